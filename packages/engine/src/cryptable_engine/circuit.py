@@ -1,0 +1,223 @@
+"""The Circuit: a small graph of integer linear maps and table lookups, the definition of what a model computes.
+
+Every value is a vector of integers. Nodes refer to earlier nodes by index; node 0 is the Input.
+
+    Input    the encrypted vector that a client sends, in groups whose honest values depend on each other
+    Linear   an integer affine map of earlier values: free under encryption
+    Lookup   one table an element: one programmable bootstrapping (PBS) each, paid
+
+`verifier` says which circuits are well-formed, `bounds` what values they can take, `interpreter` what they compute.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol import MalformedMessageError, limits
+from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
+from cryptable_protocol.messages import circuit as pb
+
+IntArray = npt.NDArray[np.int64]
+
+
+class GroupKind(enum.Enum):
+    """How the elements of an input group depend on each other."""
+
+    THERMOMETER = pb.InputGroup.THERMOMETER
+    """Bits that never increase: 1 1 1 0 0."""
+    RANGE = pb.InputGroup.RANGE
+    """Independent integers from 0 to `maximum`."""
+
+
+@dataclass(frozen=True)
+class InputGroup:
+    """A run of `size` input elements, each at most `maximum`."""
+
+    kind: GroupKind
+    size: int
+    maximum: int = 1
+
+
+@dataclass(frozen=True)
+class Input:
+    """The encrypted vector that a client sends: the elements of its groups, in order."""
+
+    groups: tuple[InputGroup, ...]
+
+    @property
+    def size(self) -> int:
+        """Elements of the value."""
+        return sum(group.size for group in self.groups)
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One source of a Linear: a sparse integer matrix of shape (source size, value size), by coordinates.
+
+    `rows`, `columns` and `weights` have one entry for each non-zero, sorted by (row, column).
+    """
+
+    source: int
+    rows: IntArray
+    columns: IntArray
+    weights: IntArray
+
+    @classmethod
+    def from_dense(cls, source: int, matrix: npt.ArrayLike) -> Term:
+        """From a matrix of shape (source size, value size)."""
+        dense = np.asarray(matrix, np.int64)
+        rows, columns = np.nonzero(dense)
+        return cls(source, rows.astype(np.int64), columns.astype(np.int64), dense[rows, columns])
+
+    def to_dense(self, source_size: int, size: int) -> IntArray:
+        """The matrix, shape (source size, value size)."""
+        dense = np.zeros((source_size, size), np.int64)
+        dense[self.rows, self.columns] = self.weights
+        return dense
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """value = offset + the sum over terms of (source value) @ (term's matrix)."""
+
+    terms: tuple[Term, ...]
+    offset: IntArray
+
+    @property
+    def size(self) -> int:
+        """Elements of the value."""
+        return int(self.offset.shape[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """value[j] = tables[table_of[j], source[j]]; `tables` has shape (number of tables, 2^width)."""
+
+    source: int
+    tables: IntArray
+    table_of: IntArray
+
+    @property
+    def width(self) -> int:
+        """Bits of the looked-up value."""
+        return int(self.tables.shape[1]).bit_length() - 1
+
+    @property
+    def size(self) -> int:
+        """Elements of the value, one PBS each."""
+        return int(self.table_of.shape[0])
+
+
+Node = Union[Input, Linear, Lookup]
+
+
+@dataclass(frozen=True, eq=False)
+class Circuit:
+    """Nodes in topological order, and the index of the one whose value is returned (a Linear)."""
+
+    nodes: tuple[Node, ...]
+    output: int
+
+    @property
+    def input(self) -> Input:
+        """Node 0."""
+        node = self.nodes[0]
+        if not isinstance(node, Input):
+            raise MalformedMessageError("circuit: node 0 is not an Input")
+        return node
+
+    @property
+    def lookups(self) -> int:
+        """Programmable bootstrappings that one evaluation costs."""
+        return sum(node.size for node in self.nodes if isinstance(node, Lookup))
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes of the Circuit message."""
+        return to_canonical_bytes(pb.Circuit(nodes=map(_node_to_message, self.nodes), output=self.output))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Circuit:
+        """From canonical bytes. The result is not verified: see `verifier.verify`.
+
+        Raises:
+            MalformedMessageError: not canonical, a node of no kind, or lists whose lengths do not fit together.
+        """
+        message = from_canonical_bytes(pb.Circuit, data, limit=limits.MAX_CIRCUIT_BYTES, what="circuit")
+        if not 1 <= len(message.nodes) <= limits.MAX_CIRCUIT_NODES:
+            raise MalformedMessageError(
+                f"circuit: {len(message.nodes)} nodes, expected 1 .. {limits.MAX_CIRCUIT_NODES}"
+            )
+        return cls(tuple(_node_from_message(index, node) for index, node in enumerate(message.nodes)), message.output)
+
+
+def _node_to_message(node: Node) -> pb.Node:
+    match node:
+        case Input():
+            groups = [
+                pb.InputGroup(kind=group.kind.value, size=group.size, maximum=group.maximum) for group in node.groups
+            ]
+            return pb.Node(input=pb.Input(groups=groups))
+        case Linear():
+            terms = [
+                pb.Term(
+                    source=term.source,
+                    rows=term.rows.tolist(),
+                    columns=term.columns.tolist(),
+                    weights=term.weights.tolist(),
+                )
+                for term in node.terms
+            ]
+            return pb.Node(linear=pb.Linear(terms=terms, offset=node.offset.tolist()))
+        case Lookup():
+            entries = node.tables.ravel().tolist()
+            return pb.Node(
+                lookup=pb.Lookup(source=node.source, width=node.width, entries=entries, table_of=node.table_of.tolist())
+            )
+
+
+def _node_from_message(index: int, message: pb.Node) -> Node:
+    match message.WhichOneof("kind"):
+        case "input":
+            return Input(tuple(_group_from_message(index, group) for group in message.input.groups))
+        case "linear":
+            terms = tuple(_term_from_message(index, term) for term in message.linear.terms)
+            return Linear(terms, _integers(message.linear.offset))
+        case "lookup":
+            return _lookup_from_message(index, message.lookup)
+        case _:
+            raise MalformedMessageError(f"circuit: node {index} is of no kind")
+
+
+def _group_from_message(index: int, message: pb.InputGroup) -> InputGroup:
+    try:
+        return InputGroup(GroupKind(message.kind), message.size, message.maximum)
+    except ValueError as error:
+        raise MalformedMessageError(f"circuit: node {index}: input group of unknown kind {message.kind}") from error
+
+
+def _term_from_message(index: int, message: pb.Term) -> Term:
+    if not len(message.rows) == len(message.columns) == len(message.weights):
+        raise MalformedMessageError(
+            f"circuit: node {index}: a term has {len(message.rows)} rows, {len(message.columns)} columns, {len(message.weights)} weights"
+        )
+    return Term(message.source, _integers(message.rows), _integers(message.columns), _integers(message.weights))
+
+
+def _lookup_from_message(index: int, message: pb.Lookup) -> Lookup:
+    entries = 1 << message.width if message.width <= 16 else 0
+    if not entries or not message.entries or len(message.entries) % entries:
+        raise MalformedMessageError(
+            f"circuit: node {index}: {len(message.entries)} table entries of width {message.width}"
+        )
+    if max(message.entries) >= 1 << 62:
+        raise MalformedMessageError(f"circuit: node {index}: a table entry of 2^62 or more")
+    return Lookup(message.source, _integers(message.entries).reshape(-1, entries), _integers(message.table_of))
+
+
+def _integers(values: Sequence[int]) -> IntArray:
+    return np.fromiter(values, np.int64, len(values))

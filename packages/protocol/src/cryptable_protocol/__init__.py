@@ -1,0 +1,54 @@
+"""What all Cryptable packages share: messages, value encoders and decoders, parameters and exceptions."""
+
+from cryptable_protocol.artifact import CompileOptions, ModelArtifact, Provenance
+from cryptable_protocol.client_spec import ClientSpec
+from cryptable_protocol.decoder import Decoder, Labels, Link
+from cryptable_protocol.encoders import AffineEncoder, FeatureEncoder, ThermometerEncoder, UnusedFeature, encode_rows
+from cryptable_protocol.encrypted_tensor import EncryptedTensor
+from cryptable_protocol.errors import (
+    CryptableError,
+    InternalError,
+    InvalidInputError,
+    LimitExceededError,
+    MalformedMessageError,
+)
+from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
+from cryptable_protocol.mask_stream import MaskStream
+from cryptable_protocol.parameters import (
+    BootstrapKeyParameters,
+    CiphertextType,
+    KeysetParameters,
+    KeyswitchKeyParameters,
+    SecretKeyParameters,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AffineEncoder",
+    "BootstrapKeyParameters",
+    "CiphertextType",
+    "ClientSpec",
+    "CompileOptions",
+    "CryptableError",
+    "Decoder",
+    "EncryptedTensor",
+    "EvaluationKeysHeader",
+    "FeatureEncoder",
+    "InternalError",
+    "InvalidInputError",
+    "KeysetParameters",
+    "KeyswitchKeyParameters",
+    "Labels",
+    "LimitExceededError",
+    "Link",
+    "MalformedMessageError",
+    "MaskStream",
+    "ModelArtifact",
+    "Provenance",
+    "SecretKeyParameters",
+    "ThermometerEncoder",
+    "UnusedFeature",
+    "__version__",
+    "encode_rows",
+]

@@ -1,0 +1,43 @@
+"""Reading and writing protobuf messages in the one canonical form that digests are taken of."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from cryptable_protocol.errors import LimitExceededError, MalformedMessageError
+
+MessageType = TypeVar("MessageType", bound=Message)
+
+
+def to_canonical_bytes(message: Message) -> bytes:
+    """Fields in ascending order, no default value, minimal integers, packed lists, nothing unknown."""
+    return message.SerializeToString(deterministic=True)
+
+
+def from_canonical_bytes(message_type: type[MessageType], data: bytes, *, limit: int, what: str) -> MessageType:
+    """Parse `data`, refusing every byte string but the canonical one of the message it holds.
+
+    Args:
+        message_type: generated protobuf class.
+        data: the bytes.
+        limit: bytes accepted at most.
+        what: what the bytes are meant to be, for the error message.
+
+    Raises:
+        LimitExceededError: `data` is longer than `limit`.
+        MalformedMessageError: `data` is no such message, is not canonical, or has unknown fields.
+    """
+    if len(data) > limit:
+        raise LimitExceededError(f"{what}: {len(data)} bytes, at most {limit} are accepted")
+    message = message_type()
+    try:
+        message.ParseFromString(data)
+        message.DiscardUnknownFields()  # type: ignore[no-untyped-call, unused-ignore]
+        again = to_canonical_bytes(message)
+    except (DecodeError, ValueError) as error:
+        raise MalformedMessageError(f"{what}: not a {message_type.__name__} message") from error
+    if again != data:
+        raise MalformedMessageError(f"{what}: not in canonical form (unknown fields, or fields out of order)")
+    return message

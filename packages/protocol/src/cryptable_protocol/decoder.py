@@ -1,0 +1,164 @@
+"""From decrypted integers to scores, probabilities and labels."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import Any, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from cryptable_protocol import limits
+from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
+from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+
+_INT64 = np.iinfo(np.int64)
+
+
+class Link(enum.Enum):
+    """What a model's scores mean."""
+
+    IDENTITY = pb.Decoder.IDENTITY
+    """Regression: the scores are the predictions."""
+    MARGIN = pb.Decoder.MARGIN
+    """Classification by score alone: no probabilities."""
+    SIGMOID = pb.Decoder.SIGMOID
+    """Log-odds: one (binary), or one a class, one against the rest."""
+    SOFTMAX = pb.Decoder.SOFTMAX
+    """Logits, one a class."""
+    PROBABILITY = pb.Decoder.PROBABILITY
+    """Probabilities: one (of the second class), or one a class."""
+
+
+Labels = Union[tuple[int, ...], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """score[j] = (value[j] + offset[j]) * step + base[j], then the link and the labels.
+
+    `labels` is None for regression. With two labels and one score, the score speaks for the second label, which is
+    predicted where the score is above 0 (`Link.PROBABILITY`: above one half).
+    """
+
+    link: Link
+    offset: tuple[int, ...]
+    step: float
+    base: tuple[float, ...]
+    labels: Labels | None = None
+
+    def __post_init__(self) -> None:
+        if not self.offset or len(self.offset) != len(self.base):
+            raise MalformedMessageError(
+                f"decoder: {len(self.offset)} offsets and {len(self.base)} bases, expected one of each a score"
+            )
+        if len(self.offset) > limits.MAX_VECTOR_SIZE or any(
+            not _INT64.min < value < _INT64.max for value in self.offset
+        ):
+            raise MalformedMessageError("decoder: an offset does not fit 64 bits, or there are too many")
+        if not math.isfinite(self.step) or self.step <= 0 or not all(map(math.isfinite, self.base)):
+            raise MalformedMessageError(f"decoder: step {self.step} must be finite and positive, and every base finite")
+        if self.link is Link.IDENTITY:
+            if self.labels is not None:
+                raise MalformedMessageError("decoder: a regression has no labels")
+        elif (
+            self.labels is None
+            or len(self.labels) < 2
+            or len(self.labels) != max(2, len(self.offset))
+            or len(set(self.labels)) != len(self.labels)
+        ):
+            got = 0 if self.labels is None else len(self.labels)
+            raise MalformedMessageError(f"decoder: {got} labels for {len(self.offset)} scores, or a label twice")
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether `predict` gives labels."""
+        return self.labels is not None
+
+    def decision_function(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Scores of decrypted values: shape (rows, scores) to the same, or to (rows,) where there is one score."""
+        if values.ndim != 2 or values.shape[1] != len(self.offset):
+            raise InvalidInputError(f"decrypted values have shape {values.shape}, expected (rows, {len(self.offset)})")
+        scores: npt.NDArray[np.float64] = (values + np.asarray(self.offset, np.int64)) * self.step + np.asarray(
+            self.base
+        )
+        return scores[:, 0] if len(self.offset) == 1 else scores
+
+    def predict_proba(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Probabilities of shape (rows, labels).
+
+        Raises:
+            InvalidInputError: the model is a regression, or classifies without probabilities.
+        """
+        scores = self.decision_function(values)
+        match self.link:
+            case Link.IDENTITY | Link.MARGIN:
+                raise InvalidInputError("this model gives no probabilities: use predict or decision_function")
+            case Link.SOFTMAX:
+                if scores.ndim == 1:
+                    scores = np.stack([-scores, scores], axis=1)
+                exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+                return exponentials / exponentials.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+            case Link.SIGMOID:
+                return _complete(_sigmoid(scores), normalise=True)
+            case Link.PROBABILITY:
+                return _complete(np.clip(scores, 0.0, 1.0), normalise=False)
+
+    def predict(self, values: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Labels of shape (rows,) for a classifier, else the scores."""
+        scores = self.decision_function(values)
+        if self.labels is None:
+            return scores
+        if scores.ndim == 1:
+            threshold = 0.5 if self.link is Link.PROBABILITY else 0.0
+            chosen = (scores > threshold).astype(np.int64)
+        else:
+            chosen = scores.argmax(axis=1)
+        return np.asarray(self.labels)[chosen]
+
+    def to_message(self) -> pb.Decoder:
+        """As protobuf."""
+        message = pb.Decoder(link=self.link.value, offset=self.offset, step=self.step, base=self.base)
+        if self.labels is not None:
+            if isinstance(self.labels[0], str):
+                message.strings.values.extend(map(str, self.labels))
+            else:
+                message.integers.values.extend(map(int, self.labels))
+        return message
+
+    @classmethod
+    def from_message(cls, message: pb.Decoder) -> Decoder:
+        """From protobuf; raises MalformedMessageError where a field is missing or out of range."""
+        try:
+            link = Link(message.link)
+        except ValueError as error:
+            raise MalformedMessageError(f"decoder: unknown link {message.link}") from error
+        labels: Labels | None
+        match message.WhichOneof("labels"):
+            case "integers":
+                labels = tuple(message.integers.values)
+            case "strings":
+                labels = tuple(message.strings.values)
+                if any(len(label) > limits.MAX_NAME_LENGTH for label in labels):
+                    raise MalformedMessageError(f"decoder: a label has more than {limits.MAX_NAME_LENGTH} characters")
+            case _:
+                labels = None
+        return cls(link, tuple(message.offset), message.step, tuple(message.base), labels)
+
+
+def _sigmoid(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # Each branch of the formula only where it cannot overflow.
+    small = np.exp(-np.abs(scores))
+    return np.where(scores >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+
+
+def _complete(probabilities: npt.NDArray[np.float64], *, normalise: bool) -> npt.NDArray[np.float64]:
+    if probabilities.ndim == 1:
+        return np.stack([1.0 - probabilities, probabilities], axis=1)
+    if not normalise:
+        return probabilities
+    total = probabilities.sum(axis=1, keepdims=True)
+    uniform = np.full_like(probabilities, 1.0 / probabilities.shape[1])
+    return np.divide(probabilities, total, out=uniform, where=total > 0)

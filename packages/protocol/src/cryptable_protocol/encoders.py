@@ -1,0 +1,217 @@
+"""From a feature's number to the small integers that are encrypted.
+
+Honest encoders clip: whatever number comes in, the integers stay within what the circuit's bounds allow for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Union
+
+import numpy as np
+import numpy.typing as npt
+
+from cryptable_protocol import limits
+from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
+from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+
+_MAX_LEVELS = 1 << 24
+
+
+@dataclass(frozen=True)
+class ThermometerEncoder:
+    """Element j is 1 where x >= edges[j], else 0; x is rounded to float32 first where `as_float32`."""
+
+    name: str
+    edges: tuple[float, ...]
+    as_float32: bool = False
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        edges = np.asarray(self.edges, np.float64)
+        if not edges.size or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
+            raise MalformedMessageError(
+                f"feature {self.name!r}: edges must be finite, strictly increasing, and at least one"
+            )
+
+    @property
+    def size(self) -> int:
+        """Elements that this feature contributes to the input tensor."""
+        return len(self.edges)
+
+    @property
+    def maximum(self) -> int:
+        """Largest value of an element."""
+        return 1
+
+    @cached_property
+    def _edges(self) -> npt.NDArray[np.float64]:
+        return np.asarray(self.edges, np.float64)
+
+    def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Shape (rows,) to (rows, size)."""
+        if self.as_float32:
+            column = _round_to_float32(column)
+        return (column[:, None] >= self._edges).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class AffineEncoder:
+    """One element: clip(round_half_to_even((x - lower) / step), 0, levels - 1)."""
+
+    name: str
+    lower: float
+    step: float
+    levels: int
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if not math.isfinite(self.lower) or not math.isfinite(self.step) or self.step <= 0:
+            raise MalformedMessageError(
+                f"feature {self.name!r}: lower {self.lower} and step {self.step} must be finite, and step positive"
+            )
+        if not 2 <= self.levels <= _MAX_LEVELS:
+            raise MalformedMessageError(f"feature {self.name!r}: {self.levels} levels are not in 2 .. {_MAX_LEVELS}")
+
+    @property
+    def size(self) -> int:
+        """Elements that this feature contributes to the input tensor."""
+        return 1
+
+    @property
+    def maximum(self) -> int:
+        """Largest value of an element."""
+        return self.levels - 1
+
+    def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Shape (rows,) to (rows, 1)."""
+        with np.errstate(over="ignore"):  # a huge input overflows to infinity, which is clipped like any other
+            level = np.rint((column - self.lower) / self.step)
+        return np.clip(level, 0, self.levels - 1).astype(np.int64)[:, None]
+
+
+@dataclass(frozen=True)
+class UnusedFeature:
+    """A column that the model does not read: nothing is sent for it."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+
+    @property
+    def size(self) -> int:
+        """Elements that this feature contributes to the input tensor: none."""
+        return 0
+
+    @property
+    def maximum(self) -> int:
+        """Largest value of an element."""
+        return 0
+
+    def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Shape (rows,) to (rows, 0)."""
+        return np.empty((column.shape[0], 0), np.int64)
+
+
+FeatureEncoder = Union[ThermometerEncoder, AffineEncoder, UnusedFeature]
+
+
+def encode_rows(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Encode raw rows for encryption.
+
+    Args:
+        features: the encoders, one a column.
+        rows: numbers of shape (rows, columns); a pandas frame's columns are matched by name where it has the names.
+
+    Returns:
+        Integers of shape (rows, sum of the encoders' sizes).
+
+    Raises:
+        InvalidInputError: wrong shape, missing or unknown columns, not numbers, NaN or infinite in a column that the
+            model reads; the message names the column and the row.
+    """
+    table = _as_table(features, rows)
+    for index, feature in enumerate(features):
+        if feature.size == 0:
+            continue
+        bad = np.flatnonzero(~np.isfinite(table[:, index]))
+        if bad.size:
+            raise InvalidInputError(
+                f"feature {feature.name!r} (column {index}) is {table[bad[0], index]} in row {bad[0]}"
+                f"{f' and {bad.size - 1} more' if bad.size > 1 else ''}; this model needs finite numbers: impute or drop such rows"
+            )
+    parts = [feature.encode(table[:, index]) for index, feature in enumerate(features)]
+    return np.concatenate(parts, axis=1)
+
+
+def _as_table(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    columns = getattr(rows, "columns", None)
+    if columns is not None:
+        rows = _select_columns(features, rows, [str(column) for column in columns])
+    try:
+        table = np.asarray(rows, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"rows must be numbers, shape (rows, {len(features)}): {error}") from error
+    if table.ndim != 2 or table.shape[1] != len(features):
+        hint = "; a single row needs two dimensions too: [row]" if table.ndim == 1 else ""
+        raise InvalidInputError(f"rows have shape {table.shape}, expected (rows, {len(features)}){hint}")
+    return table
+
+
+def _select_columns(features: Sequence[FeatureEncoder], frame: object, columns: list[str]) -> npt.ArrayLike:
+    names = [feature.name for feature in features]
+    unnamed = [f"x{index}" for index in range(len(names))]
+    if names == unnamed and columns != names:
+        return frame  # type: ignore[return-value]  # trained without names: by position, as scikit-learn does
+    missing = [name for name in names if name not in columns]
+    unknown = [name for name in columns if name not in names]
+    if missing or unknown:
+        raise InvalidInputError(
+            f"the frame's columns are not the model's: missing {missing[:5]}, unknown {unknown[:5]}; expected {len(names)} columns"
+        )
+    if len(set(columns)) != len(columns):
+        raise InvalidInputError("the frame has several columns of one name")
+    order = [columns.index(name) for name in names]
+    return np.asarray(frame, np.float64)[:, order]
+
+
+def _round_to_float32(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    with np.errstate(over="ignore"):  # beyond float32's range: infinite, and so above every edge
+        return column.astype(np.float32).astype(np.float64)
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name) <= limits.MAX_NAME_LENGTH:
+        raise MalformedMessageError(
+            f"a feature's name has {len(name)} characters, expected 1 .. {limits.MAX_NAME_LENGTH}"
+        )
+
+
+def encoder_to_message(encoder: FeatureEncoder) -> pb.FeatureEncoder:
+    """As protobuf."""
+    match encoder:
+        case ThermometerEncoder():
+            thermometer = pb.ThermometerEncoder(edges=encoder.edges, as_float32=encoder.as_float32)
+            return pb.FeatureEncoder(name=encoder.name, thermometer=thermometer)
+        case AffineEncoder():
+            affine = pb.AffineEncoder(lower=encoder.lower, step=encoder.step, levels=encoder.levels)
+            return pb.FeatureEncoder(name=encoder.name, affine=affine)
+        case UnusedFeature():
+            return pb.FeatureEncoder(name=encoder.name, unused=pb.UnusedFeature())
+
+
+def encoder_from_message(message: pb.FeatureEncoder) -> FeatureEncoder:
+    """From protobuf; raises MalformedMessageError where a field is missing or out of range."""
+    match message.WhichOneof("kind"):
+        case "thermometer":
+            return ThermometerEncoder(message.name, tuple(message.thermometer.edges), message.thermometer.as_float32)
+        case "affine":
+            return AffineEncoder(message.name, message.affine.lower, message.affine.step, message.affine.levels)
+        case "unused":
+            return UnusedFeature(message.name)
+        case _:
+            raise MalformedMessageError(f"feature {message.name!r}: no encoder")

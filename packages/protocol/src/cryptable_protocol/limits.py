@@ -1,0 +1,18 @@
+"""What a reader accepts at most; protos/SPEC.md repeats these figures, and a test compares the two."""
+
+MAX_ARTIFACT_BYTES = 256 << 20
+MAX_CLIENT_SPEC_BYTES = 16 << 20
+MAX_CIRCUIT_BYTES = 128 << 20
+MAX_CIRCUIT_NODES = 4096
+MAX_VECTOR_SIZE = 1 << 17
+"""Elements of an input tensor, an output tensor, or a value inside a circuit."""
+MAX_NAME_LENGTH = 256
+"""Characters of a model, feature or label name."""
+MAX_KEYS_PER_KIND = 16
+"""Secret, bootstrap and keyswitch keys in a keyset, each."""
+MAX_LWE_DIMENSION = 1 << 17
+MAX_EVALUATION_KEYS_BYTES = 4 << 30
+MAX_MESSAGE_BYTES = 64 << 20
+"""One gRPC message."""
+CHUNK_BYTES = 1 << 20
+"""Data of one EvaluationKeysChunk, but for the last."""

@@ -1,0 +1,85 @@
+"""Generates packages/protocol's protobuf and gRPC code from protos/, with its type stubs.
+
+python tools/generate_protos.py           write it
+python tools/generate_protos.py --check   exit with 1 where what is committed differs
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROTOS = ROOT / "protos"
+PACKAGE = "cryptable_protocol._generated"
+TARGET = ROOT / "packages/protocol/src/cryptable_protocol/_generated"
+# protoc names modules by the path of the .proto file; `cryptable` is our developer package, so they live in PACKAGE.
+
+
+def generate(into: Path) -> None:
+    """Write all generated modules below `into`."""
+    names = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.glob("cryptable/v1/*.proto"))
+    services = [name for name in names if re.search(r"^service ", (PROTOS / name).read_text(), re.MULTILINE)]
+    _protoc(into, ("python", "mypy"), names)
+    _protoc(into, ("grpc_python", "mypy_grpc"), services)
+    for path in into.rglob("*.py*"):
+        text = path.read_text()
+        text = re.sub(r"^from cryptable\.v1 import", f"from {PACKAGE}.cryptable.v1 import", text, flags=re.MULTILINE)
+        path.write_text(text)
+    for folder in (into, into / "cryptable", into / "cryptable/v1"):
+        (folder / "__init__.py").write_text("")
+
+
+def _protoc(into: Path, kinds: tuple[str, ...], names: list[str]) -> None:
+    outputs = [
+        option
+        for kind in kinds
+        for option in (f"--{kind}_out={into}", f"--{kind}_opt=quiet")[: 2 if "mypy" in kind else 1]
+    ]
+    includes = [f"-I{PROTOS}", f"-I{files('grpc_tools') / '_proto'}"]
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *includes, *outputs, *names], check=True)
+
+
+def differences(left: Path, right: Path) -> list[str]:
+    """Relative paths of files that are not the same on both sides."""
+    names = {
+        path.relative_to(side)
+        for side in (left, right)
+        for path in side.rglob("*.py*")
+        if "__pycache__" not in path.parts
+    }
+    return sorted(
+        str(name)
+        for name in names
+        if not (left / name).exists()
+        or not (right / name).exists()
+        or not filecmp.cmp(left / name, right / name, shallow=False)
+    )
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare only")
+    check = parser.parse_args().check
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder))
+        different = differences(Path(folder), TARGET)
+        if check:
+            for name in different:
+                print(f"{name} is not what protos/ generates: run `make protos`", file=sys.stderr)
+            return 1 if different else 0
+        shutil.rmtree(TARGET, ignore_errors=True)
+        shutil.copytree(folder, TARGET)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
