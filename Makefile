@@ -1,0 +1,57 @@
+# Every target makes or updates .venv first (tools/setup.sh), which takes no time when nothing changed.
+# `make test TESTS="packages/client -k seed"` runs some tests; TEST_PROCESSES=0 runs them in one process.
+
+BIN := .venv/bin
+SOURCES := $(wildcard packages/*/src)
+TESTS ?=
+TEST_PROCESSES ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check check-format check-lint check-types check-imports check-generated check-tree \
+	check-readme format protos clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with all packages and tools, and torch as a CPU build
+	@tools/setup.sh
+
+demo: setup ## Train a model on medical data, serve it, and predict on encrypted rows
+	@$(BIN)/cryptable demo
+
+test: setup ## Run all tests
+	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(TESTS)
+
+check: check-format check-lint check-types check-imports check-generated check-tree check-readme ## Run every check below
+
+check-format: setup ## Formatting is ruff's
+	@$(BIN)/ruff format --check .
+
+check-lint: setup ## Lint rules hold
+	@$(BIN)/ruff check .
+
+check-types: setup ## Types are right, strictly
+	@$(BIN)/mypy $(SOURCES) tools
+
+check-imports: setup ## Imports follow docs/architecture.md
+	@$(BIN)/lint-imports
+
+check-generated: setup ## Generated files are what their sources say
+	@$(BIN)/python tools/generate_protos.py --check
+
+check-tree: setup ## No lock file, package host, path of one machine or overlong file is tracked
+	@$(BIN)/python tools/check_tree.py
+
+check-readme: setup ## Code in the READMEs runs
+	@$(BIN)/python -m pytest --quiet integration_tests/test_readme.py
+
+format: setup ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+protos: setup ## Generate code from protos/
+	@$(BIN)/python tools/generate_protos.py
+
+clean: ## Remove caches and builds; keep .venv
+	@rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist
+	@find packages integration_tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
