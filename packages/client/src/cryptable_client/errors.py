@@ -1,0 +1,79 @@
+"""Exceptions of the client, below those of `cryptable_protocol.errors`.
+
+CryptableError
+├── WeakParametersError        the server's parameters are not secure, or absurd: nothing was generated or sent
+├── KeyFileError               a key file cannot be used
+│   ├── WrongPassphraseError   ... with this passphrase
+│   └── CorruptedKeyFileError  ... because its bytes are damaged, or are no key file
+└── ServerError                the server, or the way to it, failed; `code` names the gRPC status
+    ├── UnavailableError       not reachable, or restarting: the same call may be tried again
+    ├── TimeoutExceededError   no answer before the deadline
+    ├── NotFoundError          no such model or keys
+    ├── SpecChangedError       the model was replaced after this connection was made: connect again
+    ├── OverloadedError        a queue or quota is full: try again later
+    ├── AuthenticationError    the caller is not known, or may not do this
+    └── RequestRefusedError    the server calls the request malformed
+
+Catch `CryptableError` for all of them.
+"""
+
+from __future__ import annotations
+
+from cryptable_protocol.errors import CryptableError
+
+
+class WeakParametersError(CryptableError):
+    """Parameters offer less than 128 bits of security, or would cost absurd time or memory; the message names which."""
+
+
+class KeyFileError(CryptableError):
+    """A key file cannot be used; the message says why and what to do."""
+
+
+class WrongPassphraseError(KeyFileError):
+    """The passphrase is not the one that the key file was written with."""
+
+
+class CorruptedKeyFileError(KeyFileError):
+    """The bytes are damaged, or are no key file."""
+
+
+class ServerError(CryptableError):
+    """The server refused or failed.
+
+    Args:
+        message: what happened and what to do.
+        code: name of the gRPC status, as "NOT_FOUND".
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnavailableError(ServerError):
+    """The server cannot be reached, or is restarting: the same call may be tried again."""
+
+
+class TimeoutExceededError(ServerError):
+    """No answer came before the deadline."""
+
+
+class NotFoundError(ServerError):
+    """The server has no such model or keys."""
+
+
+class SpecChangedError(ServerError):
+    """The model was replaced after this connection was made: connect again to get its new specification."""
+
+
+class OverloadedError(ServerError):
+    """A queue or a quota of the server is full: try again later."""
+
+
+class AuthenticationError(ServerError):
+    """The server does not know the caller, or does not allow the call."""
+
+
+class RequestRefusedError(ServerError):
+    """The server calls the request malformed."""

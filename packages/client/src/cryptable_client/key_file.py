@@ -1,0 +1,175 @@
+"""Key files: secret keys encrypted under a passphrase (docs/key-file.md gives every byte)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import struct
+import tempfile
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
+from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.messages import client_spec as pb
+from cryptable_protocol.parameters import KeysetParameters
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from cryptable_client.errors import CorruptedKeyFileError, KeyFileError, WrongPassphraseError
+
+Bits = npt.NDArray[np.uint8]
+
+MAGIC = b"cryptable secret"
+FORMAT_VERSION = 1
+PLAINTEXT, SCRYPT_AES_GCM = 0, 1
+MINIMUM_PASSPHRASE = 8
+MAX_FILE_BYTES = 1 << 22
+_MAX_KEYSET_BYTES = 1 << 14
+_SALT_BYTES, _NONCE_BYTES, _TAG_BYTES, _DIGEST_BYTES = 16, 12, 16, 32
+_HEADER = struct.Struct(f"<{len(MAGIC)}sBBI")
+# OWASP's recommendation of 32 MiB three times over: small devices must be able to open their keys.
+_SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 1 << 15, 8, 3
+
+
+def write(
+    path: str | os.PathLike[str],
+    keyset: KeysetParameters,
+    bits: Mapping[int, Bits],
+    *,
+    passphrase: str | None,
+    insecure_plaintext: bool,
+    overwrite: bool,
+) -> None:
+    """Write a key file; see `SecretKeys.save`."""
+    if (passphrase is not None) == insecure_plaintext:
+        raise InvalidInputError(
+            "a key file needs a passphrase=..., or insecure_plaintext=True to write it unencrypted: exactly one"
+        )
+    if passphrase is not None and len(passphrase) < MINIMUM_PASSPHRASE:
+        raise InvalidInputError(
+            f"a passphrase of {len(passphrase)} characters is too short, at least {MINIMUM_PASSPHRASE} are needed"
+        )
+    target = Path(path)
+    if target.exists() and not overwrite:
+        raise InvalidInputError(
+            f"{target} exists, and its keys would be lost: choose another path, or pass overwrite=True"
+        )
+    content = _serialize(keyset, bits, passphrase)
+    # mkstemp lets only this user read the file (on Windows the folder's access list decides).
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read(
+    path: str | os.PathLike[str], *, passphrase: str | None, insecure_plaintext: bool
+) -> tuple[KeysetParameters, dict[int, Bits]]:
+    """Read a key file; see `SecretKeys.load`."""
+    source = Path(path)
+    with source.open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise CorruptedKeyFileError(f"{source} is larger than any key file ({MAX_FILE_BYTES} bytes)")
+    if len(content) < _HEADER.size + _DIGEST_BYTES or not content.startswith(MAGIC):
+        raise CorruptedKeyFileError(f"{source} is not a key file of Cryptable")
+    body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if hashlib.sha256(body).digest() != digest:
+        raise CorruptedKeyFileError(f"{source} is damaged (its checksum is wrong): restore it from a copy")
+    _, version, protection, keyset_bytes = _HEADER.unpack_from(body)
+    if version != FORMAT_VERSION or protection not in (PLAINTEXT, SCRYPT_AES_GCM):
+        raise KeyFileError(
+            f"{source} has format version {version}, protection {protection}; this reader knows version "
+            f"{FORMAT_VERSION}: upgrade cryptable-client"
+        )
+    keyset = _read_keyset(source, body, keyset_bytes)
+    payload_at = _HEADER.size + keyset_bytes
+    if protection == SCRYPT_AES_GCM:
+        if passphrase is None:
+            raise KeyFileError(f"{source} is encrypted: pass its passphrase=...")
+        packed = _decrypt(source, body, payload_at, passphrase)
+    else:
+        if not insecure_plaintext:
+            raise KeyFileError(f"{source} is not encrypted: pass insecure_plaintext=True to use it all the same")
+        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise KeyFileError(f"{source} is not encrypted and other users may read it: chmod 600 it")
+        packed = body[payload_at:]
+    return keyset, _unpack(source, keyset, packed)
+
+
+def _serialize(keyset: KeysetParameters, bits: Mapping[int, Bits], passphrase: str | None) -> bytes:
+    parameters = to_canonical_bytes(keyset.to_message())
+    protection = PLAINTEXT if passphrase is None else SCRYPT_AES_GCM
+    header = _HEADER.pack(MAGIC, FORMAT_VERSION, protection, len(parameters)) + parameters
+    packed = b"".join(np.packbits(bits[key.id], bitorder="little").tobytes() for key in keyset.secret_keys)
+    if passphrase is None:
+        body = header + packed
+    else:
+        salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
+        header += salt + nonce
+        body = header + AESGCM(_derive(passphrase, salt)).encrypt(nonce, packed, header)
+    return body + hashlib.sha256(body).digest()
+
+
+def _read_keyset(source: Path, body: bytes, keyset_bytes: int) -> KeysetParameters:
+    parameters = body[_HEADER.size : _HEADER.size + keyset_bytes]
+    if len(parameters) != keyset_bytes:
+        raise CorruptedKeyFileError(f"{source} is cut short inside its parameters")
+    try:
+        message = from_canonical_bytes(
+            pb.KeysetParameters, parameters, limit=_MAX_KEYSET_BYTES, what="keyset of the key file"
+        )
+        return KeysetParameters.from_message(message)
+    except MalformedMessageError as error:
+        raise CorruptedKeyFileError(f"{source}: {error}") from error
+
+
+def _decrypt(source: Path, body: bytes, salt_at: int, passphrase: str) -> bytes:
+    nonce_at = salt_at + _SALT_BYTES
+    payload_at = nonce_at + _NONCE_BYTES
+    if len(body) < payload_at + _TAG_BYTES:
+        raise CorruptedKeyFileError(f"{source} is cut short inside its encrypted part")
+    key = _derive(passphrase, body[salt_at:nonce_at])
+    try:
+        return AESGCM(key).decrypt(body[nonce_at:payload_at], body[payload_at:], body[:payload_at])
+    except InvalidTag as error:
+        # The checksum held, so the bytes are those that were written, but for someone who forged it.
+        raise WrongPassphraseError(f"{source}: this is not the passphrase that the keys were saved with") from error
+
+
+def _derive(passphrase: str, salt: bytes) -> bytes:
+    # One passphrase has several byte forms, depending on the keyboard and system; NFC picks one.
+    text = unicodedata.normalize("NFC", passphrase)
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError("the passphrase has characters that are no text (lone surrogates)") from error
+    return Scrypt(salt=salt, length=32, n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P).derive(encoded)
+
+
+def _unpack(source: Path, keyset: KeysetParameters, packed: bytes) -> dict[int, Bits]:
+    expected = sum((key.dimension + 7) // 8 for key in keyset.secret_keys)
+    if len(packed) != expected:
+        raise CorruptedKeyFileError(f"{source}: {len(packed)} bytes of keys, expected {expected}")
+    bits, at = {}, 0
+    for key in keyset.secret_keys:
+        length = (key.dimension + 7) // 8
+        unpacked = np.unpackbits(np.frombuffer(packed, np.uint8, length, at), bitorder="little")
+        if unpacked[key.dimension :].any():
+            raise CorruptedKeyFileError(f"{source}: secret key {key.id} has bits beyond its dimension")
+        bits[key.id] = unpacked[: key.dimension].copy()
+        at += length
+    return bits

@@ -1,0 +1,162 @@
+"""SecretKeys: an opaque handle on a user's secret keys, which stay in this process and in encrypted files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol.client_spec import ClientSpec
+from cryptable_protocol.errors import InternalError, InvalidInputError
+from cryptable_protocol.parameters import KeysetParameters
+
+from cryptable_client import key_file
+from cryptable_client.randomness import SecretStream
+from cryptable_client.security import check_keyset, check_security
+
+Bits = npt.NDArray[np.uint8]
+
+
+class SecretKeys:
+    """The secret keys of one keyset.
+
+    Made by `generate` or `load` only; shows nothing of its content, and refuses to be pickled or copied. `close`, or
+    the end of a `with` block, overwrites the keys in memory: Python may have left copies of parts elsewhere, and the
+    arithmetic is not constant-time for someone who runs code on the same machine.
+    """
+
+    _keyset: KeysetParameters
+    _bits: dict[int, Bits]
+
+    def __init__(self) -> None:
+        raise TypeError("SecretKeys are made by SecretKeys.generate(spec) or SecretKeys.load(path, passphrase=...)")
+
+    @classmethod
+    def generate(cls, parameters: ClientSpec | KeysetParameters) -> SecretKeys:
+        """New uniform binary keys.
+
+        Args:
+            parameters: a model's specification, or its keyset alone.
+
+        Raises:
+            WeakParametersError: the parameters are refused; nothing random was drawn.
+        """
+        if isinstance(parameters, ClientSpec):
+            check_security(parameters)
+            keyset = parameters.keyset
+        else:
+            check_keyset(parameters)
+            keyset = parameters
+        stream = SecretStream()
+        return cls._adopt(keyset, {key.id: stream.bits(key.dimension) for key in keyset.secret_keys})
+
+    @classmethod
+    def _adopt(cls, keyset: KeysetParameters, bits: Mapping[int, Bits]) -> SecretKeys:
+        """From key bits of the keyset's ids and dimensions, which become this handle's own."""
+        if {key: array.size for key, array in bits.items()} != keyset.dimensions:
+            raise InternalError("secret keys do not have the keyset's ids and dimensions")
+        secret_keys = object.__new__(cls)
+        secret_keys._keyset = keyset
+        secret_keys._bits = dict(bits)
+        return secret_keys
+
+    @property
+    def keyset(self) -> KeysetParameters:
+        """The parameters that these keys are for."""
+        return self._keyset
+
+    @property
+    def closed(self) -> bool:
+        """Whether the keys were overwritten."""
+        return not self._bits
+
+    def _key_bits(self, key_id: int) -> Bits:
+        """One key's bits, for the package's own modules; the array is the key itself, not a copy."""
+        if self.closed:
+            raise InvalidInputError("these secret keys are closed: generate or load them again")
+        return self._bits[key_id]
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        passphrase: str | None = None,
+        insecure_plaintext: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        """Write a key file (docs/key-file.md), whole or not at all, that only this user may read.
+
+        Args:
+            path: where to.
+            passphrase: encrypts the file: scrypt and AES-256-GCM. At least 8 characters.
+            insecure_plaintext: write the keys unencrypted instead.
+            overwrite: replace a file that exists. Its keys are then lost, with all that only they decrypt.
+
+        Raises:
+            InvalidInputError: no passphrase and no `insecure_plaintext`, or both, or the file exists.
+            OSError: the file cannot be written.
+        """
+        for key in self._keyset.secret_keys:
+            self._key_bits(key.id)
+        key_file.write(
+            path,
+            self._keyset,
+            self._bits,
+            passphrase=passphrase,
+            insecure_plaintext=insecure_plaintext,
+            overwrite=overwrite,
+        )
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, passphrase: str | None = None, insecure_plaintext: bool = False
+    ) -> SecretKeys:
+        """Read a key file.
+
+        Args:
+            path: where from.
+            passphrase: the one that it was saved with.
+            insecure_plaintext: the file is unencrypted, and that is meant.
+
+        Raises:
+            WrongPassphraseError: the passphrase is another.
+            CorruptedKeyFileError: the file is damaged, or no key file.
+            KeyFileError: it is encrypted and there is no passphrase, or unencrypted without `insecure_plaintext`, or
+                others may read it.
+            WeakParametersError: its keyset is not secure.
+            OSError: it cannot be read.
+        """
+        keyset, bits = key_file.read(path, passphrase=passphrase, insecure_plaintext=insecure_plaintext)
+        check_keyset(keyset)
+        return cls._adopt(keyset, bits)
+
+    def close(self) -> None:
+        """Overwrite the keys. Any further use is an InvalidInputError."""
+        for bits in self._bits.values():
+            bits.fill(0)
+        self._bits = {}
+
+    def __enter__(self) -> SecretKeys:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_bits", None):
+            self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"{len(self._bits)} secret"
+        return f"<SecretKeys of keyset {self._keyset.name.hex()[:16]}, {state}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("SecretKeys cannot be pickled or copied: pass the handle on, or save(path, passphrase=...)")
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("SecretKeys cannot be copied: pass the handle itself on")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise TypeError("SecretKeys cannot be copied: pass the handle itself on")

@@ -1,0 +1,153 @@
+"""Refusing a server's crypto parameters that are not secure, before any key is made with them.
+
+The curve is the one that Zama publishes for Concrete, fitted to the lattice estimator's results
+(https://github.com/malb/lattice-estimator) for uniform binary secrets and a modulus of 2^64: at LWE dimension n ≥ 450,
+noise of at least 2^max(SLOPE · n + BIAS, MINIMUM) of the torus gives 128 bits of security. A GLWE key of dimension k
+and polynomial size N counts as an LWE key of dimension k · N.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cryptable_protocol.client_spec import ClientSpec
+from cryptable_protocol.parameters import (
+    BootstrapKeyParameters,
+    CiphertextType,
+    KeysetParameters,
+    KeyswitchKeyParameters,
+)
+
+from cryptable_client.errors import WeakParametersError
+
+SECURITY_BITS = 128
+SLOPE = -0.025696778711484593
+BIAS = 2.675931372549016
+MINIMUM_LOG2_DEVIATION = -62.0
+MINIMUM_DIMENSION = 450
+
+ROUNDING_TOLERANCE = 1e-9
+"""Accepted below the curve, in bits of standard deviation. Concrete takes its variances from this very curve, so they
+lie exactly on it but for the rounding of float64 (about 1e-14 bits); 1e-9 bits of noise are no bits of security."""
+
+MAX_MASK_WORDS = 1 << 32
+"""Words of masks behind all evaluation keys: about one minute of one core. Concrete's largest have 2^29."""
+MAX_TENSOR_WORDS = 1 << 28
+"""Words of masks behind one encrypted tensor: about one second of one core."""
+MAX_LEVEL_COUNT = 32
+"""Levels of a decomposition. Concrete's have at most about 12."""
+
+
+@dataclass(frozen=True)
+class _Encryption:
+    """Something that is encrypted under a secret key with a noise of its own."""
+
+    what: str
+    dimension: int
+    variance: float
+
+
+def minimum_log2_deviation(dimension: int) -> float:
+    """Base-2 logarithm of the smallest secure standard deviation, as a fraction of the torus, at an LWE dimension."""
+    return max(SLOPE * dimension + BIAS, MINIMUM_LOG2_DEVIATION)
+
+
+def check_security(spec: ClientSpec) -> None:
+    """Check all parameters of a specification.
+
+    Raises:
+        WeakParametersError: one of them gives less than 128 bits of security or asks for absurd work; the message names
+            it, as "bootstrap key 0: variance …".
+    """
+    check_keyset(spec.keyset)
+    _check_tensor("input tensor", spec.input, spec.keyset)
+    _check_tensor("output tensor", spec.output, spec.keyset)
+    dimension = spec.keyset.dimensions[spec.input.key]
+    _check_noise(_Encryption("input tensor", dimension, spec.input.variance))
+
+
+def check_keyset(keyset: KeysetParameters) -> None:
+    """Check the parameters of the keys alone.
+
+    Raises:
+        WeakParametersError: see `check_security`.
+    """
+    for secret_key in keyset.secret_keys:
+        if secret_key.dimension < MINIMUM_DIMENSION:
+            raise WeakParametersError(
+                f"secret key {secret_key.id}: dimension {secret_key.dimension} is too small for {SECURITY_BITS} bits "
+                f"of security, at least {MINIMUM_DIMENSION} is needed; {_ADVICE}"
+            )
+    for encryption in _encryptions(keyset):
+        _check_noise(encryption)
+    for name, key in _evaluation_keys(keyset):
+        if key.level_count > MAX_LEVEL_COUNT:
+            raise WeakParametersError(
+                f"{name}: level_count {key.level_count} is absurd, at most {MAX_LEVEL_COUNT} is accepted; {_ADVICE}"
+            )
+        if key.input_key == key.output_key:
+            raise WeakParametersError(
+                f"{name}: input_key and output_key are both {key.input_key}: it would encrypt a key under itself; "
+                f"{_ADVICE}"
+            )
+    _check_work(keyset)
+
+
+def mask_words(keyset: KeysetParameters) -> int:
+    """Words of masks that making all evaluation keys expands: what key generation costs."""
+    bootstrap = sum(
+        keyset.bootstrap_key_rows(key) * key.glwe_dimension * key.polynomial_size for key in keyset.bootstrap_keys
+    )
+    keyswitch = sum(keyset.keyswitch_key_rows(key) * keyset.dimensions[key.output_key] for key in keyset.keyswitch_keys)
+    return bootstrap + keyswitch
+
+
+_ADVICE = "refuse this model, or ask its developer to compile it again with current parameters"
+
+
+def _encryptions(keyset: KeysetParameters) -> Iterator[_Encryption]:
+    for name, key in _evaluation_keys(keyset):
+        yield _Encryption(name, keyset.dimensions[key.output_key], key.variance)
+
+
+def _evaluation_keys(
+    keyset: KeysetParameters,
+) -> Iterator[tuple[str, BootstrapKeyParameters | KeyswitchKeyParameters]]:
+    for bootstrap_key in keyset.bootstrap_keys:
+        yield f"bootstrap key {bootstrap_key.id}", bootstrap_key
+    for keyswitch_key in keyset.keyswitch_keys:
+        yield f"keyswitch key {keyswitch_key.id}", keyswitch_key
+
+
+def _check_noise(encryption: _Encryption) -> None:
+    what, dimension, variance = encryption.what, encryption.dimension, encryption.variance
+    needed = minimum_log2_deviation(dimension)
+    if not variance > 0.0:
+        raise WeakParametersError(f"{what}: variance {variance} is no noise at all, so no security; {_ADVICE}")
+    deviation = 0.5 * math.log2(variance)
+    if deviation < needed - ROUNDING_TOLERANCE:
+        raise WeakParametersError(
+            f"{what}: variance {variance:.3g} (standard deviation 2^{deviation:.2f}) is too low for {SECURITY_BITS} "
+            f"bits of security at dimension {dimension}, where at least 2^{needed:.2f} is needed; {_ADVICE}"
+        )
+
+
+def _check_tensor(what: str, tensor: CiphertextType, keyset: KeysetParameters) -> None:
+    dimension = keyset.dimensions[tensor.key]
+    words = tensor.size * dimension
+    if words > MAX_TENSOR_WORDS:
+        raise WeakParametersError(
+            f"{what}: size {tensor.size} at dimension {dimension} is absurd: {words} mask words, at most "
+            f"{MAX_TENSOR_WORDS} are accepted; {_ADVICE}"
+        )
+
+
+def _check_work(keyset: KeysetParameters) -> None:
+    words = mask_words(keyset)
+    if words > MAX_MASK_WORDS:
+        raise WeakParametersError(
+            f"keyset: evaluation keys with {words} mask words are absurd (minutes of work), at most {MAX_MASK_WORDS} "
+            f"are accepted; {_ADVICE}"
+        )
