@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-import tempfile
+import secrets
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +12,9 @@ from pathlib import Path
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import artifact_pb2 as pb
 from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
-from cryptable_protocol.client_spec import ClientSpec
+from cryptable_protocol.client_spec import MAX_P_ERROR, ClientSpec
 from cryptable_protocol.errors import InvalidInputError, LimitExceededError, MalformedMessageError
+from cryptable_protocol.names import check_name
 
 MAGIC = "cryptable-artifact"
 FORMAT_VERSION = 1
@@ -23,22 +23,35 @@ SECURITY_BITS = 128
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model came from: for people to read, never interpreted."""
+    """Where a model came from: for people to read, never interpreted.
+
+    `estimator` is a class ("xgboost.sklearn.XGBClassifier"), `packages` are "name version", `created` is RFC 3339, UTC.
+    """
 
     estimator: str
     packages: tuple[str, ...]
     created: str
+
+    def __post_init__(self) -> None:
+        check_name(self.estimator, "provenance: estimator", may_be_empty=True)
+        check_name(self.created, "provenance: created", may_be_empty=True)
+        if len(self.packages) > limits.MAX_PACKAGES:
+            raise MalformedMessageError(
+                f"provenance: {len(self.packages)} packages, at most {limits.MAX_PACKAGES} are accepted"
+            )
+        for package in self.packages:
+            check_name(package, "provenance: package")
 
 
 @dataclass(frozen=True)
 class CompileOptions:
     """What the circuit was compiled for."""
 
-    p_error: float = 2.0**-40
+    p_error: float = MAX_P_ERROR
     security_bits: int = SECURITY_BITS
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.p_error) or not 0.0 < self.p_error <= 2.0**-40:
+        if not 0.0 < self.p_error <= MAX_P_ERROR:
             raise InvalidInputError(f"p_error {self.p_error} is not in (0, 2^-40]")
         if self.security_bits != SECURITY_BITS:
             raise InvalidInputError(f"security_bits {self.security_bits} is not supported, only {SECURITY_BITS}")
@@ -56,6 +69,20 @@ class ModelArtifact:
     client_spec: ClientSpec
     circuit: bytes
     compile_options: CompileOptions
+
+    def __post_init__(self) -> None:
+        check_name(self.model_version, "artifact: model version", may_be_empty=True)
+        if not self.circuit:
+            raise MalformedMessageError("artifact: no circuit")
+        if len(self.circuit) > limits.MAX_CIRCUIT_BYTES:
+            raise LimitExceededError(
+                f"artifact: a circuit of {len(self.circuit)} bytes, at most {limits.MAX_CIRCUIT_BYTES} are accepted"
+            )
+        if self.compile_options.p_error != self.client_spec.p_error:
+            raise MalformedMessageError(
+                f"artifact: compiled for p_error {self.compile_options.p_error}, "
+                f"its client spec says {self.client_spec.p_error}"
+            )
 
     @property
     def model_name(self) -> str:
@@ -95,48 +122,61 @@ class ModelArtifact:
 
         Raises:
             MalformedMessageError: not an artifact, another format version, a wrong digest, or a part that is malformed.
+            LimitExceededError: the file or a part of it is too large.
         """
-        file = from_canonical_bytes(pb.ArtifactFile, data, limit=limits.MAX_ARTIFACT_BYTES, what="artifact")
-        if file.magic != MAGIC:
-            raise MalformedMessageError("artifact: this is not a Cryptable artifact (its first field is another)")
-        if file.format_version != FORMAT_VERSION:
+        # Before the parse, because another format version may have fields that this one refuses.
+        if not data.startswith(to_canonical_bytes(pb.ArtifactFile(magic=MAGIC))):
+            raise MalformedMessageError("artifact: this is not a Cryptable artifact (it does not begin like one)")
+        if not data.startswith(to_canonical_bytes(pb.ArtifactFile(magic=MAGIC, format_version=FORMAT_VERSION))):
             raise MalformedMessageError(
-                f"artifact: format version {file.format_version}, this reader knows {FORMAT_VERSION}; upgrade, or compile the model again"
+                f"artifact: not format version {FORMAT_VERSION}, the one this reader knows; "
+                "upgrade it, or compile the model again"
             )
+        file = from_canonical_bytes(pb.ArtifactFile, data, limit=limits.MAX_ARTIFACT_BYTES, what="artifact")
+        if file.format_version != FORMAT_VERSION:  # the prefix above is also that of longer integers
+            raise MalformedMessageError(f"artifact: format version {file.format_version}, expected {FORMAT_VERSION}")
         if hashlib.sha256(file.artifact).digest() != file.sha256:
             raise MalformedMessageError("artifact: its digest does not match its content; the file is corrupted")
         message = from_canonical_bytes(
             pb.ModelArtifact, file.artifact, limit=limits.MAX_ARTIFACT_BYTES, what="artifact"
         )
+        return cls._from_message(message)
+
+    @classmethod
+    def _from_message(cls, message: pb.ModelArtifact) -> ModelArtifact:
+        for part in ("provenance", "compile_options"):
+            if not message.HasField(part):
+                raise MalformedMessageError(f"artifact: no {part}")
         spec = ClientSpec.from_bytes(message.client_spec)
         if message.model_name != spec.model_name:
             raise MalformedMessageError(f"artifact: named {message.model_name!r}, its client spec {spec.model_name!r}")
-        if len(message.model_version) > limits.MAX_NAME_LENGTH:
-            raise MalformedMessageError(f"artifact: model version of {len(message.model_version)} characters")
         try:
             options = CompileOptions(message.compile_options.p_error, message.compile_options.security_bits)
         except InvalidInputError as error:
             raise MalformedMessageError(f"artifact: {error}") from error
-        if options.p_error != spec.p_error:
-            raise MalformedMessageError(
-                f"artifact: compiled for p_error {options.p_error}, its client spec says {spec.p_error}"
-            )
         source = message.provenance
         provenance = Provenance(source.estimator, tuple(source.packages), source.created)
         return cls(message.model_version, provenance, spec, message.circuit, options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all: a reader never sees a part of it.
+
+        A process killed while writing leaves the old file as it was, and a hidden file of the same name beside it.
+
+        Raises:
+            OSError: it cannot be written; the old file, if any, is as it was.
+        """
         target = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        content = self.to_bytes()
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(self.to_bytes())
+            with temporary.open("xb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, target)
+            temporary.replace(target)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
     @classmethod
@@ -147,7 +187,8 @@ class ModelArtifact:
             OSError: it cannot be read.
             MalformedMessageError: see `from_bytes`.
         """
-        source = Path(path)
-        if source.stat().st_size > limits.MAX_ARTIFACT_BYTES:
-            raise LimitExceededError(f"artifact: {source} is larger than {limits.MAX_ARTIFACT_BYTES} bytes")
-        return cls.from_bytes(source.read_bytes())
+        with Path(path).open("rb") as file:
+            data = file.read(limits.MAX_ARTIFACT_BYTES + 1)
+        if len(data) > limits.MAX_ARTIFACT_BYTES:
+            raise LimitExceededError(f"artifact: {path} is larger than {limits.MAX_ARTIFACT_BYTES} bytes")
+        return cls.from_bytes(data)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
 from cryptable_protocol.errors import LimitExceededError, MalformedMessageError
+from cryptable_protocol.wire import check_wire
 
 MessageType = TypeVar("MessageType", bound=Message)
 
@@ -26,18 +28,21 @@ def from_canonical_bytes(message_type: type[MessageType], data: bytes, *, limit:
         what: what the bytes are meant to be, for the error message.
 
     Raises:
-        LimitExceededError: `data` is longer than `limit`.
+        LimitExceededError: `data` is longer than `limit`, or has more than `limits.MAX_PARTS` submessages and strings.
         MalformedMessageError: `data` is no such message, is not canonical, or has unknown fields.
     """
     if len(data) > limit:
         raise LimitExceededError(f"{what}: {len(data)} bytes, at most {limit} are accepted")
     message = message_type()
+    check_wire(cast(Descriptor, message.DESCRIPTOR), data, what)
     try:
         message.ParseFromString(data)
-        message.DiscardUnknownFields()  # type: ignore[no-untyped-call, unused-ignore]
         again = to_canonical_bytes(message)
     except (DecodeError, ValueError) as error:
-        raise MalformedMessageError(f"{what}: not a {message_type.__name__} message") from error
+        raise MalformedMessageError(f"{what}: not a {message_type.__name__} message ({error})") from error
     if again != data:
-        raise MalformedMessageError(f"{what}: not in canonical form (unknown fields, or fields out of order)")
+        raise MalformedMessageError(
+            f"{what}: not in canonical form (a default value is written out, an integer is longer than it need be, "
+            "or a choice is made twice)"
+        )
     return message

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,9 +12,11 @@ from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_byte
 from cryptable_protocol.decoder import Decoder
 from cryptable_protocol.encoders import FeatureEncoder, encoder_from_message, encoder_to_message
 from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.names import check_name
 from cryptable_protocol.parameters import CiphertextType, KeysetParameters
 
 MAX_P_ERROR = 2.0**-40
+"""Largest probability, of one lookup or reading failing, that a model may be published with."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,7 @@ class ClientSpec:
     p_error: float
 
     def __post_init__(self) -> None:
-        _require(
-            1 <= len(self.model_name) <= limits.MAX_NAME_LENGTH, f"model name of {len(self.model_name)} characters"
-        )
+        check_name(self.model_name, "client spec: model name")
         names = [feature.name for feature in self.features]
         _require(1 <= len(names) <= limits.MAX_VECTOR_SIZE, f"{len(names)} features")
         _require(len(set(names)) == len(names), "two features of one name")
@@ -59,7 +58,7 @@ class ClientSpec:
             )
         _require(self.output.variance == 0.0, "an output tensor has no variance of its own")
         _require(
-            math.isfinite(self.p_error) and 0.0 < self.p_error <= MAX_P_ERROR,
+            0.0 < self.p_error <= MAX_P_ERROR,
             f"p_error {self.p_error} is not in (0, 2^-40]",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,10 @@ import numpy.typing as npt
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.names import check_name
 
+_MAX_OFFSET = 1 << 62
+"""Keeps the sum of a value and its offset within 64 bits."""
 _INT64 = np.iinfo(np.int64)
 
 
@@ -32,7 +35,7 @@ class Link(enum.Enum):
     """Probabilities: one (of the second class), or one a class."""
 
 
-Labels = Union[tuple[int, ...], tuple[str, ...]]
+Labels = tuple[int, ...] | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Decoder:
     """score[j] = (value[j] + offset[j]) * step + base[j], then the link and the labels.
 
     `labels` is None for regression. With two labels and one score, the score speaks for the second label, which is
-    predicted where the score is above 0 (`Link.PROBABILITY`: above one half).
+    predicted where the score is above 0 (`Link.PROBABILITY`: above one half). With one score a label, the label of the
+    largest score is predicted, the first one of equals.
     """
 
     link: Link
@@ -54,23 +58,34 @@ class Decoder:
             raise MalformedMessageError(
                 f"decoder: {len(self.offset)} offsets and {len(self.base)} bases, expected one of each a score"
             )
-        if len(self.offset) > limits.MAX_VECTOR_SIZE or any(
-            not _INT64.min < value < _INT64.max for value in self.offset
-        ):
-            raise MalformedMessageError("decoder: an offset does not fit 64 bits, or there are too many")
-        if not math.isfinite(self.step) or self.step <= 0 or not all(map(math.isfinite, self.base)):
-            raise MalformedMessageError(f"decoder: step {self.step} must be finite and positive, and every base finite")
+        if len(self.offset) > limits.MAX_VECTOR_SIZE or any(abs(value) > _MAX_OFFSET for value in self.offset):
+            raise MalformedMessageError("decoder: an offset beyond 2^62, or too many offsets")
+        if not self.step > 0 or not math.isfinite(self.step * 2.0**64 + max(map(abs, self.base))):
+            raise MalformedMessageError(
+                f"decoder: step {self.step} must be positive, and every score that it and the bases can make finite"
+            )
+        if not all(map(math.isfinite, self.base)):
+            raise MalformedMessageError("decoder: every base must be finite")
+        self._check_labels()
+
+    def _check_labels(self) -> None:
         if self.link is Link.IDENTITY:
             if self.labels is not None:
                 raise MalformedMessageError("decoder: a regression has no labels")
-        elif (
-            self.labels is None
-            or len(self.labels) < 2
-            or len(self.labels) != max(2, len(self.offset))
-            or len(set(self.labels)) != len(self.labels)
-        ):
+            return
+        expected = max(2, len(self.offset))
+        if self.labels is None or len(self.labels) != expected or len(set(self.labels)) != expected:
             got = 0 if self.labels is None else len(self.labels)
-            raise MalformedMessageError(f"decoder: {got} labels for {len(self.offset)} scores, or a label twice")
+            raise MalformedMessageError(
+                f"decoder: {got} labels for {len(self.offset)} scores, expected {expected}, all different"
+            )
+        strings = [label for label in self.labels if isinstance(label, str)]
+        for label in strings:
+            check_name(label, "decoder: label", may_be_empty=True)
+        if strings and len(strings) != expected:
+            raise MalformedMessageError("decoder: labels are of two kinds, expected all integers or all strings")
+        if not strings and not all(_INT64.min <= int(label) <= _INT64.max for label in self.labels):
+            raise MalformedMessageError("decoder: a label does not fit 64 bits")
 
     @property
     def is_classifier(self) -> bool:
@@ -116,7 +131,7 @@ class Decoder:
             chosen = (scores > threshold).astype(np.int64)
         else:
             chosen = scores.argmax(axis=1)
-        return np.asarray(self.labels)[chosen]
+        return np.asarray(self.labels, np.str_ if isinstance(self.labels[0], str) else np.int64)[chosen]
 
     def to_message(self) -> pb.Decoder:
         """As protobuf."""
@@ -141,8 +156,6 @@ class Decoder:
                 labels = tuple(message.integers.values)
             case "strings":
                 labels = tuple(message.strings.values)
-                if any(len(label) > limits.MAX_NAME_LENGTH for label in labels):
-                    raise MalformedMessageError(f"decoder: a label has more than {limits.MAX_NAME_LENGTH} characters")
             case _:
                 labels = None
         return cls(link, tuple(message.offset), message.step, tuple(message.base), labels)

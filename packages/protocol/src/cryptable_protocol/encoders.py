@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Union
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,9 @@ import numpy.typing as npt
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.names import check_name
 
-_MAX_LEVELS = 1 << 24
+_READABLE_KINDS = frozenset("buifO")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ThermometerEncoder:
     as_float32: bool = False
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name, "feature")
         edges = np.asarray(self.edges, np.float64)
         if not edges.size or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
             raise MalformedMessageError(
@@ -68,13 +68,15 @@ class AffineEncoder:
     levels: int
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name, "feature")
         if not math.isfinite(self.lower) or not math.isfinite(self.step) or self.step <= 0:
             raise MalformedMessageError(
                 f"feature {self.name!r}: lower {self.lower} and step {self.step} must be finite, and step positive"
             )
-        if not 2 <= self.levels <= _MAX_LEVELS:
-            raise MalformedMessageError(f"feature {self.name!r}: {self.levels} levels are not in 2 .. {_MAX_LEVELS}")
+        if not 2 <= self.levels <= limits.MAX_AFFINE_LEVELS:
+            raise MalformedMessageError(
+                f"feature {self.name!r}: {self.levels} levels are not in 2 .. {limits.MAX_AFFINE_LEVELS}"
+            )
 
     @property
     def size(self) -> int:
@@ -89,8 +91,9 @@ class AffineEncoder:
     def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Shape (rows,) to (rows, 1)."""
         with np.errstate(over="ignore"):  # a huge input overflows to infinity, which is clipped like any other
-            level = np.rint((column - self.lower) / self.step)
-        return np.clip(level, 0, self.levels - 1).astype(np.int64)[:, None]
+            level: npt.NDArray[np.float64] = np.rint((column - self.lower) / self.step)
+        clipped: npt.NDArray[np.float64] = np.clip(level, 0, self.levels - 1)
+        return clipped.astype(np.int64)[:, None]
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class UnusedFeature:
     name: str
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        check_name(self.name, "feature")
 
     @property
     def size(self) -> int:
@@ -117,7 +120,7 @@ class UnusedFeature:
         return np.empty((column.shape[0], 0), np.int64)
 
 
-FeatureEncoder = Union[ThermometerEncoder, AffineEncoder, UnusedFeature]
+FeatureEncoder = ThermometerEncoder | AffineEncoder | UnusedFeature
 
 
 def encode_rows(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -142,7 +145,8 @@ def encode_rows(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.
         if bad.size:
             raise InvalidInputError(
                 f"feature {feature.name!r} (column {index}) is {table[bad[0], index]} in row {bad[0]}"
-                f"{f' and {bad.size - 1} more' if bad.size > 1 else ''}; this model needs finite numbers: impute or drop such rows"
+                f"{f' and {bad.size - 1} more' if bad.size > 1 else ''}; "
+                "this model needs finite numbers: impute or drop such rows"
             )
     parts = [feature.encode(table[:, index]) for index, feature in enumerate(features)]
     return np.concatenate(parts, axis=1)
@@ -150,45 +154,53 @@ def encode_rows(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.
 
 def _as_table(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
     columns = getattr(rows, "columns", None)
-    if columns is not None:
-        rows = _select_columns(features, rows, [str(column) for column in columns])
-    try:
-        table = np.asarray(rows, np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"rows must be numbers, shape (rows, {len(features)}): {error}") from error
+    order = None if columns is None else _column_order(features, [str(column) for column in columns])
+    table = _as_floats(rows, len(features))
     if table.ndim != 2 or table.shape[1] != len(features):
         hint = "; a single row needs two dimensions too: [row]" if table.ndim == 1 else ""
         raise InvalidInputError(f"rows have shape {table.shape}, expected (rows, {len(features)}){hint}")
+    return table if order is None else table[:, order]
+
+
+def _as_floats(rows: npt.ArrayLike, columns: int) -> npt.NDArray[np.float64]:
+    expected = f"rows must be numbers, shape (rows, {columns})"
+    try:
+        array = np.asarray(rows)
+        if array.dtype.kind not in _READABLE_KINDS:  # NumPy would drop imaginary parts, count seconds, parse text
+            raise InvalidInputError(f"{expected}, got {array.dtype}")
+        with np.errstate(over="ignore"):  # of a wider float: infinite, which is refused with its place
+            table = array.astype(np.float64)
+        if isinstance(rows, np.ma.MaskedArray):
+            table[np.broadcast_to(rows.mask, table.shape)] = np.nan
+    except InvalidInputError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"{expected}: {error}") from error
     return table
 
 
-def _select_columns(features: Sequence[FeatureEncoder], frame: object, columns: list[str]) -> npt.ArrayLike:
+def _column_order(features: Sequence[FeatureEncoder], columns: list[str]) -> list[int] | None:
+    """Position in the frame of each feature's column; None where columns are taken by position."""
     names = [feature.name for feature in features]
     unnamed = [f"x{index}" for index in range(len(names))]
-    if names == unnamed and columns != names:
-        return frame  # type: ignore[return-value]  # trained without names: by position, as scikit-learn does
-    missing = [name for name in names if name not in columns]
-    unknown = [name for name in columns if name not in names]
+    if names == unnamed and set(columns) != set(names):
+        return None  # trained without names: by position, as scikit-learn does
+    missing = sorted(set(names) - set(columns))
+    unknown = sorted(set(columns) - set(names))
     if missing or unknown:
         raise InvalidInputError(
-            f"the frame's columns are not the model's: missing {missing[:5]}, unknown {unknown[:5]}; expected {len(names)} columns"
+            f"the frame's columns are not the model's: missing {missing[:5]}, unknown {unknown[:5]}; "
+            f"expected {len(names)} columns"
         )
-    if len(set(columns)) != len(columns):
-        raise InvalidInputError("the frame has several columns of one name")
-    order = [columns.index(name) for name in names]
-    return np.asarray(frame, np.float64)[:, order]
+    if len(columns) != len(names):
+        raise InvalidInputError("the frame has several columns of one name; the model reads each once")
+    positions = {name: index for index, name in enumerate(columns)}
+    return [positions[name] for name in names]
 
 
 def _round_to_float32(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     with np.errstate(over="ignore"):  # beyond float32's range: infinite, and so above every edge
         return column.astype(np.float32).astype(np.float64)
-
-
-def _check_name(name: str) -> None:
-    if not 1 <= len(name) <= limits.MAX_NAME_LENGTH:
-        raise MalformedMessageError(
-            f"a feature's name has {len(name)} characters, expected 1 .. {limits.MAX_NAME_LENGTH}"
-        )
 
 
 def encoder_to_message(encoder: FeatureEncoder) -> pb.FeatureEncoder:

@@ -18,7 +18,10 @@ _WORD_BYTES = 8
 
 @dataclass(frozen=True, eq=False)
 class EncryptedTensor:
-    """LWE ciphertexts: `bodies` of shape (size,), and the masks, as one seed or as an array of shape (size, dimension)."""
+    """LWE ciphertexts: `bodies` of shape (size,), and either the `seed` of the masks or the `masks` themselves.
+
+    The seed is for what a client sends; masks, of shape (size, dimension), are for what a server answers.
+    """
 
     bodies: npt.NDArray[np.uint64]
     seed: bytes | None = None
@@ -26,6 +29,8 @@ class EncryptedTensor:
 
     def ciphertexts(self, size: int, dimension: int) -> npt.NDArray[np.uint64]:
         """All words, shape (size, dimension + 1), the body last.
+
+        Both arguments are the reader's own, from a ClientSpec it has checked: they bound the memory that this takes.
 
         Raises:
             MalformedMessageError: there are not `size` bodies, or the masks are not of `dimension`.
@@ -36,12 +41,22 @@ class EncryptedTensor:
         words[:, dimension] = self.bodies
         if self.seed is not None:
             words[:, :dimension] = MaskStream(self.seed).words(0, size * dimension).reshape(size, dimension)
-        elif self.masks is not None and self.masks.size == size * dimension:
-            words[:, :dimension] = self.masks.reshape(size, dimension)
+        elif self.masks is not None and self.masks.shape == (size, dimension):
+            words[:, :dimension] = self.masks
         else:
-            got = 0 if self.masks is None else self.masks.size
-            raise MalformedMessageError(f"encrypted tensor: {got} mask words, expected {size * dimension}")
+            got = None if self.masks is None else self.masks.shape
+            raise MalformedMessageError(f"encrypted tensor: masks of shape {got}, expected {(size, dimension)}")
         return words
+
+    def __post_init__(self) -> None:
+        if (self.seed is None) == (self.masks is None):
+            raise MalformedMessageError("encrypted tensor: expected either a seed or masks")
+        if self.seed is not None and len(self.seed) != SEED_BYTES:
+            raise MalformedMessageError(f"encrypted tensor: a seed of {len(self.seed)} bytes, expected {SEED_BYTES}")
+        if self.bodies.ndim != 1 or not 1 <= self.bodies.size <= limits.MAX_VECTOR_SIZE:
+            raise MalformedMessageError(
+                f"encrypted tensor: bodies of shape {self.bodies.shape}, expected 1 .. {limits.MAX_VECTOR_SIZE} of them"
+            )
 
     @classmethod
     def from_ciphertexts(cls, words: npt.NDArray[np.uint64]) -> EncryptedTensor:
@@ -53,26 +68,29 @@ class EncryptedTensor:
         bodies = self.bodies.astype("<u8").tobytes()
         if self.seed is not None:
             return pb.EncryptedTensor(seed=self.seed, bodies=bodies)
-        masks = b"" if self.masks is None else self.masks.astype("<u8").tobytes()
-        return pb.EncryptedTensor(explicit=masks, bodies=bodies)
+        masks = np.empty(0, np.uint64) if self.masks is None else self.masks
+        return pb.EncryptedTensor(explicit=masks.astype("<u8").tobytes(), bodies=bodies)
 
     @classmethod
     def from_message(cls, message: pb.EncryptedTensor) -> EncryptedTensor:
         """From protobuf.
 
         Raises:
-            MalformedMessageError: no masks, a seed of another length, or words cut short.
+            MalformedMessageError: no masks, a seed of another length, words cut short, no ciphertext, or masks that are
+                not the same number of words for each ciphertext.
         """
         bodies = _words(message.bodies, "bodies")
         match message.WhichOneof("masks"):
             case "seed":
-                if len(message.seed) != SEED_BYTES:
-                    raise MalformedMessageError(
-                        f"encrypted tensor: a seed of {len(message.seed)} bytes, expected {SEED_BYTES}"
-                    )
                 return cls(bodies, seed=message.seed)
             case "explicit":
-                return cls(bodies, masks=_words(message.explicit, "masks"))
+                masks = _words(message.explicit, "masks")
+                if not masks.size or not bodies.size or masks.size % bodies.size:
+                    raise MalformedMessageError(
+                        f"encrypted tensor: {masks.size} mask words for {bodies.size} ciphertexts, "
+                        "expected the same number, at least 1, for each"
+                    )
+                return cls(bodies, masks=masks.reshape(bodies.size, -1))
             case _:
                 raise MalformedMessageError("encrypted tensor: neither a seed nor masks")
 

@@ -1,7 +1,7 @@
 """Exceptions of the whole project, so that one `except CryptableError` catches what any package raises on purpose.
 
     CryptableError
-    ├── InvalidInputError       (also a ValueError)  the caller's data or argument does not fit; the message says what does
+    ├── InvalidInputError       (also a ValueError)  the caller's data or argument does not fit
     ├── MalformedMessageError   bytes are not what the specification allows: truncated, corrupted, out of range
     │   └── LimitExceededError  ... or larger than a reader accepts
     └── InternalError           our bug; please report it

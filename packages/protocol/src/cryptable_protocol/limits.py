@@ -1,13 +1,20 @@
 """What a reader accepts at most; protos/SPEC.md repeats these figures, and a test compares the two."""
 
-MAX_ARTIFACT_BYTES = 256 << 20
+MAX_ARTIFACT_BYTES = 64 << 20
 MAX_CLIENT_SPEC_BYTES = 16 << 20
-MAX_CIRCUIT_BYTES = 128 << 20
+MAX_CIRCUIT_BYTES = 32 << 20
+"""Small, because a parser may turn one byte of a list of integers into sixteen of memory."""
+MAX_PARTS = 1 << 19
+"""Submessages and strings in one canonical message, at every depth together."""
 MAX_CIRCUIT_NODES = 4096
 MAX_VECTOR_SIZE = 1 << 17
-"""Elements of an input tensor, an output tensor, or a value inside a circuit."""
+"""Elements of an input tensor, an output tensor, or a value inside a circuit; also features of a model."""
+MAX_AFFINE_LEVELS = 1 << 24
+"""Levels of an affine encoder."""
 MAX_NAME_LENGTH = 256
-"""Characters of a model, feature or label name."""
+"""Characters (code points) of a name: of a model, its version, a feature, a label, an estimator, a package."""
+MAX_PACKAGES = 256
+"""Packages named in an artifact's provenance."""
 MAX_KEYS_PER_KIND = 16
 """Secret, bootstrap and keyswitch keys in a keyset, each."""
 MAX_LWE_DIMENSION = 1 << 17

@@ -1,4 +1,4 @@
-"""The public masks of seeded ciphertexts and keys: AES-128 in a little-endian counter mode (protos/SPEC.md, "Mask stream")."""
+"""The public masks of seeded ciphertexts: AES-128 of a little-endian counter (protos/SPEC.md, "Mask stream")."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cryptable_protocol.errors import InvalidInputError
 
 SEED_BYTES = 16
 _BLOCK_BYTES = 16
+_MAX_WORDS = 1 << 60
 
 
 class MaskStream:
@@ -25,7 +26,13 @@ class MaskStream:
         self._algorithm = algorithms.AES128(seed)
 
     def words(self, first: int, count: int) -> npt.NDArray[np.uint64]:
-        """Mask words `first` to `first + count - 1`."""
+        """Mask words `first` to `first + count - 1`: shape (count,).
+
+        Raises:
+            InvalidInputError: `first` or `count` is negative, or the range ends beyond word 2^60.
+        """
+        if first < 0 or count < 0 or first + count > _MAX_WORDS:
+            raise InvalidInputError(f"mask words {first} .. {first + count - 1} are not in 0 .. {_MAX_WORDS - 1}")
         begin = 8 * first + 1  # the stream lacks the first byte of block 0
         first_block, end_block = begin // _BLOCK_BYTES, (begin + 8 * count + _BLOCK_BYTES - 1) // _BLOCK_BYTES
         counters = np.zeros((end_block - first_block, 2), "<u8")
@@ -34,6 +41,6 @@ class MaskStream:
         encryptor = Cipher(self._algorithm, modes.ECB()).encryptor()  # noqa: S305
         # update_into wants room for one block more than it writes.
         blocks = np.empty(counters.nbytes + _BLOCK_BYTES, np.uint8)
-        encryptor.update_into(memoryview(counters).cast("B"), memoryview(blocks))
+        encryptor.update_into(counters.view(np.uint8).data, blocks.data)
         start = begin - _BLOCK_BYTES * first_block
         return blocks[start : start + 8 * count].copy().view("<u8").astype(np.uint64, copy=False)

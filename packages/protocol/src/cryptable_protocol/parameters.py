@@ -15,6 +15,8 @@ from cryptable_protocol.mask_stream import SEED_BYTES
 
 _WORD_BYTES = 8
 _TORUS_BITS = 64
+_MIN_POLYNOMIAL_SIZE = 256
+_MAX_ID = 2**32 - 1
 
 
 def _require(condition: bool, message: str) -> None:
@@ -22,8 +24,19 @@ def _require(condition: bool, message: str) -> None:
         raise MalformedMessageError(message)
 
 
+def _require_id(value: int, what: str) -> None:
+    _require(0 <= value <= _MAX_ID, f"{what}: id {value} is not in 0 .. 2^32 - 1")
+
+
 def _require_variance(variance: float, what: str) -> None:
     _require(math.isfinite(variance) and 0.0 <= variance < 1.0, f"{what}: variance {variance} is not in [0, 1)")
+
+
+def _require_ids(kind: str, ids: list[int]) -> None:
+    _require(
+        len(ids) <= limits.MAX_KEYS_PER_KIND, f"keyset: {len(ids)} {kind} keys, at most {limits.MAX_KEYS_PER_KIND}"
+    )
+    _require(ids == sorted(set(ids)), f"keyset: {kind} key ids {ids} are not strictly increasing")
 
 
 def _require_decomposition(level_count: int, base_log: int, what: str) -> None:
@@ -41,6 +54,7 @@ class SecretKeyParameters:
     dimension: int
 
     def __post_init__(self) -> None:
+        _require_id(self.id, "secret key")
         _require(
             1 <= self.dimension <= limits.MAX_LWE_DIMENSION,
             f"secret key {self.id}: dimension {self.dimension} is not in 1 .. {limits.MAX_LWE_DIMENSION}",
@@ -62,14 +76,17 @@ class BootstrapKeyParameters:
 
     def __post_init__(self) -> None:
         what = f"bootstrap key {self.id}"
+        _require_id(self.id, "bootstrap key")
         _require_decomposition(self.level_count, self.base_log, what)
         size = self.polynomial_size
         _require(
-            size >= 256 and size & (size - 1) == 0, f"{what}: polynomial_size {size} is not a power of two from 256"
+            size >= _MIN_POLYNOMIAL_SIZE and size & (size - 1) == 0,
+            f"{what}: polynomial_size {size} is not a power of two from {_MIN_POLYNOMIAL_SIZE}",
         )
         _require(
-            1 <= self.glwe_dimension and self.glwe_dimension * size <= limits.MAX_LWE_DIMENSION,
-            f"{what}: glwe_dimension {self.glwe_dimension} x polynomial_size {size} is not in 1 .. {limits.MAX_LWE_DIMENSION}",
+            1 <= self.glwe_dimension <= limits.MAX_LWE_DIMENSION // size,
+            f"{what}: glwe_dimension {self.glwe_dimension} x polynomial_size {size} "
+            f"is not in 1 .. {limits.MAX_LWE_DIMENSION}",
         )
         _require_variance(self.variance, what)
 
@@ -87,6 +104,7 @@ class KeyswitchKeyParameters:
 
     def __post_init__(self) -> None:
         what = f"keyswitch key {self.id}"
+        _require_id(self.id, "keyswitch key")
         _require_decomposition(self.level_count, self.base_log, what)
         _require_variance(self.variance, what)
 
@@ -101,28 +119,29 @@ class KeysetParameters:
 
     def __post_init__(self) -> None:
         _require(len(self.secret_keys) >= 1, "keyset: no secret key")
-        for kind in (self.secret_keys, self.bootstrap_keys, self.keyswitch_keys):
+        _require_ids("secret", [key.id for key in self.secret_keys])
+        _require_ids("bootstrap", [key.id for key in self.bootstrap_keys])
+        _require_ids("keyswitch", [key.id for key in self.keyswitch_keys])
+        for bootstrap_key in self.bootstrap_keys:
+            self._require_ends("bootstrap", bootstrap_key)
+            flat = bootstrap_key.glwe_dimension * bootstrap_key.polynomial_size
+            dimension = self.dimensions[bootstrap_key.output_key]
             _require(
-                len(kind) <= limits.MAX_KEYS_PER_KIND,
-                f"keyset: {len(kind)} keys of one kind, at most {limits.MAX_KEYS_PER_KIND}",
+                flat == dimension,
+                f"bootstrap key {bootstrap_key.id}: glwe_dimension x polynomial_size is {flat}, "
+                f"secret key {bootstrap_key.output_key} has dimension {dimension}",
             )
-            ids = [key.id for key in kind]
-            _require(ids == sorted(set(ids)), f"keyset: key ids {ids} are not strictly increasing")
-        for key in (*self.bootstrap_keys, *self.keyswitch_keys):
-            for end in (key.input_key, key.output_key):
-                _require(
-                    end in self.dimensions, f"keyset: key {key.id} refers to secret key {end}, which does not exist"
-                )
-        for key in self.bootstrap_keys:
-            flat = key.glwe_dimension * key.polynomial_size
-            _require(
-                flat == self.dimensions[key.output_key],
-                f"bootstrap key {key.id}: GLWE dimension {flat} differs from secret key {key.output_key}'s {self.dimensions[key.output_key]}",
-            )
+        for keyswitch_key in self.keyswitch_keys:
+            self._require_ends("keyswitch", keyswitch_key)
         _require(
             self.evaluation_keys_bytes <= limits.MAX_EVALUATION_KEYS_BYTES,
-            f"keyset: evaluation keys of {self.evaluation_keys_bytes} bytes, at most {limits.MAX_EVALUATION_KEYS_BYTES}",
+            f"keyset: evaluation keys of {self.evaluation_keys_bytes} bytes, "
+            f"at most {limits.MAX_EVALUATION_KEYS_BYTES}",
         )
+
+    def _require_ends(self, kind: str, key: BootstrapKeyParameters | KeyswitchKeyParameters) -> None:
+        for end in (key.input_key, key.output_key):
+            _require(end in self.dimensions, f"{kind} key {key.id}: refers to secret key {end}, which does not exist")
 
     @cached_property
     def dimensions(self) -> dict[int, int]:
@@ -160,9 +179,31 @@ class KeysetParameters:
     def to_message(self) -> pb.KeysetParameters:
         """As protobuf."""
         return pb.KeysetParameters(
-            secret_keys=[pb.SecretKeyParameters(**vars_of(key)) for key in self.secret_keys],
-            bootstrap_keys=[pb.BootstrapKeyParameters(**vars_of(key)) for key in self.bootstrap_keys],
-            keyswitch_keys=[pb.KeyswitchKeyParameters(**vars_of(key)) for key in self.keyswitch_keys],
+            secret_keys=[pb.SecretKeyParameters(id=key.id, dimension=key.dimension) for key in self.secret_keys],
+            bootstrap_keys=[
+                pb.BootstrapKeyParameters(
+                    id=key.id,
+                    input_key=key.input_key,
+                    output_key=key.output_key,
+                    level_count=key.level_count,
+                    base_log=key.base_log,
+                    glwe_dimension=key.glwe_dimension,
+                    polynomial_size=key.polynomial_size,
+                    variance=key.variance,
+                )
+                for key in self.bootstrap_keys
+            ],
+            keyswitch_keys=[
+                pb.KeyswitchKeyParameters(
+                    id=key.id,
+                    input_key=key.input_key,
+                    output_key=key.output_key,
+                    level_count=key.level_count,
+                    base_log=key.base_log,
+                    variance=key.variance,
+                )
+                for key in self.keyswitch_keys
+            ],
         )
 
     @classmethod
@@ -196,11 +237,6 @@ class KeysetParameters:
         )
 
 
-def vars_of(key: SecretKeyParameters | BootstrapKeyParameters | KeyswitchKeyParameters) -> dict[str, int | float]:
-    """The fields of a key's parameters by name: the names are those of the protobuf message."""
-    return dict(vars(key))
-
-
 @dataclass(frozen=True)
 class CiphertextType:
     """A vector of `size` LWE ciphertexts of unsigned `width`-bit integers under secret key `key`.
@@ -223,6 +259,7 @@ class CiphertextType:
         _require(
             1 <= self.width <= self.MAX_WIDTH, f"ciphertext type: width {self.width} is not in 1 .. {self.MAX_WIDTH}"
         )
+        _require_id(self.key, "ciphertext type: secret key")
         _require_variance(self.variance, "ciphertext type")
 
     def to_message(self) -> pb.CiphertextType:
