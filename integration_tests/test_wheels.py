@@ -1,0 +1,134 @@
+"""Builds the packages' wheels, reads what is in them, and runs the client's where no other of ours is installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from email.parser import HeaderParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAMS = Path(__file__).parent / "programs"
+MEGABYTE = 1_000_000
+IMPORT_NAMES = {
+    "client": "cryptable_client",
+    "dev": "cryptable",
+    "engine": "cryptable_engine",
+    "protocol": "cryptable_protocol",
+    "server": "cryptable_server",
+}
+FORBIDDEN_REQUIREMENTS = {
+    "client": {"concrete-python", "cryptable", "cryptable-engine", "cryptable-server", "scikit-learn", "torch"},
+    "dev": {"concrete-python", "torch", "xgboost"},
+    "engine": {"cryptable", "cryptable-client", "cryptable-server", "grpcio", "scikit-learn", "torch"},
+    "protocol": {"concrete-python", "grpcio", "scikit-learn", "torch"},
+    "server": {"cryptable", "cryptable-client", "scikit-learn", "torch"},
+}
+PACKAGES = pytest.mark.parametrize("package", sorted(IMPORT_NAMES))
+
+
+def uv(*arguments, **options):
+    """Run uv, which is on the path or was put into the environment by tools/setup.sh."""
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    program = shutil.which("uv", path=places)
+    assert program, "uv is missing: run `make setup`"
+    return subprocess.run([program, *arguments], cwd=ROOT, capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    """Package folder name → path of its wheel, built through its source distribution as a release is."""
+    folder = tmp_path_factory.mktemp("wheels")
+    built = uv("build", "--all-packages", "--out-dir", folder)
+    assert built.returncode == 0, built.stderr
+    return {package: next(folder.glob(f"{name}-*.whl")) for package, name in IMPORT_NAMES.items()}
+
+
+def metadata_of(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return HeaderParser().parsestr(archive.read(name).decode())
+
+
+def requirements_of(wheel):
+    """Names of what a wheel needs whatever the extras, lower case."""
+    lines = metadata_of(wheel).get_all("Requires-Dist") or []
+    return {line.replace("=", "<").split("<")[0].split(">")[0].strip().lower() for line in lines if "extra" not in line}
+
+
+@PACKAGES
+def test_wheel_holds_the_package_and_nothing_else(wheels, package):
+    name = IMPORT_NAMES[package]
+    with zipfile.ZipFile(wheels[package]) as archive:
+        names = archive.namelist()
+    source = ROOT / "packages" / package / "src" / name
+    expected = {
+        f"{name}/{path.relative_to(source).as_posix()}"
+        for path in source.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {path for path in names if ".dist-info/" not in path} == expected
+    assert f"{name}/py.typed" in names
+
+
+@PACKAGES
+def test_wheel_carries_the_licence(wheels, package):
+    with zipfile.ZipFile(wheels[package]) as archive:
+        (licence,) = [name for name in archive.namelist() if name.endswith("/licenses/LICENSE")]
+        assert archive.read(licence) == (ROOT / "LICENSE").read_bytes()
+    assert metadata_of(wheels[package])["License-Expression"] == "Apache-2.0"
+
+
+@PACKAGES
+def test_wheel_is_pure_python_and_described(wheels, package):
+    assert wheels[package].name.endswith("-py3-none-any.whl")
+    metadata = metadata_of(wheels[package])
+    assert metadata["Summary"]
+    assert metadata.get_payload().strip() == (ROOT / "packages" / package / "README.md").read_text().strip()
+
+
+@PACKAGES
+def test_wheel_requires_no_foreign_library(wheels, package):
+    requirements = requirements_of(wheels[package])
+    assert "numpy" in requirements
+    assert not requirements & FORBIDDEN_REQUIREMENTS[package]
+
+
+def test_packages_share_one_version(wheels):
+    assert len({metadata_of(wheel)["Version"] for wheel in wheels.values()}) == 1
+
+
+def test_engine_says_which_setuptools_concrete_needs(wheels):
+    lines = metadata_of(wheels["engine"]).get_all("Requires-Dist")
+    assert "setuptools<81" in lines
+
+
+@pytest.fixture(scope="module")
+def client_environment(wheels, tmp_path_factory):
+    """Folder of a virtual environment into which only the client was installed, with what it asks for."""
+    folder = tmp_path_factory.mktemp("client") / "venv"
+    assert uv("venv", "--python", sys.executable, folder).returncode == 0
+    install = ["pip", "install", "--python", folder, "--constraints", "tools/constraints.txt", "--no-config"]
+    install += ["--find-links", wheels["client"].parent, wheels["client"]]
+    # What set-up left in uv's cache is enough as a rule, and spares the network.
+    if uv(*install, "--offline").returncode != 0:
+        online = uv(*install)
+        assert online.returncode == 0, online.stderr
+    return folder
+
+
+def test_client_installs_small_and_alone(client_environment):
+    (site_packages,) = client_environment.glob("lib/python*/site-packages")
+    ours = {path.name for path in site_packages.glob("cryptable*") if not path.name.endswith(".dist-info")}
+    assert ours == {"cryptable_client", "cryptable_protocol"}
+    size = sum(path.stat().st_size for path in site_packages.rglob("*") if path.is_file())
+    assert size <= 110 * MEGABYTE, f"{size / MEGABYTE:.0f} MB installed"
+
+
+def test_client_encrypts_where_it_is_all_there_is(client_environment, tmp_path):
+    program = [client_environment / "bin" / "python", "-I", PROGRAMS / "client_encrypts.py"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+    assert done.returncode == 0, done.stderr
