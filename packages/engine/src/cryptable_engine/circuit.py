@@ -14,7 +14,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +112,7 @@ class Lookup:
         return int(self.table_of.shape[0])
 
 
-Node = Union[Input, Linear, Lookup]
+Node = Input | Linear | Lookup
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +202,8 @@ def _group_from_message(index: int, message: pb.InputGroup) -> InputGroup:
 def _term_from_message(index: int, message: pb.Term) -> Term:
     if not len(message.rows) == len(message.columns) == len(message.weights):
         raise MalformedMessageError(
-            f"circuit: node {index}: a term has {len(message.rows)} rows, {len(message.columns)} columns, {len(message.weights)} weights"
+            f"circuit: node {index}: a term has {len(message.rows)} rows, {len(message.columns)} columns, "
+            f"{len(message.weights)} weights"
         )
     return Term(message.source, _integers(message.rows), _integers(message.columns), _integers(message.weights))
 

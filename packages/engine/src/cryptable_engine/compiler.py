@@ -1,0 +1,148 @@
+"""Compiles circuits: in a child process with limits, because Concrete's compiler can crash, hang, or eat the memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from cryptable_protocol import CompileOptions, InvalidInputError
+
+from cryptable_engine.circuit import Circuit
+from cryptable_engine.errors import CircuitError, CompilationError
+from cryptable_engine.program import Program
+from cryptable_engine.verifier import verify
+
+REFUSED, FAILED = 3, 4
+"""Exit statuses of the child process."""
+_MAX_REPORT = 4000
+
+
+@dataclass(frozen=True)
+class CompileLimits:
+    """What one compilation may use at most."""
+
+    address_space_bytes: int = 8 << 30
+    cpu_seconds: int = 600
+    wall_seconds: float = 900.0
+
+
+def compile_circuit(
+    circuit: Circuit, options: CompileOptions, directory: str | Path, *, limits: CompileLimits | None = None
+) -> Program:
+    """Compile `circuit` into `directory`.
+
+    Args:
+        circuit: any; it is verified here, and again by the child process, which prints the MLIR itself.
+        options: failure probability and security level.
+        directory: where the program is to be: new or empty. Written whole or not at all.
+        limits: of the child process; the default suits circuits of some thousand lookups.
+
+    Raises:
+        CircuitError: the verifier refuses the circuit.
+        InvalidInputError: `directory` is not empty.
+        CompilationError: Concrete found no parameters, failed, or went beyond a limit; the message says what to do.
+    """
+    verify(circuit)
+    directory = Path(directory)
+    compile_into(circuit, options, directory, limits=limits or CompileLimits(), simulation=False)
+    return Program.load(directory)
+
+
+def compile_into(
+    circuit: Circuit, options: CompileOptions, directory: Path, *, limits: CompileLimits, simulation: bool
+) -> None:
+    """Run the child process and move what it made to `directory`; raises as `compile_circuit` does."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InvalidInputError(f"{directory} is not an empty directory; give a new one for the program")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as temporary:
+        made = Path(temporary) / "program"
+        made.mkdir()
+        _run_child(circuit.to_bytes(), options, made, limits, simulation)
+        if directory.exists():
+            directory.rmdir()
+        shutil.move(made, directory)
+
+
+def _run_child(
+    circuit: bytes, options: CompileOptions, directory: Path, limits: CompileLimits, simulation: bool
+) -> None:
+    arguments = [
+        sys.executable,
+        "-m",
+        "cryptable_engine.compile_process",
+        str(directory),
+        repr(options.p_error),
+        str(options.security_bits),
+        str(limits.address_space_bytes),
+        str(limits.cpu_seconds),
+        "simulation" if simulation else "encrypted",
+    ]
+    # A session of its own, so that a timeout also ends the linker that the compiler starts.
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        ) as child,
+    ):
+        try:
+            child.communicate(circuit, timeout=limits.wall_seconds)
+        except subprocess.TimeoutExpired as error:
+            _kill_session(child)
+            raise CompilationError(
+                f"compiling took longer than {limits.wall_seconds} s; use a smaller model, or raise "
+                "CompileLimits.wall_seconds"
+            ) from error
+        except BaseException:
+            _kill_session(child)
+            raise
+        _check_status(child.returncode, _read_report(errors), limits)
+
+
+def _read_report(errors: IO[bytes]) -> str:
+    """The end of what the child wrote: Concrete may print a whole module."""
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - _MAX_REPORT))
+    return errors.read().decode(errors="replace").strip()
+
+
+def _kill_session(child: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _check_status(status: int, report: str, limits: CompileLimits) -> None:
+    if status == 0:
+        return
+    last = report.splitlines()[-1] if report else "no message"
+    if status == REFUSED:
+        raise CircuitError(f"the compiling process refused it: {last}")
+    if "NoParametersFound" in report:
+        raise CompilationError(
+            "no crypto parameters are exact enough for this circuit: its outputs or lookups have too many bits for the "
+            "sums they are made of; use fewer bits for scores, narrower lookups, or a larger p_error"
+        )
+    if status in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise CompilationError(
+            f"compiling was ended by {signal.Signals(-status).name}, after at most {limits.cpu_seconds} s of CPU; "
+            "use a smaller model, raise CompileLimits.cpu_seconds, or give the machine more memory"
+        )
+    if status < 0 or "MemoryError" in report or "bad_alloc" in report:
+        raise CompilationError(
+            f"the compiling process ended with status {status} ({last}); it may have met its limit of "
+            f"{limits.address_space_bytes >> 20} MiB of address space: raise CompileLimits.address_space_bytes, or use "
+            "a smaller model"
+        )
+    raise CompilationError(f"Concrete failed to compile the circuit: {last}")

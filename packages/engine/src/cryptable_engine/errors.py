@@ -1,0 +1,38 @@
+"""Exceptions of the engine, under those that all packages share.
+
+CryptableError
+├── MalformedMessageError
+│   ├── CircuitError              a circuit that the verifier refuses; names the node
+│   └── ProgramMismatchError      a program's parameters are not those of the client spec
+├── CompilationError              Concrete could not compile a circuit within its limits; says what to do
+│   └── UnsupportedProgramError   ... or made a program of a kind that the engine does not run
+└── EvaluationError               Concrete failed on an evaluation whose arguments were all valid
+"""
+
+from __future__ import annotations
+
+from cryptable_protocol import CryptableError, MalformedMessageError
+
+
+class CircuitError(MalformedMessageError):
+    """A circuit breaks a rule; `node` is the index of the offending node, or None where the circuit as a whole does."""
+
+    def __init__(self, message: str, *, node: int | None = None) -> None:
+        super().__init__(f"circuit: {message}" if node is None else f"circuit: node {node}: {message}")
+        self.node = node
+
+
+class ProgramMismatchError(MalformedMessageError):
+    """A compiled program's crypto parameters differ from those that the client spec promises."""
+
+
+class CompilationError(CryptableError):
+    """Concrete could not compile a verified circuit; the message says why and what to do."""
+
+
+class UnsupportedProgramError(CompilationError):
+    """A compiled program needs something that the engine does not run, such as another encoding."""
+
+
+class EvaluationError(CryptableError):
+    """Concrete's native code refused or failed an evaluation whose arguments were all valid."""

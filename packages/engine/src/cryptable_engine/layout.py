@@ -1,0 +1,73 @@
+"""Which bit width and which scale every value of a circuit is computed with.
+
+Under TFHE, values that meet in one sum need one encoding. So the Linear nodes and what they read fall into *regions*,
+each of one width; a Lookup leads from one region to another. A value that a narrow Lookup reads stands in the lower
+bits of its region: it is scaled up to the region's top bits, then reinterpreted as the Lookup's width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptable_engine.bounds import Bounds
+from cryptable_engine.circuit import Circuit, Linear, Lookup
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Widths in bits, one entry a node.
+
+    `widths[i]` is that of node i's region. `readings[i]` has, in ascending order, the widths at which Lookups and the
+    output read node i; 2^(widths[i] - reading) is the scale.
+    """
+
+    widths: tuple[int, ...]
+    readings: tuple[tuple[int, ...], ...]
+    output_width: int
+
+
+def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...]) -> Layout:
+    """Choose the narrowest regions.
+
+    Args:
+        circuit: verified.
+        bounds: what the verifier found.
+    """
+    regions = _Regions(len(circuit.nodes))
+    readings: list[set[int]] = [set() for _ in circuit.nodes]
+    needs = [0] * len(circuit.nodes)
+    for index, node in enumerate(circuit.nodes):
+        match node:
+            case Linear():
+                for term in node.terms:
+                    regions.union(term.source, index)
+            case Lookup():
+                readings[node.source].add(node.width)
+                # All entries, not only those that honest inputs reach: what is printed must fit its type.
+                needs[index] = int(node.tables.max()).bit_length()
+            case _:
+                needs[index] = int(bounds[index].high.max()).bit_length()
+    output_width = max(1, int(bounds[circuit.output].high.max()).bit_length())
+    readings[circuit.output].add(output_width)
+    width_of: dict[int, int] = {}
+    for index in range(len(circuit.nodes)):
+        root = regions.find(index)
+        width_of[root] = max(width_of.get(root, 1), needs[index], *readings[index], 1)
+    widths = tuple(width_of[regions.find(index)] for index in range(len(circuit.nodes)))
+    return Layout(widths, tuple(tuple(sorted(reading)) for reading in readings), output_width)
+
+
+class _Regions:
+    """Disjoint sets of nodes."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+
+    def find(self, node: int) -> int:
+        while self._parent[node] != node:
+            self._parent[node] = self._parent[self._parent[node]]
+            node = self._parent[node]
+        return node
+
+    def union(self, one: int, other: int) -> None:
+        self._parent[self.find(one)] = self.find(other)

@@ -1,0 +1,138 @@
+"""The only file that imports concrete-python: compile MLIR text, load programs, keys and values, call and simulate.
+
+`concrete.fhe`, which needs torch, is never imported. What comes in here has been verified: malformed MLIR, keys and
+values can end the process (see the package's README).
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cryptable_engine.errors import CompilationError, EvaluationError
+
+PROGRAM_INFO = "program_info.concrete.params.json"
+FEEDBACK = "compilation_feedback.json"
+LIBRARY = "sharedlib.so"
+_import_lock = threading.Lock()
+_module: Any = None
+
+
+def _concrete() -> Any:  # noqa: ANN401  # concrete-python has no types
+    """`concrete.compiler`, imported on first use: it takes a third of a second."""
+    global _module
+    with _import_lock:
+        if _module is None:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
+                warnings.filterwarnings("ignore", "Deprecated call to `pkg_resources", DeprecationWarning)
+                import concrete.compiler as module  # type: ignore[import-untyped, unused-ignore]
+            _module = module
+    return _module
+
+
+def compile_mlir(text: str, directory: Path, *, p_error: float, security_bits: int, simulation: bool) -> None:
+    """Compile a module of one function into `directory`.
+
+    Raises:
+        CompilationError: Concrete refused it; the message is Concrete's.
+    """
+    concrete = _concrete()
+    options = concrete.CompilationOptions(concrete.Backend.CPU)
+    options.set_p_error(p_error)
+    options.set_global_p_error(1.0)
+    options.set_security_level(security_bits)
+    options.set_optimizer_strategy(concrete.OptimizerStrategy.DAG_MULTI)
+    options.set_loop_parallelize(True)
+    options.set_compress_evaluation_keys(True)
+    options.simulation(simulation)
+    compiler = concrete.Compiler(
+        str(directory),
+        concrete.lookup_runtime_lib(),
+        generate_shared_lib=True,
+        generate_static_lib=False,
+        generate_program_info=True,
+        generate_compilation_feedback=True,
+    )
+    try:
+        compiler.compile(text, options)
+    except RuntimeError as error:
+        raise CompilationError(f"Concrete could not compile the circuit: {error}") from error
+
+
+class NativeCircuit:
+    """A compiled function, ready to be called. Thread-safe: a call takes the native code's own locks only."""
+
+    def __init__(self, directory: Path, function: str) -> None:
+        concrete = _concrete()
+        # The library must outlive the circuit, which does not keep it alive.
+        self._program = concrete.ServerProgram(concrete.Library(str(directory)), False)
+        self._circuit = self._program.get_server_circuit(function)
+
+    def call(self, value: bytes, keys: NativeKeys) -> bytes:
+        """Evaluate on one Value message; returns that of the result.
+
+        Raises:
+            EvaluationError: the native code refused it.
+        """
+        try:
+            results = self._circuit.call([_concrete().TransportValue.deserialize(value)], keys.keyset)
+            if len(results) != 1:
+                raise EvaluationError(f"{len(results)} results, expected 1")
+            data: bytes = results[0].serialize()
+        except RuntimeError as error:
+            raise EvaluationError(f"Concrete failed to evaluate the circuit: {error}") from error
+        return data
+
+
+class NativeKeys:
+    """A client's evaluation keys in native form."""
+
+    def __init__(self, message: bytes) -> None:
+        try:
+            self.keyset: Any = _concrete().ServerKeyset.deserialize(message)
+        except RuntimeError as error:
+            raise EvaluationError(f"Concrete refused evaluation keys: {error}") from error
+
+
+class NativeSimulation:
+    """A function compiled for simulation: clear values, with the noise that the crypto parameters would make."""
+
+    def __init__(self, directory: Path, function: str) -> None:
+        concrete = _concrete()
+        library = concrete.Library(str(directory))
+        info = library.get_program_info()
+        self._programs = (concrete.ServerProgram(library, True), concrete.ClientProgram.create_simulated(info))
+        self._server = self._programs[0].get_server_circuit(function)
+        self._client = self._programs[1].get_client_circuit(function)
+
+    def __call__(self, row: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """One row: shape (input size,) to (output size,).
+
+        Raises:
+            EvaluationError: the native code refused it.
+        """
+        try:
+            value = self._client.simulate_prepare_input(_concrete().Value(row), 0)
+            (result,) = self._server.simulate([value])
+            return np.asarray(self._client.simulate_process_output(result, 0).to_py_val(), np.int64).reshape(-1)
+        except RuntimeError as error:
+            raise EvaluationError(f"Concrete failed to simulate the circuit: {error}") from error
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401  # the reader checks what it finds
+    """A file that Concrete has written.
+
+    Raises:
+        CompilationError: it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CompilationError(f"{path} is not what Concrete writes: {error}; compile the circuit again") from error
