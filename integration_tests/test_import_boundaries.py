@@ -31,7 +31,7 @@ CASES = pytest.mark.parametrize("name", list(BOUNDARIES))
 
 
 def run(program, modules, folder, *, block):
-    """Run a program under the observer; returns the finished process, arguments by pid, and imports as (pid, module)."""
+    """Run a program under the observer: the finished process, arguments by pid, and imports as (pid, module)."""
     log = folder / "observed.log"
     environment = {
         **os.environ,

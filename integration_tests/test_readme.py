@@ -1,51 +1,104 @@
-"""Runs the Python of every README, top to bottom, each in a fresh process and an empty folder."""
+"""Runs every README from top to bottom: its Python, each block in a process of its own, and its shell commands.
 
+Blocks marked `console` are for people and are not run. A shell command that ends in `&` is a server: it runs until the
+README ends, and the next block waits for the line in which it says that it is ready.
+"""
+
+import os
 import re
+import shlex
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = [ROOT / "README.md", *sorted(ROOT.glob("packages/*/README.md"))]
-FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PORT_IN_TEXT = "50051"
 
 
-def python_of(text: str) -> str:
-    """The fenced Python blocks of a Markdown text, as one program that keeps the text's line numbers."""
-    lines = [""] * (text.count("\n") + 1)
-    for block in FENCE.finditer(text):
-        if block[1] == "python":
-            first = text.count("\n", 0, block.start(2))
-            for offset, line in enumerate(block[2].splitlines()):
-                lines[first + offset] = line
-    return "\n".join(lines).rstrip()
+def runnable_blocks(text):
+    """(language, first line's number, content) of the blocks to run, in order."""
+    return [
+        (block[1], text.count("\n", 0, block.start(2)) + 1, block[2])
+        for block in FENCE.finditer(text)
+        if block[1] in ("python", "sh")
+    ]
 
 
-def test_python_is_taken_out_of_markdown_at_its_own_lines():
-    text = "Intro\n```python\na = 1\n```\ntext\n```console\n$ make\n```\n```python\nassert a == 1\n```\n"
-    assert python_of(text) == "\n\na = 1\n\n\n\n\n\n\nassert a == 1"
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
-def test_root_readme_has_python_to_run():
-    assert python_of(READMES[0].read_text())
-
-
-@pytest.mark.encrypted
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_readme_runs(readme, tmp_path):
-    program = python_of(readme.read_text())
-    if not program:
-        pytest.skip("no Python in it")
-    script = tmp_path / f"{readme.parent.name}_readme.py"
-    script.write_text(program)
+def run(language, content, environment, folder):
+    """Run one block that ends by itself; returns its output."""
+    command = [sys.executable, "-c", content] if language == "python" else ["bash", "-euc", content]
     done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:__main__", str(script)],
-        cwd=tmp_path,
+        command,
+        cwd=folder,
+        env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert done.returncode == 0, f"{readme.relative_to(ROOT)} (lines are its own):\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def start(content, environment, folder, cleanup):
+    """Start a server and wait until it is ready."""
+    command = shlex.split(content.removesuffix("&"))
+    log = cleanup.enter_context((folder / "server.log").open("w+"))
+    server = cleanup.enter_context(
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+    )
+    cleanup.callback(server.terminate)
+    for line in server.stdout:
+        if " ready on " in line:
+            return
+    log.seek(0)
+    pytest.fail(f"{content!r} ended with status {server.wait()}:\n{log.read()}")
+
+
+def test_blocks_keep_their_order_and_line_numbers():
+    text = "Intro\n```python\na = 1\n```\ntext\n```console\n$ make\n```\n```sh\nserve &\n```\n"
+    assert runnable_blocks(text) == [("python", 3, "a = 1\n"), ("sh", 10, "serve &\n")]
+
+
+def run_readme(readme, folder):
+    """Run a README; returns the outputs of its Python blocks."""
+    programs = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": os.pathsep.join([programs, os.environ["PATH"]]), "HOME": str(folder)}
+    text = readme.read_text(encoding="utf-8").replace(PORT_IN_TEXT, free_port())
+    outputs = []
+    with ExitStack() as cleanup:
+        for language, number, content in runnable_blocks(text):
+            try:
+                if language == "sh" and content.rstrip().endswith("&"):
+                    start(content.rstrip(), environment, folder, cleanup)
+                else:
+                    output = run(language, content, environment, folder)
+                    outputs += [output] if language == "python" else []
+            except AssertionError as error:
+                pytest.fail(f"{readme.relative_to(ROOT)}, the block at line {number}: {error}")
+    return outputs
+
+
+@pytest.mark.encrypted
+def test_root_readme_decrypts_what_the_estimator_predicts(tmp_path):
+    developer, end_user = run_readme(READMES[0], tmp_path)
+    assert end_user.splitlines()[-1] == developer.splitlines()[-1]
+
+
+@pytest.mark.encrypted
+@pytest.mark.parametrize("readme", READMES[1:], ids=lambda path: path.parent.name)
+def test_package_readme_runs(readme, tmp_path):
+    assert readme.read_text(encoding="utf-8").startswith("# cryptable")
+    run_readme(readme, tmp_path)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from email.parser import HeaderParser
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -85,9 +86,9 @@ def test_wheel_carries_the_licence(wheels, package):
 @PACKAGES
 def test_wheel_is_pure_python_and_described(wheels, package):
     assert wheels[package].name.endswith("-py3-none-any.whl")
-    metadata = metadata_of(wheels[package])
-    assert metadata["Summary"]
-    assert metadata.get_payload().strip() == (ROOT / "packages" / package / "README.md").read_text().strip()
+    described = metadata_of(wheels[package])
+    assert described["Summary"]
+    assert described.get_payload().strip() == (ROOT / "packages" / package / "README.md").read_text().strip()
 
 
 @PACKAGES
@@ -106,17 +107,32 @@ def test_engine_says_which_setuptools_concrete_needs(wheels):
     assert "setuptools<81" in lines
 
 
+def install(wheels, package, *options):
+    """Run `uv pip install` for one of our wheels, from uv's cache where that has all it takes."""
+    arguments = ["pip", "install", "--no-config", "--constraints", "tools/constraints.txt", *options]
+    arguments += ["--find-links", wheels[package].parent, wheels[package]]
+    done = uv(*arguments, "--offline")
+    return done if done.returncode == 0 else uv(*arguments)
+
+
+def test_server_installs_without_torch(wheels, tmp_path):
+    assert any(line.startswith("torch") for line in metadata.requires("concrete-python"))
+    assert uv("venv", "--python", sys.executable, tmp_path / "venv").returncode == 0
+    options = ["--python", tmp_path / "venv", "--overrides", "tools/overrides-without-torch.txt", "--dry-run"]
+    done = install(wheels, "server", *options)
+    assert done.returncode == 0, done.stderr
+    installed = {line.split()[1].split("==")[0] for line in done.stderr.splitlines() if line.startswith(" + ")}
+    assert {"concrete-python", "cryptable-engine", "cryptable-server"} <= installed
+    assert not installed & {"networkx", "torch", "z3-solver"}
+
+
 @pytest.fixture(scope="module")
 def client_environment(wheels, tmp_path_factory):
     """Folder of a virtual environment into which only the client was installed, with what it asks for."""
     folder = tmp_path_factory.mktemp("client") / "venv"
     assert uv("venv", "--python", sys.executable, folder).returncode == 0
-    install = ["pip", "install", "--python", folder, "--constraints", "tools/constraints.txt", "--no-config"]
-    install += ["--find-links", wheels["client"].parent, wheels["client"]]
-    # What set-up left in uv's cache is enough as a rule, and spares the network.
-    if uv(*install, "--offline").returncode != 0:
-        online = uv(*install)
-        assert online.returncode == 0, online.stderr
+    done = install(wheels, "client", "--python", folder)
+    assert done.returncode == 0, done.stderr
     return folder
 
 

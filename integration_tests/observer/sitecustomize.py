@@ -1,7 +1,7 @@
 """Watches imports in a Python process and in all Python processes that it starts: put this folder on PYTHONPATH.
 
-OBSERVER_LOG      file that gets "process PID ARGUMENTS" from each process, and "import PID MODULE" from each that imports
-                  a watched module, even in vain
+OBSERVER_LOG      file that gets "process PID ARGUMENTS" from each process, and "import PID MODULE" from each import
+                  of a watched module, even a failed one
 OBSERVER_MODULES  the watched modules, by commas; their submodules count too
 OBSERVER_BLOCK    where set, importing one is an ImportError
 """

@@ -1,0 +1,241 @@
+"""The vectors that must be accepted. What they encode, decode and compute to is worked out by hand."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from cryptable_protocol.messages import circuit, client_spec, tensor
+
+from vectors import samples
+from vectors.vector import Accepted, canonical, changed
+
+
+def accepted() -> list[Accepted]:
+    """All of them."""
+    return [*_client_specs(), *_circuits(), *_others()]
+
+
+def _spec(name: str, about: str, data: bytes, **facts: Any) -> Accepted:
+    spec = client_spec.ClientSpec.FromString(data)
+    return Accepted(
+        "client_spec",
+        name,
+        about,
+        data,
+        {
+            "digest": hashlib.sha256(data).hexdigest(),
+            "keyset_name": hashlib.sha256(canonical(spec.keyset)).hexdigest(),
+            "feature_names": [feature.name for feature in spec.features],
+            **facts,
+        },
+    )
+
+
+def _client_specs() -> list[Accepted]:
+    binary, regression = samples.binary_spec(), samples.regression_spec()
+
+    def binary_with(**fields: Any) -> bytes:
+        return changed(binary, lambda spec: spec.MergeFrom(client_spec.ClientSpec(**fields)))
+
+    def negative_zero(spec: client_spec.ClientSpec) -> None:
+        spec.features[2].thermometer.edges[:] = [-0.0]
+        spec.decoder.base[:] = [-0.0]
+
+    def extremes(spec: client_spec.ClientSpec) -> None:
+        spec.features[0].affine.lower = -1.7976931348623157e308
+        spec.features[1].affine.step = 5e-324
+        spec.features[1].affine.levels = 2**24
+        spec.input.width = 62
+        spec.decoder.offset[:] = [2**62]
+
+    def probability(spec: client_spec.ClientSpec) -> None:
+        spec.decoder.link = client_spec.Decoder.PROBABILITY
+        spec.decoder.integers.values[:] = [-(2**63), 2**63 - 1]
+
+    def margins(spec: client_spec.ClientSpec) -> None:
+        spec.decoder.link = client_spec.Decoder.MARGIN
+        spec.decoder.strings.values[1] = ""
+
+    def names(spec: client_spec.ClientSpec) -> None:
+        spec.model_name = "Größe 🩺"
+        spec.features[0].name = "é" * 256
+
+    def sparse_ids(spec: client_spec.ClientSpec) -> None:
+        spec.keyset.secret_keys[1].id = 2**32 - 1
+        spec.keyset.bootstrap_keys[0].input_key = 2**32 - 1
+        spec.keyset.keyswitch_keys[0].output_key = 2**32 - 1
+
+    return [
+        _spec(
+            "binary",
+            "thermometer encoders and a lookup; column id is not sent",
+            canonical(binary),
+            evaluation_keys_bytes=50_577_440,
+            # The float32 nearest to 1.25 - 1e-12 is 1.25.
+            encodes=[{"row": [1.25 - 1e-12, 9.0, -1.0], "elements": [1, 1, 0, 1]}],
+            decodes=[{"values": [10], "scores": [1.0]}, {"values": [0], "scores": [-1.5]}],
+        ),
+        _spec(
+            "regression",
+            "affine encoders, and no evaluation keys because there are no lookups",
+            canonical(regression),
+            evaluation_keys_bytes=0,
+            # (0.25 + 1) / 0.5 = 2.5 goes to the even 2, 3.5 to 4.
+            encodes=[{"row": [0.25, 3.5], "elements": [2, 4]}, {"row": [-9.0, 1e300], "elements": [0, 15]}],
+            decodes=[{"values": [101], "scores": [150.5]}],
+        ),
+        _spec(
+            "classes",
+            "three classes with names",
+            canonical(samples.classes_spec()),
+            evaluation_keys_bytes=0,
+            decodes=[{"values": [8, 3, 4], "scores": [1.0, -0.25, 2.0]}],
+        ),
+        _spec("margin", "no probabilities; one label is the empty string", changed(samples.classes_spec(), margins)),
+        _spec("probability", "labels at the ends of the 64-bit range", changed(binary, probability)),
+        _spec("lower_p_error", "p_error 2^-64", binary_with(p_error=2.0**-64)),
+        _spec("names", "names outside ASCII, one of 256 characters and 512 bytes", changed(binary, names)),
+        _spec("sparse_ids", "key ids need not be consecutive", changed(binary, sparse_ids)),
+        _spec("negative_zero", "-0.0 is a number, not a default: it is written out", changed(binary, negative_zero)),
+        _spec(
+            "extremes", "the largest double, the smallest subnormal, widths and levels", changed(regression, extremes)
+        ),
+    ]
+
+
+def _circuit(name: str, about: str, data: bytes, lookups: int, *evaluates: tuple[list[int], list[int]]) -> Accepted:
+    cases = [{"input": list(inputs), "output": list(outputs)} for inputs, outputs in evaluates]
+    return Accepted("circuit", name, about, data, {"lookups": lookups, "evaluates": cases})
+
+
+def _circuits() -> list[Accepted]:
+    def range_group(message: circuit.Circuit) -> None:
+        del message.nodes[0].input.groups[1:]
+        message.nodes[0].input.groups[0].CopyFrom(circuit.InputGroup(kind=circuit.InputGroup.RANGE, size=2, maximum=7))
+
+    def constant(message: circuit.Circuit) -> None:
+        message.nodes[1].linear.terms[0].CopyFrom(circuit.Term(source=0))
+
+    def two_tables(message: circuit.Circuit) -> None:
+        first, second = message.nodes[1].linear, message.nodes[2].lookup
+        first.terms[0].CopyFrom(circuit.Term(source=0, rows=[0, 1, 3], columns=[0, 1, 1], weights=[1, 1, -1]))
+        first.offset[:] = [0, 1]
+        second.width = 2
+        second.entries[:] = [9, 8, 7, 6, 0, 10, 20, 30]
+        second.table_of[:] = [0, 1]
+        message.nodes[3].linear.terms[1].CopyFrom(circuit.Term(source=2, rows=[0, 1], columns=[0, 0], weights=[1, 1]))
+
+    def prefix_bounds(message: circuit.Circuit) -> None:
+        # 0 + 7 - 7 + 7 over 1 1 1 0 0 stays within 0 .. 7, though the weights of one sign add up to 14.
+        message.nodes[1].linear.terms[0].CopyFrom(
+            circuit.Term(source=0, rows=[0, 1, 2], columns=[0, 0, 0], weights=[7, -7, 7])
+        )
+
+    return [
+        _circuit(
+            "linear",
+            "an affine map, no lookup",
+            canonical(samples.linear_circuit()),
+            0,
+            ([0, 0], [35]),
+            ([7, 15], [450]),
+        ),
+        _circuit(
+            "lookup",
+            "a lookup, then a sum of its value and an input bit",
+            canonical(samples.binary_circuit()),
+            1,
+            ([0, 0, 0, 0], [2]),
+            ([1, 1, 0, 1], [21]),
+            ([1, 0, 0, 0], [3]),
+        ),
+        _circuit(
+            "two_tables",
+            "two elements with tables of their own",
+            changed(samples.binary_circuit(), two_tables),
+            2,
+            ([1, 1, 0, 0], [28]),
+            ([0, 0, 0, 1], [11]),
+        ),
+        _circuit(
+            "range", "two independent integers", changed(samples.linear_circuit(), range_group), 0, ([7, 7], [210])
+        ),
+        _circuit(
+            "empty_term",
+            "a constant: a term without entries",
+            changed(samples.linear_circuit(), constant),
+            0,
+            ([7, 15], [35]),
+        ),
+        _circuit(
+            "prefix_bounds",
+            "within its table because a thermometer's bits never increase",
+            changed(samples.binary_circuit(), prefix_bounds),
+            1,
+            ([1, 0, 0, 0], [9]),
+            ([1, 1, 0, 0], [0]),
+        ),
+    ]
+
+
+def _others() -> list[Accepted]:
+    artifact = samples.model_artifact()
+    content = canonical(artifact)
+    bare = changed(
+        artifact,
+        lambda message: (message.ClearField("model_version"), message.provenance.Clear()),
+    )
+    largest = tensor.EncryptedTensor(seed=bytes(16), bodies=b"\xff" * 8)
+    header = samples.keys_header()
+    return [
+        Accepted(
+            "model_artifact",
+            "complete",
+            "with a version and a provenance",
+            canonical(samples.artifact_file(content)),
+            {"model_name": "tumour", "model_version": "2024-06-01", "digest": hashlib.sha256(content).hexdigest()},
+        ),
+        Accepted(
+            "model_artifact",
+            "bare",
+            "no version, and a provenance that says nothing",
+            canonical(samples.artifact_file(bare)),
+            {"model_name": "tumour", "model_version": "", "digest": hashlib.sha256(bare).hexdigest()},
+        ),
+        Accepted(
+            "encrypted_tensor",
+            "seeded",
+            "two ciphertexts, as a client sends them",
+            canonical(samples.seeded_tensor()),
+            {"form": "seed", "size": 2},
+        ),
+        Accepted(
+            "encrypted_tensor",
+            "masked",
+            "two ciphertexts of dimension 3, as a server answers",
+            canonical(samples.masked_tensor()),
+            {"form": "explicit", "size": 2, "dimension": 3},
+        ),
+        Accepted(
+            "encrypted_tensor",
+            "zero_seed",
+            "a seed of zeros is a seed like any other",
+            canonical(largest),
+            {"form": "seed", "size": 1},
+        ),
+        Accepted(
+            "evaluation_keys_header",
+            "complete",
+            "of a keyset with one bootstrap and one keyswitch key",
+            canonical(header),
+            {"size": header.size, "keyset_name": header.keyset_name.hex()},
+        ),
+        Accepted(
+            "evaluation_keys_header",
+            "largest",
+            "as long as a reader accepts",
+            changed(header, lambda message: setattr(message, "size", 4 * 2**30)),
+            {"size": 4 * 2**30, "keyset_name": header.keyset_name.hex()},
+        ),
+    ]

@@ -1,0 +1,219 @@
+"""Good messages, from which the vectors are made."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cryptable_protocol.messages import artifact, circuit, client_spec, keys, tensor
+
+from vectors.vector import canonical
+
+P_ERROR = 2.0**-40
+GLWE_VARIANCE = 2.0**-99.9
+LWE_VARIANCE = 2.0**-34.2
+
+
+def keyset() -> client_spec.KeysetParameters:
+    """One bootstrap key and one keyswitch key, as of a model with 4-bit lookups."""
+    return client_spec.KeysetParameters(
+        secret_keys=[
+            client_spec.SecretKeyParameters(id=0, dimension=2048),
+            client_spec.SecretKeyParameters(id=1, dimension=771),
+        ],
+        bootstrap_keys=[
+            client_spec.BootstrapKeyParameters(
+                id=0,
+                input_key=1,
+                output_key=0,
+                level_count=2,
+                base_log=15,
+                glwe_dimension=1,
+                polynomial_size=2048,
+                variance=GLWE_VARIANCE,
+            )
+        ],
+        keyswitch_keys=[
+            client_spec.KeyswitchKeyParameters(
+                id=0, input_key=0, output_key=1, level_count=3, base_log=5, variance=LWE_VARIANCE
+            )
+        ],
+    )
+
+
+def secret_key_only() -> client_spec.KeysetParameters:
+    """The keyset of a model without lookups."""
+    return client_spec.KeysetParameters(secret_keys=[client_spec.SecretKeyParameters(id=0, dimension=1024)])
+
+
+def thermometer(name: str, edges: list[float], *, as_float32: bool = False) -> client_spec.FeatureEncoder:
+    """A thermometer encoder."""
+    return client_spec.FeatureEncoder(
+        name=name, thermometer=client_spec.ThermometerEncoder(edges=edges, as_float32=as_float32)
+    )
+
+
+def affine(name: str, lower: float, step: float, levels: int) -> client_spec.FeatureEncoder:
+    """An affine encoder."""
+    return client_spec.FeatureEncoder(
+        name=name, affine=client_spec.AffineEncoder(lower=lower, step=step, levels=levels)
+    )
+
+
+def unused(name: str) -> client_spec.FeatureEncoder:
+    """A column that is not sent."""
+    return client_spec.FeatureEncoder(name=name, unused=client_spec.UnusedFeature())
+
+
+def binary_spec() -> client_spec.ClientSpec:
+    """A binary classifier of two features and one unread column."""
+    return client_spec.ClientSpec(
+        model_name="tumour",
+        features=[
+            thermometer("radius", [0.5, 1.25, 3.0], as_float32=True),
+            unused("id"),
+            thermometer("texture", [-1.0]),
+        ],
+        keyset=keyset(),
+        input=client_spec.CiphertextType(size=4, key=0, width=4, variance=GLWE_VARIANCE),
+        output=client_spec.CiphertextType(size=1, key=0, width=10),
+        decoder=client_spec.Decoder(
+            link=client_spec.Decoder.SIGMOID,
+            offset=[-8],
+            step=0.25,
+            integers=client_spec.IntegerLabels(values=[0, 1]),
+            base=[0.5],
+        ),
+        p_error=P_ERROR,
+    )
+
+
+def regression_spec() -> client_spec.ClientSpec:
+    """A regression on numbers, without lookups."""
+    return client_spec.ClientSpec(
+        model_name="progression",
+        features=[affine("age", -1.0, 0.5, 8), affine("bmi", 0.0, 1.0, 16)],
+        keyset=secret_key_only(),
+        input=client_spec.CiphertextType(size=2, key=0, width=9, variance=2.0**-47.2),
+        output=client_spec.CiphertextType(size=1, key=0, width=9),
+        decoder=client_spec.Decoder(link=client_spec.Decoder.IDENTITY, offset=[-100], step=0.5, base=[150.0]),
+        p_error=P_ERROR,
+    )
+
+
+def classes_spec() -> client_spec.ClientSpec:
+    """A classifier of three classes with names."""
+    spec = regression_spec()
+    spec.model_name = "iris"
+    spec.output.size = 3
+    spec.decoder.CopyFrom(
+        client_spec.Decoder(
+            link=client_spec.Decoder.SOFTMAX,
+            offset=[0, -3, 4],
+            step=0.125,
+            strings=client_spec.StringLabels(values=["setosa", "versicolor", "virginica"]),
+            base=[0.0, -0.25, 1.0],
+        )
+    )
+    return spec
+
+
+def binary_circuit() -> circuit.Circuit:
+    """What `binary_spec` computes: one lookup on the sum of all bits."""
+    return circuit.Circuit(
+        nodes=[
+            circuit.Node(
+                input=circuit.Input(
+                    groups=[
+                        circuit.InputGroup(kind=circuit.InputGroup.THERMOMETER, size=3, maximum=1),
+                        circuit.InputGroup(kind=circuit.InputGroup.THERMOMETER, size=1, maximum=1),
+                    ]
+                )
+            ),
+            circuit.Node(
+                linear=circuit.Linear(
+                    terms=[circuit.Term(source=0, rows=[0, 1, 2, 3], columns=[0, 0, 0, 0], weights=[1, 1, 1, 4])],
+                    offset=[0],
+                )
+            ),
+            circuit.Node(lookup=circuit.Lookup(source=1, width=3, entries=[0, 1, 4, 9, 5, 2, 7, 3], table_of=[0])),
+            circuit.Node(
+                linear=circuit.Linear(
+                    terms=[
+                        circuit.Term(source=0, rows=[0], columns=[0], weights=[-2]),
+                        circuit.Term(source=2, rows=[0], columns=[0], weights=[3]),
+                    ],
+                    offset=[2],
+                )
+            ),
+        ],
+        output=3,
+    )
+
+
+def linear_circuit() -> circuit.Circuit:
+    """What `regression_spec` computes."""
+    return circuit.Circuit(
+        nodes=[
+            circuit.Node(
+                input=circuit.Input(
+                    groups=[
+                        circuit.InputGroup(kind=circuit.InputGroup.RANGE, size=1, maximum=7),
+                        circuit.InputGroup(kind=circuit.InputGroup.RANGE, size=1, maximum=15),
+                    ]
+                )
+            ),
+            circuit.Node(
+                linear=circuit.Linear(
+                    terms=[circuit.Term(source=0, rows=[0, 1], columns=[0, 0], weights=[-5, 30])], offset=[35]
+                )
+            ),
+        ],
+        output=1,
+    )
+
+
+def model_artifact() -> artifact.ModelArtifact:
+    """`binary_spec` with `binary_circuit`."""
+    return artifact.ModelArtifact(
+        model_name="tumour",
+        model_version="2024-06-01",
+        provenance=artifact.Provenance(
+            estimator="xgboost.sklearn.XGBClassifier",
+            packages=["scikit-learn 1.7.2", "xgboost 3.0.5"],
+            created="2024-06-01T12:00:00Z",
+        ),
+        client_spec=canonical(binary_spec()),
+        circuit=canonical(binary_circuit()),
+        compile_options=artifact.CompileOptions(p_error=P_ERROR, security_bits=128),
+    )
+
+
+def artifact_file(content: bytes, *, digest: bytes | None = None) -> artifact.ArtifactFile:
+    """The file that holds the bytes of a ModelArtifact."""
+    return artifact.ArtifactFile(
+        magic="cryptable-artifact",
+        format_version=1,
+        artifact=content,
+        sha256=hashlib.sha256(content).digest() if digest is None else digest,
+    )
+
+
+def seeded_tensor() -> tensor.EncryptedTensor:
+    """Two ciphertexts from a client."""
+    return tensor.EncryptedTensor(seed=bytes(range(16)), bodies=_words(2))
+
+
+def masked_tensor() -> tensor.EncryptedTensor:
+    """Two ciphertexts of dimension 3 from a server."""
+    return tensor.EncryptedTensor(explicit=_words(6), bodies=_words(2))
+
+
+def keys_header() -> keys.EvaluationKeysHeader:
+    """Of the evaluation keys that `keyset` asks for."""
+    return keys.EvaluationKeysHeader(
+        keyset_name=hashlib.sha256(canonical(keyset())).digest(), size=50_577_440, sha256=hashlib.sha256(b"").digest()
+    )
+
+
+def _words(count: int) -> bytes:
+    return b"".join((0x0123456789ABCDEF * (index + 1) % 2**64).to_bytes(8, "little") for index in range(count))
