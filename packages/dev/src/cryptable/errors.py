@@ -1,0 +1,24 @@
+"""The exceptions of the developer's package.
+
+CryptableError (cryptable_protocol)
+└── InvalidInputError             (also a ValueError)
+    ├── UnsupportedModelError     the estimator, or one of its settings, has no importer; the message lists what has
+    ├── NotFittedError            the estimator has not been fitted
+    └── ImportMismatchError       the imported graph does not give the estimator's own output; nothing was compiled
+"""
+
+from __future__ import annotations
+
+from cryptable_protocol import InvalidInputError
+
+
+class UnsupportedModelError(InvalidInputError):
+    """The estimator, or one of its settings, has no importer; the message says what has."""
+
+
+class NotFittedError(InvalidInputError):
+    """The estimator has not been fitted."""
+
+
+class ImportMismatchError(InvalidInputError):
+    """The imported graph's output is not the estimator's own; the message says in which row and by how much."""

@@ -1,0 +1,118 @@
+"""The registry of importers: which module reads which estimator class.
+
+A new family is a new module in this package, with a function under `@importer("its.public.ClassName")`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from cryptable.errors import NotFittedError, UnsupportedModelError
+from cryptable.model_graph import FloatArray, ModelGraph
+
+Read = Callable[[Any, tuple[str, ...]], ModelGraph]
+Reference = Callable[[Any, npt.NDArray[np.float64]], npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Importer:
+    """How estimators of some classes are read, and what their own scores are.
+
+    `read(estimator, feature names)` gives the graph; `reference(estimator, rows)` calls the estimator's own prediction
+    method, which the graph's scores must equal: shape (rows,) or (rows, outputs).
+    """
+
+    class_names: tuple[str, ...]
+    read: Read
+    reference: Reference
+
+
+_by_class: dict[str, Importer] = {}
+
+
+def importer(*class_names: str, reference: Reference) -> Callable[[Read], Read]:
+    """Register the decorated function for estimator classes.
+
+    Args:
+        class_names: "package.module.Class" where the class is public, as "sklearn.linear_model.Ridge". Subclasses and
+            the private module that a class really lives in are covered: names are compared by package and class.
+        reference: the estimator's own scores.
+
+    Raises:
+        ValueError: a class that already has an importer.
+    """
+
+    def register(read: Read) -> Read:
+        entry = Importer(class_names, read, reference)
+        for name in class_names:
+            if _short(name) in _by_class:
+                raise ValueError(f"{name} has two importers: {_by_class[_short(name)].read.__module__} and {read.__module__}")
+            _by_class[_short(name)] = entry
+        return read
+
+    return register
+
+
+def supported_estimators() -> tuple[str, ...]:
+    """Public names of the estimator classes that can be compiled, sorted."""
+    _discover()
+    return tuple(sorted(name for entry in set(_by_class.values()) for name in entry.class_names))
+
+
+def find_importer(estimator: object) -> Importer:
+    """The importer of an estimator's class.
+
+    Raises:
+        UnsupportedModelError: there is none.
+    """
+    _discover()
+    for base in type(estimator).__mro__:
+        entry = _by_class.get(f"{base.__module__.partition('.')[0]}.{base.__name__}")
+        if entry is not None:
+            return entry
+    kind = type(estimator)
+    raise UnsupportedModelError(
+        f"{kind.__module__}.{kind.__qualname__} cannot be compiled; supported: {', '.join(map(_short, supported_estimators()))}"
+    )
+
+
+def import_estimator(estimator: object, feature_names: tuple[str, ...]) -> ModelGraph:
+    """Read a fitted estimator.
+
+    Raises:
+        UnsupportedModelError: no importer for its class, or a setting that its importer does not take.
+        NotFittedError: it is not fitted.
+    """
+    entry = find_importer(estimator)
+    try:
+        check_is_fitted(estimator)
+    except SklearnNotFittedError as error:
+        raise NotFittedError(f"this {type(estimator).__name__} is not fitted: call fit(X, y) before compiling") from error
+    return entry.read(estimator, feature_names)
+
+
+def reference_scores(estimator: object, rows: FloatArray) -> FloatArray:
+    """The estimator's own scores, shape (rows, outputs)."""
+    scores = np.asarray(find_importer(estimator).reference(estimator, rows), np.float64)
+    return scores[:, None] if scores.ndim == 1 else scores
+
+
+@cache
+def _discover() -> None:
+    package = importlib.import_module("cryptable.importers")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"cryptable.importers.{module.name}")
+
+
+def _short(class_name: str) -> str:
+    return f"{class_name.partition('.')[0]}.{class_name.rpartition('.')[2]}"

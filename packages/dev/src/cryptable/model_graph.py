@@ -1,0 +1,92 @@
+"""The float model graph: what an importer reads out of a fitted estimator, and what the planner starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol import Labels, Link
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+LEAF = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """A binary tree by node: row x goes right at node i where x[feature[i]] >= edge[i]. Node 0 is the root.
+
+    `feature` is LEAF in a leaf. `left` and `right` are node indices; `values` has shape (nodes, outputs), read in leaves.
+    """
+
+    feature: IntArray
+    edge: FloatArray
+    left: IntArray
+    right: IntArray
+    values: FloatArray
+
+    def leaf_of(self, rows: FloatArray) -> IntArray:
+        """Index of the leaf that each row falls into, shape (rows,)."""
+        node = np.zeros(rows.shape[0], np.int64)
+        while True:
+            inner = np.flatnonzero(self.feature[node] != LEAF)
+            if not inner.size:
+                return node
+            at = node[inner]
+            goes_right = rows[inner, self.feature[at]] >= self.edge[at]
+            node[inner] = np.where(goes_right, self.right[at], self.left[at])
+
+
+@dataclass(frozen=True, eq=False)
+class AdditiveTrees:
+    """score[j] = base[j] + the sum over trees of their leaf's values[j].
+
+    Numbers are rounded to float32 before they meet an edge where `as_float32`, as the library itself does.
+    """
+
+    feature_names: tuple[str, ...]
+    trees: tuple[Tree, ...]
+    base: FloatArray
+    link: Link
+    labels: Labels | None
+    as_float32: bool
+
+    @property
+    def outputs(self) -> int:
+        """Scores a row."""
+        return int(self.base.shape[0])
+
+    def scores(self, rows: FloatArray) -> FloatArray:
+        """Scores before the link, shape (rows, outputs), in double precision."""
+        seen = rows.astype(np.float32).astype(np.float64) if self.as_float32 else rows
+        total = np.tile(self.base, (rows.shape[0], 1))
+        for tree in self.trees:
+            total += tree.values[tree.leaf_of(seen)]
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """score[j] = intercept[j] + the sum over features i of coefficients[i, j] * x[i]."""
+
+    feature_names: tuple[str, ...]
+    coefficients: FloatArray
+    intercept: FloatArray
+    link: Link
+    labels: Labels | None
+
+    @property
+    def outputs(self) -> int:
+        """Scores a row."""
+        return int(self.intercept.shape[0])
+
+    def scores(self, rows: FloatArray) -> FloatArray:
+        """Scores before the link, shape (rows, outputs)."""
+        total: FloatArray = rows @ self.coefficients + self.intercept
+        return total
+
+
+ModelGraph = Union[AdditiveTrees, LinearModel]

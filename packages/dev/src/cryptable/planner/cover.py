@@ -1,0 +1,130 @@
+"""Which lookups to buy: the fewest tables that together cover every product of bits.
+
+A table whose code tells the bits of a set apart can hold any function of them. The code of a set is mixed-radix: n bits
+of one feature are a digit of n + 1 values, a group of conditions that only matter together is a digit that counts how
+many fail. A product is covered by a table whose set contains it. So the plan is a set cover with a capacity, the domain
+of at most 2^width codes: best fit decreasing first, then ruin and recreate (Schrimpf et al., 2000): take a few
+neighbouring tables away, insert what is left uncovered in another order, keep the result if it is not worse.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+_RUINED = (2, 3, 4, 5, 6)
+
+
+class TableCover:
+    """Covers sets of bits with tables of at most `capacity` codes.
+
+    Args:
+        digit_of: for each bit the digit it belongs to, as its feature.
+        sizes: for each digit whose size does not depend on the bits taken: its number of values.
+        capacity: codes of a table, 2^width.
+    """
+
+    def __init__(self, digit_of: Sequence[int], sizes: dict[int, int], capacity: int) -> None:
+        self.capacity = capacity
+        self._digit_of = digit_of
+        self._sizes = sizes
+        self._domains: dict[int, int] = {0: 1}
+
+    def domain(self, mask: int) -> int:
+        """Codes that a table needs to tell all bits of the mask apart."""
+        known = self._domains.get(mask)
+        if known is None:
+            counts: dict[int, int] = defaultdict(int)
+            for bit in bits_of(mask):
+                counts[self._digit_of[bit]] += 1
+            known = 1
+            for digit, count in counts.items():
+                known *= self._sizes.get(digit, count + 1)
+            self._domains[mask] = known
+        return known
+
+    def solve(
+        self, products: Iterable[int], *, rounds: int, seed: int = 0, tick: Callable[[], None] = lambda: None
+    ) -> list[int]:
+        """Masks of the tables, each within capacity, that contain every product.
+
+        Args:
+            products: masks, each of a domain within capacity.
+            rounds: rounds of ruin and recreate.
+            seed: of the search, which depends on nothing else.
+            tick: called after every round.
+        """
+        maximal = maximal_masks(products)
+        chance = random.Random(seed)  # noqa: S311  (a search, not a secret)
+        order = sorted(maximal, key=lambda mask: (-self.domain(mask), mask))
+        best = self._insert([], order, chance, 0.0)
+        current = best
+        for _ in range(rounds if len(best) > 1 else 0):
+            candidate = self._ruin_and_recreate(current, maximal, chance)
+            if len(candidate) <= len(current):
+                current = candidate
+            if len(current) < len(best):
+                best = current
+            tick()
+        return [self._needed(best, index, maximal) for index in range(len(best))]
+
+    def _insert(self, tables: list[int], products: list[int], chance: random.Random, noise: float) -> list[int]:
+        """Put each product where the domain grows least, or into a table of its own."""
+        tables = list(tables)
+        for product in products:
+            chosen, least = -1, float("inf")
+            for index, table in enumerate(tables):
+                union = table | product
+                if union == table:
+                    chosen = index
+                    break
+                domain = self.domain(union)
+                if domain <= self.capacity:
+                    growth = domain / self.domain(table) + noise * chance.random()
+                    if growth < least:
+                        chosen, least = index, growth
+            if chosen < 0:
+                tables.append(product)
+            else:
+                tables[chosen] |= product
+        return tables
+
+    def _ruin_and_recreate(self, tables: list[int], maximal: list[int], chance: random.Random) -> list[int]:
+        centre = tables[chance.randrange(len(tables))]
+        nearest = sorted(
+            range(len(tables)), key=lambda index: -((tables[index] & centre).bit_count() + 2 * chance.random())
+        )
+        ruined = set(nearest[: chance.choice(_RUINED)])
+        kept = [table for index, table in enumerate(tables) if index not in ruined]
+        uncovered = [mask for mask in maximal if not any(mask & table == mask for table in kept)]
+        chance.shuffle(uncovered)
+        return self._insert(kept, uncovered, chance, chance.choice((0.0, 0.2, 0.5, 1.0)))
+
+    @staticmethod
+    def _needed(tables: list[int], index: int, maximal: list[int]) -> int:
+        """Table `index` without the bits that no product it is first to cover needs."""
+        needed = 0
+        for mask in maximal:
+            if mask & tables[index] == mask and not any(mask & table == mask for table in tables[:index]):
+                needed |= mask
+        return needed
+
+
+def maximal_masks(masks: Iterable[int]) -> list[int]:
+    """The masks that no other contains, large before small."""
+    result: list[int] = []
+    for mask in sorted(set(masks), key=lambda each: (-each.bit_count(), each)):
+        if not any(mask & other == mask for other in result):
+            result.append(mask)
+    return result
+
+
+def bits_of(mask: int) -> list[int]:
+    """Indices of the bits set, increasing."""
+    result = []
+    while mask:
+        low = mask & -mask
+        result.append(low.bit_length() - 1)
+        mask ^= low
+    return result

@@ -1,0 +1,147 @@
+"""From a float plan to integers: one step for all scores, chosen so that the error of no score can exceed a tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cryptable.errors import UnsupportedModelError
+from cryptable.model_graph import FloatArray, IntArray
+from cryptable.planner.codes import Code
+from cryptable.planner.tables import FeatureFunction, FloatOutput, FloatTable
+
+_PHASES = 16
+_SHRINK = 1.04
+MAX_OUTPUT_WIDTH = 24
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerTable:
+    """One lookup: non-negative entries by code."""
+
+    code: Code
+    entries: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerFunction:
+    """A free function of one feature: what each of its bits adds."""
+
+    bits: tuple[int, ...]
+    weights: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerOutput:
+    """One score: base + step * (the sum of tables + the sum of functions), the second factor in minimum .. maximum."""
+
+    base: float
+    tables: tuple[IntegerTable, ...]
+    functions: tuple[IntegerFunction, ...]
+    minimum: int
+    maximum: int
+    error: float
+    """The score is never off by more than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedPlan:
+    """All scores, on one step."""
+
+    step: float
+    outputs: tuple[IntegerOutput, ...]
+
+    @property
+    def width(self) -> int:
+        """Bits of the widest output."""
+        return max(1, max(output.maximum - output.minimum for output in self.outputs).bit_length())
+
+    @property
+    def error(self) -> float:
+        """No score is off by more than this."""
+        return max(output.error for output in self.outputs)
+
+
+def quantize(outputs: Sequence[FloatOutput], *, tolerance: float) -> QuantizedPlan:
+    """The largest step that keeps every score within tolerance; then the smallest that costs no further output bit.
+
+    Args:
+        outputs: the float plan.
+        tolerance: largest error of a score, in the score's own unit.
+
+    Raises:
+        UnsupportedModelError: the scores' range cannot be told apart that finely within MAX_OUTPUT_WIDTH bits.
+    """
+    parts = max(len(output.tables) + len(output.functions) for output in outputs)
+    spread = max((_spread(output) for output in outputs), default=0.0) or 1.0
+    # Half a step a part is the least that rounding can be relied on for; two values in all cost one step at most.
+    step = min(8.0 * tolerance / max(1, min(parts, 8)), 2 * spread)
+    while (plan := _quantize(outputs, step)).error > tolerance:
+        step /= _SHRINK
+        if spread / step > 1 << MAX_OUTPUT_WIDTH:
+            raise UnsupportedModelError(
+                f"scores range over {spread:.6g}: to tell them apart by {tolerance:.3g} takes more than {MAX_OUTPUT_WIDTH} bits; raise tolerance="
+            )
+    return _refine(outputs, plan)
+
+
+def _refine(outputs: Sequence[FloatOutput], plan: QuantizedPlan) -> QuantizedPlan:
+    best, step = plan, plan.step
+    while True:
+        step /= _SHRINK
+        finer = _quantize(outputs, step)
+        if finer.width > plan.width:
+            return best
+        if finer.error < best.error:
+            best = finer
+        if finer.error == 0.0 or step * (1 << plan.width + 1) < plan.step:
+            return best
+
+
+def _spread(output: FloatOutput) -> float:
+    tables = sum(float(np.ptp(table.entries)) for table in output.tables)
+    return tables + sum(float(np.ptp(function.values)) for function in output.functions)
+
+
+def _quantize(outputs: Sequence[FloatOutput], step: float) -> QuantizedPlan:
+    return QuantizedPlan(step, tuple(_quantize_output(output, step) for output in outputs))
+
+
+def _quantize_output(output: FloatOutput, step: float) -> IntegerOutput:
+    base, error = output.constant, 0.0
+    low = high = 0
+    tables, functions = [], []
+    for part in (*output.tables, *output.functions):
+        values = part.entries if isinstance(part, FloatTable) else part.values
+        integers, constant, half_range = _round(values, step)
+        base += constant
+        error += half_range
+        if isinstance(part, FeatureFunction):
+            base += step * int(integers[0])
+            integers = integers - integers[0]
+            functions.append(IntegerFunction(part.bits, np.diff(integers)))
+        elif integers.any():
+            tables.append(IntegerTable(part.code, integers))
+        low += int(integers.min())
+        high += int(integers.max())
+    return IntegerOutput(base, tuple(tables), tuple(functions), low, high, error)
+
+
+def _round(values: FloatArray, step: float) -> tuple[IntArray, float, float]:
+    """Non-negative integers q, a constant and the largest error: values = constant + step * q, to within the error.
+
+    Several constants are tried: few different values can often all be met closely.
+    """
+    lowest = float(values.min())
+    scaled = (values - lowest) / step
+    phases = np.arange(_PHASES)[:, None] / _PHASES
+    rounded = np.rint(scaled + phases)
+    errors = scaled - rounded
+    ranges = np.ptp(errors, axis=1)
+    best = int(np.argmin(ranges))
+    integers = rounded[best].astype(np.int64)
+    middle = float(errors[best].max() + errors[best].min()) / 2
+    constant = lowest + step * (middle + int(integers.min()))
+    return integers - integers.min(), constant, step * float(ranges[best]) / 2

@@ -1,0 +1,113 @@
+"""Plans additive trees: expand, cover with tables, fill, quantize, lower; the table width is chosen by total price."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptable.cost import lookup_price
+from cryptable.model_graph import AdditiveTrees
+from cryptable.planner.bits import Bits
+from cryptable.planner.cover import TableCover, maximal_masks
+from cryptable.planner.expand import Alphabet, TreeExpansion
+from cryptable.planner.lower import PlannedModel, lower
+from cryptable.planner.polynomial import Polynomial, add_to
+from cryptable.planner.quantize import quantize
+from cryptable.planner.tables import fill_tables
+
+WIDTHS = (2, 3, 4, 5, 6)
+_NEGLIGIBLE = 1e-12
+"""Relative to the largest coefficient: what is left of products that cancel in exact arithmetic."""
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """Which tables cover each score, at one width: masks over the alphabet."""
+
+    width: int
+    alphabet: Alphabet
+    polynomials: tuple[Polynomial, ...]
+    masks: tuple[tuple[int, ...], ...]
+
+    @property
+    def lookups(self) -> int:
+        """Lookups of one evaluation."""
+        return sum(map(len, self.masks))
+
+    @property
+    def price(self) -> float:
+        """Optimizer complexity units."""
+        return self.lookups * lookup_price(self.width)
+
+
+def plan_trees(
+    graph: AdditiveTrees,
+    *,
+    tolerance: float,
+    widths: tuple[int, ...] = WIDTHS,
+    rounds: int | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> PlannedModel:
+    """Plan a model of trees.
+
+    Args:
+        graph: the trees.
+        tolerance: largest error of a score.
+        widths: table widths to choose from, in bits.
+        rounds: of the search for fewer tables; by default as many as take some seconds.
+        progress: told the fraction done.
+    """
+    bits = Bits.of_trees(graph.trees, len(graph.feature_names))
+    first = [_cover(graph, bits, width, rounds=0, progress=lambda fraction: None) for width in widths]
+    best = min(first, key=lambda plan: plan.price)
+    best = _cover(graph, bits, best.width, rounds=rounds, progress=progress)
+    outputs = [
+        fill_tables(polynomial, masks, best.alphabet)
+        for polynomial, masks in zip(best.polynomials, best.masks, strict=True)
+    ]
+    plan = quantize(
+        [type(output)(output.constant + base, output.tables, output.functions) for output, base in zip(outputs, graph.base.tolist(), strict=True)],
+        tolerance=tolerance,
+    )
+    return lower(
+        plan,
+        bits,
+        feature_names=graph.feature_names,
+        as_float32=graph.as_float32,
+        width=best.width,
+        link=graph.link,
+        labels=graph.labels,
+    )
+
+
+def _cover(
+    graph: AdditiveTrees, bits: Bits, width: int, *, rounds: int | None, progress: Callable[[float], None]
+) -> TablePlan:
+    alphabet = Alphabet(bits)
+    polynomials = [_expand(graph, output, alphabet, width) for output in range(graph.outputs)]
+    cover = TableCover(alphabet.digit_of, alphabet.digit_sizes, 1 << width)
+    masks = []
+    for index, polynomial in enumerate(polynomials):
+        products = [mask for mask in polynomial if _needs_table(mask, bits)]
+        if rounds is None:
+            rounds_here = min(2000, 20_000_000 // (1 + len(maximal_masks(products)) ** 2) // graph.outputs)
+        else:
+            rounds_here = rounds
+        masks.append(tuple(mask for mask in cover.solve(products, rounds=rounds_here) if mask))
+        progress((index + 1) / len(polynomials))
+    return TablePlan(width, alphabet, tuple(polynomials), tuple(masks))
+
+
+def _expand(graph: AdditiveTrees, output: int, alphabet: Alphabet, width: int) -> Polynomial:
+    total: Polynomial = {}
+    for tree in graph.trees:
+        values = tree.values[:, output]
+        if values.any():
+            add_to(total, TreeExpansion(tree, values, alphabet, width).polynomial)
+    largest = max(map(abs, total.values()), default=0.0)
+    return {mask: value for mask, value in total.items() if abs(value) > _NEGLIGIBLE * largest}
+
+
+def _needs_table(mask: int, bits: Bits) -> bool:
+    """Whether a product is of more than one bit, or of a group's conditions."""
+    return mask.bit_count() > 1 or mask >= 1 << bits.count
