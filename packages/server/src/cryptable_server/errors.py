@@ -1,0 +1,163 @@
+"""Exceptions of the server, each with the gRPC status that a caller gets, or the exit status of the process.
+
+CryptableError
+├── ServerError                     a call fails; `status` names a grpc.StatusCode
+│   ├── RequestError                ... because of the request
+│   │   ├── ModelNotFoundError, KeysNotFoundError                       NOT_FOUND
+│   │   ├── SpecDiffersError, KeysMissingError, KeysetDiffersError      FAILED_PRECONDITION
+│   │   ├── KeysCorruptedError                                          DATA_LOSS
+│   │   ├── StreamTooSlowError, EvaluationTimedOutError                 DEADLINE_EXCEEDED
+│   │   └── OverloadedError, QuotaExceededError,
+│   │       StorageFullError, RowLimitExceededError                     RESOURCE_EXHAUSTED
+│   ├── WorkerDiedError, DrainingError                                  UNAVAILABLE
+│   └── EvaluationFailedError                                           INTERNAL
+├── StartError                      the server cannot start; `exit_status` is the process's
+│   ├── ConfigurationError                                              2
+│   ├── ModelsError                                                     3
+│   └── BindError, ExecutorError                                        4
+└── ArtifactRefusedError            one artifact is not served; the others are
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from cryptable_protocol import CryptableError
+
+
+class ServerError(CryptableError):
+    """Base of what a gRPC caller can get; `retry_after` is in seconds, None where a retry cannot help."""
+
+    status: ClassVar[str] = "INTERNAL"
+    retry_after: ClassVar[float | None] = None
+
+
+class RequestError(ServerError):
+    """The request cannot be served as it stands."""
+
+    status = "INVALID_ARGUMENT"
+
+
+class ModelNotFoundError(RequestError):
+    """No model of that name is served."""
+
+    status = "NOT_FOUND"
+
+
+class KeysNotFoundError(RequestError):
+    """The caller has no evaluation keys of that digest here."""
+
+    status = "NOT_FOUND"
+
+
+class SpecDiffersError(RequestError):
+    """The rows are encoded with another ClientSpec than the model's."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class KeysMissingError(RequestError):
+    """The model needs evaluation keys, and the call names none."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class KeysetDiffersError(RequestError):
+    """The evaluation keys are of another keyset than the model's."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class KeysCorruptedError(RequestError):
+    """Bytes of evaluation keys are not those that their SHA-256 names."""
+
+    status = "DATA_LOSS"
+
+
+class StreamTooSlowError(RequestError):
+    """The caller sent nothing for longer than the server waits."""
+
+    status = "DEADLINE_EXCEEDED"
+
+
+class EvaluationTimedOutError(RequestError):
+    """An evaluation took longer than the server allows."""
+
+    status = "DEADLINE_EXCEEDED"
+
+
+class OverloadedError(RequestError):
+    """The queue of rows is full."""
+
+    status = "RESOURCE_EXHAUSTED"
+    retry_after = 1.0
+
+
+class QuotaExceededError(RequestError):
+    """The evaluation keys would exceed what the server stores at most."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+
+class StorageFullError(RequestError):
+    """The disk has no room for the evaluation keys."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+
+class RowLimitExceededError(RequestError):
+    """More rows in one stream than the server accepts."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+
+class WorkerDiedError(ServerError):
+    """The evaluation worker ended while it had the row."""
+
+    status = "UNAVAILABLE"
+    retry_after = 1.0
+
+
+class DrainingError(ServerError):
+    """The server is being stopped."""
+
+    status = "UNAVAILABLE"
+    retry_after = 5.0
+
+
+class EvaluationFailedError(ServerError):
+    """The engine refused or failed on a row that had passed validation."""
+
+
+class ArtifactRefusedError(CryptableError):
+    """An artifact is malformed, or does not compute what it says; the message names what differs."""
+
+
+class StartError(CryptableError):
+    """The server cannot start."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class ConfigurationError(StartError):
+    """Options that do not fit together, or a path that cannot be used; the message names the option."""
+
+    exit_status = 2
+
+
+class ModelsError(StartError):
+    """There is no model to serve, or two of one name."""
+
+    exit_status = 3
+
+
+class BindError(StartError):
+    """The address cannot be listened on."""
+
+    exit_status = 4
+
+
+class ExecutorError(StartError):
+    """The evaluation workers do not come up."""
+
+    exit_status = 4

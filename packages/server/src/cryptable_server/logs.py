@@ -1,0 +1,50 @@
+"""Structured logs: one JSON object a line on standard error, never a key, a ciphertext or a plaintext."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from contextvars import ContextVar
+from typing import Any
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""Of the call that is being answered."""
+
+_FACTS = "facts"
+
+
+class JsonFormatter(logging.Formatter):
+    """Time (UTC), level, logger, event, request id, and the facts given with `log`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        entry: dict[str, Any] = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        identity = request_id.get()
+        if identity is not None:
+            entry["request_id"] = identity
+        entry.update(getattr(record, _FACTS, {}))
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+
+def log(logger: logging.Logger, level: int, event: str, **facts: object) -> None:
+    """Log `event` with `facts`; digests are shortened by the caller, contents never given."""
+    logger.log(level, event, extra={_FACTS: facts})
+
+
+def configure(level: str) -> None:
+    """Send all logs to standard error as JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)

@@ -1,0 +1,176 @@
+"""InferenceService: the methods of protos/cryptable/v1/inference.proto, on models, keys and an executor.
+
+Every method takes its request and a Call, and raises CryptableError for a refusal; `rpc` makes statuses of those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from cryptable_protocol import EncryptedTensor, EvaluationKeysHeader, InternalError, MalformedMessageError
+from cryptable_protocol.evaluation_keys import check_digest
+from cryptable_protocol.messages import inference as pb
+from cryptable_protocol.messages import tensor as tensor_pb
+
+from cryptable_server.errors import KeysetDiffersError, KeysMissingError, RowLimitExceededError, SpecDiffersError
+from cryptable_server.executor import Evaluated, Evaluation, Executor, KeysReference
+from cryptable_server.key_store import KeyStore
+from cryptable_server.model_store import Model, ModelStore
+from cryptable_server.principals import Principal
+from cryptable_server.rpc import Call, Requests
+
+_WORD_BYTES = 8
+
+
+class InferenceService:
+    """Validates everything that comes in against the model's own parameters, and only then hands it to the executor."""
+
+    def __init__(
+        self, *, models: ModelStore, keys: KeyStore, executor: Executor, max_rows: int, draining: asyncio.Event
+    ) -> None:
+        self._models = models
+        self._keys = keys
+        self._executor = executor
+        self._max_rows = max_rows
+        self._draining = draining
+
+    async def ListModels(self, _: pb.ListModelsRequest, call: Call) -> pb.ListModelsResponse:  # noqa: ARG002
+        """All models."""
+        summaries = [
+            pb.ModelSummary(
+                name=model.name,
+                version=model.version,
+                client_spec_digest=model.spec.digest,
+                keyset_name=model.spec.keyset.name,
+            )
+            for model in self._models.models()
+        ]
+        return pb.ListModelsResponse(models=summaries)
+
+    async def GetModel(self, request: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:
+        """One model's client specification."""
+        model = self._models.get(request.name)
+        call.facts["model"] = model.name
+        return pb.GetModelResponse(version=model.version, client_spec=model.spec.to_bytes())
+
+    async def UploadEvaluationKeys(
+        self, requests: Requests[pb.UploadEvaluationKeysRequest], call: Call
+    ) -> pb.UploadEvaluationKeysResponse:
+        """Receive keys whose size and keyset a model needs."""
+        first = await requests.next()
+        if first is None or first.WhichOneof("part") != "header":
+            raise MalformedMessageError("the first message of an upload must be its header")
+        header = EvaluationKeysHeader.from_message(first.header)
+        call.facts["keys"] = header.sha256.hex()[:16]
+        self._check_header(header)
+        with self._keys.begin(call.principal, header) as upload:
+            while (message := await requests.next()) is not None:
+                if message.WhichOneof("part") != "chunk":
+                    raise MalformedMessageError("after the header of an upload, every message must be a chunk")
+                await asyncio.to_thread(upload.write, message.chunk.offset, message.chunk.data)
+            stored = await asyncio.to_thread(upload.commit)
+        call.facts["bytes"] = stored.size
+        return pb.UploadEvaluationKeysResponse(sha256=stored.sha256)
+
+    async def GetEvaluationKeys(self, request: pb.GetEvaluationKeysRequest, call: Call) -> pb.GetEvaluationKeysResponse:
+        """Whether the caller's keys are here."""
+        stored = self._keys.find(call.principal, check_digest(request.sha256, "digest of evaluation keys"))
+        return pb.GetEvaluationKeysResponse(keyset_name=stored.keyset_name, size=stored.size)
+
+    async def DeleteEvaluationKeys(
+        self, request: pb.DeleteEvaluationKeysRequest, call: Call
+    ) -> pb.DeleteEvaluationKeysResponse:
+        """Remove the caller's keys from disk and memory."""
+        sha256 = check_digest(request.sha256, "digest of evaluation keys")
+        await asyncio.to_thread(self._keys.delete, call.principal, sha256)
+        self._executor.forget(sha256)
+        return pb.DeleteEvaluationKeysResponse()
+
+    async def Infer(self, requests: Requests[pb.InferRequest], call: Call) -> AsyncIterator[pb.InferResponse]:
+        """Evaluate rows, one after the other, in their order."""
+        first = await requests.next(until=self._draining)
+        if first is None or first.WhichOneof("part") != "header":
+            raise MalformedMessageError("the first message of an Infer stream must be its header")
+        model, keys = self._check_infer_header(first.header, call.principal)
+        call.facts["model"] = model.name
+        row, cpu_seconds = 0, 0.0
+        while (message := await requests.next(until=self._draining)) is not None:
+            if message.WhichOneof("part") != "row":
+                raise MalformedMessageError("after the header of an Infer stream, every message must be a row")
+            if row >= self._max_rows:
+                raise RowLimitExceededError(f"a stream has at most {self._max_rows} rows; open another for the rest")
+            tensor = check_row(message.row, model, row)
+            evaluated = await asyncio.wrap_future(self._executor.submit(Evaluation(model.program, tensor, keys)))
+            cpu_seconds += evaluated.cpu_seconds
+            call.facts.update(rows=row + 1, cpu_seconds=round(cpu_seconds, 4))
+            yield pb.InferResponse(
+                row=row,
+                result=_result(evaluated, model),
+                cpu_seconds=evaluated.cpu_seconds,
+                wall_seconds=evaluated.wall_seconds,
+            )
+            row += 1
+
+    def _check_header(self, header: EvaluationKeysHeader) -> None:
+        keyset = self._models.keyset(header.keyset_name)
+        if keyset is None:
+            raise KeysetDiffersError(
+                f"no model of this server uses keyset {header.keyset_name.hex()[:16]}…; make keys for a ClientSpec "
+                "that GetModel returns"
+            )
+        if header.size != keyset.evaluation_keys_bytes:
+            raise MalformedMessageError(
+                f"evaluation keys of {header.size} bytes, those of this keyset have {keyset.evaluation_keys_bytes}"
+            )
+
+    def _check_infer_header(self, header: pb.InferHeader, principal: Principal) -> tuple[Model, KeysReference | None]:
+        model = self._models.get(header.model_name)
+        digest = check_digest(header.client_spec_digest, "digest of the client spec")
+        if digest != model.spec.digest:
+            raise SpecDiffersError(
+                f"the rows are encoded with client spec {digest.hex()[:16]}…, model {model.name!r} now has "
+                f"{model.spec.digest.hex()[:16]}…; fetch it with GetModel and encode again"
+            )
+        if not model.needs_keys:
+            if header.evaluation_keys:
+                raise MalformedMessageError(f"model {model.name!r} needs no evaluation keys, and the call names some")
+            return model, None
+        if not header.evaluation_keys:
+            raise KeysMissingError(
+                f"model {model.name!r} needs evaluation keys; upload them and name them in the header"
+            )
+        stored = self._keys.find(principal, check_digest(header.evaluation_keys, "digest of evaluation keys"))
+        if stored.keyset_name != model.spec.keyset.name:
+            raise KeysetDiffersError(
+                f"these evaluation keys are of keyset {stored.keyset_name.hex()[:16]}…, model {model.name!r} uses "
+                f"{model.spec.keyset.name.hex()[:16]}…; make and upload keys for it"
+            )
+        return model, KeysReference(stored.sha256, stored.reference, model.key_memory_bytes)
+
+
+def check_row(message: tensor_pb.EncryptedTensor, model: Model, row: int) -> bytes:
+    """A row's canonical bytes, if it is a seeded tensor of the model's input type.
+
+    Raises:
+        MalformedMessageError: says what was got and what was expected.
+    """
+    try:
+        tensor = EncryptedTensor.from_message(message)
+        if tensor.seed is None:
+            raise MalformedMessageError("encrypted tensor: masks are given, expected a seed")
+        expected = model.spec.input.size
+        if tensor.bodies.shape != (expected,):
+            raise MalformedMessageError(f"encrypted tensor: {tensor.bodies.size} ciphertexts, expected {expected}")
+    except MalformedMessageError as error:
+        raise MalformedMessageError(f"row {row}: {error}") from error
+    return tensor.to_bytes()
+
+
+def _result(evaluated: Evaluated, model: Model) -> tensor_pb.EncryptedTensor:
+    # A worker has run native code on a stranger's bytes, so what it returns is checked as well.
+    message = tensor_pb.EncryptedTensor.FromString(evaluated.tensor)
+    size = len(message.explicit) + len(message.bodies)
+    if size != model.result_bytes or len(message.bodies) != model.spec.output.size * _WORD_BYTES:
+        raise InternalError(f"a result of {size} bytes, expected {model.result_bytes}")
+    return message

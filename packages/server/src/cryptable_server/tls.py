@@ -1,0 +1,104 @@
+"""TLS credentials, and a self-signed certificate for development on one machine."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from cryptable_server.config import TlsFiles
+from cryptable_server.errors import ConfigurationError
+
+_CERTIFICATE = "certificate.pem"
+_PRIVATE_KEY = "private-key.pem"
+_VALID_DAYS = 365
+_RENEW_DAYS = 7
+
+
+def development_files(directory: Path) -> TlsFiles:
+    """A self-signed certificate for localhost in `directory`, made if there is none or it is about to expire.
+
+    Returns:
+        The certificate, which clients must be told to trust, and its private key (mode 0600).
+
+    Raises:
+        ConfigurationError: the directory cannot be written, or holds something else under these names.
+    """
+    files = TlsFiles(certificate=directory / _CERTIFICATE, private_key=directory / _PRIVATE_KEY)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if files.certificate.exists() and files.private_key.exists() and not _expires_soon(files.certificate):
+            return files
+        _make(files)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"--development-certificate {directory}: {error}") from error
+    return files
+
+
+def read_pair(files: TlsFiles) -> tuple[bytes, bytes]:
+    """Private key and certificate chain, PEM.
+
+    Raises:
+        ConfigurationError: a file cannot be read, is not PEM, or the key is not the certificate's.
+    """
+    for option, path in (("--tls-certificate", files.certificate), ("--tls-key", files.private_key)):
+        if not os.access(path, os.R_OK):
+            raise ConfigurationError(f"{option} {path}: no such file, or not readable")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.private_key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigurationError(
+            f"--tls-certificate {files.certificate} and --tls-key {files.private_key} are not a PEM certificate and "
+            f"its unencrypted private key: {error}"
+        ) from error
+    return files.private_key.read_bytes(), files.certificate.read_bytes()
+
+
+def _expires_soon(certificate: Path) -> bool:
+    end = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    return end - datetime.datetime.now(datetime.timezone.utc) < datetime.timedelta(days=_RENEW_DAYS)
+
+
+def _make(files: TlsFiles) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cryptable-server development")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    hosts = [
+        x509.DNSName("localhost"),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        x509.IPAddress(ipaddress.ip_address("::1")),
+    ]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=_VALID_DAYS))
+        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write(files.private_key, private, 0o600)
+    _write(files.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(data)
+    temporary.replace(path)

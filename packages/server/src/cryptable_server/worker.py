@@ -1,0 +1,104 @@
+"""The evaluation worker: the one process that runs native cryptography. Started by LocalExecutor, never by hand.
+
+python -m cryptable_server.worker DESCRIPTOR PARENT_PID KEY_MEMORY_BYTES MEMORY_BYTES
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from cryptable_engine import Evaluator, Program, ServerKeys
+from cryptable_protocol import CryptableError, EncryptedTensor
+
+from cryptable_server.channel import Channel
+from cryptable_server.errors import KeysCorruptedError, KeysNotFoundError
+from cryptable_server.key_cache import KeyCache
+from cryptable_server.process_limits import die_with_parent, ignore_terminal_signals, limit_address_space
+
+_BLOCK_BYTES = 1 << 20
+_ERROR_NAMES: dict[type[Exception], str] = {KeysNotFoundError: "keys_not_found", KeysCorruptedError: "keys_corrupted"}
+
+
+class Worker:
+    """Evaluates rows, one at a time, with programs and keys that it keeps in memory."""
+
+    def __init__(self, *, key_memory_bytes: int) -> None:
+        self._evaluators: dict[str, Evaluator] = {}
+        self._keys: KeyCache[ServerKeys] = KeyCache(key_memory_bytes)
+
+    def evaluate(self, request: dict[str, Any], tensor: bytes) -> tuple[dict[str, Any], bytes]:
+        """One row: the facts of the answer, and the canonical EncryptedTensor."""
+        program: str = request["program"]
+        evaluator = self._evaluators.get(program)
+        if evaluator is None:
+            evaluator = self._evaluators[program] = Evaluator(Program.load(Path(program)))
+        keys = self._load_keys(evaluator, request["keys"]) if "keys" in request else None
+        row = EncryptedTensor.from_bytes(tensor)
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = evaluator.evaluate(row, keys)
+        facts = {
+            "done": True,
+            "cpu_seconds": time.process_time() - cpu,
+            "wall_seconds": time.perf_counter() - wall,
+        }
+        return facts, result.to_bytes()
+
+    def forget(self, request: dict[str, Any]) -> None:
+        """Drop keys."""
+        self._keys.drop(request["sha256"])
+
+    def _load_keys(self, evaluator: Evaluator, reference: dict[str, Any]) -> ServerKeys:
+        name, path = str(reference["sha256"]), Path(reference["location"])
+
+        def load() -> ServerKeys:
+            if _sha256(path) != name:
+                raise KeysCorruptedError("the stored evaluation keys are damaged; delete them and upload them again")
+            return evaluator.load_keys(path)
+
+        return self._keys.get(name, int(reference["memory_bytes"]), load)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    except FileNotFoundError as error:
+        raise KeysNotFoundError("these evaluation keys have been deleted; upload them again") from error
+    return digest.hexdigest()
+
+
+def main() -> int:
+    """Answer requests until the front closes the channel."""
+    descriptor, parent, key_memory_bytes, memory_bytes = map(int, sys.argv[1:])
+    die_with_parent(parent)
+    ignore_terminal_signals()
+    if memory_bytes:
+        limit_address_space(memory_bytes)
+    channel = Channel(descriptor)
+    worker = Worker(key_memory_bytes=key_memory_bytes)
+    channel.send({"ready": True})
+    while True:
+        try:
+            request, tensor = channel.receive()
+        except EOFError:
+            return 0
+        if request["do"] == "forget":
+            worker.forget(request)
+            continue
+        try:
+            answer, result = worker.evaluate(request, tensor)
+        except (CryptableError, MemoryError, RuntimeError, OSError) as error:
+            name = _ERROR_NAMES.get(type(error), "failed")
+            message = str(error) if isinstance(error, CryptableError) else f"{type(error).__name__} in the engine"
+            answer, result = {"error": name, "message": message}, b""
+        channel.send(answer, result)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
