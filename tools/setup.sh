@@ -120,7 +120,7 @@ fi
 if [ -z "$uv" ]; then
   say "installing uv into $VENV"
   "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$VENV/bin/python" -m ensurepip >/dev/null
-  "$VENV/bin/python" -m pip install --quiet "uv>=$MINIMUM_UV"
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "uv>=$MINIMUM_UV"
   uv=$VENV/bin/uv
 fi
 
