@@ -1,1 +1,90 @@
+"""Machine learning on encrypted data, the end user's side: keys, encryption, and a server's predictions, decrypted.
+
+Names are loaded when they are first used, so that importing the package takes no time; grpc is imported by `connect`
+when it makes a connection, not before.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptable_protocol.errors import CryptableError
+
+    from cryptable_client.connection import connect, list_models
+    from cryptable_client.encryption import decrypt, encrypt
+    from cryptable_client.errors import (
+        AuthenticationError,
+        CorruptedKeyFileError,
+        KeyFileError,
+        NotFoundError,
+        OverloadedError,
+        RequestRefusedError,
+        ServerError,
+        SpecChangedError,
+        TimeoutExceededError,
+        UnavailableError,
+        WeakParametersError,
+        WrongPassphraseError,
+    )
+    from cryptable_client.evaluation_keys import write_evaluation_keys
+    from cryptable_client.remote import RemoteModel
+    from cryptable_client.secret_keys import SecretKeys
+    from cryptable_client.security import check_security
+    from cryptable_client.spool import SpooledEvaluationKeys, spool
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AuthenticationError",
+    "CorruptedKeyFileError",
+    "CryptableError",
+    "KeyFileError",
+    "NotFoundError",
+    "OverloadedError",
+    "RemoteModel",
+    "RequestRefusedError",
+    "SecretKeys",
+    "ServerError",
+    "SpecChangedError",
+    "SpooledEvaluationKeys",
+    "TimeoutExceededError",
+    "UnavailableError",
+    "WeakParametersError",
+    "WrongPassphraseError",
+    "__version__",
+    "check_security",
+    "connect",
+    "decrypt",
+    "encrypt",
+    "list_models",
+    "spool",
+    "write_evaluation_keys",
+]
+
+_HOMES = {
+    "CryptableError": "cryptable_protocol.errors",
+    "RemoteModel": "cryptable_client.remote",
+    "SecretKeys": "cryptable_client.secret_keys",
+    "SpooledEvaluationKeys": "cryptable_client.spool",
+    "check_security": "cryptable_client.security",
+    "connect": "cryptable_client.connection",
+    "decrypt": "cryptable_client.encryption",
+    "encrypt": "cryptable_client.encryption",
+    "list_models": "cryptable_client.connection",
+    "spool": "cryptable_client.spool",
+    "write_evaluation_keys": "cryptable_client.evaluation_keys",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "cryptable_client.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

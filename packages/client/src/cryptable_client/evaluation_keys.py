@@ -83,6 +83,34 @@ def write_evaluation_keys(
     return EvaluationKeysHeader(keyset.name, total, digest.digest())
 
 
+def first_row_noise(secret_keys: SecretKeys, file: BinaryIO) -> tuple[npt.NDArray[np.int64], float]:
+    """Noise of the first row of evaluation keys, and the variance it should have: tells whose keys a file holds.
+
+    Args:
+        secret_keys: the keys that they might be made from.
+        file: open for reading, at the start of evaluation keys of the same keyset.
+    """
+    keyset = secret_keys.keyset
+    parameters: BootstrapKeyParameters | KeyswitchKeyParameters
+    parameters = keyset.bootstrap_keys[0] if keyset.bootstrap_keys else keyset.keyswitch_keys[0]
+    masks = MaskStream(file.read(SEED_BYTES))
+    key = secret_keys._key_bits(parameters.output_key)
+    weight = lwe.gadget(parameters.level_count, parameters.base_log)[0]
+    bit = secret_keys._key_bits(parameters.input_key)[0]
+    if isinstance(parameters, BootstrapKeyParameters):
+        shape = parameters.glwe_dimension, parameters.polynomial_size
+        polynomials = KeyPolynomials(key.reshape(shape))
+        noise = np.frombuffer(file.read(8 * shape[1]), "<u8").astype(np.uint64)
+        noise -= polynomials.inner_product(masks.words(0, key.size).reshape(1, *shape))[0]
+        noise += key[: shape[1]] * (np.uint64(bit) * weight)
+        polynomials.close()
+    else:
+        noise = np.frombuffer(file.read(8), "<u8").astype(np.uint64)
+        noise -= lwe.inner_products(masks.words(0, key.size).reshape(1, -1), key)
+        noise -= np.uint64(bit) * weight
+    return noise.view(np.int64), parameters.variance
+
+
 def usable_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import NoReturn
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from cryptable_protocol.parameters import KeysetParameters
 from cryptable_client import key_file
 from cryptable_client.randomness import SecretStream
 from cryptable_client.security import check_keyset, check_security
+
+if TYPE_CHECKING:
+    from cryptable_client.spool import SpooledEvaluationKeys
 
 Bits = npt.NDArray[np.uint8]
 
@@ -29,6 +33,8 @@ class SecretKeys:
 
     _keyset: KeysetParameters
     _bits: dict[int, Bits]
+    _evaluation_keys: SpooledEvaluationKeys | None
+    _lock: threading.Lock
 
     def __init__(self) -> None:
         raise TypeError("SecretKeys are made by SecretKeys.generate(spec) or SecretKeys.load(path, passphrase=...)")
@@ -60,6 +66,8 @@ class SecretKeys:
         secret_keys = object.__new__(cls)
         secret_keys._keyset = keyset
         secret_keys._bits = dict(bits)
+        secret_keys._evaluation_keys = None
+        secret_keys._lock = threading.Lock()
         return secret_keys
 
     @property
@@ -77,6 +85,13 @@ class SecretKeys:
         if self.closed:
             raise InvalidInputError("these secret keys are closed: generate or load them again")
         return self._bits[key_id]
+
+    def _spooled(self, make: Callable[[SecretKeys], SpooledEvaluationKeys]) -> SpooledEvaluationKeys:
+        """The evaluation keys of these keys, made at the first call; they live as long as this handle."""
+        with self._lock:
+            if self._evaluation_keys is None:
+                self._evaluation_keys = make(self)
+            return self._evaluation_keys
 
     def save(
         self,
@@ -133,7 +148,10 @@ class SecretKeys:
         return cls._adopt(keyset, bits)
 
     def close(self) -> None:
-        """Overwrite the keys. Any further use is an InvalidInputError."""
+        """Overwrite the keys and remove their temporary files. Any further use is an InvalidInputError."""
+        if self._evaluation_keys is not None:
+            self._evaluation_keys.close()
+            self._evaluation_keys = None
         for bits in self._bits.values():
             bits.fill(0)
         self._bits = {}

@@ -1,0 +1,108 @@
+"""Getting evaluation keys to a server: asked for, then sent in chunks, and again from the same bytes if that breaks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+from cryptable_protocol import messages
+from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
+from cryptable_protocol.service import InferenceStub
+
+from cryptable_client.errors import NotFoundError, UnavailableError
+from cryptable_client.evaluation_keys import Progress
+from cryptable_client.progress import byte_bar
+from cryptable_client.spool import SpooledEvaluationKeys
+from cryptable_client.transport import Outgoing, typed_errors
+
+ATTEMPTS = 3
+FIRST_PAUSE_SECONDS = 0.5
+SLOWEST_BYTES_PER_SECOND = 50_000
+"""What an upload's deadline allows for, besides the timeout for an answer."""
+
+
+class Count(Protocol):
+    """Counts bytes of messages."""
+
+    def __call__(self, phase: str, *, sent: int = 0, received: int = 0, rows: int = 0) -> None:
+        """Add to what a phase sent and received."""
+
+
+class EvaluationKeyUpload:
+    """The evaluation keys of one connection, on disk here and, after `ensure`, on the server."""
+
+    def __init__(
+        self, stub: InferenceStub, spooled: SpooledEvaluationKeys, *, timeout: float, bars: bool, count: Count
+    ) -> None:
+        self._stub = stub
+        self._spooled = spooled
+        self._timeout = timeout
+        self._bars = bars
+        self._count = count
+
+    @property
+    def header(self) -> EvaluationKeysHeader:
+        """What the keys are."""
+        return self._spooled.header
+
+    def ensure(self) -> bool:
+        """Upload the keys unless the server has them: whether it lacked them.
+
+        An upload that breaks is tried again, from the spooled bytes: they never differ.
+        """
+        if self._on_server():
+            return False
+        pause = FIRST_PAUSE_SECONDS
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._upload()
+                return True
+            except UnavailableError:
+                if attempt == ATTEMPTS:
+                    raise
+                time.sleep(pause)
+                pause *= 2
+        return True
+
+    def delete(self, *, timeout: float) -> None:
+        """Have the server forget the keys."""
+        request = messages.inference.DeleteEvaluationKeysRequest(sha256=self.header.sha256)
+        with typed_errors("deleting evaluation keys"):
+            self._stub.DeleteEvaluationKeys(request, timeout=timeout)
+
+    def _on_server(self) -> bool:
+        request = messages.inference.GetEvaluationKeysRequest(sha256=self.header.sha256)
+        try:
+            with typed_errors("asking for evaluation keys"):
+                response = self._stub.GetEvaluationKeys(request, timeout=self._timeout)
+        except NotFoundError:
+            return False
+        self._count("keys", sent=request.ByteSize(), received=response.ByteSize())
+        return bool(response.keyset_name == self.header.keyset_name and response.size == self.header.size)
+
+    def _upload(self) -> None:
+        deadline = self._timeout + self.header.size / SLOWEST_BYTES_PER_SECOND
+        with (
+            byte_bar("uploading evaluation keys", shown=self._bars) as update,
+            typed_errors("uploading evaluation keys"),
+            Outgoing(self._requests(update)) as requests,
+        ):
+            response = self._stub.UploadEvaluationKeys(requests, timeout=deadline)
+        self._count("keys", received=response.ByteSize())
+        if response.sha256 != self.header.sha256:
+            raise MalformedMessageError("the server confirms evaluation keys with another digest than those sent")
+
+    def _requests(self, update: Progress) -> Iterator[messages.inference.UploadEvaluationKeysRequest]:
+        request = messages.inference.UploadEvaluationKeysRequest
+        yield self._counted(request(header=self.header.to_message()))
+        for offset, data in self._spooled.chunks():
+            yield self._counted(request(chunk=messages.keys.EvaluationKeysChunk(offset=offset, data=data)))
+            update(offset + len(data), self.header.size)
+
+    def _counted(
+        self, request: messages.inference.UploadEvaluationKeysRequest
+    ) -> messages.inference.UploadEvaluationKeysRequest:
+        self._count("keys", sent=request.ByteSize())
+        return request
