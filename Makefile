@@ -38,6 +38,7 @@ check-imports: setup ## Imports follow docs/architecture.md
 
 check-generated: setup ## Generated files are what their sources say
 	@$(BIN)/python tools/generate_protos.py --check
+	@$(BIN)/python tools/generate_vectors.py --check
 
 check-tree: setup ## No lock file, package host, path of one machine or overlong file is tracked
 	@$(BIN)/python tools/check_tree.py
@@ -49,8 +50,9 @@ format: setup ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-protos: setup ## Generate code from protos/
+protos: setup ## Generate code and test vectors from protos/
 	@$(BIN)/python tools/generate_protos.py
+	@$(BIN)/python tools/generate_vectors.py
 
 clean: ## Remove caches and builds; keep .venv
 	@rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist

@@ -11,7 +11,6 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from vectors import reject_circuit, reject_client_spec, reject_others
 from vectors.accept import accepted
@@ -33,13 +32,13 @@ def files() -> dict[str, bytes]:
 
 def _folder(name: str, vectors: Sequence[Accepted] | Sequence[Rejected]) -> dict[str, bytes]:
     content = {f"{name}/{vector.entry()['file']}": vector.data for vector in vectors}
-    if len(content) != len(vectors) or len(set(content.values())) != len(vectors):
+    if len(content) != len(vectors) or len({(vector.type, vector.data) for vector in vectors}) != len(vectors):
         raise ValueError(f"{name}: two vectors have one name or one content")
     content[f"{name}/index.json"] = _json([vector.entry() for vector in vectors])
     return content
 
 
-def _json(value: Any) -> bytes:
+def _json(value: object) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -56,7 +55,7 @@ def main() -> int:
             if name not in present or (TARGET / name).read_bytes() != expected.get(name)
         )
         for name in different:
-            print(f"protos/vectors/{name} is not what tools/vectors makes: run `make vectors`", file=sys.stderr)
+            print(f"protos/vectors/{name} is not what tools/vectors makes: run `make protos`", file=sys.stderr)
         return 1 if different else 0
     for name in present - expected.keys():
         (TARGET / name).unlink()

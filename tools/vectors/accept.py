@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
+from cryptable_protocol.messages import artifact as artifacts
 from cryptable_protocol.messages import circuit, client_spec, tensor
 
 from vectors import samples
-from vectors.vector import Accepted, canonical, changed
+from vectors.vector import Accepted, canonical, changed, put
 
 
 def accepted() -> list[Accepted]:
@@ -16,7 +16,7 @@ def accepted() -> list[Accepted]:
     return [*_client_specs(), *_circuits(), *_others()]
 
 
-def _spec(name: str, about: str, data: bytes, **facts: Any) -> Accepted:
+def _spec(name: str, about: str, data: bytes, **facts: object) -> Accepted:
     spec = client_spec.ClientSpec.FromString(data)
     return Accepted(
         "client_spec",
@@ -34,9 +34,6 @@ def _spec(name: str, about: str, data: bytes, **facts: Any) -> Accepted:
 
 def _client_specs() -> list[Accepted]:
     binary, regression = samples.binary_spec(), samples.regression_spec()
-
-    def binary_with(**fields: Any) -> bytes:
-        return changed(binary, lambda spec: spec.MergeFrom(client_spec.ClientSpec(**fields)))
 
     def negative_zero(spec: client_spec.ClientSpec) -> None:
         spec.features[2].thermometer.edges[:] = [-0.0]
@@ -94,13 +91,11 @@ def _client_specs() -> list[Accepted]:
         ),
         _spec("margin", "no probabilities; one label is the empty string", changed(samples.classes_spec(), margins)),
         _spec("probability", "labels at the ends of the 64-bit range", changed(binary, probability)),
-        _spec("lower_p_error", "p_error 2^-64", binary_with(p_error=2.0**-64)),
+        _spec("lower_p_error", "p_error 2^-64", changed(binary, lambda spec: put(spec, p_error=2.0**-64))),
         _spec("names", "names outside ASCII, one of 256 characters and 512 bytes", changed(binary, names)),
         _spec("sparse_ids", "key ids need not be consecutive", changed(binary, sparse_ids)),
         _spec("negative_zero", "-0.0 is a number, not a default: it is written out", changed(binary, negative_zero)),
-        _spec(
-            "extremes", "the largest double, the smallest subnormal, widths and levels", changed(regression, extremes)
-        ),
+        _spec("extremes", "the largest double, the smallest subnormal", changed(regression, extremes)),
     ]
 
 
@@ -180,12 +175,14 @@ def _circuits() -> list[Accepted]:
 
 
 def _others() -> list[Accepted]:
+    def without_origin(message: artifacts.ModelArtifact) -> None:
+        message.ClearField("model_version")
+        message.provenance.Clear()
+        message.provenance.SetInParent()
+
     artifact = samples.model_artifact()
     content = canonical(artifact)
-    bare = changed(
-        artifact,
-        lambda message: (message.ClearField("model_version"), message.provenance.Clear()),
-    )
+    bare = changed(artifact, without_origin)
     largest = tensor.EncryptedTensor(seed=bytes(16), bodies=b"\xff" * 8)
     header = samples.keys_header()
     return [
@@ -235,7 +232,7 @@ def _others() -> list[Accepted]:
             "evaluation_keys_header",
             "largest",
             "as long as a reader accepts",
-            changed(header, lambda message: setattr(message, "size", 4 * 2**30)),
+            changed(header, lambda message: put(message, size=4 * 2**30)),
             {"size": 4 * 2**30, "keyset_name": header.keyset_name.hex()},
         ),
     ]

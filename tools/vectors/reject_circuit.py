@@ -7,7 +7,7 @@ from collections.abc import Callable
 from cryptable_protocol.messages import circuit
 
 from vectors import samples
-from vectors.vector import Rejected, block, canonical, changed, integer
+from vectors.vector import Rejected, Stage, block, canonical, changed, integer, put
 
 Change = Callable[[circuit.Circuit], object]
 
@@ -20,10 +20,10 @@ def rejected() -> list[Rejected]:
 def _bytes() -> list[Rejected]:
     data = canonical(samples.linear_circuit())
     cases = {
-        "unknown_field": ("a field that this version does not have", data + integer(3, 1)),
+        "unknown_field": ("a field that no version has", data + integer(3, 1)),
         "output_twice": ("the output twice", data + integer(2, 1)),
         "nested_unknown_field": (
-            "a field that this version does not have, four messages deep",
+            "a field that no version has, four messages deep",
             block(1, block(1, block(1, integer(1, 2) + integer(2, 1) + integer(3, 1) + integer(4, 1)))) + data,
         ),
         "node_of_two_kinds": ("a node that is both Input and Linear", block(1, block(1, b"") + block(2, b"")) + data),
@@ -36,18 +36,14 @@ def _bytes() -> list[Rejected]:
     return [Rejected("circuit", case, why, content, "bytes") for case, (why, content) in cases.items()]
 
 
-def _all(stage_of: str, base: circuit.Circuit, cases: dict[str, tuple[str, Change]]) -> list[Rejected]:
-    stage = "fields" if stage_of == "fields" else "verifier"
-    return [
-        Rejected("circuit", case, why, changed(base, change), stage)  # type: ignore[arg-type]
-        for case, (why, change) in cases.items()
-    ]
+def _all(stage: Stage, cases: dict[str, tuple[str, Change]]) -> list[Rejected]:
+    base = samples.binary_circuit()
+    return [Rejected("circuit", case, why, changed(base, change), stage) for case, (why, change) in cases.items()]
 
 
 def _fields() -> list[Rejected]:
     return _all(
         "fields",
-        samples.binary_circuit(),
         {
             "empty": ("no nodes", lambda message: message.Clear()),
             "node_of_no_kind": ("a node of no kind", lambda message: message.nodes[1].Clear()),
@@ -57,7 +53,7 @@ def _fields() -> list[Rejected]:
             ),
             "group_of_unknown_kind": (
                 "an input group of kind 3",
-                lambda message: setattr(message.nodes[0].input.groups[0], "kind", 3),
+                lambda message: put(message.nodes[0].input.groups[0], kind=3),
             ),
             "term_lengths": (
                 "a term with a weight too few",
@@ -71,7 +67,7 @@ def _fields() -> list[Rejected]:
             ),
             "table_width_huge": (
                 "a width of 2^32 - 1",
-                lambda message: setattr(message.nodes[2].lookup, "width", 2**32 - 1),
+                lambda message: put(message.nodes[2].lookup, width=2**32 - 1),
             ),
         },
     )
@@ -88,22 +84,19 @@ def _structure() -> list[Rejected]:
         message.nodes[3].linear.terms.pop()
 
     def groups(index: int, **fields: int) -> Change:
-        return lambda message: [
-            setattr(message.nodes[0].input.groups[index], name, value) for name, value in fields.items()
-        ]
+        return lambda message: put(message.nodes[0].input.groups[index], **fields)
 
     return _all(
         "verifier",
-        samples.binary_circuit(),
         {
             "first_node_no_input": ("node 0 is a Linear", no_input),
             "second_input": ("a second Input", second_input),
             "output_beyond_end": (
-                "the output is a node that is not there",
-                lambda message: setattr(message, "output", 4),
+                "an output node that is not there",
+                lambda message: put(message, output=4),
             ),
-            "output_lookup": ("the output is a Lookup", lambda message: setattr(message, "output", 2)),
-            "output_input": ("the output is the Input", lambda message: setattr(message, "output", 0)),
+            "output_lookup": ("the output is a Lookup", lambda message: put(message, output=2)),
+            "output_input": ("the output is the Input", lambda message: put(message, output=0)),
             "unused_node": ("a Lookup that nothing reads", unused_node),
             "input_without_groups": ("an Input of no elements", lambda message: message.nodes[0].input.Clear()),
             "group_empty": ("an input group of no elements", groups(1, size=0)),
@@ -120,15 +113,7 @@ def _structure() -> list[Rejected]:
 
 def _linears() -> list[Rejected]:
     def term(**fields: object) -> Change:
-        def change(message: circuit.Circuit) -> None:
-            target = message.nodes[1].linear.terms[0]
-            for name, value in fields.items():
-                if isinstance(value, list):
-                    getattr(target, name)[:] = value
-                else:
-                    setattr(target, name, value)
-
-        return change
+        return lambda message: put(message.nodes[1].linear.terms[0], **fields)
 
     def source_twice(message: circuit.Circuit) -> None:
         message.nodes[3].linear.terms[1].CopyFrom(message.nodes[3].linear.terms[0])
@@ -136,7 +121,6 @@ def _linears() -> list[Rejected]:
 
     return _all(
         "verifier",
-        samples.binary_circuit(),
         {
             "source_itself": ("a Linear that reads itself", term(source=1)),
             "source_later": ("a Linear that reads a later node", term(source=2)),
@@ -158,7 +142,7 @@ def _linears() -> list[Rejected]:
             "weight_huge": ("a weight of -2^63", term(weights=[1, 1, 1, -(2**63)])),
             "offset_huge": (
                 "an offset of 2^63 - 1",
-                lambda message: message.nodes[3].linear.offset.__setitem__(0, 2**63 - 1),
+                lambda message: put(message.nodes[3].linear, offset=[2**63 - 1]),
             ),
         },
     )
@@ -166,19 +150,10 @@ def _linears() -> list[Rejected]:
 
 def _lookups() -> list[Rejected]:
     def lookup(**fields: object) -> Change:
-        def change(message: circuit.Circuit) -> None:
-            target = message.nodes[2].lookup
-            for name, value in fields.items():
-                if isinstance(value, list):
-                    getattr(target, name)[:] = value
-                else:
-                    setattr(target, name, value)
-
-        return change
+        return lambda message: put(message.nodes[2].lookup, **fields)
 
     return _all(
         "verifier",
-        samples.binary_circuit(),
         {
             "lookup_of_input": ("a Lookup of the Input", lookup(source=0, table_of=[0, 0, 0, 0])),
             "lookup_of_itself": ("a Lookup of itself", lookup(source=2)),
@@ -194,7 +169,7 @@ def _lookups() -> list[Rejected]:
 
 def _values() -> list[Rejected]:
     def offset(node: int, value: int) -> Change:
-        return lambda message: message.nodes[node].linear.offset.__setitem__(0, value)
+        return lambda message: put(message.nodes[node].linear, offset=[value])
 
     def overflow(message: circuit.Circuit) -> None:
         message.nodes[2].lookup.entries[7] = 2**59
@@ -202,11 +177,10 @@ def _values() -> list[Rejected]:
 
     return _all(
         "verifier",
-        samples.binary_circuit(),
         {
             "looked_up_too_high": ("a looked-up value can reach 8 in a table of 3 bits", offset(1, 1)),
             "looked_up_negative": ("a looked-up value can be -1", offset(1, -1)),
-            "output_negative": ("the output can be -1", offset(3, -1)),
+            "output_negative": ("the output can be below 0", offset(3, -1)),
             "overflow": ("the output can exceed 64 bits", overflow),
         },
     )

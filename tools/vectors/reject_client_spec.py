@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cryptable_protocol.messages import client_spec
 
 from vectors import samples
-from vectors.vector import Rejected, block, canonical, changed, integer, varint
+from vectors.vector import Rejected, block, canonical, changed, integer, put, varint
 
 Change = Callable[[client_spec.ClientSpec], object]
 
@@ -31,7 +31,7 @@ def _bytes() -> list[Rejected]:
 
     cases = {
         "empty": ("no bytes: every field is missing", b""),
-        "unknown_field": ("a field that this version does not have", data + integer(8, 1)),
+        "unknown_field": ("a field that no version has", data + integer(8, 1)),
         "unknown_nested_field": ("... inside a feature", with_feature(unused + integer(5, 1))),
         "unknown_deep_field": (
             "... inside a feature's encoder",
@@ -102,41 +102,41 @@ def _parts() -> list[Rejected]:
         samples.binary_spec(),
         {
             "no_name": ("no model name", lambda spec: spec.ClearField("model_name")),
-            "long_name": ("a model name of 257 characters", lambda spec: setattr(spec, "model_name", "m" * 257)),
-            "control_character": ("an escape sequence in a name", lambda spec: setattr(spec, "model_name", "a\x1b[2J")),
+            "long_name": ("a model name of 257 characters", lambda spec: put(spec, model_name="m" * 257)),
+            "control_character": ("an escape sequence in a name", lambda spec: put(spec, model_name="a\x1b[2J")),
             "no_features": ("no features", lambda spec: spec.ClearField("features")),
             "no_keyset": ("no keyset", lambda spec: spec.ClearField("keyset")),
             "no_input": ("no input type", lambda spec: spec.ClearField("input")),
             "no_output": ("no output type", lambda spec: spec.ClearField("output")),
             "no_decoder": ("no decoder", lambda spec: spec.ClearField("decoder")),
             "no_p_error": ("no p_error", lambda spec: spec.ClearField("p_error")),
-            "high_p_error": ("p_error 2^-39", lambda spec: setattr(spec, "p_error", 2.0**-39)),
-            "negative_p_error": ("p_error below 0", lambda spec: setattr(spec, "p_error", -samples.P_ERROR)),
-            "p_error_nan": ("p_error is not a number", lambda spec: setattr(spec, "p_error", math.nan)),
-            "name_twice": ("two features of one name", lambda spec: setattr(spec.features[1], "name", "radius")),
-            "input_size": ("encoders make 4 elements, the input has 5", lambda spec: setattr(spec.input, "size", 5)),
-            "input_empty": ("an input of no ciphertexts", lambda spec: setattr(spec.input, "size", 0)),
-            "input_huge": ("an input of 2^32 - 1 ciphertexts", lambda spec: setattr(spec.input, "size", 2**32 - 1)),
-            "input_key": ("an input under a key that is not there", lambda spec: setattr(spec.input, "key", 7)),
-            "width_zero": ("an input of 0 bits", lambda spec: setattr(spec.input, "width", 0)),
-            "width_large": ("an output of 63 bits", lambda spec: setattr(spec.output, "width", 63)),
-            "input_variance": ("an input variance of 1", lambda spec: setattr(spec.input, "variance", 1.0)),
+            "high_p_error": ("p_error 2^-39", lambda spec: put(spec, p_error=2.0**-39)),
+            "negative_p_error": ("p_error below 0", lambda spec: put(spec, p_error=-samples.P_ERROR)),
+            "p_error_nan": ("p_error is not a number", lambda spec: put(spec, p_error=math.nan)),
+            "name_twice": ("two features of one name", lambda spec: put(spec.features[1], name="radius")),
+            "input_size": ("encoders make 4 elements, the input has 5", lambda spec: put(spec.input, size=5)),
+            "input_empty": ("an input of no ciphertexts", lambda spec: put(spec.input, size=0)),
+            "input_huge": ("an input of 2^32 - 1 ciphertexts", lambda spec: put(spec.input, size=2**32 - 1)),
+            "input_key": ("an input under a key that is not there", lambda spec: put(spec.input, key=7)),
+            "width_zero": ("an input of 0 bits", lambda spec: put(spec.input, width=0)),
+            "width_large": ("an output of 63 bits", lambda spec: put(spec.output, width=63)),
+            "input_variance": ("an input variance of 1", lambda spec: put(spec.input, variance=1.0)),
             "input_variance_nan": (
                 "a variance that is no number",
-                lambda spec: setattr(spec.input, "variance", math.nan),
+                lambda spec: put(spec.input, variance=math.nan),
             ),
             "output_variance": (
-                "an output with noise of its own",
-                lambda spec: setattr(spec.output, "variance", 1e-30),
+                "an output with a variance",
+                lambda spec: put(spec.output, variance=1e-30),
             ),
-            "output_size": ("2 outputs for a decoder of 1", lambda spec: setattr(spec.output, "size", 2)),
+            "output_size": ("2 outputs for a decoder of 1", lambda spec: put(spec.output, size=2)),
         },
     )
 
 
 def _encoders() -> list[Rejected]:
     def edges(*values: float) -> Change:
-        return lambda spec: spec.features[0].thermometer.edges.__setitem__(slice(None), values)
+        return lambda spec: put(spec.features[0].thermometer, edges=[*values])
 
     thermometers = _fields(
         samples.binary_spec(),
@@ -153,7 +153,7 @@ def _encoders() -> list[Rejected]:
     )
 
     def first(**fields: float) -> Change:
-        return lambda spec: spec.features[0].affine.MergeFrom(client_spec.AffineEncoder(**fields))  # type: ignore[arg-type]
+        return lambda spec: put(spec.features[0].affine, **fields)
 
     affines = _fields(
         samples.regression_spec(),
@@ -172,13 +172,13 @@ def _encoders() -> list[Rejected]:
 
 def _keysets() -> list[Rejected]:
     def bootstrap(**fields: float) -> Change:
-        return lambda spec: [setattr(spec.keyset.bootstrap_keys[0], name, value) for name, value in fields.items()]
+        return lambda spec: put(spec.keyset.bootstrap_keys[0], **fields)
 
     def keyswitch(**fields: float) -> Change:
-        return lambda spec: [setattr(spec.keyset.keyswitch_keys[0], name, value) for name, value in fields.items()]
+        return lambda spec: put(spec.keyset.keyswitch_keys[0], **fields)
 
     def secret(**fields: int) -> Change:
-        return lambda spec: [setattr(spec.keyset.secret_keys[1], name, value) for name, value in fields.items()]
+        return lambda spec: put(spec.keyset.secret_keys[1], **fields)
 
     def too_large(spec: client_spec.ClientSpec) -> None:
         spec.keyset.secret_keys[1].dimension = 2**17
@@ -218,7 +218,7 @@ def _keysets() -> list[Rejected]:
 
 def _decoders() -> list[Rejected]:
     def integers(*values: int) -> Change:
-        return lambda spec: spec.decoder.integers.values.__setitem__(slice(None), values)
+        return lambda spec: put(spec.decoder.integers, values=[*values])
 
     def no_offsets(spec: client_spec.ClientSpec) -> None:
         spec.decoder.ClearField("offset")
@@ -228,20 +228,20 @@ def _decoders() -> list[Rejected]:
         samples.binary_spec(),
         {
             "link_missing": ("no link", lambda spec: spec.decoder.ClearField("link")),
-            "link_unknown": ("link 6", lambda spec: setattr(spec.decoder, "link", 6)),
-            "link_negative": ("link -1", lambda spec: setattr(spec.decoder, "link", -1)),
+            "link_unknown": ("link 6", lambda spec: put(spec.decoder, link=6)),
+            "link_negative": ("link -1", lambda spec: put(spec.decoder, link=-1)),
             "offset_missing": ("no offsets and no bases", no_offsets),
             "base_missing": ("an offset without a base", lambda spec: spec.decoder.ClearField("base")),
-            "offset_large": ("an offset of 2^62 + 1", lambda spec: spec.decoder.offset.__setitem__(0, 2**62 + 1)),
+            "offset_large": ("an offset of 2^62 + 1", lambda spec: put(spec.decoder, offset=[2**62 + 1])),
             "decoder_step_zero": ("a step of 0", lambda spec: spec.decoder.ClearField("step")),
-            "decoder_step_nan": ("a step that is no number", lambda spec: setattr(spec.decoder, "step", math.nan)),
-            "scores_infinite": ("a step that makes infinite scores", lambda spec: setattr(spec.decoder, "step", 1e300)),
-            "base_infinite": ("an infinite base", lambda spec: spec.decoder.base.__setitem__(0, -math.inf)),
-            "base_nan": ("a base that is no number", lambda spec: spec.decoder.base.__setitem__(0, math.nan)),
+            "decoder_step_nan": ("a step that is no number", lambda spec: put(spec.decoder, step=math.nan)),
+            "scores_infinite": ("a step that makes infinite scores", lambda spec: put(spec.decoder, step=1e300)),
+            "base_infinite": ("an infinite base", lambda spec: put(spec.decoder, base=[-math.inf])),
+            "base_nan": ("a base that is no number", lambda spec: put(spec.decoder, base=[math.nan])),
             "labels_missing": ("a classifier without labels", lambda spec: spec.decoder.ClearField("integers")),
             "labels_of_regression": (
                 "a regression with labels",
-                lambda spec: setattr(spec.decoder, "link", client_spec.Decoder.IDENTITY),
+                lambda spec: put(spec.decoder, link=client_spec.Decoder.IDENTITY),
             ),
             "labels_one": ("one label", integers(1)),
             "labels_three": ("three labels for one score", integers(0, 1, 2)),

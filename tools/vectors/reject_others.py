@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cryptable_protocol.messages import artifact, keys, tensor
+from cryptable_protocol.messages import artifact, tensor
 
 from vectors import samples
-from vectors.vector import Rejected, Type, block, canonical, changed, integer
+from vectors.vector import Rejected, Type, block, canonical, changed, integer, put
 
 
 def rejected() -> list[Rejected]:
@@ -24,18 +24,18 @@ def _files() -> list[Rejected]:
     cases = {
         "empty": ("an empty file", b""),
         "other_file": ("a file of another kind", b"PK\x03\x04" + bytes(60)),
-        "magic": ("another magic", changed(good, lambda file: setattr(file, "magic", "cryptable-artifacts"))),
+        "magic": ("another magic", changed(good, lambda file: put(file, magic="cryptable-artifacts"))),
         "version_zero": ("no format version", changed(good, lambda file: file.ClearField("format_version"))),
-        "version_two": ("format version 2", changed(good, lambda file: setattr(file, "format_version", 2))),
-        "version_129": ("format version 129", changed(good, lambda file: setattr(file, "format_version", 129))),
+        "version_two": ("format version 2", changed(good, lambda file: put(file, format_version=2))),
+        "version_129": ("format version 129", changed(good, lambda file: put(file, format_version=129))),
         "version_long": ("format version 1 in two bytes", data[:20] + integer(2, 1, length=2) + data[22:]),
         "digest": ("a digest of something else", canonical(samples.artifact_file(content, digest=bytes(32)))),
-        "digest_cut": ("half a digest", changed(good, lambda file: setattr(file, "sha256", file.sha256[:16]))),
+        "digest_cut": ("half a digest", changed(good, lambda file: put(file, sha256=file.sha256[:16]))),
         "digest_missing": ("no digest", changed(good, lambda file: file.ClearField("sha256"))),
         "corrupted": ("one bit of the content is another", bytes(corrupted)),
         "cut_short": ("the second half is missing", data[: len(data) // 2]),
         "trailing_bytes": ("a second file behind the first", data + data),
-        "unknown_field": ("a field that this version does not have", data + block(5, b"signature")),
+        "unknown_field": ("a field that no version has", data + block(5, b"signature")),
     }
     by_bytes = {"version_long", "cut_short", "trailing_bytes", "unknown_field"}
     return [
@@ -58,20 +58,20 @@ def _artifacts() -> list[Rejected]:
 
     changes: dict[str, tuple[str, Callable[[artifact.ModelArtifact], object]]] = {
         "name_differs": ("another name than its client spec's", renamed),
-        "long_version": ("a version of 257 characters", lambda message: setattr(message, "model_version", "1" * 257)),
+        "long_version": ("a version of 257 characters", lambda message: put(message, model_version="1" * 257)),
         "no_provenance": ("no provenance", lambda message: message.ClearField("provenance")),
         "many_packages": ("257 packages", many_packages),
-        "control_character": ("a line break in a name", lambda message: setattr(message.provenance, "created", "a\nb")),
+        "control_character": ("a line break in a name", lambda message: put(message.provenance, created="a\nb")),
         "no_client_spec": ("no client spec", lambda message: message.ClearField("client_spec")),
         "client_spec_unknown_field": ("a client spec with an unknown field", nested),
         "no_circuit": ("no circuit", lambda message: message.ClearField("circuit")),
         "no_compile_options": ("no compile options", lambda message: message.ClearField("compile_options")),
         "p_error_differs": (
             "compiled for another p_error than its client spec says",
-            lambda message: setattr(message.compile_options, "p_error", 2.0**-64),
+            lambda message: put(message.compile_options, p_error=2.0**-64),
         ),
-        "p_error_high": ("p_error 0.5", lambda message: setattr(message.compile_options, "p_error", 0.5)),
-        "security_bits": ("80 bits of security", lambda message: setattr(message.compile_options, "security_bits", 80)),
+        "p_error_high": ("p_error 0.5", lambda message: put(message.compile_options, p_error=0.5)),
+        "security_bits": ("80 bits of security", lambda message: put(message.compile_options, security_bits=80)),
     }
     contents = {case: (why, changed(good, change)) for case, (why, change) in changes.items()}
     contents["content_unknown_field"] = ("an unknown field, with the right digest", canonical(good) + integer(7, 1))
@@ -87,7 +87,7 @@ def _tensors() -> list[Rejected]:
     data = canonical(seeded)
 
     def of(message: tensor.EncryptedTensor, **fields: bytes) -> bytes:
-        return changed(message, lambda copy: [setattr(copy, name, value) for name, value in fields.items()])
+        return changed(message, lambda copy: put(copy, **fields))
 
     fields = {
         "empty": ("nothing at all", b""),
@@ -105,7 +105,7 @@ def _tensors() -> list[Rejected]:
     raw = {
         "seed_and_masks": ("both a seed and masks", block(1, bytes(16)) + block(2, bytes(16)) + block(3, bytes(8))),
         "bodies_twice": ("the bodies twice", data + block(3, bytes(8))),
-        "unknown_field": ("a field that this version does not have", data + integer(4, 1)),
+        "unknown_field": ("a field that no version has", data + integer(4, 1)),
         "cut_short": ("the last byte is missing", data[:-1]),
     }
     return _rejected("encrypted_tensor", fields, raw)
@@ -116,10 +116,7 @@ def _headers() -> list[Rejected]:
     data = canonical(good)
 
     def of(name: str, value: object) -> bytes:
-        def change(message: keys.EvaluationKeysHeader) -> None:
-            setattr(message, name, value)
-
-        return changed(good, change)
+        return changed(good, lambda message: put(message, **{name: value}))
 
     fields = {
         "empty": ("nothing at all", b""),

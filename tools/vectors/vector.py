@@ -64,6 +64,15 @@ def changed(message: MessageType, change: Callable[[MessageType], object]) -> by
     return canonical(copy)
 
 
+def put(target: Message, **values: object) -> None:
+    """Set fields of a message, lists included."""
+    for name, value in values.items():
+        if isinstance(value, list):
+            getattr(target, name)[:] = value
+        else:
+            setattr(target, name, value)
+
+
 def varint(value: int, *, length: int = 0) -> bytes:
     """A base-128 integer, padded to `length` bytes where that is longer than it need be."""
     digits = []

@@ -130,11 +130,9 @@ class ModelArtifact:
         if not data.startswith(to_canonical_bytes(pb.ArtifactFile(magic=MAGIC, format_version=FORMAT_VERSION))):
             raise MalformedMessageError(
                 f"artifact: not format version {FORMAT_VERSION}, the one this reader knows; "
-                "upgrade it, or compile the model again"
+                "upgrade Cryptable, or compile the model again"
             )
         file = from_canonical_bytes(pb.ArtifactFile, data, limit=limits.MAX_ARTIFACT_BYTES, what="artifact")
-        if file.format_version != FORMAT_VERSION:  # the prefix above is also that of longer integers
-            raise MalformedMessageError(f"artifact: format version {file.format_version}, expected {FORMAT_VERSION}")
         if hashlib.sha256(file.artifact).digest() != file.sha256:
             raise MalformedMessageError("artifact: its digest does not match its content; the file is corrupted")
         message = from_canonical_bytes(

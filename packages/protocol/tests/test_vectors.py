@@ -1,0 +1,162 @@
+"""Every vector of protos/vectors is accepted, or refused with the error that its index names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cryptable_protocol import (
+    ClientSpec,
+    EncryptedTensor,
+    EvaluationKeysHeader,
+    LimitExceededError,
+    MalformedMessageError,
+    MaskStream,
+    ModelArtifact,
+    encode_rows,
+    limits,
+)
+from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
+from cryptable_protocol.messages import circuit, keys
+
+VECTORS = Path(__file__).parents[3] / "protos/vectors"
+ACCEPT = json.loads((VECTORS / "accept/index.json").read_text("utf-8"))
+REJECT = json.loads((VECTORS / "reject/index.json").read_text("utf-8"))
+ERRORS = {"MalformedMessageError": MalformedMessageError, "LimitExceededError": LimitExceededError}
+
+
+class CircuitMessage:
+    """A circuit as far as this package reads it: the fields are the engine's to judge."""
+
+    def __init__(self, message: circuit.Circuit) -> None:
+        self.message = message
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> CircuitMessage:
+        return cls(from_canonical_bytes(circuit.Circuit, data, limit=limits.MAX_CIRCUIT_BYTES, what="circuit"))
+
+    def to_bytes(self) -> bytes:
+        return to_canonical_bytes(self.message)
+
+
+class KeysHeader:
+    """A header as the bytes of its message."""
+
+    def __init__(self, header: EvaluationKeysHeader) -> None:
+        self.header = header
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> KeysHeader:
+        message = from_canonical_bytes(keys.EvaluationKeysHeader, data, limit=1024, what="header")
+        return cls(EvaluationKeysHeader.from_message(message))
+
+    def to_bytes(self) -> bytes:
+        return to_canonical_bytes(self.header.to_message())
+
+
+READERS: dict[str, Any] = {
+    "client_spec": ClientSpec,
+    "circuit": CircuitMessage,
+    "model_artifact": ModelArtifact,
+    "encrypted_tensor": EncryptedTensor,
+    "evaluation_keys_header": KeysHeader,
+}
+
+
+def read(folder: str, entry: dict[str, Any]) -> bytes:
+    return (VECTORS / folder / entry["file"]).read_bytes()
+
+
+def of_type(index: list[dict[str, Any]], *types: str) -> list[Any]:
+    return [pytest.param(entry, id=entry["file"]) for entry in index if entry["type"] in types]
+
+
+@pytest.mark.parametrize("entry", of_type(ACCEPT, *READERS))
+def test_accepted_and_written_back_to_the_same_bytes(entry: dict[str, Any]) -> None:
+    data = read("accept", entry)
+    assert READERS[entry["type"]].from_bytes(data).to_bytes() == data
+
+
+@pytest.mark.parametrize("entry", of_type(REJECT, *READERS))
+def test_refused_with_the_error_of_the_index(entry: dict[str, Any]) -> None:
+    if entry["type"] == "circuit" and entry["stage"] != "bytes":
+        assert CircuitMessage.from_bytes(read("reject", entry)), "the engine refuses it, not the canonical form"
+        return
+    with pytest.raises(MalformedMessageError) as caught:
+        READERS[entry["type"]].from_bytes(read("reject", entry))
+    assert type(caught.value) is ERRORS[entry["error"]]
+
+
+@pytest.mark.parametrize("entry", of_type(REJECT, "client_spec"))
+def test_stage_tells_canonical_form_from_fields(entry: dict[str, Any]) -> None:
+    from cryptable_protocol.messages import client_spec
+
+    def parse() -> object:
+        return from_canonical_bytes(client_spec.ClientSpec, read("reject", entry), limit=1 << 20, what="client spec")
+
+    if entry["stage"] == "fields":
+        parse()
+    else:
+        with pytest.raises(MalformedMessageError):
+            parse()
+
+
+def test_enough_vectors_of_every_type() -> None:
+    assert len(ACCEPT) >= 15
+    assert len(REJECT) >= 60
+    for index in (ACCEPT, REJECT):
+        assert {entry["type"] for entry in index} == set(READERS)
+
+
+@pytest.mark.parametrize("folder", ["accept", "reject"])
+def test_index_names_every_file(folder: str) -> None:
+    index = json.loads((VECTORS / folder / "index.json").read_text("utf-8"))
+    assert {entry["file"] for entry in index} == {path.name for path in (VECTORS / folder).glob("*.bin")}
+
+
+@pytest.mark.parametrize("entry", of_type(ACCEPT, "client_spec"))
+def test_client_spec_says_what_the_index_says(entry: dict[str, Any]) -> None:
+    spec = ClientSpec.from_bytes(read("accept", entry))
+    facts = entry["facts"]
+    assert spec.digest.hex() == facts["digest"]
+    assert spec.keyset.name.hex() == facts["keyset_name"]
+    assert list(spec.feature_names) == facts["feature_names"]
+    if "evaluation_keys_bytes" in facts:
+        assert spec.keyset.evaluation_keys_bytes == facts["evaluation_keys_bytes"]
+    for case in facts.get("encodes", []):
+        assert encode_rows(spec.features, [case["row"]]).tolist() == [case["elements"]]
+    for case in facts.get("decodes", []):
+        scores = spec.decoder.decision_function(np.array([case["values"]], np.int64))
+        assert scores.ravel().tolist() == case["scores"]
+
+
+@pytest.mark.parametrize("entry", of_type(ACCEPT, "model_artifact"))
+def test_artifact_says_what_the_index_says(entry: dict[str, Any]) -> None:
+    artifact = ModelArtifact.from_bytes(read("accept", entry))
+    facts = {"model_name": artifact.model_name, "model_version": artifact.model_version}
+    assert {**facts, "digest": artifact.digest.hex()} == entry["facts"]
+
+
+@pytest.mark.parametrize("entry", of_type(ACCEPT, "encrypted_tensor"))
+def test_tensor_says_what_the_index_says(entry: dict[str, Any]) -> None:
+    tensor = EncryptedTensor.from_bytes(read("accept", entry))
+    assert tensor.bodies.shape == (entry["facts"]["size"],)
+    assert (tensor.seed is not None) == (entry["facts"]["form"] == "seed")
+    if tensor.masks is not None:
+        assert tensor.masks.shape == (entry["facts"]["size"], entry["facts"]["dimension"])
+
+
+@pytest.mark.parametrize("entry", of_type(ACCEPT, "evaluation_keys_header"))
+def test_header_says_what_the_index_says(entry: dict[str, Any]) -> None:
+    header = KeysHeader.from_bytes(read("accept", entry)).header
+    assert {"size": header.size, "keyset_name": header.keyset_name.hex()} == entry["facts"]
+
+
+@pytest.mark.parametrize("case", json.loads((VECTORS / "mask_stream.json").read_text("utf-8")))
+def test_mask_stream(case: dict[str, Any]) -> None:
+    words = MaskStream(bytes.fromhex(case["seed"])).words(case["first"], len(case["words"]))
+    assert [f"{word:016x}" for word in words.tolist()] == case["words"]
