@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cryptable_protocol import MalformedMessageError, ModelArtifact
-
 from cryptable_engine.circuit import Circuit
 from cryptable_engine.interpreter import interpret
 from cryptable_engine.verifier import verify
+from cryptable_protocol import MalformedMessageError, ModelArtifact
 
 VECTORS = Path(__file__).parents[3] / "protos/vectors"
 
@@ -45,7 +44,7 @@ def test_refused_at_its_stage(entry: dict[str, Any]) -> None:
             Circuit.from_bytes(data)
         return
     circuit = Circuit.from_bytes(data)
-    with pytest.raises(MalformedMessageError, match="^circuit: "):
+    with pytest.raises(MalformedMessageError, match=r"^circuit: "):
         verify(circuit)
 
 
