@@ -39,6 +39,7 @@ check-imports: setup ## Imports follow docs/architecture.md
 check-generated: setup ## Generated files are what their sources say
 	@$(BIN)/python tools/generate_protos.py --check
 	@$(BIN)/python tools/generate_vectors.py --check
+	@$(BIN)/python tools/generate_vectors.py --check
 
 check-tree: setup ## No lock file, package host, path of one machine or overlong file is tracked
 	@$(BIN)/python tools/check_tree.py

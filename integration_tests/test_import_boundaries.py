@@ -7,6 +7,8 @@ program runs all the same. Foreign libraries are installed here (but for onnx an
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,16 +23,39 @@ ENGINE = ("cryptable_engine",)
 SERVER = ("cryptable_server",)
 NOT_INSTALLED = {"catboost", "lightgbm", "onnx", "pandas"}
 
+
+@dataclass(frozen=True)
+class Boundary:
+    """Processes that a program starts, told by a text in their arguments, and the modules that they must not import."""
+
+    program: str
+    processes: str
+    modules: tuple[str, ...]
+
+
 BOUNDARIES = {
-    "protocol_encodes": (*LEARNING, *NATIVE, "grpc", *CLIENT, *DEV, *ENGINE, *SERVER),
-    "client_encrypts": (*LEARNING, *NATIVE, "grpc", *DEV, *ENGINE, *SERVER),
-    "engine_evaluates": (*LEARNING, "concrete.fhe", "grpc", *CLIENT, *DEV, *SERVER),
+    "protocol": Boundary("protocol_encodes.py", ".py", (*LEARNING, *NATIVE, "grpc", *CLIENT, *DEV, *ENGINE, *SERVER)),
+    "client": Boundary("client_encrypts.py", ".py", (*LEARNING, *NATIVE, "grpc", *DEV, *ENGINE, *SERVER)),
+    "engine": Boundary("engine_evaluates.py", ".py", (*LEARNING, "concrete.fhe", "grpc", *CLIENT, *DEV, *SERVER)),
+    "compiler": Boundary(
+        "engine_evaluates.py", "-m cryptable_engine.compile_process", (*LEARNING, "concrete.fhe", "grpc", *DEV, *SERVER)
+    ),
+    "server front": Boundary(
+        "server_serves.py", "-m cryptable_server serve", (*LEARNING, *NATIVE, *CLIENT, *DEV, *ENGINE)
+    ),
+    "server worker": Boundary(
+        "server_serves.py", "-m cryptable_server.worker", (*LEARNING, "concrete.fhe", "grpc", *CLIENT, *DEV)
+    ),
+    "server compiler": Boundary(
+        "server_serves.py", "-m cryptable_server.preparation", (*LEARNING, "concrete.fhe", *CLIENT, *DEV)
+    ),
+    "client of a server": Boundary(
+        "server_serves.py", "client_connects.py", (*LEARNING, *NATIVE, *DEV, *ENGINE, *SERVER)
+    ),
 }
-CHILDREN = {"engine_evaluates": ["cryptable_engine.compile_process"]}
-CASES = pytest.mark.parametrize("name", list(BOUNDARIES))
 
 
-def run(program, modules, folder, *, block):
+def run(program, modules, folder, block=None):
     """Run a program under the observer: the finished process, arguments by pid, and imports as (pid, module)."""
     log = folder / "observed.log"
     environment = {
@@ -39,8 +64,8 @@ def run(program, modules, folder, *, block):
         "OBSERVER_LOG": str(log),
         "OBSERVER_MODULES": ",".join(modules),
     }
-    if block:
-        environment["OBSERVER_BLOCK"] = "1"
+    if block is not None:
+        environment["OBSERVER_BLOCK"] = block
     process = subprocess.run(
         [sys.executable, program],
         cwd=folder,
@@ -55,24 +80,55 @@ def run(program, modules, folder, *, block):
     return process, processes, [(pid, what) for kind, pid, what in lines if kind == "import"]
 
 
+def is_one_of(module, names):
+    return any(module == name or module.startswith(f"{name}.") for name in names)
+
+
+@pytest.fixture(scope="module")
+def unblocked(tmp_path_factory):
+    """Program → what `run` returned for it, with the modules of all its boundaries watched and none blocked."""
+
+    @cache
+    def observed(program):
+        modules = {name for boundary in BOUNDARIES.values() if boundary.program == program for name in boundary.modules}
+        return run(HERE / "programs" / program, sorted(modules), tmp_path_factory.mktemp("observed"))
+
+    return observed
+
+
 @pytest.mark.encrypted
-@pytest.mark.parametrize("block", [False, True], ids=["importable", "blocked"])
-@CASES
-def test_imports_nothing_foreign(tmp_path, name, block):
-    process, processes, imports = run(HERE / "programs" / f"{name}.py", BOUNDARIES[name], tmp_path, block=block)
-    assert process.returncode == 0, process.stderr
-    assert imports == []
-    for expected in (f"{name}.py", *CHILDREN.get(name, ())):
-        assert any(expected in arguments for arguments in processes.values()), f"{expected} was not observed"
+@pytest.mark.parametrize("boundary", BOUNDARIES.values(), ids=list(BOUNDARIES))
+def test_imports_nothing_foreign(unblocked, boundary):
+    done, processes, imports = unblocked(boundary.program)
+    assert done.returncode == 0, done.stderr
+    watched = {pid for pid, arguments in processes.items() if boundary.processes in arguments}
+    assert watched, f"no process {boundary.processes!r} among {list(processes.values())}"
+    assert {module for pid, module in imports if pid in watched and is_one_of(module, boundary.modules)} == set()
 
 
-@pytest.mark.parametrize("module", sorted({module for modules in BOUNDARIES.values() for module in modules}))
+@pytest.mark.encrypted
+@pytest.mark.parametrize("boundary", BOUNDARIES.values(), ids=list(BOUNDARIES))
+def test_runs_where_nothing_foreign_can_be_imported(tmp_path, boundary):
+    done, processes, _ = run(HERE / "programs" / boundary.program, boundary.modules, tmp_path, boundary.processes)
+    assert done.returncode == 0, done.stderr
+    assert any(boundary.processes in arguments for arguments in processes.values())
+
+
+@pytest.mark.encrypted
+def test_native_code_is_seen_where_it_belongs(unblocked):
+    _, processes, imports = unblocked("server_serves.py")
+    native = {processes[pid] for pid, module in imports if module == "concrete"}
+    assert any("-m cryptable_server.worker" in arguments for arguments in native)
+    assert any("-m cryptable_engine.compile_process" in arguments for arguments in native)
+
+
+@pytest.mark.parametrize("module", sorted({name for boundary in BOUNDARIES.values() for name in boundary.modules}))
 def test_a_foreign_import_would_be_seen(tmp_path, module):
     assert module in NOT_INSTALLED or find_spec(module) is not None
     offender = tmp_path / "offender.py"
     child = f"[sys.executable, '-c', 'import {module}']"
     offender.write_text(f"import subprocess, sys\nsys.exit(subprocess.call({child}))\n")
-    process, _, imports = run(offender, [module], tmp_path, block=True)
+    process, _, imports = run(offender, [module], tmp_path, block="")
     assert process.returncode != 0
     assert f"{module} is blocked for this test" in process.stderr
     assert [found for _, found in imports] == [module]

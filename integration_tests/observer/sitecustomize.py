@@ -3,8 +3,10 @@
 OBSERVER_LOG      file that gets "process PID ARGUMENTS" from each process, and "import PID MODULE" from each import
                   of a watched module, even a failed one
 OBSERVER_MODULES  the watched modules, by commas; their submodules count too
-OBSERVER_BLOCK    where set, importing one is an ImportError
+OBSERVER_BLOCK    in processes whose arguments hold this text, importing one is an ImportError; unset: in none
 """
+
+from __future__ import annotations
 
 import os
 import sys
@@ -13,9 +15,10 @@ import sys
 class Observer:
     """A finder that finds nothing, and writes down what it is asked for."""
 
-    def __init__(self, log: str, modules: str, *, block: bool) -> None:
-        self.log, self.modules, self.block = log, tuple(modules.split(",")), block
-        self.write("process", " ".join(sys.orig_argv[1:]))
+    def __init__(self, log: str, modules: str, block: str | None) -> None:
+        arguments = " ".join(sys.orig_argv[1:])
+        self.log, self.modules, self.block = log, tuple(modules.split(",")), block is not None and block in arguments
+        self.write("process", arguments)
 
     def write(self, kind: str, what: str) -> None:
         """Append one line; short ones do not mix, whoever else writes."""
@@ -31,5 +34,5 @@ class Observer:
 
 
 if log_file := os.environ.get("OBSERVER_LOG"):
-    observer = Observer(log_file, os.environ["OBSERVER_MODULES"], block="OBSERVER_BLOCK" in os.environ)
+    observer = Observer(log_file, os.environ["OBSERVER_MODULES"], os.environ.get("OBSERVER_BLOCK"))
     sys.meta_path.insert(0, observer)  # type: ignore[arg-type]  # all it needs is find_spec
