@@ -1,1 +1,28 @@
+"""Compile trained machine-learning models so that a server can evaluate them on encrypted data."""
+
+from cryptable_protocol import CryptableError, InvalidInputError, MalformedMessageError
+
+from cryptable.check_report import CheckReport
+from cryptable.compile import compile  # noqa: A004  (cryptable.compile, as torch.compile)
+from cryptable.compiled_model import CompiledModel, load
+from cryptable.errors import ImportMismatchError, NotFittedError, UnsupportedModelError
+from cryptable.explanation import Explanation
+from cryptable.importers import supported_estimators
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "CheckReport",
+    "CompiledModel",
+    "CryptableError",
+    "Explanation",
+    "ImportMismatchError",
+    "InvalidInputError",
+    "MalformedMessageError",
+    "NotFittedError",
+    "UnsupportedModelError",
+    "__version__",
+    "compile",
+    "load",
+    "supported_estimators",
+]

@@ -1,15 +1,16 @@
 """The exceptions of the developer's package.
 
 CryptableError (cryptable_protocol)
-└── InvalidInputError             (also a ValueError)
-    ├── UnsupportedModelError     the estimator, or one of its settings, has no importer; the message lists what has
-    ├── NotFittedError            the estimator has not been fitted
-    └── ImportMismatchError       the imported graph does not give the estimator's own output; nothing was compiled
+├── InvalidInputError             (also a ValueError)
+│   ├── UnsupportedModelError     the estimator, or one of its settings, has no importer; the message lists what has
+│   ├── NotFittedError            the estimator has not been fitted
+│   └── ImportMismatchError       the imported graph does not give the estimator's own output; nothing was compiled
+└── DemoError                     a party of the demo failed; the message says which and why
 """
 
 from __future__ import annotations
 
-from cryptable_protocol import InvalidInputError
+from cryptable_protocol import CryptableError, InvalidInputError
 
 
 class UnsupportedModelError(InvalidInputError):
@@ -22,3 +23,7 @@ class NotFittedError(InvalidInputError):
 
 class ImportMismatchError(InvalidInputError):
     """The imported graph's output is not the estimator's own; the message says in which row and by how much."""
+
+
+class DemoError(CryptableError):
+    """A party of the demo failed, or something that the demo needs is missing."""

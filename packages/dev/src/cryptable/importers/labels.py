@@ -17,10 +17,14 @@ def labels_of(classes: Any, what: str) -> Labels:
         UnsupportedModelError: one class only, several targets, or labels that are neither integers nor strings.
     """
     if isinstance(classes, list):
-        raise UnsupportedModelError(f"{what}: several targets are not supported; fit and compile one estimator a target")
+        raise UnsupportedModelError(
+            f"{what}: several targets are not supported; fit and compile one estimator a target"
+        )
     values = np.asarray(classes)
     if values.size < 2:
-        raise UnsupportedModelError(f"{what} was fitted on one class only, {values.tolist()}; there is nothing to predict")
+        raise UnsupportedModelError(
+            f"{what} was fitted on one class only, {values.tolist()}; there is nothing to predict"
+        )
     if values.dtype.kind in "bui":
         return tuple(int(value) for value in values)
     if values.dtype.kind == "f" and (values == np.rint(values)).all():

@@ -56,7 +56,9 @@ def importer(*class_names: str, reference: Reference) -> Callable[[Read], Read]:
         entry = Importer(class_names, read, reference)
         for name in class_names:
             if _short(name) in _by_class:
-                raise ValueError(f"{name} has two importers: {_by_class[_short(name)].read.__module__} and {read.__module__}")
+                raise ValueError(
+                    f"{name} has two importers: {_by_class[_short(name)].read.__module__} and {read.__module__}"
+                )
             _by_class[_short(name)] = entry
         return read
 
@@ -97,7 +99,9 @@ def import_estimator(estimator: object, feature_names: tuple[str, ...]) -> Model
     try:
         check_is_fitted(estimator)
     except SklearnNotFittedError as error:
-        raise NotFittedError(f"this {type(estimator).__name__} is not fitted: call fit(X, y) before compiling") from error
+        raise NotFittedError(
+            f"this {type(estimator).__name__} is not fitted: call fit(X, y) before compiling"
+        ) from error
     return entry.read(estimator, feature_names)
 
 

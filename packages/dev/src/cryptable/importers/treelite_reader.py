@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import treelite
 
 
-def read_trees(model: treelite.Model, *, outputs: int, what: str, as_float32: bool) -> tuple[tuple[Tree, ...], FloatArray]:
+def read_trees(
+    model: treelite.Model, *, outputs: int, what: str, as_float32: bool
+) -> tuple[tuple[Tree, ...], FloatArray]:
     """Trees and base scores of a treelite model.
 
     Args:

@@ -12,19 +12,15 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.importers.labels import labels_of
 from cryptable.importers.registry import importer
 from cryptable.importers.treelite_reader import read_trees
-from cryptable.model_graph import AdditiveTrees, FloatArray
+from cryptable.model_graph import AdditiveTrees
 
-_REGRESSION = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:quantileerror")
+_REGRESSION = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror")
 _LINKS = {
     "binary:logistic": Link.SIGMOID,
-    "binary:logitraw": Link.MARGIN,
+    "binary:hinge": Link.MARGIN,
     "multi:softprob": Link.SOFTMAX,
     "multi:softmax": Link.SOFTMAX,
 } | dict.fromkeys(_REGRESSION, Link.IDENTITY)
-
-
-def _margin(estimator: Any, rows: FloatArray) -> Any:
-    return estimator.predict(rows, output_margin=True)
 
 
 @importer(
@@ -32,21 +28,33 @@ def _margin(estimator: Any, rows: FloatArray) -> Any:
     "xgboost.XGBRegressor",
     "xgboost.XGBRFClassifier",
     "xgboost.XGBRFRegressor",
-    reference=_margin,
+    reference=lambda estimator, rows: estimator.predict(rows, output_margin=True),
 )
 def read(estimator: Any, feature_names: tuple[str, ...]) -> AdditiveTrees:
     """Trees up to the best iteration, base score included."""
     what = type(estimator).__name__
-    booster = estimator.get_booster()
     objective = estimator.objective if isinstance(estimator.objective, str) else "a function"
-    if estimator.booster not in (None, "gbtree"):
-        raise UnsupportedModelError(f"{what}: booster {estimator.booster!r} is not supported, only 'gbtree'")
     if objective not in _LINKS:
         raise UnsupportedModelError(f"{what}: objective {objective} is not supported, only {', '.join(_LINKS)}")
+    if estimator.booster not in (None, "gbtree", "dart"):
+        raise UnsupportedModelError(f"{what}: booster {estimator.booster!r} is not supported, only 'gbtree' and 'dart'")
+    if estimator.missing is not None and not np.isnan(estimator.missing):
+        raise UnsupportedModelError(
+            f"{what}: missing={estimator.missing} makes that number mean a missing value, which is not supported; fit with missing=nan"
+        )
     link = _LINKS[objective]
-    if getattr(estimator, "early_stopping_rounds", None) is not None:
-        booster = booster[: estimator.best_iteration + 1]
     labels = None if link is Link.IDENTITY else labels_of(estimator.classes_, what)
     outputs = len(labels) if labels is not None and len(labels) > 2 else 1
-    trees, base = read_trees(treelite.frontend.from_xgboost(booster), outputs=outputs, what=what, as_float32=True)
-    return AdditiveTrees(feature_names, trees, np.asarray(base), link, labels, as_float32=True)
+    model = treelite.frontend.from_xgboost(_best_iterations(estimator))
+    trees, base = read_trees(model, outputs=outputs, what=what, as_float32=True)
+    return AdditiveTrees(feature_names, trees, base, link, labels, as_float32=True)
+
+
+def _best_iterations(estimator: Any) -> Any:
+    """The booster, up to where early stopping found the best score."""
+    booster = estimator.get_booster()
+    try:
+        best = int(estimator.best_iteration)
+    except AttributeError:  # trained without early stopping
+        return booster
+    return booster[: best + 1]

@@ -48,9 +48,7 @@ class Code:
                 by_feature.setdefault(alphabet.bits.feature_of[symbol], []).append(symbol)
             else:
                 digits.append(_count_failures(symbol, alphabet.groups[symbol - alphabet.bits.count]))
-        bins = [
-            Digit(tuple(bits), tuple((bit, 1) for bit in bits), 0, len(bits) + 1) for bits in by_feature.values()
-        ]
+        bins = [Digit(tuple(bits), tuple((bit, 1) for bit in bits), 0, len(bits) + 1) for bits in by_feature.values()]
         return cls(tuple(bins + digits))
 
     @property

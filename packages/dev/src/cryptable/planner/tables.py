@@ -117,9 +117,7 @@ def _shares(
     ]
 
 
-def _least_ranges(
-    products: Sequence[tuple[float, list[tuple[int, FloatArray]]]], parts: int
-) -> list[list[float]]:
+def _least_ranges(products: Sequence[tuple[float, list[tuple[int, FloatArray]]]], parts: int) -> list[list[float]]:
     """Shares of each product, with the least sum over parts of (maximum - minimum)."""
     simple = [[0.0] * (len(holders) - 1) + [coefficient] for coefficient, holders in products]
     variables = sum(len(holders) for _, holders in products)

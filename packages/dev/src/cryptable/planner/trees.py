@@ -66,7 +66,10 @@ def plan_trees(
         for polynomial, masks in zip(best.polynomials, best.masks, strict=True)
     ]
     plan = quantize(
-        [type(output)(output.constant + base, output.tables, output.functions) for output, base in zip(outputs, graph.base.tolist(), strict=True)],
+        [
+            type(output)(output.constant + base, output.tables, output.functions)
+            for output, base in zip(outputs, graph.base.tolist(), strict=True)
+        ],
         tolerance=tolerance,
     )
     return lower(

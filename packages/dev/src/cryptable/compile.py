@@ -1,0 +1,159 @@
+"""The one call that does it all: fitted estimator in, compiled model out."""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptable_engine import compile_circuit, verify
+from cryptable_protocol import ClientSpec, CompileOptions, InvalidInputError, Link, ModelArtifact, Provenance
+
+from cryptable.calibration import read_rows
+from cryptable.compiled_model import CompiledModel
+from cryptable.importers import import_estimator
+from cryptable.importers.registry import reference_scores
+from cryptable.model_graph import AdditiveTrees, FloatArray, ModelGraph
+from cryptable.planner.linear import plan_linear
+from cryptable.planner.lower import PlannedModel
+from cryptable.planner.trees import WIDTHS, plan_trees
+from cryptable.progress import progress_bar
+from cryptable.verify_import import verify_import
+
+LOG_ODDS_TOLERANCE = 0.05
+PROBABILITY_TOLERANCE = 0.0125
+"""The slope of the sigmoid is at most 1/4: no more than the tolerance of log-odds."""
+RELATIVE_TOLERANCE = 0.02
+"""Of the standard deviation of the scores, where they have a unit of their own."""
+
+_RECORDED = ("cryptable", "concrete-python", "numpy", "scikit-learn", "treelite", "xgboost")
+
+
+def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
+    estimator: Any,
+    X_train: Any,
+    *,
+    name: str | None = None,
+    version: str = "1",
+    tolerance: float | None = None,
+    table_bits: int | None = None,
+    input_bits: int = 20,
+    p_error: float = 2.0**-40,
+    edges: str = "model",
+    show_progress: bool = True,
+) -> CompiledModel:
+    """Compile a fitted estimator for evaluation on encrypted data.
+
+    Args:
+        estimator: a fitted estimator of a supported class (`cryptable.supported_estimators()`).
+        X_train: calibration data, shape (rows, features), as the estimator's own `predict` takes it: the import is
+            verified on it, and linear models take the range of their encoders from it.
+        name: under which a server offers the model; by default the class's name in lower case.
+        version: of your choosing, for people to read.
+        tolerance: the most that a score may differ from the estimator's own, guaranteed for every input within the
+            encoders' ranges. By default 0.05 for log-odds and margins of unit size, 0.0125 for probabilities, else 2 %
+            of the standard deviation of the scores on X_train.
+        table_bits: width of the lookups, 2 to 6; by default the cheapest.
+        input_bits: most bits of a feature that is sent as a number (linear models), up to 24.
+        p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40.
+        edges: where a tree model's bin edges come from: "model", its own, so that comparisons are exact. The client
+            specification shows them.
+        show_progress: draw a bar on standard error where planning takes longer than a second.
+
+    Returns:
+        The compiled model.
+
+    Raises:
+        UnsupportedModelError: the estimator's class or a setting of it cannot be compiled.
+        NotFittedError: it is not fitted.
+        ImportMismatchError: the graph read from it does not reproduce its scores.
+        InvalidInputError: data or an option out of range.
+    """
+    _check_options(tolerance, table_bits, input_bits, edges)
+    options = CompileOptions(p_error=p_error)
+    what = type(estimator).__name__
+    kept, rows, feature_names = read_rows(estimator, X_train)
+    graph = import_estimator(estimator, feature_names)
+    reference = reference_scores(estimator, kept)
+    verify_import(graph, rows, reference, what=what)
+    if tolerance is None:
+        tolerance = default_tolerance(graph, reference)
+    planned = _plan(graph, rows, tolerance, table_bits, input_bits, show_progress=show_progress)
+    verify(planned.circuit)
+
+    folder = tempfile.TemporaryDirectory(prefix="cryptable-program-")
+    program = compile_circuit(planned.circuit, options, Path(folder.name) / "program")
+    spec = ClientSpec(
+        model_name=name or what.lower(),
+        features=planned.features,
+        keyset=program.keyset,
+        input=program.input,
+        output=program.output,
+        decoder=planned.decoder,
+        p_error=options.p_error,
+    )
+    verify(planned.circuit, spec)
+    artifact = ModelArtifact(version, _provenance(estimator), spec, planned.circuit.to_bytes(), options)
+    return CompiledModel(
+        artifact,
+        planned.circuit,
+        compiled=(program, folder),
+        estimator=estimator,
+        error_bound=planned.error_bound,
+    )
+
+
+def default_tolerance(graph: ModelGraph, scores: FloatArray) -> float:
+    """See `compile`."""
+    match graph.link:
+        case Link.SIGMOID | Link.SOFTMAX:
+            return LOG_ODDS_TOLERANCE
+        case Link.PROBABILITY:
+            return PROBABILITY_TOLERANCE
+    spread = float(scores.std(axis=0).max())
+    spread = spread or float(np.abs(scores).max()) or 1.0
+    if graph.link is Link.MARGIN:
+        return min(LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE * spread)
+    return RELATIVE_TOLERANCE * spread
+
+
+def _plan(
+    graph: ModelGraph,
+    rows: FloatArray,
+    tolerance: float,
+    table_bits: int | None,
+    input_bits: int,
+    *,
+    show_progress: bool,
+) -> PlannedModel:
+    if isinstance(graph, AdditiveTrees):
+        widths = WIDTHS if table_bits is None else (table_bits,)
+        with progress_bar("planning lookups", enabled=show_progress) as report:
+            return plan_trees(graph, tolerance=tolerance, widths=widths, progress=report)
+    return plan_linear(graph, rows, tolerance=tolerance, input_bits=input_bits)
+
+
+def _check_options(tolerance: float | None, table_bits: int | None, input_bits: int, edges: str) -> None:
+    if tolerance is not None and not 0 < tolerance < float("inf"):
+        raise InvalidInputError(f"tolerance is {tolerance}, expected a positive number, in the unit of the scores")
+    if table_bits is not None and table_bits not in WIDTHS:
+        raise InvalidInputError(f"table_bits is {table_bits}, expected one of {', '.join(map(str, WIDTHS))}")
+    if not 1 <= input_bits <= 24:
+        raise InvalidInputError(f"input_bits is {input_bits}, expected 1 to 24")
+    if edges != "model":
+        raise InvalidInputError(f"edges is {edges!r}, expected 'model', the only choice so far")
+
+
+def _provenance(estimator: object) -> Provenance:
+    packages = []
+    for package in _RECORDED:
+        try:
+            packages.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    kind = type(estimator)
+    return Provenance(f"{kind.__module__}.{kind.__qualname__}", tuple(sorted(packages)), created)

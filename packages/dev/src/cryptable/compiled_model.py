@@ -1,0 +1,221 @@
+"""CompiledModel: predict in the clear, with simulated noise or under encryption; check, explain, save, load."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_engine import Circuit, Program, compile_circuit, interpret, simulate, verify
+from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
+
+from cryptable.check_report import CheckReport, ModeResult
+from cryptable.explanation import Explanation, explain
+from cryptable.importers.registry import reference_scores
+from cryptable.local_session import LocalSession
+from cryptable.model_graph import FloatArray, IntArray
+
+Mode = Literal["clear", "simulate", "encrypted"]
+_MODES = ("clear", "simulate", "encrypted")
+_SIMULATED_ROWS = 100
+
+
+class CompiledModel:
+    """A model that a server can evaluate on encrypted data.
+
+    Made by `cryptable.compile` or `cryptable.load`. Holds no secret but, after the first encrypted prediction, keys of
+    its own to try the model with on this machine; they are never saved.
+    """
+
+    def __init__(
+        self,
+        artifact: ModelArtifact,
+        circuit: Circuit,
+        *,
+        compiled: tuple[Program, tempfile.TemporaryDirectory[str]] | None = None,
+        estimator: Any = None,
+        error_bound: float | None = None,
+    ) -> None:
+        self.artifact = artifact
+        self.circuit = circuit
+        self.error_bound = error_bound
+        self._compiled = compiled
+        self._estimator = estimator
+        self._session: LocalSession | None = None
+
+    @property
+    def name(self) -> str:
+        """Name under which a server offers the model."""
+        return self.artifact.model_name
+
+    @property
+    def version(self) -> str:
+        """Version, for people to read."""
+        return self.artifact.model_version
+
+    def __repr__(self) -> str:
+        return f"<CompiledModel {self.name!r}, version {self.version!r}, {self.circuit.lookups} lookups>"
+
+    # -- predicting ---------------------------------------------------------------------------------------------------
+
+    def predict(self, X: npt.ArrayLike, *, mode: Mode = "clear") -> npt.NDArray[Any]:
+        """Labels, or a regression's predictions.
+
+        Args:
+            X: rows of shape (rows, features); a pandas frame's columns are matched by name.
+            mode: "clear" evaluates the circuit in NumPy, "simulate" with the noise that ciphertexts would have,
+                "encrypted" really makes keys, encrypts, evaluates and decrypts.
+
+        Raises:
+            InvalidInputError: another shape, unknown columns, NaN or infinite values, or an unknown mode.
+        """
+        return self.artifact.client_spec.decoder.predict(self._values(X, mode))
+
+    def predict_proba(self, X: npt.ArrayLike, *, mode: Mode = "clear") -> FloatArray:
+        """Class probabilities of shape (rows, classes); as `predict`, and an InvalidInputError where there are none."""
+        return self.artifact.client_spec.decoder.predict_proba(self._values(X, mode))
+
+    def decision_function(self, X: npt.ArrayLike, *, mode: Mode = "clear") -> FloatArray:
+        """Scores before the link, shape (rows,) or (rows, scores); as `predict`."""
+        return self.artifact.client_spec.decoder.decision_function(self._values(X, mode))
+
+    def _values(self, X: npt.ArrayLike, mode: str) -> IntArray:
+        if mode not in _MODES:
+            raise InvalidInputError(f"mode is {mode!r}, expected one of {', '.join(map(repr, _MODES))}")
+        return self._evaluate(encode_rows(self.artifact.client_spec.features, X), mode)
+
+    def _evaluate(self, encoded: IntArray, mode: str) -> IntArray:
+        match mode:
+            case "clear":
+                return interpret(self.circuit, encoded)
+            case "simulate":
+                return simulate(self.circuit, self.artifact.compile_options, encoded)
+            case _:
+                if self._session is None:
+                    self._session = LocalSession(self.artifact.client_spec, self._program())
+                return self._session.evaluate(encoded)
+
+    def _program(self) -> Program:
+        """The compiled program; of a loaded model, it is compiled when it is first needed."""
+        if self._compiled is None:
+            folder = tempfile.TemporaryDirectory(prefix="cryptable-program-")
+            program = compile_circuit(self.circuit, self.artifact.compile_options, Path(folder.name) / "program")
+            program.check_spec(self.artifact.client_spec)
+            self._compiled = program, folder
+        return self._compiled[0]
+
+    # -- judging ------------------------------------------------------------------------------------------------------
+
+    def explain(self) -> Explanation:
+        """What one prediction costs, and what each party learns."""
+        return explain(self.circuit, self.artifact.client_spec, self._program(), error_bound=self.error_bound)
+
+    def check(self, X: npt.ArrayLike, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:
+        """Predict the same rows in every way there is, and compare.
+
+        Args:
+            X: rows of shape (rows, features).
+            y: the truth, shape (rows,), to score the predictions by.
+            encrypted_rows: rows to evaluate under encryption, the first ones; 0 for none.
+
+        Returns:
+            The report. A loaded model has no float model to compare with: there, the clear evaluation is the reference.
+        """
+        encoded = encode_rows(self.artifact.client_spec.features, X)
+        if not encoded.shape[0]:
+            raise InvalidInputError("X has no rows: there is nothing to check")
+        truth = None if y is None else np.asarray(y)
+        if truth is not None and truth.shape[:1] != encoded.shape[:1]:
+            raise InvalidInputError(f"y has {truth.shape[0]} rows, X has {encoded.shape[0]}")
+        clear = interpret(self.circuit, encoded)
+        values = {"clear": clear, "simulate": self._evaluate(encoded[:_SIMULATED_ROWS], "simulate")}
+        cpu_seconds, sizes = None, {}
+        if encrypted_rows:
+            values["encrypted"] = self._evaluate(encoded[:encrypted_rows], "encrypted")
+            cpu_seconds, sizes = self._measured(encoded)
+        return CheckReport(
+            model=self.name,
+            reference="its clear evaluation (no float model is in the file)"
+            if self._estimator is None
+            else "the float model",
+            results=tuple(self._compare(X, truth, clear, values)),
+            cpu_seconds=cpu_seconds,
+            bytes=sizes,
+            lookups=self.circuit.lookups,
+        )
+
+    def _measured(self, encoded: IntArray) -> tuple[float, dict[str, int]]:
+        session = self._session
+        if session is None:
+            raise InternalError("nothing has been evaluated under encryption yet")
+        measured = session.measured
+        if len(measured.evaluation_cpu_seconds) == 1:  # the first evaluation unpacks the keys: not what a row costs
+            session.evaluate(encoded[:1])
+        sizes = {
+            "evaluation_keys": measured.evaluation_keys_bytes,
+            "input_row": measured.input_row_bytes,
+            "output_row": measured.output_row_bytes,
+        }
+        return statistics.median(measured.evaluation_cpu_seconds[1:]), sizes
+
+    def _compare(
+        self, X: npt.ArrayLike, truth: npt.NDArray[Any] | None, clear: IntArray, values: dict[str, IntArray]
+    ) -> list[ModeResult]:
+        decoder = self.artifact.client_spec.decoder
+        reference = decoder.decision_function(clear).reshape(clear.shape[0], -1)
+        labels = decoder.predict(clear)
+        results = []
+        if self._estimator is not None:
+            reference = reference_scores(self._estimator, X)
+            labels = np.asarray(self._estimator.predict(X))
+            score = None if truth is None else _score(truth, labels, decoder.is_classifier)
+            results.append(ModeResult("float", clear.shape[0], 1.0, 0.0, score, None))
+        for mode, integers in values.items():
+            count = integers.shape[0]
+            difference = np.abs(decoder.decision_function(integers).reshape(count, -1) - reference[:count]).max(axis=1)
+            predicted = decoder.predict(integers)
+            agrees = predicted == labels[:count] if decoder.is_classifier else difference <= (self.error_bound or 0.0)
+            score = None if truth is None else _score(truth[:count], predicted, decoder.is_classifier)
+            results.append(
+                ModeResult(
+                    mode,
+                    count,
+                    float(np.mean(agrees)),
+                    float(difference.max()),
+                    score,
+                    bool((integers == clear[:count]).all()),
+                )
+            )
+        return results
+
+    # -- storing ------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the artifact, whole or not at all: circuit and client specification, no training data, no key."""
+        self.artifact.save(path)
+
+
+def load(path: str | os.PathLike[str]) -> CompiledModel:
+    """Read an artifact.
+
+    Raises:
+        OSError: it cannot be read.
+        MalformedMessageError: not an artifact, corrupted, or a circuit that the verifier refuses.
+    """
+    artifact = ModelArtifact.load(path)
+    circuit = Circuit.from_bytes(artifact.circuit)
+    verify(circuit, artifact.client_spec)
+    return CompiledModel(artifact, circuit)
+
+
+def _score(truth: npt.NDArray[Any], predicted: npt.NDArray[Any], is_classifier: bool) -> float | None:
+    """Accuracy, or R² where there are two rows at least."""
+    from sklearn.metrics import accuracy_score, r2_score
+
+    if is_classifier:
+        return float(accuracy_score(truth, predicted))
+    return float(r2_score(truth, predicted)) if len(truth) > 1 else None

@@ -1,0 +1,188 @@
+"""Explanation: what one prediction costs, and what each party learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from cryptable_engine import Circuit, Lookup, Program
+from cryptable_protocol import (
+    AffineEncoder,
+    ClientSpec,
+    EncryptedTensor,
+    FeatureEncoder,
+    ThermometerEncoder,
+    UnusedFeature,
+)
+from cryptable_protocol.artifact import SECURITY_BITS
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+
+from cryptable.cost import predicted_cpu_seconds
+
+SERVER_LEARNS = (
+    "The server learns the model, who asks, when and how often. It learns no value, no score and no secret key: a row "
+    "and its result are ciphertexts under the client's key."
+)
+MISSING_VALUES = "Inputs must be finite numbers: a missing value (NaN) is refused by the client."
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Lookups that are evaluated side by side: `lookups` of them, `table_bits` wide."""
+
+    name: str
+    lookups: int
+    table_bits: int
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Sizes on the wire."""
+
+    evaluation_keys: int
+    input_row: int
+    output_row: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one prediction costs, and what each party learns; prints as a table.
+
+    `price` is the crypto optimizer's complexity, `cpu_seconds_predicted` that on one core of a common server, once
+    evaluation keys are loaded. `score_error_bound` is the most that a score differs from the estimator's own, for inputs
+    within the encoders' ranges; None for a loaded model, whose file does not say.
+    """
+
+    model: str
+    lookups_by_layer: tuple[Layer, ...]
+    price: float
+    p_error: float
+    security_bits: int
+    input_elements: int
+    output_bits: int
+    keyset: str
+    bytes: Bytes
+    score_step: float
+    score_error_bound: float | None
+    client_learns: str
+    server_learns: str
+
+    @property
+    def lookups(self) -> int:
+        """Programmable bootstrappings of one prediction."""
+        return sum(layer.lookups for layer in self.lookups_by_layer)
+
+    @property
+    def table_bits(self) -> int:
+        """Bits of the widest lookup; 0 where there are none."""
+        return max((layer.table_bits for layer in self.lookups_by_layer), default=0)
+
+    @property
+    def cpu_seconds_predicted(self) -> float:
+        """CPU seconds of one core for one prediction."""
+        return predicted_cpu_seconds(self.price)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures, for machines: plain dictionaries, lists, numbers and strings."""
+        return {
+            "model": self.model,
+            "lookups": self.lookups,
+            "table_bits": self.table_bits,
+            "price": self.price,
+            "lookups_by_layer": [
+                {"name": layer.name, "lookups": layer.lookups, "table_bits": layer.table_bits}
+                for layer in self.lookups_by_layer
+            ],
+            "p_error": self.p_error,
+            "security_bits": self.security_bits,
+            "cpu_seconds_predicted": self.cpu_seconds_predicted,
+            "input_elements": self.input_elements,
+            "output_bits": self.output_bits,
+            "keyset": self.keyset,
+            "bytes": {
+                "evaluation_keys": self.bytes.evaluation_keys,
+                "input_row": self.bytes.input_row,
+                "output_row": self.bytes.output_row,
+            },
+            "score_step": self.score_step,
+            "score_error_bound": self.score_error_bound,
+            "client_learns": self.client_learns,
+            "server_learns": self.server_learns,
+        }
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = Table(title=f"What one prediction of {self.model!r} costs", show_header=False, title_justify="left")
+        table.add_column(style="bold")
+        table.add_column()
+        if self.lookups_by_layer:
+            for layer in self.lookups_by_layer:
+                table.add_row(f"lookups, {layer.name}", f"{layer.lookups} of {layer.table_bits} bits")
+        else:
+            table.add_row("lookups", "none: the model is linear in what the client sends")
+        table.add_row("price", f"{self.price:.3g} (optimizer complexity)")
+        table.add_row("CPU", f"about {self.cpu_seconds_predicted:.2g} s a row, on one core")
+        table.add_row("evaluation keys", f"{_size(self.bytes.evaluation_keys)}, sent once (keyset {self.keyset[:16]})")
+        table.add_row("a row up", f"{_size(self.bytes.input_row)} ({self.input_elements} encrypted numbers)")
+        table.add_row("a row down", f"{_size(self.bytes.output_row)} ({self.output_bits} bits a score)")
+        bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
+        table.add_row("scores", f"in steps of {self.score_step:.3g}{bound}")
+        table.add_row("failure", f"2^{np.log2(self.p_error):.0f} a lookup; {self.security_bits}-bit security")
+        table.add_row("client learns", self.client_learns)
+        table.add_row("server learns", self.server_learns)
+        table.add_row("inputs", MISSING_VALUES)
+        yield table
+
+    def __str__(self) -> str:
+        console = Console(width=110, no_color=True)
+        with console.capture() as captured:
+            console.print(self)
+        return captured.get()
+
+
+def explain(circuit: Circuit, spec: ClientSpec, program: Program, *, error_bound: float | None) -> Explanation:
+    """Explain a compiled model."""
+    layers = [
+        Layer(f"layer {index}", node.size, node.width)
+        for index, node in enumerate((node for node in circuit.nodes if isinstance(node, Lookup)), start=1)
+    ]
+    dimensions = spec.keyset.dimensions
+    sent = EncryptedTensor(np.zeros(spec.input.size, np.uint64), seed=bytes(16))
+    words = np.zeros((spec.output.size, dimensions[spec.output.key] + 1), np.uint64)
+    sizes = Bytes(
+        spec.keyset.evaluation_keys_bytes, len(sent.to_bytes()), len(EncryptedTensor.from_ciphertexts(words).to_bytes())
+    )
+    return Explanation(
+        model=spec.model_name,
+        lookups_by_layer=tuple(layers),
+        price=program.complexity,
+        p_error=spec.p_error,
+        security_bits=SECURITY_BITS,
+        input_elements=spec.input.size,
+        output_bits=spec.output.width,
+        keyset=spec.keyset.name.hex(),
+        bytes=sizes,
+        score_step=spec.decoder.step,
+        score_error_bound=error_bound,
+        client_learns=_client_learns(spec.features, spec.decoder.is_classifier),
+        server_learns=SERVER_LEARNS,
+    )
+
+
+def _client_learns(features: tuple[FeatureEncoder, ...], is_classifier: bool) -> str:
+    edges = sum(feature.size for feature in features if isinstance(feature, ThermometerEncoder))
+    ranged = sum(isinstance(feature, AffineEncoder) for feature in features)
+    unused = sum(isinstance(feature, UnusedFeature) for feature in features)
+    told = ["its scores" + (" and the class labels" if is_classifier else "")]
+    if edges:
+        told.append(f"the {edges} thresholds that the model compares with")
+    if ranged:
+        told.append(f"the ranges and steps of {ranged} features, which tell how much each can weigh at most")
+    if unused:
+        told.append(f"which {unused} features the model does not use")
+    return f"The client learns {', '.join(told[:-1])}{' and ' if told[:-1] else ''}{told[-1]}; not the trees, the weights or other rows."
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

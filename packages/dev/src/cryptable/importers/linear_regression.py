@@ -1,0 +1,48 @@
+"""scikit-learn's linear regressors: one affine function a target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from cryptable_protocol import Link
+
+from cryptable.importers.registry import importer
+from cryptable.model_graph import LinearModel
+
+
+def _predict(estimator: Any, rows: Any) -> Any:
+    return estimator.predict(rows)
+
+
+@importer(
+    "sklearn.linear_model.ARDRegression",
+    "sklearn.linear_model.BayesianRidge",
+    "sklearn.linear_model.ElasticNet",
+    "sklearn.linear_model.ElasticNetCV",
+    "sklearn.linear_model.HuberRegressor",
+    "sklearn.linear_model.Lars",
+    "sklearn.linear_model.LarsCV",
+    "sklearn.linear_model.Lasso",
+    "sklearn.linear_model.LassoCV",
+    "sklearn.linear_model.LassoLars",
+    "sklearn.linear_model.LassoLarsCV",
+    "sklearn.linear_model.LassoLarsIC",
+    "sklearn.linear_model.LinearRegression",
+    "sklearn.linear_model.MultiTaskElasticNet",
+    "sklearn.linear_model.MultiTaskLasso",
+    "sklearn.linear_model.OrthogonalMatchingPursuit",
+    "sklearn.linear_model.OrthogonalMatchingPursuitCV",
+    "sklearn.linear_model.QuantileRegressor",
+    "sklearn.linear_model.Ridge",
+    "sklearn.linear_model.RidgeCV",
+    "sklearn.linear_model.SGDRegressor",
+    "sklearn.linear_model.TheilSenRegressor",
+    "sklearn.svm.LinearSVR",
+    reference=_predict,
+)
+def read(estimator: Any, feature_names: tuple[str, ...]) -> LinearModel:
+    """Coefficients and intercepts, which all these classes call the same."""
+    coefficients = np.atleast_2d(np.asarray(estimator.coef_, np.float64)).T
+    intercept = np.broadcast_to(np.asarray(estimator.intercept_, np.float64).reshape(-1), (coefficients.shape[1],))
+    return LinearModel(feature_names, coefficients, np.array(intercept), Link.IDENTITY, None)

@@ -1,0 +1,22 @@
+"""scikit-learn's logistic regression: binary, and multinomial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptable_protocol import Link
+
+from cryptable.importers.linear_classifier import decision_function, read_linear_classifier
+from cryptable.importers.registry import importer
+from cryptable.model_graph import LinearModel
+
+
+@importer(
+    "sklearn.linear_model.LogisticRegression",
+    "sklearn.linear_model.LogisticRegressionCV",
+    reference=decision_function,
+)
+def read(estimator: Any, feature_names: tuple[str, ...]) -> LinearModel:
+    """Log-odds of the second class, or logits of all."""
+    link = Link.SIGMOID if len(estimator.classes_) == 2 else Link.SOFTMAX
+    return read_linear_classifier(estimator, feature_names, link)

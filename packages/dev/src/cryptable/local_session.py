@@ -1,0 +1,76 @@
+"""Client and server in one process: real keys, real ciphertexts, real evaluation, to try a model out on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
+from cryptable_engine import Evaluator, Program
+from cryptable_protocol import ClientSpec
+
+from cryptable.model_graph import IntArray
+
+
+@dataclass
+class Measured:
+    """What a session has measured so far: CPU seconds of each evaluation, bytes of the last row."""
+
+    evaluation_cpu_seconds: list[float]
+    evaluation_keys_bytes: int
+    input_row_bytes: int = 0
+    output_row_bytes: int = 0
+
+
+class LocalSession:
+    """Keys made with the client package, and an evaluator that holds the evaluation keys."""
+
+    def __init__(self, spec: ClientSpec, program: Program) -> None:
+        self._spec = spec
+        self._secret_keys = SecretKeys.generate(spec)
+        self._evaluator = Evaluator(program)
+        self._keys = None
+        size = spec.keyset.evaluation_keys_bytes
+        if size:
+            with tempfile.TemporaryDirectory(prefix="cryptable-keys-") as folder:
+                path = Path(folder) / "evaluation-keys"
+                with path.open("wb") as file:
+                    write_evaluation_keys(self._secret_keys, file)
+                self._keys = self._evaluator.load_keys(path)
+        self.measured = Measured([], size)
+
+    def evaluate(self, values: IntArray) -> IntArray:
+        """Encrypt, evaluate and decrypt encoded rows.
+
+        Args:
+            values: shape (rows, input size).
+
+        Returns:
+            Decrypted integers, shape (rows, output size).
+        """
+        results = np.empty((values.shape[0], self._spec.output.size), np.int64)
+        for index, row in enumerate(values):
+            sent = encrypt(self._spec, self._secret_keys, row)
+            began = time.process_time()
+            answer = self._evaluator.evaluate(sent, self._keys)
+            self.measured.evaluation_cpu_seconds.append(time.process_time() - began)
+            results[index] = decrypt(self._spec, self._secret_keys, answer)
+            self.measured.input_row_bytes = len(sent.to_bytes())
+            self.measured.output_row_bytes = len(answer.to_bytes())
+        return results
+
+    def close(self) -> None:
+        """Overwrite the secret keys."""
+        self._secret_keys.close()
+
+    def __enter__(self) -> LocalSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

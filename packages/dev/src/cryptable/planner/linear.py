@@ -1,0 +1,83 @@
+"""Plans linear models: each feature is sent as one integer, and the circuit is one matrix of integer weights."""
+
+from __future__ import annotations
+
+import numpy as np
+from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
+from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
+
+from cryptable.errors import UnsupportedModelError
+from cryptable.model_graph import FloatArray, IntArray, LinearModel
+from cryptable.planner.lower import PlannedModel
+
+_MARGIN = 0.25
+"""How far the encoders reach beyond the calibration data, on both sides, relative to its range."""
+
+
+def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input_bits: int) -> PlannedModel:
+    """Plan a linear model.
+
+    Half of the tolerance goes to rounding the features, in equal parts, half to rounding the weights.
+
+    Args:
+        graph: the model.
+        rows: calibration data, which sets the range of each encoder; shape (rows, features).
+        tolerance: largest error of a score, within the encoders' ranges.
+        input_bits: most bits of a feature.
+
+    Raises:
+        UnsupportedModelError: no coefficient differs from zero, or the tolerance needs more than `input_bits`.
+    """
+    used = np.flatnonzero(np.abs(graph.coefficients).max(axis=1) > 0)
+    if not used.size:
+        raise UnsupportedModelError("the model gives the same scores for every input: there is nothing to compute")
+    coefficients = graph.coefficients[used]
+    lower, upper = _ranges(rows[:, used])
+    largest = np.abs(coefficients).max(axis=1)
+    steps = tolerance / (used.size * largest)
+    levels = np.maximum(np.ceil((upper - lower) / steps) + 1, 2)
+    too_many = int(np.argmax(levels))
+    if levels[too_many] > 1 << input_bits:
+        raise UnsupportedModelError(
+            f"feature {graph.feature_names[used[too_many]]!r}: for scores within {tolerance:.3g} it needs "
+            f"{int(np.ceil(np.log2(levels[too_many])))} bits, input_bits is {input_bits}; raise tolerance= or input_bits="
+        )
+    steps = (upper - lower) / (levels - 1)
+    # An error of half a unit in a weight is multiplied by at most half the levels, once the middle is made exact.
+    step = 2 * tolerance / float((levels - 1).sum())
+    weights: IntArray = np.rint(coefficients * steps[:, None] / step).astype(np.int64)
+    exact = coefficients * steps[:, None]
+    middle = (levels - 1)[:, None] / 2
+    base = (
+        graph.intercept + (coefficients * lower[:, None]).sum(axis=0) + ((exact - weights * step) * middle).sum(axis=0)
+    )
+    error = (np.abs(exact - weights * step) * middle).sum(axis=0) + (np.abs(weights) * step / 2).sum(axis=0)
+    maxima = (levels - 1).astype(np.int64)
+    offset: IntArray = -np.minimum(weights * maxima[:, None], 0).sum(axis=0)
+    kept = [index for index in range(used.size) if weights[index].any()]
+    encoders = _encoders(graph.feature_names, used[kept], lower[kept], steps[kept], levels[kept])
+    circuit = Circuit(
+        (
+            Input(tuple(InputGroup(GroupKind.RANGE, 1, int(maxima[index])) for index in kept)),
+            Linear((Term.from_dense(0, weights[kept]),), offset),
+        ),
+        1,
+    )
+    decoder = Decoder(graph.link, tuple((-offset).tolist()), step, tuple(base.tolist()), graph.labels)
+    return PlannedModel(circuit, encoders, decoder, float(error.max()))
+
+
+def _ranges(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    # A feature that is constant in the calibration data may yet vary: by its own size.
+    width = np.where(high > low, high - low, np.maximum(np.abs(low), 1.0))
+    return low - _MARGIN * width, high + _MARGIN * width
+
+
+def _encoders(
+    names: tuple[str, ...], used: IntArray, lower: FloatArray, steps: FloatArray, levels: FloatArray
+) -> tuple[FeatureEncoder, ...]:
+    encoders: list[FeatureEncoder] = [UnusedFeature(name) for name in names]
+    for index, feature in enumerate(used.tolist()):
+        encoders[feature] = AffineEncoder(names[feature], float(lower[index]), float(steps[index]), int(levels[index]))
+    return tuple(encoders)
