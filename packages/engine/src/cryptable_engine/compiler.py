@@ -139,7 +139,7 @@ def _check_status(status: int, report: str, limits: CompileLimits) -> None:
             f"compiling was ended by {signal.Signals(-status).name}, after at most {limits.cpu_seconds} s of CPU; "
             "use a smaller model, raise CompileLimits.cpu_seconds, or give the machine more memory"
         )
-    if status < 0 or "MemoryError" in report or "bad_alloc" in report:
+    if status != FAILED:
         raise CompilationError(
             f"the compiling process ended with status {status} ({last}); it may have met its limit of "
             f"{limits.address_space_bytes >> 20} MiB of address space: raise CompileLimits.address_space_bytes, or use "

@@ -23,11 +23,7 @@ class ServerKeys:
     """
 
     def __init__(self, keyset: KeysetParameters, data: memoryview) -> None:
-        if len(data) != keyset.evaluation_keys_bytes:
-            raise MalformedMessageError(
-                f"evaluation keys of {len(data)} bytes, this keyset has {keyset.evaluation_keys_bytes}; "
-                "make keys for this model's client spec"
-            )
+        _check_length(len(data), keyset)
         self.keyset_name = keyset.name
         self.native = NativeKeys(keyset_message(keyset, data))
 
@@ -56,8 +52,9 @@ class Evaluator:
             return ServerKeys(self.program.keyset, memoryview(source))
         path = Path(source)
         size = path.stat().st_size
-        if size != self.program.keyset.evaluation_keys_bytes or not size:
-            return ServerKeys(self.program.keyset, memoryview(bytes(min(size, 1))))
+        _check_length(size, self.program.keyset)
+        if not size:  # nothing that could be mapped
+            return ServerKeys(self.program.keyset, memoryview(b""))
         with (
             path.open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
@@ -90,3 +87,11 @@ class Evaluator:
         message = value_message(words, program.input, self._input_dimension)
         result = self._circuit.call(message, keys.native)
         return EncryptedTensor.from_ciphertexts(read_value(result, program.output.size, self._output_dimension))
+
+
+def _check_length(length: int, keyset: KeysetParameters) -> None:
+    if length != keyset.evaluation_keys_bytes:
+        raise MalformedMessageError(
+            f"evaluation keys of {length} bytes, this keyset has {keyset.evaluation_keys_bytes}; "
+            "make keys for this model's client spec"
+        )

@@ -67,13 +67,14 @@ def compile_mlir(text: str, directory: Path, *, p_error: float, security_bits: i
 
 
 class NativeCircuit:
-    """A compiled function, ready to be called. Thread-safe: a call takes the native code's own locks only."""
+    """A compiled function, ready to be called. Thread-safe."""
 
     def __init__(self, directory: Path, function: str) -> None:
         concrete = _concrete()
-        # The library must outlive the circuit, which does not keep it alive.
         self._program = concrete.ServerProgram(concrete.Library(str(directory)), False)
-        self._circuit = self._program.get_server_circuit(function)
+        self._function = function
+        # A native circuit keeps arguments and results in buffers of its own: two calls of one at a time mix them up.
+        self._idle = [self._program.get_server_circuit(function)]
 
     def call(self, value: bytes, keys: NativeKeys) -> bytes:
         """Evaluate on one Value message; returns that of the result.
@@ -81,14 +82,21 @@ class NativeCircuit:
         Raises:
             EvaluationError: the native code refused it.
         """
+        circuit = self._take()
         try:
-            results = self._circuit.call([_concrete().TransportValue.deserialize(value)], keys.keyset)
-            if len(results) != 1:
-                raise EvaluationError(f"{len(results)} results, expected 1")
-            data: bytes = results[0].serialize()
+            (result,) = circuit.call([_concrete().TransportValue.deserialize(value)], keys.keyset)
+            data: bytes = result.serialize()
         except RuntimeError as error:
             raise EvaluationError(f"Concrete failed to evaluate the circuit: {error}") from error
+        finally:
+            self._idle.append(circuit)
         return data
+
+    def _take(self) -> Any:  # noqa: ANN401  # concrete-python has no types
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._program.get_server_circuit(self._function)
 
 
 class NativeKeys:

@@ -32,9 +32,9 @@ _BITS = 64
 class Program:
     """A compiled circuit.
 
-    `complexity` is the optimizer's price of one evaluation (1.4e8 is about 28 ms of one core), `lookups` the number of
-    programmable bootstrappings, `p_error` the largest probability that one of them, or the reading of the result, fails.
-    `output` has variance 0, as in a ClientSpec; `output_variance` is what Concrete's own description says there.
+    `output` has variance 0, as in a ClientSpec. `complexity` is the optimizer's price of one evaluation (1.4e8 is about
+    28 ms of one core), `lookups` the number of programmable bootstrappings, `p_error` the largest probability that one
+    of them, or the reading of the result, fails.
     """
 
     directory: Path
@@ -44,7 +44,6 @@ class Program:
     complexity: float
     lookups: int
     p_error: float
-    output_variance: float
 
     @classmethod
     def load(cls, directory: str | Path) -> Program:
@@ -80,7 +79,7 @@ class Program:
             raise UnsupportedProgramError(f"program: {error}") from error
         _expect(math.isfinite(complexity), f"complexity {complexity}")
         output = CiphertextType(output_type.size, output_type.key, output_type.width, 0.0)
-        return cls(directory, keyset, input_type, output, complexity, lookups, p_error, output_type.variance)
+        return cls(directory, keyset, input_type, output, complexity, lookups, p_error)
 
     def check_spec(self, spec: ClientSpec) -> None:
         """Whether clients that follow `spec` can use this program.

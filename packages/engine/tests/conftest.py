@@ -1,0 +1,250 @@
+"""Fixtures of the engine's tests: small circuits, random ones, and concrete-python's own client as the oracle."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Program, Term, compile_circuit
+from cryptable_engine.bounds import bounds
+from cryptable_engine.circuit import IntArray
+from cryptable_engine.concrete_messages import _schema, read_value, value_message
+from cryptable_engine.native import PROGRAM_INFO, read_json
+from cryptable_protocol import CiphertextType, CompileOptions, EncryptedTensor
+
+
+def array(*values: int) -> IntArray:
+    return np.array(values, np.int64)
+
+
+def random_rows(rng: np.random.Generator, given: Input, count: int) -> IntArray:
+    """Rows that an honest encoder could make."""
+    parts = []
+    for group in given.groups:
+        if group.kind is GroupKind.THERMOMETER:
+            parts.append((np.arange(group.size) < rng.integers(0, group.size + 1, (count, 1))).astype(np.int64))
+        else:
+            parts.append(rng.integers(0, group.maximum + 1, (count, group.size)))
+    return np.concatenate(parts, axis=1)
+
+
+def all_rows(given: Input) -> IntArray:
+    """Every row that an honest encoder could make."""
+    rows = np.zeros((1, 0), np.int64)
+    for group in given.groups:
+        if group.kind is GroupKind.THERMOMETER:
+            choices = np.tri(group.size + 1, group.size, -1, dtype=np.int64)
+        else:
+            choices = np.stack(np.meshgrid(*[np.arange(group.maximum + 1)] * group.size), -1).reshape(-1, group.size)
+        rows = np.concatenate([np.repeat(rows, len(choices), 0), np.tile(choices, (len(rows), 1))], axis=1)
+    return rows
+
+
+def random_circuit(rng: np.random.Generator, depth: int = 3) -> Circuit:
+    """A verified circuit: chains of Linear and Lookup nodes that share their sources."""
+    groups = []
+    for _ in range(rng.integers(1, 4)):
+        if rng.random() < 0.7:
+            groups.append(InputGroup(GroupKind.THERMOMETER, int(rng.integers(1, 5))))
+        else:
+            groups.append(InputGroup(GroupKind.RANGE, int(rng.integers(1, 3)), int(rng.integers(1, 5))))
+    nodes: list[Input | Linear | Lookup] = [Input(tuple(groups))]
+    unused = {0}
+    for _ in range(depth):
+        count = int(rng.integers(1, min(3, len(nodes)) + 1))
+        sources = {int(node) for node in rng.choice(len(nodes), count)} | {len(nodes) - 1}
+        linear = _random_linear(rng, nodes, sources)
+        raised, highest = _raised(nodes, linear)
+        width = max(1, highest.bit_length())
+        unused -= sources
+        if width <= 6 and rng.random() < 0.7:
+            nodes.append(raised)
+            count = int(rng.integers(1, 3))
+            tables = rng.integers(0, 2 ** int(rng.integers(1, 5)), (count, 2**width))
+            nodes.append(Lookup(len(nodes) - 1, tables, rng.integers(0, count, raised.size)))
+        else:
+            nodes.append(linear)
+        unused.add(len(nodes) - 1)
+    nodes.append(_raised(nodes, _random_linear(rng, nodes, unused))[0])
+    return Circuit(tuple(nodes), len(nodes) - 1)
+
+
+def _random_linear(rng: np.random.Generator, nodes: list[Input | Linear | Lookup], sources: set[int]) -> Linear:
+    size = int(rng.integers(1, 4))
+    terms = []
+    for source in sorted(sources):
+        shape = (nodes[source].size, size)
+        terms.append(Term.from_dense(source, rng.integers(-3, 4, shape) * (rng.random(shape) < 0.5)))
+    return Linear(tuple(terms), rng.integers(-5, 6, size))
+
+
+def _raised(nodes: list[Input | Linear | Lookup], linear: Linear) -> tuple[Linear, int]:
+    """`linear` with an offset that makes its lowest value 0, and its highest value then."""
+    low, high = bounds(Circuit((*nodes, linear), len(nodes)))[-1]
+    return Linear(linear.terms, linear.offset - low), int((high - low).max())
+
+
+@dataclass(frozen=True)
+class ConcreteClient:
+    """concrete-python's client for a compiled program; its keys and ciphertexts in our layout."""
+
+    program: Program
+
+    def __post_init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import concrete.compiler as concrete
+        info = concrete.Library(str(self.program.directory)).get_program_info()
+        keyset = concrete.Keyset(info, None)
+        client = concrete.ClientProgram.create_encrypted(info, keyset)
+        object.__setattr__(self, "_concrete", concrete)
+        object.__setattr__(self, "_kept", (info, keyset, client))
+        object.__setattr__(self, "_circuit", client.get_client_circuit("main"))
+
+    @property
+    def server_keyset_message(self) -> bytes:
+        return self._kept[1].get_server_keys().serialize()
+
+    @property
+    def evaluation_keys(self) -> bytes:
+        with _schema.ServerKeyset.from_bytes(self.server_keyset_message, traversal_limit_in_words=1 << 61) as keyset:
+            keys = [*keyset.lweBootstrapKeys, *keyset.lweKeyswitchKeys]
+            return b"".join(blob for key in keys for blob in key.payload.data)
+
+    def input_message(self, row: IntArray) -> bytes:
+        return self._circuit.prepare_input(self._concrete.Value(row.astype(np.int64)), 0).serialize()
+
+    def encrypt(self, row: IntArray) -> EncryptedTensor:
+        program = self.program
+        dimension = program.keyset.dimensions[program.input.key]
+        return EncryptedTensor.from_ciphertexts(read_value(self.input_message(row), program.input.size, dimension))
+
+    def decrypt(self, tensor: EncryptedTensor) -> IntArray:
+        program = self.program
+        dimension = program.keyset.dimensions[program.output.key]
+        gate = read_json(program.directory / PROGRAM_INFO)["circuits"][0]["outputs"][0]
+        variance = gate["typeInfo"]["lweCiphertext"]["encryption"]["variance"]
+        kind = CiphertextType(program.output.size, program.output.key, program.output.width, variance)
+        message = value_message(tensor.ciphertexts(kind.size, dimension), kind, dimension)
+        value = self._circuit.process_output(self._concrete.TransportValue.deserialize(message), 0)
+        return np.asarray(value.to_py_val(), np.int64)
+
+
+def shared_circuit() -> Circuit:
+    """Two lookups of 2 bits summed with free terms of the same input bits: 4 + 3 bits, one integer up to 5."""
+    given = Input(
+        (
+            InputGroup(GroupKind.THERMOMETER, 4),
+            InputGroup(GroupKind.THERMOMETER, 3),
+            InputGroup(GroupKind.RANGE, 1, 5),
+        )
+    )
+    codes = np.zeros((8, 2), np.int64)
+    codes[[0, 4], 0] = 2, 1
+    codes[[1, 2, 3], 1] = 1
+    free = array(0, 0, 3, 0, -2, 0, 1, 7)[:, None]
+    tables = np.array([[0, 5, 9, 14], [12, 0, 1, 3]], np.int64)
+    return Circuit(
+        (
+            given,
+            Linear((Term.from_dense(0, codes),), array(0, 0)),
+            Lookup(1, tables, array(0, 1)),
+            Linear((Term.from_dense(0, free), Term.from_dense(2, [[1], [10]])), array(2)),
+        ),
+        3,
+    )
+
+
+def chain_circuit() -> Circuit:
+    """Lookup, Linear, Lookup, with one Linear read by a Lookup and by a sum."""
+    return Circuit(
+        (
+            Input((InputGroup(GroupKind.THERMOMETER, 3), InputGroup(GroupKind.RANGE, 2, 3))),
+            Linear((Term.from_dense(0, [[1, 0], [1, 0], [1, 1], [0, 1], [1, 1]]),), array(0, 0)),
+            Lookup(1, np.array([[3, 1, 0, 2, 2, 1, 3, 0]], np.int64), array(0, 0)),
+            Linear(
+                (Term.from_dense(2, [[1, 1, 0], [2, 0, 1]]), Term.from_dense(1, [[0, 1, 0], [0, 0, 0]])), array(0, 0, 0)
+            ),
+            Lookup(3, np.arange(32, dtype=np.int64).reshape(2, 16) % 7, array(0, 1, 0)),
+            Linear(
+                (Term.from_dense(4, [[1, 0], [3, 1], [0, 5]]), Term.from_dense(3, [[0, 0], [0, 1], [0, 0]])),
+                array(0, 1),
+            ),
+        ),
+        5,
+    )
+
+
+def linear_circuit() -> Circuit:
+    """No lookup: two scores of four bits and one integer."""
+    given = Input((InputGroup(GroupKind.THERMOMETER, 4), InputGroup(GroupKind.RANGE, 1, 100)))
+    weights = [[5, -1], [-3, 2], [7, 0], [0, -4], [11, 3]]
+    return Circuit((given, Linear((Term.from_dense(0, weights),), array(10, 5))), 1)
+
+
+CIRCUITS: dict[str, Callable[[], Circuit]] = {
+    "shared": shared_circuit,
+    "chain": chain_circuit,
+    "linear": linear_circuit,
+}
+
+
+@pytest.fixture(scope="session", params=sorted(CIRCUITS))
+def named_circuit(request: pytest.FixtureRequest) -> tuple[str, Circuit]:
+    return request.param, CIRCUITS[request.param]()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Circuit:
+    return shared_circuit()
+
+
+@pytest.fixture(scope="session")
+def linear() -> Circuit:
+    return linear_circuit()
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Program]:
+    """The named circuits, compiled once."""
+    compiled: dict[str, Program] = {}
+
+    def get(name: str) -> Program:
+        if name not in compiled:
+            directory: Path = tmp_path_factory.mktemp("programs") / name
+            compiled[name] = compile_circuit(CIRCUITS[name](), CompileOptions(), directory)
+        return compiled[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def concrete_clients(programs: Callable[[str], Program]) -> Callable[[str], ConcreteClient]:
+    """Clients with keys for the named circuits."""
+    made: dict[str, ConcreteClient] = {}
+
+    def get(name: str) -> ConcreteClient:
+        if name not in made:
+            made[name] = ConcreteClient(programs(name))
+        return made[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def make_circuit() -> Callable[..., Circuit]:
+    return random_circuit
+
+
+@pytest.fixture(scope="session")
+def make_rows() -> Callable[[np.random.Generator, Input, int], IntArray]:
+    return random_rows
+
+
+@pytest.fixture(scope="session")
+def every_row() -> Callable[[Input], IntArray]:
+    return all_rows
