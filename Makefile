@@ -8,7 +8,7 @@ TEST_PROCESSES ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check check-format check-lint check-types check-imports check-generated check-tree \
-	check-readme format protos clean
+	check-readme format protos generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,12 +34,14 @@ check-types: setup ## Types are right, strictly
 	@$(BIN)/mypy $(SOURCES) tools
 
 check-imports: setup ## Imports follow docs/architecture.md
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 check-generated: setup ## Generated files are what their sources say
 	@$(BIN)/python tools/generate_protos.py --check
 	@$(BIN)/python tools/generate_vectors.py --check
+	@$(BIN)/python tools/generate_module_tables.py --check
 	@$(BIN)/python tools/generate_vectors.py --check
+	@$(BIN)/python tools/generate_module_tables.py --check
 
 check-tree: setup ## No lock file, package host, path of one machine or overlong file is tracked
 	@$(BIN)/python tools/check_tree.py
@@ -56,5 +58,5 @@ protos: setup ## Generate code and test vectors from protos/
 	@$(BIN)/python tools/generate_vectors.py
 
 clean: ## Remove caches and builds; keep .venv
-	@rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist
+	@rm -rf .grimp_cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist
 	@find packages integration_tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -87,7 +87,7 @@ def run_readme(readme, folder):
                     output = run(language, content, environment, folder)
                     outputs += [output] if language == "python" else []
             except AssertionError as error:
-                pytest.fail(f"{readme.relative_to(ROOT)}, the block at line {number}: {error}")
+                pytest.fail(f"{readme.relative_to(ROOT)}, the block at line {number}: {error}", pytrace=False)
     return outputs
 
 

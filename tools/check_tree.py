@@ -51,13 +51,12 @@ def is_source(name: str) -> bool:
 
 
 def tracked_texts() -> Iterator[tuple[str, str]]:
-    """Path and content of each tracked text file that is there."""
+    """Path and content of each tracked file that is there, as far as it is text."""
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listing.split("\0")):
         path = ROOT / name
-        content = path.read_bytes() if path.is_file() else b"\0"
-        if b"\0" not in content:
-            yield name, content.decode()
+        if path.is_file():
+            yield name, path.read_text(encoding="utf-8", errors="replace")
 
 
 def report_sizes(texts: Iterable[tuple[str, str]]) -> str:
