@@ -19,7 +19,7 @@ PACKAGE_HOST = re.compile(
     r"(\bpypi|pythonhosted|download(-r2)?\.pytorch|registry\.npmjs|conda\.anaconda|crates)\.(org|io|com)\b",
     re.IGNORECASE,
 )
-HOME_FOLDER = re.compile(r"/(home|Users)/\w[\w.-]*/|(?<![\w.])/(root)/")
+HOME_FOLDER = re.compile(r"(?<![\w.])/((home|Users)/\w[\w.-]*|(root))/")
 
 
 def machine_paths() -> list[str]:
