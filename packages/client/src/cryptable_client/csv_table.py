@@ -83,7 +83,7 @@ def _reading(path: str) -> Iterator[TextIO]:
         yield sys.stdin
         return
     try:
-        file = Path(path).open(encoding="utf-8-sig", newline="")
+        file = Path(path).open(encoding="utf-8-sig", newline="")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise InvalidInputError(f"the input cannot be read: {error}") from error
     with file:

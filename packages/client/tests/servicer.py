@@ -1,0 +1,115 @@
+"""A gRPC servicer that speaks the protocol and returns rows as they came: it stands for the network, not for a server.
+
+Real evaluation is tested in integration_tests, against the real server.
+"""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+from cryptable_protocol import EncryptedTensor, messages
+from cryptable_protocol.service import InferenceServicer, add_InferenceServicer_to_server
+
+pb = messages.inference
+
+
+class EchoServicer(InferenceServicer):
+    def __init__(self, spec):
+        self.spec = spec
+        self.keys = {}
+        self.uploads = []
+        self.headers = []
+        self.calls = []
+        self.failures = {}
+        """Per method, statuses to fail with, one a call."""
+        self.break_upload_after = []
+        """Per upload, bytes after which the stream breaks off."""
+        self.change_answer = lambda response: response
+        self.answers_left_out = 0
+
+    def _begin(self, method, context):
+        self.calls.append(method)
+        if self.failures.get(method):
+            code, details = self.failures[method].pop(0)
+            context.abort(code, details)
+
+    def ListModels(self, request, context):
+        self._begin("ListModels", context)
+        summary = pb.ModelSummary(
+            name=self.spec.model_name,
+            version="7\x1b[2J",
+            client_spec_digest=self.spec.digest,
+            keyset_name=self.spec.keyset.name,
+        )
+        return pb.ListModelsResponse(models=[summary])
+
+    def GetModel(self, request, context):
+        self._begin("GetModel", context)
+        if isinstance(self.spec, bytes):
+            return pb.GetModelResponse(version="7", client_spec=self.spec)
+        if request.name != self.spec.model_name:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"no model {request.name!r}")
+        return pb.GetModelResponse(version="7", client_spec=self.spec.to_bytes())
+
+    def GetEvaluationKeys(self, request, context):
+        self._begin("GetEvaluationKeys", context)
+        if request.sha256 not in self.keys:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such keys")
+        return pb.GetEvaluationKeysResponse(keyset_name=self.spec.keyset.name, size=len(self.keys[request.sha256]))
+
+    def UploadEvaluationKeys(self, requests, context):
+        self._begin("UploadEvaluationKeys", context)
+        received = bytearray()
+        self.uploads.append(received)
+        limit = self.break_upload_after.pop(0) if self.break_upload_after else None
+        header = next(requests).header
+        for request in requests:
+            if request.chunk.offset != len(received):
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "chunks out of order")
+            received += request.chunk.data
+            if limit is not None and len(received) >= limit:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the connection broke")
+        if len(received) != header.size or hashlib.sha256(received).digest() != header.sha256:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "keys differ from their header")
+        self.keys[header.sha256] = bytes(received)
+        return pb.UploadEvaluationKeysResponse(sha256=header.sha256)
+
+    def DeleteEvaluationKeys(self, request, context):
+        self._begin("DeleteEvaluationKeys", context)
+        self.keys.pop(request.sha256, None)
+        return pb.DeleteEvaluationKeysResponse()
+
+    def Infer(self, requests, context):
+        self._begin("Infer", context)
+        header = next(requests).header
+        self.headers.append(header)
+        if header.client_spec_digest != self.spec.digest:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "another specification")
+        if header.evaluation_keys and header.evaluation_keys not in self.keys:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such keys")
+        dimension = self.spec.keyset.dimensions[self.spec.input.key]
+        for index, request in enumerate(requests):
+            if index < self.answers_left_out:
+                continue
+            words = EncryptedTensor.from_message(request.row).ciphertexts(self.spec.input.size, dimension)
+            response = pb.InferResponse(
+                row=index,
+                result=EncryptedTensor.from_ciphertexts(words).to_message(),
+                cpu_seconds=0.25,
+                wall_seconds=float("nan"),
+            )
+            yield self.change_answer(response)
+
+
+@contextmanager
+def serving(servicer):
+    """Serve on a free port of this machine: its address."""
+    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)])
+    add_InferenceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
