@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from cryptable_protocol import InvalidInputError
 
-from cryptable.model_graph import FloatArray
+from cryptable.model_graph import Estimator, FloatArray, Rows
 
 MAX_ROWS = 10_000
 """More rows than this prove nothing further about an import; the first ones are taken."""
 
 
-def feature_names_of(estimator: Any, features: int) -> tuple[str, ...]:
+def feature_names_of(estimator: Estimator, features: int) -> tuple[str, ...]:
     """The names that the estimator was fitted with, else x0, x1, ..."""
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None and len(names) == features:
@@ -21,7 +21,7 @@ def feature_names_of(estimator: Any, features: int) -> tuple[str, ...]:
     return tuple(f"x{index}" for index in range(features))
 
 
-def read_rows(estimator: Any, data: Any) -> tuple[Any, FloatArray, tuple[str, ...]]:
+def read_rows(estimator: Estimator, data: Rows) -> tuple[Any, FloatArray, tuple[str, ...]]:
     """Calibration data, as the estimator takes it and as numbers.
 
     Args:
@@ -48,7 +48,7 @@ def read_rows(estimator: Any, data: Any) -> tuple[Any, FloatArray, tuple[str, ..
     if bad.size:
         row, column = map(int, bad[0])
         raise InvalidInputError(
-            f"X_train: feature {names[column]!r} (column {column}) is {rows[row, column]} in row {row}; missing values are "
-            "not supported yet: impute them, and fit on the imputed data"
+            f"X_train: feature {names[column]!r} (column {column}) is {rows[row, column]} in row {row}; missing "
+            "values are not supported yet: impute them, and fit on the imputed data"
         )
     return kept, rows, names

@@ -6,7 +6,6 @@ import datetime
 import tempfile
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from cryptable_engine import compile_circuit, verify
@@ -16,7 +15,7 @@ from cryptable.calibration import read_rows
 from cryptable.compiled_model import CompiledModel
 from cryptable.importers import import_estimator
 from cryptable.importers.registry import reference_scores
-from cryptable.model_graph import AdditiveTrees, FloatArray, ModelGraph
+from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, ModelGraph, Rows
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
 from cryptable.planner.trees import WIDTHS, plan_trees
@@ -33,8 +32,8 @@ _RECORDED = ("cryptable", "concrete-python", "numpy", "scikit-learn", "treelite"
 
 
 def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
-    estimator: Any,
-    X_train: Any,
+    estimator: Estimator,
+    X_train: Rows,
     *,
     name: str | None = None,
     version: str = "1",
@@ -154,6 +153,6 @@ def _provenance(estimator: object) -> Provenance:
             packages.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             continue
-    created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     kind = type(estimator)
     return Provenance(f"{kind.__module__}.{kind.__qualname__}", tuple(sorted(packages)), created)

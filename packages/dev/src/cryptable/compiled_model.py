@@ -17,7 +17,7 @@ from cryptable.check_report import CheckReport, ModeResult
 from cryptable.explanation import Explanation, explain
 from cryptable.importers.registry import reference_scores
 from cryptable.local_session import LocalSession
-from cryptable.model_graph import FloatArray, IntArray
+from cryptable.model_graph import Estimator, FloatArray, IntArray, Rows
 
 Mode = Literal["clear", "simulate", "encrypted"]
 _MODES = ("clear", "simulate", "encrypted")
@@ -37,7 +37,7 @@ class CompiledModel:
         circuit: Circuit,
         *,
         compiled: tuple[Program, tempfile.TemporaryDirectory[str]] | None = None,
-        estimator: Any = None,
+        estimator: Estimator = None,
         error_bound: float | None = None,
     ) -> None:
         self.artifact = artifact
@@ -62,7 +62,7 @@ class CompiledModel:
 
     # -- predicting ---------------------------------------------------------------------------------------------------
 
-    def predict(self, X: npt.ArrayLike, *, mode: Mode = "clear") -> npt.NDArray[Any]:
+    def predict(self, X: Rows, *, mode: Mode = "clear") -> npt.NDArray[Any]:
         """Labels, or a regression's predictions.
 
         Args:
@@ -75,15 +75,15 @@ class CompiledModel:
         """
         return self.artifact.client_spec.decoder.predict(self._values(X, mode))
 
-    def predict_proba(self, X: npt.ArrayLike, *, mode: Mode = "clear") -> FloatArray:
+    def predict_proba(self, X: Rows, *, mode: Mode = "clear") -> FloatArray:
         """Class probabilities of shape (rows, classes); as `predict`, and an InvalidInputError where there are none."""
         return self.artifact.client_spec.decoder.predict_proba(self._values(X, mode))
 
-    def decision_function(self, X: npt.ArrayLike, *, mode: Mode = "clear") -> FloatArray:
+    def decision_function(self, X: Rows, *, mode: Mode = "clear") -> FloatArray:
         """Scores before the link, shape (rows,) or (rows, scores); as `predict`."""
         return self.artifact.client_spec.decoder.decision_function(self._values(X, mode))
 
-    def _values(self, X: npt.ArrayLike, mode: str) -> IntArray:
+    def _values(self, X: Rows, mode: str) -> IntArray:
         if mode not in _MODES:
             raise InvalidInputError(f"mode is {mode!r}, expected one of {', '.join(map(repr, _MODES))}")
         return self._evaluate(encode_rows(self.artifact.client_spec.features, X), mode)
@@ -114,7 +114,7 @@ class CompiledModel:
         """What one prediction costs, and what each party learns."""
         return explain(self.circuit, self.artifact.client_spec, self._program(), error_bound=self.error_bound)
 
-    def check(self, X: npt.ArrayLike, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:
+    def check(self, X: Rows, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:
         """Predict the same rows in every way there is, and compare.
 
         Args:
@@ -133,7 +133,8 @@ class CompiledModel:
             raise InvalidInputError(f"y has {truth.shape[0]} rows, X has {encoded.shape[0]}")
         clear = interpret(self.circuit, encoded)
         values = {"clear": clear, "simulate": self._evaluate(encoded[:_SIMULATED_ROWS], "simulate")}
-        cpu_seconds, sizes = None, {}
+        cpu_seconds: float | None = None
+        sizes: dict[str, int] = {}
         if encrypted_rows:
             values["encrypted"] = self._evaluate(encoded[:encrypted_rows], "encrypted")
             cpu_seconds, sizes = self._measured(encoded)
@@ -163,7 +164,7 @@ class CompiledModel:
         return statistics.median(measured.evaluation_cpu_seconds[1:]), sizes
 
     def _compare(
-        self, X: npt.ArrayLike, truth: npt.NDArray[Any] | None, clear: IntArray, values: dict[str, IntArray]
+        self, X: Rows, truth: npt.NDArray[Any] | None, clear: IntArray, values: dict[str, IntArray]
     ) -> list[ModeResult]:
         decoder = self.artifact.client_spec.decoder
         reference = decoder.decision_function(clear).reshape(clear.shape[0], -1)

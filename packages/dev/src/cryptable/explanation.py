@@ -51,8 +51,8 @@ class Explanation:
     """What one prediction costs, and what each party learns; prints as a table.
 
     `price` is the crypto optimizer's complexity, `cpu_seconds_predicted` that on one core of a common server, once
-    evaluation keys are loaded. `score_error_bound` is the most that a score differs from the estimator's own, for inputs
-    within the encoders' ranges; None for a loaded model, whose file does not say.
+    evaluation keys are loaded. `score_error_bound` is the most that a score differs from the estimator's own, for
+    inputs within the encoders' ranges; None for a loaded model, whose file does not say.
     """
 
     model: str
@@ -181,7 +181,8 @@ def _client_learns(features: tuple[FeatureEncoder, ...], is_classifier: bool) ->
         told.append(f"the ranges and steps of {ranged} features, which tell how much each can weigh at most")
     if unused:
         told.append(f"which {unused} features the model does not use")
-    return f"The client learns {', '.join(told[:-1])}{' and ' if told[:-1] else ''}{told[-1]}; not the trees, the weights or other rows."
+    listed = told[-1] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+    return f"The client learns {listed}; not the trees, the weights or other rows."
 
 
 def _size(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Client and server in one process: real keys, real ciphertexts, real evaluation, to try a model out on this machine."""
+"""Client and server in one process, to try a model out on this machine: real keys, ciphertexts and evaluation."""
 
 from __future__ import annotations
 

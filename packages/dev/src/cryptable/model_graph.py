@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,11 @@ from cryptable_protocol import Labels, Link
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+Estimator: TypeAlias = Any
+"""A fitted estimator of some library: they have no base class in common."""
+Rows: TypeAlias = Any
+"""Rows as the user has them: an array, or a frame with named columns."""
+
 LEAF = -1
 
 
@@ -19,7 +24,8 @@ LEAF = -1
 class Tree:
     """A binary tree by node: row x goes right at node i where x[feature[i]] >= edge[i]. Node 0 is the root.
 
-    `feature` is LEAF in a leaf. `left` and `right` are node indices; `values` has shape (nodes, outputs), read in leaves.
+    `feature` is LEAF in a leaf. `left` and `right` are node indices; `values` has shape (nodes, outputs) and is
+    read in leaves.
     """
 
     feature: IntArray
@@ -89,4 +95,4 @@ class LinearModel:
         return total
 
 
-ModelGraph = Union[AdditiveTrees, LinearModel]
+ModelGraph: TypeAlias = AdditiveTrees | LinearModel

@@ -17,7 +17,7 @@ def progress_bar(description: str, *, enabled: bool) -> Iterator[Callable[[float
     """Yields a function to call with the fraction done; the bar appears once a second has passed, on a terminal."""
     console = Console(stderr=True)
     if not (enabled and console.is_terminal):
-        yield lambda fraction: None
+        yield _ignore
         return
     bar = Progress(console=console, transient=True)
     task = bar.add_task(description, total=1.0)
@@ -36,3 +36,7 @@ def progress_bar(description: str, *, enabled: bool) -> Iterator[Callable[[float
     finally:
         if started:
             bar.stop()
+
+
+def _ignore(_fraction: float) -> None:
+    """Nobody watches."""

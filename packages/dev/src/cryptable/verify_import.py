@@ -30,7 +30,8 @@ def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *,
     scores = graph.scores(rows)
     if scores.shape != reference.shape:
         raise ImportMismatchError(
-            f"{what} gives scores of shape {reference.shape}, the imported graph {scores.shape}; please report this model"
+            f"{what} gives scores of shape {reference.shape}, the imported graph {scores.shape}; "
+            "please report this model"
         )
     difference = np.abs(scores - reference)
     allowed = _ABSOLUTE + _RELATIVE * max(1.0, float(np.abs(reference).max(initial=0.0)))
@@ -39,6 +40,7 @@ def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *,
         row, output = map(int, worst)
         raise ImportMismatchError(
             f"{what}: in row {row} of the calibration data, score {output} is {reference[worst]:.6g}, but the imported "
-            f"graph gives {scores[worst]:.6g} (allowed difference {allowed:.2g}). Nothing was compiled; please report this model"
+            f"graph gives {scores[worst]:.6g} (allowed difference {allowed:.2g}). Nothing was compiled; "
+            "please report this model"
         )
     return float(difference[worst])

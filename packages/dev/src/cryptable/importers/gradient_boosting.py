@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import treelite
 from cryptable_protocol import Link
 
@@ -12,11 +10,11 @@ from cryptable.importers.labels import labels_of
 from cryptable.importers.linear_classifier import decision_function
 from cryptable.importers.registry import importer
 from cryptable.importers.treelite_reader import read_trees
-from cryptable.model_graph import AdditiveTrees
+from cryptable.model_graph import AdditiveTrees, Estimator
 
 
 @importer("sklearn.ensemble.GradientBoostingClassifier", reference=decision_function)
-def read_classifier(estimator: Any, feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
     """Log-odds of the second class, or logits of all."""
     what = type(estimator).__name__
     if estimator.loss != "log_loss":
@@ -29,13 +27,13 @@ def read_classifier(estimator: Any, feature_names: tuple[str, ...]) -> AdditiveT
 
 
 @importer("sklearn.ensemble.GradientBoostingRegressor", reference=lambda estimator, rows: estimator.predict(rows))
-def read_regressor(estimator: Any, feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read_regressor(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
     """Predictions."""
     trees, base = read_trees(_import(estimator), outputs=1, what=type(estimator).__name__, as_float32=True)
     return AdditiveTrees(feature_names, trees, base, Link.IDENTITY, None, as_float32=True)
 
 
-def _import(estimator: Any) -> treelite.Model:
+def _import(estimator: Estimator) -> treelite.Model:
     if estimator.init not in (None, "zero"):
         raise UnsupportedModelError(
             f"{type(estimator).__name__}: an estimator of your own as init= is not supported, only None or 'zero'"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from cryptable_protocol import Labels
 
 from cryptable.errors import UnsupportedModelError
 
 
-def labels_of(classes: Any, what: str) -> Labels:
+def labels_of(classes: object, what: str) -> Labels:
     """An estimator's `classes_` as integers or strings.
 
     Raises:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from cryptable_protocol import Link
 
 from cryptable.importers.labels import labels_of
-from cryptable.model_graph import LinearModel
+from cryptable.model_graph import Estimator, FloatArray, LinearModel, Rows
 
 
-def read_linear_classifier(estimator: Any, feature_names: tuple[str, ...], link: Link) -> LinearModel:
+def read_linear_classifier(estimator: Estimator, feature_names: tuple[str, ...], link: Link) -> LinearModel:
     """One score for two classes, else one a class."""
     labels = labels_of(estimator.classes_, type(estimator).__name__)
     coefficients = np.atleast_2d(np.asarray(estimator.coef_, np.float64)).T
@@ -19,6 +17,6 @@ def read_linear_classifier(estimator: Any, feature_names: tuple[str, ...], link:
     return LinearModel(feature_names, coefficients, np.array(intercept), link, labels)
 
 
-def decision_function(estimator: Any, rows: Any) -> Any:
+def decision_function(estimator: Estimator, rows: Rows) -> FloatArray:
     """The estimator's own scores."""
-    return estimator.decision_function(rows)
+    return np.asarray(estimator.decision_function(rows), np.float64)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from cryptable_protocol import Link
 
 from cryptable.importers.registry import importer
-from cryptable.model_graph import LinearModel
+from cryptable.model_graph import Estimator, FloatArray, LinearModel, Rows
 
 
-def _predict(estimator: Any, rows: Any) -> Any:
-    return estimator.predict(rows)
+def _predict(estimator: Estimator, rows: Rows) -> FloatArray:
+    return np.asarray(estimator.predict(rows), np.float64)
 
 
 @importer(
@@ -41,7 +39,7 @@ def _predict(estimator: Any, rows: Any) -> Any:
     "sklearn.svm.LinearSVR",
     reference=_predict,
 )
-def read(estimator: Any, feature_names: tuple[str, ...]) -> LinearModel:
+def read(estimator: Estimator, feature_names: tuple[str, ...]) -> LinearModel:
     """Coefficients and intercepts, which all these classes call the same."""
     coefficients = np.atleast_2d(np.asarray(estimator.coef_, np.float64)).T
     intercept = np.broadcast_to(np.asarray(estimator.intercept_, np.float64).reshape(-1), (coefficients.shape[1],))

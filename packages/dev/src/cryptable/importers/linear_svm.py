@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cryptable_protocol import Link
 
 from cryptable.importers.linear_classifier import decision_function, read_linear_classifier
 from cryptable.importers.registry import importer
-from cryptable.model_graph import LinearModel
+from cryptable.model_graph import Estimator, LinearModel
 
 
 @importer(
@@ -18,6 +16,6 @@ from cryptable.model_graph import LinearModel
     "sklearn.linear_model.RidgeClassifierCV",
     reference=decision_function,
 )
-def read(estimator: Any, feature_names: tuple[str, ...]) -> LinearModel:
+def read(estimator: Estimator, feature_names: tuple[str, ...]) -> LinearModel:
     """The margin of the second class, or of each class against the rest."""
     return read_linear_classifier(estimator, feature_names, Link.MARGIN)

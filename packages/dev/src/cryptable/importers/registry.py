@@ -84,7 +84,8 @@ def find_importer(estimator: object) -> Importer:
             return entry
     kind = type(estimator)
     raise UnsupportedModelError(
-        f"{kind.__module__}.{kind.__qualname__} cannot be compiled; supported: {', '.join(map(_short, supported_estimators()))}"
+        f"{kind.__module__}.{kind.__qualname__} cannot be compiled; "
+        f"supported: {', '.join(map(_short, supported_estimators()))}"
     )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cryptable_protocol import Link
 
 from cryptable.importers.linear_classifier import decision_function, read_linear_classifier
 from cryptable.importers.registry import importer
-from cryptable.model_graph import LinearModel
+from cryptable.model_graph import Estimator, LinearModel
 
 
 @importer("sklearn.linear_model.SGDClassifier", reference=decision_function)
-def read(estimator: Any, feature_names: tuple[str, ...]) -> LinearModel:
+def read(estimator: Estimator, feature_names: tuple[str, ...]) -> LinearModel:
     """Log-odds under `log_loss`, one against the rest where there are several classes; else margins."""
     link = Link.SIGMOID if estimator.loss == "log_loss" else Link.MARGIN
     return read_linear_classifier(estimator, feature_names, link)

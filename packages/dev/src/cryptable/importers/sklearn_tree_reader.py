@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from cryptable_protocol import Link
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.importers.labels import labels_of
-from cryptable.model_graph import LEAF, AdditiveTrees, FloatArray, IntArray, Tree
+from cryptable.model_graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Rows, Tree
+
+SklearnTree: TypeAlias = Any
 
 _SKLEARN_LEAF = -1
 
 
-def read_averaged_trees(estimator: Any, members: Sequence[Any], feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read_averaged_trees(estimator: Estimator, members: Sequence[Any], feature_names: tuple[str, ...]) -> AdditiveTrees:
     """A forest that averages its members: class probabilities, or predictions.
 
     scikit-learn rounds numbers to float32 and goes left where x <= threshold, a double.
@@ -32,13 +34,13 @@ def read_averaged_trees(estimator: Any, members: Sequence[Any], feature_names: t
     return AdditiveTrees(feature_names, trees, base, link, labels, as_float32=True)
 
 
-def probability(estimator: Any, rows: Any) -> Any:
+def probability(estimator: Estimator, rows: Rows) -> FloatArray:
     """Reference of classifiers: the probability of the second class, or of all."""
-    probabilities = estimator.predict_proba(rows)
+    probabilities = np.asarray(estimator.predict_proba(rows), np.float64)
     return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
 
 
-def _read_tree(tree: Any, is_classifier: bool, members: int) -> Tree:
+def _read_tree(tree: SklearnTree, is_classifier: bool, members: int) -> Tree:
     inner = tree.children_left != _SKLEARN_LEAF
     feature: IntArray = np.where(inner, tree.feature, LEAF).astype(np.int64)
     values: FloatArray = np.asarray(tree.value[:, 0, :], np.float64)
@@ -51,7 +53,7 @@ def _read_tree(tree: Any, is_classifier: bool, members: int) -> Tree:
 
 
 def _next_float32_above(thresholds: FloatArray) -> FloatArray:
-    """x <= t, for a float32 x and a double t, is x < the least float32 above t."""
+    """The least float32 above each: x <= t, for a float32 x and a double t, is x < that."""
     rounded = thresholds.astype(np.float32)
     above = np.where(rounded > thresholds, rounded, np.nextafter(rounded, np.float32(np.inf)))
     return above.astype(np.float64)

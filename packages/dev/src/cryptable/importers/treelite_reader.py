@@ -41,7 +41,8 @@ def read_trees(
     for index, (tree, class_id) in enumerate(zip(dump["trees"], dump["class_id"], strict=True)):
         if tree["has_categorical_split"]:
             raise UnsupportedModelError(
-                f"{what}: tree {index} splits on a category; categorical features are not supported yet: encode them as numbers before fitting"
+                f"{what}: tree {index} splits on a category; categorical features are not supported yet: "
+                "encode them as numbers before fitting"
             )
         trees.append(_read_tree(tree["nodes"], outputs, class_id, scale, as_float32))
     return tuple(trees), base

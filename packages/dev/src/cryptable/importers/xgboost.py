@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import treelite
@@ -12,7 +12,9 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.importers.labels import labels_of
 from cryptable.importers.registry import importer
 from cryptable.importers.treelite_reader import read_trees
-from cryptable.model_graph import AdditiveTrees
+from cryptable.model_graph import AdditiveTrees, Estimator
+
+Booster: TypeAlias = Any
 
 _REGRESSION = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror")
 _LINKS = {
@@ -30,7 +32,7 @@ _LINKS = {
     "xgboost.XGBRFRegressor",
     reference=lambda estimator, rows: estimator.predict(rows, output_margin=True),
 )
-def read(estimator: Any, feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
     """Trees up to the best iteration, base score included."""
     what = type(estimator).__name__
     objective = estimator.objective if isinstance(estimator.objective, str) else "a function"
@@ -40,7 +42,8 @@ def read(estimator: Any, feature_names: tuple[str, ...]) -> AdditiveTrees:
         raise UnsupportedModelError(f"{what}: booster {estimator.booster!r} is not supported, only 'gbtree' and 'dart'")
     if estimator.missing is not None and not np.isnan(estimator.missing):
         raise UnsupportedModelError(
-            f"{what}: missing={estimator.missing} makes that number mean a missing value, which is not supported; fit with missing=nan"
+            f"{what}: missing={estimator.missing} makes that number mean a missing value, which is not supported; "
+            "fit with missing=nan"
         )
     link = _LINKS[objective]
     labels = None if link is Link.IDENTITY else labels_of(estimator.classes_, what)
@@ -50,7 +53,7 @@ def read(estimator: Any, feature_names: tuple[str, ...]) -> AdditiveTrees:
     return AdditiveTrees(feature_names, trees, base, link, labels, as_float32=True)
 
 
-def _best_iterations(estimator: Any) -> Any:
+def _best_iterations(estimator: Estimator) -> Booster:
     """The booster, up to where early stopping found the best score."""
     booster = estimator.get_booster()
     try:

@@ -26,10 +26,9 @@ class Digit:
 
     def holds(self, symbol: int) -> IntArray:
         """The symbol's value, 0 or 1, for each value of the digit, shape (size,)."""
-        values = np.arange(self.size)
         if self.size == len(self.symbols) + 1 and len(self.weights) == len(self.symbols) and self.offset == 0:
-            return (values > self.symbols.index(symbol)).astype(np.int64)
-        return (values == 0).astype(np.int64)
+            return np.array([value > self.symbols.index(symbol) for value in range(self.size)], np.int64)
+        return np.array([value == 0 for value in range(self.size)], np.int64)
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ class TreeExpansion:
             add_to(self._result, self._expand(leaves))
             return
         mask = self._asked(node, path)
-        inside, outside = self._divide(path, mask or 0)
+        _, outside = self._divide(path, mask or 0)
         leaves = [
             ({feature: condition for feature, condition in leaf.items() if feature not in outside}, value - shift)
             for leaf, value in self._leaves(node, path)

@@ -10,7 +10,7 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import FloatArray, IntArray, LinearModel
 from cryptable.planner.lower import PlannedModel
 
-_MARGIN = 0.25
+_MARGIN = 1.0
 """How far the encoders reach beyond the calibration data, on both sides, relative to its range."""
 
 
@@ -40,7 +40,8 @@ def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input
     if levels[too_many] > 1 << input_bits:
         raise UnsupportedModelError(
             f"feature {graph.feature_names[used[too_many]]!r}: for scores within {tolerance:.3g} it needs "
-            f"{int(np.ceil(np.log2(levels[too_many])))} bits, input_bits is {input_bits}; raise tolerance= or input_bits="
+            f"{int(np.ceil(np.log2(levels[too_many])))} bits, input_bits is {input_bits}; "
+            "raise tolerance= or input_bits="
         )
     steps = (upper - lower) / (levels - 1)
     # An error of half a unit in a weight is multiplied by at most half the levels, once the middle is made exact.

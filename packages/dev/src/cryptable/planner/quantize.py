@@ -1,4 +1,4 @@
-"""From a float plan to integers: one step for all scores, chosen so that the error of no score can exceed a tolerance."""
+"""From a float plan to integers: one step for all scores, such that the error of no score can exceed a tolerance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import FloatArray, IntArray
 from cryptable.planner.codes import Code
-from cryptable.planner.tables import FeatureFunction, FloatOutput, FloatTable
+from cryptable.planner.tables import FloatOutput
 
 _PHASES = 16
 _SHRINK = 1.04
@@ -82,7 +82,8 @@ def quantize(outputs: Sequence[FloatOutput], *, tolerance: float) -> QuantizedPl
         step /= _SHRINK
         if spread / step > 1 << MAX_OUTPUT_WIDTH:
             raise UnsupportedModelError(
-                f"scores range over {spread:.6g}: to tell them apart by {tolerance:.3g} takes more than {MAX_OUTPUT_WIDTH} bits; raise tolerance="
+                f"scores range over {spread:.6g}: to tell them apart by {tolerance:.3g} takes more than "
+                f"{MAX_OUTPUT_WIDTH} bits; raise tolerance="
             )
     return _refine(outputs, plan)
 
@@ -113,19 +114,18 @@ def _quantize_output(output: FloatOutput, step: float) -> IntegerOutput:
     base, error = output.constant, 0.0
     low = high = 0
     tables, functions = [], []
-    for part in (*output.tables, *output.functions):
-        values = part.entries if isinstance(part, FloatTable) else part.values
-        integers, constant, half_range = _round(values, step)
-        base += constant
-        error += half_range
-        if isinstance(part, FeatureFunction):
-            base += step * int(integers[0])
-            integers = integers - integers[0]
-            functions.append(IntegerFunction(part.bits, np.diff(integers)))
-        elif integers.any():
-            tables.append(IntegerTable(part.code, integers))
-        low += int(integers.min())
+    for table in output.tables:
+        integers, constant, half_range = _round(table.entries, step)
+        base, error = base + constant, error + half_range
+        if integers.any():
+            tables.append(IntegerTable(table.code, integers))
         high += int(integers.max())
+    for function in output.functions:
+        integers, constant, half_range = _round(function.values, step)
+        base, error = base + constant + step * int(integers[0]), error + half_range
+        integers = integers - integers[0]
+        functions.append(IntegerFunction(function.bits, np.diff(integers)))
+        low, high = low + int(integers.min()), high + int(integers.max())
     return IntegerOutput(base, tuple(tables), tuple(functions), low, high, error)
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import coo_array
+from scipy.optimize import linprog  # type: ignore[import-untyped]
+from scipy.sparse import coo_array, vstack  # type: ignore[import-untyped]
 
 from cryptable.model_graph import FloatArray
 from cryptable.planner.codes import Code
@@ -21,7 +21,7 @@ from cryptable.planner.expand import Alphabet
 from cryptable.planner.polynomial import Polynomial
 
 _LARGEST_PROGRAM = 20_000
-"""Variables of a linear program that is solved within seconds; above, the first table that covers a product holds it."""
+"""Variables of a linear program that is solved within seconds; above, the last table that covers a product holds it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +156,6 @@ def _least_ranges(products: Sequence[tuple[float, list[tuple[int, FloatArray]]]]
     equalities = coo_array(
         (np.ones(variables), (equality_rows, equality_columns)), (len(products), variables + 2 * parts)
     ).tocsr()
-    from scipy.sparse import vstack
-
     solved = linprog(
         np.concatenate([np.zeros(variables), np.ones(parts), -np.ones(parts)]),
         A_ub=vstack([entries - maxima, minima - entries]),

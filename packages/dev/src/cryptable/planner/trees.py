@@ -46,7 +46,7 @@ def plan_trees(
     tolerance: float,
     widths: tuple[int, ...] = WIDTHS,
     rounds: int | None = None,
-    progress: Callable[[float], None] = lambda fraction: None,
+    progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
     """Plan a model of trees.
 
@@ -58,7 +58,7 @@ def plan_trees(
         progress: told the fraction done.
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    first = [_cover(graph, bits, width, rounds=0, progress=lambda fraction: None) for width in widths]
+    first = [_cover(graph, bits, width, rounds=0, progress=None) for width in widths]
     best = min(first, key=lambda plan: plan.price)
     best = _cover(graph, bits, best.width, rounds=rounds, progress=progress)
     outputs = [
@@ -84,7 +84,7 @@ def plan_trees(
 
 
 def _cover(
-    graph: AdditiveTrees, bits: Bits, width: int, *, rounds: int | None, progress: Callable[[float], None]
+    graph: AdditiveTrees, bits: Bits, width: int, *, rounds: int | None, progress: Callable[[float], None] | None
 ) -> TablePlan:
     alphabet = Alphabet(bits)
     polynomials = [_expand(graph, output, alphabet, width) for output in range(graph.outputs)]
@@ -97,7 +97,8 @@ def _cover(
         else:
             rounds_here = rounds
         masks.append(tuple(mask for mask in cover.solve(products, rounds=rounds_here) if mask))
-        progress((index + 1) / len(polynomials))
+        if progress is not None:
+            progress((index + 1) / len(polynomials))
     return TablePlan(width, alphabet, tuple(polynomials), tuple(masks))
 
 
