@@ -6,6 +6,7 @@ proportion to the number of fields, stops at `limits.MAX_PARTS` submessages and 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -37,6 +38,16 @@ class _Field(NamedTuple):
     message: Descriptor | None
 
 
+@dataclass
+class _Frame:
+    """A message that the walk is inside of: where it stands, where the message ends, and the last field's number."""
+
+    message: Descriptor
+    position: int
+    end: int
+    last: int = 0
+
+
 def check_wire(descriptor: Descriptor, data: bytes, what: str) -> None:
     """Check framing, field numbers, wire types, field order and the number of parts, at every depth.
 
@@ -50,41 +61,49 @@ def check_wire(descriptor: Descriptor, data: bytes, what: str) -> None:
         LimitExceededError: more than `limits.MAX_PARTS` submessages and strings.
     """
     parts = 0
-    pending = [(descriptor, 0, len(data))]
-    while pending:
-        message, position, end = pending.pop()
-        fields = _fields(message)
-        last = 0
-        while position < end:
-            start = position
-            tag, position = _varint(data, position, end, what)
-            field = fields.get(tag >> 3)
-            if field is None:
-                raise MalformedMessageError(f"{what}: unknown field {tag >> 3} in {message.name}, at byte {start}")
-            if tag & 7 != field.wire_type:
-                raise MalformedMessageError(
-                    f"{what}: {message.name}.{field.name} has wire type {tag & 7}, expected {field.wire_type}, "
-                    f"at byte {start}"
-                )
-            if tag >> 3 < last or (tag >> 3 == last and not field.may_repeat):
-                raise MalformedMessageError(
-                    f"{what}: {message.name}.{field.name} is out of order or repeated, at byte {start}"
-                )
-            last = tag >> 3
-            if field.wire_type == _VARINT:
-                _, position = _varint(data, position, end, what)
-                continue
-            length = _FIXED_SIZES.get(field.wire_type)
-            if length is None:
-                length, position = _varint(data, position, end, what)
-                parts += 1
-                if parts > limits.MAX_PARTS:
-                    raise LimitExceededError(f"{what}: more than {limits.MAX_PARTS} submessages and strings")
-            if length > end - position:
-                raise MalformedMessageError(f"{what}: {message.name}.{field.name} is cut short, at byte {start}")
-            if field.message is not None:
-                pending.append((field.message, position, position + length))
-            position += length
+    frames = [_Frame(descriptor, 0, len(data))]  # one a level, so memory does not grow with the number of parts
+    while frames:
+        frame = frames[-1]
+        position, end = frame.position, frame.end
+        if position == end:
+            frames.pop()
+            continue
+        tag, position = _varint(data, position, end, what)
+        field = _next_field(frame, tag, what)
+        if field.wire_type == _VARINT:
+            _, frame.position = _varint(data, position, end, what)
+            continue
+        length = _FIXED_SIZES.get(field.wire_type)
+        if length is None:
+            length, position = _varint(data, position, end, what)
+            parts += 1
+            if parts > limits.MAX_PARTS:
+                raise LimitExceededError(f"{what}: more than {limits.MAX_PARTS} submessages and strings")
+        if length > end - position:
+            raise MalformedMessageError(
+                f"{what}: {frame.message.name}.{field.name} is cut short, at byte {frame.position}"
+            )
+        frame.position = position + length
+        if field.message is not None:
+            frames.append(_Frame(field.message, position, position + length))
+
+
+def _next_field(frame: _Frame, tag: int, what: str) -> _Field:
+    number, wire_type = tag >> 3, tag & 7
+    field = _fields(frame.message).get(number)
+    if field is None:
+        raise MalformedMessageError(f"{what}: unknown field {number} in {frame.message.name}, at byte {frame.position}")
+    if wire_type != field.wire_type:
+        raise MalformedMessageError(
+            f"{what}: {frame.message.name}.{field.name} has wire type {wire_type}, expected {field.wire_type}, "
+            f"at byte {frame.position}"
+        )
+    if number < frame.last or (number == frame.last and not field.may_repeat):
+        raise MalformedMessageError(
+            f"{what}: {frame.message.name}.{field.name} is out of order or repeated, at byte {frame.position}"
+        )
+    frame.last = number
+    return field
 
 
 def _varint(data: bytes, position: int, end: int, what: str) -> tuple[int, int]:

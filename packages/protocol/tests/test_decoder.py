@@ -1,0 +1,155 @@
+"""Decoders, against the formulas of SPEC.md one number at a time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from cryptable_protocol import Decoder, InvalidInputError, Link, MalformedMessageError
+from hypothesis import given
+from hypothesis import strategies as st
+
+VALUES = st.integers(0, 2**20)
+
+
+def decoder(link: Link, scores: int = 1, *, step: float = 0.25, offset: int = 0) -> Decoder:
+    labels = None if link is Link.IDENTITY else tuple(range(10, 10 + max(2, scores)))
+    return Decoder(link, (offset,) * scores, step, (0.0,) * scores, labels)
+
+
+@given(
+    values=st.lists(st.integers(0, 2**62 - 1), min_size=3, max_size=3),
+    offsets=st.lists(st.integers(-(2**62), 2**62), min_size=3, max_size=3),
+    step=st.floats(1e-300, 1e200),
+    bases=st.lists(st.floats(-1e200, 1e200), min_size=3, max_size=3),
+)
+def test_scores(values: list[int], offsets: list[int], step: float, bases: list[float]) -> None:
+    scores = Decoder(Link.IDENTITY, tuple(offsets), step, tuple(bases)).decision_function(np.array([values]))
+    expected = [float(value + offset) * step + base for value, offset, base in zip(values, offsets, bases, strict=True)]
+    assert scores.tolist() == [expected]
+
+
+def sigmoid(score: float) -> float:
+    return 1 / (1 + math.exp(-score)) if score > -700 else 0.0
+
+
+@given(value=VALUES, offset=st.integers(-(2**20), 2**20))
+def test_one_score(value: int, offset: int) -> None:
+    score = (value + offset) * 0.25
+    values = np.array([[value]])
+    for link in (Link.MARGIN, Link.SIGMOID, Link.SOFTMAX):
+        assert decoder(link, offset=offset).predict(values).tolist() == [11 if score > 0 else 10]
+    np.testing.assert_allclose(
+        decoder(Link.SIGMOID, offset=offset).predict_proba(values),
+        [[sigmoid(-score), sigmoid(score)]],
+        rtol=1e-12,
+        atol=1e-15,  # 1 - p, as SPEC.md has it
+    )
+    np.testing.assert_allclose(
+        decoder(Link.SOFTMAX, offset=offset).predict_proba(values),
+        [[sigmoid(-2 * score), sigmoid(2 * score)]],
+        rtol=1e-12,
+        atol=1e-300,
+    )
+    probability = min(max(score, 0.0), 1.0)
+    assert decoder(Link.PROBABILITY, offset=offset).predict_proba(values).tolist() == [[1 - probability, probability]]
+    assert decoder(Link.PROBABILITY, offset=offset).predict(values).tolist() == [11 if score > 0.5 else 10]
+
+
+@given(values=st.lists(VALUES, min_size=4, max_size=4), offset=st.integers(-(2**20), 2**10))
+def test_a_score_a_class(values: list[int], offset: int) -> None:
+    scores = [(value + offset) * 0.25 for value in values]
+    row = np.array([values])
+    for link in (Link.MARGIN, Link.SIGMOID, Link.SOFTMAX, Link.PROBABILITY):
+        assert decoder(link, 4, offset=offset).predict(row).tolist() == [10 + scores.index(max(scores))]
+
+    singles = [sigmoid(score) for score in scores]
+    total = sum(singles)
+    expected = [single / total for single in singles] if total else [0.25] * 4
+    found = decoder(Link.SIGMOID, 4, offset=offset).predict_proba(row)
+    if total > 1e-250:  # below, exp() of subnormal results is not exact
+        np.testing.assert_allclose(found, [expected], rtol=1e-9, atol=1e-200)
+    np.testing.assert_allclose(found.sum(), 1.0)
+
+    shifted = [math.exp(score - max(scores)) for score in scores]
+    np.testing.assert_allclose(
+        decoder(Link.SOFTMAX, 4, offset=offset).predict_proba(row),
+        [[each / sum(shifted) for each in shifted]],
+        rtol=1e-9,
+        atol=1e-300,
+    )
+    clipped = [min(max(score, 0.0), 1.0) for score in scores]
+    assert decoder(Link.PROBABILITY, 4, offset=offset).predict_proba(row).tolist() == [clipped]
+
+
+def test_all_sigmoids_zero_is_uniform() -> None:
+    deep = decoder(Link.SIGMOID, 3, offset=-(2**40))
+    assert deep.predict_proba(np.zeros((1, 3), np.int64)).tolist() == [[1 / 3] * 3]
+
+
+def test_first_of_equal_scores() -> None:
+    assert decoder(Link.MARGIN, 3).predict(np.array([[1, 5, 5]])).tolist() == [11]
+
+
+def test_largest_possible_scores_have_probabilities() -> None:
+    steep = decoder(Link.SOFTMAX, 3, step=2.0**900)
+    assert steep.predict_proba(np.array([[2**62, 0, 2**62]])).tolist() == [[0.5, 0.0, 0.5]]
+
+
+def test_shapes() -> None:
+    assert decoder(Link.IDENTITY).decision_function(np.zeros((5, 1), np.int64)).shape == (5,)
+    assert decoder(Link.IDENTITY, 3).decision_function(np.zeros((5, 3), np.int64)).shape == (5, 3)
+    assert decoder(Link.SIGMOID).predict_proba(np.zeros((0, 1), np.int64)).shape == (0, 2)
+    for shape in ((5,), (5, 2)):
+        with pytest.raises(InvalidInputError, match=r"expected \(rows, 1\)"):
+            decoder(Link.IDENTITY).predict(np.zeros(shape, np.int64))
+
+
+@pytest.mark.parametrize("link", [Link.IDENTITY, Link.MARGIN])
+def test_no_probabilities(link: Link) -> None:
+    with pytest.raises(InvalidInputError, match="no probabilities"):
+        decoder(link).predict_proba(np.zeros((1, 1), np.int64))
+
+
+@pytest.mark.parametrize("labels", [("no", "yes"), ("", "x" * 256), (-(2**63), 2**63 - 1), (0, 1)])
+def test_labels_come_back_as_they_are(labels: tuple[int | str, ...]) -> None:
+    made = Decoder(Link.MARGIN, (-1,), 1.0, (0.0,), labels)
+    assert made.is_classifier
+    assert Decoder.from_message(made.to_message()) == made
+    assert tuple(made.predict(np.array([[0], [2]])).tolist()) == labels
+
+
+def test_regression_is_no_classifier() -> None:
+    assert not decoder(Link.IDENTITY).is_classifier
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"offset": ()}, "0 offsets"),
+        ({"base": (0.0, 0.0)}, "2 bases"),
+        ({"offset": (2**62 + 1,)}, "beyond 2\\^62"),
+        ({"step": 0.0}, "must be positive"),
+        ({"step": -1.0}, "must be positive"),
+        ({"step": math.nan}, "must be positive"),
+        ({"step": math.inf}, "finite"),
+        ({"step": 1e300}, "finite"),
+        ({"base": (math.nan,)}, "finite"),
+        ({"base": (math.inf,)}, "finite"),
+        ({"labels": None}, "0 labels"),
+        ({"labels": (1,)}, "1 labels"),
+        ({"labels": (1, 2, 3)}, "3 labels"),
+        ({"labels": (1, 1)}, "all different"),
+        ({"labels": (1, "one")}, "two kinds"),
+        ({"labels": (1, 2**63)}, "64 bits"),
+        ({"labels": ("a", "b\0")}, "control character"),
+        ({"labels": ("a", "b" * 257)}, "257 characters"),
+        ({"link": Link.IDENTITY}, "no labels"),
+    ],
+)
+def test_decoders_that_cannot_be(fields: dict[str, object], message: str) -> None:
+    good = {"link": Link.MARGIN, "offset": (0,), "step": 1.0, "base": (0.0,), "labels": (0, 1)}
+    Decoder(**good)
+    with pytest.raises(MalformedMessageError, match=message):
+        Decoder(**{**good, **fields})
