@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,10 +45,16 @@ def large_circuit():
 
 
 def test_a_program_lies_where_it_was_asked_for(tmp_path, shared):
-    target = tmp_path / "new" / "program"
+    target = tmp_path / "new" / "a program; $(touch injected) 'quoted'"
     program = compile_circuit(shared, OPTIONS, target)
     assert program.directory == target
-    assert [path.name for path in target.parent.iterdir()] == ["program"]
+    assert list(target.parent.iterdir()) == [target]
+    assert not Path("injected").exists()
+
+
+def test_a_relative_directory(tmp_path, linear, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert compile_circuit(linear, OPTIONS, "program").directory == tmp_path / "program"
 
 
 def test_an_empty_directory_is_used_and_a_full_one_is_not(tmp_path, linear):
@@ -69,11 +76,12 @@ def test_the_child_verifies_again(tmp_path, shared):
     """Bytes of a circuit that the verifier refuses, handed to the child process by another way."""
     nodes = list(shared.nodes)
     nodes[1] = replace(nodes[1], offset=np.array([0, -1]))
-    arguments = [str(tmp_path), repr(OPTIONS.p_error), "128", str(8 << 30), "60", "encrypted"]
+    arguments = [repr(OPTIONS.p_error), "128", str(8 << 30), "60", "encrypted"]
     child = subprocess.run(
         [sys.executable, "-m", "cryptable_engine.compile_process", *arguments],
         input=Circuit(tuple(nodes), 3).to_bytes(),
         capture_output=True,
+        cwd=tmp_path,
         check=False,
     )
     assert child.returncode == REFUSED
@@ -93,6 +101,12 @@ def test_limits_end_the_child_and_leave_nothing(tmp_path, limits, message):
     with pytest.raises(CompilationError, match=message):
         compile_circuit(large_circuit(), OPTIONS, tmp_path / "program", limits=limits)
     assert not list(tmp_path.iterdir())
+
+
+def test_without_a_linker(tmp_path, linear, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CompilationError, match="`ld`, which is not on PATH; install binutils"):
+        compile_circuit(linear, OPTIONS, tmp_path / "program")
 
 
 def test_no_parameters_are_exact_enough(tmp_path):

@@ -1,6 +1,7 @@
 """The child process of `compiler`: reads a circuit's bytes, verifies it again, prints its MLIR and compiles that.
 
-Run as `python -m cryptable_engine.compile_process DIRECTORY P_ERROR SECURITY_BITS ADDRESS_SPACE CPU_SECONDS MODE`.
+Run as `python -m cryptable_engine.compile_process P_ERROR SECURITY_BITS ADDRESS_SPACE_BYTES CPU_SECONDS MODE`, where
+MODE is `encrypted` or `simulation`; writes into the current directory.
 """
 
 from __future__ import annotations
@@ -21,25 +22,34 @@ from cryptable_engine.program import write_record
 
 def main(arguments: list[str]) -> int:
     """Returns the exit status; what went wrong is the last line on standard error."""
-    directory, p_error, security_bits, address_space, cpu_seconds, mode = arguments
-    resource.setrlimit(resource.RLIMIT_AS, (int(address_space), int(address_space)))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_seconds), int(cpu_seconds) + 5))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    p_error, security_bits, address_space, cpu_seconds, mode = arguments
+    if sys.platform == "linux":  # macOS does not enforce it, and refuses to set it
+        _limit(resource.RLIMIT_AS, int(address_space))
+    _limit(resource.RLIMIT_CPU, int(cpu_seconds))
+    _limit(resource.RLIMIT_CORE, 0)
+    directory = Path()
     try:
         text = to_mlir(Circuit.from_bytes(sys.stdin.buffer.read()))
         compile_mlir(
             text,
-            Path(directory),
+            directory,
             p_error=float(p_error),
             security_bits=int(security_bits),
             simulation=mode == "simulation",
         )
-        write_record(Path(directory), float(p_error))
+        write_record(directory, float(p_error))
     except CircuitError as error:
         return _report(error, REFUSED)
     except CryptableError as error:
         return _report(error, FAILED)
     return 0
+
+
+def _limit(kind: int, value: int) -> None:
+    """Never above what the process was started with."""
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, hard))
 
 
 def _report(error: CryptableError, status: int) -> int:

@@ -50,7 +50,7 @@ def compile_circuit(
         CompilationError: Concrete found no parameters, failed, or went beyond a limit; the message says what to do.
     """
     verify(circuit)
-    directory = Path(directory)
+    directory = Path(directory).absolute()
     compile_into(circuit, options, directory, limits=limits or CompileLimits(), simulation=False)
     return Program.load(directory)
 
@@ -59,6 +59,8 @@ def compile_into(
     circuit: Circuit, options: CompileOptions, directory: Path, *, limits: CompileLimits, simulation: bool
 ) -> None:
     """Run the child process and move what it made to `directory`; raises as `compile_circuit` does."""
+    if shutil.which("ld") is None:
+        raise CompilationError("Concrete links programs with `ld`, which is not on PATH; install binutils")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InvalidInputError(f"{directory} is not an empty directory; give a new one for the program")
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -78,13 +80,13 @@ def _run_child(
         sys.executable,
         "-m",
         "cryptable_engine.compile_process",
-        str(directory),
         repr(options.p_error),
         str(options.security_bits),
         str(limits.address_space_bytes),
         str(limits.cpu_seconds),
         "simulation" if simulation else "encrypted",
     ]
+    # Concrete hands the paths of its output to a shell, unquoted: the child compiles into its current directory.
     # A session of its own, so that a timeout also ends the linker that the compiler starts.
     with (
         tempfile.TemporaryFile() as errors,
@@ -93,6 +95,7 @@ def _run_child(
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,
+            cwd=directory,
             start_new_session=True,
         ) as child,
     ):
