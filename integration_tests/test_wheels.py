@@ -1,6 +1,8 @@
 """Builds the packages' wheels, reads what is in them, and runs the client's where no other of ours is installed."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,8 @@ FORBIDDEN_REQUIREMENTS = {
     "protocol": {"concrete-python", "grpcio", "scikit-learn", "torch"},
     "server": {"cryptable", "cryptable-client", "scikit-learn", "torch"},
 }
+GRPC_OF_PROTOCOL = {"protocol": {"grpc"}}
+"""`cryptable_protocol.service` is for those who speak gRPC, and they require grpcio themselves."""
 PACKAGES = pytest.mark.parametrize("package", sorted(IMPORT_NAMES))
 
 
@@ -57,7 +61,7 @@ def metadata_of(wheel):
 def requirements_of(wheel):
     """Names of what a wheel needs whatever the extras, lower case."""
     lines = metadata_of(wheel).get_all("Requires-Dist") or []
-    return {line.replace("=", "<").split("<")[0].split(">")[0].strip().lower() for line in lines if "extra" not in line}
+    return {re.match(r"[\w.-]+", line)[0].lower() for line in lines if "extra ==" not in line}
 
 
 @PACKAGES
@@ -65,12 +69,10 @@ def test_wheel_holds_the_package_and_nothing_else(wheels, package):
     name = IMPORT_NAMES[package]
     with zipfile.ZipFile(wheels[package]) as archive:
         names = archive.namelist()
-    source = ROOT / "packages" / package / "src" / name
-    expected = {
-        f"{name}/{path.relative_to(source).as_posix()}"
-        for path in source.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    source = ROOT / "packages" / package / "src"
+    list_files = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(list_files, cwd=source, check=True, capture_output=True, text=True).stdout
+    expected = {path for path in listing.splitlines() if (source / path).is_file()}
     assert {path for path in names if ".dist-info/" not in path} == expected
     assert f"{name}/py.typed" in names
 
@@ -96,6 +98,31 @@ def test_wheel_requires_no_foreign_library(wheels, package):
     requirements = requirements_of(wheels[package])
     assert "numpy" in requirements
     assert not requirements & FORBIDDEN_REQUIREMENTS[package]
+
+
+def imports_of(package):
+    """Top-level modules that the package's code imports, wherever it does, but for the standard library and itself."""
+    found = set()
+    for path in (ROOT / "packages" / package / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {IMPORT_NAMES[package]}
+
+
+@PACKAGES
+def test_wheel_requires_what_it_imports(wheels, package):
+    lines = metadata_of(wheels[package]).get_all("Requires-Dist")
+    required = {re.match(r"[\w.-]+", line)[0].lower() for line in lines}
+    homes = metadata.packages_distributions()
+    imports = imports_of(package)
+    assert imports
+    undeclared = {
+        name for name in imports if not required & {home.lower() for home in homes.get(name, [name.replace("_", "-")])}
+    }
+    assert undeclared == GRPC_OF_PROTOCOL.get(package, set())
 
 
 def test_packages_share_one_version(wheels):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import filecmp
+import os
 import re
 import shutil
 import subprocess
@@ -44,7 +45,10 @@ def _protoc(into: Path, kinds: tuple[str, ...], names: list[str]) -> None:
         for option in (f"--{kind}_out={into}", f"--{kind}_opt=quiet")[: 2 if "mypy" in kind else 1]
     ]
     includes = [f"-I{PROTOS}", f"-I{files('grpc_tools') / '_proto'}"]
-    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *includes, *outputs, *names], check=True)
+    # protoc finds its plugins on the path, where this interpreter's scripts need not be.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    command = [sys.executable, "-m", "grpc_tools.protoc", *includes, *outputs, *names]
+    subprocess.run(command, check=True, env={**os.environ, "PATH": path})
 
 
 def differences(left: Path, right: Path) -> list[str]:
