@@ -3,13 +3,13 @@
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
+import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import grpc
 import numpy as np
@@ -105,6 +105,13 @@ class Server:
         """Process ids of the workers that came up, in order."""
         return [line["pid"] for line in self.events("worker up")]
 
+    def wait_for(self, event, count=1, seconds=10.0):
+        """Wait until the log has that event so often."""
+        deadline = time.monotonic() + seconds
+        while len(self.events(event)) < count:
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+
     def upload(self, spec, data=None, seed=0):
         """Keys of the right length (random, so that results are wrong); returns their digest."""
         if data is None:
@@ -151,6 +158,7 @@ def run_server(models, folder, *options, programs, check=True):
     log = folder / "log"
     command = [sys.executable, "-m", "cryptable_server", "serve", "--models", models, "--keys", folder / "keys"]
     command += ["--programs", programs, "--address", "127.0.0.1:0", "--threads-per-worker", "2"]
+    options = list(map(str, options))
     if not {"--development-certificate", "--tls-certificate"} & set(options):
         command += ["--insecure"]
     with log.open("wb") as errors:
@@ -188,6 +196,19 @@ def server(start):
     """One server that many tests share."""
     with start() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def wire():
+    """Makers of the messages that a client sends."""
+    functions = (random_keys, upload_messages, infer_header, row_of, infer_messages)
+    return SimpleNamespace(**{function.__name__: function for function in functions})
+
+
+@pytest.fixture(scope="session")
+def process_runs():
+    """Whether a process of that id is there, and not merely waited for."""
+    return is_running
 
 
 def is_running(pid):

@@ -124,6 +124,9 @@ class DrainingError(ServerError):
     status = "UNAVAILABLE"
     retry_after = 5.0
 
+    def __init__(self) -> None:
+        super().__init__("the server is being stopped; connect again and send the rows that have no answer")
+
 
 class EvaluationFailedError(ServerError):
     """The engine refused or failed on a row that had passed validation."""

@@ -205,14 +205,19 @@ class DirectoryUpload:
         self._received = 0
         self._descriptor = -1
         self._path: Path | None = None
+        # A call that is cancelled leaves its block while a thread may still be writing, or be about to.
+        self._mutex = threading.Lock()
+        self._left = False
 
     def __enter__(self) -> DirectoryUpload:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._close()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        with self._mutex:
+            self._left = True
+            self._close()
+            if self._path is not None:
+                self._path.unlink(missing_ok=True)
         self._store.release(self._header)
 
     def write(self, offset: int, data: bytes) -> None:
@@ -229,7 +234,8 @@ class DirectoryUpload:
             raise MalformedMessageError(
                 f"evaluation keys: more bytes than the {self._header.size} that the header announces"
             )
-        with _room():
+        with self._mutex, _room():
+            self._check_open()
             if self._path is None:
                 self._descriptor, self._path = self._store.incoming_file()
             _write_all(self._descriptor, data)
@@ -246,10 +252,15 @@ class DirectoryUpload:
             raise KeysCorruptedError(
                 "evaluation keys: the SHA-256 of the bytes received differs from the header's; nothing was stored"
             )
-        with _room():
+        with self._mutex, _room():
+            self._check_open()
             os.fsync(self._descriptor)
             self._close()
             return self._store.publish(self._principal, self._header, self._path)
+
+    def _check_open(self) -> None:
+        if self._left:
+            raise InternalError("evaluation keys: the upload has ended")
 
     def _close(self) -> None:
         if self._descriptor >= 0:

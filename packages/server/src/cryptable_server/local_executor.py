@@ -12,7 +12,9 @@ import sys
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from cryptable_protocol import InternalError
@@ -37,6 +39,7 @@ _LOGGER = logging.getLogger(__name__)
 _MAX_REMEMBERED_KEYS = 1 << 16
 _RESTART_SECONDS = 1.0
 """Between two attempts to start a worker that does not come up."""
+_END_SECONDS = 5.0
 _ERRORS: dict[str, type[ServerError]] = {
     "keys_not_found": KeysNotFoundError,
     "keys_corrupted": KeysCorruptedError,
@@ -58,8 +61,12 @@ class _Forget:
 class LocalExecutor:
     """An Executor of `config.count` worker processes. See `executor.Executor`."""
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(self, config: WorkerConfig, *, programs: Sequence[str] = ()) -> None:
         """Start the workers and wait until they are ready.
+
+        Args:
+            config: how many, and how much each may take.
+            programs: references of programs that every worker loads before it is ready.
 
         Raises:
             ExecutorError: a worker does not come up in time.
@@ -68,7 +75,7 @@ class LocalExecutor:
         self._mutex = threading.Lock()
         self._worker_of: OrderedDict[bytes, _Worker] = OrderedDict()
         self._closed = False
-        self._workers = [_Worker(index, config) for index in range(config.count)]
+        self._workers = [_Worker(index, config, tuple(programs)) for index in range(config.count)]
         try:
             for worker in self._workers:
                 worker.wait_until_ready()
@@ -86,7 +93,7 @@ class LocalExecutor:
         job = _Job(evaluation)
         with self._mutex:
             if self._closed:
-                raise DrainingError("the server is being stopped; connect again")
+                raise DrainingError()
             waiting = sum(worker.waiting for worker in self._workers)
             if waiting >= self._config.queue_rows + len(self._workers):
                 raise OverloadedError(f"{waiting} rows are waiting for evaluation; try again later")
@@ -128,9 +135,10 @@ class _Worker:
     The thread lives as long as the process: Linux ties the life of a child to the thread that started it.
     """
 
-    def __init__(self, index: int, config: WorkerConfig) -> None:
+    def __init__(self, index: int, config: WorkerConfig, programs: tuple[str, ...]) -> None:
         self._index = index
         self._config = config
+        self._programs = programs
         self._jobs: queue.SimpleQueue[_Job | _Forget | None] = queue.SimpleQueue()
         self._count_mutex = threading.Lock()
         self._waiting = 0
@@ -214,7 +222,7 @@ class _Worker:
 
     def _evaluate(self, evaluation: Evaluation) -> Evaluated:
         if self._stopping.is_set():
-            raise DrainingError("the server was stopped before this row was evaluated; send it again")
+            raise DrainingError()
         if self.pid is None:
             # It died while it was idle: nobody's row is lost.
             self._restart()
@@ -241,11 +249,15 @@ class _Worker:
 
     def _died(self) -> ServerError:
         process, stopping = self._process, self._stopping.is_set()
+        status = None
+        if process is not None:
+            # Its socket closes before it has ended: let it end in its own way, to tell which.
+            with suppress(subprocess.TimeoutExpired):
+                status = process.wait(_END_SECONDS)
         self._end_process()
-        status = None if process is None else process.returncode
         if stopping:
-            return DrainingError("the server was stopped while it evaluated this row; send it again")
-        how = f"by {signal.Signals(-status).name}" if status is not None and status < 0 else f"with status {status}"
+            return DrainingError()
+        how = _how_it_ended(status)
         log(_LOGGER, logging.ERROR, "worker died", worker=self._index, how=how)
         return WorkerDiedError(
             f"the worker that evaluated this row ended {how} and is being replaced; "
@@ -292,6 +304,9 @@ class _Worker:
             self._process.kill()
         began = time.monotonic()
         try:
+            for program in self._programs:
+                self._channel.send({"do": "load", "program": program})
+            self._channel.send({"do": "report"})
             ready = self._channel.wait(self._config.start_seconds) and self._channel.receive()[0].get("ready")
         except (OSError, EOFError, ValueError):
             ready = False
@@ -310,3 +325,9 @@ class _Worker:
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+
+
+def _how_it_ended(status: int | None) -> str:
+    if status is None:
+        return "without closing"
+    return f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"

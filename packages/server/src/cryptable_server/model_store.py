@@ -127,13 +127,13 @@ def result_bytes(spec: ClientSpec) -> int:
 
 
 def expanded_keys_bytes(keyset: KeysetParameters) -> int:
-    """Estimate of the memory of a client's keys in a worker.
+    """Estimate of the memory of a client's keys in a worker, which measurement agrees with.
 
-    A bootstrap key is kept with its masks and once more in the Fourier domain, a keyswitch key with its masks.
+    Concrete keeps the seeded keys, the bootstrap keys with their masks in the Fourier domain, and the keyswitch keys
+    with their masks.
     """
     bootstrap = sum(
-        2 * keyset.bootstrap_key_rows(key) * (key.glwe_dimension + 1) * key.polynomial_size
-        for key in keyset.bootstrap_keys
+        keyset.bootstrap_key_rows(key) * (key.glwe_dimension + 1) * key.polynomial_size for key in keyset.bootstrap_keys
     )
     keyswitch = sum(
         keyset.keyswitch_key_rows(key) * (keyset.dimensions[key.output_key] + 1) for key in keyset.keyswitch_keys

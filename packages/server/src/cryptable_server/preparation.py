@@ -19,7 +19,7 @@ from cryptable_engine import Circuit, CompileLimits, Program, ProgramMismatchErr
 from cryptable_protocol import CryptableError, ModelArtifact
 
 from cryptable_server.errors import ArtifactRefusedError
-from cryptable_server.process_limits import die_with_parent, ignore_terminal_signals, limit_address_space
+from cryptable_server.process_limits import die_with_parent, ignore_terminal_signals, limit_memory
 
 
 def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits) -> None:
@@ -53,7 +53,7 @@ def main() -> int:
     die_with_parent(int(parent))
     ignore_terminal_signals()
     limits = CompileLimits(wall_seconds=float(seconds))
-    limit_address_space(limits.address_space_bytes)
+    limit_memory(limits.address_space_bytes)
     # Native code may print: standard output is for the answer alone.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

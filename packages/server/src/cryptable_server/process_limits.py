@@ -28,7 +28,8 @@ def ignore_terminal_signals() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def limit_address_space(size: int) -> None:
-    """Let allocations beyond `size` bytes fail."""
-    if sys.platform == "linux":
+def limit_memory(size: int | None) -> None:
+    """Let allocations beyond `size` bytes of address space fail, and never write a core file of what is in memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if size is not None and sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (size, size))

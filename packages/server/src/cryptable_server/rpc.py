@@ -29,6 +29,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 _LOGGER = logging.getLogger(__name__)
 _REQUEST_ID = "x-request-id"
 _REQUEST_ID_FORM = re.compile(r"[0-9A-Za-z._-]{1,64}")
+_ON_ITS_WAY_SECONDS = 0.2
 _PUSHBACK = "grpc-retry-pushback-ms"
 """gRPC's own trailer (proposal A6): milliseconds until a retry can help; negative: it cannot."""
 
@@ -68,9 +69,10 @@ class Requests(Generic[MessageType]):
         """The next message, or None at the end of the stream.
 
         Args:
-            until: when this is set, waiting ends with DrainingError.
+            until: when this is set, only what is on its way already is waited for.
 
         Raises:
+            DrainingError: `until` is set, and nothing was on its way.
             StreamTooSlowError: nothing came for `idle_seconds`.
             MalformedMessageError: the bytes are not the message they should be.
         """
@@ -80,14 +82,16 @@ class Requests(Generic[MessageType]):
             tasks.add(asyncio.ensure_future(until.wait()))
         try:
             done, _ = await asyncio.wait(tasks, timeout=self._idle_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if done and message not in done:
+                await asyncio.wait({message}, timeout=_ON_ITS_WAY_SECONDS)
         finally:
             for task in tasks:
                 task.cancel()
-        if message in done:
+        if message.done() and not message.cancelled():
             received = message.result()
             return None if received is None else parsed(received)
         if done:
-            raise DrainingError("the server is being stopped; connect again and send the remaining rows")
+            raise DrainingError()
         raise StreamTooSlowError(f"nothing was sent for {self._idle_seconds:g} s")
 
 

@@ -41,7 +41,7 @@ def serve(config: ServerConfig) -> None:
     keys = DirectoryKeyStore(config.keys, quota_bytes=config.key_quota_bytes)
     try:
         models = load_models(config)
-        executor = LocalExecutor(config.workers)
+        executor = LocalExecutor(config.workers, programs=[model.program for model in models.models()])
         try:
             asyncio.run(_serve(config, pair, models, keys, executor))
         finally:
@@ -106,7 +106,6 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", config.max_request_bytes),
         ("grpc.max_send_message_length", limits.MAX_MESSAGE_BYTES),
-        ("grpc.max_concurrent_streams", config.max_calls),
         # Two servers on one port would share its calls, though not their keys.
         ("grpc.so_reuseport", 0),
     ]

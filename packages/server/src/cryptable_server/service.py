@@ -13,7 +13,13 @@ from cryptable_protocol.evaluation_keys import check_digest
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 
-from cryptable_server.errors import KeysetDiffersError, KeysMissingError, RowLimitExceededError, SpecDiffersError
+from cryptable_server.errors import (
+    DrainingError,
+    KeysetDiffersError,
+    KeysMissingError,
+    RowLimitExceededError,
+    SpecDiffersError,
+)
 from cryptable_server.executor import Evaluated, Evaluation, Executor, KeysReference
 from cryptable_server.key_store import KeyStore
 from cryptable_server.model_store import Model, ModelStore
@@ -98,6 +104,8 @@ class InferenceService:
         while (message := await requests.next(until=self._draining)) is not None:
             if message.WhichOneof("part") != "row":
                 raise MalformedMessageError("after the header of an Infer stream, every message must be a row")
+            if self._draining.is_set():
+                raise DrainingError
             if row >= self._max_rows:
                 raise RowLimitExceededError(f"a stream has at most {self._max_rows} rows; open another for the rest")
             tensor = check_row(message.row, model, row)

@@ -17,7 +17,7 @@ from cryptable_protocol import CryptableError, EncryptedTensor
 from cryptable_server.channel import Channel
 from cryptable_server.errors import KeysCorruptedError, KeysNotFoundError
 from cryptable_server.key_cache import KeyCache
-from cryptable_server.process_limits import die_with_parent, ignore_terminal_signals, limit_address_space
+from cryptable_server.process_limits import die_with_parent, ignore_terminal_signals, limit_memory
 
 _BLOCK_BYTES = 1 << 20
 _ERROR_NAMES: dict[type[Exception], str] = {KeysNotFoundError: "keys_not_found", KeysCorruptedError: "keys_corrupted"}
@@ -30,12 +30,16 @@ class Worker:
         self._evaluators: dict[str, Evaluator] = {}
         self._keys: KeyCache[ServerKeys] = KeyCache(key_memory_bytes)
 
-    def evaluate(self, request: dict[str, Any], tensor: bytes) -> tuple[dict[str, Any], bytes]:
-        """One row: the facts of the answer, and the canonical EncryptedTensor."""
-        program: str = request["program"]
+    def load(self, program: str) -> Evaluator:
+        """The evaluator of a program, loaded if need be."""
         evaluator = self._evaluators.get(program)
         if evaluator is None:
             evaluator = self._evaluators[program] = Evaluator(Program.load(Path(program)))
+        return evaluator
+
+    def evaluate(self, request: dict[str, Any], tensor: bytes) -> tuple[dict[str, Any], bytes]:
+        """One row: the facts of the answer, and the canonical EncryptedTensor."""
+        evaluator = self.load(request["program"])
         keys = self._load_keys(evaluator, request["keys"]) if "keys" in request else None
         row = EncryptedTensor.from_bytes(tensor)
         wall, cpu = time.perf_counter(), time.process_time()
@@ -47,9 +51,9 @@ class Worker:
         }
         return facts, result.to_bytes()
 
-    def forget(self, request: dict[str, Any]) -> None:
+    def forget(self, sha256: str) -> None:
         """Drop keys."""
-        self._keys.drop(request["sha256"])
+        self._keys.drop(sha256)
 
     def _load_keys(self, evaluator: Evaluator, reference: dict[str, Any]) -> ServerKeys:
         name, path = str(reference["sha256"]), Path(reference["location"])
@@ -78,26 +82,32 @@ def main() -> int:
     descriptor, parent, key_memory_bytes, memory_bytes = map(int, sys.argv[1:])
     die_with_parent(parent)
     ignore_terminal_signals()
-    if memory_bytes:
-        limit_address_space(memory_bytes)
+    limit_memory(memory_bytes or None)
     channel = Channel(descriptor)
     worker = Worker(key_memory_bytes=key_memory_bytes)
-    channel.send({"ready": True})
     while True:
         try:
             request, tensor = channel.receive()
         except EOFError:
             return 0
-        if request["do"] == "forget":
-            worker.forget(request)
-            continue
-        try:
-            answer, result = worker.evaluate(request, tensor)
-        except (CryptableError, MemoryError, RuntimeError, OSError) as error:
-            name = _ERROR_NAMES.get(type(error), "failed")
-            message = str(error) if isinstance(error, CryptableError) else f"{type(error).__name__} in the engine"
-            answer, result = {"error": name, "message": message}, b""
-        channel.send(answer, result)
+        match request["do"]:
+            case "load":
+                worker.load(request["program"])
+            case "report":
+                channel.send({"ready": True})
+            case "forget":
+                worker.forget(request["sha256"])
+            case "evaluate":
+                channel.send(*answer(worker, request, tensor))
+
+
+def answer(worker: Worker, request: dict[str, Any], tensor: bytes) -> tuple[dict[str, Any], bytes]:
+    """What `worker` makes of a row, or why it could not."""
+    try:
+        return worker.evaluate(request, tensor)
+    except (CryptableError, MemoryError, RuntimeError, OSError) as error:
+        message = str(error) if isinstance(error, CryptableError) else f"{type(error).__name__} in the engine"
+        return {"error": _ERROR_NAMES.get(type(error), "failed"), "message": message}, b""
 
 
 if __name__ == "__main__":

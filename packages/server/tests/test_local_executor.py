@@ -1,0 +1,272 @@
+"""Workers that die, hang, or are too few, under a real LocalExecutor and real programs."""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import signal
+import threading
+import time
+from concurrent.futures import CancelledError
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cryptable_engine import Circuit, Program, compile_circuit
+from cryptable_protocol import EncryptedTensor
+from cryptable_server.config import WorkerConfig
+from cryptable_server.errors import (
+    DrainingError,
+    EvaluationFailedError,
+    EvaluationTimedOutError,
+    ExecutorError,
+    KeysCorruptedError,
+    KeysNotFoundError,
+    OverloadedError,
+    WorkerDiedError,
+)
+from cryptable_server.executor import Evaluation, KeysReference
+from cryptable_server.local_executor import LocalExecutor
+from cryptable_server.model_store import expanded_keys_bytes
+
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def compiled(artifacts, tmp_path_factory):
+    """Programs of both models."""
+    directory = tmp_path_factory.mktemp("programs-of-executor")
+    return {
+        name: compile_circuit(Circuit.from_bytes(artifact.circuit), artifact.compile_options, directory / name)
+        for name, artifact in artifacts.items()
+    }
+
+
+def config(**changes):
+    return WorkerConfig(**{"count": 1, "threads": 1, **changes})
+
+
+@pytest.fixture
+def executor():
+    made = LocalExecutor(config(evaluation_seconds=20.0))
+    yield made
+    made.close()
+
+
+def row(program: Program):
+    return EncryptedTensor(np.zeros(program.input.size, np.uint64), seed=bytes(16)).to_bytes()
+
+
+@pytest.fixture
+def quick(compiled):
+    """An evaluation of a millisecond."""
+    program = compiled["linear"]
+    return Evaluation(str(program.directory), row(program), None)
+
+
+@pytest.fixture
+def keyed(compiled, tmp_path):
+    """An evaluation that needs keys, which lie in a file."""
+    program = compiled["tables"]
+    data = bytes(program.keyset.evaluation_keys_bytes)
+    (tmp_path / "keys").write_bytes(data)
+    keys = KeysReference(hashlib.sha256(data).digest(), str(tmp_path / "keys"), 1 << 20)
+    return Evaluation(str(program.directory), row(program), keys)
+
+
+@pytest.fixture
+def stopped(executor):
+    """The pid of the one worker, which does not run: it hangs until it is told to go on."""
+    (pid,) = executor.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    yield pid
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_row_is_evaluated(executor, quick, compiled):
+    answer = executor.submit(quick).result(SECONDS)
+    program = compiled["linear"]
+    words = EncryptedTensor.from_bytes(answer.tensor).ciphertexts(1, program.keyset.dimensions[program.output.key])
+    assert words[0, -1] == 0  # the sum of trivial bodies of zero
+    assert answer.wall_seconds > 0
+
+
+def test_a_killed_worker_costs_its_row_alone(executor, quick, stopped):
+    first, second = executor.submit(quick), executor.submit(quick)
+    until(first.running)
+    os.kill(stopped, signal.SIGKILL)
+    with pytest.raises(WorkerDiedError, match="SIGKILL"):
+        first.result(SECONDS)
+    second.result(SECONDS)
+    (pid,) = executor.worker_pids
+    assert pid != stopped
+
+
+def test_a_worker_that_died_while_idle_costs_no_row(executor, quick):
+    (pid,) = executor.worker_pids
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not executor.worker_pids)
+    executor.submit(quick).result(SECONDS)
+
+
+def test_a_hanging_worker_is_replaced(quick):
+    executor = LocalExecutor(config(evaluation_seconds=0.5))
+    (pid,) = executor.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(EvaluationTimedOutError, match=r"0\.5 s"):
+        executor.submit(quick).result(SECONDS)
+    executor.submit(quick).result(SECONDS)
+    executor.close()
+    assert executor.worker_pids == []
+
+
+def test_a_full_queue_refuses(quick):
+    executor = LocalExecutor(config(queue_rows=2))
+    (pid,) = executor.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    rows = [executor.submit(quick) for _ in range(3)]
+    with pytest.raises(OverloadedError, match="3 rows"):
+        executor.submit(quick)
+    os.kill(pid, signal.SIGCONT)
+    for future in rows:
+        future.result(SECONDS)
+    executor.submit(quick).result(SECONDS)
+    executor.close()
+
+
+def test_a_cancelled_row_is_not_evaluated(executor, quick, stopped):
+    first, second, third = (executor.submit(quick) for _ in range(3))
+    until(first.running)
+    assert second.cancel()
+    assert not first.cancel()
+    os.kill(stopped, signal.SIGCONT)
+    third.result(SECONDS)
+    with pytest.raises(CancelledError):
+        second.result()
+
+
+def test_close_ends_the_processes_and_refuses_what_waits(quick):
+    executor = LocalExecutor(config(count=2))
+    pids = executor.worker_pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    rows = [executor.submit(quick) for _ in range(4)]
+    until(lambda: sum(future.running() for future in rows) == 2)
+    executor.close()
+    for future in rows:
+        with pytest.raises(DrainingError):
+            future.result(SECONDS)
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    with pytest.raises(DrainingError):
+        executor.submit(quick)
+    executor.forget(bytes(32))
+
+
+@pytest.mark.encrypted
+def test_keys_stay_with_their_worker(keyed, quick):
+    executor = LocalExecutor(config(count=2))
+    chosen = {id(executor._choose(keyed)) for _ in range(4)}
+    assert len(chosen) == 1
+    executor.submit(keyed).result(SECONDS)
+    # No worker reads the file again, so it may go.
+    Path(keyed.keys.location).unlink()
+    for _ in range(3):
+        executor.submit(keyed).result(SECONDS)
+    executor.forget(keyed.keys.sha256)
+    with pytest.raises(KeysNotFoundError):
+        executor.submit(keyed).result(SECONDS)
+    executor.close()
+
+
+def test_keys_of_different_clients_are_spread(executor_of_two, keyed):
+    first = executor_of_two._choose(keyed)
+    first._count(1)
+    other = Evaluation(keyed.program, keyed.tensor, KeysReference(bytes(32), keyed.keys.location, 1))
+    assert executor_of_two._choose(other) is not first
+    first._count(-1)
+
+
+@pytest.fixture
+def executor_of_two():
+    made = LocalExecutor(config(count=2))
+    yield made
+    made.close()
+
+
+def test_damaged_keys_are_not_used(executor, keyed):
+    with Path(keyed.keys.location).open("r+b") as file:
+        file.write(b"damage")
+    with pytest.raises(KeysCorruptedError):
+        executor.submit(keyed).result(SECONDS)
+
+
+def test_a_program_that_is_gone(executor, quick, tmp_path):
+    pids = executor.worker_pids
+    with pytest.raises(EvaluationFailedError):
+        executor.submit(Evaluation(str(tmp_path), quick.tensor, None)).result(SECONDS)
+    executor.submit(quick).result(SECONDS)
+    assert executor.worker_pids == pids
+
+
+def test_a_tensor_that_is_none_is_refused_by_the_worker_too(executor, quick):
+    with pytest.raises(EvaluationFailedError):
+        executor.submit(Evaluation(quick.program, b"garbage", None)).result(SECONDS)
+
+
+def test_workers_that_do_not_come_up(quick):
+    with pytest.raises(ExecutorError, match="did not come up"):
+        LocalExecutor(config(memory_bytes=1 << 20), programs=[quick.program])
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("worker-")]
+
+
+@pytest.mark.encrypted
+def test_memory_is_limited(keyed, quick, tmp_path):
+    """Keys that need more memory than a worker has cost the row that names them; the next row is served."""
+    executor = LocalExecutor(config(memory_bytes=2400 << 20, evaluation_seconds=5.0))
+
+    def load_more_and_more():
+        for number in range(10):
+            executor.submit(with_other_keys(keyed, tmp_path, number)).result(SECONDS)
+
+    with pytest.raises((EvaluationFailedError, WorkerDiedError, EvaluationTimedOutError)):
+        load_more_and_more()
+    executor.submit(quick).result(SECONDS)
+    executor.close()
+
+
+def with_other_keys(evaluation, directory, number):
+    """The same row, with keys of another name."""
+    data = bytearray(Path(evaluation.keys.location).read_bytes())
+    data[0] = number + 1
+    path = directory / str(number)
+    path.write_bytes(data)
+    return dataclasses.replace(
+        evaluation, keys=KeysReference(hashlib.sha256(data).digest(), str(path), evaluation.keys.memory_bytes)
+    )
+
+
+@pytest.mark.encrypted
+def test_keys_take_the_memory_that_is_reckoned_with(compiled, keyed, tmp_path):
+    keyset = compiled["tables"].keyset
+    executor = LocalExecutor(config(), programs=[keyed.program])
+    (pid,) = executor.worker_pids
+
+    def resident():
+        return 1024 * int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0])
+
+    executor.submit(keyed).result(SECONDS)
+    before = resident()
+    for number in range(2):
+        executor.submit(with_other_keys(keyed, tmp_path, number)).result(SECONDS)
+    assert resident() - before == pytest.approx(2 * expanded_keys_bytes(keyset), rel=0.2)
+    executor.close()

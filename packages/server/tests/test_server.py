@@ -1,0 +1,327 @@
+"""A server's life: its processes, its ends, its addresses."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+from cryptable_protocol.messages import inference as pb
+from cryptable_protocol.service import SERVICE_NAME, InferenceStub
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+Status = grpc.StatusCode
+FRONT_FORBIDS = (
+    "concrete",
+    "mlir",
+    "torch",
+    "sklearn",
+    "onnx",
+    "xgboost",
+    "cryptable_engine",
+    "cryptable_client",
+    "cryptable",
+)
+
+
+@pytest.fixture(scope="module")
+def spec(artifacts):
+    return artifacts["linear"].client_spec
+
+
+def gone(process_runs, pids):
+    deadline = time.monotonic() + 10
+    while any(map(process_runs, pids)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return True
+
+
+def health_of(channel, name=""):
+    return health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=name)).status
+
+
+def test_the_front_imports_no_native_cryptography():
+    program = "import sys, cryptable_server.command_line\nprint(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "cryptable_server.server" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & set(FRONT_FORBIDS)
+
+
+def test_the_worker_imports_no_network():
+    program = "import sys, cryptable_server.worker\nprint(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "cryptable_engine" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & {"grpc", "torch", "sklearn", "onnx", "cryptable_client"}
+
+
+@pytest.mark.encrypted
+def test_a_running_front_has_no_native_cryptography_mapped(server, artifacts):
+    spec = artifacts["tables"].client_spec
+    server.infer(spec, server.upload(spec))
+    (worker,) = server.workers()
+
+    def mapped(pid):
+        return "concretelang" in Path(f"/proc/{pid}/maps").read_text().lower()
+
+    assert mapped(worker)
+    assert not mapped(server.process.pid)
+
+
+def test_health_of_server_and_models(server):
+    for name in ("", SERVICE_NAME, f"{SERVICE_NAME}/linear", f"{SERVICE_NAME}/tables"):
+        assert health_of(server.channel, name) == health_pb2.HealthCheckResponse.SERVING
+    with pytest.raises(grpc.RpcError) as caught:
+        health_of(server.channel, f"{SERVICE_NAME}/none")
+    assert caught.value.code() == Status.NOT_FOUND
+
+
+def test_reflection_tells_the_service(server):
+    database = ProtoReflectionDescriptorDatabase(server.channel)
+    assert SERVICE_NAME in database.get_services()
+    assert b"UploadEvaluationKeys" in database.FindFileContainingSymbol(SERVICE_NAME).SerializeToString()
+
+
+def test_development_certificate_is_accepted_by_a_client_that_trusts_it(start, tmp_path):
+    with start("--development-certificate", tmp_path / "tls") as server:
+        port = server.address.rpartition(":")[2]
+        certificate = (tmp_path / "tls" / "certificate.pem").read_bytes()
+        assert str(tmp_path / "tls" / "certificate.pem") in server.log.read_text()
+        for host in ("localhost", "127.0.0.1"):
+            with grpc.secure_channel(f"{host}:{port}", grpc.ssl_channel_credentials(certificate)) as channel:
+                assert len(InferenceStub(channel).ListModels(pb.ListModelsRequest()).models) == 2
+        with grpc.secure_channel(server.address, grpc.ssl_channel_credentials()) as channel:
+            with pytest.raises(grpc.RpcError) as caught:
+                InferenceStub(channel).ListModels(pb.ListModelsRequest())
+            assert caught.value.code() == Status.UNAVAILABLE
+        with pytest.raises(grpc.RpcError):  # no TLS
+            server.stub.ListModels(pb.ListModelsRequest())
+
+
+def test_a_worker_killed_in_an_evaluation_costs_that_row_alone(start, spec, process_runs):
+    with start() as server:
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGSTOP)
+        threading.Timer(0.3, os.kill, (worker, signal.SIGKILL)).start()
+        with pytest.raises(grpc.RpcError) as caught:
+            server.infer(spec)
+        assert caught.value.code() == Status.UNAVAILABLE
+        assert "SIGKILL" in caught.value.details()
+        assert "safe to send the same row again" in caught.value.details()
+        assert int(dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
+        assert len(server.infer(spec)) == 1
+        assert len(server.workers()) == 2
+        assert gone(process_runs, [worker])
+
+
+def test_an_evaluation_that_hangs_is_ended(start, spec):
+    with start("--evaluation-timeout", "0.5") as server:
+        os.kill(server.workers()[0], signal.SIGSTOP)
+        with pytest.raises(grpc.RpcError) as caught:
+            server.infer(spec)
+        assert caught.value.code() == Status.DEADLINE_EXCEEDED
+        assert "0.5 s" in caught.value.details()
+        assert len(server.infer(spec)) == 1
+
+
+def test_a_deadline_is_kept_and_drops_what_waits(start, spec):
+    with start() as server:
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGSTOP)
+        for _ in range(3):
+            with pytest.raises(grpc.RpcError) as caught:
+                server.infer(spec, timeout=0.2)
+            assert caught.value.code() == Status.DEADLINE_EXCEEDED
+        os.kill(worker, signal.SIGCONT)
+        assert len(server.infer(spec)) == 1
+
+
+def test_a_full_queue_is_told(start, spec, wire):
+    with start("--queue", "1") as server:
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGSTOP)
+        waiting = [server.stub.Infer(wire.infer_messages(spec)) for _ in range(2)]
+        time.sleep(0.3)
+        with pytest.raises(grpc.RpcError) as caught:
+            server.infer(spec)
+        assert caught.value.code() == Status.RESOURCE_EXHAUSTED
+        assert int(dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
+        os.kill(worker, signal.SIGCONT)
+        assert [len(list(call)) for call in waiting] == [1, 1]
+
+
+def test_rows_of_a_stream_and_calls_are_limited(start, spec, wire):
+    with start("--max-rows", "2", "--max-calls", "1") as server:
+        with pytest.raises(grpc.RpcError) as caught:
+            server.infer(spec, rows=3)
+        assert caught.value.code() == Status.RESOURCE_EXHAUSTED
+        assert "2 rows" in caught.value.details()
+        go_on = threading.Event()
+
+        def messages():
+            yield wire.infer_header(spec)
+            yield wire.row_of(spec)
+            go_on.wait()
+
+        call = server.stub.Infer(messages())
+        next(call)
+        with pytest.raises(grpc.RpcError) as caught:
+            server.stub.ListModels(pb.ListModelsRequest())
+        assert caught.value.code() == Status.RESOURCE_EXHAUSTED
+        go_on.set()
+        assert list(call) == []
+
+
+def test_a_silent_stream_is_ended(start, spec, wire):
+    with start("--idle-timeout", "0.3") as server:
+        release = threading.Event()
+
+        def messages():
+            yield wire.infer_header(spec)
+            release.wait()
+
+        with pytest.raises(grpc.RpcError) as caught:
+            list(server.stub.Infer(messages()))
+        assert caught.value.code() == Status.DEADLINE_EXCEEDED
+        release.set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_draining_lets_a_row_end_and_leaves_no_process(start, spec, wire, process_runs, number):
+    with start(check=False) as server:
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGSTOP)
+        call = server.stub.Infer(wire.infer_messages(spec))
+        time.sleep(0.3)
+        os.kill(server.process.pid, number)
+        server.wait_for("draining")
+        with pytest.raises(grpc.RpcError) as caught, grpc.insecure_channel(server.address) as channel:
+            InferenceStub(channel).ListModels(pb.ListModelsRequest())
+        assert caught.value.code() == Status.UNAVAILABLE
+        assert server.process.poll() is None
+        os.kill(worker, signal.SIGCONT)
+        assert [answer.row for answer in call] == [0]
+        assert server.process.wait(10) == 0
+        assert not process_runs(worker)
+        assert not list((server.keys / "incoming").iterdir())
+
+
+def test_draining_does_not_wait_for_a_stream_between_rows(start, spec, wire):
+    with start(check=False) as server:
+        release = threading.Event()
+
+        def messages():
+            yield wire.infer_header(spec)
+            yield wire.row_of(spec)
+            release.wait()
+
+        call = server.stub.Infer(messages())
+        next(call)
+        server.process.terminate()
+        with pytest.raises(grpc.RpcError) as caught:
+            next(call)
+        assert caught.value.code() == Status.UNAVAILABLE
+        assert "rows that have no answer" in caught.value.details()
+        assert server.process.wait(10) == 0
+        release.set()
+
+
+def test_a_second_signal_ends_calls_at_once(start, spec, wire, process_runs):
+    with start(check=False) as server:
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGSTOP)
+        call = server.stub.Infer(wire.infer_messages(spec))
+        time.sleep(0.3)
+        server.process.terminate()
+        server.wait_for("draining")
+        server.process.terminate()
+        with pytest.raises(grpc.RpcError):
+            list(call)
+        assert server.process.wait(10) == 0
+        assert not process_runs(worker)
+
+
+def test_workers_die_with_a_killed_front(start, spec, wire, process_runs):
+    with start("--workers", "2", check=False) as server:
+        workers = server.workers()
+        assert len(workers) == 2
+        assert server.stub.Infer(wire.infer_messages(spec)).is_active()
+        server.process.kill()
+        assert gone(process_runs, workers)
+
+
+def test_keys_survive_a_killed_front_and_half_an_upload_does_not(start, artifacts, wire, tmp_path):
+    spec = artifacts["tables"].client_spec
+    with start(folder=tmp_path, check=False) as server:
+        kept = server.upload(spec)
+        lost = wire.random_keys(spec, 3)
+        sent = threading.Event()
+
+        def messages():
+            for number, message in enumerate(wire.upload_messages(spec, lost)):
+                if number == 10:
+                    sent.set()
+                    threading.Event().wait(5)
+                yield message
+
+        call = server.stub.UploadEvaluationKeys.future(messages())
+        sent.wait()
+        while not list((server.keys / "incoming").iterdir()):
+            time.sleep(0.01)
+        server.process.kill()
+        assert call.exception().code() == Status.UNAVAILABLE
+    with start(folder=tmp_path) as server:
+        assert not list((server.keys / "incoming").iterdir())
+        request = pb.GetEvaluationKeysRequest(sha256=kept)
+        assert server.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
+        assert server.upload(spec, lost)
+
+
+def test_a_full_disk_is_told_and_the_server_goes_on(start, artifacts):
+    spec = artifacts["tables"].client_spec
+    with start() as server:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (4 << 20, resource.RLIM_INFINITY))
+        with pytest.raises(grpc.RpcError) as caught:
+            server.upload(spec)
+        assert caught.value.code() == Status.RESOURCE_EXHAUSTED
+        assert "no room" in caught.value.details()
+        assert not list((server.keys / "incoming").iterdir())
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        assert server.upload(spec)
+
+
+def test_the_key_quota_is_told(start, artifacts):
+    spec = artifacts["tables"].client_spec
+    with start("--key-quota", str(1.5 * spec.keyset.evaluation_keys_bytes / 2**30)) as server:
+        server.upload(spec)
+        with pytest.raises(grpc.RpcError) as caught:
+            server.upload(spec, seed=1)
+        assert caught.value.code() == Status.RESOURCE_EXHAUSTED
+
+
+def test_a_client_that_vanishes_in_an_upload_leaves_nothing(start, artifacts, wire):
+    spec = artifacts["tables"].client_spec
+    with start() as server:
+        release = threading.Event()
+
+        def messages():
+            messages = wire.upload_messages(spec, wire.random_keys(spec, 4))
+            for _ in range(5):
+                yield next(messages)
+            release.wait()
+
+        call = server.stub.UploadEvaluationKeys.future(messages())
+        while not list((server.keys / "incoming").iterdir()):
+            time.sleep(0.01)
+        call.cancel()
+        release.set()
+        server.wait_for("UploadEvaluationKeys")
+        assert server.events("UploadEvaluationKeys")[0]["status"] == "CANCELLED"
+        assert not list((server.keys / "incoming").iterdir())
