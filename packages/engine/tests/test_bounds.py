@@ -109,6 +109,18 @@ def test_a_composition_that_grows_too_dense_is_refused():
         bounds(Circuit((given_, to_one, to_many), 2))
 
 
+def test_many_compositions_share_one_limit():
+    """Each takes 4 million products, and leaves a map of 2000 entries."""
+    size = 2000
+    given_ = Input((InputGroup(GroupKind.RANGE, size, 1),))
+    ones = Term.from_dense(0, np.ones((size, 1)))
+    to_many = Linear((ones,), np.zeros(1, np.int64))
+    every, none = np.arange(size), np.zeros(size, np.int64)
+    spread = [Linear((Term(1, none, every, every + 1),), none) for _ in range(8)]
+    with pytest.raises(CircuitError, match="node 4: composed with"):
+        bounds(Circuit((given_, to_many, *spread), 2))
+
+
 def test_large_sparse_circuits_are_bounded_in_seconds():
     rng = np.random.default_rng(0)
     bits, lookups = 20_000, 2_000

@@ -66,6 +66,12 @@ def test_an_empty_directory_is_used_and_a_full_one_is_not(tmp_path, linear):
         compile_circuit(linear, OPTIONS, empty)
 
 
+def test_compiling_again_gives_the_same_parameters(programs, shared, tmp_path):
+    """A server relies on it when it compares what it compiles with the client spec."""
+    again = compile_circuit(shared, OPTIONS, tmp_path / "again")
+    assert replace(again, directory=programs("shared").directory) == programs("shared")
+
+
 def test_a_refused_circuit_never_reaches_the_child(tmp_path, shared):
     with pytest.raises(CircuitError, match="its output is node 0"):
         compile_circuit(Circuit(shared.nodes, 0), OPTIONS, tmp_path / "program")

@@ -11,8 +11,8 @@ from cryptable_engine.errors import CircuitError
 
 MAX_MAGNITUDE = 1 << 61
 """Largest sum of |weight| that a composed map may have: far from 64-bit overflow."""
-MAX_ENTRIES = 1 << 24
-"""Largest number of non-zeros in a composed map."""
+MAX_ENTRIES = 1 << 23
+"""Largest number of products of weights that all compositions of a circuit may make together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,47 +42,51 @@ class SparseMap:
 
 @dataclass(frozen=True, eq=False)
 class AffineMap:
-    """value = offset + the sum over origins of (origin's value) @ (map of the origin); origins are not Linear."""
+    """value = offset + the sum over origins of (origin's value) @ (map of the origin); origins are not Linear.
+
+    `work` is the number of products of weights that were made to get here from the maps before it.
+    """
 
     offset: IntArray
     maps: dict[int, SparseMap]
+    work: int
 
 
-def compose(node: int, linear: Linear, earlier: dict[int, AffineMap]) -> AffineMap:
+def compose(node: int, linear: Linear, earlier: dict[int, AffineMap], room: int) -> AffineMap:
     """`linear` as an affine map of Input and Lookup nodes.
 
     Args:
         node: index of `linear`, for error messages.
         linear: well-formed.
         earlier: the affine maps of the Linear nodes before it.
+        room: how many products of weights may be made.
 
     Raises:
-        CircuitError: weights, or the number of non-zeros, grow beyond what is accepted.
+        CircuitError: weights, or the number of products, grow beyond what is accepted.
     """
     offset = linear.offset.copy()
     magnitude = np.abs(offset.astype(np.float64))
     parts: dict[int, list[tuple[IntArray, IntArray, IntArray]]] = {}
-    entries = 0
+    work = 0
     for term in linear.terms:
         source = earlier.get(term.source)
         if source is None:
             parts.setdefault(term.source, []).append((term.rows, term.columns, term.weights))
-            entries += term.rows.size
             continue
         weights = np.abs(term.weights.astype(np.float64))
         np.add.at(magnitude, term.columns, weights * np.abs(source.offset[term.rows].astype(np.float64)))
         _require_magnitude(magnitude.max(initial=0.0), node)
         np.add.at(offset, term.columns, term.weights * source.offset[term.rows])
         for origin, matrix in source.maps.items():
-            product = _product(node, matrix, term, MAX_ENTRIES - entries)
-            entries += product[0].size
+            product = _product(node, matrix, term, room - work)
+            work += product[0].size
             parts.setdefault(origin, []).append(product)
     _require_magnitude(magnitude.max(initial=0.0), node)
     maps = {}
     for origin, pieces in sorted(parts.items()):
         rows, columns, weights_of = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
         maps[origin] = SparseMap.from_coordinates(rows, columns, weights_of, node)
-    return AffineMap(offset, maps)
+    return AffineMap(offset, maps, work)
 
 
 def _product(node: int, matrix: SparseMap, term: Term, room: int) -> tuple[IntArray, IntArray, IntArray]:
@@ -92,7 +96,8 @@ def _product(node: int, matrix: SparseMap, term: Term, room: int) -> tuple[IntAr
     total = int(count.sum())
     if total > room:
         raise CircuitError(
-            f"composed with the Linear nodes before it, it has more than {MAX_ENTRIES} non-zeros; split the model",
+            f"composed with the Linear nodes before it, it takes more than {MAX_ENTRIES} products "
+            "of weights; merge Linear nodes",
             node=node,
         )
     entry = np.repeat(np.arange(term.rows.size), count)

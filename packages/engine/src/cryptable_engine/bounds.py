@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cryptable_engine.affine import AffineMap, compose
+from cryptable_engine.affine import MAX_ENTRIES, AffineMap, compose
 from cryptable_engine.circuit import Circuit, GroupKind, Input, IntArray, Linear, Lookup
 from cryptable_engine.errors import CircuitError
 
@@ -51,13 +51,15 @@ def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
     maps: dict[int, AffineMap] = {}
     origins: dict[int, _Origin] = {}
     result: list[Bounds] = []
+    room = MAX_ENTRIES
     for index, node in enumerate(circuit.nodes):
         match node:
             case Input():
                 origins[index] = _input_origin(node)
                 result.append(Bounds(origins[index].low, origins[index].scale))
             case Linear():
-                maps[index] = compose(index, node, maps)
+                maps[index] = compose(index, node, maps, room)
+                room -= maps[index].work
                 result.append(_linear_bounds(index, maps[index], origins))
             case Lookup():
                 value = _lookup_bounds(index, node, result[node.source])

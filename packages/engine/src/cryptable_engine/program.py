@@ -47,7 +47,7 @@ class Program:
 
     @classmethod
     def load(cls, directory: str | Path) -> Program:
-        """Read what `compile_circuit` has written.
+        """Read what `compile_circuit` has written: a trusted directory, since its library is native code.
 
         Raises:
             CompilationError: a file is missing or is not what Concrete writes.
