@@ -1,0 +1,68 @@
+"""What one side makes, the other understands: keys and ciphertexts cross between our client and Concrete's."""
+
+import io
+
+import numpy as np
+import pytest
+from cryptable_client import SecretKeys, check_security, decrypt, encrypt, write_evaluation_keys
+from cryptable_engine import Evaluator, interpret
+
+pytestmark = pytest.mark.encrypted
+
+NAMES = [
+    "linear",
+    "one table of 2 bits",
+    "3 tables of 3 bits",
+    "20 tables of 4 bits, summed",
+    "table of 6 bits",
+    "chain",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_concretes_server_computes_on_our_keys_and_ciphertexts(oracle, rows, name):
+    """Ours encrypts, Concrete evaluates with our evaluation keys; both clients decrypt the interpreter's result."""
+    case = oracle(name)
+    check_security(case.spec)
+    evaluator, inputs = Evaluator(case.program), rows(case.circuit, 3)
+    with SecretKeys.generate(case.spec) as secret_keys:
+        keys = None
+        if case.program.keyset.evaluation_keys_bytes:
+            file = io.BytesIO()
+            write_evaluation_keys(secret_keys, file)
+            keys = evaluator.load_keys(file.getvalue())
+        concretes_keys = case.concrete_keys_of(secret_keys)
+        for row, expected in zip(inputs, interpret(case.circuit, inputs), strict=True):
+            result = evaluator.evaluate(encrypt(case.spec, secret_keys, row), keys)
+            np.testing.assert_array_equal(decrypt(case.spec, secret_keys, result), expected)
+            np.testing.assert_array_equal(case.concrete_decrypts(concretes_keys, result, echo=False), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_client_decrypts_the_others_ciphertexts(oracle, name):
+    """With our secret keys in Concrete's client: any integers of the input's width."""
+    case = oracle(name)
+    tensor_type = case.program.input
+    rng = np.random.default_rng(4)
+    with SecretKeys.generate(case.echo_spec) as secret_keys:
+        keys = case.concrete_keys_of(secret_keys)
+        for _ in range(10):
+            values = rng.integers(0, 1 << tensor_type.width, tensor_type.size)
+            theirs = case.concrete_encrypts(keys, values)
+            np.testing.assert_array_equal(decrypt(case.echo_spec, secret_keys, theirs), values)
+            ours = encrypt(case.echo_spec, secret_keys, values)
+            np.testing.assert_array_equal(case.concrete_decrypts(keys, ours, echo=True), values)
+
+
+@pytest.mark.parametrize("name", ["one table of 2 bits", "chain"])
+def test_our_ciphertexts_under_concretes_own_keys(oracle, rows, name):
+    """Concrete makes secret and evaluation keys; we encrypt and decrypt with them."""
+    case = oracle(name)
+    keys = case.concrete_keys()
+    evaluator, inputs = Evaluator(case.program), rows(case.circuit, 2)
+    evaluation_keys = b"".join(data for kind in case.evaluation_keys(keys) for _, data in kind)
+    loaded = evaluator.load_keys(evaluation_keys)
+    with case.our_keys_of(keys) as secret_keys:
+        for row, expected in zip(inputs, interpret(case.circuit, inputs), strict=True):
+            result = evaluator.evaluate(encrypt(case.spec, secret_keys, row), loaded)
+            np.testing.assert_array_equal(decrypt(case.spec, secret_keys, result), expected)

@@ -1,0 +1,86 @@
+"""The noise of keys and ciphertexts has the specified variance (chi-square at 1e-4): ours, and Concrete's own."""
+
+import io
+
+import numpy as np
+import pytest
+from cryptable_client import SecretKeys, encrypt, write_evaluation_keys
+from cryptable_protocol import MaskStream
+
+NAMES = ["one table of 2 bits", "20 tables of 4 bits, summed", "chain"]
+BITS = 12
+"""Input bits of each bootstrap key that are looked at: their rows have tens of thousands of words."""
+
+
+def mask_words(seed, first, count):
+    return MaskStream(seed).words(first, count)
+
+
+def our_keys(case):
+    """Secret keys and evaluation keys of our making, each key's bytes."""
+    secret_keys, keyset, file = SecretKeys.generate(case.spec), case.program.keyset, io.BytesIO()
+    write_evaluation_keys(secret_keys, file)
+    file.seek(0)
+    bootstrap_keys = [file.read(keyset.bootstrap_key_bytes(key)) for key in keyset.bootstrap_keys]
+    return secret_keys, bootstrap_keys, [file.read(keyset.keyswitch_key_bytes(key)) for key in keyset.keyswitch_keys]
+
+
+def concretes_keys(case):
+    """The same, of Concrete's making."""
+    keys = case.concrete_keys()
+    bootstrap_keys, keyswitch_keys = case.evaluation_keys(keys)
+    assert all(compression == "seed" for compression, _ in (*bootstrap_keys, *keyswitch_keys))
+    return case.our_keys_of(keys), [data for _, data in bootstrap_keys], [data for _, data in keyswitch_keys]
+
+
+def deviations(noise, keyset, made):
+    """How far each key's variance is from the specified one, in standard deviations."""
+    secret_keys, bootstrap_keys, keyswitch_keys = made
+    result = {}
+    for parameters, data in zip(keyset.bootstrap_keys, bootstrap_keys, strict=True):
+        bits = secret_keys._key_bits(parameters.input_key), secret_keys._key_bits(parameters.output_key)
+        residual = noise.bootstrap_key_noise(data, parameters, *bits, mask_words, bits=BITS)
+        result[f"bootstrap key {parameters.id}"] = noise.chi_square_z(residual, parameters.variance)
+    for parameters, data in zip(keyset.keyswitch_keys, keyswitch_keys, strict=True):
+        bits = secret_keys._key_bits(parameters.input_key), secret_keys._key_bits(parameters.output_key)
+        residual = noise.keyswitch_key_noise(data, parameters, *bits, mask_words)
+        result[f"keyswitch key {parameters.id}"] = noise.chi_square_z(residual, parameters.variance)
+    return result
+
+
+@pytest.mark.parametrize("make", [our_keys, concretes_keys])
+@pytest.mark.parametrize("name", NAMES)
+def test_evaluation_keys(oracle, noise, name, make):
+    case = oracle(name)
+    first = deviations(noise, case.program.keyset, make(case))
+    assert len(first) >= 2
+    if max(map(abs, first.values())) > noise.Z_1E_4:  # once in thousands of runs; twice in a row is a fault
+        second = deviations(noise, case.program.keyset, make(case))
+        assert max(map(abs, second.values())) <= noise.Z_1E_4, (first, second)
+
+
+@pytest.mark.parametrize("who", ["ours", "concrete"])
+@pytest.mark.parametrize("name", NAMES)
+def test_inputs(oracle, noise, name, who):
+    case = oracle(name)
+    tensor_type = case.program.input
+    dimension = case.program.keyset.dimensions[tensor_type.key]
+    with SecretKeys.generate(case.spec) as secret_keys:
+        keys, key = case.concrete_keys_of(secret_keys), secret_keys._key_bits(tensor_type.key).astype(np.uint64)
+        rng = np.random.default_rng(5)
+        encrypts = {
+            "ours": lambda values: encrypt(case.spec, secret_keys, values),
+            "concrete": lambda values: case.concrete_encrypts(keys, values),
+        }
+
+        def residual():
+            values = rng.integers(0, 1 << tensor_type.width, tensor_type.size)
+            tensor = encrypts[who](values)
+            words = tensor.ciphertexts(tensor_type.size, dimension)
+            message = values.astype(np.uint64) << np.uint64(63 - tensor_type.width)
+            return words[:, -1] - words[:, :-1] @ key - message
+
+        repetitions = 2000 // tensor_type.size + 1
+        noise.assert_variance(
+            lambda: np.concatenate([residual() for _ in range(repetitions)]).view(np.int64), tensor_type.variance
+        )
