@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from cryptable.model_graph import LEAF, FloatArray, Tree
 from cryptable.planner.bits import Bits
 from cryptable.planner.cover import TableCover, bits_of
@@ -96,10 +98,15 @@ class TreeExpansion:
     def polynomial(self) -> Polynomial:
         """The tree, as a polynomial over the alphabet."""
         root = self._plan(0, {})
-        self._emit(root, 0.0 if root.residual is None else root.residual)
-        if root.residual is not None:
-            add_to(self._result, {0: root.residual})
+        # Any constant may be taken off the tree; a middle one keeps the tables' ranges small.
+        constant = self._middle() if root.residual is None else root.residual
+        self._emit(root, constant)
+        add_to(self._result, {0: constant})
         return {mask: coefficient for mask, coefficient in self._result.items() if coefficient != 0.0}
+
+    def _middle(self) -> float:
+        leaves = self._values[self._tree.feature == LEAF]
+        return float(np.sort(leaves)[leaves.size // 2])
 
     # -- walking ------------------------------------------------------------------------------------------------------
 
@@ -143,22 +150,20 @@ class TreeExpansion:
         key = tuple(path.items())
         if self._tree.feature[node] == LEAF:
             return _Node(key, residual=float(self._values[node]))
-        if self._is_narrow(node, path) or self._fits_one_table(node, path):
+        if self._fits_one_box(node, path) or self._fits_one_table(node, path):
             return _Node(key, whole=node)
         _, low_path, high_path = self._branches(node, path)
         low = self._plan(int(self._tree.left[node]), low_path)
         high = self._plan(int(self._tree.right[node]), high_path)
         return _Node(key, low, high, residual=high.residual if low.residual is None else low.residual)
 
-    def _is_narrow(self, node: int, path: Path) -> bool:
-        """Whether no path through the node reads more features than a table has bits."""
-        if len(path) > self._width:
-            return False
-        node = self._resolve(node, path)
-        if self._tree.feature[node] == LEAF:
-            return True
-        _, low, high = self._branches(node, path)
-        return self._is_narrow(int(self._tree.left[node]), low) and self._is_narrow(int(self._tree.right[node]), high)
+    def _fits_one_box(self, node: int, path: Path) -> bool:
+        """Whether a table can tell apart all bits that the path and the subtree ask about."""
+        mask = self._asked(node, path)
+        return mask is not None and self._fits(mask | self._bits_of_path(path))
+
+    def _fits(self, mask: int) -> bool:
+        return self._cover.domain(mask) <= self._cover.capacity
 
     def _fits_one_table(self, node: int, path: Path) -> bool:
         mask = self._asked(node, path)
@@ -180,7 +185,7 @@ class TreeExpansion:
         if high is None:
             return None
         mask = low | high | 1 << bit
-        return mask if self._cover.domain(mask) <= self._cover.capacity else None
+        return mask if self._fits(mask) else None
 
     def _divide(self, path: Path, mask: int) -> tuple[Path, Path]:
         features = {self._bits.feature_of[bit] for bit in bits_of(mask)}
@@ -207,13 +212,13 @@ class TreeExpansion:
                 self._emit(child, shift)
 
     def _emit_constant(self, path: Path, value: float) -> None:
-        if len(path) <= self._width:
+        if self._fits(self._bits_of_path(path)):
             add_to(self._result, self._expand([(path, value)]))
         else:
             add_to(self._result, {1 << self._group(path): value})
 
     def _emit_whole(self, node: int, path: Path, shift: float) -> None:
-        if self._is_narrow(node, path):
+        if self._fits_one_box(node, path):
             leaves = [(leaf, value - shift) for leaf, value in self._leaves(node, path)]
             add_to(self._result, self._expand(leaves))
             return

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.model_graph import FloatArray, IntArray
+from cryptable.model_graph import IntArray
 from cryptable.planner.codes import Code
+from cryptable.planner.rounding import round_values
 from cryptable.planner.tables import FloatOutput
 
-_PHASES = 16
 _SHRINK = 1.04
 MAX_OUTPUT_WIDTH = 24
 
@@ -115,13 +115,13 @@ def _quantize_output(output: FloatOutput, step: float) -> IntegerOutput:
     low = high = 0
     tables, functions = [], []
     for table in output.tables:
-        integers, constant, half_range = _round(table.entries, step)
+        integers, constant, half_range = round_values(table.entries, step)
         base, error = base + constant, error + half_range
         if integers.any():
             tables.append(IntegerTable(table.code, integers))
         high += int(integers.max())
     for function in output.functions:
-        integers, constant, half_range = _round(function.values, step)
+        integers, constant, half_range = round_values(function.values, step)
         base, error = base + constant + step * int(integers[0]), error + half_range
         integers = integers - integers[0]
         functions.append(IntegerFunction(function.bits, np.diff(integers)))
@@ -129,19 +129,15 @@ def _quantize_output(output: FloatOutput, step: float) -> IntegerOutput:
     return IntegerOutput(base, tuple(tables), tuple(functions), low, high, error)
 
 
-def _round(values: FloatArray, step: float) -> tuple[IntArray, float, float]:
-    """Non-negative integers q, a constant and the largest error: values = constant + step * q, to within the error.
-
-    Several constants are tried: few different values can often all be met closely.
-    """
-    lowest = float(values.min())
-    scaled = (values - lowest) / step
-    phases = np.arange(_PHASES)[:, None] / _PHASES
-    rounded = np.rint(scaled + phases)
-    errors = scaled - rounded
-    ranges = np.ptp(errors, axis=1)
-    best = int(np.argmin(ranges))
-    integers = rounded[best].astype(np.int64)
-    middle = float(errors[best].max() + errors[best].min()) / 2
-    constant = lowest + step * (middle + int(integers.min()))
-    return integers - integers.min(), constant, step * float(ranges[best]) / 2
+def scale_integral(
+    outputs: Sequence[FloatOutput], *, step: float, base: Sequence[float], error: Sequence[float]
+) -> QuantizedPlan:
+    """The plan of outputs whose tables and functions hold integers already, in units of `step`."""
+    integral = [_quantize_output(output, 1.0) for output in outputs]
+    return QuantizedPlan(
+        step,
+        tuple(
+            replace(each, base=step * each.base + constant, error=step * each.error + known)
+            for each, constant, known in zip(integral, base, error, strict=True)
+        ),
+    )

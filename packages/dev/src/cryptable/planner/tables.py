@@ -49,18 +49,21 @@ class FloatOutput:
     functions: tuple[FeatureFunction, ...]
 
 
-def fill_tables(polynomial: Polynomial, masks: Sequence[int], alphabet: Alphabet) -> FloatOutput:
+def fill_tables(
+    polynomial: Polynomial, masks: Sequence[int], alphabet: Alphabet, *, integral: bool = False
+) -> FloatOutput:
     """Divide a polynomial between the tables that cover it and the functions of one feature.
 
     Args:
         polynomial: one score.
         masks: the tables' sets of symbols; every product of two symbols or more lies within one.
         alphabet: bits and groups.
+        integral: whether coefficients are integers, and every table is to hold integers.
     """
     codes = [Code.of_mask(mask, alphabet) for mask in masks]
     functions = _feature_bits(polynomial, alphabet)
     parts: list[FloatArray] = [np.zeros(code.size) for code in codes] + [np.zeros(len(bits) + 1) for bits in functions]
-    shares = _shares(polynomial, masks, codes, functions, alphabet)
+    shares = _shares(polynomial, masks, codes, functions, alphabet, integral)
     for part, basis, share in shares:
         parts[part] += basis * share
     tables = tuple(FloatTable(code, entries) for code, entries in zip(codes, parts, strict=False))
@@ -88,6 +91,7 @@ def _shares(
     codes: Sequence[Code],
     functions: Sequence[tuple[int, ...]],
     alphabet: Alphabet,
+    integral: bool,
 ) -> list[tuple[int, FloatArray, float]]:
     """(part, product by the part's code, share of the coefficient); parts are tables, then feature functions."""
     function_of = {bit: index for index, bits in enumerate(functions) for bit in bits}
@@ -109,7 +113,7 @@ def _shares(
         if not holders:
             raise ValueError("a product is covered by no table")
         products.append((coefficient, holders))
-    weights = _least_ranges(products, len(masks) + len(functions))
+    weights = _least_ranges(products, len(masks) + len(functions), integral)
     return [
         (part, basis, share)
         for (_, holders), held in zip(products, weights, strict=True)
@@ -117,7 +121,9 @@ def _shares(
     ]
 
 
-def _least_ranges(products: Sequence[tuple[float, list[tuple[int, FloatArray]]]], parts: int) -> list[list[float]]:
+def _least_ranges(
+    products: Sequence[tuple[float, list[tuple[int, FloatArray]]]], parts: int, integral: bool
+) -> list[list[float]]:
     """Shares of each product, with the least sum over parts of (maximum - minimum)."""
     simple = [[0.0] * (len(holders) - 1) + [coefficient] for coefficient, holders in products]
     variables = sum(len(holders) for _, holders in products)
@@ -170,7 +176,8 @@ def _least_ranges(products: Sequence[tuple[float, list[tuple[int, FloatArray]]]]
     result = []
     variable = 0
     for coefficient, holders in products:
-        held = [float(share) for share in solved.x[variable : variable + len(holders)]]
+        shares = solved.x[variable : variable + len(holders)]
+        held = (np.rint(shares) if integral else shares).tolist()
         held[-1] = coefficient - sum(held[:-1])  # exactly, whatever the solver's tolerance
         result.append(held)
         variable += len(holders)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from cryptable.cost import lookup_price
+from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import AdditiveTrees
 from cryptable.planner.bits import Bits
 from cryptable.planner.cover import TableCover, maximal_masks
 from cryptable.planner.expand import Alphabet, TreeExpansion
 from cryptable.planner.lower import PlannedModel, lower
 from cryptable.planner.polynomial import Polynomial, add_to
-from cryptable.planner.quantize import quantize
-from cryptable.planner.tables import fill_tables
+from cryptable.planner.quantize import quantize, scale_integral
+from cryptable.planner.round_leaves import round_leaves
+from cryptable.planner.tables import FloatOutput, fill_tables
 
 WIDTHS = (2, 3, 4, 5, 6)
 _NEGLIGIBLE = 1e-12
@@ -58,37 +62,62 @@ def plan_trees(
         progress: told the fraction done.
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    first = [_cover(graph, bits, width, rounds=0, progress=None) for width in widths]
-    best = min(first, key=lambda plan: plan.price)
-    best = _cover(graph, bits, best.width, rounds=rounds, progress=progress)
-    outputs = [
-        fill_tables(polynomial, masks, best.alphabet)
-        for polynomial, masks in zip(best.polynomials, best.masks, strict=True)
-    ]
-    plan = quantize(
-        [
-            type(output)(output.constant + base, output.tables, output.functions)
+    drafts = [_cover(graph, bits, width, rounds=0, progress=None) for width in widths]
+    feasible = [draft for draft in drafts if draft is not None]
+    if not feasible:
+        raise UnsupportedModelError(
+            f"a path of a tree asks about more features than a table of {max(widths)} bits can count; lower max_depth"
+        )
+    cheapest = min(feasible, key=lambda plan: plan.price)
+    parts = max(map(len, cheapest.masks)) + sum(1 for edges in bits.edges if edges)
+    if _most_trees(graph) < parts:
+        rounded = round_leaves(graph, tolerance=tolerance)
+        tables = _search(rounded.graph, bits, cheapest, rounds, progress)
+        outputs = [_fill(tables, output, integral=True) for output in range(graph.outputs)]
+        plan = scale_integral(outputs, step=rounded.step, base=rounded.base.tolist(), error=rounded.error.tolist())
+    else:
+        tables = _search(graph, bits, cheapest, rounds, progress)
+        outputs = [_fill(tables, output, integral=False) for output in range(graph.outputs)]
+        based = [
+            replace(output, constant=output.constant + base)
             for output, base in zip(outputs, graph.base.tolist(), strict=True)
-        ],
-        tolerance=tolerance,
-    )
+        ]
+        plan = quantize(based, tolerance=tolerance)
     return lower(
         plan,
         bits,
         feature_names=graph.feature_names,
         as_float32=graph.as_float32,
-        width=best.width,
+        width=tables.width,
         link=graph.link,
         labels=graph.labels,
     )
 
 
+def _most_trees(graph: AdditiveTrees) -> int:
+    """Trees that add to a score, of the score that most add to."""
+    return int(sum(np.any(tree.values != 0, axis=0) for tree in graph.trees).max())
+
+
+def _search(
+    graph: AdditiveTrees, bits: Bits, draft: TablePlan, rounds: int | None, progress: Callable[[float], None] | None
+) -> TablePlan:
+    return _cover(graph, bits, draft.width, rounds=rounds, progress=progress) or draft
+
+
+def _fill(plan: TablePlan, output: int, *, integral: bool) -> FloatOutput:
+    return fill_tables(plan.polynomials[output], plan.masks[output], plan.alphabet, integral=integral)
+
+
 def _cover(
     graph: AdditiveTrees, bits: Bits, width: int, *, rounds: int | None, progress: Callable[[float], None] | None
-) -> TablePlan:
+) -> TablePlan | None:
+    """The plan at one width; None where a tree's path has more conditions than a table of that width can count."""
     alphabet = Alphabet(bits)
     polynomials = [_expand(graph, output, alphabet, width) for output in range(graph.outputs)]
     cover = TableCover(alphabet.digit_of, alphabet.digit_sizes, 1 << width)
+    if any(cover.domain(mask) > cover.capacity for polynomial in polynomials for mask in polynomial):
+        return None
     masks = []
     for index, polynomial in enumerate(polynomials):
         products = [mask for mask in polynomial if _needs_table(mask, bits)]
