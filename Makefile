@@ -20,7 +20,8 @@ demo: setup ## Train a model on medical data, serve it, and predict on encrypted
 	@$(BIN)/cryptable demo
 
 test: setup ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile \
+		--durations 10 --durations-min 5 $(TESTS)
 
 check: check-format check-lint check-types check-imports check-generated check-tree check-readme ## Run every check below
 

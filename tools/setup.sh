@@ -153,4 +153,6 @@ exec((Path(find_spec("torch").submodule_search_locations[0]) / "version.py").rea
 print(f"setup: Python {sys.version.split()[0]}, torch {version('torch')}, concrete-python {version('concrete-python')}", file=sys.stderr)
 sys.exit(values["cuda"] is not None)
 PYTHON
+command -v ld >/dev/null ||
+  say "there is no linker (ld) on PATH, which compiling a model needs: install binutils (macOS: xcode-select --install)"
 checksum >"$STAMP"
