@@ -1,0 +1,53 @@
+"""`cryptable compile`: a fitted estimator in a file becomes an artifact."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from cryptable.commands.files import PICKLE_WARNING, read_estimator, read_table
+from cryptable.commands.registry import command
+from cryptable.compile import compile as compile_estimator
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "estimator", type=Path, help="pickle or joblib file of a fitted estimator; see the warning above"
+    )
+    parser.add_argument(
+        "training_rows", type=Path, help="rows that it was trained on (.npy, or .csv), without the target"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="artifact to write; by default NAME.cryptable")
+    parser.add_argument("--name", help="under which a server offers the model; by default the estimator's class")
+    parser.add_argument("--model-version", default="1", help="for people to read; by default 1")
+    parser.add_argument("--tolerance", type=float, help="the most that a score may differ from the estimator's own")
+    parser.add_argument("--table-bits", type=int, help="width of the lookups, 2 to 6; by default the cheapest")
+
+
+@command(
+    "compile",
+    summary="compile a fitted estimator into an artifact",
+    description=(
+        "Compile a fitted estimator into one file that a server can evaluate on encrypted data, and say what a "
+        f"prediction will cost. WARNING: {PICKLE_WARNING} From Python, cryptable.compile takes the estimator itself."
+    ),
+    configure=_configure,
+)
+def run(arguments: argparse.Namespace) -> int:
+    """Compile, save, explain."""
+    model = compile_estimator(
+        read_estimator(arguments.estimator),
+        read_table(arguments.training_rows),
+        name=arguments.name,
+        version=arguments.model_version,
+        tolerance=arguments.tolerance,
+        table_bits=arguments.table_bits,
+    )
+    output = arguments.output or Path(f"{model.name}.cryptable")
+    model.save(output)
+    console = Console()
+    console.print(model.explain())
+    console.print(f"wrote {output}, {output.stat().st_size:,} bytes")
+    return 0

@@ -1,0 +1,37 @@
+"""`cryptable explain`: what a prediction of an artifact costs, and who learns what."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from cryptable.commands.registry import command
+from cryptable.compiled_model import load
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifact", type=Path, help="file that `cryptable compile` or CompiledModel.save wrote")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+@command(
+    "explain",
+    summary="say what a prediction costs, and who learns what",
+    description=(
+        "Say what one prediction costs: lookups (programmable bootstrappings, nearly all of the time), predicted CPU "
+        "seconds, bytes in each direction; and what client and server learn about each other's secrets."
+    ),
+    configure=_configure,
+)
+def run(arguments: argparse.Namespace) -> int:
+    """Print the explanation."""
+    explanation = load(arguments.artifact).explain()
+    if arguments.json:
+        sys.stdout.write(json.dumps(explanation.to_dict(), indent=2) + "\n")
+    else:
+        Console().print(explanation)
+    return 0
