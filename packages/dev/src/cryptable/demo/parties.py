@@ -35,8 +35,14 @@ def running_server(models: Path, folder: Path) -> Iterator[tuple[str, Path]]:
         DemoError: the server ended before it was ready; the message holds the end of its log.
     """
     certificates, log = folder / "certificates", folder / "server.log"
-    command = [sys.executable, "-m", "cryptable_server", "serve", "--models", str(models), "--keys", str(folder / "keys")]
-    command += ["--address", "127.0.0.1:0", "--development-certificate", str(certificates)]
+    places = {
+        "--models": models,
+        "--keys": folder / "keys",
+        "--programs": folder / "programs",
+        "--development-certificate": certificates,
+    }
+    command = [sys.executable, "-m", "cryptable_server", "serve", "--address", "127.0.0.1:0"]
+    command += [text for option, place in places.items() for text in (option, str(place))]
     # A session of its own: Ctrl-C reaches us alone, and we end the server in good order.
     with log.open("wb") as log_file:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log_file, text=True, start_new_session=True)

@@ -166,14 +166,15 @@ def _print_parties(
     for heading in ("party", "has seen", "has not seen"):
         table.add_column(heading)
     table.add_row("developer", "the training data and the model", "any patient's data, key or result")
+    up, down = row.get("rows_sent", 0), row.get("rows_received", 0)
     table.add_row(
         "server",
-        f"{explanation['server_learns']} A row is {row.get('sent', 0):,} bytes up, {row.get('received', 0):,} bytes down.",
+        f"Ciphertexts: {up:,} bytes a row up, {down:,} bytes down. {explanation['server_learns']}",
         "a measurement, a score, a secret key",
     )
     peak = facts["done"].get("peak_memory_bytes")
     memory = "" if peak is None else f" Peak memory of the process: {peak / 1e6:.0f} MB."
-    table.add_row("client", f"its own data and scores; {explanation['client_learns']}{memory}", "the trees and their values")
+    table.add_row("client", f"Its own data. {explanation['client_learns']}{memory}", "the trees and their values")
     console.print(table)
 
 
