@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 
 import numpy as np
 import pytest
-from cryptable_engine import Evaluator, compile_circuit, interpret
+from cryptable_engine import EvaluationError, Evaluator, Program, compile_circuit, interpret
+from cryptable_engine.native import LIBRARY
 from cryptable_protocol import CompileOptions, EncryptedTensor, InvalidInputError, MalformedMessageError
 
 
@@ -92,6 +94,14 @@ def test_keys_of_another_length_are_refused_before_native_code(programs, tmp_pat
         for source in (data, memoryview(data), tmp_path / "keys", str(tmp_path / "keys")):
             with pytest.raises(MalformedMessageError, match=f"evaluation keys of {len(data)} bytes, .* has {size}"):
                 evaluator.load_keys(source)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a library"])
+def test_a_damaged_library_is_our_error(programs, tmp_path, content):
+    copy = shutil.copytree(programs("linear").directory, tmp_path / "program")
+    (copy / LIBRARY).write_bytes(content)
+    with pytest.raises(EvaluationError, match="compile the circuit again"):
+        Evaluator(Program.load(copy))
 
 
 def test_missing_keys_and_keys_of_another_keyset(programs):

@@ -67,14 +67,23 @@ def compile_mlir(text: str, directory: Path, *, p_error: float, security_bits: i
 
 
 class NativeCircuit:
-    """A compiled function, ready to be called. Thread-safe."""
+    """A compiled function, ready to be called. Thread-safe.
+
+    Raises:
+        EvaluationError: the library cannot be loaded.
+    """
 
     def __init__(self, directory: Path, function: str) -> None:
         concrete = _concrete()
-        self._program = concrete.ServerProgram(concrete.Library(str(directory)), False)
         self._function = function
-        # A native circuit keeps arguments and results in buffers of its own: two calls of one at a time mix them up.
-        self._idle = [self._program.get_server_circuit(function)]
+        try:
+            self._program = concrete.ServerProgram(concrete.Library(str(directory)), False)
+            # A native circuit keeps arguments and results in buffers: two calls of one at a time would mix them up.
+            self._idle = [self._program.get_server_circuit(function)]
+        except RuntimeError as error:
+            raise EvaluationError(
+                f"Concrete cannot load the program in {directory}: {error}; compile the circuit again"
+            ) from error
 
     def call(self, value: bytes, keys: NativeKeys) -> bytes:
         """Evaluate on one Value message; returns that of the result.
