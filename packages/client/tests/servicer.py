@@ -27,6 +27,9 @@ class EchoServicer(InferenceServicer):
         """Per upload, bytes after which the stream breaks off."""
         self.change_answer = lambda response: response
         self.answers_left_out = 0
+        self.break_rows_at = []
+        """Per Infer call, the row at which a worker dies."""
+        self.seeds = []
 
     def _begin(self, method, context):
         self.calls.append(method)
@@ -89,7 +92,12 @@ class EchoServicer(InferenceServicer):
         if header.evaluation_keys and header.evaluation_keys not in self.keys:
             context.abort(grpc.StatusCode.NOT_FOUND, "no such keys")
         dimension = self.spec.keyset.dimensions[self.spec.input.key]
+        dies_at = self.break_rows_at.pop(0) if self.break_rows_at else None
         for index, request in enumerate(requests):
+            self.seeds.append(request.row.seed)
+            if index == dies_at:
+                context.set_trailing_metadata((("grpc-retry-pushback-ms", "10"),))
+                context.abort(grpc.StatusCode.UNAVAILABLE, "a worker died")
             if index < self.answers_left_out:
                 continue
             words = EncryptedTensor.from_message(request.row).ciphertexts(self.spec.input.size, dimension)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cryptable_client.errors import (
         AuthenticationError,
         CorruptedKeyFileError,
+        DataLossError,
         KeyFileError,
         NotFoundError,
         OverloadedError,
@@ -40,6 +41,7 @@ __all__ = [
     "AuthenticationError",
     "CorruptedKeyFileError",
     "CryptableError",
+    "DataLossError",
     "KeyFileError",
     "NotFoundError",
     "OverloadedError",

@@ -1,18 +1,19 @@
 """Exceptions of the client, below those of `cryptable_protocol.errors`.
 
-CryptableError
-├── WeakParametersError        the server's parameters are not secure, or absurd: nothing was generated or sent
-├── KeyFileError               a key file cannot be used
-│   ├── WrongPassphraseError   ... with this passphrase
-│   └── CorruptedKeyFileError  ... because its bytes are damaged, or are no key file
-└── ServerError                the server, or the way to it, failed; `code` names the gRPC status
-    ├── UnavailableError       not reachable, or restarting: the same call may be tried again
-    ├── TimeoutExceededError   no answer before the deadline
-    ├── NotFoundError          no such model or keys
-    ├── SpecChangedError       the model was replaced after this connection was made: connect again
-    ├── OverloadedError        a queue or quota is full: try again later
-    ├── AuthenticationError    the caller is not known, or may not do this
-    └── RequestRefusedError    the server calls the request malformed
+    CryptableError
+    ├── WeakParametersError        the server's parameters are not secure, or absurd: nothing was generated or sent
+    ├── KeyFileError               a key file cannot be used
+    │   ├── WrongPassphraseError   ... with this passphrase
+    │   └── CorruptedKeyFileError  ... because its bytes are damaged, or are no key file
+    └── ServerError                the server, or the way to it, failed; `code` names the gRPC status
+        ├── UnavailableError       not reachable, or restarting: the same call may be tried again
+        ├── TimeoutExceededError   no answer before the deadline
+        ├── NotFoundError          no such model or keys
+        ├── SpecChangedError       the model was replaced after this connection was made: connect again
+        ├── OverloadedError        a queue or quota is full: try again later
+        ├── DataLossError          keys were damaged on their way or in the server's store: they must be sent again
+        ├── AuthenticationError    the caller is not known, or may not do this
+        └── RequestRefusedError    the server calls the request malformed
 
 Catch `CryptableError` for all of them.
 """
@@ -44,11 +45,13 @@ class ServerError(CryptableError):
     Args:
         message: what happened and what to do.
         code: name of the gRPC status, as "NOT_FOUND".
+        retry_after: seconds after which the same call may succeed, as the server says; None where it does not.
     """
 
-    def __init__(self, message: str, *, code: str) -> None:
+    def __init__(self, message: str, *, code: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.retry_after = retry_after
 
 
 class UnavailableError(ServerError):
@@ -69,6 +72,10 @@ class SpecChangedError(ServerError):
 
 class OverloadedError(ServerError):
     """A queue or a quota of the server is full: try again later."""
+
+
+class DataLossError(ServerError):
+    """Evaluation keys were damaged on their way or in the server's store: they must be sent again."""
 
 
 class AuthenticationError(ServerError):

@@ -11,14 +11,14 @@ from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
 from cryptable_protocol.service import InferenceStub
 
-from cryptable_client.errors import NotFoundError, UnavailableError
+from cryptable_client.errors import DataLossError, NotFoundError, UnavailableError
 from cryptable_client.evaluation_keys import Progress
 from cryptable_client.progress import byte_bar
 from cryptable_client.spool import SpooledEvaluationKeys
 from cryptable_client.transport import Outgoing, typed_errors
 
-ATTEMPTS = 3
-FIRST_PAUSE_SECONDS = 0.5
+PAUSES_SECONDS = (0.5, 1.0)
+"""Before each new attempt, unless the server asks for a longer one."""
 SLOWEST_BYTES_PER_SECOND = 50_000
 """What an upload's deadline allows for, besides the timeout for an answer."""
 
@@ -54,16 +54,14 @@ class EvaluationKeyUpload:
         """
         if self._on_server():
             return False
-        pause = FIRST_PAUSE_SECONDS
-        for attempt in range(1, ATTEMPTS + 1):
+        for pause in (*PAUSES_SECONDS, None):
             try:
                 self._upload()
-                return True
-            except UnavailableError:
-                if attempt == ATTEMPTS:
+                break
+            except (UnavailableError, DataLossError) as error:
+                if pause is None:
                     raise
-                time.sleep(pause)
-                pause *= 2
+                time.sleep(max(pause, error.retry_after or 0.0))
         return True
 
     def delete(self, *, timeout: float) -> None:

@@ -32,9 +32,10 @@ def infer(
     *,
     evaluation_keys: bytes,
     timeout: float,
+    keep: Callable[[npt.NDArray[np.int64]], None],
     count: Count,
     time_spent: Callable[[str, float], None],
-) -> npt.NDArray[np.int64]:
+) -> None:
     """Have rows evaluated.
 
     Args:
@@ -44,20 +45,15 @@ def infer(
         encoded: integers of shape (rows, spec.input.size).
         evaluation_keys: their SHA-256, or empty where the model needs none.
         timeout: seconds, for each row.
+        keep: given each row's decrypted integers, of shape (spec.output.size,), in order.
         count: told the bytes of each message.
         time_spent: told the seconds of each phase.
 
-    Returns:
-        Decrypted integers of shape (rows, spec.output.size).
-
     Raises:
-        ServerError: the server failed or refused.
+        ServerError: the server failed or refused; answers kept so far stand.
         MalformedMessageError: an answer is out of order, missing, or not of the output's form.
     """
     rows = encoded.shape[0]
-    values = np.empty((rows, spec.output.size), np.int64)
-    if not rows:
-        return values
     requests = _Requests(spec, secret_keys, encoded, evaluation_keys, count, time_spent)
     answered = 0
     with typed_errors(f"evaluating with model {spec.model_name!r}"), Outgoing(iter(requests)) as outgoing:
@@ -69,7 +65,7 @@ def infer(
                         f"the server answers row {response.row}, expected row {answered} of {rows}"
                     )
                 began = time.perf_counter()
-                values[answered] = decrypt(spec, secret_keys, EncryptedTensor.from_message(response.result))
+                keep(decrypt(spec, secret_keys, EncryptedTensor.from_message(response.result)))
                 time_spent("decrypt", time.perf_counter() - began)
                 _add_server_time(time_spent, response.wall_seconds, response.cpu_seconds)
                 answered += 1
@@ -80,7 +76,6 @@ def infer(
             call.cancel()
     if answered != rows:
         raise MalformedMessageError(f"the server answered {answered} of {rows} rows")
-    return values
 
 
 class _Requests:

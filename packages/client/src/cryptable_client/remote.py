@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from cryptable_protocol.encoders import encode_rows
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.service import InferenceStub
 
-from cryptable_client.errors import NotFoundError, ServerError
+from cryptable_client.errors import DataLossError, NotFoundError, ServerError, UnavailableError
 from cryptable_client.evaluation_upload import Count, EvaluationKeyUpload
 from cryptable_client.inference import infer
 from cryptable_client.progress import byte_bar, wanted
@@ -30,6 +30,8 @@ from cryptable_client.spool import SpooledEvaluationKeys, spool
 from cryptable_client.transport import typed_errors
 
 _GOODBYE_SECONDS = 5.0
+_ATTEMPTS = 3
+"""Streams begun in a row without a single answer, before an error is the caller's."""
 
 
 @dataclass(frozen=True)
@@ -196,27 +198,41 @@ class RemoteModel:
         if self._closed:
             raise InvalidInputError("this connection is closed: connect again")
         encoded = encode_rows(self.spec.features, rows)
-        try:
-            return self._infer(encoded)
-        except NotFoundError:
-            # The server may have dropped the evaluation keys in the meantime. Their status alone decides, no answer.
-            if self._upload is None or not self._upload.ensure():
-                raise
-            return self._infer(encoded)
-
-    def _infer(self, encoded: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        evaluation_keys = b"" if self._upload is None else self._upload.header.sha256
+        answers: list[npt.NDArray[np.int64]] = []
+        attempts = 0
         with self._timed("predict"):
-            return infer(
-                self._stub,
-                self.spec,
-                self._secret_keys,
-                encoded,
-                evaluation_keys=evaluation_keys,
-                timeout=self._timeout,
-                count=self._count,
-                time_spent=self._add_time,
-            )
+            while len(answers) < len(encoded):
+                before = len(answers)
+                try:
+                    self._infer(encoded[before:], answers.append)
+                except ServerError as error:
+                    attempts = 1 if len(answers) > before else attempts + 1
+                    if attempts == _ATTEMPTS or not self._mended(error):
+                        raise
+        return np.stack(answers) if answers else np.empty((0, self.spec.output.size), np.int64)
+
+    def _infer(self, encoded: npt.NDArray[np.int64], keep: Callable[[npt.NDArray[np.int64]], None]) -> None:
+        infer(
+            self._stub,
+            self.spec,
+            self._secret_keys,
+            encoded,
+            evaluation_keys=b"" if self._upload is None else self._upload.header.sha256,
+            timeout=self._timeout,
+            keep=keep,
+            count=self._count,
+            time_spent=self._add_time,
+        )
+
+    def _mended(self, error: ServerError) -> bool:
+        """Whether rows that are left may be sent again, each encrypted anew. The status decides, never an answer."""
+        match error:
+            case NotFoundError() | DataLossError():  # the server may have lost the evaluation keys in the meantime
+                return self._upload is not None and self._upload.ensure()
+            case UnavailableError() if error.retry_after is not None:
+                time.sleep(error.retry_after)
+                return True
+        return False
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

@@ -16,6 +16,7 @@ from cryptable_protocol.errors import InvalidInputError
 
 from cryptable_client.errors import (
     AuthenticationError,
+    DataLossError,
     NotFoundError,
     OverloadedError,
     RequestRefusedError,
@@ -28,6 +29,9 @@ from cryptable_client.errors import (
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _PEM = b"-----BEGIN CERTIFICATE-----"
 _MAX_DETAILS = 300
+_PUSHBACK = "grpc-retry-pushback-ms"
+"""gRPC's own trailer: milliseconds until a retry can help; negative where it cannot."""
+_LONGEST_PAUSE_SECONDS = 60.0
 
 Message = TypeVar("Message")
 
@@ -43,6 +47,7 @@ _ERRORS: dict[grpc.StatusCode, tuple[type[ServerError], str]] = {
         "the model was replaced since this connection was made: connect again",
     ),
     grpc.StatusCode.RESOURCE_EXHAUSTED: (OverloadedError, "wait, then try again, or send fewer rows at a time"),
+    grpc.StatusCode.DATA_LOSS: (DataLossError, "connect again, which sends the evaluation keys again"),
     grpc.StatusCode.UNAUTHENTICATED: (AuthenticationError, "the server wants credentials that you did not give"),
     grpc.StatusCode.PERMISSION_DENIED: (AuthenticationError, "ask the server's operator for access"),
     grpc.StatusCode.INVALID_ARGUMENT: (RequestRefusedError, "check that client and server have matching versions"),
@@ -122,7 +127,8 @@ def typed_errors(doing: str) -> Iterator[None]:
         code: grpc.StatusCode = getattr(error, "code", lambda: grpc.StatusCode.UNKNOWN)()
         details = getattr(error, "details", lambda: None)() or "no reason given"
         error_type, advice = _ERRORS.get(code, (ServerError, "the server failed: tell its operator"))
-        raise error_type(f"{doing}: {_printable(details)} ({code.name}); {advice}", code=code.name) from error
+        message = f"{doing}: {_printable(details)} ({code.name}); {advice}"
+        raise error_type(message, code=code.name, retry_after=_retry_after(error)) from error
 
 
 class Outgoing(Generic[Message]):
@@ -150,6 +156,13 @@ class Outgoing(Generic[Message]):
     def __exit__(self, *_: object) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def _retry_after(error: grpc.RpcError) -> float | None:
+    for name, value in getattr(error, "trailing_metadata", lambda: None)() or ():
+        if name == _PUSHBACK and str(value).isascii() and str(value).isdigit():
+            return min(int(value) / 1000, _LONGEST_PAUSE_SECONDS)
+    return None
 
 
 def _printable(text: str) -> str:
