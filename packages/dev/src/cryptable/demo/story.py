@@ -14,13 +14,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
-
-from cryptable.compile import compile
+from cryptable.compile import compile as compile_model
 from cryptable.compiled_model import CompiledModel
 from cryptable.demo.parties import running_client, running_server
 from cryptable.errors import DemoError
+from rich.console import Console
+from rich.table import Table
 
 MODEL_NAME = "tumour"
 
@@ -75,7 +74,7 @@ def run_demo(console: Console, *, rows: int) -> bool:
         study = train()
         accuracy = study.classifier.score(study.test_rows, study.test_labels)
         console.print(f"XGBoost, 100 trees of depth 3, on breast cancer data: test accuracy {accuracy:.1%}")
-        model = compile(study.classifier, study.training_rows, name=MODEL_NAME)
+        model = compile_model(study.classifier, study.training_rows, name=MODEL_NAME)
         console.print(model.explain())
         models = folder / "models"
         models.mkdir()
