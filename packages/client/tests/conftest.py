@@ -37,12 +37,16 @@ def noise():
     return module_beside("noise")
 
 
+@pytest.fixture(scope="session")
+def servicer_module():
+    return module_beside("servicer")
+
+
 @pytest.fixture
-def echo(spec):
+def echo(spec, servicer_module):
     """A servicer that returns rows as they came, and the address that it is served at."""
-    servicer = module_beside("servicer")
-    echo = servicer.EchoServicer(spec)
-    with servicer.serving(echo) as echo.address:
+    echo = servicer_module.EchoServicer(spec)
+    with servicer_module.serving(echo) as echo.address:
         yield echo
 
 

@@ -121,3 +121,17 @@ def serving(servicer):
         yield f"127.0.0.1:{port}"
     finally:
         server.stop(None).wait()
+
+
+@contextmanager
+def serving_with_tls(servicer, certificate, private_key):
+    """The same with TLS: its address."""
+    server = grpc.server(ThreadPoolExecutor(4))
+    add_InferenceServicer_to_server(servicer, server)
+    credentials = grpc.ssl_server_credentials([(private_key, certificate)])
+    port = server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    try:
+        yield f"localhost:{port}"
+    finally:
+        server.stop(None).wait()
