@@ -44,6 +44,7 @@ def read_rows(estimator: Estimator, data: Rows) -> tuple[Any, FloatArray, tuple[
         wanted = "features" if expected is None else expected
         raise InvalidInputError(f"X_train has shape {rows.shape}, expected (rows, {wanted}) with at least one row")
     names = feature_names_of(estimator, rows.shape[1])
+    _check_columns(data, names)
     bad = np.argwhere(~np.isfinite(rows))
     if bad.size:
         row, column = map(int, bad[0])
@@ -52,3 +53,16 @@ def read_rows(estimator: Estimator, data: Rows) -> tuple[Any, FloatArray, tuple[
             "values are not supported yet: impute them, and fit on the imputed data"
         )
     return kept, rows, names
+
+
+def _check_columns(data: Rows, names: tuple[str, ...]) -> None:
+    columns = getattr(data, "columns", None)
+    if columns is None or names[0] == "x0":
+        return
+    got = tuple(map(str, columns))
+    if got != names:
+        place = next(index for index, pair in enumerate(zip(got, names, strict=True)) if pair[0] != pair[1])
+        raise InvalidInputError(
+            f"X_train: column {place} is {got[place]!r}, but the estimator was fitted with {names[place]!r} there; "
+            "use X_train[list(estimator.feature_names_in_)]"
+        )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import tempfile
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
-from cryptable_engine import compile_circuit, verify
+from cryptable_engine import verify
 from cryptable_protocol import ClientSpec, CompileOptions, InvalidInputError, Link, ModelArtifact, Provenance
 
 from cryptable.calibration import read_rows
@@ -19,6 +17,7 @@ from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, ModelGra
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
 from cryptable.planner.trees import WIDTHS, plan_trees
+from cryptable.program_folder import ProgramFolder
 from cryptable.progress import progress_bar
 from cryptable.verify_import import verify_import
 
@@ -83,8 +82,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     planned = _plan(graph, rows, tolerance, table_bits, input_bits, show_progress=show_progress)
     verify(planned.circuit)
 
-    folder = tempfile.TemporaryDirectory(prefix="cryptable-program-")
-    program = compile_circuit(planned.circuit, options, Path(folder.name) / "program")
+    compiled = ProgramFolder(planned.circuit, options)
+    program = compiled.program
     spec = ClientSpec(
         model_name=name or what.lower(),
         features=planned.features,
@@ -99,7 +98,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     return CompiledModel(
         artifact,
         planned.circuit,
-        compiled=(program, folder),
+        compiled=compiled,
         estimator=estimator,
         error_bound=planned.error_bound,
     )

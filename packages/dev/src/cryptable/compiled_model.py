@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import statistics
-import tempfile
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_engine import Circuit, Program, compile_circuit, interpret, simulate, verify
+from cryptable_engine import Circuit, Program, interpret, simulate, verify
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
 
 from cryptable.check_report import CheckReport, ModeResult
@@ -18,6 +16,7 @@ from cryptable.explanation import Explanation, explain
 from cryptable.importers.registry import reference_scores
 from cryptable.local_session import LocalSession
 from cryptable.model_graph import Estimator, FloatArray, IntArray, Rows
+from cryptable.program_folder import ProgramFolder
 
 Mode = Literal["clear", "simulate", "encrypted"]
 _MODES = ("clear", "simulate", "encrypted")
@@ -36,7 +35,7 @@ class CompiledModel:
         artifact: ModelArtifact,
         circuit: Circuit,
         *,
-        compiled: tuple[Program, tempfile.TemporaryDirectory[str]] | None = None,
+        compiled: ProgramFolder | None = None,
         estimator: Estimator = None,
         error_bound: float | None = None,
     ) -> None:
@@ -102,11 +101,10 @@ class CompiledModel:
     def _program(self) -> Program:
         """The compiled program; of a loaded model, it is compiled when it is first needed."""
         if self._compiled is None:
-            folder = tempfile.TemporaryDirectory(prefix="cryptable-program-")
-            program = compile_circuit(self.circuit, self.artifact.compile_options, Path(folder.name) / "program")
-            program.check_spec(self.artifact.client_spec)
-            self._compiled = program, folder
-        return self._compiled[0]
+            compiled = ProgramFolder(self.circuit, self.artifact.compile_options)
+            compiled.program.check_spec(self.artifact.client_spec)
+            self._compiled = compiled
+        return self._compiled.program
 
     # -- judging ------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -108,7 +109,10 @@ def import_estimator(estimator: object, feature_names: tuple[str, ...]) -> Model
 
 def reference_scores(estimator: object, rows: FloatArray) -> FloatArray:
     """The estimator's own scores, shape (rows, outputs)."""
-    scores = np.asarray(find_importer(estimator).reference(estimator, rows), np.float64)
+    with warnings.catch_warnings():
+        # Columns are matched here, by position or by name, before an estimator that was fitted on names sees an array.
+        warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
+        scores = np.asarray(find_importer(estimator).reference(estimator, rows), np.float64)
     return scores[:, None] if scores.ndim == 1 else scores
 
 

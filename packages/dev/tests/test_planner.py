@@ -1,0 +1,155 @@
+"""Trees through the planner: the circuit is the naive evaluation of the trees, whatever their shape."""
+
+import numpy as np
+import pytest
+from cryptable.errors import UnsupportedModelError
+from cryptable.model_graph import LEAF, AdditiveTrees, Tree
+from cryptable.planner.trees import plan_trees
+from cryptable_engine import interpret, verify
+from cryptable_engine.circuit import Lookup
+from cryptable_protocol import Link, encode_rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+FEATURES = 4
+EDGES = (-1.0, 0.0, 0.5, 2.0, float("inf"))
+
+
+def tree_of(nested, outputs=1):
+    """A Tree from nested (feature, edge, low, high), a leaf being a number or a list of them."""
+    nodes = []
+
+    def add(node):
+        index = len(nodes)
+        nodes.append(None)
+        if isinstance(node, tuple):
+            feature, edge, low, high = node
+            nodes[index] = (feature, edge, add(low), add(high), [0.0] * outputs)
+        else:
+            nodes[index] = (LEAF, 0.0, 0, 0, node if isinstance(node, list) else [float(node)])
+        return index
+
+    add(nested)
+    feature, edge, left, right, values = (np.array(column) for column in zip(*nodes, strict=True))
+    return Tree(feature, edge.astype(float), left, right, values.astype(float))
+
+
+def graph_of(trees, outputs=1, features=FEATURES, link=Link.IDENTITY, labels=None):
+    names = tuple(f"x{index}" for index in range(features))
+    return AdditiveTrees(names, tuple(trees), np.arange(outputs) * 0.25, link, labels, as_float32=True)
+
+
+def nested_trees(outputs):
+    leaf = st.lists(st.integers(-20, 20).map(lambda value: value / 7), min_size=outputs, max_size=outputs)
+    split = lambda inner: st.tuples(st.integers(0, FEATURES - 1), st.sampled_from(EDGES), inner, inner)  # noqa: E731
+    return st.recursive(leaf, split, max_leaves=12)
+
+
+def attempt(make):
+    """What `make` returns, and the message of the UnsupportedModelError that it raises instead."""
+    try:
+        return make(), None
+    except UnsupportedModelError as error:
+        return None, str(error)
+
+
+def check_plan(graph, tolerance, **options):
+    """Plan, verify, and compare on rows at, below and above every edge; returns the plan, or None for a constant."""
+    generator = np.random.default_rng(0)
+    values = np.array([-2.0, -1.0, np.nextafter(np.float32(0), np.float32(-1)), 0.0, 0.3, 0.5, 1.0, 2.0, 1e30])
+    rows = generator.choice(values, (300, len(graph.feature_names)))
+    expected = graph.scores(rows)
+    planned, refusal = attempt(lambda: plan_trees(graph, tolerance=tolerance, **options))
+    if planned is None:
+        assert "same scores for every input" in refusal
+        assert np.ptp(expected, axis=0).max() <= 2 * tolerance + 1e-9
+        return None
+    verify(planned.circuit)
+    scores = planned.decoder.decision_function(interpret(planned.circuit, encode_rows(planned.features, rows)))
+    assert planned.error_bound <= tolerance
+    assert np.abs(scores.reshape(expected.shape) - expected).max() <= planned.error_bound + 1e-9
+    return planned
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(nested_trees(1), min_size=1, max_size=5), st.sampled_from([0.5, 0.05, 0.001]))
+def test_random_ensembles_are_evaluated_exactly(trees, tolerance):
+    check_plan(graph_of(map(tree_of, trees)), tolerance, rounds=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(nested_trees(1), min_size=1, max_size=3), st.sampled_from([2, 3, 4, 5, 6]))
+def test_every_width_that_can_count_the_paths_evaluates_exactly(trees, width):
+    graph = graph_of(map(tree_of, trees))
+    _, refusal = attempt(lambda: check_plan(graph, 0.01, widths=(width,), rounds=2))
+    assert refusal is None or (width == 2 and "max_depth" in refusal)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(nested_trees(3), min_size=1, max_size=3))
+def test_several_outputs_are_evaluated_exactly(trees):
+    graph = graph_of([tree_of(tree, 3) for tree in trees], 3, link=Link.SOFTMAX, labels=(0, 1, 2))
+    check_plan(graph, 0.05, rounds=2)
+
+
+def test_deep_trees_on_many_features_are_counted():
+    generator = np.random.default_rng(1)
+
+    def grow(depth, features):
+        if depth == 0:
+            return float(generator.normal())
+        feature, *rest = features
+        return (feature, float(generator.choice(EDGES[:-1])), grow(depth - 1, rest), grow(depth - 1, rest))
+
+    graph = graph_of([tree_of(grow(7, list(generator.permutation(9)))) for _ in range(2)], features=9)
+    planned = check_plan(graph, 0.05)
+    assert planned.circuit.lookups > 20
+
+
+def test_golden_plan():
+    """x0 >= 1 decides whether x1 >= 2 or x2 >= 3 counts: two products of two bits, one table of 2 * 2 * 2 codes.
+
+    What is a function of one feature stays outside: the table holds 0 or 4 at x0 & x1 and the rest where it is least.
+    """
+    graph = graph_of([tree_of((0, 1.0, (1, 2.0, 0.0, 4.0), (2, 3.0, 0.0, 8.0)))], features=3)
+    planned = plan_trees(graph, tolerance=1e-6)
+    _, code, lookup, output = planned.circuit.nodes
+    assert code.terms[0].to_dense(3, 1).tolist() == [[1], [2], [4]]
+    assert (lookup.width, lookup.tables.shape) == (3, (1, 8))
+    rows = np.array([[x, y, z] for x in (0, 1) for y in (0, 2) for z in (0, 3)], float)
+    scores = planned.decoder.decision_function(interpret(planned.circuit, encode_rows(planned.features, rows)))
+    assert np.allclose(scores, [0, 0, 4, 4, 0, 8, 0, 8], atol=1e-6)
+    assert planned.circuit.lookups == 1
+    assert output.size == 1
+
+
+def test_functions_of_one_feature_need_no_lookup():
+    trees = [tree_of((0, 1.0, 0.0, (0, 2.0, 1.0, 5.0))), tree_of((1, 0.5, 2.0, 3.0))]
+    assert check_plan(graph_of(trees), 0.01).circuit.lookups == 0
+
+
+def test_tables_of_different_trees_are_merged_and_cancelling_ones_vanish():
+    first = (0, 1.0, (1, 2.0, 0.0, 4.0), 1.0)
+    second = (1, 2.0, (0, 1.0, 0.0, 3.0), 7.0)
+    assert check_plan(graph_of([tree_of(first), tree_of(second)]), 0.01).circuit.lookups == 1
+    opposite = (0, 1.0, (1, 2.0, 0.0, -4.0), -1.0)
+    with pytest.raises(UnsupportedModelError, match="same scores"):
+        plan_trees(graph_of([tree_of(first), tree_of(opposite)]), tolerance=0.01)
+
+
+def test_equal_tables_are_stored_once():
+    trees = [tree_of((0, 1.0, 0.0, (1, 2.0, 0.0, 1.0))), tree_of((2, 1.0, 0.0, (3, 2.0, 0.0, 1.0)))]
+    planned = check_plan(graph_of(trees), 0.01, widths=(2,))
+    (lookup,) = (node for node in planned.circuit.nodes if isinstance(node, Lookup))
+    assert (lookup.size, len(lookup.tables)) == (2, 1)
+
+
+def test_the_plan_does_not_depend_on_the_run():
+    generator = np.random.default_rng(2)
+    trees = []
+    for _ in range(6):
+        f, g, h = map(int, generator.permutation(FEATURES)[:3])
+        a, b, c, d = generator.normal(size=4).tolist()
+        trees.append(tree_of((f, 0.0, (g, 0.5, a, b), (h, 2.0, c, d))))
+    first, second = (plan_trees(graph_of(trees), tolerance=0.05) for _ in range(2))
+    assert first.circuit.to_bytes() == second.circuit.to_bytes()
