@@ -1,5 +1,6 @@
 """A server's life: its processes, its ends, its addresses."""
 
+import contextlib
 import os
 import resource
 import signal
@@ -245,6 +246,37 @@ def test_a_second_signal_ends_calls_at_once(start, spec, wire, process_runs):
             list(call)
         assert server.process.wait(10) == 0
         assert not process_runs(worker)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_while_models_are_compiled_leaves_nothing(models, tmp_path, number):
+    command = [sys.executable, "-m", "cryptable_server", "serve", "--models", models, "--keys", tmp_path / "keys"]
+    command += ["--address", "127.0.0.1:0", "--insecure"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    programs = tmp_path / "programs"
+    deadline = time.monotonic() + 20
+    while not (programs.is_dir() and list(programs.iterdir())):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=20)
+    assert output == b""
+    assert b"Traceback" not in errors
+    assert process.returncode == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+    # The compiler's processes name the directory on their command lines.
+    deadline = time.monotonic() + 10
+    while processes_naming(tmp_path) or any(path.name.startswith(".") for path in programs.iterdir()):
+        assert time.monotonic() < deadline, (processes_naming(tmp_path), list(programs.iterdir()))
+        time.sleep(0.02)
+
+
+def processes_naming(path):
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(path).encode() in (folder / "cmdline").read_bytes():
+                found.append(folder.name)
+    return found
 
 
 def test_workers_die_with_a_killed_front(start, spec, wire, process_runs):

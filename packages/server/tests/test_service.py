@@ -170,6 +170,31 @@ def test_deleted_keys_cannot_be_used(server, spec):
     assert not list(server.keys.rglob(f"{keys.hex()}*"))
 
 
+@pytest.mark.encrypted
+def test_damaged_keys_are_told_and_can_be_uploaded_again(server, spec):
+    keys = server.upload(spec, seed=8)
+    (path,) = server.keys.rglob(f"{keys.hex()}*")
+    with path.open("r+b") as file:
+        file.write(b"damage")
+    with pytest.raises(grpc.RpcError) as caught:
+        server.infer(spec, keys)
+    assert caught.value.code() == Status.DATA_LOSS
+    request = pb.GetEvaluationKeysRequest(sha256=keys)
+    assert refusal(server.stub.GetEvaluationKeys, request)[0] == Status.NOT_FOUND
+    server.upload(spec, seed=8)
+    assert len(server.infer(spec, keys)) == 1
+
+
+def test_keys_whose_file_is_gone_are_not_there(server, spec):
+    keys = server.upload(spec, seed=9)
+    (path,) = server.keys.rglob(f"{keys.hex()}*")
+    path.unlink()
+    request = pb.GetEvaluationKeysRequest(sha256=keys)
+    assert refusal(server.stub.GetEvaluationKeys, request)[0] == Status.NOT_FOUND
+    assert server.upload(spec, seed=9) == keys
+    assert server.stub.GetEvaluationKeys(request).size
+
+
 @pytest.mark.parametrize("length", [0, 31, 33])
 def test_a_digest_has_32_bytes(server, length):
     for call, request in [

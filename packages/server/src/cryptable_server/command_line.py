@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure(options.log_level)
     try:
         serve(_config(options))
+    except KeyboardInterrupt:
+        return 0
     except StartError as error:
         sys.stderr.write(f"cryptable-server: {error}\n")
         return error.exit_status
@@ -135,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--drain", type=float, default=30, metavar="SECONDS", help="after SIGTERM (default: %(default)s)")
     how.add_argument("--queue", type=int, default=256, metavar="ROWS", help="rows that wait (default: %(default)s)")
     how.add_argument("--max-rows", type=int, default=100_000, metavar="N", help="of one stream (default: %(default)s)")
-    how.add_argument("--max-calls", type=int, default=1000, metavar="N", help="at once (default: %(default)s)")
+    how.add_argument("--max-calls", type=int, default=256, metavar="N", help="at once (default: %(default)s)")
     how.add_argument(
         "--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="default: %(default)s"
     )

@@ -70,7 +70,7 @@ class ServerConfig:
     """One request message: room for a chunk of keys or a row of the largest input tensor, whichever is more."""
     max_rows: int = 100_000
     """Rows of one Infer stream."""
-    max_calls: int = 1000
+    max_calls: int = 256
     """Calls in progress at once."""
     idle_seconds: float = 120.0
     """How long a stream may send nothing."""

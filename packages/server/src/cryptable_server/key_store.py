@@ -136,14 +136,13 @@ class DirectoryKeyStore:
         """See KeyStore."""
         with self._mutex:
             found = self._keys.get((_folder_name(principal), sha256))
-        if found is None:
+        if found is None or not Path(found.reference).exists():
             raise KeysNotFoundError(f"no evaluation keys {sha256.hex()[:16]}… are stored for you; upload them first")
         return found
 
     def delete(self, principal: Principal, sha256: bytes) -> None:
         """See KeyStore."""
-        found = self.find(principal, sha256)
-        path = Path(found.reference)
+        path = Path(self.find(principal, sha256).reference)
         path.unlink(missing_ok=True)
         _sync_directory(path.parent)
         with self._mutex:

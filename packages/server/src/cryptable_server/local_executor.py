@@ -79,7 +79,7 @@ class LocalExecutor:
         try:
             for worker in self._workers:
                 worker.wait_until_ready()
-        except ExecutorError:
+        except BaseException:
             self.close()
             raise
 

@@ -8,6 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from cryptable_server.logs import log
 _LOGGER = logging.getLogger(__name__)
 SUFFIX = ".cryptable"
 _WORD_BYTES = 8
+_END_SECONDS = 10.0
 _GRACE_SECONDS = 30.0
 """Beyond the compiler's own limit, for all else of a preparation."""
 _ENVELOPE_BYTES = 1 << 10
@@ -112,10 +115,15 @@ def load_models(config: ServerConfig) -> FixedModelStore:
         raise ModelsError(f"--models {config.models}: no *{SUFFIX} file; save one with CompiledModel.save()")
     artifacts = dict(_read(files))
     _refuse_duplicates(artifacts)
-    _clean_programs(config.programs)
+    _clean_programs(config.programs, config.compile_seconds + _GRACE_SECONDS)
+    preparations = _Preparations()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        prepared = pool.map(lambda path: _try_to_prepare(path, artifacts[path], config), artifacts)
-        models = {model.name: model for model in prepared if model is not None}
+        prepared = pool.map(lambda path: _try_to_prepare(path, artifacts[path], config, preparations), artifacts)
+        try:
+            models = {model.name: model for model in prepared if model is not None}
+        except BaseException:
+            preparations.stop()
+            raise
     if not models:
         raise ModelsError(f"--models {config.models}: none of {len(files)} artifacts can be served; the log says why")
     return FixedModelStore(models)
@@ -162,13 +170,14 @@ def _refuse_duplicates(artifacts: Mapping[Path, ModelArtifact]) -> None:
             )
 
 
-def _clean_programs(directory: Path) -> None:
-    """Make the directory of compiled programs, and remove what interrupted compilations left."""
+def _clean_programs(directory: Path, seconds: float) -> None:
+    """Make the directory of compiled programs, and remove what compilations left that ended `seconds` ago or more."""
     try:
         # Its content is native code that the workers run: nobody else may write there.
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in directory.glob(".*"):
-            shutil.rmtree(leftover)
+            if leftover.stat().st_mtime < time.time() - seconds:
+                shutil.rmtree(leftover)
     except OSError as error:
         raise ConfigurationError(f"the directory of compiled programs, {directory}: {error.strerror}") from error
     if directory.stat().st_mode & 0o022 or directory.stat().st_uid != os.getuid():
@@ -177,9 +186,11 @@ def _clean_programs(directory: Path) -> None:
         )
 
 
-def _try_to_prepare(path: Path, artifact: ModelArtifact, config: ServerConfig) -> Model | None:
+def _try_to_prepare(
+    path: Path, artifact: ModelArtifact, config: ServerConfig, preparations: _Preparations
+) -> Model | None:
     try:
-        model = _prepare(path, artifact, config)
+        model = _prepare(path, artifact, config, preparations)
     except ArtifactRefusedError as error:
         _log_refusal(path, str(error))
         return None
@@ -188,7 +199,7 @@ def _try_to_prepare(path: Path, artifact: ModelArtifact, config: ServerConfig) -
     return model
 
 
-def _prepare(path: Path, artifact: ModelArtifact, config: ServerConfig) -> Model:
+def _prepare(path: Path, artifact: ModelArtifact, config: ServerConfig, preparations: _Preparations) -> Model:
     spec = artifact.client_spec
     size = result_bytes(spec) + _ENVELOPE_BYTES
     if size > limits.MAX_MESSAGE_BYTES:
@@ -201,29 +212,59 @@ def _prepare(path: Path, artifact: ModelArtifact, config: ServerConfig) -> Model
     # Native code is bound to the engine that made it.
     engine = "-".join(version(name) for name in ("cryptable-engine", "concrete-python"))
     directory = config.programs / f"{artifact.digest.hex()}-{engine}"
-    _prepare_in_child(path, artifact, directory, config)
+    command = [sys.executable, "-m", "cryptable_server.preparation", str(path), artifact.digest.hex(), str(directory)]
+    command += [str(os.getpid()), str(config.compile_seconds)]
+    preparations.run(command, config.compile_seconds + _GRACE_SECONDS)
     return Model(artifact.model_version, spec, str(directory))
 
 
-def _prepare_in_child(path: Path, artifact: ModelArtifact, directory: Path, config: ServerConfig) -> None:
-    command = [sys.executable, "-m", "cryptable_server.preparation", str(path), artifact.digest.hex(), str(directory)]
-    command += [str(os.getpid()), str(config.compile_seconds)]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+class _Preparations:
+    """The child processes that prepare artifacts."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._children: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+
+    def run(self, command: list[str], seconds: float) -> None:
+        """Run one; raises ArtifactRefusedError where it does not end well."""
+        with self._mutex:
+            if self._stopped:
+                raise ArtifactRefusedError("the server is being stopped")
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+            self._children.add(child)
+        try:
+            output, _ = child.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise ArtifactRefusedError(f"its preparation takes longer than {seconds:g} s") from error
+        finally:
+            _end(child)
+            with self._mutex:
+                self._children.discard(child)
+        try:
+            outcome = json.loads(output)
+        except ValueError:
+            raise ArtifactRefusedError(
+                f"its preparation ended with status {child.returncode}; the log above may say why"
+            ) from None
+        if "refused" in outcome:
+            raise ArtifactRefusedError(str(outcome["refused"]))
+
+    def stop(self) -> None:
+        """End those that run, and start no other."""
+        with self._mutex:
+            self._stopped = True
+            for child in self._children:
+                child.terminate()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
     try:
-        output, _ = child.communicate(timeout=config.compile_seconds + _GRACE_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise ArtifactRefusedError(f"its compilation takes longer than {config.compile_seconds:g} s") from error
-    finally:
+        child.communicate(timeout=_END_SECONDS)
+    except subprocess.TimeoutExpired:
         child.kill()
         child.communicate()
-    try:
-        outcome = json.loads(output)
-    except ValueError:
-        raise ArtifactRefusedError(
-            f"its compilation ended with status {child.returncode}; the log above may say why"
-        ) from None
-    if "refused" in outcome:
-        raise ArtifactRefusedError(str(outcome["refused"]))
 
 
 def _log_refusal(path: Path, reason: str) -> None:

@@ -12,14 +12,16 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from cryptable_engine import Circuit, CompileLimits, Program, ProgramMismatchError, compile_circuit, verify
-from cryptable_protocol import CryptableError, ModelArtifact
+from cryptable_protocol import CryptableError, InvalidInputError, ModelArtifact
 
 from cryptable_server.errors import ArtifactRefusedError
-from cryptable_server.process_limits import die_with_parent, ignore_terminal_signals, limit_memory
+from cryptable_server.process_limits import die_with_parent, limit_memory
 
 
 def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits) -> None:
@@ -41,17 +43,29 @@ def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits) -> 
         else:
             return
     try:
-        compile_circuit(circuit, artifact.compile_options, directory, limits=limits).check_spec(spec)
+        program = compile_circuit(circuit, artifact.compile_options, directory, limits=limits)
+    except (InvalidInputError, OSError):
+        # Another server with the same directory of programs may have been faster.
+        program = Program.load(directory)
+    try:
+        program.check_spec(spec)
     except ProgramMismatchError:
         shutil.rmtree(directory)
         raise
 
 
+def _stop(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the cleaning up
+    raise SystemExit(1)
+
+
 def main() -> int:
     """Prepare what the command line names."""
     source, digest, directory, parent, seconds = sys.argv[1:]
-    die_with_parent(int(parent))
-    ignore_terminal_signals()
+    # Not by SIGKILL: the compiler, a child of this process, and its files are to go as well.
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(int(parent), by=signal.SIGTERM)
     limits = CompileLimits(wall_seconds=float(seconds))
     limit_memory(limits.address_space_bytes)
     # Native code may print: standard output is for the answer alone.

@@ -11,13 +11,13 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when `parent` ends, even by SIGKILL and in the midst of native code.
+def die_with_parent(parent: int, *, by: signal.Signals = signal.SIGKILL) -> None:
+    """Have the kernel send this process `by` when `parent` ends, even by SIGKILL and in the midst of native code.
 
     The kernel's signal follows the *thread* that started this process, so that thread must outlive it.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, by, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -36,8 +36,11 @@ def serve(config: ServerConfig) -> None:
 
     Raises:
         StartError: the server cannot start; nothing is left running.
+        KeyboardInterrupt: a signal came before calls were answered; nothing is left running.
     """
     pair = None if config.tls is None else read_pair(config.tls)
+    # Until calls are answered there is nothing to drain: everything is undone at once.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     keys = DirectoryKeyStore(config.keys, quota_bytes=config.key_quota_bytes)
     try:
         models = load_models(config)

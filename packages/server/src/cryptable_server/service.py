@@ -15,6 +15,7 @@ from cryptable_protocol.messages import tensor as tensor_pb
 
 from cryptable_server.errors import (
     DrainingError,
+    KeysCorruptedError,
     KeysetDiffersError,
     KeysMissingError,
     RowLimitExceededError,
@@ -109,7 +110,12 @@ class InferenceService:
             if row >= self._max_rows:
                 raise RowLimitExceededError(f"a stream has at most {self._max_rows} rows; open another for the rest")
             tensor = check_row(message.row, model, row)
-            evaluated = await asyncio.wrap_future(self._executor.submit(Evaluation(model.program, tensor, keys)))
+            try:
+                evaluated = await asyncio.wrap_future(self._executor.submit(Evaluation(model.program, tensor, keys)))
+            except KeysCorruptedError:
+                # Else GetEvaluationKeys would go on saying that they need not be uploaded.
+                await asyncio.to_thread(self._keys.delete, call.principal, first.header.evaluation_keys)
+                raise
             cpu_seconds += evaluated.cpu_seconds
             call.facts.update(rows=row + 1, cpu_seconds=round(cpu_seconds, 4))
             yield pb.InferResponse(

@@ -60,7 +60,7 @@ class Worker:
 
         def load() -> ServerKeys:
             if _sha256(path) != name:
-                raise KeysCorruptedError("the stored evaluation keys are damaged; delete them and upload them again")
+                raise KeysCorruptedError("the stored evaluation keys are damaged; upload them again")
             return evaluator.load_keys(path)
 
         return self._keys.get(name, int(reference["memory_bytes"]), load)
