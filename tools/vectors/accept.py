@@ -83,6 +83,14 @@ def _client_specs() -> list[Accepted]:
             decodes=[{"values": [101], "scores": [150.5]}],
         ),
         _spec(
+            "quadratic",
+            "a quadratic encoder, and a regression whose predictions are e to the power of its scores",
+            canonical(samples.quadratic_spec()),
+            evaluation_keys_bytes=0,
+            encodes=[{"row": [0.25], "elements": [2, 86]}, {"row": [1e300], "elements": [45, 0]}],
+            decodes=[{"values": [101], "scores": [150.5]}],
+        ),
+        _spec(
             "classes",
             "three classes with names",
             canonical(samples.classes_spec()),

@@ -167,7 +167,25 @@ def _encoders() -> list[Rejected]:
             "levels_beyond_width": ("levels that do not fit the input's 9 bits", first(levels=513)),
         },
     )
-    return thermometers + affines
+    quadratics = _fields(
+        samples.quadratic_spec(),
+        {
+            "quadratic_step_zero": (
+                "a quadratic step of 0",
+                lambda spec: spec.features[0].quadratic.ClearField("step"),
+            ),
+            "quadratic_levels_one": ("one quadratic level", lambda spec: put(spec.features[0].quadratic, levels=1)),
+            "quadratic_levels_many": (
+                "2^13 + 2 quadratic levels",
+                lambda spec: put(spec.features[0].quadratic, levels=2**13 + 2),
+            ),
+            "quadratic_beyond_width": (
+                "a product of levels that does not fit the input's 9 bits",
+                lambda spec: put(spec.features[0].quadratic, levels=47),
+            ),
+        },
+    )
+    return thermometers + affines + quadratics
 
 
 def _keysets() -> list[Rejected]:
@@ -228,7 +246,7 @@ def _decoders() -> list[Rejected]:
         samples.binary_spec(),
         {
             "link_missing": ("no link", lambda spec: spec.decoder.ClearField("link")),
-            "link_unknown": ("link 6", lambda spec: put(spec.decoder, link=6)),
+            "link_unknown": ("link 7", lambda spec: put(spec.decoder, link=7)),
             "link_negative": ("link -1", lambda spec: put(spec.decoder, link=-1)),
             "offset_missing": ("no offsets and no bases", no_offsets),
             "base_missing": ("an offset without a base", lambda spec: spec.decoder.ClearField("base")),

@@ -100,6 +100,16 @@ def regression_spec() -> client_spec.ClientSpec:
     )
 
 
+def quadratic_spec() -> client_spec.ClientSpec:
+    """A regression with a logarithmic link, quadratic in one feature."""
+    spec = regression_spec()
+    del spec.features[1]
+    quadratic = client_spec.QuadraticEncoder(lower=-1.0, step=0.5, levels=46)
+    spec.features[0].CopyFrom(client_spec.FeatureEncoder(name="age", quadratic=quadratic))
+    spec.decoder.link = client_spec.Decoder.EXPONENTIAL
+    return spec
+
+
 def classes_spec() -> client_spec.ClientSpec:
     """A classifier of three classes with names."""
     spec = regression_spec()

@@ -193,7 +193,7 @@ def test_a_spec_that_agrees():
 @pytest.mark.parametrize(
     ("features", "sizes", "message"),
     [
-        ((BITS,), {}, "2 input groups, the client spec encodes 1 features"),
+        ((BITS,), {}, "2 input groups, the client spec encodes 1"),
         ((LEVELS, BITS), {}, "input group 0 is THERMOMETER .* feature 'weight' encodes to RANGE"),
         ((ThermometerEncoder("age", (1.0, 2.0, 3.0)), LEVELS), {}, r"encodes to THERMOMETER of 3 element"),
         ((BITS, AffineEncoder("weight", 0.0, 1.0, 5)), {}, r"encodes to RANGE of 1 element\(s\) up to 4"),

@@ -14,7 +14,7 @@ VALUES = st.integers(0, 2**20)
 
 
 def decoder(link: Link, scores: int = 1, *, step: float = 0.25, offset: int = 0) -> Decoder:
-    labels = None if link is Link.IDENTITY else tuple(range(10, 10 + max(2, scores)))
+    labels = None if link in (Link.IDENTITY, Link.EXPONENTIAL) else tuple(range(10, 10 + max(2, scores)))
     return Decoder(link, (offset,) * scores, step, (0.0,) * scores, labels)
 
 
@@ -88,6 +88,14 @@ def test_all_sigmoids_zero_is_uniform() -> None:
     assert deep.predict_proba(np.zeros((1, 3), np.int64)).tolist() == [[1 / 3] * 3]
 
 
+def test_exponential_predicts_powers_of_e() -> None:
+    made = decoder(Link.EXPONENTIAL, 2, step=0.5)
+    values = np.array([[3, 0], [10_000, 1]])
+    np.testing.assert_allclose(made.predict(values), [[math.exp(1.5), 1.0], [math.inf, math.exp(0.5)]])
+    assert made.decision_function(values).tolist() == [[1.5, 0.0], [5000.0, 0.5]]
+    assert not made.is_classifier
+
+
 def test_first_of_equal_scores() -> None:
     assert decoder(Link.MARGIN, 3).predict(np.array([[1, 5, 5]])).tolist() == [11]
 
@@ -106,7 +114,7 @@ def test_shapes() -> None:
             decoder(Link.IDENTITY).predict(np.zeros(shape, np.int64))
 
 
-@pytest.mark.parametrize("link", [Link.IDENTITY, Link.MARGIN])
+@pytest.mark.parametrize("link", [Link.IDENTITY, Link.EXPONENTIAL, Link.MARGIN])
 def test_no_probabilities(link: Link) -> None:
     with pytest.raises(InvalidInputError, match="no probabilities"):
         decoder(link).predict_proba(np.zeros((1, 1), np.int64))

@@ -11,6 +11,7 @@ from cryptable_protocol import (
     AffineEncoder,
     InvalidInputError,
     MalformedMessageError,
+    QuadraticEncoder,
     ThermometerEncoder,
     UnusedFeature,
     encode_rows,
@@ -90,6 +91,17 @@ class Frame:
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
         return np.array(self.rows, object)
+
+
+@given(value=FINITE, lower=st.floats(-1e3, 1e3), step=st.floats(1e-3, 1e3), levels=st.integers(2, 2**13 + 1))
+def test_quadratic(value: float, lower: float, step: float, levels: int) -> None:
+    encoder = QuadraticEncoder("x", lower, step, levels)
+    found = encode_rows([encoder], [[value]])
+    level = AffineEncoder("x", lower, step, levels).encode(np.array([value])).item()
+    assert found.tolist() == [[level, level * (levels - 1 - level)]]
+    assert all(0 <= each <= most for each, most in zip(found[0], encoder.maxima, strict=True))
+    middle = (levels - 1) // 2
+    assert encoder.maximum == max(levels - 1, middle * (levels - 1 - middle))
 
 
 NAMED = [AffineEncoder("age", 0, 1, 100), AffineEncoder("bmi", 0, 1, 100)]
@@ -174,6 +186,8 @@ def test_wider_floats_beyond_range_are_refused_with_their_place() -> None:
         lambda: AffineEncoder("x", 0.0, 0.0, 2),
         lambda: AffineEncoder("x", 0.0, 1.0, 1),
         lambda: AffineEncoder("x", 0.0, 1.0, 2**24 + 1),
+        lambda: QuadraticEncoder("x", 0.0, -1.0, 2),
+        lambda: QuadraticEncoder("x", 0.0, 1.0, 2**13 + 2),
         lambda: UnusedFeature("x" * 257),
         lambda: UnusedFeature("x\x7f"),
         lambda: UnusedFeature("x\ud800"),

@@ -11,8 +11,8 @@ import pytest
 EXPORTED = """
     AffineEncoder BootstrapKeyParameters CiphertextType ClientSpec CompileOptions CryptableError Decoder EncryptedTensor
     EvaluationKeysHeader FeatureEncoder InternalError InvalidInputError KeysetParameters KeyswitchKeyParameters Labels
-    LimitExceededError Link MalformedMessageError MaskStream ModelArtifact Provenance SecretKeyParameters
-    ThermometerEncoder UnusedFeature __version__ encode_rows
+    LimitExceededError Link MalformedMessageError MaskStream ModelArtifact Provenance QuadraticEncoder
+    SecretKeyParameters ThermometerEncoder UnusedFeature __version__ encode_rows
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cryptable_protocol import AffineEncoder, ClientSpec, ThermometerEncoder, limits
+from cryptable_protocol import AffineEncoder, ClientSpec, FeatureEncoder, QuadraticEncoder, ThermometerEncoder, limits
 
 from cryptable_engine.bounds import Bounds, bounds
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, IntArray, Linear, Lookup, Term
@@ -196,21 +196,13 @@ def _check_output(circuit: Circuit, found: tuple[Bounds, ...]) -> None:
 
 def _check_spec(circuit: Circuit, found: tuple[Bounds, ...], spec: ClientSpec) -> None:
     groups = circuit.input.groups
-    encoders = [encoder for encoder in spec.features if encoder.size]
-    if len(groups) != len(encoders):
-        raise CircuitError(f"{len(groups)} input groups, the client spec encodes {len(encoders)} features", node=0)
-    for number, (group, encoder) in enumerate(zip(groups, encoders, strict=True)):
-        match encoder:
-            case ThermometerEncoder():
-                expected = InputGroup(GroupKind.THERMOMETER, encoder.size)
-            case AffineEncoder():
-                expected = InputGroup(GroupKind.RANGE, 1, encoder.maximum)
-            case _:
-                raise CircuitError(f"feature {encoder.name!r} has an encoder that no input group stands for", node=0)
+    encoded = [(encoder.name, group) for encoder in spec.features if encoder.size for group in _groups_of(encoder)]
+    if len(groups) != len(encoded):
+        raise CircuitError(f"{len(groups)} input groups, the client spec encodes {len(encoded)}", node=0)
+    for number, (group, (name, expected)) in enumerate(zip(groups, encoded, strict=True)):
         if group != expected:
             raise CircuitError(
-                f"input group {number} is {_describe(group)}, "
-                f"but feature {encoder.name!r} encodes to {_describe(expected)}",
+                f"input group {number} is {_describe(group)}, but feature {name!r} encodes to {_describe(expected)}",
                 node=0,
             )
     size = circuit.nodes[circuit.output].size
@@ -221,6 +213,18 @@ def _check_spec(circuit: Circuit, found: tuple[Bounds, ...], spec: ClientSpec) -
         raise CircuitError(
             f"outputs up to {highest}, the client spec has {spec.output.width} bits", node=circuit.output
         )
+
+
+def _groups_of(encoder: FeatureEncoder) -> tuple[InputGroup, ...]:
+    match encoder:
+        case ThermometerEncoder():
+            return (InputGroup(GroupKind.THERMOMETER, encoder.size),)
+        case AffineEncoder():
+            return (InputGroup(GroupKind.RANGE, 1, encoder.maximum),)
+        case QuadraticEncoder():
+            return tuple(InputGroup(GroupKind.RANGE, 1, maximum) for maximum in encoder.maxima)
+        case _:
+            raise CircuitError(f"feature {encoder.name!r} has an encoder that no input group stands for", node=0)
 
 
 def _describe(group: InputGroup) -> str:

@@ -3,7 +3,14 @@
 from cryptable_protocol.artifact import CompileOptions, ModelArtifact, Provenance
 from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.decoder import Decoder, Labels, Link
-from cryptable_protocol.encoders import AffineEncoder, FeatureEncoder, ThermometerEncoder, UnusedFeature, encode_rows
+from cryptable_protocol.encoders import (
+    AffineEncoder,
+    FeatureEncoder,
+    QuadraticEncoder,
+    ThermometerEncoder,
+    UnusedFeature,
+    encode_rows,
+)
 from cryptable_protocol.encrypted_tensor import EncryptedTensor
 from cryptable_protocol.errors import (
     CryptableError,
@@ -46,6 +53,7 @@ __all__ = [
     "MaskStream",
     "ModelArtifact",
     "Provenance",
+    "QuadraticEncoder",
     "SecretKeyParameters",
     "ThermometerEncoder",
     "UnusedFeature",

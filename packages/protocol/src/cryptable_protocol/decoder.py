@@ -33,6 +33,11 @@ class Link(enum.Enum):
     """Logits, one a class."""
     PROBABILITY = pb.Decoder.PROBABILITY
     """Probabilities: one (of the second class), or one a class."""
+    EXPONENTIAL = pb.Decoder.EXPONENTIAL
+    """Regression: the predictions are e to the power of the scores."""
+
+
+_REGRESSIONS = (Link.IDENTITY, Link.EXPONENTIAL)
 
 
 Labels = tuple[int, ...] | tuple[str, ...]
@@ -69,7 +74,7 @@ class Decoder:
         self._check_labels()
 
     def _check_labels(self) -> None:
-        if self.link is Link.IDENTITY:
+        if self.link in _REGRESSIONS:
             if self.labels is not None:
                 raise MalformedMessageError("decoder: a regression has no labels")
             return
@@ -109,7 +114,7 @@ class Decoder:
         """
         scores = self.decision_function(values)
         match self.link:
-            case Link.IDENTITY | Link.MARGIN:
+            case Link.IDENTITY | Link.EXPONENTIAL | Link.MARGIN:
                 raise InvalidInputError("this model gives no probabilities: use predict or decision_function")
             case Link.SOFTMAX:
                 if scores.ndim == 1:
@@ -122,8 +127,11 @@ class Decoder:
                 return _complete(np.clip(scores, 0.0, 1.0), normalise=False)
 
     def predict(self, values: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Labels of shape (rows,) for a classifier, else the scores."""
+        """Labels of shape (rows,) for a classifier, else the scores, or e to their power."""
         scores = self.decision_function(values)
+        if self.link is Link.EXPONENTIAL:
+            with np.errstate(over="ignore"):  # infinite beyond doubles, as SPEC.md has it
+                return np.exp(scores)
         if self.labels is None:
             return scores
         if scores.ndim == 1:

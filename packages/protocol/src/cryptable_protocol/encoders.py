@@ -68,15 +68,7 @@ class AffineEncoder:
     levels: int
 
     def __post_init__(self) -> None:
-        check_name(self.name, "feature")
-        if not math.isfinite(self.lower) or not math.isfinite(self.step) or self.step <= 0:
-            raise MalformedMessageError(
-                f"feature {self.name!r}: lower {self.lower} and step {self.step} must be finite, and step positive"
-            )
-        if not 2 <= self.levels <= limits.MAX_AFFINE_LEVELS:
-            raise MalformedMessageError(
-                f"feature {self.name!r}: {self.levels} levels are not in 2 .. {limits.MAX_AFFINE_LEVELS}"
-            )
+        _check_levels(self, limits.MAX_AFFINE_LEVELS)
 
     @property
     def size(self) -> int:
@@ -90,10 +82,43 @@ class AffineEncoder:
 
     def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Shape (rows,) to (rows, 1)."""
-        with np.errstate(over="ignore"):  # a huge input overflows to infinity, which is clipped like any other
-            level: npt.NDArray[np.float64] = np.rint((column - self.lower) / self.step)
-        clipped: npt.NDArray[np.float64] = np.clip(level, 0, self.levels - 1)
-        return clipped.astype(np.int64)[:, None]
+        return _level(self, column)[:, None]
+
+
+@dataclass(frozen=True)
+class QuadraticEncoder:
+    """Two elements, of which every quadratic function of x is a linear map.
+
+    They are q = clip(round_half_to_even((x - lower) / step), 0, levels - 1), and q * (levels - 1 - q).
+    """
+
+    name: str
+    lower: float
+    step: float
+    levels: int
+
+    def __post_init__(self) -> None:
+        _check_levels(self, limits.MAX_QUADRATIC_LEVELS)
+
+    @property
+    def size(self) -> int:
+        """Elements that this feature contributes to the input tensor."""
+        return 2
+
+    @property
+    def maxima(self) -> tuple[int, int]:
+        """Largest value of each element."""
+        return self.levels - 1, (self.levels - 1) ** 2 // 4
+
+    @property
+    def maximum(self) -> int:
+        """Largest value of an element."""
+        return max(self.maxima)
+
+    def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Shape (rows,) to (rows, 2)."""
+        level = _level(self, column)
+        return np.stack([level, level * (self.levels - 1 - level)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -120,7 +145,24 @@ class UnusedFeature:
         return np.empty((column.shape[0], 0), np.int64)
 
 
-FeatureEncoder = ThermometerEncoder | AffineEncoder | UnusedFeature
+FeatureEncoder = ThermometerEncoder | AffineEncoder | QuadraticEncoder | UnusedFeature
+
+
+def _check_levels(encoder: AffineEncoder | QuadraticEncoder, most: int) -> None:
+    check_name(encoder.name, "feature")
+    if not math.isfinite(encoder.lower) or not math.isfinite(encoder.step) or encoder.step <= 0:
+        raise MalformedMessageError(
+            f"feature {encoder.name!r}: lower {encoder.lower} and step {encoder.step} must be finite, and step positive"
+        )
+    if not 2 <= encoder.levels <= most:
+        raise MalformedMessageError(f"feature {encoder.name!r}: {encoder.levels} levels are not in 2 .. {most}")
+
+
+def _level(encoder: AffineEncoder | QuadraticEncoder, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    with np.errstate(over="ignore"):  # a huge input overflows to infinity, which is clipped like any other
+        level: npt.NDArray[np.float64] = np.rint((column - encoder.lower) / encoder.step)
+    clipped: npt.NDArray[np.float64] = np.clip(level, 0, encoder.levels - 1)
+    return clipped.astype(np.int64)
 
 
 def encode_rows(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -212,6 +254,9 @@ def encoder_to_message(encoder: FeatureEncoder) -> pb.FeatureEncoder:
         case AffineEncoder():
             affine = pb.AffineEncoder(lower=encoder.lower, step=encoder.step, levels=encoder.levels)
             return pb.FeatureEncoder(name=encoder.name, affine=affine)
+        case QuadraticEncoder():
+            quadratic = pb.QuadraticEncoder(lower=encoder.lower, step=encoder.step, levels=encoder.levels)
+            return pb.FeatureEncoder(name=encoder.name, quadratic=quadratic)
         case UnusedFeature():
             return pb.FeatureEncoder(name=encoder.name, unused=pb.UnusedFeature())
 
@@ -223,6 +268,9 @@ def encoder_from_message(message: pb.FeatureEncoder) -> FeatureEncoder:
             return ThermometerEncoder(message.name, tuple(message.thermometer.edges), message.thermometer.as_float32)
         case "affine":
             return AffineEncoder(message.name, message.affine.lower, message.affine.step, message.affine.levels)
+        case "quadratic":
+            quadratic = message.quadratic
+            return QuadraticEncoder(message.name, quadratic.lower, quadratic.step, quadratic.levels)
         case "unused":
             return UnusedFeature(message.name)
         case _:

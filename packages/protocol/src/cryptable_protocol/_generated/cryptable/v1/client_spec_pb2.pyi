@@ -76,6 +76,7 @@ class FeatureEncoder(_message.Message):
     THERMOMETER_FIELD_NUMBER: _builtins.int
     AFFINE_FIELD_NUMBER: _builtins.int
     UNUSED_FIELD_NUMBER: _builtins.int
+    QUADRATIC_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Column name, or "x0", "x1", ... where the model was trained without names. Unique."""
     @_builtins.property
@@ -86,6 +87,8 @@ class FeatureEncoder(_message.Message):
     def unused(self) -> Global___UnusedFeature:
         """The model does not read this column: nothing is sent for it."""
 
+    @_builtins.property
+    def quadratic(self) -> Global___QuadraticEncoder: ...
     def __init__(
         self,
         *,
@@ -93,12 +96,13 @@ class FeatureEncoder(_message.Message):
         thermometer: Global___ThermometerEncoder | None = ...,
         affine: Global___AffineEncoder | None = ...,
         unused: Global___UnusedFeature | None = ...,
+        quadratic: Global___QuadraticEncoder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "kind", b"kind", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "kind", b"kind", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "kind", b"kind", "name", b"name", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "kind", b"kind", "name", b"name", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["thermometer", "affine", "unused"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["thermometer", "affine", "unused", "quadratic"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -160,6 +164,35 @@ class AffineEncoder(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AffineEncoder: _TypeAlias = AffineEncoder  # noqa: Y015
+
+@_typing.final
+class QuadraticEncoder(_message.Message):
+    """Two elements: q = clip(round_half_to_even((x - lower) / step), 0, levels - 1), and q * (levels - 1 - q)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOWER_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    lower: _builtins.float
+    step: _builtins.float
+    """Positive."""
+    levels: _builtins.int
+    """At least 2."""
+    def __init__(
+        self,
+        *,
+        lower: _builtins.float = ...,
+        step: _builtins.float = ...,
+        levels: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "lower", b"lower", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuadraticEncoder: _TypeAlias = QuadraticEncoder  # noqa: Y015
 
 @_typing.final
 class UnusedFeature(_message.Message):
@@ -362,6 +395,8 @@ class Decoder(_message.Message):
         """The scores are logits, one a class."""
         PROBABILITY: Decoder._Link.ValueType  # 5
         """The scores are probabilities: one (binary), or one a class."""
+        EXPONENTIAL: Decoder._Link.ValueType  # 6
+        """Regression: the predictions are e^score."""
 
     class Link(_Link, metaclass=_LinkEnumTypeWrapper): ...
     LINK_UNSPECIFIED: Decoder.Link.ValueType  # 0
@@ -375,6 +410,8 @@ class Decoder(_message.Message):
     """The scores are logits, one a class."""
     PROBABILITY: Decoder.Link.ValueType  # 5
     """The scores are probabilities: one (binary), or one a class."""
+    EXPONENTIAL: Decoder.Link.ValueType  # 6
+    """Regression: the predictions are e^score."""
 
     LINK_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
