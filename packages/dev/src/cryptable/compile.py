@@ -7,13 +7,15 @@ from importlib import metadata
 
 import numpy as np
 from cryptable_engine import verify
-from cryptable_protocol import ClientSpec, CompileOptions, InvalidInputError, Link, ModelArtifact, Provenance
+from cryptable_protocol import ClientSpec, CompileOptions, InternalError, InvalidInputError, Link, ModelArtifact, Provenance
 
+from cryptable.additive_model import AdditiveModel
 from cryptable.calibration import read_rows
 from cryptable.compiled_model import CompiledModel
 from cryptable.importers import import_estimator
 from cryptable.importers.registry import reference_scores
-from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, ModelGraph, Rows
+from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
+from cryptable.planner.additive import plan_additive
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
 from cryptable.planner.trees import WIDTHS, plan_trees
@@ -111,6 +113,8 @@ def default_tolerance(graph: ModelGraph, scores: FloatArray) -> float:
             return LOG_ODDS_TOLERANCE
         case Link.PROBABILITY:
             return PROBABILITY_TOLERANCE
+    if graph.link is Link.EXPONENTIAL:
+        return RELATIVE_TOLERANCE
     spread = float(scores.std(axis=0).max())
     spread = spread or float(np.abs(scores).max()) or 1.0
     if graph.link is Link.MARGIN:
@@ -131,7 +135,13 @@ def _plan(
         widths = WIDTHS if table_bits is None else (table_bits,)
         with progress_bar("planning lookups", enabled=show_progress) as report:
             return plan_trees(graph, tolerance=tolerance, widths=widths, progress=report)
-    return plan_linear(graph, rows, tolerance=tolerance, input_bits=input_bits)
+    if isinstance(graph, AdditiveModel):
+        widths = WIDTHS if table_bits is None else (table_bits,)
+        with progress_bar("planning lookups", enabled=show_progress) as report:
+            return plan_additive(graph, tolerance=tolerance, widths=widths, progress=report)
+    if isinstance(graph, LinearModel):
+        return plan_linear(graph, rows, tolerance=tolerance, input_bits=input_bits)
+    raise InternalError(f"no planner for {type(graph).__name__}")
 
 
 def _check_options(tolerance: float | None, table_bits: int | None, input_bits: int, edges: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -95,4 +95,24 @@ class LinearModel:
         return total
 
 
-ModelGraph: TypeAlias = AdditiveTrees | LinearModel
+class ModelGraph(Protocol):
+    """What all model graphs have; the planner of each kind knows the rest."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+
+    @property
+    def link(self) -> Link:
+        """What the scores mean."""
+
+    @property
+    def labels(self) -> Labels | None:
+        """Of the classes; None for a regression."""
+
+    @property
+    def outputs(self) -> int:
+        """Scores a row."""
+
+    def scores(self, rows: FloatArray) -> FloatArray:
+        """Scores before the link, shape (rows, outputs), in double precision."""
