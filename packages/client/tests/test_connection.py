@@ -122,6 +122,27 @@ def test_evaluation_keys_in_a_file_are_uploaded_once_across_processes(echo, spec
     assert path.read_bytes() in echo.keys.values()
 
 
+def test_evaluation_keys_made_before_are_kept_in_the_file_too(echo, spec, tmp_path):
+    path = tmp_path / "evaluation-keys"
+    with SecretKeys.generate(spec) as secret_keys:
+        for kept in (None, path, path):
+            with open_echo(echo, secret_keys=secret_keys, evaluation_keys=kept):
+                pass
+    assert len(echo.uploads) == 1
+    assert path.read_bytes() in echo.keys.values()
+
+
+def test_bars_are_shown_when_asked_for(echo, capsys):
+    with open_echo(echo, progress=True):
+        pass
+    shown = capsys.readouterr().err
+    assert "making evaluation keys" in shown
+    assert "uploading evaluation keys" in shown
+    with open_echo(echo):
+        pass
+    assert not capsys.readouterr().err
+
+
 def test_a_broken_upload_is_tried_again_with_identical_bytes(echo):
     echo.break_upload_after = [1, 3 << 20]
     with open_echo(echo) as remote:

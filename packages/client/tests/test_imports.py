@@ -35,6 +35,32 @@ def test_nothing_of_the_other_side_is_loaded():
     assert not FOREIGN & loaded
 
 
+def test_exported_names_are_these():
+    errors = {name for name in cryptable_client.__all__ if name.endswith("Error")}
+    assert len(errors) == 14
+    assert sorted(set(cryptable_client.__all__) - errors) == [
+        "RemoteModel",
+        "SecretKeys",
+        "SpooledEvaluationKeys",
+        "__version__",
+        "check_security",
+        "connect",
+        "decrypt",
+        "encrypt",
+        "list_models",
+        "spool",
+        "write_evaluation_keys",
+    ]
+
+
+def test_the_tree_of_errors_is_drawn_right():
+    from cryptable_client import errors
+
+    classes = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    drawn = {word for word in errors.__doc__.replace("─", " ").split() if word.endswith("Error")}
+    assert drawn == classes
+
+
 @pytest.mark.parametrize("name", cryptable_client.__all__)
 def test_every_exported_name_is_there(name):
     assert getattr(cryptable_client, name) is not None

@@ -4,7 +4,7 @@ import stat
 
 import numpy as np
 import pytest
-from cryptable_client import key_file
+from cryptable_client import files, key_file
 from cryptable_client.errors import CorruptedKeyFileError, KeyFileError, WeakParametersError, WrongPassphraseError
 from cryptable_client.secret_keys import SecretKeys
 from cryptable_protocol import CryptableError, InvalidInputError, KeysetParameters, SecretKeyParameters
@@ -123,7 +123,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path, secret_keys, monkeypatch)
     def full_disk(_handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(key_file.os, "fsync", full_disk)
+    monkeypatch.setattr(files.os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space"):
         secret_keys.save(path, passphrase=PASSPHRASE, overwrite=True)
     assert path.read_bytes() == before

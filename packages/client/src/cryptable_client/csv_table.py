@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.errors import InvalidInputError
+
+from cryptable_client.files import whole_file
 
 STANDARD_STREAM = "-"
 
@@ -60,15 +61,10 @@ def write_table(path: str, header: Sequence[str], rows: Iterable[Sequence[Any]])
     if path == STANDARD_STREAM:
         _write(sys.stdout, header, rows)
         return
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            _write(file, header, rows)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        _write(text, header, rows)
+        text.detach()
 
 
 def _write(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

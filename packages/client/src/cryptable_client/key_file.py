@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 import struct
-import tempfile
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from cryptable_client.errors import CorruptedKeyFileError, KeyFileError, WrongPassphraseError
+from cryptable_client.files import whole_file
 
 Bits = npt.NDArray[np.uint8]
 
@@ -61,17 +61,8 @@ def write(
             f"{target} exists, and its keys would be lost: choose another path, or pass overwrite=True"
         )
     content = _serialize(keyset, bits, passphrase)
-    # mkstemp lets only this user read the file (on Windows the folder's access list decides).
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(target) as file:
+        file.write(content)
 
 
 def read(

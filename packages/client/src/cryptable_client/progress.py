@@ -6,8 +6,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tqdm import tqdm
-
 
 def wanted(progress: bool | None) -> bool:
     """Whether to show bars: as asked, by default where standard error is a terminal."""
@@ -17,12 +15,19 @@ def wanted(progress: bool | None) -> bool:
 @contextmanager
 def byte_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
     """A bar, as the function to be called with the bytes done and in all."""
-    # Without its monitor thread: a library starts no thread that outlives the call.
-    tqdm.monitor_interval = 0
-    with tqdm(desc=what, unit="B", unit_scale=True, leave=False, disable=not shown, file=sys.stderr) as bar:
+    if not shown:
+        yield _nothing
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=what, unit="B", unit_scale=True, leave=False, file=sys.stderr) as bar:
 
         def update(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
         yield update
+
+
+def _nothing(_done: int, _total: int) -> None:
+    """What a bar does that is not shown."""

@@ -192,7 +192,10 @@ class RemoteModel:
 
     def _spooled(self, path: str | os.PathLike[str] | None) -> SpooledEvaluationKeys:
         with self._timed("evaluation_keys"), byte_bar("making evaluation keys", shown=self._bars) as update:
-            return self._secret_keys._spooled(lambda keys: spool(keys, path=path, progress=update))
+            spooled = self._secret_keys._spooled(lambda keys: spool(keys, path=path, progress=update))
+            if path is not None:
+                spooled.keep(path)
+            return spooled
 
     def _evaluate(self, rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
         if self._closed:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cryptable_protocol import limits
 from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.parameters import (
     BootstrapKeyParameters,
@@ -34,8 +35,10 @@ lie exactly on it but for the rounding of float64 (about 1e-14 bits); 1e-9 bits 
 
 MAX_MASK_WORDS = 1 << 32
 """Words of masks behind all evaluation keys: about one minute of one core. Concrete's largest have 2^29."""
-MAX_TENSOR_WORDS = 1 << 28
-"""Words of masks behind one encrypted tensor: about one second of one core."""
+MAX_INPUT_WORDS = 1 << 28
+"""Words of masks behind one encrypted row: about one second of one core."""
+MAX_OUTPUT_WORDS = limits.MAX_MESSAGE_BYTES // 8
+"""Words of one answer, whose masks travel."""
 MAX_LEVEL_COUNT = 32
 """Levels of a decomposition. Concrete's have at most about 12."""
 
@@ -62,8 +65,8 @@ def check_security(spec: ClientSpec) -> None:
             it, as "bootstrap key 0: variance …".
     """
     check_keyset(spec.keyset)
-    _check_tensor("input tensor", spec.input, spec.keyset)
-    _check_tensor("output tensor", spec.output, spec.keyset)
+    _check_tensor("input tensor", spec.input, spec.keyset, MAX_INPUT_WORDS)
+    _check_tensor("output tensor", spec.output, spec.keyset, MAX_OUTPUT_WORDS)
     dimension = spec.keyset.dimensions[spec.input.key]
     _check_noise(_Encryption("input tensor", dimension, spec.input.variance))
 
@@ -134,13 +137,13 @@ def _check_noise(encryption: _Encryption) -> None:
         )
 
 
-def _check_tensor(what: str, tensor: CiphertextType, keyset: KeysetParameters) -> None:
+def _check_tensor(what: str, tensor: CiphertextType, keyset: KeysetParameters, limit: int) -> None:
     dimension = keyset.dimensions[tensor.key]
-    words = tensor.size * dimension
-    if words > MAX_TENSOR_WORDS:
+    words = tensor.size * (dimension + 1)
+    if words > limit:
         raise WeakParametersError(
-            f"{what}: size {tensor.size} at dimension {dimension} is absurd: {words} mask words, at most "
-            f"{MAX_TENSOR_WORDS} are accepted; {_ADVICE}"
+            f"{what}: size {tensor.size} at dimension {dimension} is absurd: {words} words, at most "
+            f"{limit} are accepted; {_ADVICE}"
         )
 
 

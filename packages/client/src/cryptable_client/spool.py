@@ -16,6 +16,7 @@ from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
 
 from cryptable_client.evaluation_keys import Progress, first_row_noise, write_evaluation_keys
+from cryptable_client.files import whole_file
 from cryptable_client.secret_keys import SecretKeys
 
 _NOISE_DEVIATIONS = 12
@@ -44,6 +45,13 @@ class SpooledEvaluationKeys:
                 raise InvalidInputError(f"the file of evaluation keys became shorter: it ends at byte {offset}")
             yield offset, data
             offset += len(data)
+
+    def keep(self, path: str | os.PathLike[str]) -> None:
+        """Copy the bytes to a file, unless it is there: what `spool(..., path=path)` then finds."""
+        if not Path(path).exists():
+            with whole_file(path) as kept:
+                for _, data in self.chunks():
+                    kept.write(data)
 
     def close(self) -> None:
         """Close the file; a temporary one is gone with it."""
@@ -89,21 +97,9 @@ def spool(
             raise
     target = Path(path)
     if not target.exists():
-        _write(secret_keys, target, threads, progress)
+        with whole_file(target) as kept:
+            write_evaluation_keys(secret_keys, kept, threads=threads, progress=progress)
     return _open(secret_keys, target)
-
-
-def _write(secret_keys: SecretKeys, target: Path, threads: int | None, progress: Progress | None) -> None:
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write_evaluation_keys(secret_keys, file, threads=threads, progress=progress)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _open(secret_keys: SecretKeys, path: Path) -> SpooledEvaluationKeys:
