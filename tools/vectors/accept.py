@@ -63,6 +63,10 @@ def _client_specs() -> list[Accepted]:
         spec.keyset.bootstrap_keys[0].input_key = 2**32 - 1
         spec.keyset.keyswitch_keys[0].output_key = 2**32 - 1
 
+    def missing_alone(spec: client_spec.ClientSpec) -> None:
+        spec.features[0].thermometer.ClearField("edges")
+        spec.input.size = 7
+
     return [
         _spec(
             "binary",
@@ -89,6 +93,24 @@ def _client_specs() -> list[Accepted]:
             evaluation_keys_bytes=0,
             encodes=[{"row": [0.25], "elements": [2, 86]}, {"row": [1e300], "elements": [45, 0]}],
             decodes=[{"values": [101], "scores": [150.5]}],
+        ),
+        _spec(
+            "gaps",
+            "missing values (null) and categories",
+            canonical(samples.gaps_spec()),
+            evaluation_keys_bytes=50_577_440,
+            encodes=[
+                {"row": [1.3, None, None, "skin", 2], "elements": [1, 1, 0, 0, 0, 1, 0, 0, 1, 0]},
+                {"row": [None, "?", -1.0, None, 3.0], "elements": [1, 1, 1, 1, 1, 0, 0, 0, 1, 1]},
+                {"row": [-7, 0, 5e99, "", -1], "elements": [0, 0, 0, 0, 1, 1, 1, 0, 0, 0]},
+                {"row": [3, 0, -1.1, "nose", -1], "elements": [1, 1, 1, 0, 0, 1, 1, 1, 0, 0]},
+            ],
+        ),
+        _spec(
+            "missing_alone",
+            "a thermometer without edges, which tells missing values only",
+            changed(samples.gaps_spec(), missing_alone),
+            encodes=[{"row": [None, 0, None, "skin", 2], "elements": [1, 0, 1, 0, 0, 1, 0]}],
         ),
         _spec(
             "classes",
@@ -191,6 +213,7 @@ def _others() -> list[Accepted]:
     artifact = samples.model_artifact()
     content = canonical(artifact)
     bare = changed(artifact, without_origin)
+    catalogued = changed(artifact, lambda message: put(message.compile_options, keyset_entry="width 4, p_error 2^-40"))
     largest = tensor.EncryptedTensor(seed=bytes(16), bodies=b"\xff" * 8)
     header = samples.keys_header()
     return [
@@ -207,6 +230,18 @@ def _others() -> list[Accepted]:
             "no version, and a provenance that says nothing",
             canonical(samples.artifact_file(bare)),
             {"model_name": "tumour", "model_version": "", "digest": hashlib.sha256(bare).hexdigest()},
+        ),
+        Accepted(
+            "model_artifact",
+            "catalogued",
+            "compiled onto the keyset of a catalogue entry",
+            canonical(samples.artifact_file(catalogued)),
+            {
+                "model_name": "tumour",
+                "model_version": "2024-06-01",
+                "digest": hashlib.sha256(catalogued).hexdigest(),
+                "keyset_entry": "width 4, p_error 2^-40",
+            },
         ),
         Accepted(
             "encrypted_tensor",

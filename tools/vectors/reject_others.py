@@ -71,6 +71,10 @@ def _artifacts() -> list[Rejected]:
             lambda message: put(message.compile_options, p_error=2.0**-64),
         ),
         "p_error_high": ("p_error 0.5", lambda message: put(message.compile_options, p_error=0.5)),
+        "keyset_entry": (
+            "a line break in the name of a catalogue entry",
+            lambda message: put(message.compile_options, keyset_entry="a\nb"),
+        ),
         "security_bits": ("80 bits of security", lambda message: put(message.compile_options, security_bits=80)),
     }
     contents = {case: (why, changed(good, change)) for case, (why, change) in changes.items()}

@@ -178,3 +178,19 @@ def test_compile_options_p_error(p_error: float) -> None:
 def test_compile_options_security() -> None:
     with pytest.raises(InvalidInputError, match="security_bits 80"):
         CompileOptions(security_bits=80)
+
+
+def test_a_catalogue_entry_has_a_name_and_a_keyset(artifact: ModelArtifact) -> None:
+    keyset = artifact.client_spec.keyset
+    for half in ({"keyset_entry": "width 4"}, {"keyset": keyset}):
+        with pytest.raises(InvalidInputError, match="come together"):
+            CompileOptions(**half)
+    options = CompileOptions(keyset_entry="width 4", keyset=keyset)
+    catalogued = dataclasses.replace(artifact, compile_options=options)
+    assert ModelArtifact.from_bytes(catalogued.to_bytes()).compile_options == options
+
+
+def test_compiled_onto_another_keyset(artifact: ModelArtifact) -> None:
+    another = dataclasses.replace(artifact.client_spec.keyset, bootstrap_keys=(), keyswitch_keys=())
+    with pytest.raises(MalformedMessageError, match="another keyset than its client spec's"):
+        dataclasses.replace(artifact, compile_options=CompileOptions(keyset_entry="other", keyset=another))

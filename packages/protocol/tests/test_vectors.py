@@ -137,6 +137,9 @@ def test_client_spec_says_what_the_index_says(entry: dict[str, Any]) -> None:
 def test_artifact_says_what_the_index_says(entry: dict[str, Any]) -> None:
     artifact = ModelArtifact.from_bytes(read("accept", entry))
     facts = {"model_name": artifact.model_name, "model_version": artifact.model_version}
+    if artifact.compile_options.keyset_entry:
+        facts["keyset_entry"] = artifact.compile_options.keyset_entry
+        assert artifact.compile_options.keyset == artifact.client_spec.keyset
     assert {**facts, "digest": artifact.digest.hex()} == entry["facts"]
 
 

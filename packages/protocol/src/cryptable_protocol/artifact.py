@@ -15,6 +15,7 @@ from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_byte
 from cryptable_protocol.client_spec import MAX_P_ERROR, ClientSpec
 from cryptable_protocol.errors import InvalidInputError, LimitExceededError, MalformedMessageError
 from cryptable_protocol.names import check_name
+from cryptable_protocol.parameters import KeysetParameters
 
 MAGIC = "cryptable-artifact"
 FORMAT_VERSION = 1
@@ -45,12 +46,21 @@ class Provenance:
 
 @dataclass(frozen=True)
 class CompileOptions:
-    """What the circuit was compiled for."""
+    """What the circuit was compiled for.
+
+    `keyset` is what it must compile to, and `keyset_entry` the name that the catalogue has for that; None and empty
+    where the compiler chooses.
+    """
 
     p_error: float = MAX_P_ERROR
     security_bits: int = SECURITY_BITS
+    keyset_entry: str = ""
+    keyset: KeysetParameters | None = None
 
     def __post_init__(self) -> None:
+        check_name(self.keyset_entry, "compile options: keyset entry", may_be_empty=True)
+        if bool(self.keyset_entry) != (self.keyset is not None):
+            raise InvalidInputError("compile options: a keyset and the name of its catalogue entry come together")
         if not 0.0 < self.p_error <= MAX_P_ERROR:
             raise InvalidInputError(f"p_error {self.p_error} is not in (0, 2^-40]")
         if self.security_bits != SECURITY_BITS:
@@ -83,6 +93,8 @@ class ModelArtifact:
                 f"artifact: compiled for p_error {self.compile_options.p_error}, "
                 f"its client spec says {self.client_spec.p_error}"
             )
+        if self.compile_options.keyset not in (None, self.client_spec.keyset):
+            raise MalformedMessageError("artifact: compiled onto another keyset than its client spec's")
 
     @property
     def model_name(self) -> str:
@@ -99,7 +111,9 @@ class ModelArtifact:
             client_spec=self.client_spec.to_bytes(),
             circuit=self.circuit,
             compile_options=pb.CompileOptions(
-                p_error=self.compile_options.p_error, security_bits=self.compile_options.security_bits
+                p_error=self.compile_options.p_error,
+                security_bits=self.compile_options.security_bits,
+                keyset_entry=self.compile_options.keyset_entry,
             ),
         )
 
@@ -149,7 +163,12 @@ class ModelArtifact:
         if message.model_name != spec.model_name:
             raise MalformedMessageError(f"artifact: named {message.model_name!r}, its client spec {spec.model_name!r}")
         try:
-            options = CompileOptions(message.compile_options.p_error, message.compile_options.security_bits)
+            options = CompileOptions(
+                message.compile_options.p_error,
+                message.compile_options.security_bits,
+                message.compile_options.keyset_entry,
+                spec.keyset if message.compile_options.keyset_entry else None,
+            )
         except InvalidInputError as error:
             raise MalformedMessageError(f"artifact: {error}") from error
         source = message.provenance
