@@ -14,17 +14,23 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
-from cryptable_engine import Circuit, CompileLimits, Program, ProgramMismatchError, compile_circuit, verify
-from cryptable_protocol import CryptableError, InvalidInputError, ModelArtifact
+from cryptable_engine import Circuit, CompileLimits, Program, compile_circuit, verify
+from cryptable_protocol import CryptableError, ModelArtifact
 
 from cryptable_server.errors import ArtifactRefusedError
 from cryptable_server.process_limits import die_with_parent, limit_memory
 
+_REMOVALS = 20
+_REMOVAL_SECONDS = 0.05
 
-def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits) -> None:
+
+def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits, stop: _Stop) -> None:
     """Leave the compiled program of `artifact` in `directory`, from an earlier run if it is there already.
 
     Raises:
@@ -42,28 +48,65 @@ def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits) -> 
             shutil.rmtree(directory)
         else:
             return
-    try:
-        program = compile_circuit(circuit, artifact.compile_options, directory, limits=limits)
-    except (InvalidInputError, OSError):
-        # Another server with the same directory of programs may have been faster.
-        program = Program.load(directory)
-    try:
+    with stop.scratch(directory.parent) as scratch:
+        program = compile_circuit(circuit, artifact.compile_options, scratch / "program", limits=limits)
         program.check_spec(spec)
-    except ProgramMismatchError:
-        shutil.rmtree(directory)
-        raise
+        try:
+            program.directory.rename(directory)
+        except OSError:
+            # Another server with the same directory of programs was faster.
+            Program.load(directory).check_spec(spec)
 
 
-def _stop(*_: object) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the cleaning up
-    raise SystemExit(1)
+class _Stop:
+    """Ends this process on SIGTERM, but not while its scratch directory is made or removed."""
+
+    def __init__(self) -> None:
+        self._deferred = False
+        self._asked = False
+        signal.signal(signal.SIGTERM, self._handle)
+
+    def _handle(self, *_: object) -> None:
+        # Raised once: a second one would interrupt the cleaning up.
+        if not self._asked:
+            self._asked = True
+            self.check()
+
+    def check(self) -> None:
+        """End, if that was asked for and can be done now."""
+        if self._asked and not self._deferred:
+            raise SystemExit(1)
+
+    @contextmanager
+    def scratch(self, parent: Path) -> Iterator[Path]:
+        """A directory that goes with the block. A signal mask would not do: other threads could take the signal."""
+        self._deferred = True
+        path = Path(tempfile.mkdtemp(prefix=".", dir=parent))
+        try:
+            self._deferred = False
+            self.check()
+            yield path
+        finally:
+            self._deferred = True
+            _remove(path)
+            self._deferred = False
+            self.check()
+
+
+def _remove(path: Path) -> None:
+    # A killed compiler's linker may write until it has ended too.
+    for _ in range(_REMOVALS):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+        time.sleep(_REMOVAL_SECONDS)
 
 
 def main() -> int:
     """Prepare what the command line names."""
     source, digest, directory, parent, seconds = sys.argv[1:]
     # Not by SIGKILL: the compiler, a child of this process, and its files are to go as well.
-    signal.signal(signal.SIGTERM, _stop)
+    stop = _Stop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(int(parent), by=signal.SIGTERM)
     limits = CompileLimits(wall_seconds=float(seconds))
@@ -75,7 +118,7 @@ def main() -> int:
         artifact = ModelArtifact.load(source)
         if artifact.digest.hex() != digest:
             raise ArtifactRefusedError("the file changed while it was read")
-        prepare(artifact, Path(directory), limits)
+        prepare(artifact, Path(directory), limits, stop)
         outcome: dict[str, object] = {"prepared": True}
     except CryptableError as error:
         outcome = {"refused": str(error)}
