@@ -72,23 +72,52 @@ class TableCover:
     def _insert(self, tables: list[int], products: list[int], chance: random.Random, noise: float) -> list[int]:
         """Put each product where the domain grows least, or into a table of its own."""
         tables = list(tables)
+        domains = [self.domain(table) for table in tables]
+        digits = [self._digits(table) for table in tables]
         for product in products:
+            factors = self._factors(product)
             chosen, least = -1, float("inf")
             for index, table in enumerate(tables):
-                union = table | product
-                if union == table:
+                if product & table == product:
                     chosen = index
                     break
-                domain = self.domain(union)
+                if domains[index] == self.capacity or not self._may_fit(domains[index], digits[index], factors):
+                    continue
+                domain = self.domain(table | product)
                 if domain <= self.capacity:
-                    growth = domain / self.domain(table) + noise * chance.random()
+                    growth = domain / domains[index] + noise * chance.random()
                     if growth < least:
                         chosen, least = index, growth
             if chosen < 0:
                 tables.append(product)
-            else:
+                domains.append(self.domain(product))
+                digits.append(self._digits(product))
+            elif product & tables[chosen] != product:
                 tables[chosen] |= product
+                domains[chosen] = self.domain(tables[chosen])
+                digits[chosen] |= self._digits(product)
         return tables
+
+    def _digits(self, mask: int) -> int:
+        """The digits of a mask, themselves as a mask."""
+        result = 0
+        for bit in bits_of(mask):
+            result |= 1 << self._digit_of[bit]
+        return result
+
+    def _factors(self, mask: int) -> list[tuple[int, int]]:
+        """Each digit of a mask, as a mask, and its number of values."""
+        counts: dict[int, int] = defaultdict(int)
+        for bit in bits_of(mask):
+            counts[self._digit_of[bit]] += 1
+        return [(1 << digit, self._sizes.get(digit, count + 1)) for digit, count in counts.items()]
+
+    def _may_fit(self, domain: int, digits: int, factors: list[tuple[int, int]]) -> bool:
+        """Whether a table with these digits can take further ones: cheap, where computing a domain is not."""
+        for digit, size in factors:
+            if not digits & digit:
+                domain *= size
+        return domain <= self.capacity
 
     def _ruin_and_recreate(self, tables: list[int], maximal: list[int], chance: random.Random) -> list[int]:
         centre = tables[chance.randrange(len(tables))]
