@@ -113,6 +113,21 @@ def _client_specs() -> list[Accepted]:
             encodes=[{"row": [None, 0, None, "skin", 2], "elements": [1, 0, 1, 0, 0, 1, 0]}],
         ),
         _spec(
+            "polyline",
+            "a polyline encoder",
+            canonical(samples.polyline_spec()),
+            evaluation_keys_bytes=0,
+            # 1.5 is at 3.5, which goes to the even 4; 4 is at 2.5, which goes to 2.
+            encodes=[
+                {"row": [1.5, 0.0], "elements": [4, 0]},
+                {"row": [2.0, 0.0], "elements": [7, 0]},
+                {"row": [3.0, 0.0], "elements": [5, 0]},
+                {"row": [-1e300, 0.0], "elements": [0, 0]},
+                {"row": [1e300, 0.0], "elements": [2, 0]},
+            ],
+            decodes=[{"values": [101], "scores": [150.5]}],
+        ),
+        _spec(
             "classes",
             "three classes with names",
             canonical(samples.classes_spec()),

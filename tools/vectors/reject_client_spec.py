@@ -185,7 +185,67 @@ def _encoders() -> list[Rejected]:
             ),
         },
     )
-    return thermometers + affines + quadratics
+
+    def grade(**fields: object) -> Change:
+        return lambda spec: put(spec.features[4].categorical, **fields)
+
+    gaps = _fields(
+        samples.gaps_spec(),
+        {
+            "missing_of_no_kind": (
+                "an unknown way of encoding missing values",
+                lambda spec: put(spec.features[0].thermometer, missing=4),
+            ),
+            "missing_without_edges": (
+                "no edges, and no element for missing values",
+                lambda spec: put(spec.features[2].thermometer, edges=[]),
+            ),
+            "categories_none": (
+                "no categories",
+                lambda spec: spec.features[4].categorical.ClearField("integers"),
+            ),
+            "categories_empty": (
+                "an empty list of categories",
+                lambda spec: (put(spec.features[4].categorical.integers, values=[]), grade(levels=[])(spec)),
+            ),
+            "category_twice": (
+                "a category twice",
+                lambda spec: put(spec.features[4].categorical.integers, values=[3, 2, 2]),
+            ),
+            "category_control_character": (
+                "a category with an escape sequence",
+                lambda spec: put(spec.features[3].categorical.strings, values=["a", "b", "c", "\x1b[2J"]),
+            ),
+            "levels_missing": ("3 categories with 2 levels", grade(levels=[2, 0])),
+            "levels_all_zero": ("categories that are not told apart", grade(levels=[0, 0, 0])),
+            "levels_high": ("a level of 2^32 - 1", grade(unknown=2**32 - 1)),
+        },
+    )
+    return thermometers + affines + quadratics + gaps + _polylines()
+
+
+def _polylines() -> list[Rejected]:
+    def polyline(**fields: list[float] | int) -> Change:
+        def change(spec: client_spec.ClientSpec) -> None:
+            kept = {"knots": [1.0, 2.0, 4.0], "levels_at": [0.0, 7.0, 2.5], "levels": 8}
+            spec.features[0].polyline.CopyFrom(client_spec.PolylineEncoder(**(kept | fields)))  # type: ignore[arg-type]
+
+        return change
+
+    return _fields(
+        samples.polyline_spec(),
+        {
+            "polyline_knots_equal": ("two knots that are equal", polyline(knots=[1.0, 2.0, 2.0])),
+            "polyline_knots_infinite": ("an infinite knot", polyline(knots=[1.0, 2.0, math.inf])),
+            "polyline_knots_far": ("knots whose distance is no double", polyline(knots=[-1.7e308, 0.0, 1.7e308])),
+            "polyline_knot_alone": ("one knot", polyline(knots=[1.0], levels_at=[0.0])),
+            "polyline_knots_many": ("more knots than levels at them", polyline(levels_at=[0.0, 7.0])),
+            "polyline_level_high": ("a level beyond the last", polyline(levels_at=[0.0, 7.5, 2.5])),
+            "polyline_level_negative": ("a level below 0", polyline(levels_at=[0.0, 7.0, -0.5])),
+            "polyline_level_nan": ("a level that is no number", polyline(levels_at=[0.0, math.nan, 2.5])),
+            "polyline_levels_one": ("one level in all", polyline(levels_at=[0.0, 0.0, 0.0], levels=1)),
+        },
+    )
 
 
 def _keysets() -> list[Rejected]:

@@ -52,6 +52,19 @@ def thermometer(name: str, edges: list[float], *, as_float32: bool = False) -> c
     )
 
 
+def categorical(
+    name: str, categories: list[str] | list[int], levels: list[int], **others: int
+) -> client_spec.FeatureEncoder:
+    """A categorical encoder; `others` are the levels of missing and unknown values."""
+    encoder = client_spec.CategoricalEncoder(levels=levels, **others)
+    for category in categories:
+        if isinstance(category, str):
+            encoder.strings.values.append(category)
+        else:
+            encoder.integers.values.append(category)
+    return client_spec.FeatureEncoder(name=name, categorical=encoder)
+
+
 def affine(name: str, lower: float, step: float, levels: int) -> client_spec.FeatureEncoder:
     """An affine encoder."""
     return client_spec.FeatureEncoder(
@@ -107,6 +120,25 @@ def quadratic_spec() -> client_spec.ClientSpec:
     quadratic = client_spec.QuadraticEncoder(lower=-1.0, step=0.5, levels=46)
     spec.features[0].CopyFrom(client_spec.FeatureEncoder(name="age", quadratic=quadratic))
     spec.decoder.link = client_spec.Decoder.EXPONENTIAL
+    return spec
+
+
+def gaps_spec() -> client_spec.ClientSpec:
+    """A binary classifier of columns with missing values and categories."""
+    spec = binary_spec()
+    spec.features[0].thermometer.missing = client_spec.ThermometerEncoder.OWN_ELEMENT
+    spec.features[2].thermometer.missing = client_spec.ThermometerEncoder.LOWEST
+    spec.features.append(categorical("site", ["lung", "breast", "", "skin"], [1, 0, 2, 1], missing=0, unknown=3))
+    spec.features.append(categorical("grade", [3, -1, 2], [2, 0, 1]))
+    spec.input.size = 10
+    return spec
+
+
+def polyline_spec() -> client_spec.ClientSpec:
+    """A regression on a curve of one feature."""
+    spec = regression_spec()
+    polyline = client_spec.PolylineEncoder(knots=[1.0, 2.0, 4.0], levels_at=[0.0, 7.0, 2.5], levels=8)
+    spec.features[0].CopyFrom(client_spec.FeatureEncoder(name="age", polyline=polyline))
     return spec
 
 

@@ -11,6 +11,7 @@ from cryptable_protocol import (
     AffineEncoder,
     InvalidInputError,
     MalformedMessageError,
+    PolylineEncoder,
     QuadraticEncoder,
     ThermometerEncoder,
     UnusedFeature,
@@ -104,6 +105,25 @@ def test_quadratic(value: float, lower: float, step: float, levels: int) -> None
     assert encoder.maximum == max(levels - 1, middle * (levels - 1 - middle))
 
 
+@given(
+    knots=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=8, unique=True),
+    heights=st.lists(st.floats(0, 100), min_size=8, max_size=8),
+    value=FINITE,
+)
+def test_polyline(knots: list[float], heights: list[float], value: float) -> None:
+    knots.sort()
+    encoder = PolylineEncoder("x", tuple(knots), tuple(heights[: len(knots)]), 101)
+    found = encode_rows([encoder], [[value]]).item()
+    inside = min(max(value, knots[0]), knots[-1])
+    right = next((index for index, knot in enumerate(knots[1:], 1) if inside < knot), len(knots) - 1)
+    (low, at_low), (high, at_high) = ((knots[index], heights[index]) for index in (right - 1, right))
+    exact = at_low + (at_high - at_low) * ((inside - low) / (high - low))
+    assert found == round(exact)
+    assert 0 <= found <= encoder.maximum
+    at_knots = encode_rows([encoder], np.array(knots)[:, None])[:, 0]
+    assert at_knots.tolist() == np.rint(heights[: len(knots)]).astype(int).tolist()
+
+
 NAMED = [AffineEncoder("age", 0, 1, 100), AffineEncoder("bmi", 0, 1, 100)]
 UNNAMED = [AffineEncoder("x0", 0, 1, 100), AffineEncoder("x1", 0, 1, 100)]
 
@@ -188,6 +208,11 @@ def test_wider_floats_beyond_range_are_refused_with_their_place() -> None:
         lambda: AffineEncoder("x", 0.0, 1.0, 2**24 + 1),
         lambda: QuadraticEncoder("x", 0.0, -1.0, 2),
         lambda: QuadraticEncoder("x", 0.0, 1.0, 2**13 + 2),
+        lambda: PolylineEncoder("x", (0.0, 1.0), (0.0, 1.0), 1),
+        lambda: PolylineEncoder("x", (0.0,), (0.0,), 2),
+        lambda: PolylineEncoder("x", tuple(map(float, range(4097))), (0.0,) * 4097, 2),
+        lambda: PolylineEncoder("x", (1.0, 0.0), (0.0, 1.0), 2),
+        lambda: PolylineEncoder("x", (0.0, 1.0), (0.0, 1.5), 2),
         lambda: UnusedFeature("x" * 257),
         lambda: UnusedFeature("x\x7f"),
         lambda: UnusedFeature("x\ud800"),

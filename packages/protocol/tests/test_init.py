@@ -9,9 +9,9 @@ import cryptable_protocol
 import pytest
 
 EXPORTED = """
-    AffineEncoder BootstrapKeyParameters CiphertextType ClientSpec CompileOptions CryptableError Decoder EncryptedTensor
+    AffineEncoder BootstrapKeyParameters CategoricalEncoder CiphertextType ClientSpec CompileOptions CryptableError Decoder EncryptedTensor
     EvaluationKeysHeader FeatureEncoder InternalError InvalidInputError KeysetParameters KeyswitchKeyParameters Labels
-    LimitExceededError Link MalformedMessageError MaskStream ModelArtifact Provenance QuadraticEncoder
+    LimitExceededError Link MalformedMessageError MaskStream Missing ModelArtifact PolylineEncoder Provenance QuadraticEncoder
     SecretKeyParameters ThermometerEncoder UnusedFeature __version__ encode_rows
 """
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from cryptable_protocol import AffineEncoder, ClientSpec, FeatureEncoder, QuadraticEncoder, ThermometerEncoder, limits
+from cryptable_protocol import (
+    AffineEncoder,
+    CategoricalEncoder,
+    ClientSpec,
+    FeatureEncoder,
+    PolylineEncoder,
+    QuadraticEncoder,
+    ThermometerEncoder,
+    limits,
+)
 
 from cryptable_engine.bounds import Bounds, bounds
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, IntArray, Linear, Lookup, Term
@@ -217,9 +226,9 @@ def _check_spec(circuit: Circuit, found: tuple[Bounds, ...], spec: ClientSpec) -
 
 def _groups_of(encoder: FeatureEncoder) -> tuple[InputGroup, ...]:
     match encoder:
-        case ThermometerEncoder():
+        case ThermometerEncoder() | CategoricalEncoder():
             return (InputGroup(GroupKind.THERMOMETER, encoder.size),)
-        case AffineEncoder():
+        case AffineEncoder() | PolylineEncoder():
             return (InputGroup(GroupKind.RANGE, 1, encoder.maximum),)
         case QuadraticEncoder():
             return tuple(InputGroup(GroupKind.RANGE, 1, maximum) for maximum in encoder.maxima)

@@ -1,11 +1,13 @@
 """What all Cryptable packages share: messages, value encoders and decoders, parameters and exceptions."""
 
 from cryptable_protocol.artifact import CompileOptions, ModelArtifact, Provenance
+from cryptable_protocol.categorical_encoder import CategoricalEncoder
 from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.decoder import Decoder, Labels, Link
 from cryptable_protocol.encoders import (
     AffineEncoder,
     FeatureEncoder,
+    Missing,
     QuadraticEncoder,
     ThermometerEncoder,
     UnusedFeature,
@@ -28,12 +30,14 @@ from cryptable_protocol.parameters import (
     KeyswitchKeyParameters,
     SecretKeyParameters,
 )
+from cryptable_protocol.polyline_encoder import PolylineEncoder
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AffineEncoder",
     "BootstrapKeyParameters",
+    "CategoricalEncoder",
     "CiphertextType",
     "ClientSpec",
     "CompileOptions",
@@ -51,7 +55,9 @@ __all__ = [
     "Link",
     "MalformedMessageError",
     "MaskStream",
+    "Missing",
     "ModelArtifact",
+    "PolylineEncoder",
     "Provenance",
     "QuadraticEncoder",
     "SecretKeyParameters",

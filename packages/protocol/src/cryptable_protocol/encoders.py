@@ -1,10 +1,11 @@
-"""From a feature's number to the small integers that are encrypted.
+"""From a feature's number or category to the small integers that are encrypted.
 
 Honest encoders clip: whatever number comes in, the integers stay within what the circuit's bounds allow for.
 """
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +16,24 @@ import numpy.typing as npt
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
+from cryptable_protocol.categorical_encoder import CategoricalEncoder
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.names import check_name
+from cryptable_protocol.polyline_encoder import PolylineEncoder
+from cryptable_protocol.rows import Column, read_columns
 
-_READABLE_KINDS = frozenset("buifO")
+
+class Missing(enum.Enum):
+    """How a thermometer encodes a missing value (NaN)."""
+
+    REFUSED = pb.ThermometerEncoder.REFUSED
+    """The column has none: a row with one is refused."""
+    HIGHEST = pb.ThermometerEncoder.HIGHEST
+    """Every element is 1, as of a number above all edges."""
+    LOWEST = pb.ThermometerEncoder.LOWEST
+    """Every element is 0, as of a number below all edges."""
+    OWN_ELEMENT = pb.ThermometerEncoder.OWN_ELEMENT
+    """Every element is 1, and there is one more, the last, which is 1 for a missing value only."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +43,12 @@ class ThermometerEncoder:
     name: str
     edges: tuple[float, ...]
     as_float32: bool = False
+    missing: Missing = Missing.REFUSED
 
     def __post_init__(self) -> None:
         check_name(self.name, "feature")
         edges = np.asarray(self.edges, np.float64)
-        if not edges.size or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
+        if not np.isfinite(edges).all() or (np.diff(edges) <= 0).any() or not self.size:
             raise MalformedMessageError(
                 f"feature {self.name!r}: edges must be finite, strictly increasing, and at least one"
             )
@@ -40,7 +56,7 @@ class ThermometerEncoder:
     @property
     def size(self) -> int:
         """Elements that this feature contributes to the input tensor."""
-        return len(self.edges)
+        return len(self.edges) + (self.missing is Missing.OWN_ELEMENT)
 
     @property
     def maximum(self) -> int:
@@ -55,7 +71,12 @@ class ThermometerEncoder:
         """Shape (rows,) to (rows, size)."""
         if self.as_float32:
             column = _round_to_float32(column)
-        return (column[:, None] >= self._edges).astype(np.int64)
+        missing = np.isnan(column)
+        encoded = (column[:, None] >= self._edges).astype(np.int64)
+        if self.missing is Missing.OWN_ELEMENT:
+            encoded = np.concatenate([encoded, missing[:, None]], axis=1)
+        encoded[missing] = self.missing is not Missing.LOWEST
+        return encoded
 
 
 @dataclass(frozen=True)
@@ -145,7 +166,9 @@ class UnusedFeature:
         return np.empty((column.shape[0], 0), np.int64)
 
 
-FeatureEncoder = ThermometerEncoder | AffineEncoder | QuadraticEncoder | UnusedFeature
+FeatureEncoder = (
+    ThermometerEncoder | AffineEncoder | QuadraticEncoder | CategoricalEncoder | PolylineEncoder | UnusedFeature
+)
 
 
 def _check_levels(encoder: AffineEncoder | QuadraticEncoder, most: int) -> None:
@@ -170,74 +193,37 @@ def encode_rows(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.
 
     Args:
         features: the encoders, one a column.
-        rows: numbers of shape (rows, columns); a pandas frame's columns are matched by name where it has the names.
+        rows: numbers and, in columns of categories, integers or strings, of shape (rows, columns); a pandas frame's
+            columns are matched by name where it has the names. Missing values are NaN, None or pandas' NA.
 
     Returns:
         Integers of shape (rows, sum of the encoders' sizes).
 
     Raises:
-        InvalidInputError: wrong shape, missing or unknown columns, not numbers, NaN or infinite in a column that the
-            model reads; the message names the column and the row.
+        InvalidInputError: wrong shape, missing or unknown columns, not numbers, an infinite or missing value that the
+            encoder of its column does not take, or an unknown category; the message names the column and the row.
     """
-    table = _as_table(features, rows)
-    for index, feature in enumerate(features):
-        if feature.size == 0:
-            continue
-        bad = np.flatnonzero(~np.isfinite(table[:, index]))
-        if bad.size:
-            raise InvalidInputError(
-                f"feature {feature.name!r} (column {index}) is {table[bad[0], index]} in row {bad[0]}"
-                f"{f' and {bad.size - 1} more' if bad.size > 1 else ''}; "
-                "this model needs finite numbers: impute or drop such rows"
-            )
-    parts = [feature.encode(table[:, index]) for index, feature in enumerate(features)]
+    numeric = [bool(feature.size) and not isinstance(feature, CategoricalEncoder) for feature in features]
+    text = any(isinstance(feature, CategoricalEncoder) for feature in features)
+    columns = read_columns([feature.name for feature in features], rows, numeric=numeric, text=text)
+    parts = [_encode_column(index, feature, columns[index]) for index, feature in enumerate(features)]
     return np.concatenate(parts, axis=1)
 
 
-def _as_table(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    columns = getattr(rows, "columns", None)
-    order = None if columns is None else _column_order(features, [str(column) for column in columns])
-    table = _as_floats(rows, len(features))
-    if table.ndim != 2 or table.shape[1] != len(features):
-        hint = "; a single row needs two dimensions too: [row]" if table.ndim == 1 else ""
-        raise InvalidInputError(f"rows have shape {table.shape}, expected (rows, {len(features)}){hint}")
-    return table if order is None else table[:, order]
-
-
-def _as_floats(rows: npt.ArrayLike, columns: int) -> npt.NDArray[np.float64]:
-    expected = f"rows must be numbers, shape (rows, {columns})"
-    try:
-        array = np.asarray(rows)
-        if array.dtype.kind not in _READABLE_KINDS:  # NumPy would drop imaginary parts, count seconds, parse text
-            raise InvalidInputError(f"{expected}, got {array.dtype}")
-        with np.errstate(over="ignore"):  # of a wider float: infinite, which is refused with its place
-            table = array.astype(np.float64)
-        if isinstance(rows, np.ma.MaskedArray):
-            table[np.broadcast_to(rows.mask, table.shape)] = np.nan
-    except InvalidInputError:
-        raise
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInputError(f"{expected}: {error}") from error
-    return table
-
-
-def _column_order(features: Sequence[FeatureEncoder], columns: list[str]) -> list[int] | None:
-    """Position in the frame of each feature's column; None where columns are taken by position."""
-    names = [feature.name for feature in features]
-    unnamed = [f"x{index}" for index in range(len(names))]
-    if names == unnamed and set(columns) != set(names):
-        return None  # trained without names: by position, as scikit-learn does
-    missing = sorted(set(names) - set(columns))
-    unknown = sorted(set(columns) - set(names))
-    if missing or unknown:
-        raise InvalidInputError(
-            f"the frame's columns are not the model's: missing {missing[:5]}, unknown {unknown[:5]}; "
-            f"expected {len(names)} columns"
-        )
-    if len(columns) != len(names):
-        raise InvalidInputError("the frame has several columns of one name; the model reads each once")
-    positions = {name: index for index, name in enumerate(columns)}
-    return [positions[name] for name in names]
+def _encode_column(index: int, feature: FeatureEncoder, column: Column) -> npt.NDArray[np.int64]:
+    if isinstance(feature, CategoricalEncoder):
+        return feature.encode(column)
+    if feature.size:
+        takes_missing = isinstance(feature, ThermometerEncoder) and feature.missing is not Missing.REFUSED
+        bad = np.flatnonzero(np.isinf(column) if takes_missing else ~np.isfinite(column))
+        if bad.size:
+            raise InvalidInputError(
+                f"feature {feature.name!r} (column {index}) is {column[bad[0]]} in row {bad[0]}"
+                f"{f' and {bad.size - 1} more' if bad.size > 1 else ''}; "
+                "this model needs finite numbers there: impute or drop such rows"
+                f"{', or leave a missing value as NaN' if takes_missing else ''}"
+            )
+    return feature.encode(column)
 
 
 def _round_to_float32(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -249,7 +235,9 @@ def encoder_to_message(encoder: FeatureEncoder) -> pb.FeatureEncoder:
     """As protobuf."""
     match encoder:
         case ThermometerEncoder():
-            thermometer = pb.ThermometerEncoder(edges=encoder.edges, as_float32=encoder.as_float32)
+            thermometer = pb.ThermometerEncoder(
+                edges=encoder.edges, as_float32=encoder.as_float32, missing=encoder.missing.value
+            )
             return pb.FeatureEncoder(name=encoder.name, thermometer=thermometer)
         case AffineEncoder():
             affine = pb.AffineEncoder(lower=encoder.lower, step=encoder.step, levels=encoder.levels)
@@ -257,6 +245,10 @@ def encoder_to_message(encoder: FeatureEncoder) -> pb.FeatureEncoder:
         case QuadraticEncoder():
             quadratic = pb.QuadraticEncoder(lower=encoder.lower, step=encoder.step, levels=encoder.levels)
             return pb.FeatureEncoder(name=encoder.name, quadratic=quadratic)
+        case CategoricalEncoder():
+            return pb.FeatureEncoder(name=encoder.name, categorical=encoder.to_message())
+        case PolylineEncoder():
+            return pb.FeatureEncoder(name=encoder.name, polyline=encoder.to_message())
         case UnusedFeature():
             return pb.FeatureEncoder(name=encoder.name, unused=pb.UnusedFeature())
 
@@ -265,13 +257,28 @@ def encoder_from_message(message: pb.FeatureEncoder) -> FeatureEncoder:
     """From protobuf; raises MalformedMessageError where a field is missing or out of range."""
     match message.WhichOneof("kind"):
         case "thermometer":
-            return ThermometerEncoder(message.name, tuple(message.thermometer.edges), message.thermometer.as_float32)
+            return _thermometer_from_message(message)
         case "affine":
             return AffineEncoder(message.name, message.affine.lower, message.affine.step, message.affine.levels)
         case "quadratic":
             quadratic = message.quadratic
             return QuadraticEncoder(message.name, quadratic.lower, quadratic.step, quadratic.levels)
+        case "categorical":
+            return CategoricalEncoder.from_message(message.name, message.categorical)
+        case "polyline":
+            return PolylineEncoder.from_message(message.name, message.polyline)
         case "unused":
             return UnusedFeature(message.name)
         case _:
             raise MalformedMessageError(f"feature {message.name!r}: no encoder")
+
+
+def _thermometer_from_message(message: pb.FeatureEncoder) -> ThermometerEncoder:
+    thermometer = message.thermometer
+    try:
+        missing = Missing(thermometer.missing)
+    except ValueError as error:
+        raise MalformedMessageError(
+            f"feature {message.name!r}: missing values are encoded in way {thermometer.missing}, which is unknown"
+        ) from error
+    return ThermometerEncoder(message.name, tuple(thermometer.edges), thermometer.as_float32, missing)

@@ -10,8 +10,10 @@ MAX_CIRCUIT_NODES = 4096
 MAX_VECTOR_SIZE = 1 << 17
 """Elements of an input tensor, an output tensor, or a value inside a circuit; also features of a model."""
 MAX_AFFINE_LEVELS = 1 << 24
+"""Levels of an affine or polyline encoder."""
 MAX_QUADRATIC_LEVELS = (1 << 13) + 1
-"""Levels of an affine encoder."""
+MAX_KNOTS = 1 << 12
+"""Knots of a polyline encoder."""
 MAX_NAME_LENGTH = 256
 """Characters (code points) of a name: of a model, its version, a feature, a label, an estimator, a package."""
 MAX_PACKAGES = 256

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63ryptable/v1/client_spec.proto\x12\x0c\x63ryptable.v1\"\x94\x02\n\nClientSpec\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12.\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32\x1c.cryptable.v1.FeatureEncoder\x12.\n\x06keyset\x18\x03 \x01(\x0b\x32\x1e.cryptable.v1.KeysetParameters\x12+\n\x05input\x18\x04 \x01(\x0b\x32\x1c.cryptable.v1.CiphertextType\x12,\n\x06output\x18\x05 \x01(\x0b\x32\x1c.cryptable.v1.CiphertextType\x12&\n\x07\x64\x65\x63oder\x18\x06 \x01(\x0b\x32\x15.cryptable.v1.Decoder\x12\x0f\n\x07p_error\x18\x07 \x01(\x01\"\xf2\x01\n\x0e\x46\x65\x61tureEncoder\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x0bthermometer\x18\x02 \x01(\x0b\x32 .cryptable.v1.ThermometerEncoderH\x00\x12-\n\x06\x61\x66\x66ine\x18\x03 \x01(\x0b\x32\x1b.cryptable.v1.AffineEncoderH\x00\x12-\n\x06unused\x18\x04 \x01(\x0b\x32\x1b.cryptable.v1.UnusedFeatureH\x00\x12\x33\n\tquadratic\x18\x05 \x01(\x0b\x32\x1e.cryptable.v1.QuadraticEncoderH\x00\x42\x06\n\x04kind\"7\n\x12ThermometerEncoder\x12\r\n\x05\x65\x64ges\x18\x01 \x03(\x01\x12\x12\n\nas_float32\x18\x02 \x01(\x08\"<\n\rAffineEncoder\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"?\n\x10QuadraticEncoder\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"\x0f\n\rUnusedFeature\"4\n\x13SecretKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tdimension\x18\x02 \x01(\r\"\xb5\x01\n\x16\x42ootstrapKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tinput_key\x18\x02 \x01(\r\x12\x12\n\noutput_key\x18\x03 \x01(\r\x12\x13\n\x0blevel_count\x18\x04 \x01(\r\x12\x10\n\x08\x62\x61se_log\x18\x05 \x01(\r\x12\x16\n\x0eglwe_dimension\x18\x06 \x01(\r\x12\x17\n\x0fpolynomial_size\x18\x07 \x01(\r\x12\x10\n\x08variance\x18\x08 \x01(\x01\"\x84\x01\n\x16KeyswitchKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tinput_key\x18\x02 \x01(\r\x12\x12\n\noutput_key\x18\x03 \x01(\r\x12\x13\n\x0blevel_count\x18\x04 \x01(\r\x12\x10\n\x08\x62\x61se_log\x18\x05 \x01(\r\x12\x10\n\x08variance\x18\x06 \x01(\x01\"\xc6\x01\n\x10KeysetParameters\x12\x36\n\x0bsecret_keys\x18\x01 \x03(\x0b\x32!.cryptable.v1.SecretKeyParameters\x12<\n\x0e\x62ootstrap_keys\x18\x02 \x03(\x0b\x32$.cryptable.v1.BootstrapKeyParameters\x12<\n\x0ekeyswitch_keys\x18\x03 \x03(\x0b\x32$.cryptable.v1.KeyswitchKeyParameters\"L\n\x0e\x43iphertextType\x12\x0c\n\x04size\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12\x10\n\x08variance\x18\x04 \x01(\x01\"\xbd\x02\n\x07\x44\x65\x63oder\x12(\n\x04link\x18\x01 \x01(\x0e\x32\x1a.cryptable.v1.Decoder.Link\x12\x0e\n\x06offset\x18\x02 \x03(\x12\x12\x0c\n\x04step\x18\x03 \x01(\x01\x12/\n\x08integers\x18\x04 \x01(\x0b\x32\x1b.cryptable.v1.IntegerLabelsH\x00\x12-\n\x07strings\x18\x05 \x01(\x0b\x32\x1a.cryptable.v1.StringLabelsH\x00\x12\x0c\n\x04\x62\x61se\x18\x06 \x03(\x01\"r\n\x04Link\x12\x14\n\x10LINK_UNSPECIFIED\x10\x00\x12\x0c\n\x08IDENTITY\x10\x01\x12\n\n\x06MARGIN\x10\x02\x12\x0b\n\x07SIGMOID\x10\x03\x12\x0b\n\x07SOFTMAX\x10\x04\x12\x0f\n\x0bPROBABILITY\x10\x05\x12\x0f\n\x0b\x45XPONENTIAL\x10\x06\x42\x08\n\x06labels\"\x1f\n\rIntegerLabels\x12\x0e\n\x06values\x18\x01 \x03(\x12\"\x1e\n\x0cStringLabels\x12\x0e\n\x06values\x18\x01 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63ryptable/v1/client_spec.proto\x12\x0c\x63ryptable.v1\"\x94\x02\n\nClientSpec\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12.\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32\x1c.cryptable.v1.FeatureEncoder\x12.\n\x06keyset\x18\x03 \x01(\x0b\x32\x1e.cryptable.v1.KeysetParameters\x12+\n\x05input\x18\x04 \x01(\x0b\x32\x1c.cryptable.v1.CiphertextType\x12,\n\x06output\x18\x05 \x01(\x0b\x32\x1c.cryptable.v1.CiphertextType\x12&\n\x07\x64\x65\x63oder\x18\x06 \x01(\x0b\x32\x15.cryptable.v1.Decoder\x12\x0f\n\x07p_error\x18\x07 \x01(\x01\"\xde\x02\n\x0e\x46\x65\x61tureEncoder\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x0bthermometer\x18\x02 \x01(\x0b\x32 .cryptable.v1.ThermometerEncoderH\x00\x12-\n\x06\x61\x66\x66ine\x18\x03 \x01(\x0b\x32\x1b.cryptable.v1.AffineEncoderH\x00\x12-\n\x06unused\x18\x04 \x01(\x0b\x32\x1b.cryptable.v1.UnusedFeatureH\x00\x12\x33\n\tquadratic\x18\x05 \x01(\x0b\x32\x1e.cryptable.v1.QuadraticEncoderH\x00\x12\x31\n\x08polyline\x18\x07 \x01(\x0b\x32\x1d.cryptable.v1.PolylineEncoderH\x00\x12\x37\n\x0b\x63\x61tegorical\x18\x06 \x01(\x0b\x32 .cryptable.v1.CategoricalEncoderH\x00\x42\x06\n\x04kind\"\xb4\x01\n\x12ThermometerEncoder\x12\r\n\x05\x65\x64ges\x18\x01 \x03(\x01\x12\x12\n\nas_float32\x18\x02 \x01(\x08\x12\x39\n\x07missing\x18\x03 \x01(\x0e\x32(.cryptable.v1.ThermometerEncoder.Missing\"@\n\x07Missing\x12\x0b\n\x07REFUSED\x10\x00\x12\x0b\n\x07HIGHEST\x10\x01\x12\n\n\x06LOWEST\x10\x02\x12\x0f\n\x0bOWN_ELEMENT\x10\x03\"\xd6\x01\n\x12\x43\x61tegoricalEncoder\x12/\n\x08integers\x18\x01 \x01(\x0b\x32\x1b.cryptable.v1.IntegerLabelsH\x00\x12-\n\x07strings\x18\x02 \x01(\x0b\x32\x1a.cryptable.v1.StringLabelsH\x00\x12\x0e\n\x06levels\x18\x03 \x03(\r\x12\x14\n\x07missing\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x14\n\x07unknown\x18\x05 \x01(\rH\x02\x88\x01\x01\x42\x0c\n\ncategoriesB\n\n\x08_missingB\n\n\x08_unknown\"<\n\rAffineEncoder\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"?\n\x10QuadraticEncoder\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"C\n\x0fPolylineEncoder\x12\r\n\x05knots\x18\x01 \x03(\x01\x12\x11\n\tlevels_at\x18\x02 \x03(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"\x0f\n\rUnusedFeature\"4\n\x13SecretKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tdimension\x18\x02 \x01(\r\"\xb5\x01\n\x16\x42ootstrapKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tinput_key\x18\x02 \x01(\r\x12\x12\n\noutput_key\x18\x03 \x01(\r\x12\x13\n\x0blevel_count\x18\x04 \x01(\r\x12\x10\n\x08\x62\x61se_log\x18\x05 \x01(\r\x12\x16\n\x0eglwe_dimension\x18\x06 \x01(\r\x12\x17\n\x0fpolynomial_size\x18\x07 \x01(\r\x12\x10\n\x08variance\x18\x08 \x01(\x01\"\x84\x01\n\x16KeyswitchKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tinput_key\x18\x02 \x01(\r\x12\x12\n\noutput_key\x18\x03 \x01(\r\x12\x13\n\x0blevel_count\x18\x04 \x01(\r\x12\x10\n\x08\x62\x61se_log\x18\x05 \x01(\r\x12\x10\n\x08variance\x18\x06 \x01(\x01\"\xc6\x01\n\x10KeysetParameters\x12\x36\n\x0bsecret_keys\x18\x01 \x03(\x0b\x32!.cryptable.v1.SecretKeyParameters\x12<\n\x0e\x62ootstrap_keys\x18\x02 \x03(\x0b\x32$.cryptable.v1.BootstrapKeyParameters\x12<\n\x0ekeyswitch_keys\x18\x03 \x03(\x0b\x32$.cryptable.v1.KeyswitchKeyParameters\"L\n\x0e\x43iphertextType\x12\x0c\n\x04size\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12\x10\n\x08variance\x18\x04 \x01(\x01\"\xbd\x02\n\x07\x44\x65\x63oder\x12(\n\x04link\x18\x01 \x01(\x0e\x32\x1a.cryptable.v1.Decoder.Link\x12\x0e\n\x06offset\x18\x02 \x03(\x12\x12\x0c\n\x04step\x18\x03 \x01(\x01\x12/\n\x08integers\x18\x04 \x01(\x0b\x32\x1b.cryptable.v1.IntegerLabelsH\x00\x12-\n\x07strings\x18\x05 \x01(\x0b\x32\x1a.cryptable.v1.StringLabelsH\x00\x12\x0c\n\x04\x62\x61se\x18\x06 \x03(\x01\"r\n\x04Link\x12\x14\n\x10LINK_UNSPECIFIED\x10\x00\x12\x0c\n\x08IDENTITY\x10\x01\x12\n\n\x06MARGIN\x10\x02\x12\x0b\n\x07SIGMOID\x10\x03\x12\x0b\n\x07SOFTMAX\x10\x04\x12\x0f\n\x0bPROBABILITY\x10\x05\x12\x0f\n\x0b\x45XPONENTIAL\x10\x06\x42\x08\n\x06labels\"\x1f\n\rIntegerLabels\x12\x0e\n\x06values\x18\x01 \x03(\x12\"\x1e\n\x0cStringLabels\x12\x0e\n\x06values\x18\x01 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,31 +34,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENTSPEC']._serialized_start=49
   _globals['_CLIENTSPEC']._serialized_end=325
   _globals['_FEATUREENCODER']._serialized_start=328
-  _globals['_FEATUREENCODER']._serialized_end=570
-  _globals['_THERMOMETERENCODER']._serialized_start=572
-  _globals['_THERMOMETERENCODER']._serialized_end=627
-  _globals['_AFFINEENCODER']._serialized_start=629
-  _globals['_AFFINEENCODER']._serialized_end=689
-  _globals['_QUADRATICENCODER']._serialized_start=691
-  _globals['_QUADRATICENCODER']._serialized_end=754
-  _globals['_UNUSEDFEATURE']._serialized_start=756
-  _globals['_UNUSEDFEATURE']._serialized_end=771
-  _globals['_SECRETKEYPARAMETERS']._serialized_start=773
-  _globals['_SECRETKEYPARAMETERS']._serialized_end=825
-  _globals['_BOOTSTRAPKEYPARAMETERS']._serialized_start=828
-  _globals['_BOOTSTRAPKEYPARAMETERS']._serialized_end=1009
-  _globals['_KEYSWITCHKEYPARAMETERS']._serialized_start=1012
-  _globals['_KEYSWITCHKEYPARAMETERS']._serialized_end=1144
-  _globals['_KEYSETPARAMETERS']._serialized_start=1147
-  _globals['_KEYSETPARAMETERS']._serialized_end=1345
-  _globals['_CIPHERTEXTTYPE']._serialized_start=1347
-  _globals['_CIPHERTEXTTYPE']._serialized_end=1423
-  _globals['_DECODER']._serialized_start=1426
-  _globals['_DECODER']._serialized_end=1743
-  _globals['_DECODER_LINK']._serialized_start=1619
-  _globals['_DECODER_LINK']._serialized_end=1733
-  _globals['_INTEGERLABELS']._serialized_start=1745
-  _globals['_INTEGERLABELS']._serialized_end=1776
-  _globals['_STRINGLABELS']._serialized_start=1778
-  _globals['_STRINGLABELS']._serialized_end=1808
+  _globals['_FEATUREENCODER']._serialized_end=678
+  _globals['_THERMOMETERENCODER']._serialized_start=681
+  _globals['_THERMOMETERENCODER']._serialized_end=861
+  _globals['_THERMOMETERENCODER_MISSING']._serialized_start=797
+  _globals['_THERMOMETERENCODER_MISSING']._serialized_end=861
+  _globals['_CATEGORICALENCODER']._serialized_start=864
+  _globals['_CATEGORICALENCODER']._serialized_end=1078
+  _globals['_AFFINEENCODER']._serialized_start=1080
+  _globals['_AFFINEENCODER']._serialized_end=1140
+  _globals['_QUADRATICENCODER']._serialized_start=1142
+  _globals['_QUADRATICENCODER']._serialized_end=1205
+  _globals['_POLYLINEENCODER']._serialized_start=1207
+  _globals['_POLYLINEENCODER']._serialized_end=1274
+  _globals['_UNUSEDFEATURE']._serialized_start=1276
+  _globals['_UNUSEDFEATURE']._serialized_end=1291
+  _globals['_SECRETKEYPARAMETERS']._serialized_start=1293
+  _globals['_SECRETKEYPARAMETERS']._serialized_end=1345
+  _globals['_BOOTSTRAPKEYPARAMETERS']._serialized_start=1348
+  _globals['_BOOTSTRAPKEYPARAMETERS']._serialized_end=1529
+  _globals['_KEYSWITCHKEYPARAMETERS']._serialized_start=1532
+  _globals['_KEYSWITCHKEYPARAMETERS']._serialized_end=1664
+  _globals['_KEYSETPARAMETERS']._serialized_start=1667
+  _globals['_KEYSETPARAMETERS']._serialized_end=1865
+  _globals['_CIPHERTEXTTYPE']._serialized_start=1867
+  _globals['_CIPHERTEXTTYPE']._serialized_end=1943
+  _globals['_DECODER']._serialized_start=1946
+  _globals['_DECODER']._serialized_end=2263
+  _globals['_DECODER_LINK']._serialized_start=2139
+  _globals['_DECODER_LINK']._serialized_end=2253
+  _globals['_INTEGERLABELS']._serialized_start=2265
+  _globals['_INTEGERLABELS']._serialized_end=2296
+  _globals['_STRINGLABELS']._serialized_start=2298
+  _globals['_STRINGLABELS']._serialized_end=2328
 # @@protoc_insertion_point(module_scope)

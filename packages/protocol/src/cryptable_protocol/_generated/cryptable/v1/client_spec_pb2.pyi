@@ -77,6 +77,8 @@ class FeatureEncoder(_message.Message):
     AFFINE_FIELD_NUMBER: _builtins.int
     UNUSED_FIELD_NUMBER: _builtins.int
     QUADRATIC_FIELD_NUMBER: _builtins.int
+    POLYLINE_FIELD_NUMBER: _builtins.int
+    CATEGORICAL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Column name, or "x0", "x1", ... where the model was trained without names. Unique."""
     @_builtins.property
@@ -89,6 +91,10 @@ class FeatureEncoder(_message.Message):
 
     @_builtins.property
     def quadratic(self) -> Global___QuadraticEncoder: ...
+    @_builtins.property
+    def polyline(self) -> Global___PolylineEncoder: ...
+    @_builtins.property
+    def categorical(self) -> Global___CategoricalEncoder: ...
     def __init__(
         self,
         *,
@@ -97,12 +103,14 @@ class FeatureEncoder(_message.Message):
         affine: Global___AffineEncoder | None = ...,
         unused: Global___UnusedFeature | None = ...,
         quadratic: Global___QuadraticEncoder | None = ...,
+        polyline: Global___PolylineEncoder | None = ...,
+        categorical: Global___CategoricalEncoder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "kind", b"kind", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "categorical", b"categorical", "kind", b"kind", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "kind", b"kind", "name", b"name", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "categorical", b"categorical", "kind", b"kind", "name", b"name", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["thermometer", "affine", "unused", "quadratic"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["thermometer", "affine", "unused", "quadratic", "polyline", "categorical"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -114,10 +122,39 @@ class ThermometerEncoder(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Missing:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _MissingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ThermometerEncoder._Missing.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        REFUSED: ThermometerEncoder._Missing.ValueType  # 0
+        """The column has none: a row with one is refused."""
+        HIGHEST: ThermometerEncoder._Missing.ValueType  # 1
+        """Every element is 1, as of a number above all edges."""
+        LOWEST: ThermometerEncoder._Missing.ValueType  # 2
+        """Every element is 0, as of a number below all edges."""
+        OWN_ELEMENT: ThermometerEncoder._Missing.ValueType  # 3
+        """Every element is 1, and there is one more, the last, which is 1 for a missing value only."""
+
+    class Missing(_Missing, metaclass=_MissingEnumTypeWrapper):
+        """How a missing value (NaN) is encoded."""
+
+    REFUSED: ThermometerEncoder.Missing.ValueType  # 0
+    """The column has none: a row with one is refused."""
+    HIGHEST: ThermometerEncoder.Missing.ValueType  # 1
+    """Every element is 1, as of a number above all edges."""
+    LOWEST: ThermometerEncoder.Missing.ValueType  # 2
+    """Every element is 0, as of a number below all edges."""
+    OWN_ELEMENT: ThermometerEncoder.Missing.ValueType  # 3
+    """Every element is 1, and there is one more, the last, which is 1 for a missing value only."""
+
     EDGES_FIELD_NUMBER: _builtins.int
     AS_FLOAT32_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     as_float32: _builtins.bool
     """Round x to the nearest float32 first, as models trained on float32 do."""
+    missing: Global___ThermometerEncoder.Missing.ValueType
     @_builtins.property
     def edges(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Strictly increasing, finite."""
@@ -127,14 +164,68 @@ class ThermometerEncoder(_message.Message):
         *,
         edges: _abc.Iterable[_builtins.float] | None = ...,
         as_float32: _builtins.bool = ...,
+        missing: Global___ThermometerEncoder.Missing.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_float32", b"as_float32", "edges", b"edges"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_float32", b"as_float32", "edges", b"edges", "missing", b"missing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ThermometerEncoder: _TypeAlias = ThermometerEncoder  # noqa: Y015
+
+@_typing.final
+class CategoricalEncoder(_message.Message):
+    """The thermometer of a category's level: element j is 1 where the level is above j. As many elements as the highest
+    level, of a category or of `missing` or `unknown`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTEGERS_FIELD_NUMBER: _builtins.int
+    STRINGS_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    missing: _builtins.int
+    """Level of a missing value; unset where the column has none: a row with one is refused."""
+    unknown: _builtins.int
+    """Level of a value that is no category; unset where a row with one is refused."""
+    @_builtins.property
+    def integers(self) -> Global___IntegerLabels: ...
+    @_builtins.property
+    def strings(self) -> Global___StringLabels: ...
+    @_builtins.property
+    def levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of each category; those that the model does not tell apart share one."""
+
+    def __init__(
+        self,
+        *,
+        integers: Global___IntegerLabels | None = ...,
+        strings: Global___StringLabels | None = ...,
+        levels: _abc.Iterable[_builtins.int] | None = ...,
+        missing: _builtins.int | None = ...,
+        unknown: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_missing", b"_missing", "_unknown", b"_unknown", "categories", b"categories", "integers", b"integers", "missing", b"missing", "strings", b"strings", "unknown", b"unknown"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_missing", b"_missing", "_unknown", b"_unknown", "categories", b"categories", "integers", b"integers", "levels", b"levels", "missing", b"missing", "strings", b"strings", "unknown", b"unknown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__missing: _TypeAlias = _typing.Literal["missing"]  # noqa: Y015
+    _WhichOneofArgType__missing: _TypeAlias = _typing.Literal["_missing", b"_missing"]  # noqa: Y015
+    _WhichOneofReturnType__unknown: _TypeAlias = _typing.Literal["unknown"]  # noqa: Y015
+    _WhichOneofArgType__unknown: _TypeAlias = _typing.Literal["_unknown", b"_unknown"]  # noqa: Y015
+    _WhichOneofReturnType_categories: _TypeAlias = _typing.Literal["integers", "strings"]  # noqa: Y015
+    _WhichOneofArgType_categories: _TypeAlias = _typing.Literal["categories", b"categories"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__missing) -> _WhichOneofReturnType__missing | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unknown) -> _WhichOneofReturnType__unknown | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_categories) -> _WhichOneofReturnType_categories | None: ...
+
+Global___CategoricalEncoder: _TypeAlias = CategoricalEncoder  # noqa: Y015
 
 @_typing.final
 class AffineEncoder(_message.Message):
@@ -193,6 +284,45 @@ class QuadraticEncoder(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QuadraticEncoder: _TypeAlias = QuadraticEncoder  # noqa: Y015
+
+@_typing.final
+class PolylineEncoder(_message.Message):
+    """One element: a curve of x, which goes straight from knot to knot and is constant beyond the outer ones.
+
+    With x clipped to [knots[0], knots[n - 1]] and i the number of inner knots (all but the first and the last) <= x:
+    clip(round_half_to_even(levels_at[i] + (levels_at[i + 1] - levels_at[i]) * ((x - knots[i]) / (knots[i + 1] - knots[i]))),
+    0, levels - 1).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KNOTS_FIELD_NUMBER: _builtins.int
+    LEVELS_AT_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    levels: _builtins.int
+    """At least 2."""
+    @_builtins.property
+    def knots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Strictly increasing, finite, at least two, and so is the last less the first."""
+
+    @_builtins.property
+    def levels_at(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One a knot, each in 0 .. levels - 1."""
+
+    def __init__(
+        self,
+        *,
+        knots: _abc.Iterable[_builtins.float] | None = ...,
+        levels_at: _abc.Iterable[_builtins.float] | None = ...,
+        levels: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["knots", b"knots", "levels", b"levels", "levels_at", b"levels_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolylineEncoder: _TypeAlias = PolylineEncoder  # noqa: Y015
 
 @_typing.final
 class UnusedFeature(_message.Message):

@@ -1,0 +1,118 @@
+"""Rows as users have them, arrays and frames, taken apart into the columns that encoders read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from cryptable_protocol.errors import InvalidInputError
+
+Column: TypeAlias = npt.NDArray[Any]
+"""Shape (rows,): doubles, NaN where missing; or else whatever the table holds, None or NaN where missing."""
+
+_NUMBER_KINDS = frozenset("buifO")
+_CATEGORY_KINDS = frozenset("buifOUT")
+_MISSING_TYPES = frozenset({"NAType", "NaTType"})
+"""Of pandas, by name: the protocol does not depend on it."""
+
+
+def read_columns(names: Sequence[str], rows: npt.ArrayLike, *, numeric: Sequence[bool], text: bool) -> list[Column]:
+    """The columns of a table, in the order of `names`.
+
+    Args:
+        names: of the features. A frame's columns are matched by name; by position where a model has no names.
+        rows: shape (rows, columns).
+        numeric: for each feature, whether it must hold numbers.
+        text: whether a table of strings can make sense.
+
+    Raises:
+        InvalidInputError: wrong shape, missing or unknown columns, or not numbers.
+    """
+    frame_columns = getattr(rows, "columns", None)
+    order = None if frame_columns is None else _column_order(names, [str(column) for column in frame_columns])
+    table = _as_table(rows, names, text=text)
+    columns = []
+    for index, is_numeric in enumerate(numeric):
+        column = table[:, index if order is None else order[index]]
+        columns.append(_numbers(column, names, index) if is_numeric else _without_missing(column))
+    return columns
+
+
+def _as_table(rows: npt.ArrayLike, names: Sequence[str], *, text: bool) -> npt.NDArray[Any]:
+    kinds = _CATEGORY_KINDS if text else _NUMBER_KINDS
+    expected = f"rows must be numbers{' and categories' if text else ''}, shape (rows, {len(names)})"
+    try:
+        # A list of numbers and strings would become an array of strings.
+        table = np.asarray(rows, object if text and isinstance(rows, list | tuple) else None)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"{expected}: {error}") from error
+    if table.dtype.kind not in kinds:  # NumPy would drop imaginary parts, count seconds, parse text
+        raise InvalidInputError(f"{expected}, got {table.dtype}")
+    if table.dtype.kind != "O" and not text:
+        table = _as_floats(table, expected)
+    if isinstance(rows, np.ma.MaskedArray):
+        table = table.astype(object if text else np.float64)
+        table[np.broadcast_to(rows.mask, table.shape)] = np.nan
+    if table.ndim != 2 or table.shape[1] != len(names):
+        if table.ndim != 2 and table.dtype.kind == "O" and not text:
+            table = _as_floats(table, expected)
+        hint = "; a single row needs two dimensions too: [row]" if table.ndim == 1 else ""
+        raise InvalidInputError(f"rows have shape {table.shape}, expected (rows, {len(names)}){hint}")
+    return table
+
+
+def _numbers(column: Column, names: Sequence[str], index: int) -> Column:
+    expected = f"feature {names[index]!r} (column {index}): rows must be numbers"
+    if column.dtype.kind not in _NUMBER_KINDS:
+        column = column.astype(object)
+    if column.dtype.kind == "O":
+        column = _without_missing(column)
+        for row, value in enumerate(column):
+            if isinstance(value, str | bytes):
+                raise InvalidInputError(f"{expected}, got {value[:40]!r} in row {row}")
+    return _as_floats(column, expected)
+
+
+def _as_floats(array: npt.NDArray[Any], expected: str) -> npt.NDArray[np.float64]:
+    try:
+        with np.errstate(over="ignore"):  # of a wider float: infinite, which is refused with its place
+            return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"{expected}: {error}") from error
+
+
+def _without_missing(column: Column) -> Column:
+    """None in place of every other mark of a missing value in a column of objects."""
+    if column.dtype.kind != "O":
+        return column
+    return np.array([None if _is_missing(value) else value for value in column] + [None], object)[:-1]
+
+
+def _is_missing(value: object) -> bool:
+    return (
+        value is None
+        or type(value).__name__ in _MISSING_TYPES
+        or (isinstance(value, float | np.floating) and value != value)
+    )
+
+
+def _column_order(names: Sequence[str], columns: list[str]) -> list[int] | None:
+    """Position in the frame of each feature's column; None where columns are taken by position."""
+    names = list(names)
+    unnamed = [f"x{index}" for index in range(len(names))]
+    if names == unnamed and set(columns) != set(names):
+        return None  # trained without names: by position, as scikit-learn does
+    missing = sorted(set(names) - set(columns))
+    unknown = sorted(set(columns) - set(names))
+    if missing or unknown:
+        raise InvalidInputError(
+            f"the frame's columns are not the model's: missing {missing[:5]}, unknown {unknown[:5]}; "
+            f"expected {len(names)} columns"
+        )
+    if len(columns) != len(names):
+        raise InvalidInputError("the frame has several columns of one name; the model reads each once")
+    positions = {name: index for index, name in enumerate(columns)}
+    return [positions[name] for name in names]
