@@ -165,16 +165,17 @@ def explain(circuit: Circuit, spec: ClientSpec, program: Program, *, error_bound
         bytes=sizes,
         score_step=spec.decoder.step,
         score_error_bound=error_bound,
-        client_learns=_client_learns(spec.features, spec.decoder.is_classifier),
+        client_learns=_client_learns(spec, circuit.lookups),
         server_learns=SERVER_LEARNS,
     )
 
 
-def _client_learns(features: tuple[FeatureEncoder, ...], is_classifier: bool) -> str:
+def _client_learns(spec: ClientSpec, lookups: int) -> str:
+    features = spec.features
     edges = sum(feature.size for feature in features if isinstance(feature, ThermometerEncoder))
     ranged = sum(isinstance(feature, AffineEncoder) for feature in features)
     unused = sum(isinstance(feature, UnusedFeature) for feature in features)
-    told = ["its scores" + (" and the class labels" if is_classifier else "")]
+    told = ["its scores" + (" and the class labels" if spec.decoder.is_classifier else "")]
     if edges:
         told.append(f"the {edges} thresholds that the model compares with")
     if ranged:
@@ -182,7 +183,13 @@ def _client_learns(features: tuple[FeatureEncoder, ...], is_classifier: bool) ->
     if unused:
         told.append(f"which {unused} features the model does not use")
     listed = told[-1] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
-    return f"The client learns {listed}; not the trees, the weights or other rows."
+    if not lookups:
+        # docs/threat-model.md, "What the client learns": answers of a linear circuit are not re-randomised.
+        return (
+            f"The client learns {listed}. A model without lookups also gives its weights away, exactly, to a client "
+            "that looks into one encrypted answer: serve it only where they may be known."
+        )
+    return f"The client learns {listed}; not the trees, their values or other rows."
 
 
 def _size(count: int) -> str:
