@@ -11,7 +11,6 @@ from cryptable_protocol import (
     AffineEncoder,
     ClientSpec,
     EncryptedTensor,
-    FeatureEncoder,
     ThermometerEncoder,
     UnusedFeature,
 )
