@@ -14,10 +14,12 @@ from cryptable.calibration import read_rows
 from cryptable.compiled_model import CompiledModel
 from cryptable.importers import import_estimator
 from cryptable.importers.registry import reference_scores
+from cryptable.mixed_model import MixedModel
 from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
 from cryptable.planner.additive import plan_additive
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
+from cryptable.planner.mixed import plan_mixed
 from cryptable.planner.trees import WIDTHS, plan_trees
 from cryptable.program_folder import ProgramFolder
 from cryptable.progress import progress_bar
@@ -76,7 +78,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     options = CompileOptions(p_error=p_error)
     what = type(estimator).__name__
     kept, rows, feature_names = read_rows(estimator, X_train)
-    graph = import_estimator(estimator, feature_names)
+    graph = import_estimator(estimator, feature_names, kept, rows)
     reference = reference_scores(estimator, kept)
     verify_import(graph, rows, reference, what=what)
     if tolerance is None:
@@ -141,6 +143,8 @@ def _plan(
             return plan_additive(graph, tolerance=tolerance, widths=widths, progress=report)
     if isinstance(graph, LinearModel):
         return plan_linear(graph, rows, tolerance=tolerance, input_bits=input_bits)
+    if isinstance(graph, MixedModel):
+        return plan_mixed(graph, rows, tolerance=tolerance, input_bits=input_bits)
     raise InternalError(f"no planner for {type(graph).__name__}")
 
 

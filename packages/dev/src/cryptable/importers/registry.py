@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from cryptable_protocol import InvalidInputError
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from cryptable.errors import NotFittedError, UnsupportedModelError
-from cryptable.model_graph import FloatArray, ModelGraph
+from cryptable.model_graph import FloatArray, ModelGraph, Rows
 
-Read = Callable[[Any, tuple[str, ...]], ModelGraph]
+Read = Callable[..., ModelGraph]
+"""(estimator, feature names), and where `needs_rows` also kept= and rows=, as `import_estimator` takes them."""
 Reference = Callable[[Any, npt.NDArray[np.float64]], npt.NDArray[Any]]
 
 
@@ -30,31 +32,34 @@ class Importer:
     """How estimators of some classes are read, and what their own scores are.
 
     `read(estimator, feature names)` gives the graph; `reference(estimator, rows)` calls the estimator's own prediction
-    method, which the graph's scores must equal: shape (rows,) or (rows, outputs).
+    method, which the graph's scores must equal: shape (rows,) or (rows, outputs). `needs_rows`: reading probes the
+    estimator with numbers like those of the calibration data.
     """
 
     class_names: tuple[str, ...]
     read: Read
     reference: Reference
+    needs_rows: bool = False
 
 
 _by_class: dict[str, Importer] = {}
 
 
-def importer(*class_names: str, reference: Reference) -> Callable[[Read], Read]:
+def importer(*class_names: str, reference: Reference, needs_rows: bool = False) -> Callable[[Read], Read]:
     """Register the decorated function for estimator classes.
 
     Args:
         class_names: "package.module.Class" where the class is public, as "sklearn.linear_model.Ridge". Subclasses and
             the private module that a class really lives in are covered: names are compared by package and class.
         reference: the estimator's own scores.
+        needs_rows: whether `read` takes calibration data too.
 
     Raises:
         ValueError: a class that already has an importer.
     """
 
     def register(read: Read) -> Read:
-        entry = Importer(class_names, read, reference)
+        entry = Importer(class_names, read, reference, needs_rows)
         for name in class_names:
             if _short(name) in _by_class:
                 raise ValueError(
@@ -90,8 +95,16 @@ def find_importer(estimator: object) -> Importer:
     )
 
 
-def import_estimator(estimator: object, feature_names: tuple[str, ...]) -> ModelGraph:
+def import_estimator(
+    estimator: object, feature_names: tuple[str, ...], kept: Rows = None, rows: FloatArray | None = None
+) -> ModelGraph:
     """Read a fitted estimator.
+
+    Args:
+        estimator: fitted.
+        feature_names: of its columns.
+        kept: calibration data as the estimator takes it; a pipeline cannot be read without.
+        rows: the same as doubles, shape (rows, features).
 
     Raises:
         UnsupportedModelError: no importer for its class, or a setting that its importer does not take.
@@ -104,6 +117,10 @@ def import_estimator(estimator: object, feature_names: tuple[str, ...]) -> Model
         raise NotFittedError(
             f"this {type(estimator).__name__} is not fitted: call fit(X, y) before compiling"
         ) from error
+    if entry.needs_rows:
+        if rows is None:
+            raise InvalidInputError(f"{type(estimator).__name__} is read by probing it: calibration data is needed")
+        return entry.read(estimator, feature_names, kept=kept, rows=rows)
     return entry.read(estimator, feature_names)
 
 

@@ -1,0 +1,65 @@
+"""scikit-learn pipelines, whole: steps that prepare the columns, and a model of any family that has an importer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cryptable.additive_model import AdditiveModel
+from cryptable.errors import UnsupportedModelError
+from cryptable.importers.registry import find_importer, import_estimator, importer
+from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
+from cryptable.preprocessing import RawColumns, Stage, apply_steps
+from cryptable.preprocessing.rebase_additive import rebase_linear, rebase_steps
+from cryptable.preprocessing.rebase_trees import rebase_trees
+
+_REBASE: dict[type, Callable[[Any, Stage], ModelGraph]] = {
+    AdditiveTrees: rebase_trees,
+    LinearModel: rebase_linear,
+    AdditiveModel: rebase_steps,
+}
+
+
+def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
+    """The last step's own scores, of what the steps before it make of rows of doubles."""
+    if not hasattr(rows, "columns"):
+        rows = np.asarray(rows, np.float64)
+    for _, step in estimator.steps[:-1]:
+        if step is not None and not isinstance(step, str):
+            rows = step.transform(rows)
+    model = estimator.steps[-1][1]
+    return np.asarray(find_importer(model).reference(model, rows), np.float64)
+
+
+@importer("sklearn.pipeline.Pipeline", reference=_reference, needs_rows=True)
+def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: FloatArray) -> ModelGraph:
+    """The last step's graph, moved before all steps: on the raw columns that the pipeline takes."""
+    *steps, (name, model) = estimator.steps
+    if model is None or isinstance(model, str) or not hasattr(model, "predict"):
+        raise UnsupportedModelError(
+            f"the pipeline's last step, {name!r} ({type(model).__name__}), predicts nothing; "
+            "compile a pipeline that ends with a classifier or a regressor"
+        )
+    stage = apply_steps(steps, Stage.start(RawColumns.of(kept, rows, feature_names)))
+    inner_rows = stage.transform(rows)
+    inner_names = tuple(f"x{index}" for index in range(len(stage.columns)))
+    graph = import_estimator(model, inner_names, inner_rows, stage.values(rows))
+    rebase = _REBASE.get(type(graph))
+    if rebase is None:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} cannot follow preprocessing steps yet: fit it on the output of "
+            f"step {steps[-1][0]!r}, compile it alone, and let clients apply the steps before they encrypt"
+            if steps
+            else f"{type(model).__name__} cannot be compiled within a pipeline: compile it alone"
+        )
+    return rebase(graph, Stage(stage.raw, stage.columns, stage.transform, _described(steps)))
+
+
+def _described(steps: list[tuple[str, Any]]) -> str:
+    """The last step that does something, for messages."""
+    for name, step in reversed(steps):
+        if step is not None and not isinstance(step, str):
+            return f"{name!r} ({type(step).__name__})"
+    return "'passthrough'"

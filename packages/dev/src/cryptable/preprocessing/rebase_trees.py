@@ -1,0 +1,152 @@
+"""Trees on preprocessed columns become trees on raw columns, with the thresholds that the library's floats have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cryptable.model_graph import LEAF, AdditiveTrees, FloatArray, Tree
+from cryptable.preprocessing.shapes import Affine, Monotone, Steps
+from cryptable.preprocessing.stage import Stage, to_float32
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Whether a raw column's number makes a test true: it does above breaks[i - 1] and below breaks[i] where holds[i].
+
+    `holds` has one element more than `breaks`, and neighbours differ. Without breaks, the answer is always the same.
+    """
+
+    source: int
+    breaks: tuple[float, ...]
+    holds: tuple[bool, ...]
+
+
+def rebase_trees(graph: AdditiveTrees, stage: Stage) -> AdditiveTrees:
+    """The same scores from raw columns.
+
+    Args:
+        graph: trees on the columns of a stage.
+        stage: the last one.
+
+    Raises:
+        UnsupportedModelError: a tree reads a column that is a mix of several raw ones, or not monotone.
+    """
+    conditions = _conditions(graph, stage)
+    trees = tuple(_TreeWriter(tree, conditions).write() for tree in graph.trees)
+    return AdditiveTrees(stage.raw.names, trees, graph.base, graph.link, graph.labels, as_float32=False)
+
+
+def _conditions(graph: AdditiveTrees, stage: Stage) -> dict[tuple[int, float], Condition]:
+    asked: dict[int, set[float]] = {}
+    for tree in graph.trees:
+        for node in np.flatnonzero(tree.feature != LEAF):
+            asked.setdefault(int(tree.feature[node]), set()).add(float(tree.edge[node]))
+    conditions = {}
+    for index, edges in asked.items():
+        ordered = np.array(sorted(edges))
+        for edge, condition in zip(ordered.tolist(), _of_column(stage, index, ordered, graph.as_float32), strict=True):
+            conditions[index, edge] = condition
+    return conditions
+
+
+def _of_column(stage: Stage, index: int, edges: FloatArray, as_float32: bool) -> list[Condition]:
+    column = stage.univariate(index)
+    if not column.shapes:
+        values = _seen(stage.values(stage.raw.base)[:, index], as_float32)
+        return [Condition(0, (), (bool(values[0] >= edge),)) for edge in edges]
+    source = column.source
+    match column.shapes[source]:
+        case Affine() | Monotone() as shape:
+            rises = shape.slope > 0 if isinstance(shape, Affine) else shape.increasing
+            found = stage.first_reaching(index, edges, as_float32=as_float32)
+            return [_simplified(source, (float(each),), (not rises, rises)) for each in found]
+        case Steps(breaks, probes):
+            values = _seen(stage.values_along(source, np.asarray(probes))[:, index], as_float32)
+            return [_simplified(source, breaks, tuple((values >= edge).tolist())) for edge in edges]
+        case _:
+            raise stage.refusal(
+                f"its column {index} is a curve of column {stage.raw.names[source]!r} that goes up and down, which "
+                "trees cannot compare with a threshold here; leave the step out: trees need no curves"
+            )
+
+
+def _simplified(source: int, breaks: tuple[float, ...], holds: tuple[bool, ...]) -> Condition:
+    """Without breaks at which nothing changes, or which no finite number is on one side of."""
+    kept, answers = [], [holds[0]]
+    for edge, answer in zip(breaks, holds[1:], strict=True):
+        if edge == -np.inf:
+            answers = [answer]
+        elif edge < np.inf and answer != answers[-1]:
+            kept.append(edge)
+            answers.append(answer)
+    return Condition(source, tuple(kept), tuple(answers))
+
+
+class _TreeWriter:
+    """Writes a tree anew, leaving out what the conditions above a node have already decided."""
+
+    def __init__(self, tree: Tree, conditions: dict[tuple[int, float], Condition]) -> None:
+        self._tree = tree
+        self._conditions = conditions
+        self._feature: list[int] = []
+        self._edge: list[float] = []
+        self._left: list[int] = []
+        self._right: list[int] = []
+        self._values: list[FloatArray] = []
+
+    def write(self) -> Tree:
+        """The tree on raw columns."""
+        self._node(0, {})
+        return Tree(
+            np.array(self._feature, np.int64),
+            np.array(self._edge, np.float64),
+            np.array(self._left, np.int64),
+            np.array(self._right, np.int64),
+            np.array(self._values, np.float64),
+        )
+
+    def _node(self, node: int, intervals: dict[int, tuple[float, float]]) -> int:
+        """Write a node for rows whose columns are in the intervals, low <= x < high; its new position."""
+        feature = int(self._tree.feature[node])
+        if feature == LEAF:
+            return self._append(LEAF, np.inf, self._tree.values[node])
+        condition = self._conditions[feature, float(self._tree.edge[node])]
+        low, high = intervals.get(condition.source, (-np.inf, np.inf))
+        inside = [position for position, edge in enumerate(condition.breaks) if low < edge < high]
+        first = sum(edge <= low for edge in condition.breaks)
+        return self._choose(node, condition, first, inside, intervals)
+
+    def _choose(
+        self,
+        node: int,
+        condition: Condition,
+        first: int,
+        inside: list[int],
+        intervals: dict[int, tuple[float, float]],
+    ) -> int:
+        """Ask about the middle one of the breaks inside; without any, go on as holds[first] says."""
+        if not inside:
+            side = self._tree.right if condition.holds[first] else self._tree.left
+            return self._node(int(side[node]), intervals)
+        middle = len(inside) // 2
+        edge = condition.breaks[inside[middle]]
+        low, high = intervals.get(condition.source, (-np.inf, np.inf))
+        position = self._append(condition.source, edge, np.zeros(self._tree.values.shape[1]))
+        below, above = intervals | {condition.source: (low, edge)}, intervals | {condition.source: (edge, high)}
+        self._left[position] = self._choose(node, condition, first, inside[:middle], below)
+        self._right[position] = self._choose(node, condition, inside[middle] + 1, inside[middle + 1 :], above)
+        return position
+
+    def _append(self, feature: int, edge: float, values: FloatArray) -> int:
+        self._feature.append(feature)
+        self._edge.append(edge)
+        self._left.append(0)
+        self._right.append(0)
+        self._values.append(values)
+        return len(self._feature) - 1
+
+
+def _seen(values: FloatArray, as_float32: bool) -> FloatArray:
+    return to_float32(values) if as_float32 else values

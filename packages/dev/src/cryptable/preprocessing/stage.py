@@ -1,0 +1,254 @@
+"""A stage of a pipeline: what its columns are, and the library's own transform from raw numbers up to here."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from cryptable.errors import UnsupportedModelError
+from cryptable.model_graph import FloatArray, IntArray, Rows
+from cryptable.preprocessing.shapes import Affine, Column, Curve, Monotone, Steps, domain
+
+Step: TypeAlias = Any
+"""A fitted transformer."""
+
+_REACH = (1e6, 1e3, 10.0, 1.0, 0.1, 0.0)
+"""How many ranges of the calibration data thresholds are looked for beyond it, on both sides; the first that works."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawColumns:
+    """The raw columns: their names, some numbers of theirs, and how the library takes rows of them."""
+
+    names: tuple[str, ...]
+    rows: FloatArray
+    as_library_rows: Callable[[FloatArray], Rows]
+
+    @classmethod
+    def of(cls, kept: Rows, rows: FloatArray, names: tuple[str, ...]) -> RawColumns:
+        """Of calibration data, as the estimator takes it and as numbers of shape (rows, features).
+
+        A pipeline that was fitted on a frame gets frames, with these columns and of doubles.
+        """
+        if not hasattr(kept, "columns"):
+            return cls(names, rows, lambda matrix: matrix)
+        frame, labels = type(kept), kept.columns
+        return cls(names, rows, lambda matrix: frame(matrix, columns=labels))
+
+    @property
+    def base(self) -> FloatArray:
+        """One row of the calibration data, which other columns keep while one is varied; shape (1, features)."""
+        return self.rows[:1]
+
+    def reach(self, source: int, ranges: float) -> tuple[float, float]:
+        """So many ranges of the calibration data below its least number, and above its greatest."""
+        low, high = float(self.rows[:, source].min()), float(self.rows[:, source].max())
+        width = max(high - low, abs(low), abs(high), 1.0)
+        return low - ranges * width, high + ranges * width
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Columns between two steps of a pipeline.
+
+    `transform` is the library's own: from raw numbers, shape (rows, raw columns), to what it hands to the next step.
+    """
+
+    raw: RawColumns
+    columns: tuple[Column, ...]
+    transform: Callable[[FloatArray], Rows]
+    step: str = ""
+    """The step that is being read, for messages."""
+
+    @classmethod
+    def start(cls, raw: RawColumns) -> Stage:
+        """Before the first step."""
+        return cls(raw, tuple(Column({index: Affine(1.0)}) for index in range(len(raw.names))), raw.as_library_rows)
+
+    def select(self, positions: IntArray) -> Stage:
+        """The stage of some of its columns, as a ColumnTransformer selects them."""
+
+        def transform(matrix: FloatArray) -> Rows:
+            rows = self.transform(matrix)
+            return rows.iloc[:, positions] if hasattr(rows, "iloc") else rows[:, positions]
+
+        return replace(self, columns=tuple(self.columns[index] for index in positions), transform=transform)
+
+    def refusal(self, reason: str) -> UnsupportedModelError:
+        """The error that names the step."""
+        return UnsupportedModelError(f"step {self.step}: {reason}")
+
+    def values(self, matrix: FloatArray) -> FloatArray:
+        """The columns' values for raw rows, shape (rows, columns), in double precision."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # of unknown categories and overflows far from the data: asked for
+            result = self.transform(matrix)
+        dense = result.toarray() if hasattr(result, "toarray") else np.asarray(result)
+        return np.asarray(dense, np.float64)
+
+    def values_along(self, source: int, numbers: FloatArray) -> FloatArray:
+        """The columns' values as one raw column takes these numbers, shape (numbers, columns)."""
+        matrix = np.repeat(self.raw.base, numbers.shape[0], axis=0)
+        matrix[:, source] = numbers
+        return self.values(matrix)
+
+    def univariate(self, index: int) -> Column:
+        """A column that is a function of one raw column, or a constant.
+
+        Raises:
+            UnsupportedModelError: it is made of several.
+        """
+        column = self.columns[index]
+        if len(column.shapes) > 1:
+            names = [self.raw.names[source] for source in column.shapes]
+            raise self.refusal(
+                f"its column {index} is a mix of {len(names)} columns ({', '.join(names[:4])}, …), made by step "
+                f"{column.mixed_by}; only linear models can follow that step: leave it out, or fit a linear model"
+            )
+        return column
+
+    def first_reaching(self, index: int, thresholds: FloatArray, *, as_float32: bool = False) -> FloatArray:
+        """Where an increasing column becomes >= threshold, or a decreasing one < threshold: the least raw number.
+
+        Found by bisection over the doubles with the library's own transform, so exact to the last bit.
+
+        Args:
+            index: a column of one source, affine or monotone.
+            thresholds: shape (thresholds,).
+            as_float32: whether the column is rounded to float32 before it is compared.
+
+        Returns:
+            Shape (thresholds,); -inf where that holds for every number, inf where for none.
+        """
+        column = self.univariate(index)
+        source, shape = column.source, column.shapes[column.source]
+        if not isinstance(shape, Affine | Monotone):
+            raise self.refusal(f"its column {index} is not monotone in column {self.raw.names[source]!r}")
+        increasing = shape.slope > 0 if isinstance(shape, Affine) else shape.increasing
+
+        def reached(numbers: FloatArray) -> npt.NDArray[np.bool_]:
+            values = self.values_along(source, numbers)[:, index]
+            if np.isnan(values).any():
+                worst = float(numbers[np.isnan(values)][0])
+                raise self.refusal(f"it makes NaN of {worst:.6g} in column {self.raw.names[source]!r}")
+            if as_float32:
+                values = to_float32(values)
+            hit: npt.NDArray[np.bool_] = (values >= thresholds) == increasing
+            return hit
+
+        lowest, highest = self.ends(column)
+        low, high = _ordinal(np.full(thresholds.shape, lowest)), _ordinal(np.full(thresholds.shape, highest))
+        always, never = reached(_double(low)), ~reached(_double(high))
+        while (high > low + 1).any():
+            middle = (low >> 1) + (high >> 1) + (low & high & 1)  # high - low may overflow
+            hit = reached(_double(middle))
+            low, high = np.where(hit, low, middle), np.where(hit, middle, high)
+        result = _double(high)
+        result[never] = np.inf
+        result[always] = -np.inf
+        return result
+
+    def steps_at(self, index: int, edges: FloatArray) -> Column:
+        """The column that a step makes of column `index` by comparing it with edges: constant between them."""
+        column = self.univariate(index)
+        if not column.shapes or isinstance(column.shapes[column.source], Steps):
+            return column
+        ordered = np.unique(edges)
+        breaks = np.unique(self.first_reaching(index, ordered))
+        breaks = breaks[np.isfinite(breaks)]
+        lowest, _ = self.ends(column)
+        return Column({column.source: Steps(tuple(breaks.tolist()), (lowest, *breaks.tolist()))})
+
+    def steps_of_categories(self, index: int, categories: FloatArray, *, others_differ: bool) -> Column:
+        """The column that a step makes of column `index` by looking its numbers up among categories.
+
+        Args:
+            index: of the column.
+            categories: numbers, increasing.
+            others_differ: whether numbers that are no category have an answer of their own; else the library refuses
+                them, and here they count as the category below, or as the first.
+        """
+        column = self.univariate(index)
+        if not column.shapes or isinstance(column.shapes[column.source], Steps):
+            return column
+        if others_differ:
+            return self.steps_at(index, np.concatenate([categories, np.nextafter(categories, np.inf)]))
+        breaks = self.first_reaching(index, categories)
+        if self._is_decreasing(column) or not np.isfinite(breaks).all():
+            raise self.refusal(
+                f"the categories of its column {index} are not numbers of column {self.raw.names[column.source]!r}: "
+                "put the encoder before any scaler, or set handle_unknown='ignore'"
+            )
+        return Column({column.source: Steps(tuple(breaks[1:].tolist()), tuple(breaks.tolist()))})
+
+    def monotone_of(
+        self, index: int, *, increasing: bool = True, lower: float = -np.inf, upper: float = np.inf
+    ) -> Column:
+        """The column that a monotone function, defined for lower .. upper, makes of column `index`."""
+        column = self.univariate(index)
+        if not column.shapes or isinstance(column.shapes[column.source], Steps):
+            return column
+        shape = column.shapes[column.source]
+        if isinstance(shape, Curve):
+            return column
+        low, high = domain([shape])
+        rises = not self._is_decreasing(column)
+        if lower > -np.inf:
+            low, high = self._narrowed(index, lower, low, high, keeps_above=rises)
+        if upper < np.inf:
+            low, high = self._narrowed(index, float(np.nextafter(upper, np.inf)), low, high, keeps_above=not rises)
+        return Column({column.source: Monotone(rises == increasing, low, high)})
+
+    def _narrowed(
+        self, index: int, threshold: float, low: float, high: float, *, keeps_above: bool
+    ) -> tuple[float, float]:
+        found = float(self.first_reaching(index, np.array([threshold]))[0])
+        if keeps_above:
+            return max(low, found), high
+        return low, min(high, float(np.nextafter(found, -np.inf)))
+
+    def _is_decreasing(self, column: Column) -> bool:
+        shape = column.shapes[column.source]
+        return (isinstance(shape, Affine) and shape.slope < 0) or (isinstance(shape, Monotone) and not shape.increasing)
+
+    def ends(self, column: Column) -> tuple[float, float]:
+        """The least and the greatest raw number that a column of one source is probed at.
+
+        As far beyond the calibration data as the steps stay finite, up to a million times its range.
+        """
+        source, (lower, upper) = column.source, domain(column.shapes.values())
+        for ranges in _REACH:
+            low, high = self.raw.reach(source, ranges)
+            ends = np.clip([low, high], lower, upper)
+            try:
+                answers = self.values_along(source, ends)
+            except ValueError:  # a step refuses what the step before it made of so large a number
+                continue
+            if np.isfinite(answers).all():
+                return float(ends[0]), float(ends[1])
+        name = self.raw.names[source]
+        raise self.refusal(f"it fails for numbers like those of column {name!r} in the calibration data")
+
+
+def to_float32(values: FloatArray) -> FloatArray:
+    """Rounded to float32; infinite beyond its range."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32).astype(np.float64)
+
+
+_SIGN = np.int64(-(2**63))
+
+
+def _ordinal(numbers: FloatArray) -> IntArray:
+    """Integers in the order of the doubles, one apart for neighbours."""
+    bits = np.where(numbers == 0, 0.0, numbers).view(np.int64)  # one zero only
+    return np.where(bits < 0, _SIGN - bits, bits)
+
+
+def _double(ordinals: IntArray) -> FloatArray:
+    return np.where(ordinals < 0, _SIGN - ordinals, ordinals).view(np.float64)
