@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol import Labels, Link
+from cryptable_protocol import CategoricalEncoder, Labels, Link, Missing
+from cryptable_protocol.rows import read_columns
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -18,6 +21,13 @@ Rows: TypeAlias = Any
 """Rows as the user has them: an array, or a frame with named columns."""
 
 LEAF = -1
+MISSING_EDGE = sys.float_info.max
+"""The edge that a missing value alone reaches, in a column where it counts as the highest."""
+_HIGHEST_NUMBER = float(np.nextafter(MISSING_EDGE, 0.0))
+
+Gaps: TypeAlias = Missing | CategoricalEncoder
+"""How a column that is more than finite numbers is read: LOWEST or HIGHEST says where a missing number stands (a tree
+may ask for it by MISSING_EDGE where it is the highest); a category is read as its level."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +60,8 @@ class Tree:
 class AdditiveTrees:
     """score[j] = base[j] + the sum over trees of their leaf's values[j].
 
-    Numbers are rounded to float32 before they meet an edge where `as_float32`, as the library itself does.
+    Numbers are rounded to float32 before they meet an edge where `as_float32`, as the library itself does. `gaps` are
+    those of the columns, by index, that hold more than finite numbers.
     """
 
     feature_names: tuple[str, ...]
@@ -59,15 +70,33 @@ class AdditiveTrees:
     link: Link
     labels: Labels | None
     as_float32: bool
+    gaps: Mapping[int, Gaps] = field(default_factory=dict)
 
     @property
     def outputs(self) -> int:
         """Scores a row."""
         return int(self.base.shape[0])
 
-    def scores(self, rows: FloatArray) -> FloatArray:
+    def seen(self, rows: Rows) -> FloatArray:
+        """What the trees' edges are compared with: finite numbers, shape (rows, features)."""
+        categorical = [isinstance(self.gaps.get(index), CategoricalEncoder) for index in range(len(self.feature_names))]
+        numeric = [not each for each in categorical]
+        columns = read_columns(self.feature_names, rows, numeric=numeric, text=any(categorical))
+        return np.stack([self._seen(index, column) for index, column in enumerate(columns)], axis=1)
+
+    def _seen(self, index: int, column: npt.NDArray[Any]) -> FloatArray:
+        gaps = self.gaps.get(index)
+        if isinstance(gaps, CategoricalEncoder):
+            return gaps.levels_of(column).astype(np.float64)
+        if self.as_float32:
+            with np.errstate(over="ignore"):  # beyond float32's range: above every edge
+                column = column.astype(np.float32).astype(np.float64)
+        missing = -MISSING_EDGE if gaps is Missing.LOWEST else MISSING_EDGE
+        return np.where(np.isnan(column), missing, np.clip(column, -_HIGHEST_NUMBER, _HIGHEST_NUMBER))
+
+    def scores(self, rows: Rows) -> FloatArray:
         """Scores before the link, shape (rows, outputs), in double precision."""
-        seen = rows.astype(np.float32).astype(np.float64) if self.as_float32 else rows
+        seen = self.seen(rows)
         total = np.tile(self.base, (rows.shape[0], 1))
         for tree in self.trees:
             total += tree.values[tree.leaf_of(seen)]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
-from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, ThermometerEncoder, UnusedFeature
+from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, Missing
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.model_graph import IntArray
+from cryptable.model_graph import Gaps, IntArray
 from cryptable.planner.bits import Bits
 from cryptable.planner.quantize import IntegerTable, QuantizedPlan
+from cryptable.planner.thermometers import encoder_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,7 @@ def lower(
     width: int,
     link: Link,
     labels: Labels | None,
+    gaps: Mapping[int, Gaps] | None = None,
 ) -> PlannedModel:
     """Lay a plan out as Linear -> Lookup -> Linear, on the bits that it uses."""
     tables = [(column, table) for column, output in enumerate(plan.outputs) for table in output.tables]
@@ -68,8 +71,8 @@ def lower(
     return PlannedModel(
         Circuit(tuple(nodes), len(nodes) - 1),
         tuple(
-            ThermometerEncoder(name, tuple(each), as_float32) if each else UnusedFeature(name)
-            for name, each in zip(feature_names, edges, strict=True)
+            encoder_of(name, tuple(each), as_float32=as_float32, gaps=(gaps or {}).get(feature, Missing.REFUSED))
+            for feature, (name, each) in enumerate(zip(feature_names, edges, strict=True))
         ),
         Decoder(link, tuple((-offset).tolist()), plan.step, tuple(output.base for output in plan.outputs), labels),
         plan.error,

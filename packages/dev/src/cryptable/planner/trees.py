@@ -11,6 +11,7 @@ from cryptable.cost import lookup_price
 from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import AdditiveTrees
 from cryptable.planner.bits import Bits
+from cryptable.planner.counted_products import count_products
 from cryptable.planner.cover import TableCover, maximal_masks
 from cryptable.planner.expand import Alphabet, TreeExpansion
 from cryptable.planner.lower import PlannedModel, lower
@@ -91,6 +92,7 @@ def plan_trees(
         width=tables.width,
         link=graph.link,
         labels=graph.labels,
+        gaps=graph.gaps,
     )
 
 
@@ -125,7 +127,9 @@ def _cover(
             rounds_here = min(2000, 20_000_000 // (1 + len(maximal_masks(products)) ** 2) // graph.outputs)
         else:
             rounds_here = rounds
-        masks.append(tuple(mask for mask in cover.solve(products, rounds=rounds_here) if mask))
+        tables = [mask for mask in cover.solve(products, rounds=rounds_here) if mask]
+        polynomials[index], tables = count_products(polynomial, tables, alphabet, cover.capacity)
+        masks.append(tuple(tables))
         if progress is not None:
             progress((index + 1) / len(polynomials))
     return TablePlan(width, alphabet, tuple(polynomials), tuple(masks))
