@@ -91,7 +91,7 @@ def _client_specs() -> list[Accepted]:
             "a quadratic encoder, and a regression whose predictions are e to the power of its scores",
             canonical(samples.quadratic_spec()),
             evaluation_keys_bytes=0,
-            encodes=[{"row": [0.25], "elements": [2, 86]}, {"row": [1e300], "elements": [45, 0]}],
+            encodes=[{"row": [0.25], "elements": [2, 9]}, {"row": [1e300], "elements": [45, 0]}],
             decodes=[{"values": [101], "scores": [150.5]}],
         ),
         _spec(
@@ -271,6 +271,18 @@ def _others() -> list[Accepted]:
             "two ciphertexts of dimension 3, as a server answers",
             canonical(samples.masked_tensor()),
             {"form": "explicit", "size": 2, "dimension": 3},
+        ),
+        Accepted(
+            "encrypted_tensor",
+            "trimmed",
+            "two ciphertexts of dimension 3 in words of 11 bits, as a server answers; `words` are all of the 64 bits",
+            canonical(samples.trimmed_tensor()),
+            {
+                "form": "trimmed",
+                "size": 2,
+                "dimension": 3,
+                "words": [[1 << 53, 2 << 53, 3 << 53, 2047 << 53], [4 << 53, 5 << 53, 6 << 53, 0]],
+            },
         ),
         Accepted(
             "encrypted_tensor",

@@ -176,12 +176,12 @@ def _encoders() -> list[Rejected]:
             ),
             "quadratic_levels_one": ("one quadratic level", lambda spec: put(spec.features[0].quadratic, levels=1)),
             "quadratic_levels_many": (
-                "2^13 + 2 quadratic levels",
-                lambda spec: put(spec.features[0].quadratic, levels=2**13 + 2),
+                "2^24 + 1 quadratic levels",
+                lambda spec: put(spec.features[0].quadratic, levels=2**24 + 1),
             ),
             "quadratic_beyond_width": (
-                "a product of levels that does not fit the input's 9 bits",
-                lambda spec: put(spec.features[0].quadratic, levels=47),
+                "quadratic levels that do not fit the input's 9 bits",
+                lambda spec: put(spec.features[0].quadratic, levels=513),
             ),
         },
     )

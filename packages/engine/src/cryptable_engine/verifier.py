@@ -231,7 +231,7 @@ def _groups_of(encoder: FeatureEncoder) -> tuple[InputGroup, ...]:
         case AffineEncoder() | PolylineEncoder():
             return (InputGroup(GroupKind.RANGE, 1, encoder.maximum),)
         case QuadraticEncoder():
-            return tuple(InputGroup(GroupKind.RANGE, 1, maximum) for maximum in encoder.maxima)
+            return (InputGroup(GroupKind.RANGE, 2, encoder.maximum),)
         case _:
             raise CircuitError(f"feature {encoder.name!r} has an encoder that no input group stands for", node=0)
 

@@ -89,7 +89,7 @@ class AffineEncoder:
     levels: int
 
     def __post_init__(self) -> None:
-        _check_levels(self, limits.MAX_AFFINE_LEVELS)
+        _check_levels(self)
 
     @property
     def size(self) -> int:
@@ -103,14 +103,14 @@ class AffineEncoder:
 
     def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Shape (rows,) to (rows, 1)."""
-        return _level(self, column)[:, None]
+        return np.rint(_level(self, column)).astype(np.int64)[:, None]
 
 
 @dataclass(frozen=True)
 class QuadraticEncoder:
     """Two elements, of which every quadratic function of x is a linear map.
 
-    They are q = clip(round_half_to_even((x - lower) / step), 0, levels - 1), and q * (levels - 1 - q).
+    With M = levels - 1 and y = clip((x - lower) / step, 0, M) they are y and 4 * y * (M - y) / M, both rounded.
     """
 
     name: str
@@ -119,7 +119,7 @@ class QuadraticEncoder:
     levels: int
 
     def __post_init__(self) -> None:
-        _check_levels(self, limits.MAX_QUADRATIC_LEVELS)
+        _check_levels(self)
 
     @property
     def size(self) -> int:
@@ -127,19 +127,15 @@ class QuadraticEncoder:
         return 2
 
     @property
-    def maxima(self) -> tuple[int, int]:
-        """Largest value of each element."""
-        return self.levels - 1, (self.levels - 1) ** 2 // 4
-
-    @property
     def maximum(self) -> int:
         """Largest value of an element."""
-        return max(self.maxima)
+        return self.levels - 1
 
     def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Shape (rows,) to (rows, 2)."""
-        level = _level(self, column)
-        return np.stack([level, level * (self.levels - 1 - level)], axis=1)
+        level, top = _level(self, column), self.levels - 1
+        product = 4.0 * level * (top - level) / top
+        return np.rint(np.stack([level, product], axis=1)).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -171,21 +167,24 @@ FeatureEncoder = (
 )
 
 
-def _check_levels(encoder: AffineEncoder | QuadraticEncoder, most: int) -> None:
+def _check_levels(encoder: AffineEncoder | QuadraticEncoder) -> None:
     check_name(encoder.name, "feature")
     if not math.isfinite(encoder.lower) or not math.isfinite(encoder.step) or encoder.step <= 0:
         raise MalformedMessageError(
             f"feature {encoder.name!r}: lower {encoder.lower} and step {encoder.step} must be finite, and step positive"
         )
-    if not 2 <= encoder.levels <= most:
-        raise MalformedMessageError(f"feature {encoder.name!r}: {encoder.levels} levels are not in 2 .. {most}")
+    if not 2 <= encoder.levels <= limits.MAX_AFFINE_LEVELS:
+        raise MalformedMessageError(
+            f"feature {encoder.name!r}: {encoder.levels} levels are not in 2 .. {limits.MAX_AFFINE_LEVELS}"
+        )
 
 
-def _level(encoder: AffineEncoder | QuadraticEncoder, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def _level(encoder: AffineEncoder | QuadraticEncoder, column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Not rounded yet."""
     with np.errstate(over="ignore"):  # a huge input overflows to infinity, which is clipped like any other
-        level: npt.NDArray[np.float64] = np.rint((column - encoder.lower) / encoder.step)
-    clipped: npt.NDArray[np.float64] = np.clip(level, 0, encoder.levels - 1)
-    return clipped.astype(np.int64)
+        level: npt.NDArray[np.float64] = (column - encoder.lower) / encoder.step
+    clipped: npt.NDArray[np.float64] = np.clip(level, 0.0, encoder.levels - 1.0)
+    return clipped
 
 
 def encode_rows(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.NDArray[np.int64]:

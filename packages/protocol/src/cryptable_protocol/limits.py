@@ -11,7 +11,6 @@ MAX_VECTOR_SIZE = 1 << 17
 """Elements of an input tensor, an output tensor, or a value inside a circuit; also features of a model."""
 MAX_AFFINE_LEVELS = 1 << 24
 """Levels of an affine or polyline encoder."""
-MAX_QUADRATIC_LEVELS = (1 << 13) + 1
 MAX_KNOTS = 1 << 12
 """Knots of a polyline encoder."""
 MAX_NAME_LENGTH = 256

@@ -258,7 +258,7 @@ Global___AffineEncoder: _TypeAlias = AffineEncoder  # noqa: Y015
 
 @_typing.final
 class QuadraticEncoder(_message.Message):
-    """Two elements: q = clip(round_half_to_even((x - lower) / step), 0, levels - 1), and q * (levels - 1 - q)."""
+    """Two elements: y = clip((x - lower) / step, 0, levels - 1) and 4 * y * (levels - 1 - y) / (levels - 1), both rounded."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
