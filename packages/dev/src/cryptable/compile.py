@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import math
 from importlib import metadata
 
 import numpy as np
 from cryptable_engine import verify
-from cryptable_protocol import ClientSpec, CompileOptions, InternalError, InvalidInputError, Link, ModelArtifact, Provenance
+from cryptable_protocol import (
+    ClientSpec,
+    CompileOptions,
+    InternalError,
+    InvalidInputError,
+    Link,
+    ModelArtifact,
+    Provenance,
+)
 
 from cryptable.additive_model import AdditiveModel
 from cryptable.calibration import read_rows
@@ -20,9 +29,11 @@ from cryptable.planner.additive import plan_additive
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
 from cryptable.planner.mixed import plan_mixed
+from cryptable.planner.quadratic import plan_quadratic
 from cryptable.planner.trees import WIDTHS, plan_trees
 from cryptable.program_folder import ProgramFolder
 from cryptable.progress import progress_bar
+from cryptable.quadratic_model import QuadraticModel
 from cryptable.verify_import import verify_import
 
 LOG_ODDS_TOLERANCE = 0.05
@@ -56,8 +67,9 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         name: under which a server offers the model; by default the class's name in lower case.
         version: of your choosing, for people to read.
         tolerance: the most that a score may differ from the estimator's own, guaranteed for every input within the
-            encoders' ranges. By default 0.05 for log-odds and margins of unit size, 0.0125 for probabilities, else 2 %
-            of the standard deviation of the scores on X_train.
+            encoders' ranges. By default 0.05 for log-odds and margins of unit size, 0.0125 for probabilities, 0.02 for
+            logarithms, else 2 % of the standard deviation of the scores on X_train; additive models take the larger of
+            0.05 and those 2 %, and GaussianNB is as exact as can be.
         table_bits: width of the lookups, 2 to 6; by default the cheapest.
         input_bits: most bits of a feature that is sent as a number (linear models), up to 24.
         p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40.
@@ -110,7 +122,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
 
 def default_tolerance(graph: ModelGraph, scores: FloatArray) -> float:
     """See `compile`."""
+    if isinstance(graph, QuadraticModel):
+        return math.inf  # precision is nearly free there: always the best there is
     match graph.link:
+        case Link.SIGMOID | Link.SOFTMAX if isinstance(graph, AdditiveModel):
+            # Every bin costs a ciphertext, and errors add up over features to the bound only in theory.
+            return max(LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE * float(scores.std(axis=0).max()))
         case Link.SIGMOID | Link.SOFTMAX:
             return LOG_ODDS_TOLERANCE
         case Link.PROBABILITY:
@@ -141,10 +158,12 @@ def _plan(
         widths = WIDTHS if table_bits is None else (table_bits,)
         with progress_bar("planning lookups", enabled=show_progress) as report:
             return plan_additive(graph, tolerance=tolerance, widths=widths, progress=report)
-    if isinstance(graph, LinearModel):
-        return plan_linear(graph, rows, tolerance=tolerance, input_bits=input_bits)
     if isinstance(graph, MixedModel):
         return plan_mixed(graph, rows, tolerance=tolerance, input_bits=input_bits)
+    if isinstance(graph, QuadraticModel):
+        return plan_quadratic(graph, rows, tolerance=tolerance)
+    if isinstance(graph, LinearModel):
+        return plan_linear(graph, rows, tolerance=tolerance, input_bits=input_bits)
     raise InternalError(f"no planner for {type(graph).__name__}")
 
 

@@ -28,9 +28,12 @@ def _predict(estimator: Estimator, rows: Rows) -> FloatArray:
     "sklearn.linear_model.LassoLarsIC",
     "sklearn.linear_model.LinearRegression",
     "sklearn.linear_model.MultiTaskElasticNet",
+    "sklearn.linear_model.MultiTaskElasticNetCV",
     "sklearn.linear_model.MultiTaskLasso",
+    "sklearn.linear_model.MultiTaskLassoCV",
     "sklearn.linear_model.OrthogonalMatchingPursuit",
     "sklearn.linear_model.OrthogonalMatchingPursuitCV",
+    "sklearn.linear_model.PassiveAggressiveRegressor",
     "sklearn.linear_model.QuantileRegressor",
     "sklearn.linear_model.Ridge",
     "sklearn.linear_model.RidgeCV",
@@ -41,6 +44,11 @@ def _predict(estimator: Estimator, rows: Rows) -> FloatArray:
 )
 def read(estimator: Estimator, feature_names: tuple[str, ...]) -> LinearModel:
     """Coefficients and intercepts, which all these classes call the same."""
+    return read_affine(estimator, feature_names, Link.IDENTITY)
+
+
+def read_affine(estimator: Estimator, feature_names: tuple[str, ...], link: Link) -> LinearModel:
+    """`coef_` and `intercept_`, one column a target."""
     coefficients = np.atleast_2d(np.asarray(estimator.coef_, np.float64)).T
     intercept = np.broadcast_to(np.asarray(estimator.intercept_, np.float64).reshape(-1), (coefficients.shape[1],))
-    return LinearModel(feature_names, coefficients, np.array(intercept), Link.IDENTITY, None)
+    return LinearModel(feature_names, coefficients, np.array(intercept), link, None)

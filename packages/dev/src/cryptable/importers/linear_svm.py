@@ -11,6 +11,7 @@ from cryptable.model_graph import Estimator, LinearModel
 
 @importer(
     "sklearn.svm.LinearSVC",
+    "sklearn.linear_model.PassiveAggressiveClassifier",
     "sklearn.linear_model.Perceptron",
     "sklearn.linear_model.RidgeClassifier",
     "sklearn.linear_model.RidgeClassifierCV",

@@ -15,6 +15,8 @@ from cryptable.model_graph import Estimator, LinearModel
     reference=decision_function,
 )
 def read(estimator: Estimator, feature_names: tuple[str, ...]) -> LinearModel:
-    """Log-odds of the second class, or logits of all."""
-    link = Link.SIGMOID if len(estimator.classes_) == 2 else Link.SOFTMAX
+    """Log-odds of the second class, or logits of all; one against the rest where it was fitted so."""
+    # scikit-learn before 1.8 has multi_class, and lets liblinear fit several classes, each against the rest.
+    apart = getattr(estimator, "multi_class", "auto") == "ovr" or estimator.solver == "liblinear"
+    link = Link.SIGMOID if len(estimator.classes_) == 2 or apart else Link.SOFTMAX
     return read_linear_classifier(estimator, feature_names, link)

@@ -75,8 +75,8 @@ def plan_additive(
     if lookups > MAX_LOOKUPS:
         raise UnsupportedModelError(
             f"its {len(graph.pairs)} pairwise terms have so many bins that they take {lookups} lookups of {width} "
-            f"bits, more than {MAX_LOOKUPS}: fit with fewer pairs (interactions=) or coarser ones (max_interaction_bins=8 "
-            "makes one lookup of 6 bits a pair, 4 one of 4 bits), or raise tolerance="
+            f"bits, more than {MAX_LOOKUPS}: fit with fewer pairs (interactions=) or coarser ones "
+            "(max_interaction_bins=8 makes one lookup of 6 bits a pair, 4 one of 4 bits), or raise tolerance="
         )
     outputs = []
     for output, tiles in enumerate(drafts[width]):

@@ -32,7 +32,7 @@ def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input
     if not used.size:
         raise UnsupportedModelError("the model gives the same scores for every input: there is nothing to compute")
     coefficients = graph.coefficients[used]
-    lower, upper = _ranges(rows[:, used])
+    lower, upper = calibrated_ranges(rows[:, used], margin=_MARGIN)
     largest = np.abs(coefficients).max(axis=1)
     steps = tolerance / (used.size * largest)
     levels = np.maximum(np.ceil((upper - lower) / steps) + 1, 2)
@@ -68,11 +68,12 @@ def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input
     return PlannedModel(circuit, encoders, decoder, float(error.max()))
 
 
-def _ranges(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+def calibrated_ranges(rows: FloatArray, *, margin: float) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper end of each column, `margin` of its range beyond the rows on both sides."""
     low, high = rows.min(axis=0), rows.max(axis=0)
     # A feature that is constant in the calibration data may yet vary: by its own size.
     width = np.where(high > low, high - low, np.maximum(np.abs(low), 1.0))
-    return low - _MARGIN * width, high + _MARGIN * width
+    return low - margin * width, high + margin * width
 
 
 def _encoders(
