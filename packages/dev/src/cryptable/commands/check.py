@@ -28,8 +28,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     summary="predict rows in the clear, with simulated noise and under encryption, and compare",
     description=(
         "Predict rows in the clear, with simulated noise, and (the first few) really under encryption, with keys made "
-        "for this one check. Exit status 1 where an encrypted result is not the clear one, bit for bit. An artifact has no "
-        "float model to compare with: CompiledModel.check, right after compiling, has."
+        "for this one check. Exit status 1 where an encrypted result is not the clear one, bit for bit. An artifact "
+        "has no float model to compare with: CompiledModel.check, right after compiling, has."
     ),
     configure=_configure,
 )

@@ -92,7 +92,6 @@ def plan_trees(
         width=tables.width,
         link=graph.link,
         labels=graph.labels,
-        gaps=graph.gaps,
     )
 
 

@@ -1,0 +1,97 @@
+"""Lets two tables that each exist for one product of bits become one table, which counts.
+
+A product of k bits that nothing else in its table needs takes 2^k codes there, but only k + 1 as a group: a digit that
+counts how many of its conditions fail. Whether a condition is that a bit is 1, or that it is 0, is free to choose; the
+choice decides which smaller products are left over, and those must lie in other tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product as choices
+
+from cryptable.planner.cover import bits_of, maximal_masks
+from cryptable.planner.expand import Alphabet, Group
+from cryptable.planner.polynomial import Polynomial
+
+_NEGLIGIBLE = 1e-12
+
+
+def count_products(
+    polynomial: Polynomial, masks: Sequence[int], alphabet: Alphabet, capacity: int
+) -> tuple[Polynomial, list[int]]:
+    """Replace pairs of tables by one each, as long as there are any.
+
+    Args:
+        polynomial: one score.
+        masks: its tables, which cover it.
+        alphabet: bits and groups; it grows.
+        capacity: codes of a table.
+
+    Returns:
+        The polynomial, rewritten with groups, and its tables.
+    """
+    tables = list(masks)
+    waiting: list[tuple[int, Polynomial, int]] = []
+    index = 0
+    while index < len(tables):
+        others = tables[:index] + tables[index + 1 :]
+        found = _as_group(polynomial, tables[index], others, alphabet.bits.count)
+        if found is None or found[0].size ** 2 > capacity:
+            index += 1
+            continue
+        group, rewritten = found
+        symbol = 1 << alphabet.symbol(group)
+        rewritten[symbol] = rewritten.get(symbol, 0.0) + rewritten.pop(-1)
+        waiting.append((symbol, polynomial, tables[index]))
+        polynomial, tables = rewritten, others
+        if len(waiting) == 2:
+            tables.append(waiting[0][0] | waiting[1][0])
+            waiting.clear()
+    if waiting:  # nothing to pair it with: as it was
+        _, polynomial, table = waiting[0]
+        tables.append(table)
+    return polynomial, tables
+
+
+def _as_group(
+    polynomial: Polynomial, table: int, others: Sequence[int], bit_count: int
+) -> tuple[Group, Polynomial] | None:
+    """The group that can stand for all that only this table covers; the polynomial without it, its factor under -1."""
+    within = [mask for mask in polynomial if mask and mask & table == mask]
+    exclusive = [mask for mask in within if mask.bit_count() > 1 and not _is_covered(mask, others)]
+    largest = maximal_masks(exclusive)
+    # Of two bits a group has 3 codes instead of 4, which frees no table.
+    if len(largest) != 1 or largest[0] >= 1 << bit_count or largest[0].bit_count() < 3:
+        return None
+    whole = largest[0]
+    bits = bits_of(whole)
+    negligible = _NEGLIGIBLE * max(map(abs, polynomial.values()))
+    for signs in choices((True, False), repeat=len(bits)):
+        expansion = _expand(bits, signs)
+        factor = polynomial[whole] / expansion[whole]
+        rewritten = {mask: value for mask, value in polynomial.items() if mask != whole}
+        for mask, value in expansion.items():
+            if mask != whole:
+                rewritten[mask] = rewritten.get(mask, 0.0) - factor * value
+        rewritten = {mask: value for mask, value in rewritten.items() if abs(value) > negligible}
+        left = [mask for mask in rewritten if mask.bit_count() > 1 and mask & whole == mask]
+        still = [mask for mask in exclusive if mask in rewritten]
+        if all(_is_covered(mask, others) for mask in left + still):
+            conditions = tuple((bit, None) if sign else (None, bit) for bit, sign in zip(bits, signs, strict=True))
+            rewritten[-1] = factor
+            return Group(conditions), rewritten
+    return None
+
+
+def _is_covered(mask: int, tables: Sequence[int]) -> bool:
+    return any(mask & table == mask for table in tables)
+
+
+def _expand(bits: Sequence[int], signs: Sequence[bool]) -> dict[int, float]:
+    """The product over bits of (bit), or (1 - bit) where its sign is False."""
+    terms = {0: 1.0}
+    for bit, sign in zip(bits, signs, strict=True):
+        with_bit = {mask | 1 << bit: value if sign else -value for mask, value in terms.items()}
+        terms = with_bit if sign else {**terms, **with_bit}
+    return terms
