@@ -92,6 +92,7 @@ def plan_trees(
         width=tables.width,
         link=graph.link,
         labels=graph.labels,
+        gaps=graph.gaps,
     )
 
 
