@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Sequence
 from importlib import metadata
 
 import numpy as np
@@ -19,10 +20,11 @@ from cryptable_protocol import (
 )
 
 from cryptable.additive_model import AdditiveModel
-from cryptable.calibration import read_rows
+from cryptable.calibration import columns_that_may_miss, read_rows
 from cryptable.compiled_model import CompiledModel
 from cryptable.importers import import_estimator
-from cryptable.importers.registry import reference_scores
+from cryptable.importers.learned_trees import restrict_missing
+from cryptable.importers.registry import find_importer, reference_scores
 from cryptable.mixed_model import MixedModel
 from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
 from cryptable.planner.additive import plan_additive
@@ -56,6 +58,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     input_bits: int = 20,
     p_error: float = 2.0**-40,
     edges: str = "model",
+    missing: str | Sequence[str] = "seen",
     show_progress: bool = True,
 ) -> CompiledModel:
     """Compile a fitted estimator for evaluation on encrypted data.
@@ -75,6 +78,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40.
         edges: where a tree model's bin edges come from: "model", its own, so that comparisons are exact. The client
             specification shows them.
+        missing: which columns may hold missing values (NaN), of an estimator that takes them: "seen", those that do in
+            X_train; "all"; or more names. A row with one in any other column is refused.
         show_progress: draw a bar on standard error where planning takes longer than a second.
 
     Returns:
@@ -86,22 +91,61 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         ImportMismatchError: the graph read from it does not reproduce its scores.
         InvalidInputError: data or an option out of range.
     """
-    _check_options(tolerance, table_bits, input_bits, edges)
+    if edges != "model":
+        raise InvalidInputError(f"edges is {edges!r}, expected 'model', the only choice so far")
     options = CompileOptions(p_error=p_error)
+    planned = plan(
+        estimator,
+        X_train,
+        tolerance=tolerance,
+        table_bits=table_bits,
+        input_bits=input_bits,
+        missing=missing,
+        show_progress=show_progress,
+    )
+    return finish(planned, estimator, options, name=name, version=version)
+
+
+def plan(
+    estimator: Estimator,
+    X_train: Rows,
+    *,
+    tolerance: float | None = None,
+    table_bits: int | None = None,
+    input_bits: int = 20,
+    missing: str | Sequence[str] = "seen",
+    show_progress: bool = False,
+) -> PlannedModel:
+    """The first half of `compile`, with its arguments: the circuit, without crypto parameters; all that it raises."""
+    _check_options(tolerance, table_bits, input_bits)
     what = type(estimator).__name__
-    kept, rows, feature_names = read_rows(estimator, X_train)
+    takes_gaps = find_importer(estimator).takes_gaps
+    kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=takes_gaps)
     graph = import_estimator(estimator, feature_names, kept, rows)
+    if isinstance(graph, AdditiveTrees):
+        graph = restrict_missing(graph, columns_that_may_miss(missing, rows, feature_names) if takes_gaps else ())
     reference = reference_scores(estimator, kept)
     verify_import(graph, rows, reference, what=what)
     if tolerance is None:
         tolerance = default_tolerance(graph, reference)
-    planned = _plan(graph, rows, tolerance, table_bits, input_bits, show_progress=show_progress)
+    planned = _plan_graph(graph, rows, tolerance, table_bits, input_bits, show_progress=show_progress)
     verify(planned.circuit)
+    return planned
 
+
+def finish(
+    planned: PlannedModel,
+    estimator: Estimator,
+    options: CompileOptions,
+    *,
+    name: str | None = None,
+    version: str = "1",
+) -> CompiledModel:
+    """The second half of `compile`: crypto parameters, the program, the artifact."""
     compiled = ProgramFolder(planned.circuit, options)
     program = compiled.program
     spec = ClientSpec(
-        model_name=name or what.lower(),
+        model_name=name or type(estimator).__name__.lower(),
         features=planned.features,
         keyset=program.keyset,
         input=program.input,
@@ -141,7 +185,7 @@ def default_tolerance(graph: ModelGraph, scores: FloatArray) -> float:
     return RELATIVE_TOLERANCE * spread
 
 
-def _plan(
+def _plan_graph(
     graph: ModelGraph,
     rows: FloatArray,
     tolerance: float,
@@ -167,15 +211,13 @@ def _plan(
     raise InternalError(f"no planner for {type(graph).__name__}")
 
 
-def _check_options(tolerance: float | None, table_bits: int | None, input_bits: int, edges: str) -> None:
+def _check_options(tolerance: float | None, table_bits: int | None, input_bits: int) -> None:
     if tolerance is not None and not 0 < tolerance < float("inf"):
         raise InvalidInputError(f"tolerance is {tolerance}, expected a positive number, in the unit of the scores")
     if table_bits is not None and table_bits not in WIDTHS:
         raise InvalidInputError(f"table_bits is {table_bits}, expected one of {', '.join(map(str, WIDTHS))}")
     if not 1 <= input_bits <= 24:
         raise InvalidInputError(f"input_bits is {input_bits}, expected 1 to 24")
-    if edges != "model":
-        raise InvalidInputError(f"edges is {edges!r}, expected 'model', the only choice so far")
 
 
 def _provenance(estimator: object) -> Provenance:

@@ -88,10 +88,11 @@ def _without_missing(column: Column) -> Column:
     """None in place of every other mark of a missing value in a column of objects."""
     if column.dtype.kind != "O":
         return column
-    return np.array([None if _is_missing(value) else value for value in column] + [None], object)[:-1]
+    return np.array([None if is_missing(value) else value for value in column] + [None], object)[:-1]
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether it is NaN, None or pandas' mark of a missing value."""
     return (
         value is None
         or type(value).__name__ in _MISSING_TYPES

@@ -33,19 +33,23 @@ class Importer:
 
     `read(estimator, feature names)` gives the graph; `reference(estimator, rows)` calls the estimator's own prediction
     method, which the graph's scores must equal: shape (rows,) or (rows, outputs). `needs_rows`: reading probes the
-    estimator with numbers like those of the calibration data.
+    estimator with numbers like those of the calibration data. `takes_gaps`: its columns may hold missing values and
+    categories, and the graph says how they are read.
     """
 
     class_names: tuple[str, ...]
     read: Read
     reference: Reference
     needs_rows: bool = False
+    takes_gaps: bool = False
 
 
 _by_class: dict[str, Importer] = {}
 
 
-def importer(*class_names: str, reference: Reference, needs_rows: bool = False) -> Callable[[Read], Read]:
+def importer(
+    *class_names: str, reference: Reference, needs_rows: bool = False, takes_gaps: bool = False
+) -> Callable[[Read], Read]:
     """Register the decorated function for estimator classes.
 
     Args:
@@ -53,13 +57,14 @@ def importer(*class_names: str, reference: Reference, needs_rows: bool = False) 
             the private module that a class really lives in are covered: names are compared by package and class.
         reference: the estimator's own scores.
         needs_rows: whether `read` takes calibration data too.
+        takes_gaps: whether columns may hold missing values and categories.
 
     Raises:
         ValueError: a class that already has an importer.
     """
 
     def register(read: Read) -> Read:
-        entry = Importer(class_names, read, reference, needs_rows)
+        entry = Importer(class_names, read, reference, needs_rows, takes_gaps)
         for name in class_names:
             if _short(name) in _by_class:
                 raise ValueError(
