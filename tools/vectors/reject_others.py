@@ -87,10 +87,10 @@ def _artifacts() -> list[Rejected]:
 
 
 def _tensors() -> list[Rejected]:
-    seeded, masked = samples.seeded_tensor(), samples.masked_tensor()
+    seeded, masked, trimmed = samples.seeded_tensor(), samples.masked_tensor(), samples.trimmed_tensor()
     data = canonical(seeded)
 
-    def of(message: tensor.EncryptedTensor, **fields: bytes) -> bytes:
+    def of(message: tensor.EncryptedTensor, **fields: bytes | int) -> bytes:
         return changed(message, lambda copy: put(copy, **fields))
 
     fields = {
@@ -105,11 +105,25 @@ def _tensors() -> list[Rejected]:
         "masks_empty": ("masks of no bytes", of(masked, explicit=b"")),
         "masks_uneven": ("5 mask words for 2 ciphertexts", of(masked, explicit=bytes(40))),
         "masks_without_bodies": ("masks of no ciphertexts", of(masked, bodies=b"")),
+        "word_bits_missing": ("trimmed words without word_bits", of(trimmed, word_bits=0)),
+        "word_bits_small": ("words of 7 bits", of(trimmed, word_bits=7)),
+        "word_bits_large": ("words of 64 bits, said to be trimmed", of(trimmed, word_bits=64)),
+        "word_bits_of_seed": ("word_bits beside a seed", of(seeded, word_bits=11)),
+        "word_bits_of_masks": ("word_bits beside explicit masks", of(masked, word_bits=11)),
+        "trimmed_cut": ("5 trimmed mask words for 2 ciphertexts", of(trimmed, trimmed=trimmed.trimmed[:7])),
+        "trimmed_long": ("a byte more than the trimmed words need", of(trimmed, trimmed=trimmed.trimmed + b"\0")),
+        "trimmed_empty": ("no trimmed mask words", of(trimmed, trimmed=b"")),
+        "trimmed_without_bodies": ("trimmed masks of no ciphertexts", of(trimmed, bodies=b"")),
+        "trimmed_filling": ("a bit set behind the last trimmed word", of(trimmed, bodies=b"\xff\x07\x80")),
     }
     raw = {
         "seed_and_masks": ("both a seed and masks", block(1, bytes(16)) + block(2, bytes(16)) + block(3, bytes(8))),
         "bodies_twice": ("the bodies twice", data + block(3, bytes(8))),
-        "unknown_field": ("a field that no version has", data + integer(4, 1)),
+        "unknown_field": ("a field that no version has", data + integer(6, 1)),
+        "seed_and_trimmed": (
+            "both a seed and trimmed masks",
+            block(1, bytes(16)) + block(3, bytes(2)) + block(4, bytes(2)) + integer(5, 11),
+        ),
         "cut_short": ("the last byte is missing", data[:-1]),
     }
     return _rejected("encrypted_tensor", fields, raw)

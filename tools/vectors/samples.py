@@ -250,6 +250,14 @@ def masked_tensor() -> tensor.EncryptedTensor:
     return tensor.EncryptedTensor(explicit=_words(6), bodies=_words(2))
 
 
+def trimmed_tensor() -> tensor.EncryptedTensor:
+    """Two ciphertexts of dimension 3, in words of 11 bits: 1, 2, ... 6 are the masks, 2047 and 0 the bodies."""
+    masks = sum(value << 11 * index for index, value in enumerate(range(1, 7)))
+    return tensor.EncryptedTensor(
+        trimmed=masks.to_bytes(9, "little"), bodies=(2047).to_bytes(3, "little"), word_bits=11
+    )
+
+
 def keys_header() -> keys.EvaluationKeysHeader:
     """Of the evaluation keys that `keyset` asks for."""
     return keys.EvaluationKeysHeader(

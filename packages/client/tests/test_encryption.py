@@ -121,3 +121,21 @@ def test_trivial_ciphertexts_decode_as_their_bodies_say(spec, secret_keys):
     bodies = np.array([0, step, 31 * step, 32 * step, (1 << 64) - 1, step + step // 2], np.uint64)
     tensor = EncryptedTensor(bodies, masks=np.zeros((6, 1024), np.uint64))
     np.testing.assert_array_equal(decrypt(spec, secret_keys, tensor), [0, 1, 31, 32, 0, 2])
+
+
+def test_trimmed_answers_decrypt_to_the_same(spec, secret_keys):
+    values = np.array([1, 0, 31, 2, 5, 17])
+    words = encrypt(spec, secret_keys, values).ciphertexts(spec.output.size, LARGE)
+    needed = answer_word_bits(spec.output.width, LARGE, spec.p_error)
+    assert needed < 32
+    for word_bits in (needed, needed + 1, 63, 64):
+        answer = EncryptedTensor.from_ciphertexts(words).trimmed(word_bits)
+        np.testing.assert_array_equal(decrypt(spec, secret_keys, answer), values)
+
+
+def test_answers_trimmed_too_far_are_refused(spec, secret_keys):
+    needed = answer_word_bits(spec.output.width, LARGE, spec.p_error)
+    words = encrypt(spec, secret_keys, np.zeros(spec.input.size, np.int64)).ciphertexts(spec.output.size, LARGE)
+    answer = EncryptedTensor.from_ciphertexts(words).trimmed(needed - 1)
+    with pytest.raises(MalformedMessageError, match=f"words of {needed - 1} bits, expected {needed} at least"):
+        decrypt(spec, secret_keys, answer)

@@ -150,6 +150,11 @@ def test_tensor_says_what_the_index_says(entry: dict[str, Any]) -> None:
     assert (tensor.seed is not None) == (entry["facts"]["form"] == "seed")
     if tensor.masks is not None:
         assert tensor.masks.shape == (entry["facts"]["size"], entry["facts"]["dimension"])
+    assert (tensor.word_bits < 64) == (entry["facts"]["form"] == "trimmed")
+    if "words" in entry["facts"]:
+        assert (
+            tensor.ciphertexts(entry["facts"]["size"], entry["facts"]["dimension"]).tolist() == entry["facts"]["words"]
+        )
 
 
 @pytest.mark.parametrize("entry", of_type(ACCEPT, "evaluation_keys_header"))

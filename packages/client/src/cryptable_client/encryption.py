@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.encrypted_tensor import EncryptedTensor
-from cryptable_protocol.errors import InvalidInputError
+from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.mask_stream import SEED_BYTES, MaskStream
+from cryptable_protocol.trimming import answer_word_bits
 
 from cryptable_client import lwe
 from cryptable_client.randomness import SecretStream
@@ -61,9 +62,16 @@ def decrypt(spec: ClientSpec, secret_keys: SecretKeys, tensor: EncryptedTensor) 
 
     Raises:
         InvalidInputError: keys of another keyset.
-        MalformedMessageError: the tensor is not of the output's size and dimension.
+        MalformedMessageError: the tensor is not of the output's size and dimension, or trimmed to fewer bits than
+            the model's p_error allows.
     """
     key = _key_of(spec, secret_keys, spec.output.key)
+    needed = answer_word_bits(spec.output.width, key.size, spec.p_error)
+    if tensor.word_bits < needed:
+        raise MalformedMessageError(
+            f"the answer of model {spec.model_name!r} has words of {tensor.word_bits} bits, expected {needed} at "
+            "least: with fewer it could decrypt to something else"
+        )
     ciphertexts = tensor.ciphertexts(spec.output.size, key.size)
     return lwe.decode(lwe.phases(ciphertexts, key), spec.output.width)
 

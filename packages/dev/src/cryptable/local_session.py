@@ -12,6 +12,7 @@ import numpy as np
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_engine import Evaluator, Program
 from cryptable_protocol import ClientSpec
+from cryptable_protocol.trimming import answer_word_bits
 
 from cryptable.model_graph import IntArray
 
@@ -52,11 +53,13 @@ class LocalSession:
         Returns:
             Decrypted integers, shape (rows, output size).
         """
+        output = self._spec.output
+        word_bits = answer_word_bits(output.width, self._spec.keyset.dimensions[output.key], self._spec.p_error)
         results = np.empty((values.shape[0], self._spec.output.size), np.int64)
         for index, row in enumerate(values):
             sent = encrypt(self._spec, self._secret_keys, row)
             began = time.process_time()
-            answer = self._evaluator.evaluate(sent, self._keys)
+            answer = self._evaluator.evaluate(sent, self._keys).trimmed(word_bits)
             self.measured.evaluation_cpu_seconds.append(time.process_time() - began)
             results[index] = decrypt(self._spec, self._secret_keys, answer)
             self.measured.input_row_bytes = len(sent.to_bytes())

@@ -10,22 +10,27 @@ import numpy.typing as npt
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import tensor_pb2 as pb
 from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
-from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.errors import LimitExceededError, MalformedMessageError
 from cryptable_protocol.mask_stream import SEED_BYTES, MaskStream
+from cryptable_protocol.trimming import MAX_WORD_BITS, MIN_WORD_BITS, pack, rounded, unpack
 
 _WORD_BYTES = 8
+_WORD_BITS = 64
+_MAX_WORDS = limits.MAX_MESSAGE_BYTES // _WORD_BYTES
 
 
 @dataclass(frozen=True, eq=False)
 class EncryptedTensor:
     """LWE ciphertexts: `bodies` of shape (size,), and either the `seed` of the masks or the `masks` themselves.
 
-    The seed is for what a client sends; masks, of shape (size, dimension), are for what a server answers.
+    The seed is for what a client sends; masks, of shape (size, dimension), are for what a server answers. Where
+    `word_bits` is below 64, only that many upper bits of each word are not 0, and only those travel.
     """
 
     bodies: npt.NDArray[np.uint64]
     seed: bytes | None = None
     masks: npt.NDArray[np.uint64] | None = None
+    word_bits: int = _WORD_BITS
 
     def ciphertexts(self, size: int, dimension: int) -> npt.NDArray[np.uint64]:
         """All words, shape (size, dimension + 1), the body last.
@@ -57,11 +62,28 @@ class EncryptedTensor:
             raise MalformedMessageError(
                 f"encrypted tensor: bodies of shape {self.bodies.shape}, expected 1 .. {limits.MAX_VECTOR_SIZE} of them"
             )
+        if self.word_bits != _WORD_BITS and self.masks is None:
+            raise MalformedMessageError("encrypted tensor: a seed, with words of fewer than 64 bits")
 
     @classmethod
     def from_ciphertexts(cls, words: npt.NDArray[np.uint64]) -> EncryptedTensor:
         """From words of shape (size, dimension + 1), the body last."""
         return cls(bodies=words[:, -1].copy(), masks=words[:, :-1].copy())
+
+    def trimmed(self, word_bits: int) -> EncryptedTensor:
+        """The same with each word rounded to its upper bits; see `cryptable_protocol.trimming.answer_word_bits`.
+
+        Args:
+            word_bits: 8 to 63; 64 leaves all as it is.
+        """
+        if word_bits == _WORD_BITS:
+            return self
+        _check_word_bits(word_bits)
+        if self.masks is None:
+            raise MalformedMessageError("encrypted tensor: a seed, where masks to trim were expected")
+        return EncryptedTensor(
+            rounded(self.bodies, word_bits), masks=rounded(self.masks, word_bits), word_bits=word_bits
+        )
 
     def to_message(self) -> pb.EncryptedTensor:
         """As protobuf."""
@@ -69,6 +91,10 @@ class EncryptedTensor:
         if self.seed is not None:
             return pb.EncryptedTensor(seed=self.seed, bodies=bodies)
         masks = np.empty(0, np.uint64) if self.masks is None else self.masks
+        if self.word_bits < _WORD_BITS:
+            return pb.EncryptedTensor(
+                trimmed=pack(masks, self.word_bits), bodies=pack(self.bodies, self.word_bits), word_bits=self.word_bits
+            )
         return pb.EncryptedTensor(explicit=masks.astype("<u8").tobytes(), bodies=bodies)
 
     @classmethod
@@ -76,21 +102,26 @@ class EncryptedTensor:
         """From protobuf.
 
         Raises:
-            MalformedMessageError: no masks, a seed of another length, words cut short, no ciphertext, or masks that are
-                not the same number of words for each ciphertext.
+            MalformedMessageError: no masks, a seed of another length, words cut short, no ciphertext, masks that are
+                not the same number of words for each ciphertext, or `word_bits` that the form does not have.
+            LimitExceededError: trimmed words that would take more than 64 MiB.
         """
+        form, word_bits = message.WhichOneof("masks"), message.word_bits
+        if form == "trimmed":
+            _check_word_bits(word_bits)
+            for data in (message.trimmed, message.bodies):
+                if 8 * len(data) // word_bits > _MAX_WORDS:
+                    raise LimitExceededError(f"encrypted tensor: more than {_MAX_WORDS} words")
+            masks, bodies = unpack(message.trimmed, word_bits, "masks"), unpack(message.bodies, word_bits, "bodies")
+            return cls(bodies, masks=_masks_of(masks, bodies.size), word_bits=word_bits)
+        if word_bits:
+            raise MalformedMessageError(f"encrypted tensor: word_bits {word_bits} without trimmed words")
         bodies = _words(message.bodies, "bodies")
-        match message.WhichOneof("masks"):
+        match form:
             case "seed":
                 return cls(bodies, seed=message.seed)
             case "explicit":
-                masks = _words(message.explicit, "masks")
-                if not masks.size or not bodies.size or masks.size % bodies.size:
-                    raise MalformedMessageError(
-                        f"encrypted tensor: {masks.size} mask words for {bodies.size} ciphertexts, "
-                        "expected the same number, at least 1, for each"
-                    )
-                return cls(bodies, masks=masks.reshape(bodies.size, -1))
+                return cls(bodies, masks=_masks_of(_words(message.explicit, "masks"), bodies.size))
             case _:
                 raise MalformedMessageError("encrypted tensor: neither a seed nor masks")
 
@@ -105,6 +136,22 @@ class EncryptedTensor:
             pb.EncryptedTensor, data, limit=limits.MAX_MESSAGE_BYTES, what="encrypted tensor"
         )
         return cls.from_message(message)
+
+
+def _masks_of(words: npt.NDArray[np.uint64], ciphertexts: int) -> npt.NDArray[np.uint64]:
+    if not words.size or not ciphertexts or words.size % ciphertexts:
+        raise MalformedMessageError(
+            f"encrypted tensor: {words.size} mask words for {ciphertexts} ciphertexts, "
+            "expected the same number, at least 1, for each"
+        )
+    return words.reshape(ciphertexts, -1)
+
+
+def _check_word_bits(word_bits: int) -> None:
+    if not MIN_WORD_BITS <= word_bits <= MAX_WORD_BITS:
+        raise MalformedMessageError(
+            f"encrypted tensor: words of {word_bits} bits, expected {MIN_WORD_BITS} .. {MAX_WORD_BITS}"
+        )
 
 
 def _words(data: bytes, what: str) -> npt.NDArray[np.uint64]:

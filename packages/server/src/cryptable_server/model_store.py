@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptable_protocol import ClientSpec, CryptableError, KeysetParameters, ModelArtifact, limits
+from cryptable_protocol.trimming import answer_word_bits
 
 from cryptable_server.config import ServerConfig
 from cryptable_server.errors import ArtifactRefusedError, ConfigurationError, ModelNotFoundError, ModelsError
@@ -55,8 +56,16 @@ class Model:
 
     @cached_property
     def result_bytes(self) -> int:
-        """Words of a result, in bytes: masks and bodies."""
-        return result_bytes(self.spec)
+        """Words of a result, in bytes: masks and bodies, each packed by itself."""
+        dimension = self.spec.keyset.dimensions[self.spec.output.key]
+        size, bits = self.spec.output.size, self.word_bits
+        return sum((words * bits + 7) // 8 for words in (size * dimension, size))
+
+    @cached_property
+    def word_bits(self) -> int:
+        """Bits of a result's word (protos/SPEC.md, "EncryptedTensor")."""
+        output = self.spec.output
+        return answer_word_bits(output.width, self.spec.keyset.dimensions[output.key], self.spec.p_error)
 
     @cached_property
     def key_memory_bytes(self) -> int:
@@ -130,7 +139,7 @@ def load_models(config: ServerConfig) -> FixedModelStore:
 
 
 def result_bytes(spec: ClientSpec) -> int:
-    """Bytes of a result's words: output size x (LWE dimension + 1) words."""
+    """Bytes of a result's words before they are trimmed: output size x (LWE dimension + 1) words."""
     return spec.output.size * (spec.keyset.dimensions[spec.output.key] + 1) * _WORD_BYTES
 
 

@@ -27,7 +27,7 @@ from cryptable_server.model_store import Model, ModelStore
 from cryptable_server.principals import Principal
 from cryptable_server.rpc import Call, Requests
 
-_WORD_BYTES = 8
+_WORD_BITS = 64
 
 
 class InferenceService:
@@ -184,7 +184,10 @@ def check_row(message: tensor_pb.EncryptedTensor, model: Model, row: int) -> byt
 def _result(evaluated: Evaluated, model: Model) -> tensor_pb.EncryptedTensor:
     # A worker has run native code on a stranger's bytes, so what it returns is checked as well.
     message = tensor_pb.EncryptedTensor.FromString(evaluated.tensor)
-    size = len(message.explicit) + len(message.bodies)
-    if size != model.result_bytes or len(message.bodies) != model.spec.output.size * _WORD_BYTES:
+    masks = message.trimmed if model.word_bits < _WORD_BITS else message.explicit
+    size, bodies = len(masks) + len(message.bodies), (model.spec.output.size * model.word_bits + 7) // 8
+    if size != model.result_bytes or len(message.bodies) != bodies:
         raise InternalError(f"a result of {size} bytes, expected {model.result_bytes}")
+    if message.word_bits != (model.word_bits if model.word_bits < _WORD_BITS else 0):
+        raise InternalError(f"a result in words of {message.word_bits} bits, expected {model.word_bits}")
     return message

@@ -13,6 +13,7 @@ from typing import Any
 
 from cryptable_engine import Evaluator, Program, ServerKeys
 from cryptable_protocol import CryptableError, EncryptedTensor
+from cryptable_protocol.trimming import answer_word_bits
 
 from cryptable_server.channel import Channel
 from cryptable_server.errors import KeysCorruptedError, KeysNotFoundError
@@ -49,7 +50,7 @@ class Worker:
             "cpu_seconds": time.process_time() - cpu,
             "wall_seconds": time.perf_counter() - wall,
         }
-        return facts, result.to_bytes()
+        return facts, result.trimmed(_word_bits(evaluator.program)).to_bytes()
 
     def forget(self, sha256: str) -> None:
         """Drop keys."""
@@ -64,6 +65,11 @@ class Worker:
             return evaluator.load_keys(path)
 
         return self._keys.get(name, int(reference["memory_bytes"]), load)
+
+
+def _word_bits(program: Program) -> int:
+    output = program.output
+    return answer_word_bits(output.width, program.keyset.dimensions[output.key], program.p_error)
 
 
 def _sha256(path: Path) -> str:

@@ -24,25 +24,33 @@ class EncryptedTensor(_message.Message):
 
     SEED_FIELD_NUMBER: _builtins.int
     EXPLICIT_FIELD_NUMBER: _builtins.int
+    TRIMMED_FIELD_NUMBER: _builtins.int
     BODIES_FIELD_NUMBER: _builtins.int
+    WORD_BITS_FIELD_NUMBER: _builtins.int
     seed: _builtins.bytes
     """Client to server. One 16-byte seed for the whole tensor: its masks are one linear stream of that seed."""
     explicit: _builtins.bytes
-    """Server to client: the masks themselves, ciphertext after ciphertext, 64-bit little-endian words."""
+    """The masks themselves, ciphertext after ciphertext, 64-bit little-endian words."""
+    trimmed: _builtins.bytes
+    """Server to client: the same, of each word its upper `word_bits` bits alone, packed."""
     bodies: _builtins.bytes
-    """One 64-bit little-endian word a ciphertext."""
+    """One word a ciphertext: 64-bit little-endian, or packed as `trimmed` is."""
+    word_bits: _builtins.int
+    """Bits of a packed word; set with `trimmed` only."""
     def __init__(
         self,
         *,
         seed: _builtins.bytes = ...,
         explicit: _builtins.bytes = ...,
+        trimmed: _builtins.bytes = ...,
         bodies: _builtins.bytes = ...,
+        word_bits: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["explicit", b"explicit", "masks", b"masks", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explicit", b"explicit", "masks", b"masks", "seed", b"seed", "trimmed", b"trimmed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bodies", b"bodies", "explicit", b"explicit", "masks", b"masks", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bodies", b"bodies", "explicit", b"explicit", "masks", b"masks", "seed", b"seed", "trimmed", b"trimmed", "word_bits", b"word_bits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_masks: _TypeAlias = _typing.Literal["seed", "explicit"]  # noqa: Y015
+    _WhichOneofReturnType_masks: _TypeAlias = _typing.Literal["seed", "explicit", "trimmed"]  # noqa: Y015
     _WhichOneofArgType_masks: _TypeAlias = _typing.Literal["masks", b"masks"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_masks) -> _WhichOneofReturnType_masks | None: ...
 
