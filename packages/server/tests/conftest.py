@@ -105,12 +105,13 @@ class Server:
         """Process ids of the workers that came up, in order."""
         return [line["pid"] for line in self.events("worker up")]
 
-    def wait_for(self, event, count=1, seconds=10.0):
-        """Wait until the log has that event so often."""
+    def wait_for(self, event, seconds=10.0, **facts):
+        """The last log line of that event with these facts; a call's line may be written after its answer."""
         deadline = time.monotonic() + seconds
-        while len(self.events(event)) < count:
+        while not (found := [line for line in self.events(event) if facts.items() <= line.items()]):
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)
+        return found[-1]
 
     def upload(self, spec, data=None, seed=0):
         """Keys of the right length (random, so that results are wrong); returns their digest."""
