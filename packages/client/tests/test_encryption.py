@@ -5,8 +5,11 @@ import pytest
 from cryptable_client.encryption import decrypt, encrypt
 from cryptable_client.secret_keys import SecretKeys
 from cryptable_protocol import EncryptedTensor, InvalidInputError, MalformedMessageError, MaskStream
+from cryptable_protocol.trimming import answer_word_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+LARGE = 1024
 
 
 def test_round_trip(spec_maker, keyset, secret_keys):
