@@ -16,6 +16,7 @@ from cryptable_protocol import CompileOptions, InvalidInputError
 
 from cryptable_engine.circuit import Circuit
 from cryptable_engine.errors import CircuitError, CompilationError
+from cryptable_engine.linear_program import write_linear
 from cryptable_engine.program import Program
 from cryptable_engine.verifier import verify
 
@@ -68,6 +69,7 @@ def compile_into(
         made = Path(temporary) / "program"
         made.mkdir()
         _run_child(circuit.to_bytes(), options, made, limits, simulation)
+        write_linear(circuit, made)
         if directory.exists():
             directory.rmdir()
         shutil.move(made, directory)

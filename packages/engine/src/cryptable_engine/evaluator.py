@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptable_protocol import EncryptedTensor, InvalidInputError, KeysetParameters, MalformedMessageError
 
 from cryptable_engine.concrete_messages import keyset_message, read_value, value_message
+from cryptable_engine.linear_program import LinearProgram
 from cryptable_engine.mlir import FUNCTION
 from cryptable_engine.native import NativeCircuit, NativeKeys
 from cryptable_engine.program import Program
@@ -33,6 +34,7 @@ class Evaluator:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._linear = LinearProgram.load(program)
         self._circuit = NativeCircuit(program.directory, FUNCTION)
         self._input_dimension = program.keyset.dimensions[program.input.key]
         self._output_dimension = program.keyset.dimensions[program.output.key]
@@ -83,6 +85,8 @@ class Evaluator:
             raise InvalidInputError("this program needs evaluation keys; load them with Evaluator.load_keys")
         if keys.keyset_name != program.keyset.name:
             raise InvalidInputError("these evaluation keys are of another keyset than the program's")
+        if self._linear is not None:
+            return EncryptedTensor.from_ciphertexts(self._linear.evaluate(tensor))
         words = tensor.ciphertexts(program.input.size, self._input_dimension)
         message = value_message(words, program.input, self._input_dimension)
         result = self._circuit.call(message, keys.native)
