@@ -5,7 +5,8 @@ from cryptable_protocol import CryptableError, InvalidInputError, MalformedMessa
 from cryptable.check_report import CheckReport
 from cryptable.compile import compile  # noqa: A004  (cryptable.compile, as torch.compile)
 from cryptable.compiled_model import CompiledModel, load
-from cryptable.errors import ImportMismatchError, NotFittedError, UnsupportedModelError
+from cryptable.encrypted_estimator import EncryptedClassifier, EncryptedRegressor
+from cryptable.errors import ConstantModelError, ImportMismatchError, NotFittedError, UnsupportedModelError
 from cryptable.explanation import Explanation
 from cryptable.importers import supported_estimators
 
@@ -14,7 +15,10 @@ __version__ = "0.1.0"
 __all__ = [
     "CheckReport",
     "CompiledModel",
+    "ConstantModelError",
     "CryptableError",
+    "EncryptedClassifier",
+    "EncryptedRegressor",
     "Explanation",
     "ImportMismatchError",
     "InvalidInputError",

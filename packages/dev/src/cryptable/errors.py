@@ -3,6 +3,7 @@
 CryptableError (cryptable_protocol)
 ├── InvalidInputError             (also a ValueError)
 │   ├── UnsupportedModelError     the estimator, or one of its settings, has no importer; the message lists what has
+│   │   └── ConstantModelError    its scores are the same for every input
 │   ├── NotFittedError            the estimator has not been fitted
 │   └── ImportMismatchError       the imported graph does not give the estimator's own output; nothing was compiled
 └── DemoError                     a party of the demo failed; the message says which and why
@@ -15,6 +16,10 @@ from cryptable_protocol import CryptableError, InvalidInputError
 
 class UnsupportedModelError(InvalidInputError):
     """The estimator, or one of its settings, has no importer; the message says what has."""
+
+
+class ConstantModelError(UnsupportedModelError):
+    """The estimator's scores are the same for every input: there is nothing to compute under encryption."""
 
 
 class NotFittedError(InvalidInputError):

@@ -6,7 +6,7 @@ import numpy as np
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
 
-from cryptable.errors import UnsupportedModelError
+from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.model_graph import FloatArray, IntArray, LinearModel
 from cryptable.planner.lower import PlannedModel
 
@@ -30,7 +30,7 @@ def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input
     """
     used = np.flatnonzero(np.abs(graph.coefficients).max(axis=1) > 0)
     if not used.size:
-        raise UnsupportedModelError("the model gives the same scores for every input: there is nothing to compute")
+        raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
     coefficients = graph.coefficients[used]
     lower, upper = calibrated_ranges(rows[:, used], margin=_MARGIN)
     largest = np.abs(coefficients).max(axis=1)
@@ -56,6 +56,8 @@ def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input
     maxima = (levels - 1).astype(np.int64)
     offset: IntArray = -np.minimum(weights * maxima[:, None], 0).sum(axis=0)
     kept = [index for index in range(used.size) if weights[index].any()]
+    if not kept:
+        raise ConstantModelError(f"no score varies by more than the tolerance, {tolerance:.3g}; lower tolerance=")
     encoders = _encoders(graph.feature_names, used[kept], lower[kept], steps[kept], levels[kept])
     circuit = Circuit(
         (

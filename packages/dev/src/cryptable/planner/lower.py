@@ -9,7 +9,7 @@ import numpy as np
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
 from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, Missing
 
-from cryptable.errors import UnsupportedModelError
+from cryptable.errors import ConstantModelError
 from cryptable.model_graph import Gaps, IntArray
 from cryptable.planner.bits import Bits
 from cryptable.planner.quantize import IntegerTable, QuantizedPlan
@@ -49,7 +49,7 @@ def lower(
     codes = [table.code.weights() for _, table in tables]
     used = sorted({bit for weights, _ in codes for bit in weights} | {bit for bit, _ in direct})
     if not used:
-        raise UnsupportedModelError("the model gives the same scores for every input: there is nothing to compute")
+        raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
     position = {bit: index for index, bit in enumerate(used)}
 
     edges: list[list[float]] = [[] for _ in bits.edges]

@@ -16,7 +16,7 @@ from cryptable_protocol import (
     limits,
 )
 
-from cryptable.errors import UnsupportedModelError
+from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.mixed_model import MixedModel, Polyline
 from cryptable.model_graph import FloatArray, IntArray
 from cryptable.planner.lower import PlannedModel
@@ -76,7 +76,7 @@ def plan_mixed(graph: MixedModel, rows: FloatArray, *, tolerance: float, input_b
     error = sum((part.error for part in parts), start=np.zeros(graph.outputs))
     parts = sorted((part for part in parts if part.weights.any()), key=lambda part: part.feature)
     if not parts:
-        raise UnsupportedModelError("the model gives the same scores for every input: there is nothing to compute")
+        raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
     offset, width = _offset(parts)
     if width > _MAX_WIDTH:
         raise UnsupportedModelError(

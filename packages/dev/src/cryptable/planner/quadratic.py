@@ -14,7 +14,7 @@ from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Line
 from cryptable_protocol import Decoder, FeatureEncoder, QuadraticEncoder, UnusedFeature
 from cryptable_protocol.limits import MAX_AFFINE_LEVELS
 
-from cryptable.errors import UnsupportedModelError
+from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.model_graph import FloatArray, IntArray
 from cryptable.planner.linear import calibrated_ranges
 from cryptable.planner.lower import PlannedModel
@@ -61,7 +61,7 @@ def plan_quadratic(graph: QuadraticModel, rows: FloatArray, *, tolerance: float)
     """
     used = np.flatnonzero((np.abs(graph.quadratic) + np.abs(graph.linear)).max(axis=1) > 0)
     if not used.size:
-        raise UnsupportedModelError("the model gives the same scores for every input: there is nothing to compute")
+        raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
     target = min(tolerance, TARGET)
     best: _Draft | None = None
     for fineness in _FINENESS:

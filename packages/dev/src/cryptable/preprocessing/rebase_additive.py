@@ -31,7 +31,7 @@ def rebase_linear(graph: LinearModel, stage: Stage) -> LinearModel | AdditiveMod
     at_base_row = graph.scores(stage.values(stage.raw.base))
     base: FloatArray = at_base_row[0]
     largest = float(np.abs(graph.scores(stage.values(stage.raw.rows))).max())
-    tolerance = _CURVE_TOLERANCE * max(1.0, largest) / len(shapes)
+    tolerance = _CURVE_TOLERANCE * max(1.0, largest) / max(1, len(shapes))
     lines, polylines, steps = [], [], []
     for source, shape in shapes.items():
         at_base = stage.raw.base[:, source]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from cryptable_protocol import CategoricalEncoder
 
 from cryptable.model_graph import LEAF, AdditiveTrees, FloatArray, Tree
 from cryptable.preprocessing.shapes import Affine, Monotone, Steps
@@ -33,6 +34,11 @@ def rebase_trees(graph: AdditiveTrees, stage: Stage) -> AdditiveTrees:
     Raises:
         UnsupportedModelError: a tree reads a column that is a mix of several raw ones, or not monotone.
     """
+    if any(isinstance(each, CategoricalEncoder) for each in graph.gaps.values()):
+        raise stage.refusal(
+            "the model after it splits on categories, which steps cannot precede; compile the model alone, or encode "
+            "categories in a step"
+        )
     conditions = _conditions(graph, stage)
     trees = tuple(_TreeWriter(tree, conditions).write() for tree in graph.trees)
     return AdditiveTrees(stage.raw.names, trees, graph.base, graph.link, graph.labels, as_float32=False)
