@@ -254,12 +254,12 @@ def test_a_signal_while_models_are_compiled_leaves_nothing(models, tmp_path, num
     command += ["--address", "127.0.0.1:0", "--insecure"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     programs = tmp_path / "programs"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (programs.is_dir() and list(programs.iterdir())):
         assert time.monotonic() < deadline
         time.sleep(0.001)
     process.send_signal(number)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     assert output == b""
     assert b"Traceback" not in errors
     assert process.returncode == (0 if number != signal.SIGKILL else -signal.SIGKILL)
@@ -354,5 +354,6 @@ def test_a_client_that_vanishes_in_an_upload_leaves_nothing(start, artifacts, wi
             time.sleep(0.01)
         call.cancel()
         release.set()
-        assert server.wait_for("UploadEvaluationKeys")["status"] == "CANCELLED"
+        # gRPC may report the end of the stream before it reports the cancellation.
+        assert server.wait_for("UploadEvaluationKeys")["status"] in ("CANCELLED", "INVALID_ARGUMENT")
         assert not list((server.keys / "incoming").iterdir())
