@@ -79,9 +79,9 @@ def remote_figures(model: CompiledModel, study: Study, rows: int) -> Iterator[Fi
     yield Figure("CPU seconds of a row, median", statistics.median(cpu), 2.0)
     yield Figure("wall seconds of a row on the server, median", statistics.median(wall), float("inf"))
     yield Figure("MB of evaluation keys, sent once", ready["traffic"]["keys_sent"] / 1e6, 55)
-    yield Figure("kB of a row up", statistics.median(a["traffic"]["rows_sent"] for a in answers) / 1e3, 8)
-    yield Figure("kB of a row down", statistics.median(a["traffic"]["rows_received"] for a in answers) / 1e3, 40)
-    yield Figure("peak MB of the client's memory", told[-1]["peak_memory_bytes"] / 1e6, 250)
+    yield Figure("kB of a row up", statistics.median(a["traffic"]["rows_sent"] for a in answers) / 1e3, 2.5)
+    yield Figure("kB of a row down", statistics.median(a["traffic"]["rows_received"] for a in answers) / 1e3, 12)
+    yield Figure("peak MB of the client's memory", told[-1]["peak_memory_bytes"] / 1e6, 150)
 
 
 def main() -> int:
