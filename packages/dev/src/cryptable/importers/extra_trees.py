@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from cryptable.importers.registry import importer
-from cryptable.importers.sklearn_tree_reader import probability, read_averaged_trees
+from cryptable.importers.sklearn_tree_reader import predictions, probability, read_averaged_trees
 from cryptable.model_graph import AdditiveTrees, Estimator
 
 
-@importer("sklearn.ensemble.ExtraTreesClassifier", reference=probability)
+@importer("sklearn.ensemble.ExtraTreesClassifier", reference=probability, takes_gaps=True)
 def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
     """Class probabilities."""
     return read_averaged_trees(estimator, estimator.estimators_, feature_names)
 
 
-@importer("sklearn.ensemble.ExtraTreesRegressor", reference=lambda estimator, rows: estimator.predict(rows))
+@importer("sklearn.ensemble.ExtraTreesRegressor", reference=predictions, takes_gaps=True)
 def read_regressor(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
     """Predictions."""
     return read_averaged_trees(estimator, estimator.estimators_, feature_names)

@@ -2,40 +2,70 @@
 
 from __future__ import annotations
 
-import treelite
+import numpy as np
 from cryptable_protocol import Link
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.importers.labels import labels_of
-from cryptable.importers.linear_classifier import decision_function
+from cryptable.importers.learned_trees import LearnedTree, assemble
 from cryptable.importers.registry import importer
-from cryptable.importers.treelite_reader import read_trees
-from cryptable.model_graph import AdditiveTrees, Estimator
+from cryptable.importers.sklearn_tree_reader import predictions, read_tree
+from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, Rows
 
 
-@importer("sklearn.ensemble.GradientBoostingClassifier", reference=decision_function)
+def _log_odds(estimator: Estimator, rows: Rows) -> FloatArray:
+    return np.asarray(estimator.decision_function(rows), np.float64) * _scale(estimator)
+
+
+def _scale(estimator: Estimator) -> float:
+    """AdaBoost's exponential loss estimates half the log-odds."""
+    return 2.0 if estimator.loss == "exponential" else 1.0
+
+
+@importer("sklearn.ensemble.GradientBoostingClassifier", reference=_log_odds)
 def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
     """Log-odds of the second class, or logits of all."""
-    what = type(estimator).__name__
-    if estimator.loss != "log_loss":
-        raise UnsupportedModelError(f"{what}: loss {estimator.loss!r} is not supported, only 'log_loss'")
-    labels = labels_of(estimator.classes_, what)
-    outputs = 1 if len(labels) == 2 else len(labels)
-    trees, base = read_trees(_import(estimator), outputs=outputs, what=what, as_float32=True)
-    link = Link.SIGMOID if outputs == 1 else Link.SOFTMAX
-    return AdditiveTrees(feature_names, trees, base, link, labels, as_float32=True)
+    labels = labels_of(estimator.classes_, type(estimator).__name__)
+    scale = _scale(estimator)
+    return assemble(
+        _trees(estimator, scale),
+        feature_names=feature_names,
+        base=_base(estimator) * scale,
+        link=Link.SIGMOID if len(labels) == 2 else Link.SOFTMAX,
+        labels=labels,
+        as_float32=True,
+    )
 
 
-@importer("sklearn.ensemble.GradientBoostingRegressor", reference=lambda estimator, rows: estimator.predict(rows))
+@importer("sklearn.ensemble.GradientBoostingRegressor", reference=predictions)
 def read_regressor(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
-    """Predictions."""
-    trees, base = read_trees(_import(estimator), outputs=1, what=type(estimator).__name__, as_float32=True)
-    return AdditiveTrees(feature_names, trees, base, Link.IDENTITY, None, as_float32=True)
+    """Predictions, whatever the loss."""
+    return assemble(
+        _trees(estimator, 1.0),
+        feature_names=feature_names,
+        base=_base(estimator),
+        link=Link.IDENTITY,
+        labels=None,
+        as_float32=True,
+    )
 
 
-def _import(estimator: Estimator) -> treelite.Model:
+def _base(estimator: Estimator) -> FloatArray:
+    """What boosting started from: the same for every row."""
     if estimator.init not in (None, "zero"):
         raise UnsupportedModelError(
             f"{type(estimator).__name__}: an estimator of your own as init= is not supported, only None or 'zero'"
         )
-    return treelite.sklearn.import_model(estimator)
+    row = np.zeros((1, estimator.n_features_in_), np.float32)
+    return np.asarray(estimator._raw_predict_init(row)[0], np.float64)
+
+
+def _trees(estimator: Estimator, scale: float) -> list[LearnedTree]:
+    outputs = estimator.estimators_.shape[1]
+    trees = []
+    for stage in estimator.estimators_:
+        for output, member in enumerate(stage):
+            values: FloatArray = np.zeros((member.tree_.node_count, outputs))
+            values[:, output] = member.tree_.value[:, 0, 0] * (estimator.learning_rate * scale)
+            trees.append(read_tree(member.tree_, values))
+    return trees

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from cryptable_protocol import Labels
 
@@ -30,3 +32,18 @@ def labels_of(classes: object, what: str) -> Labels:
     if all(isinstance(value, str) for value in values.tolist()):
         return tuple(str(value) for value in values)
     raise UnsupportedModelError(f"{what}: class labels must be integers or strings, got {values[:3].tolist()}")
+
+
+def categories_of(values: Sequence[object], what: str) -> tuple[int, ...] | tuple[str, ...]:
+    """Categories of a column as integers or strings.
+
+    Raises:
+        UnsupportedModelError: neither of these.
+    """
+    if all(isinstance(value, str) for value in values):
+        return tuple(str(value) for value in values)
+    if all(isinstance(value, int | float | np.integer | np.floating) and float(value).is_integer() for value in values):
+        return tuple(int(value) for value in values)  # type: ignore[call-overload]
+    raise UnsupportedModelError(
+        f"{what}: categories must be whole numbers or strings, got {list(values[:3])}; rename them before fitting"
+    )

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from cryptable_protocol import Link
 
-from cryptable.errors import UnsupportedModelError
 from cryptable.importers.labels import labels_of
+from cryptable.importers.learned_trees import LearnedTree, assemble
 from cryptable.model_graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Rows, Tree
 
 SklearnTree: TypeAlias = Any
@@ -18,20 +18,20 @@ _SKLEARN_LEAF = -1
 
 
 def read_averaged_trees(estimator: Estimator, members: Sequence[Any], feature_names: tuple[str, ...]) -> AdditiveTrees:
-    """A forest that averages its members: class probabilities, or predictions.
+    """A forest that averages its members: class probabilities, or predictions of one target or several.
 
     scikit-learn rounds numbers to float32 and goes left where x <= threshold, a double.
     """
-    what = type(estimator).__name__
-    if estimator.n_outputs_ != 1:
-        raise UnsupportedModelError(
-            f"{what}: several targets are not supported; fit and compile one estimator a target"
-        )
-    labels = labels_of(estimator.classes_, what) if hasattr(estimator, "classes_") else None
-    trees = tuple(_read_tree(member.tree_, labels is not None, len(members)) for member in members)
-    link = Link.IDENTITY if labels is None else Link.PROBABILITY
-    base = np.zeros(trees[0].values.shape[1])
-    return AdditiveTrees(feature_names, trees, base, link, labels, as_float32=True)
+    labels = labels_of(estimator.classes_, type(estimator).__name__) if hasattr(estimator, "classes_") else None
+    trees = [read_tree(member.tree_, _averaged(member.tree_, labels is not None) / len(members)) for member in members]
+    return assemble(
+        trees,
+        feature_names=feature_names,
+        base=np.zeros(trees[0].tree.values.shape[1]),
+        link=Link.IDENTITY if labels is None else Link.PROBABILITY,
+        labels=labels,
+        as_float32=True,
+    )
 
 
 def probability(estimator: Estimator, rows: Rows) -> FloatArray:
@@ -40,16 +40,34 @@ def probability(estimator: Estimator, rows: Rows) -> FloatArray:
     return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
 
 
-def _read_tree(tree: SklearnTree, is_classifier: bool, members: int) -> Tree:
+def predictions(estimator: Estimator, rows: Rows) -> FloatArray:
+    """Reference of regressors."""
+    return np.asarray(estimator.predict(rows), np.float64)
+
+
+def read_tree(tree: SklearnTree, values: FloatArray, *, features: IntArray | None = None) -> LearnedTree:
+    """One tree.
+
+    Args:
+        tree: a `tree_`.
+        values: what its nodes add to the scores, shape (nodes, outputs).
+        features: the column of each feature that the tree was fitted on, where it is not its own index.
+    """
     inner = tree.children_left != _SKLEARN_LEAF
-    feature: IntArray = np.where(inner, tree.feature, LEAF).astype(np.int64)
-    values: FloatArray = np.asarray(tree.value[:, 0, :], np.float64)
-    if is_classifier:
-        values = values / values.sum(axis=1, keepdims=True)
-        if values.shape[1] == 2:
-            values = values[:, 1:]
+    column = tree.feature if features is None else features[np.where(inner, tree.feature, 0)]
+    feature: IntArray = np.where(inner, column, LEAF).astype(np.int64)
     left, right = (np.where(inner, side, 0).astype(np.int64) for side in (tree.children_left, tree.children_right))
-    return Tree(feature, _next_float32_above(np.asarray(tree.threshold, np.float64)), left, right, values / members)
+    edges = _next_float32_above(np.asarray(tree.threshold, np.float64))
+    return LearnedTree(Tree(feature, edges, left, right, values), tree.missing_go_to_left.astype(np.int8))
+
+
+def _averaged(tree: SklearnTree, is_classifier: bool) -> FloatArray:
+    """Shape (nodes, outputs): predictions; or probabilities, of the second class alone where there are two."""
+    if not is_classifier:
+        return np.asarray(tree.value[:, :, 0], np.float64)
+    counts = np.asarray(tree.value[:, 0, :], np.float64)
+    values: FloatArray = counts / counts.sum(axis=1, keepdims=True)
+    return values[:, 1:] if values.shape[1] == 2 else values
 
 
 def _next_float32_above(thresholds: FloatArray) -> FloatArray:
