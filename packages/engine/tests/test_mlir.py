@@ -81,6 +81,27 @@ def test_constants_are_taken_modulo_the_torus():
     assert "dense<[-8,5]> : tensor<2xi5>" in text
 
 
+def test_columns_with_few_entries_are_gathered():
+    """Column 1 has all of the matrix's rows, the others one entry or none: two blocks, put in order again."""
+    given = Input((InputGroup(GroupKind.RANGE, 20, 1),))
+    matrix = np.zeros((20, 3), np.int64)
+    matrix[13, 0], matrix[:, 1] = 2, 1
+    text = to_mlir(Circuit((given, Linear((Term.from_dense(0, matrix),), np.array([0, 0, 0]))), 1))
+    ones = "[" + ",".join(["[1]"] * 20) + "]"
+    assert lines(text)[2:-3] == lines(f"""
+        %0 = arith.constant dense<[[[0]],[[13]]]> : tensor<2x1x1xindex>
+        %1 = "FHELinalg.fancy_index"(%x, %0) : (tensor<20x!FHE.eint<5>>, tensor<2x1x1xindex>) -> tensor<2x1x1x!FHE.eint<5>>
+        %2 = arith.constant dense<[[[0]],[[2]]]> : tensor<2x1x1xi6>
+        %3 = "FHELinalg.matmul_eint_int"(%1, %2) : (tensor<2x1x1x!FHE.eint<5>>, tensor<2x1x1xi6>) -> tensor<2x1x1x!FHE.eint<5>>
+        %4 = tensor.collapse_shape %3 [[0,1,2]] : tensor<2x1x1x!FHE.eint<5>> into tensor<2x!FHE.eint<5>>
+        %5 = arith.constant dense<{ones}> : tensor<20x1xi6>
+        %6 = "FHELinalg.matmul_eint_int"(%x, %5) : (tensor<20x!FHE.eint<5>>, tensor<20x1xi6>) -> tensor<1x!FHE.eint<5>>
+        %7 = "FHELinalg.concat"(%4, %6) : (tensor<2x!FHE.eint<5>>, tensor<1x!FHE.eint<5>>) -> tensor<3x!FHE.eint<5>>
+        %8 = arith.constant dense<[1,2,0]> : tensor<3xindex>
+        %9 = "FHELinalg.fancy_index"(%7, %8) : (tensor<3x!FHE.eint<5>>, tensor<3xindex>) -> tensor<3x!FHE.eint<5>>
+    """)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_only_integers_and_known_words_are_printed(seed, make_circuit):
     words = set(re.findall(r"[A-Za-z_.]+", to_mlir(make_circuit(np.random.default_rng(seed)))))

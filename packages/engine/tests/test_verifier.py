@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cryptable_engine import Circuit, CircuitError, GroupKind, Input, InputGroup, Linear, Lookup, Term, verify
+from cryptable_engine.matrix_blocks import GATHERED_ENTRY_CELLS
 from cryptable_engine.verifier import (
     MAX_LOOKUPS,
     MAX_MATRIX_CELLS,
@@ -40,6 +41,13 @@ CODE = Linear((Term(0, ints(0, 1, 2), ints(0, 0, 1), ints(1, 1, 1)),), ints(0, 0
 LOOKUP = Lookup(1, np.arange(8, dtype=np.int64).reshape(2, 4), ints(0, 1))
 SUM = Linear((Term(0, ints(2), ints(0), ints(-2)), Term(2, ints(0, 1), ints(0, 0), ints(1, 1))), ints(6))
 GOOD = Circuit((INPUT, CODE, LOOKUP, SUM), 3)
+
+
+def many_cells() -> Term:
+    """Columns with so many entries that each counts as all of its 5000 cells."""
+    columns, entries = MAX_MATRIX_CELLS // 5000 + 1, 5000 // GATHERED_ENTRY_CELLS + 1
+    rows = np.repeat(np.arange(entries), columns)
+    return Term(0, rows, np.tile(np.arange(columns), entries), np.ones(rows.size, np.int64))
 
 
 def with_nodes(**changed):
@@ -97,7 +105,7 @@ REFUSED = {
     "weight too low": (code(weights=ints(1, np.iinfo(np.int64).min, 1)), 1, "a weight beyond"),
     "weights of another type": (code(weights=np.ones(3, np.int32)), 1, "1-dimensional int32"),
     "too many cells": (
-        Circuit((LARGE, Linear((EMPTY,), np.zeros(MAX_MATRIX_CELLS // 5000 + 1, np.int64))), 1),
+        Circuit((LARGE, Linear((many_cells(),), np.zeros(MAX_MATRIX_CELLS // 5000 + 1, np.int64))), 1),
         1,
         "matrix cells",
     ),

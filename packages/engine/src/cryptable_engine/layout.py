@@ -26,12 +26,13 @@ class Layout:
     output_width: int
 
 
-def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...]) -> Layout:
+def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...], *, spare_bits: int = 0) -> Layout:
     """Choose the narrowest regions.
 
     Args:
         circuit: verified.
         bounds: what the verifier found.
+        spare_bits: by how many bits the output is wider than its values need, which asks for less noise.
     """
     regions = _Regions(len(circuit.nodes))
     readings: list[set[int]] = [set() for _ in circuit.nodes]
@@ -47,7 +48,7 @@ def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...]) -> Layout:
                 needs[index] = int(node.tables.max()).bit_length()
             case _:
                 needs[index] = int(bounds[index].high.max()).bit_length()
-    output_width = max(1, int(bounds[circuit.output].high.max()).bit_length())
+    output_width = max(1, int(bounds[circuit.output].high.max()).bit_length()) + spare_bits
     readings[circuit.output].add(output_width)
     width_of: dict[int, int] = {}
     for index in range(len(circuit.nodes)):

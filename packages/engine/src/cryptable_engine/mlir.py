@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from cryptable_engine.circuit import Circuit, Input, IntArray, Linear, Lookup
+from cryptable_engine.circuit import Circuit, Input, IntArray, Linear, Lookup, Term
 from cryptable_engine.layout import Layout, lay_out
+from cryptable_engine.matrix_blocks import Block, split
 from cryptable_engine.verifier import verify
 
 FUNCTION = "main"
 
 
-def to_mlir(circuit: Circuit) -> str:
+def to_mlir(circuit: Circuit, *, spare_bits: int = 0) -> str:
     """A module with one function, `main`, from the encrypted input vector to the encrypted output vector.
 
     Negative numbers are taken modulo 2^(width + 1), which is what arithmetic on the torus does with them.
 
+    Args:
+        circuit: any; it is verified.
+        spare_bits: by how many bits the output is wider than its values need.
+
     Raises:
         CircuitError: the verifier refuses the circuit.
     """
-    return _Printer(circuit, lay_out(circuit, verify(circuit))).print()
+    return _Printer(circuit, lay_out(circuit, verify(circuit), spare_bits=spare_bits)).print()
 
 
 def _encrypted(size: int, width: int) -> str:
@@ -82,19 +87,54 @@ class _Printer:
         width = self._layout.widths[index]
         total = ""
         for term in node.terms:
-            rows = self._circuit.nodes[term.source].size
-            dense = np.zeros((rows, node.size), np.int64)
-            dense[term.rows, term.columns] = _modular(_modular(term.weights, width) * scale, width)
-            matrix = self._constant(dense, f"i{width + 1}")
-            value = self._emit(
-                f'"FHELinalg.matmul_eint_int"({self._plain[term.source]}, {matrix}) : '
-                f"({_encrypted(rows, width)}, {_shape(dense, f'i{width + 1}')}) -> {_encrypted(node.size, width)}"
-            )
+            value = self._product(term, node.size, width, scale)
             total = self._add(total, value, node.size, width) if total else value
         offset = _modular(_modular(node.offset, width) * scale, width)
         if offset.any():
             total = self._combine("add_eint_int", total, self._constant(offset, f"i{width + 1}"), node.size, width)
         return total
+
+    def _product(self, term: Term, size: int, width: int, scale: int) -> str:
+        """The term's source, times its matrix and `scale`: block by block, then put in order."""
+        source, rows = self._plain[term.source], self._circuit.nodes[term.source].size
+        blocks = split(term, rows, size)
+        parts = []
+        for block in blocks:
+            weights = _modular(_modular(block.weights, width) * scale, width)
+            parts.append(self._block(source, rows, block, weights, width))
+        order = np.concatenate([block.columns for block in blocks])
+        name, kind = parts[0], _encrypted(size, width)
+        if len(parts) > 1:
+            kinds = ", ".join(_encrypted(block.columns.size, width) for block in blocks)
+            name = self._emit(f'"FHELinalg.concat"({", ".join(parts)}) : ({kinds}) -> {kind}')
+        if (np.diff(order) > 0).all():
+            return name
+        place = np.argsort(order)
+        return self._emit(
+            f'"FHELinalg.fancy_index"({name}, {self._constant(place, "index")}) : '
+            f"({kind}, {_shape(place, 'index')}) -> {kind}"
+        )
+
+    def _block(self, source: str, rows: int, block: Block, weights: IntArray, width: int) -> str:
+        given, integer, size = _encrypted(rows, width), f"i{width + 1}", block.columns.size
+        if block.rows is None:
+            matrix = self._constant(weights, integer)
+            return self._emit(
+                f'"FHELinalg.matmul_eint_int"({source}, {matrix}) : '
+                f"({given}, {_shape(weights, integer)}) -> {_encrypted(size, width)}"
+            )
+        # One product of a row and a column for each element, as a batch.
+        index, columns = block.rows[:, None, :], weights[:, :, None]
+        gathered, product = (f"tensor<{size}x1x{count}x!FHE.eint<{width}>>" for count in (block.rows.shape[1], 1))
+        elements = self._emit(
+            f'"FHELinalg.fancy_index"({source}, {self._constant(index, "index")}) : '
+            f"({given}, {_shape(index, 'index')}) -> {gathered}"
+        )
+        value = self._emit(
+            f'"FHELinalg.matmul_eint_int"({elements}, {self._constant(columns, integer)}) : '
+            f"({gathered}, {_shape(columns, integer)}) -> {product}"
+        )
+        return self._emit(f"tensor.collapse_shape {value} [[0,1,2]] : {product} into {_encrypted(size, width)}")
 
     def _print_lookup(self, index: int, node: Lookup) -> None:
         width, size = self._layout.widths[index], node.size

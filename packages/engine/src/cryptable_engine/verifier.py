@@ -17,6 +17,7 @@ from cryptable_protocol import (
 from cryptable_engine.bounds import Bounds, bounds
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, IntArray, Linear, Lookup, Term
 from cryptable_engine.errors import CircuitError
+from cryptable_engine.matrix_blocks import priced_cells
 
 MAX_VALUE_BITS = 60
 """Bits of an output, an input element or a table entry: below the 62 of a CiphertextType, so that the printed integers,
@@ -28,7 +29,7 @@ MAX_LOOKUPS = 1 << 16
 MAX_TABLE_ENTRIES = 1 << 23
 """Of all Lookup nodes together, as printed: one table an element at worst."""
 MAX_MATRIX_CELLS = 1 << 24
-"""Of all terms together, zeros included: each costs about 1 ns per LWE word under encryption."""
+"""Of all terms together, as `matrix_blocks.priced_cells` counts them: each costs about 1 ns per LWE word."""
 MAX_RANGE = 1 << 24
 
 
@@ -71,13 +72,18 @@ def check_structure(circuit: Circuit) -> None:
                 _check_input(index, node)
             case Linear():
                 _check_linear(index, node, circuit)
-                cells += sum(circuit.nodes[term.source].size * node.size for term in node.terms)
+                cells += sum(priced_cells(term, circuit.nodes[term.source].size, node.size) for term in node.terms)
             case Lookup():
                 _check_lookup(index, node, circuit)
                 lookups += node.size
                 entries += node.size << node.width
         _check_total(lookups, MAX_LOOKUPS, "lookups", index)
-        _check_total(cells, MAX_MATRIX_CELLS, "matrix cells (source size x value size)", index)
+        _check_total(
+            cells,
+            MAX_MATRIX_CELLS,
+            "matrix cells (a column has its source's size, or 16 an entry where that is less)",
+            index,
+        )
         _check_total(entries, MAX_TABLE_ENTRIES, "table entries (one table an element)", index)
     if not 0 <= circuit.output < count or not isinstance(circuit.nodes[circuit.output], Linear):
         raise CircuitError(f"its output is node {circuit.output}, expected the index of a Linear node")
