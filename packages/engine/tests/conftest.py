@@ -105,6 +105,17 @@ class ConcreteClient:
         object.__setattr__(self, "_kept", (info, keyset, client))
         object.__setattr__(self, "_circuit", client.get_client_circuit("main"))
 
+    def for_program(self, program: Program) -> ConcreteClient:
+        """With the same keys, for a program of the same keyset."""
+        other = object.__new__(ConcreteClient)
+        object.__setattr__(other, "program", program)
+        info = self._concrete.Library(str(program.directory)).get_program_info()
+        client = self._concrete.ClientProgram.create_encrypted(info, self._kept[1])
+        object.__setattr__(other, "_concrete", self._concrete)
+        object.__setattr__(other, "_kept", (info, self._kept[1], client))
+        object.__setattr__(other, "_circuit", client.get_client_circuit("main"))
+        return other
+
     @property
     def server_keyset_message(self) -> bytes:
         return self._kept[1].get_server_keys().serialize()
@@ -179,6 +190,23 @@ def chain_circuit() -> Circuit:
     )
 
 
+def gathered_circuit() -> Circuit:
+    """Three lookups of 3 bits, each of few of 60 input bits: a matrix in blocks, put in order again."""
+    codes = np.zeros((60, 3), np.int64)
+    codes[[50, 10, 30], [0, 0, 0]] = 1, 2, 4
+    codes[[7], [1]] = 5
+    codes[[11, 40, 41], [2, 2, 2]] = 1, 1, 3
+    return Circuit(
+        (
+            Input((InputGroup(GroupKind.RANGE, 60, 1),)),
+            Linear((Term.from_dense(0, codes),), array(0, 1, 2)),
+            Lookup(1, np.array([[3, 1, 0, 2, 2, 1, 3, 0], [5, 4, 3, 2, 1, 0, 6, 7]], np.int64), array(0, 1, 1)),
+            Linear((Term.from_dense(2, [[1, 0], [2, 1], [0, 3]]),), array(0, 4)),
+        ),
+        3,
+    )
+
+
 def linear_circuit() -> Circuit:
     """No lookup: two scores of four bits and one integer."""
     given = Input((InputGroup(GroupKind.THERMOMETER, 4), InputGroup(GroupKind.RANGE, 1, 100)))
@@ -189,6 +217,7 @@ def linear_circuit() -> Circuit:
 CIRCUITS: dict[str, Callable[[], Circuit]] = {
     "shared": shared_circuit,
     "chain": chain_circuit,
+    "gathered": gathered_circuit,
     "linear": linear_circuit,
 }
 

@@ -22,7 +22,7 @@ from cryptable_engine import (
     Term,
     compile_circuit,
 )
-from cryptable_engine.compiler import REFUSED
+from cryptable_engine.compiler import REFUSED, options_to_json
 from cryptable_protocol import CompileOptions, InvalidInputError
 
 OPTIONS = CompileOptions()
@@ -82,7 +82,7 @@ def test_the_child_verifies_again(tmp_path, shared):
     """Bytes of a circuit that the verifier refuses, handed to the child process by another way."""
     nodes = list(shared.nodes)
     nodes[1] = replace(nodes[1], offset=np.array([0, -1]))
-    arguments = [repr(OPTIONS.p_error), "128", str(8 << 30), "60", "encrypted"]
+    arguments = [str(8 << 30), "60", "encrypted", options_to_json(OPTIONS)]
     child = subprocess.run(
         [sys.executable, "-m", "cryptable_engine.compile_process", *arguments],
         input=Circuit(tuple(nodes), 3).to_bytes(),

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from cryptable_engine import CompilationError, Program, ProgramMismatchError, UnsupportedProgramError
 from cryptable_engine.native import FEEDBACK, LIBRARY, PROGRAM_INFO
-from cryptable_engine.program import RECORD
+from cryptable_engine.program import RECORD, write_record
 from cryptable_protocol import (
     AffineEncoder,
     CiphertextType,
@@ -117,7 +117,7 @@ def test_incomplete_programs_are_refused(name, programs, tmp_path):
 
 def test_a_p_error_that_concrete_did_not_reach_is_refused(programs, tmp_path):
     copy = shutil.copytree(programs("shared").directory, tmp_path / "program")
-    (copy / RECORD).write_text(json.dumps({"format": 1, "p_error": 2.0**-60}))
+    write_record(copy, 2.0**-60)
     with pytest.raises(UnsupportedProgramError, match="Concrete reached p_error"):
         Program.load(copy)
 

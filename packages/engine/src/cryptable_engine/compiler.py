@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from typing import IO
 
 from cryptable_protocol import CompileOptions, InvalidInputError
 
+from cryptable_engine.catalogue import keyset_from_json, keyset_to_json
 from cryptable_engine.circuit import Circuit
 from cryptable_engine.errors import CircuitError, CompilationError
 from cryptable_engine.linear_program import write_linear
@@ -35,14 +37,22 @@ class CompileLimits:
 
 
 def compile_circuit(
-    circuit: Circuit, options: CompileOptions, directory: str | Path, *, limits: CompileLimits | None = None
+    circuit: Circuit,
+    options: CompileOptions,
+    directory: str | Path,
+    *,
+    catalogue: bool = False,
+    limits: CompileLimits | None = None,
 ) -> Program:
     """Compile `circuit` into `directory`.
 
     Args:
         circuit: any; it is verified here, and again by the child process, which prints the MLIR itself.
-        options: failure probability and security level.
+        options: failure probability and security level, and the keyset where it is fixed already.
         directory: where the program is to be: new or empty. Written whole or not at all.
+        catalogue: where `options` name no keyset, take one of the catalogue if that costs little more than the
+            optimizer's own choice (`catalogue.MAX_FACTOR`): for a model that is to share keys with others. The result's
+            `keyset_entry` says which.
         limits: of the child process; the default suits circuits of some thousand lookups.
 
     Raises:
@@ -52,14 +62,15 @@ def compile_circuit(
     """
     verify(circuit)
     directory = Path(directory).absolute()
-    compile_into(circuit, options, directory, limits=limits or CompileLimits(), simulation=False)
+    mode = "catalogue" if catalogue else "encrypted"
+    compile_into(circuit, options, directory, limits=limits or CompileLimits(), mode=mode)
     return Program.load(directory)
 
 
 def compile_into(
-    circuit: Circuit, options: CompileOptions, directory: Path, *, limits: CompileLimits, simulation: bool
+    circuit: Circuit, options: CompileOptions, directory: Path, *, limits: CompileLimits, mode: str
 ) -> None:
-    """Run the child process and move what it made to `directory`; raises as `compile_circuit` does."""
+    """Run the child process in `mode` and move what it made to `directory`; raises as `compile_circuit` does."""
     if shutil.which("ld") is None:
         raise CompilationError("Concrete links programs with `ld`, which is not on PATH; install binutils")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -68,25 +79,34 @@ def compile_into(
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as temporary:
         made = Path(temporary) / "program"
         made.mkdir()
-        _run_child(circuit.to_bytes(), options, made, limits, simulation)
+        _run_child(circuit.to_bytes(), options, made, limits, mode)
         write_linear(circuit, made)
         if directory.exists():
             directory.rmdir()
         shutil.move(made, directory)
 
 
-def _run_child(
-    circuit: bytes, options: CompileOptions, directory: Path, limits: CompileLimits, simulation: bool
-) -> None:
+def options_to_json(options: CompileOptions) -> str:
+    """For the child process."""
+    keyset = None if options.keyset is None else keyset_to_json(options.keyset)
+    return json.dumps([options.p_error, options.security_bits, options.keyset_entry, keyset])
+
+
+def options_from_json(text: str) -> CompileOptions:
+    """What `options_to_json` was given."""
+    p_error, security_bits, keyset_entry, keyset = json.loads(text)
+    return CompileOptions(p_error, security_bits, keyset_entry, keyset and keyset_from_json(keyset))
+
+
+def _run_child(circuit: bytes, options: CompileOptions, directory: Path, limits: CompileLimits, mode: str) -> None:
     arguments = [
         sys.executable,
         "-m",
         "cryptable_engine.compile_process",
-        repr(options.p_error),
-        str(options.security_bits),
         str(limits.address_space_bytes),
         str(limits.cpu_seconds),
-        "simulation" if simulation else "encrypted",
+        mode,
+        options_to_json(options),
     ]
     # Concrete hands the paths of its output to a shell, unquoted: the child compiles into its current directory.
     # A session of its own, so that a timeout also ends the linker that the compiler starts.

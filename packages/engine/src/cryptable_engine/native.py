@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from cryptable_protocol import KeysetParameters
 
 from cryptable_engine.errors import CompilationError, EvaluationError
 
@@ -37,8 +38,25 @@ def _concrete() -> Any:  # noqa: ANN401  # concrete-python has no types
     return _module
 
 
-def compile_mlir(text: str, directory: Path, *, p_error: float, security_bits: int, simulation: bool) -> None:
-    """Compile a module of one function into `directory`.
+def compile_mlir(
+    text: str,
+    directory: Path,
+    *,
+    p_error: float,
+    security_bits: int,
+    simulation: bool,
+    keyset: KeysetParameters | None = None,
+) -> None:
+    """Compile a module of one function into `directory`, by a path that a shell leaves as it is.
+
+    Args:
+        text: the module.
+        directory: exists.
+        p_error: of one lookup.
+        security_bits: 128.
+        simulation: compile for clear values with simulated noise.
+        keyset: the optimizer is to find parameters that make this one. Where it cannot, it silently ignores the wish,
+            so what comes out must be compared.
 
     Raises:
         CompilationError: Concrete refused it; the message is Concrete's.
@@ -52,6 +70,8 @@ def compile_mlir(text: str, directory: Path, *, p_error: float, security_bits: i
     options.set_loop_parallelize(True)
     options.set_compress_evaluation_keys(True)
     options.simulation(simulation)
+    if keyset is not None:
+        options.set_keyset_restriction(concrete.KeysetRestriction.from_json(json.dumps(_restriction(keyset))))
     compiler = concrete.Compiler(
         str(directory),
         concrete.lookup_runtime_lib(),
@@ -64,6 +84,34 @@ def compile_mlir(text: str, directory: Path, *, p_error: float, security_bits: i
         compiler.compile(text, options)
     except RuntimeError as error:
         raise CompilationError(f"Concrete could not compile the circuit: {error}") from error
+
+
+def _restriction(keyset: KeysetParameters) -> dict[str, Any]:
+    dimensions = keyset.dimensions
+    return {
+        "info": {
+            "lwe_secret_keys": [{"lwe_dimension": key.dimension} for key in keyset.secret_keys],
+            "lwe_bootstrap_keys": [
+                {
+                    "level_count": key.level_count,
+                    "base_log": key.base_log,
+                    "glwe_dimension": key.glwe_dimension,
+                    "polynomial_size": key.polynomial_size,
+                    "input_lwe_dimension": dimensions[key.input_key],
+                }
+                for key in keyset.bootstrap_keys
+            ],
+            "lwe_keyswitch_keys": [
+                {
+                    "level_count": key.level_count,
+                    "base_log": key.base_log,
+                    "input_lwe_dimension": dimensions[key.input_key],
+                    "output_lwe_dimension": dimensions[key.output_key],
+                }
+                for key in keyset.keyswitch_keys
+            ],
+        }
+    }
 
 
 class NativeCircuit:

@@ -23,7 +23,7 @@ from cryptable_engine.mlir import FUNCTION
 from cryptable_engine.native import FEEDBACK, LIBRARY, PROGRAM_INFO, read_json
 
 RECORD = "program.json"
-_RECORD_FORMAT = 1
+_RECORD_FORMAT = 2
 _NATIVE: dict[str, Any] = {"modulus": {"native": {}}}
 _BITS = 64
 
@@ -34,7 +34,9 @@ class Program:
 
     `output` has variance 0, as in a ClientSpec. `complexity` is the optimizer's price of one evaluation (1.4e8 is about
     28 ms of one core), `lookups` the number of programmable bootstrappings, `p_error` the largest probability that one
-    of them, or the reading of the result, fails.
+    of them, or the reading of the result, fails. `keyset_entry` names the entry of the catalogue that it was compiled
+    onto, empty where the keyset is the optimizer's own choice; `optimum` is the complexity that the optimizer's choice
+    would have had, None where that was not asked.
     """
 
     directory: Path
@@ -44,6 +46,8 @@ class Program:
     complexity: float
     lookups: int
     p_error: float
+    keyset_entry: str = ""
+    optimum: float | None = None
 
     @classmethod
     def load(cls, directory: str | Path) -> Program:
@@ -70,6 +74,7 @@ class Program:
                 f"Concrete reached p_error {feedback['pError']}, asked for {p_error}",
             )
             lookups = _count_lookups(feedback["circuitFeedbacks"])
+            keyset_entry, optimum = str(record["keyset_entry"]), record["optimum"]
         except (KeyError, TypeError, ValueError) as error:
             raise UnsupportedProgramError(
                 f"program: Concrete's description is not of the kind that the engine reads ({error!r}); "
@@ -79,7 +84,17 @@ class Program:
             raise UnsupportedProgramError(f"program: {error}") from error
         _expect(math.isfinite(complexity), f"complexity {complexity}")
         output = CiphertextType(output_type.size, output_type.key, output_type.width, 0.0)
-        return cls(directory, keyset, input_type, output, complexity, lookups, p_error)
+        return cls(
+            directory,
+            keyset,
+            input_type,
+            output,
+            complexity,
+            lookups,
+            p_error,
+            keyset_entry,
+            optimum and float(optimum),
+        )
 
     def check_spec(self, spec: ClientSpec) -> None:
         """Whether clients that follow `spec` can use this program.
@@ -103,9 +118,10 @@ class Program:
                 )
 
 
-def write_record(directory: Path, p_error: float) -> None:
+def write_record(directory: Path, p_error: float, *, keyset_entry: str = "", optimum: float | None = None) -> None:
     """What Concrete's own files do not say."""
-    (directory / RECORD).write_text(json.dumps({"format": _RECORD_FORMAT, "p_error": p_error}))
+    record = {"format": _RECORD_FORMAT, "p_error": p_error, "keyset_entry": keyset_entry, "optimum": optimum}
+    (directory / RECORD).write_text(json.dumps(record))
 
 
 def _expect(condition: bool, message: str) -> None:

@@ -42,7 +42,7 @@ def simulate(
     rows = checked_rows(circuit.input, values)
     with tempfile.TemporaryDirectory(prefix="cryptable-simulation-") as temporary:
         directory = Path(temporary) / "program"
-        compile_into(circuit, options, directory, limits=limits or CompileLimits(), simulation=True)
+        compile_into(circuit, options, directory, limits=limits or CompileLimits(), mode="simulation")
         simulation = NativeSimulation(directory, FUNCTION)
         result = np.empty((rows.shape[0], circuit.nodes[circuit.output].size), np.int64)
         for index, row in enumerate(rows):

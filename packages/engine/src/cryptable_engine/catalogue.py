@@ -1,0 +1,103 @@
+"""The catalogue of keysets: crypto parameters that models share, so that a client's keys outlive a model.
+
+The optimizer gives each circuit parameters of its own, and so the next version of a model may have another keyset. A
+circuit compiled onto an entry of the catalogue has the entry's keyset instead, at a price that is at most `MAX_FACTOR`
+times the circuit's own optimum. `catalogue.json` is made by tools/generate_catalogue.py.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from cryptable_protocol import (
+    BootstrapKeyParameters,
+    KeysetParameters,
+    KeyswitchKeyParameters,
+    SecretKeyParameters,
+)
+
+MAX_FACTOR = 1.35
+"""Dearest that an entry may be, against a circuit's own optimum. Beyond it the circuit keeps its own parameters."""
+_FILE = "catalogue.json"
+
+
+@dataclass(frozen=True)
+class KeysetEntry:
+    """One keyset: made for lookups of `width` bits at `p_error`, of `price` each (optimizer complexity).
+
+    Width and price are 0 for circuits without lookups, and p_error 1: one secret key serves any.
+    """
+
+    name: str
+    width: int
+    p_error: float
+    price: float
+    keyset: KeysetParameters
+
+
+@cache
+def keyset_catalogue() -> tuple[KeysetEntry, ...]:
+    """All entries, by p_error and width, the cheapest first."""
+    content = json.loads(resources.files(__package__).joinpath(_FILE).read_text("utf-8"))
+    return tuple(_entry(entry) for entry in content["entries"])
+
+
+def candidates(p_error: float, optimum: float, lookups: int) -> tuple[KeysetEntry, ...]:
+    """The entries that a circuit may be compiled onto, the cheapest first.
+
+    Which of them are exact enough for it, only the optimizer knows. Entries cheaper than the circuit's optimum are not,
+    or the optimizer would have taken them.
+
+    Args:
+        p_error: of the circuit: entries for the largest p_error in the catalogue that does not exceed it are taken.
+        optimum: price of the circuit by itself.
+        lookups: how many it has, at least 1.
+    """
+    classes = {entry.p_error for entry in keyset_catalogue() if entry.width and entry.p_error <= p_error}
+    if not classes:
+        return ()
+    lowest, highest = 0.999 * optimum / lookups, MAX_FACTOR * optimum / lookups
+    found = [
+        entry
+        for entry in keyset_catalogue()
+        if entry.width and entry.p_error == max(classes) and lowest <= entry.price <= highest
+    ]
+    return tuple(sorted(found, key=lambda entry: entry.price))
+
+
+def secret_key_entries(dimension: int) -> tuple[KeysetEntry, ...]:
+    """The entries for circuits without lookups whose secret key has `dimension` bits or more, the shortest first.
+
+    They have no limit on price: what such a circuit costs is little, whatever its key.
+    """
+    return tuple(
+        entry
+        for entry in keyset_catalogue()
+        if not entry.keyset.bootstrap_keys and entry.keyset.secret_keys[0].dimension >= dimension
+    )
+
+
+def keyset_to_json(keyset: KeysetParameters) -> dict[str, Any]:
+    """As `catalogue.json` has it: all fields by their names."""
+    return {
+        kind: [vars(key).copy() for key in getattr(keyset, kind)]
+        for kind in ("secret_keys", "bootstrap_keys", "keyswitch_keys")
+    }
+
+
+def keyset_from_json(keys: dict[str, Any]) -> KeysetParameters:
+    """What `keyset_to_json` was given."""
+    return KeysetParameters(
+        tuple(SecretKeyParameters(**key) for key in keys["secret_keys"]),
+        tuple(BootstrapKeyParameters(**key) for key in keys["bootstrap_keys"]),
+        tuple(KeyswitchKeyParameters(**key) for key in keys["keyswitch_keys"]),
+    )
+
+
+def _entry(entry: dict[str, Any]) -> KeysetEntry:
+    keyset = keyset_from_json(entry["keyset"])
+    return KeysetEntry(entry["name"], entry["width"], 2.0 ** entry["log2_p_error"], entry["price"], keyset)
