@@ -241,6 +241,18 @@ def _others() -> list[Accepted]:
         ),
         Accepted(
             "model_artifact",
+            "signed",
+            "the same, signed",
+            canonical(samples.signed_file()),
+            {
+                "model_name": "tumour",
+                "model_version": "2024-06-01",
+                "digest": hashlib.sha256(content).hexdigest(),
+                "signer": samples.signed_file().signature.public_key.hex(),
+            },
+        ),
+        Accepted(
+            "model_artifact",
             "bare",
             "no version, and a provenance that says nothing",
             canonical(samples.artifact_file(bare)),

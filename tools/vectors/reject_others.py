@@ -35,13 +35,39 @@ def _files() -> list[Rejected]:
         "corrupted": ("one bit of the content is another", bytes(corrupted)),
         "cut_short": ("the second half is missing", data[: len(data) // 2]),
         "trailing_bytes": ("a second file behind the first", data + data),
-        "unknown_field": ("a field that no version has", data + block(5, b"signature")),
+        "unknown_field": ("a field that no version has", data + block(6, b"signature")),
+        **_signatures(),
     }
     by_bytes = {"version_long", "cut_short", "trailing_bytes", "unknown_field"}
     return [
         Rejected("model_artifact", case, why, bytes_, "bytes" if case in by_bytes else "fields")
         for case, (why, bytes_) in cases.items()
     ]
+
+
+def _signatures() -> dict[str, tuple[str, bytes]]:
+    good, content = samples.signed_file(), canonical(samples.model_artifact())
+    other = samples.signature(content, canonical(samples.regression_spec()))
+    resigned = changed(samples.model_artifact(), lambda message: put(message, model_version="2"))
+    moved = samples.artifact_file(resigned)
+    moved.signature.CopyFrom(good.signature)
+
+    def of(**fields: bytes) -> bytes:
+        return changed(good, lambda file: put(file.signature, **fields))
+
+    flipped = bytes([good.signature.signature[0] ^ 1]) + good.signature.signature[1:]
+    return {
+        "signature_empty": ("a signature with nothing in it", changed(good, lambda file: file.signature.Clear())),
+        "signature_short": ("a signature of 63 bytes", of(signature=good.signature.signature[:-1])),
+        "signature_wrong": ("a bit of the signature is another", of(signature=flipped)),
+        "signature_key_short": ("a public key of 31 bytes", of(public_key=good.signature.public_key[:-1])),
+        "signature_key_other": ("another public key than the signer's", of(public_key=bytes(31) + b"\1")),
+        "signature_of_other_spec": (
+            "a signature over another client spec",
+            changed(good, lambda file: file.signature.CopyFrom(other)),
+        ),
+        "signature_of_other_model": ("the signature of another version of the model", canonical(moved)),
+    }
 
 
 def _artifacts() -> list[Rejected]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from cryptable_protocol.messages import artifact, circuit, client_spec, keys, tensor
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vectors.vector import canonical
 
@@ -238,6 +239,25 @@ def artifact_file(content: bytes, *, digest: bytes | None = None) -> artifact.Ar
         artifact=content,
         sha256=hashlib.sha256(content).digest() if digest is None else digest,
     )
+
+
+def signature(artifact_bytes: bytes, spec_bytes: bytes) -> artifact.ModelSignature:
+    """Of a model, by the private key 00 01 … 1f. Ed25519 signatures are deterministic."""
+    private_key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    digests = hashlib.sha256(spec_bytes).digest() + hashlib.sha256(artifact_bytes).digest()
+    return artifact.ModelSignature(
+        public_key=private_key.public_key().public_bytes_raw(),
+        signature=private_key.sign(b"cryptable.v1 model signature\0" + digests),
+    )
+
+
+def signed_file() -> artifact.ArtifactFile:
+    """`model_artifact` in a file that is signed."""
+    message = model_artifact()
+    content = canonical(message)
+    file = artifact_file(content)
+    file.signature.CopyFrom(signature(content, message.client_spec))
+    return file
 
 
 def seeded_tensor() -> tensor.EncryptedTensor:

@@ -21,6 +21,7 @@ from cryptable_protocol import (
     Provenance,
     limits,
 )
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -194,3 +195,24 @@ def test_compiled_onto_another_keyset(artifact: ModelArtifact) -> None:
     another = dataclasses.replace(artifact.client_spec.keyset, bootstrap_keys=(), keyswitch_keys=())
     with pytest.raises(MalformedMessageError, match="another keyset than its client spec's"):
         dataclasses.replace(artifact, compile_options=CompileOptions(keyset_entry="other", keyset=another))
+
+
+def test_signed_by_the_developer(artifact: ModelArtifact, tmp_path: Path) -> None:
+    first, second = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    signed = artifact.signed(first)
+    signed.save(tmp_path / "a")
+    again = ModelArtifact.load(tmp_path / "a")
+    assert again == signed
+    assert again.signature is not None
+    assert again.signature.public_key == first.public_key().public_bytes_raw()
+    assert again.digest == artifact.digest
+    resigned = again.signed(second)
+    assert resigned.signature is not None
+    assert resigned.signature.public_key == second.public_key().public_bytes_raw()
+
+
+def test_a_signature_is_of_this_model_alone(artifact: ModelArtifact) -> None:
+    signed = artifact.signed(Ed25519PrivateKey.generate())
+    with pytest.raises(MalformedMessageError, match="made for another model, or the model was changed"):
+        dataclasses.replace(signed, model_version="another")
+    assert dataclasses.replace(signed, model_version="another", signature=None).signature is None

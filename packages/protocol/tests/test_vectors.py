@@ -140,6 +140,8 @@ def test_artifact_says_what_the_index_says(entry: dict[str, Any]) -> None:
     if artifact.compile_options.keyset_entry:
         facts["keyset_entry"] = artifact.compile_options.keyset_entry
         assert artifact.compile_options.keyset == artifact.client_spec.keyset
+    if artifact.signature is not None:
+        facts["signer"] = artifact.signature.public_key.hex()
     assert {**facts, "digest": artifact.digest.hex()} == entry["facts"]
 
 

@@ -30,6 +30,9 @@ from cryptable_protocol import (
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
 from cryptable_protocol.service import InferenceStub
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
 def tables_circuit(lookups=3):
@@ -72,10 +75,10 @@ def artifacts(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def models(artifacts, tmp_path_factory):
-    """A directory of both artifacts."""
+    """A directory of both artifacts, of which linear is signed."""
     directory = tmp_path_factory.mktemp("models")
-    for name, artifact in artifacts.items():
-        artifact.save(directory / f"{name}.cryptable")
+    artifacts["tables"].save(directory / "tables.cryptable")
+    artifacts["linear"].signed(SIGNING_KEY).save(directory / "linear.cryptable")
     return directory
 
 

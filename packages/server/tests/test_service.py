@@ -5,7 +5,7 @@ import queue
 
 import grpc
 import pytest
-from cryptable_protocol import ClientSpec, EncryptedTensor, EvaluationKeysHeader, limits
+from cryptable_protocol import ClientSpec, EncryptedTensor, EvaluationKeysHeader, ModelSignature, limits
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
 from cryptable_protocol.messages import tensor as tensor_pb
@@ -280,6 +280,15 @@ def test_refusals_name_the_request(server):
     assert "my-request.1" in caught.value.details()
     line = server.wait_for("GetModel", request_id="my-request.1")
     assert (line["status"], line["level"]) == ("NOT_FOUND", "info")
+
+
+def test_a_models_signature_is_passed_on(server, artifacts):
+    signed, unsigned = (server.stub.GetModel(pb.GetModelRequest(name=name)) for name in ("linear", "tables"))
+    assert signed.artifact_digest == artifacts["linear"].digest
+    signature = ModelSignature.from_message(signed.signature)
+    signature.verify(client_spec=artifacts["linear"].client_spec.digest, artifact=signed.artifact_digest)
+    assert unsigned.artifact_digest == artifacts["tables"].digest
+    assert not unsigned.HasField("signature")
 
 
 def test_request_ids_that_could_forge_a_log_are_replaced(server):

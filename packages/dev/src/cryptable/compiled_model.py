@@ -17,6 +17,7 @@ from cryptable.importers.registry import reference_scores
 from cryptable.local_session import LocalSession
 from cryptable.model_graph import Estimator, FloatArray, IntArray, Rows
 from cryptable.program_folder import ProgramFolder
+from cryptable.signing import SigningKey, read_signing_key
 
 Mode = Literal["clear", "simulate", "encrypted"]
 _MODES = ("clear", "simulate", "encrypted")
@@ -193,8 +194,23 @@ class CompiledModel:
 
     # -- storing ------------------------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the artifact, whole or not at all: circuit and client specification, no training data, no key."""
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        signing_key: SigningKey | None = None,
+        passphrase: str | None = None,
+    ) -> None:
+        """Write the artifact, whole or not at all: circuit and client specification, no training data, no key.
+
+        Args:
+            path: where to.
+            signing_key: of the developer: a PEM file (`cryptable keygen-signing`) or an Ed25519PrivateKey. Signs the
+                model, so that clients can tell it from one by anybody else.
+            passphrase: of the PEM file.
+        """
+        if signing_key is not None:
+            self.artifact = self.artifact.signed(read_signing_key(signing_key, passphrase=passphrase))
         self.artifact.save(path)
 
 

@@ -15,6 +15,7 @@ from cryptable_protocol import (
     UnusedFeature,
 )
 from cryptable_protocol.artifact import SECURITY_BITS
+from cryptable_protocol.trimming import answer_word_bits
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
@@ -49,6 +50,8 @@ class Bytes:
 class Explanation:
     """What one prediction costs, and what each party learns; prints as a table.
 
+    `keyset_entry` names the entry of the catalogue whose keys the model shares with others, empty where it has keys of
+    its own; `price_over_optimum` is what that costs, as a factor, None for a loaded model.
     `price` is the crypto optimizer's complexity, `cpu_seconds_predicted` that on one core of a common server, once
     evaluation keys are loaded. `score_error_bound` is the most that a score differs from the estimator's own, for
     inputs within the encoders' ranges; None for a loaded model, whose file does not say.
@@ -62,6 +65,8 @@ class Explanation:
     input_elements: int
     output_bits: int
     keyset: str
+    keyset_entry: str
+    price_over_optimum: float | None
     bytes: Bytes
     score_step: float
     score_error_bound: float | None
@@ -100,6 +105,8 @@ class Explanation:
             "input_elements": self.input_elements,
             "output_bits": self.output_bits,
             "keyset": self.keyset,
+            "keyset_entry": self.keyset_entry,
+            "price_over_optimum": self.price_over_optimum,
             "bytes": {
                 "evaluation_keys": self.bytes.evaluation_keys,
                 "input_row": self.bytes.input_row,
@@ -123,6 +130,7 @@ class Explanation:
         table.add_row("price", f"{self.price:.3g} (optimizer complexity)")
         table.add_row("CPU", f"about {self.cpu_seconds_predicted:.2g} s a row, on one core")
         table.add_row("evaluation keys", f"{_size(self.bytes.evaluation_keys)}, sent once (keyset {self.keyset[:16]})")
+        table.add_row("keys shared", self._sharing())
         table.add_row("a row up", f"{_size(self.bytes.input_row)} ({self.input_elements} encrypted numbers)")
         table.add_row("a row down", f"{_size(self.bytes.output_row)} ({self.output_bits} bits a score)")
         bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
@@ -132,6 +140,13 @@ class Explanation:
         table.add_row("server learns", self.server_learns)
         table.add_row("inputs", MISSING_VALUES)
         yield table
+
+    def _sharing(self) -> str:
+        if not self.keyset_entry:
+            return "none: those in the catalogue are not exact enough, or too dear, so the model has keys of its own"
+        factor = self.price_over_optimum
+        cost = "" if factor is None else f", at {factor:.2f} times the price of keys of its own"
+        return f"with models compiled onto {self.keyset_entry!r}{cost}"
 
     def __str__(self) -> str:
         console = Console(width=110, no_color=True)
@@ -149,9 +164,9 @@ def explain(circuit: Circuit, spec: ClientSpec, program: Program, *, error_bound
     dimensions = spec.keyset.dimensions
     sent = EncryptedTensor(np.zeros(spec.input.size, np.uint64), seed=bytes(16))
     words = np.zeros((spec.output.size, dimensions[spec.output.key] + 1), np.uint64)
-    sizes = Bytes(
-        spec.keyset.evaluation_keys_bytes, len(sent.to_bytes()), len(EncryptedTensor.from_ciphertexts(words).to_bytes())
-    )
+    word_bits = answer_word_bits(spec.output.width, dimensions[spec.output.key], spec.p_error)
+    answer = EncryptedTensor.from_ciphertexts(words).trimmed(word_bits)
+    sizes = Bytes(spec.keyset.evaluation_keys_bytes, len(sent.to_bytes()), len(answer.to_bytes()))
     return Explanation(
         model=spec.model_name,
         lookups_by_layer=tuple(layers),
@@ -161,6 +176,8 @@ def explain(circuit: Circuit, spec: ClientSpec, program: Program, *, error_bound
         input_elements=spec.input.size,
         output_bits=spec.output.width,
         keyset=spec.keyset.name.hex(),
+        keyset_entry=program.keyset_entry,
+        price_over_optimum=program.complexity / program.optimum if program.optimum else None,
         bytes=sizes,
         score_step=spec.decoder.step,
         score_error_bound=error_bound,

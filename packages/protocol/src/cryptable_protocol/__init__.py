@@ -31,6 +31,7 @@ from cryptable_protocol.parameters import (
     SecretKeyParameters,
 )
 from cryptable_protocol.polyline_encoder import PolylineEncoder
+from cryptable_protocol.signature import ModelSignature
 
 __version__ = "0.1.0"
 
@@ -57,6 +58,7 @@ __all__ = [
     "MaskStream",
     "Missing",
     "ModelArtifact",
+    "ModelSignature",
     "PolylineEncoder",
     "Provenance",
     "QuadraticEncoder",

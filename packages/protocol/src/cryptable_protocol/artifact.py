@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import artifact_pb2 as pb
@@ -16,6 +17,10 @@ from cryptable_protocol.client_spec import MAX_P_ERROR, ClientSpec
 from cryptable_protocol.errors import InvalidInputError, LimitExceededError, MalformedMessageError
 from cryptable_protocol.names import check_name
 from cryptable_protocol.parameters import KeysetParameters
+from cryptable_protocol.signature import ModelSignature
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MAGIC = "cryptable-artifact"
 FORMAT_VERSION = 1
@@ -79,6 +84,8 @@ class ModelArtifact:
     client_spec: ClientSpec
     circuit: bytes
     compile_options: CompileOptions
+    signature: ModelSignature | None = None
+    """Of the developer; verified when the artifact is made or read."""
 
     def __post_init__(self) -> None:
         check_name(self.model_version, "artifact: model version", may_be_empty=True)
@@ -95,6 +102,8 @@ class ModelArtifact:
             )
         if self.compile_options.keyset not in (None, self.client_spec.keyset):
             raise MalformedMessageError("artifact: compiled onto another keyset than its client spec's")
+        if self.signature is not None:
+            self.signature.verify(client_spec=self.client_spec.digest, artifact=self.digest)
 
     @property
     def model_name(self) -> str:
@@ -122,12 +131,23 @@ class ModelArtifact:
         """SHA-256 of the canonical ModelArtifact."""
         return hashlib.sha256(to_canonical_bytes(self._message())).digest()
 
+    def signed(self, private_key: Ed25519PrivateKey) -> ModelArtifact:
+        """The same with a developer's signature, in place of an earlier one."""
+        signature = ModelSignature.sign(private_key, client_spec=self.client_spec.digest, artifact=self.digest)
+        return replace(self, signature=signature)
+
     def to_bytes(self) -> bytes:
         """The file's bytes."""
         artifact = to_canonical_bytes(self._message())
         digest = hashlib.sha256(artifact).digest()
         return to_canonical_bytes(
-            pb.ArtifactFile(magic=MAGIC, format_version=FORMAT_VERSION, artifact=artifact, sha256=digest)
+            pb.ArtifactFile(
+                magic=MAGIC,
+                format_version=FORMAT_VERSION,
+                artifact=artifact,
+                sha256=digest,
+                signature=None if self.signature is None else self.signature.to_message(),
+            )
         )
 
     @classmethod
@@ -135,7 +155,8 @@ class ModelArtifact:
         """From a file's bytes.
 
         Raises:
-            MalformedMessageError: not an artifact, another format version, a wrong digest, or a part that is malformed.
+            MalformedMessageError: not an artifact, another format version, a wrong digest or signature, or a part that
+                is malformed.
             LimitExceededError: the file or a part of it is too large.
         """
         # Before the parse, because another format version may have fields that this one refuses.
@@ -152,10 +173,11 @@ class ModelArtifact:
         message = from_canonical_bytes(
             pb.ModelArtifact, file.artifact, limit=limits.MAX_ARTIFACT_BYTES, what="artifact"
         )
-        return cls._from_message(message)
+        signature = ModelSignature.from_message(file.signature) if file.HasField("signature") else None
+        return cls._from_message(message, signature)
 
     @classmethod
-    def _from_message(cls, message: pb.ModelArtifact) -> ModelArtifact:
+    def _from_message(cls, message: pb.ModelArtifact, signature: ModelSignature | None) -> ModelArtifact:
         for part in ("provenance", "compile_options"):
             if not message.HasField(part):
                 raise MalformedMessageError(f"artifact: no {part}")
@@ -173,7 +195,7 @@ class ModelArtifact:
             raise MalformedMessageError(f"artifact: {error}") from error
         source = message.provenance
         provenance = Provenance(source.estimator, tuple(source.packages), source.created)
-        return cls(message.model_version, provenance, spec, message.circuit, options)
+        return cls(message.model_version, provenance, spec, message.circuit, options, signature)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all: a reader never sees a part of it.

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
-from cryptable_protocol import ClientSpec, CryptableError, KeysetParameters, ModelArtifact, limits
+from cryptable_protocol import ClientSpec, CryptableError, KeysetParameters, ModelArtifact, ModelSignature, limits
 from cryptable_protocol.trimming import answer_word_bits
 
 from cryptable_server.config import ServerConfig
@@ -43,6 +43,8 @@ class Model:
     spec: ClientSpec
     program: str
     """Reference of the compiled program, for an Executor."""
+    artifact_digest: bytes = b""
+    signature: ModelSignature | None = None
 
     @property
     def name(self) -> str:
@@ -224,7 +226,7 @@ def _prepare(path: Path, artifact: ModelArtifact, config: ServerConfig, preparat
     command = [sys.executable, "-m", "cryptable_server.preparation", str(path), artifact.digest.hex(), str(directory)]
     command += [str(os.getpid()), str(config.compile_seconds)]
     preparations.run(command, config.compile_seconds + _GRACE_SECONDS)
-    return Model(artifact.model_version, spec, str(directory))
+    return Model(artifact.model_version, spec, str(directory), artifact.digest, artifact.signature)
 
 
 class _Preparations:

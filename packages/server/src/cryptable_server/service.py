@@ -59,7 +59,12 @@ class InferenceService:
         """One model's client specification."""
         model = self._models.get(request.name)
         call.facts["model"] = model.name
-        return pb.GetModelResponse(version=model.version, client_spec=model.spec.to_bytes())
+        return pb.GetModelResponse(
+            version=model.version,
+            client_spec=model.spec.to_bytes(),
+            artifact_digest=model.artifact_digest,
+            signature=None if model.signature is None else model.signature.to_message(),
+        )
 
     async def UploadEvaluationKeys(
         self, requests: Requests[pb.UploadEvaluationKeysRequest], call: Call

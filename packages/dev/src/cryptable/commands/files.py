@@ -1,4 +1,4 @@
-"""Reading what the subcommands are given: estimators and rows."""
+"""Reading what the subcommands are given: estimators, rows and passphrases."""
 
 from __future__ import annotations
 
@@ -53,6 +53,16 @@ def read_table(path: Path) -> FloatArray:
     if table.size == 0:
         raise InvalidInputError(f"{path}: has no rows")
     return table.reshape(len(table), -1)
+
+
+def read_passphrase(path: Path | None) -> str | None:
+    """The first line of a file; None without one."""
+    if path is None:
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if not lines or not lines[0]:
+        raise InvalidInputError(f"{path}: the first line, which should be the passphrase, is empty")
+    return lines[0]
 
 
 def _header_lines(lines: list[str]) -> int:

@@ -24,19 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63ryptable/v1/artifact.proto\x12\x0c\x63ryptable.v1\"W\n\x0c\x41rtifactFile\x12\r\n\x05magic\x18\x01 \x01(\t\x12\x16\n\x0e\x66ormat_version\x18\x02 \x01(\r\x12\x10\n\x08\x61rtifact\x18\x03 \x01(\x0c\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\"\xc5\x01\n\rModelArtifact\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12,\n\nprovenance\x18\x03 \x01(\x0b\x32\x18.cryptable.v1.Provenance\x12\x13\n\x0b\x63lient_spec\x18\x04 \x01(\x0c\x12\x0f\n\x07\x63ircuit\x18\x05 \x01(\x0c\x12\x35\n\x0f\x63ompile_options\x18\x06 \x01(\x0b\x32\x1c.cryptable.v1.CompileOptions\"B\n\nProvenance\x12\x11\n\testimator\x18\x01 \x01(\t\x12\x10\n\x08packages\x18\x02 \x03(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\t\"N\n\x0e\x43ompileOptions\x12\x0f\n\x07p_error\x18\x01 \x01(\x01\x12\x15\n\rsecurity_bits\x18\x02 \x01(\r\x12\x14\n\x0ckeyset_entry\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63ryptable/v1/artifact.proto\x12\x0c\x63ryptable.v1\"\x88\x01\n\x0c\x41rtifactFile\x12\r\n\x05magic\x18\x01 \x01(\t\x12\x16\n\x0e\x66ormat_version\x18\x02 \x01(\r\x12\x10\n\x08\x61rtifact\x18\x03 \x01(\x0c\x12\x0e\n\x06sha256\x18\x04 \x01(\x0c\x12/\n\tsignature\x18\x05 \x01(\x0b\x32\x1c.cryptable.v1.ModelSignature\"7\n\x0eModelSignature\x12\x12\n\npublic_key\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"\xc5\x01\n\rModelArtifact\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12,\n\nprovenance\x18\x03 \x01(\x0b\x32\x18.cryptable.v1.Provenance\x12\x13\n\x0b\x63lient_spec\x18\x04 \x01(\x0c\x12\x0f\n\x07\x63ircuit\x18\x05 \x01(\x0c\x12\x35\n\x0f\x63ompile_options\x18\x06 \x01(\x0b\x32\x1c.cryptable.v1.CompileOptions\"B\n\nProvenance\x12\x11\n\testimator\x18\x01 \x01(\t\x12\x10\n\x08packages\x18\x02 \x03(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\t\"N\n\x0e\x43ompileOptions\x12\x0f\n\x07p_error\x18\x01 \x01(\x01\x12\x15\n\rsecurity_bits\x18\x02 \x01(\r\x12\x14\n\x0ckeyset_entry\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cryptable.v1.artifact_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ARTIFACTFILE']._serialized_start=45
-  _globals['_ARTIFACTFILE']._serialized_end=132
-  _globals['_MODELARTIFACT']._serialized_start=135
-  _globals['_MODELARTIFACT']._serialized_end=332
-  _globals['_PROVENANCE']._serialized_start=334
-  _globals['_PROVENANCE']._serialized_end=400
-  _globals['_COMPILEOPTIONS']._serialized_start=402
-  _globals['_COMPILEOPTIONS']._serialized_end=480
+  _globals['_ARTIFACTFILE']._serialized_start=46
+  _globals['_ARTIFACTFILE']._serialized_end=182
+  _globals['_MODELSIGNATURE']._serialized_start=184
+  _globals['_MODELSIGNATURE']._serialized_end=239
+  _globals['_MODELARTIFACT']._serialized_start=242
+  _globals['_MODELARTIFACT']._serialized_end=439
+  _globals['_PROVENANCE']._serialized_start=441
+  _globals['_PROVENANCE']._serialized_end=507
+  _globals['_COMPILEOPTIONS']._serialized_start=509
+  _globals['_COMPILEOPTIONS']._serialized_end=587
 # @@protoc_insertion_point(module_scope)

@@ -28,6 +28,7 @@ class ArtifactFile(_message.Message):
     FORMAT_VERSION_FIELD_NUMBER: _builtins.int
     ARTIFACT_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     magic: _builtins.str
     """"cryptable-artifact", so that a stray file is told at once."""
     format_version: _builtins.int
@@ -35,6 +36,10 @@ class ArtifactFile(_message.Message):
     """Canonical ModelArtifact."""
     sha256: _builtins.bytes
     """SHA-256 of `artifact`."""
+    @_builtins.property
+    def signature(self) -> Global___ModelSignature:
+        """The developer's, where the model is signed."""
+
     def __init__(
         self,
         *,
@@ -42,14 +47,41 @@ class ArtifactFile(_message.Message):
         format_version: _builtins.int = ...,
         artifact: _builtins.bytes = ...,
         sha256: _builtins.bytes = ...,
+        signature: Global___ModelSignature | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "format_version", b"format_version", "magic", b"magic", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "format_version", b"format_version", "magic", b"magic", "sha256", b"sha256", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ArtifactFile: _TypeAlias = ArtifactFile  # noqa: Y015
+
+@_typing.final
+class ModelSignature(_message.Message):
+    """SPEC.md, section "Signatures", says what is signed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUBLIC_KEY_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    public_key: _builtins.bytes
+    """Ed25519, 32 bytes."""
+    signature: _builtins.bytes
+    """Ed25519, 64 bytes."""
+    def __init__(
+        self,
+        *,
+        public_key: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["public_key", b"public_key", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelSignature: _TypeAlias = ModelSignature  # noqa: Y015
 
 @_typing.final
 class ModelArtifact(_message.Message):

@@ -4,6 +4,7 @@ isort:skip_file
 The evaluation service. SPEC.md, section "Service", gives the status of every refusal."""
 
 from collections import abc as _abc
+from cryptable_protocol._generated.cryptable.v1 import artifact_pb2 as _artifact_pb2
 from cryptable_protocol._generated.cryptable.v1 import keys_pb2 as _keys_pb2
 from cryptable_protocol._generated.cryptable.v1 import tensor_pb2 as _tensor_pb2
 from google.protobuf import descriptor as _descriptor
@@ -110,18 +111,28 @@ class GetModelResponse(_message.Message):
 
     VERSION_FIELD_NUMBER: _builtins.int
     CLIENT_SPEC_FIELD_NUMBER: _builtins.int
+    ARTIFACT_DIGEST_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     client_spec: _builtins.bytes
     """Canonical ClientSpec."""
+    artifact_digest: _builtins.bytes
+    """SHA-256 of the ModelArtifact, which `signature` covers."""
+    @_builtins.property
+    def signature(self) -> _artifact_pb2.ModelSignature:
+        """As in the artifact file; not set where the model is not signed."""
+
     def __init__(
         self,
         *,
         version: _builtins.str = ...,
         client_spec: _builtins.bytes = ...,
+        artifact_digest: _builtins.bytes = ...,
+        signature: _artifact_pb2.ModelSignature | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_spec", b"client_spec", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_digest", b"artifact_digest", "client_spec", b"client_spec", "signature", b"signature", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
