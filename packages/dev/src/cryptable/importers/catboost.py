@@ -143,7 +143,7 @@ class _Reader:
             case kind:
                 raise UnsupportedModelError(
                     f"{self._what}: a split of kind {kind!r} counts targets by category, which takes tables of its "
-                    "training data; fit with a one_hot_max_size of at least its number of categories, or encode it before"
+                    "training data; fit with one_hot_max_size= at least its number of categories, or encode it before"
                     if "Ctr" in kind
                     else f"{self._what}: a split of kind {kind!r} is not supported"
                 )

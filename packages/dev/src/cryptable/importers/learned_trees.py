@@ -151,6 +151,7 @@ def _with_categories(each: LearnedTree, level_of: Mapping[int, Mapping[int, int]
     tree = each.tree
     if not each.left_sets:
         return tree
+    nothing = np.zeros(tree.values.shape[1])
     nodes = [list(part) for part in (tree.feature, tree.edge, tree.left, tree.right, tree.values)]
 
     def write(node: int, feature: int, edges: list[int], children: list[int]) -> None:
@@ -164,7 +165,7 @@ def _with_categories(each: LearnedTree, level_of: Mapping[int, Mapping[int, int]
                 sides.append(children_here[0])
                 continue
             sides.append(len(nodes[0]))
-            for part, value in zip(nodes, (feature, 0.0, 0, 0, tree.values[node]), strict=True):
+            for part, value in zip(nodes, (feature, 0.0, 0, 0, nothing), strict=True):
                 part.append(value)
             write(sides[-1], feature, edges_here, children_here)
         nodes[1][node], nodes[2][node], nodes[3][node] = float(edges[middle]), sides[0], sides[1]

@@ -1,28 +1,36 @@
-"""XGBoost: classifiers and regressors of trees, boosted or random forests."""
+"""XGBoost: classifiers and regressors of trees, boosted (also with DART) or random forests."""
 
 from __future__ import annotations
 
+import itertools
+import json
 from typing import Any, TypeAlias
 
 import numpy as np
-import treelite
 from cryptable_protocol import Link
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.importers.labels import labels_of
+from cryptable.importers.labels import categories_of, labels_of
+from cryptable.importers.learned_trees import MISSING, CategoryColumn, LearnedTree, assemble
 from cryptable.importers.registry import importer
-from cryptable.importers.treelite_reader import read_trees
-from cryptable.model_graph import AdditiveTrees, Estimator
+from cryptable.model_graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Tree
 
-Booster: TypeAlias = Any
+Json: TypeAlias = dict[str, Any]
 
-_REGRESSION = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror")
+_CATEGORICAL = 1
+_LOGARITHMIC = ("count:poisson", "reg:gamma", "reg:tweedie")
 _LINKS = {
     "binary:logistic": Link.SIGMOID,
+    "binary:logitraw": Link.SIGMOID,
     "binary:hinge": Link.MARGIN,
     "multi:softprob": Link.SOFTMAX,
     "multi:softmax": Link.SOFTMAX,
-} | dict.fromkeys(_REGRESSION, Link.IDENTITY)
+    "reg:squarederror": Link.IDENTITY,
+    "reg:squaredlogerror": Link.IDENTITY,
+    "reg:absoluteerror": Link.IDENTITY,
+    "reg:pseudohubererror": Link.IDENTITY,
+    "reg:quantileerror": Link.IDENTITY,
+} | dict.fromkeys(_LOGARITHMIC, Link.EXPONENTIAL)
 
 
 @importer(
@@ -31,9 +39,10 @@ _LINKS = {
     "xgboost.XGBRFClassifier",
     "xgboost.XGBRFRegressor",
     reference=lambda estimator, rows: estimator.predict(rows, output_margin=True),
+    takes_gaps=True,
 )
 def read(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
-    """Trees up to the best iteration, base score included."""
+    """Margins: trees up to the best iteration, base score included."""
     what = type(estimator).__name__
     objective = estimator.objective if isinstance(estimator.objective, str) else "a function"
     if objective not in _LINKS:
@@ -46,18 +55,115 @@ def read(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
             "fit with missing=nan"
         )
     link = _LINKS[objective]
-    labels = None if link is Link.IDENTITY else labels_of(estimator.classes_, what)
-    outputs = len(labels) if labels is not None and len(labels) > 2 else 1
-    model = treelite.frontend.from_xgboost(_best_iterations(estimator))
-    trees, base = read_trees(model, outputs=outputs, what=what, as_float32=True)
-    return AdditiveTrees(feature_names, trees, base, link, labels, as_float32=True)
+    labels = None if link in (Link.IDENTITY, Link.EXPONENTIAL) else labels_of(estimator.classes_, what)
+    learner = json.loads(bytes(estimator.get_booster().save_raw("json")))["learner"]
+    model, weights = _forest(learner)
+    used = _best_trees(estimator, model)
+    base = _base_margins(learner["learner_model_param"], model, objective)
+    columns = _category_columns(learner, model, feature_names, what)
+    trees = [
+        _tree(tree, output, base.shape[0], weight, columns)
+        for tree, output, weight in zip(model["trees"][:used], model["tree_info"], weights, strict=False)
+    ]
+    return assemble(
+        trees, feature_names=feature_names, base=base, link=link, labels=labels, as_float32=True, columns=columns
+    )
 
 
-def _best_iterations(estimator: Estimator) -> Booster:
-    """The booster, up to where early stopping found the best score."""
-    booster = estimator.get_booster()
+def _forest(learner: Json) -> tuple[Json, list[float]]:
+    """The trees, and each one's weight: DART drops trees by lowering theirs."""
+    booster = learner["gradient_booster"]
+    if booster["name"] == "dart":
+        return booster["gbtree"]["model"], booster["weight_drop"]
+    return booster["model"], [1.0] * len(booster["model"]["trees"])
+
+
+def _best_trees(estimator: Estimator, model: Json) -> int:
+    """Number of trees up to where early stopping found the best score."""
     try:
         best = int(estimator.best_iteration)
     except AttributeError:  # trained without early stopping
-        return booster
-    return booster[: best + 1]
+        return len(model["trees"])
+    return int(model["iteration_indptr"][best + 1])
+
+
+def _base_margins(parameters: Json, model: Json, objective: str) -> FloatArray:
+    """The base scores, which are predictions, as margins; shape (outputs,)."""
+    stored = json.loads(parameters["base_score"])
+    scores: FloatArray = np.atleast_1d(np.asarray(stored, np.float32)).astype(np.float64)
+    outputs = max(int(parameters["num_class"]), int(parameters.get("num_target", 1)), max(model["tree_info"]) + 1, 1)
+    if objective == "binary:logistic":
+        scores = np.log(scores) - np.log1p(-scores)
+    elif objective in _LOGARITHMIC:
+        scores = np.log(scores)
+    return np.broadcast_to(scores, (outputs,)).copy()
+
+
+def _category_columns(
+    learner: Json, model: Json, feature_names: tuple[str, ...], what: str
+) -> dict[int, CategoryColumn]:
+    """A frame's categories, stored in the model; or codes, of which others than it knows go left."""
+    stored = model.get("cats", {}).get("enc", [])
+    columns = {}
+    for feature, kind in enumerate(learner["feature_types"]):
+        if kind not in ("c", "categorical"):
+            continue
+        encoded = stored[feature] if feature < len(stored) else {}
+        if encoded.get("values"):
+            values = categories_of(_stored_categories(encoded), f"{what}: feature {feature_names[feature]!r}")
+            columns[feature] = CategoryColumn(values, takes_missing=True, takes_unknown=False)
+            continue
+        asked = [
+            code for tree in model["trees"] for node, code in _codes(tree) if tree["split_indices"][node] == feature
+        ]
+        codes = tuple(range(max(asked, default=0) + 1))
+        columns[feature] = CategoryColumn(codes, takes_missing=True, takes_unknown=True)
+    return columns
+
+
+def _stored_categories(encoded: Json) -> list[Any]:
+    """Strings are one array of bytes, and where each begins; numbers are numbers."""
+    values, offsets = encoded["values"], encoded.get("offsets")
+    if offsets is None:
+        return list(values)
+    text = bytes(value & 0xFF for value in values)
+    return [text[start:end].decode("utf-8") for start, end in itertools.pairwise(offsets)]
+
+
+def _codes(tree: Json) -> list[tuple[int, int]]:
+    """(node, category code) of all sets that a tree asks for."""
+    return [
+        (node, code)
+        for node, start, size in zip(
+            tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True
+        )
+        for code in tree["categories"][start : start + size]
+    ]
+
+
+def _tree(tree: Json, output: int, outputs: int, weight: float, columns: dict[int, CategoryColumn]) -> LearnedTree:
+    """Left where x < condition, in float32; right where the category is in the set. A leaf's condition is its value."""
+    conditions: FloatArray = np.asarray(tree["split_conditions"], np.float32).astype(np.float64)
+    left, right = (np.asarray(tree[side], np.int64) for side in ("left_children", "right_children"))
+    inner = left >= 0
+    feature: IntArray = np.where(inner, np.asarray(tree["split_indices"], np.int64), LEAF)
+    values: FloatArray = np.zeros((left.shape[0], outputs))
+    if int(tree["tree_param"]["size_leaf_vector"]) > 1:
+        leaf_weights = np.asarray(tree["base_weights"], np.float32).astype(np.float64)
+        values[:] = leaf_weights.reshape(-1, outputs) * weight
+    else:
+        values[~inner, output] = conditions[~inner] * weight
+    missing = np.asarray(tree["default_left"], np.int8)
+    right_sets: dict[int, set[int]] = {
+        int(node): set() for node in np.flatnonzero(inner & (np.asarray(tree["split_type"]) == _CATEGORICAL))
+    }
+    for node, code in _codes(tree):
+        right_sets[node].add(code)
+    left_sets = {}
+    for node, right_set in right_sets.items():
+        left_set = set(columns[int(feature[node])].positions) - right_set - {MISSING}
+        left_sets[node] = frozenset(left_set | {MISSING} if missing[node] else left_set)
+    edges = np.where(inner, conditions, 0.0)
+    return LearnedTree(
+        Tree(feature, edges, np.where(inner, left, 0), np.where(inner, right, 0), values), missing, left_sets
+    )
