@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 
 import numpy as np
@@ -17,6 +18,7 @@ from cryptable_protocol import (
     Link,
     ModelArtifact,
     Provenance,
+    limits,
 )
 
 from cryptable.additive_model import AdditiveModel
@@ -59,6 +61,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     p_error: float = 2.0**-40,
     edges: str = "model",
     missing: str | Sequence[str] = "seen",
+    keys_of: CompiledModel | None = None,
     show_progress: bool = True,
 ) -> CompiledModel:
     """Compile a fitted estimator for evaluation on encrypted data.
@@ -80,12 +83,16 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             specification shows them.
         missing: which columns may hold missing values (NaN), of an estimator that takes them: "seen", those that do in
             X_train; "all"; or more names. A row with one in any other column is refused.
+        keys_of: a compiled model whose keys this one is to run with, whatever that costs: its predecessor, so that no
+            client has to make and upload new keys. By default a keyset of the catalogue that many models share, if it
+            costs at most a third more than the cheapest; `explain` says what it costs.
         show_progress: draw a bar on standard error where planning takes longer than a second.
 
     Returns:
         The compiled model.
 
     Raises:
+        CompilationError: no crypto parameters are exact enough, or not those of `keys_of`.
         UnsupportedModelError: the estimator's class or a setting of it cannot be compiled.
         NotFittedError: it is not fitted.
         ImportMismatchError: the graph read from it does not reproduce its scores.
@@ -93,7 +100,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     """
     if edges != "model":
         raise InvalidInputError(f"edges is {edges!r}, expected 'model', the only choice so far")
-    options = CompileOptions(p_error=p_error)
+    options = _options(p_error, keys_of)
     planned = plan(
         estimator,
         X_train,
@@ -142,8 +149,11 @@ def finish(
     version: str = "1",
 ) -> CompiledModel:
     """The second half of `compile`: crypto parameters, the program, the artifact."""
-    compiled = ProgramFolder(planned.circuit, options)
+    compiled = ProgramFolder(planned.circuit, options, catalogue=True)
     program = compiled.program
+    if program.keyset_entry:
+        # A server is to compile it onto the same keyset, whatever its own version would choose.
+        options = replace(options, keyset_entry=program.keyset_entry, keyset=program.keyset)
     spec = ClientSpec(
         model_name=name or type(estimator).__name__.lower(),
         features=planned.features,
@@ -162,6 +172,13 @@ def finish(
         estimator=estimator,
         error_bound=planned.error_bound,
     )
+
+
+def _options(p_error: float, keys_of: CompiledModel | None) -> CompileOptions:
+    if keys_of is None:
+        return CompileOptions(p_error=p_error)
+    entry = keys_of.artifact.compile_options.keyset_entry or f"keys of {keys_of.name}"[: limits.MAX_NAME_LENGTH]
+    return CompileOptions(p_error=p_error, keyset_entry=entry, keyset=keys_of.artifact.client_spec.keyset)
 
 
 def default_tolerance(graph: ModelGraph, scores: FloatArray) -> float:

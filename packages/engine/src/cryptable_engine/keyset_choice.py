@@ -85,7 +85,7 @@ def compile_onto_keyset(circuit: Circuit, options: CompileOptions, *, catalogue:
         if made is None:
             raise CompilationError(
                 f"it cannot be compiled onto the keyset of entry {entry!r}: that is not exact enough for it, or this "
-                "version of the compiler finds no way; compile the model again"
+                "version of the compiler finds no way; compile the model onto another keyset"
             )
     else:
         own = compiler.program("own")
