@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-LEARNING = ("catboost", "lightgbm", "onnx", "pandas", "sklearn", "torch", "treelite", "xgboost")
+LEARNING = ("catboost", "lightgbm", "onnx", "pandas", "sklearn", "torch", "xgboost")
 NATIVE = ("concrete", "mlir", "capnp")
 CLIENT = ("cryptable_client",)
 DEV = ("cryptable",)
 ENGINE = ("cryptable_engine",)
 SERVER = ("cryptable_server",)
-NOT_INSTALLED = {"catboost", "lightgbm", "onnx", "pandas"}
+NOT_INSTALLED = {"onnx"}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ FORBIDDEN = (
     "torch",
     "sklearn",
     "onnx",
-    "treelite",
     "concrete.fhe",
     "cryptable_client",
     "cryptable",

@@ -11,7 +11,7 @@ import time
 from importlib import util
 from pathlib import Path
 
-MUST_BE_ABSENT = ("concrete", "torch", "sklearn", "onnx", "xgboost", "treelite", "cryptable", "cryptable_engine")
+MUST_BE_ABSENT = ("concrete", "torch", "sklearn", "onnx", "xgboost", "cryptable", "cryptable_engine")
 
 
 def tell(event: str, **facts: object) -> None:
