@@ -49,33 +49,44 @@ def _conditions(graph: AdditiveTrees, stage: Stage) -> dict[tuple[int, float], C
     for tree in graph.trees:
         for node in np.flatnonzero(tree.feature != LEAF):
             asked.setdefault(int(tree.feature[node]), set()).add(float(tree.edge[node]))
+    wanted = {index: np.array(sorted(edges)) for index, edges in asked.items()}
+    monotone = {index: edges for index, edges in wanted.items() if _is_monotone(stage, index)}
+    found = stage.first_reaching_each(monotone, as_float32=graph.as_float32)
     conditions = {}
-    for index, edges in asked.items():
-        ordered = np.array(sorted(edges))
-        for edge, condition in zip(ordered.tolist(), _of_column(stage, index, ordered, graph.as_float32), strict=True):
+    for index, edges in wanted.items():
+        made = (
+            _of_monotone(stage, index, found[index])
+            if index in found
+            else _of_steps(stage, index, edges, graph.as_float32)
+        )
+        for edge, condition in zip(edges.tolist(), made, strict=True):
             conditions[index, edge] = condition
     return conditions
 
 
-def _of_column(stage: Stage, index: int, edges: FloatArray, as_float32: bool) -> list[Condition]:
+def _is_monotone(stage: Stage, index: int) -> bool:
+    column = stage.univariate(index)
+    return bool(column.shapes) and isinstance(column.shapes[column.source], Affine | Monotone)
+
+
+def _of_monotone(stage: Stage, index: int, found: FloatArray) -> list[Condition]:
+    source, rises = stage.univariate(index).source, stage.rises(index)
+    return [_simplified(source, (float(each),), (not rises, rises)) for each in found]
+
+
+def _of_steps(stage: Stage, index: int, edges: FloatArray, as_float32: bool) -> list[Condition]:
     column = stage.univariate(index)
     if not column.shapes:
-        values = _seen(stage.values(stage.raw.base)[:, index], as_float32)
-        return [Condition(0, (), (bool(values[0] >= edge),)) for edge in edges]
-    source = column.source
-    match column.shapes[source]:
-        case Affine() | Monotone() as shape:
-            rises = shape.slope > 0 if isinstance(shape, Affine) else shape.increasing
-            found = stage.first_reaching(index, edges, as_float32=as_float32)
-            return [_simplified(source, (float(each),), (not rises, rises)) for each in found]
-        case Steps(breaks, probes):
-            values = _seen(stage.values_along(source, np.asarray(probes))[:, index], as_float32)
-            return [_simplified(source, breaks, tuple((values >= edge).tolist())) for edge in edges]
-        case _:
-            raise stage.refusal(
-                f"its column {index} is a curve of column {stage.raw.names[source]!r} that goes up and down, which "
-                "trees cannot compare with a threshold here; leave the step out: trees need no curves"
-            )
+        value = _seen(stage.values(stage.raw.base)[0, [index]], as_float32)[0]
+        return [Condition(0, (), (bool(value >= edge),)) for edge in edges]
+    source, shape = column.source, column.shapes[column.source]
+    if not isinstance(shape, Steps):
+        raise stage.refusal(
+            f"its column {index} is a curve of column {stage.raw.names[source]!r} that goes up and down, which "
+            "trees cannot compare with a threshold here; leave the step out: trees need no curves"
+        )
+    values = _seen(stage.values_along(source, np.asarray(shape.probes))[:, index], as_float32)
+    return [_simplified(source, shape.breaks, tuple((values >= edge).tolist())) for edge in edges]
 
 
 def _simplified(source: int, breaks: tuple[float, ...], holds: tuple[bool, ...]) -> Condition:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -125,24 +125,44 @@ class Stage:
         Returns:
             Shape (thresholds,); -inf where that holds for every number, inf where for none.
         """
-        column = self.univariate(index)
-        source, shape = column.source, column.shapes[column.source]
-        if not isinstance(shape, Affine | Monotone):
-            raise self.refusal(f"its column {index} is not monotone in column {self.raw.names[source]!r}")
-        increasing = shape.slope > 0 if isinstance(shape, Affine) else shape.increasing
+        return self.first_reaching_each({index: thresholds}, as_float32=as_float32)[index]
+
+    def first_reaching_each(
+        self, wanted: Mapping[int, FloatArray], *, as_float32: bool = False
+    ) -> dict[int, FloatArray]:
+        """`first_reaching` of several columns; those of different sources are probed in the same rows."""
+        found: dict[int, FloatArray] = {index: np.empty(0) for index in wanted}
+        left = {index: thresholds for index, thresholds in wanted.items() if thresholds.size}
+        while left:
+            batch = {self.univariate(index).source: index for index in left}
+            thresholds = {index: left.pop(index) for index in batch.values()}
+            found |= self._first_reaching(thresholds, as_float32)
+        return found
+
+    def _first_reaching(self, wanted: dict[int, FloatArray], as_float32: bool) -> dict[int, FloatArray]:
+        """Of columns of different sources."""
+        indices = list(wanted)
+        sources = [self.univariate(index).source for index in indices]
+        rises = np.array([self.rises(index) for index in indices])
+        count = max(each.size for each in wanted.values())
+        thresholds = np.stack([np.pad(each, (0, count - each.size), mode="edge") for each in wanted.values()], axis=1)
 
         def reached(numbers: FloatArray) -> npt.NDArray[np.bool_]:
-            values = self.values_along(source, numbers)[:, index]
-            if np.isnan(values).any():
-                worst = float(numbers[np.isnan(values)][0])
-                raise self.refusal(f"it makes NaN of {worst:.6g} in column {self.raw.names[source]!r}")
+            matrix = np.repeat(self.raw.base, count, axis=0)
+            matrix[:, sources] = numbers
+            values = self.values(matrix)[:, indices]
+            undefined = np.argwhere(np.isnan(values))
+            if undefined.size:
+                row, place = undefined[0]
+                name = self.raw.names[sources[place]]
+                raise self.refusal(f"it makes NaN of {numbers[row, place]:.6g} in column {name!r}")
             if as_float32:
                 values = to_float32(values)
-            hit: npt.NDArray[np.bool_] = (values >= thresholds) == increasing
+            hit: npt.NDArray[np.bool_] = (values >= thresholds) == rises
             return hit
 
-        lowest, highest = self.ends(column)
-        low, high = _ordinal(np.full(thresholds.shape, lowest)), _ordinal(np.full(thresholds.shape, highest))
+        ends = np.array([self.ends(self.columns[index]) for index in indices])
+        low, high = (_ordinal(np.tile(each, (count, 1))) for each in ends.T)
         always, never = reached(_double(low)), ~reached(_double(high))
         while (high > low + 1).any():
             middle = (low >> 1) + (high >> 1) + (low & high & 1)  # high - low may overflow
@@ -151,13 +171,27 @@ class Stage:
         result = _double(high)
         result[never] = np.inf
         result[always] = -np.inf
-        return result
+        return {index: result[: each.size, place] for place, (index, each) in enumerate(wanted.items())}
+
+    def rises(self, index: int) -> bool:
+        """Whether a monotone column rises with its source, rather than falls."""
+        column = self.univariate(index)
+        match column.shapes[column.source]:
+            case Affine(slope):
+                return slope > 0
+            case Monotone() as shape:
+                return shape.increasing
+            case _:
+                name = self.raw.names[column.source]
+                raise self.refusal(f"its column {index} is not monotone in column {name!r}")
 
     def steps_at(self, index: int, edges: FloatArray) -> Column:
         """The column that a step makes of column `index` by comparing it with edges: constant between them."""
         column = self.univariate(index)
         if not column.shapes or isinstance(column.shapes[column.source], Steps):
             return column
+        if not edges.size:
+            return Column()
         ordered = np.unique(edges)
         breaks = np.unique(self.first_reaching(index, ordered))
         breaks = breaks[np.isfinite(breaks)]
@@ -179,7 +213,7 @@ class Stage:
         if others_differ:
             return self.steps_at(index, np.concatenate([categories, np.nextafter(categories, np.inf)]))
         breaks = self.first_reaching(index, categories)
-        if self._is_decreasing(column) or not np.isfinite(breaks).all():
+        if not self.rises(index) or not np.isfinite(breaks).all():
             raise self.refusal(
                 f"the categories of its column {index} are not numbers of column {self.raw.names[column.source]!r}: "
                 "put the encoder before any scaler, or set handle_unknown='ignore'"
@@ -197,7 +231,7 @@ class Stage:
         if isinstance(shape, Curve):
             return column
         low, high = domain([shape])
-        rises = not self._is_decreasing(column)
+        rises = self.rises(index)
         if lower > -np.inf:
             low, high = self._narrowed(index, lower, low, high, keeps_above=rises)
         if upper < np.inf:
@@ -211,10 +245,6 @@ class Stage:
         if keeps_above:
             return max(low, found), high
         return low, min(high, float(np.nextafter(found, -np.inf)))
-
-    def _is_decreasing(self, column: Column) -> bool:
-        shape = column.shapes[column.source]
-        return (isinstance(shape, Affine) and shape.slope < 0) or (isinstance(shape, Monotone) and not shape.increasing)
 
     def ends(self, column: Column) -> tuple[float, float]:
         """The least and the greatest raw number that a column of one source is probed at.
