@@ -28,6 +28,15 @@ def test_a_model_without_names_takes_columns_by_position(tmp_path):
     assert read(tmp_path, "x1,x0\n1,2\n", names=("x0", "x1"))[0].tolist() == [[2, 1]]
 
 
+def test_text_columns_are_taken_as_they_stand(tmp_path):
+    (tmp_path / "data.csv").write_text('site,age\n" lung",1\n,\n7,3.5\n', "utf-8")
+    table, _ = read_table(str(tmp_path / "data.csv"), ("age", "site"), text_columns={"site"})
+    assert table.dtype == object
+    assert [row[1] for row in table.tolist()] == [" lung", None, "7"]
+    assert [table[0, 0], table[2, 0]] == [1.0, 3.5]
+    assert math.isnan(table[1, 0])
+
+
 def test_byte_order_mark_and_quotes(tmp_path):
     assert read(tmp_path, b'\xef\xbb\xbf"age","dose"\r\n"1","2"\r\n')[0].tolist() == [[1, 2]]
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from cryptable_client import __version__
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from cryptable_client.remote import RemoteModel
@@ -179,6 +178,7 @@ def _keygen(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    from cryptable_protocol.categorical_encoder import CategoricalEncoder
     from cryptable_protocol.encoders import encode_rows
 
     from cryptable_client.connection import connect, fetch_spec
@@ -186,7 +186,12 @@ def _predict(options: argparse.Namespace) -> None:
 
     place = {"model": options.model, **_server(options)}
     spec = fetch_spec(options.address, **place)
-    table, left_out = read_table(options.input, spec.feature_names)
+    text_columns = {
+        feature.name
+        for feature in spec.features
+        if isinstance(feature, CategoricalEncoder) and isinstance(feature.categories[0], str)
+    }
+    table, left_out = read_table(options.input, spec.feature_names, text_columns=text_columns)
     if left_out:
         print(f"left out, since the model does not read them: {', '.join(map(_clean, left_out))}", file=sys.stderr)
     encode_rows(spec.features, table)  # refuses bad rows before anything is generated or sent
@@ -202,7 +207,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _answers(
-    options: argparse.Namespace, remote: RemoteModel, table: npt.NDArray[np.float64]
+    options: argparse.Namespace, remote: RemoteModel, table: npt.NDArray[Any]
 ) -> tuple[list[str], Iterable[Sequence[Any]]]:
     labels = remote.spec.decoder.labels
     if options.probabilities:

@@ -1,11 +1,11 @@
-"""CSV in and out for the command line: numbers under a header, matched by name with a model's features."""
+"""CSV in and out for the command line: values under a header, matched by name with a model's features."""
 
 from __future__ import annotations
 
 import csv
 import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,15 +19,19 @@ from cryptable_client.files import whole_file
 STANDARD_STREAM = "-"
 
 
-def read_table(path: str, feature_names: Sequence[str]) -> tuple[npt.NDArray[np.float64], list[str]]:
+def read_table(
+    path: str, feature_names: Sequence[str], *, text_columns: Collection[str] = ()
+) -> tuple[npt.NDArray[Any], list[str]]:
     """The model's columns of a CSV file.
 
     Args:
         path: of the file, or "-" for standard input.
         feature_names: the model's, in order. A model without names ("x0", "x1", …) takes columns by position.
+        text_columns: names of the features that are strings, not numbers.
 
     Returns:
-        Numbers of shape (rows, features), NaN where a cell is empty, and the names of columns that were left out.
+        Values of shape (rows, features), and the names of columns that were left out. Doubles, NaN where a cell is
+        empty; with text columns, objects, None where a cell of those is empty.
 
     Raises:
         InvalidInputError: no header, a column missing or twice, or a cell that is no number; the message says where.
@@ -46,12 +50,16 @@ def read_table(path: str, feature_names: Sequence[str]) -> tuple[npt.NDArray[np.
             f"{path}: the first line has numbers only; it must name the columns: {_some(feature_names)}"
         )
     positions = _positions(path, header, feature_names)
-    table = np.empty((len(lines) - 1, len(positions)))
+    is_text = [name in text_columns for name in feature_names]
+    table = np.empty((len(lines) - 1, len(positions)), object if any(is_text) else np.float64)
     for index, line in enumerate(lines[1:]):
         if len(line) != len(header):
             raise InvalidInputError(f"{path}: row {index + 1} has {len(line)} cells, the header {len(header)}")
         for feature, position in enumerate(positions):
-            table[index, feature] = _number(path, index, header[position], line[position])
+            if is_text[feature]:
+                table[index, feature] = line[position] or None
+            else:
+                table[index, feature] = _number(path, index, header[position], line[position])
     taken = set(positions)
     return table, [name for position, name in enumerate(header) if position not in taken]
 

@@ -9,8 +9,11 @@ import numpy as np
 from cryptable_engine import Circuit, Lookup, Program
 from cryptable_protocol import (
     AffineEncoder,
+    CategoricalEncoder,
     ClientSpec,
     EncryptedTensor,
+    FeatureEncoder,
+    Missing,
     ThermometerEncoder,
     UnusedFeature,
 )
@@ -25,7 +28,6 @@ SERVER_LEARNS = (
     "The server learns the model, who asks, when and how often. It learns no value, no score and no secret key: a row "
     "and its result are ciphertexts under the client's key."
 )
-MISSING_VALUES = "Inputs must be finite numbers: a missing value (NaN) is refused by the client."
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Explanation:
     score_error_bound: float | None
     client_learns: str
     server_learns: str
+    inputs: str
 
     @property
     def lookups(self) -> int:
@@ -116,6 +119,7 @@ class Explanation:
             "score_error_bound": self.score_error_bound,
             "client_learns": self.client_learns,
             "server_learns": self.server_learns,
+            "inputs": self.inputs,
         }
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -138,7 +142,7 @@ class Explanation:
         table.add_row("failure", f"2^{np.log2(self.p_error):.0f} a lookup; {self.security_bits}-bit security")
         table.add_row("client learns", self.client_learns)
         table.add_row("server learns", self.server_learns)
-        table.add_row("inputs", MISSING_VALUES)
+        table.add_row("inputs", self.inputs)
         yield table
 
     def _sharing(self) -> str:
@@ -183,7 +187,24 @@ def explain(circuit: Circuit, spec: ClientSpec, program: Program, *, error_bound
         score_error_bound=error_bound,
         client_learns=_client_learns(spec, circuit.lookups),
         server_learns=SERVER_LEARNS,
+        inputs=_inputs(spec.features),
     )
+
+
+def _inputs(features: tuple[FeatureEncoder, ...]) -> str:
+    """What rows may hold."""
+    categorical = sum(isinstance(feature, CategoricalEncoder) for feature in features)
+    missing = [
+        repr(feature.name)
+        for feature in features
+        if (isinstance(feature, ThermometerEncoder) and feature.missing is not Missing.REFUSED)
+        or (isinstance(feature, CategoricalEncoder) and feature.missing is not None)
+    ]
+    what = f"finite numbers, and categories in {categorical} columns" if categorical else "finite numbers"
+    if not missing:
+        return f"Inputs must be {what}: a missing value (NaN) is refused by the client."
+    shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    return f"Inputs must be {what}; a value may be missing (NaN) in {shown}, and is refused elsewhere."
 
 
 def _client_learns(spec: ClientSpec, lookups: int) -> str:
@@ -194,6 +215,9 @@ def _client_learns(spec: ClientSpec, lookups: int) -> str:
     told = ["its scores" + (" and the class labels" if spec.decoder.is_classifier else "")]
     if edges:
         told.append(f"the {edges} thresholds that the model compares with")
+    categorical = sum(isinstance(feature, CategoricalEncoder) for feature in features)
+    if categorical:
+        told.append(f"the categories of {categorical} features, and which of them the model tells apart")
     if ranged:
         told.append(f"the ranges and steps of {ranged} features, which tell how much each can weigh at most")
     if unused:
