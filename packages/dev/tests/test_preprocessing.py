@@ -12,7 +12,7 @@ from cryptable.importers.registry import reference_scores
 from cryptable.preprocessing import RawColumns, Stage, apply_step
 from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -178,7 +178,10 @@ def test_random_chains_of_monotone_steps_decide_as_the_library_does(seed, steps,
     preparation = Pipeline([(name, step) for name, step in zip(names, steps, strict=True)])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        made = preparation.fit_transform(rows)
+        try:
+            made = preparation.fit_transform(rows)
+        except ValueError:  # as the logarithm of -1: nothing that could be compiled
+            reject()
         if not np.isfinite(made).all() or np.ptp(made) < 1e-12 * np.abs(made).max():
             return
         stage = apply_step("chain", preparation, Stage.start(RawColumns.of(rows, rows, ("x0",))))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,6 +46,21 @@ class Importer:
 
 
 _by_class: dict[str, Importer] = {}
+
+_WAYS_OUT = {
+    r"SearchCV$": "compile its best_estimator_",
+    r"^(Nu)?SV[CR]$|^OneClassSVM$": (
+        "a kernel multiplies encrypted numbers for every support vector; fit LinearSVC or LinearSVR, behind a "
+        "KBinsDiscretizer or SplineTransformer where curves are needed, or gradient-boosted trees"
+    ),
+    r"^MLP": "for tabular data, gradient-boosted trees or explainable boosting machines cost far fewer lookups",
+    r"^GaussianProcess|^KernelRidge": "fit linear models behind a SplineTransformer, or gradient-boosted trees",
+    r"^(Calibrated|Voting|Stacking|Bagging|AdaBoost|OneVs|OutputCode|MultiOutput|ClassifierChain|RegressorChain)": (
+        "compile the estimators that it is made of, or fit one random forest or one boosted ensemble instead"
+    ),
+    r"^TransformedTarget": "compile its regressor_, and let clients invert the transform of the target",
+}
+"""By pattern of the class's name."""
 
 
 def importer(
@@ -95,9 +111,17 @@ def find_importer(estimator: object) -> Importer:
             return entry
     kind = type(estimator)
     raise UnsupportedModelError(
-        f"{kind.__module__}.{kind.__qualname__} cannot be compiled; "
+        f"{kind.__module__}.{kind.__qualname__} cannot be compiled{_way_out(kind.__name__)}; "
         f"supported: {', '.join(map(_short, supported_estimators()))}"
     )
+
+
+def _way_out(class_name: str) -> str:
+    """What to do instead, for classes that people try."""
+    for pattern, advice in _WAYS_OUT.items():
+        if re.search(pattern, class_name):
+            return f": {advice}"
+    return ""
 
 
 def import_estimator(
