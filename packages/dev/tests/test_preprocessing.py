@@ -20,7 +20,10 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold
 from sklearn.impute import SimpleImputer
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import BernoulliNB, GaussianNB
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     Binarizer,
@@ -39,6 +42,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 CANCER = load_breast_cancer(return_X_y=True)
@@ -288,6 +292,28 @@ def test_text_categories_name_their_step():
 def test_a_pipeline_that_is_not_fitted():
     with pytest.raises(ct.NotFittedError):
         ct.compile(make_pipeline(StandardScaler(), LinearRegression()), CANCER[0])
+
+
+def test_step_functions_after_scaling():
+    pipeline = fitted(FunctionTransformer(np.negative), StandardScaler(), BernoulliNB(), data=IRIS)
+    graph = graph_of(pipeline, IRIS[0])
+    assert np.abs(graph.scores(IRIS[0]) - reference_scores(pipeline, IRIS[0])).max() < 1e-9
+
+
+def test_naive_bayes_after_scaling_and_selection():
+    pipeline = fitted(StandardScaler(), SelectKBest(k=3), MinMaxScaler((3, 1000)), GaussianNB(), data=IRIS)
+    model = ct.compile(pipeline, IRIS[0])
+    assert (model.predict(IRIS[0]) == pipeline.predict(IRIS[0])).all()
+    with pytest.raises(ct.UnsupportedModelError, match=r"'powertransformer'.*GaussianNB cannot follow"):
+        ct.compile(fitted(PowerTransformer(), GaussianNB(), data=IRIS), IRIS[0])
+
+
+@pytest.mark.parametrize("estimator", [SVC(), GridSearchCV(Ridge(), {"alpha": [1.0]}), KernelRidge()])
+def test_an_estimator_without_importer_names_a_way_out(estimator):
+    with pytest.raises(
+        ct.UnsupportedModelError, match=r"cannot be compiled: .*(LinearSVC|best_estimator_|Spline).*; supp"
+    ):
+        ct.compile(estimator.fit(*IRIS), IRIS[0])
 
 
 def test_polynomials_of_one_column_are_curves():

@@ -13,12 +13,15 @@ from cryptable.importers.registry import find_importer, import_estimator, import
 from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
 from cryptable.preprocessing import RawColumns, Stage, apply_steps
 from cryptable.preprocessing.rebase_additive import rebase_linear, rebase_steps
+from cryptable.preprocessing.rebase_quadratic import rebase_quadratic
 from cryptable.preprocessing.rebase_trees import rebase_trees
+from cryptable.quadratic_model import QuadraticModel
 
 _REBASE: dict[type, Callable[[Any, Stage], ModelGraph]] = {
     AdditiveTrees: rebase_trees,
     LinearModel: rebase_linear,
     AdditiveModel: rebase_steps,
+    QuadraticModel: rebase_quadratic,
 }
 
 
