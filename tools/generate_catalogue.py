@@ -47,8 +47,8 @@ NEIGHBOURS = 1.15
 """Prices of a lookup that differ by less than this factor are not worth two entries."""
 LARGEST_KEYS = 1 << 30
 """Bytes of evaluation keys that are still worth an entry."""
-SECRET_KEY_DIMENSIONS = (1024, 1536, 2048)
-"""For circuits without lookups: every output up to about 24 bits fits one of them."""
+SECRET_KEY_DIMENSIONS = (1024, 1536, 2048, 2304, 2496)
+"""For circuits without lookups: models on numbers of 20 bits need about 2100; beyond 2517, keys gain nothing."""
 
 
 @dataclass
