@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import cryptable as ct
+from interpret.glassbox import ExplainableBoostingClassifier
 from rich.console import Console
 from rich.table import Table
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
+from sklearn.naive_bayes import GaussianNB
 from xgboost import XGBClassifier, XGBRegressor
 
 Estimator: TypeAlias = Any
@@ -90,6 +92,13 @@ CASES = (
     Case(
         "XGBoost 50x1 breast cancer",
         lambda: XGBClassifier(n_estimators=50, max_depth=1, random_state=0),
+        _breast_cancer,
+        1e6,
+    ),
+    Case("GaussianNB breast cancer", GaussianNB, _breast_cancer, 1e6),
+    Case(
+        "EBM without pairs, breast cancer",
+        lambda: ExplainableBoostingClassifier(interactions=0, random_state=0),
         _breast_cancer,
         1e6,
     ),

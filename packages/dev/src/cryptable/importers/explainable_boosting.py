@@ -22,7 +22,7 @@ _REGRESSION_LINKS = {"identity": Link.IDENTITY, "log": Link.EXPONENTIAL}
 
 
 def _scores(estimator: Estimator, rows: Rows) -> FloatArray:
-    from interpret.utils import link_func  # type: ignore[import-untyped]
+    from interpret.utils import link_func
 
     predicted = np.asarray(estimator.predict(rows), np.float64)
     return np.asarray(link_func(predicted, estimator.link_, estimator.link_param_), np.float64)

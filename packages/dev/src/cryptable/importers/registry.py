@@ -53,6 +53,14 @@ _WAYS_OUT = {
         "a kernel multiplies encrypted numbers for every support vector; fit LinearSVC or LinearSVR, behind a "
         "KBinsDiscretizer or SplineTransformer where curves are needed, or gradient-boosted trees"
     ),
+    r"Neighbors(Classifier|Regressor)$": (
+        "ranking n training rows takes n * (n - 1) / 2 comparisons of distances of 8 bits or more, each about a second "
+        "of CPU; fit NearestCentroid or GaussianNB, which need no lookup, or a forest"
+    ),
+    r"^QuadraticDiscriminantAnalysis$": (
+        "its scores hold products of two features; fit LinearDiscriminantAnalysis, or GaussianNB, whose scores hold "
+        "squares of single features and need no lookup"
+    ),
     r"^MLP": "for tabular data, gradient-boosted trees or explainable boosting machines cost far fewer lookups",
     r"^GaussianProcess|^KernelRidge": "fit linear models behind a SplineTransformer, or gradient-boosted trees",
     r"^(Calibrated|Voting|Stacking|Bagging|AdaBoost|OneVs|OutputCode|MultiOutput|ClassifierChain|RegressorChain)": (
