@@ -30,9 +30,13 @@ class EchoServicer(InferenceServicer):
         self.break_rows_at = []
         """Per Infer call, the row at which a worker dies."""
         self.seeds = []
+        self.signature = None
+        self.artifact_digest = b""
+        self.metadata = []
 
     def _begin(self, method, context):
         self.calls.append(method)
+        self.metadata.append(dict(context.invocation_metadata()))
         if self.failures.get(method):
             code, details = self.failures[method].pop(0)
             context.abort(code, details)
@@ -53,7 +57,12 @@ class EchoServicer(InferenceServicer):
             return pb.GetModelResponse(version="7", client_spec=self.spec)
         if request.name != self.spec.model_name:
             context.abort(grpc.StatusCode.NOT_FOUND, f"no model {request.name!r}")
-        return pb.GetModelResponse(version="7", client_spec=self.spec.to_bytes())
+        return pb.GetModelResponse(
+            version="7",
+            client_spec=self.spec.to_bytes(),
+            artifact_digest=self.artifact_digest,
+            signature=self.signature,
+        )
 
     def GetEvaluationKeys(self, request, context):
         self._begin("GetEvaluationKeys", context)
@@ -124,11 +133,13 @@ def serving(servicer):
 
 
 @contextmanager
-def serving_with_tls(servicer, certificate, private_key):
-    """The same with TLS: its address."""
+def serving_with_tls(servicer, certificate, private_key, client_root=None):
+    """The same with TLS, only for clients whose certificate descends from `client_root` if that is given."""
     server = grpc.server(ThreadPoolExecutor(4))
     add_InferenceServicer_to_server(servicer, server)
-    credentials = grpc.ssl_server_credentials([(private_key, certificate)])
+    credentials = grpc.ssl_server_credentials(
+        [(private_key, certificate)], root_certificates=client_root, require_client_auth=client_root is not None
+    )
     port = server.add_secure_port("127.0.0.1:0", credentials)
     server.start()
     try:

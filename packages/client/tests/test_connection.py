@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from cryptable_client import evaluation_upload
 from cryptable_client import remote as remote_module
+from cryptable_client.access import is_loopback
 from cryptable_client.connection import connect, list_models
 from cryptable_client.errors import (
     AuthenticationError,
@@ -17,7 +18,6 @@ from cryptable_client.errors import (
     WeakParametersError,
 )
 from cryptable_client.secret_keys import SecretKeys
-from cryptable_client.transport import is_loopback
 from cryptable_protocol import InvalidInputError, MalformedMessageError
 
 ROWS = [[22.0, 3.0], [30.0, 15.5], [0.0, -4.0]]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cryptable_client import files, key_file
 from cryptable_client.errors import CorruptedKeyFileError, KeyFileError, WeakParametersError, WrongPassphraseError
+from cryptable_client.lifetime import Lifetime
 from cryptable_client.secret_keys import SecretKeys
 from cryptable_protocol import CryptableError, InvalidInputError, KeysetParameters, SecretKeyParameters
 from hypothesis import given, settings
@@ -132,7 +133,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path, secret_keys, monkeypatch)
 
 def test_a_weak_keyset_in_a_file_is_refused(tmp_path):
     weak = KeysetParameters((SecretKeyParameters(0, 8),))
-    body = key_file._serialize(weak, {0: np.ones(8, np.uint8)}, PASSPHRASE)
+    body = key_file._serialize(weak, {0: np.ones(8, np.uint8)}, Lifetime(0), PASSPHRASE)
     (tmp_path / "a").write_bytes(body)
     with pytest.raises(WeakParametersError, match="secret key 0: dimension 8"):
         SecretKeys.load(tmp_path / "a", passphrase=PASSPHRASE)
@@ -148,10 +149,11 @@ def test_a_weak_keyset_in_a_file_is_refused(tmp_path):
         (lambda data: data * 100_000, CorruptedKeyFileError, "larger"),
         (lambda data: with_digest(data[:16] + b"\2" + data[17:-32]), KeyFileError, "version 2"),
         (lambda data: with_digest(data[:17] + b"\7" + data[18:-32]), KeyFileError, "protection 7"),
-        (lambda data: with_digest(data[:18] + b"\xff" * 4 + data[22:-32]), CorruptedKeyFileError, "cut short"),
-        (lambda data: with_digest(data[:22] + b"\xff" + data[23:-32]), CorruptedKeyFileError, "keyset"),
+        (lambda data: with_digest(data[:18] + b"\xff" * 8 + data[26:-32]), CorruptedKeyFileError, "no dates"),
+        (lambda data: with_digest(data[:34] + b"\xff" * 4 + data[38:-32]), CorruptedKeyFileError, "cut short"),
+        (lambda data: with_digest(data[:38] + b"\xff" + data[39:-32]), CorruptedKeyFileError, "keyset"),
         (lambda data: with_digest(data[:-33] + bytes([data[-33] ^ 1])), WrongPassphraseError, "passphrase"),
-        (lambda data: with_digest(data[: 22 + data[18] + 256 * data[19]]), CorruptedKeyFileError, "cut short"),
+        (lambda data: with_digest(data[: 38 + data[34] + 256 * data[35]]), CorruptedKeyFileError, "cut short"),
     ],
 )
 def test_damaged_files(tmp_path, saved, damage, error, message):
@@ -163,7 +165,7 @@ def test_damaged_files(tmp_path, saved, damage, error, message):
 
 def test_bits_beyond_a_dimension_are_refused(tmp_path):
     keyset = KeysetParameters((SecretKeyParameters(0, 500),))
-    body = key_file._serialize(keyset, {0: np.ones(504, np.uint8)}, PASSPHRASE)
+    body = key_file._serialize(keyset, {0: np.ones(504, np.uint8)}, Lifetime(0), PASSPHRASE)
     (tmp_path / "a").write_bytes(body)
     with pytest.raises(CorruptedKeyFileError, match="beyond its dimension"):
         SecretKeys.load(tmp_path / "a", passphrase=PASSPHRASE)

@@ -82,6 +82,14 @@ REFUSED = {
         lambda spec: with_bootstrap_key(spec, variance=variance_at(-62)),
         "bootstrap key 0: variance",
     ),
+    "bootstrap base absurd": (
+        lambda spec: with_bootstrap_key(spec, level_count=1, base_log=41),
+        "bootstrap key 0: base_log 41 is absurd",
+    ),
+    "keyswitch base absurd": (
+        lambda spec: with_keyswitch_key(spec, level_count=1, base_log=64),
+        "keyswitch key 0: base_log 64 is absurd",
+    ),
     "bootstrap levels absurd": (
         lambda spec: with_bootstrap_key(spec, level_count=64, base_log=1),
         "bootstrap key 0: level_count",
@@ -176,3 +184,36 @@ def test_keyset_of_concrete_at_its_largest_is_accepted():
         (KeyswitchKeyParameters(0, 0, 1, 7, 2, variance_at(minimum_log2_deviation(1030))),),
     )
     check_keyset(keyset)
+
+
+@pytest.mark.parametrize("bits", [128, 132])
+@pytest.mark.parametrize("what", ["bootstrap key 0", "keyswitch key 0", "input tensor"])
+def test_every_noise_is_checked_against_the_curve_that_is_asked_for(spec, bits, what):
+    def least(dimension, factor=1.0):
+        return 2.0 ** (2 * minimum_log2_deviation(dimension, security_bits=bits)) * factor
+
+    def with_noises(bootstrap=1.0, keyswitch=1.0, tensor=1.0):
+        made = with_bootstrap_key(spec, variance=least(1024, bootstrap))
+        made = with_keyswitch_key(made, variance=least(480, keyswitch))
+        return with_input(made, variance=least(1024, tensor))
+
+    check_security(with_noises(), security_bits=bits)
+    name = {"bootstrap key 0": "bootstrap", "keyswitch key 0": "keyswitch", "input tensor": "tensor"}[what]
+    with pytest.raises(WeakParametersError, match=rf"{what}: variance .* too low for {bits} bits"):
+        check_security(with_noises(**{name: 0.999}), security_bits=bits)
+
+
+def test_132_bits_ask_for_more_noise_at_every_dimension():
+    for dimension in range(450, 2500):
+        low, high = (minimum_log2_deviation(dimension, security_bits=bits) for bits in (128, 132))
+        assert high > low or low == high == -62
+
+
+def test_moduli_cannot_differ_because_no_message_names_one():
+    from cryptable_protocol.messages import client_spec
+
+    named = [
+        field.name for message in client_spec.DESCRIPTOR.message_types_by_name.values() for field in message.fields
+    ]
+    assert "variance" in named
+    assert not [name for name in named if "modul" in name]

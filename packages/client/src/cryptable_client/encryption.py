@@ -32,8 +32,10 @@ def encrypt(spec: ClientSpec, secret_keys: SecretKeys, values: npt.NDArray[np.in
     Raises:
         InvalidInputError: another shape, no integers, an integer out of range, or keys of another keyset.
         WeakParametersError: the specification is not secure.
+        KeysExpiredError: the keys are past their date.
     """
     check_security(spec)
+    secret_keys.check_not_expired()
     key = _key_of(spec, secret_keys, spec.input.key)
     values = _checked(spec, values)
     seed = os.urandom(SEED_BYTES)

@@ -1,8 +1,12 @@
 """Exceptions of the client, below those of `cryptable_protocol.errors`.
 
     CryptableError
+    ├── TrustError                 a model is not the one that was trusted: nothing was generated or sent
+    │   ├── SignatureError         ... its signature is wrong, missing, or by another signer than expected
+    │   └── PinChangedError        ... its signer or its crypto parameters are not those of the first use
     ├── WeakParametersError        the server's parameters are not secure, or absurd: nothing was generated or sent
     ├── KeyFileError               a key file cannot be used
+    │   ├── KeysExpiredError       ... because the keys are past their date
     │   ├── WrongPassphraseError   ... with this passphrase
     │   └── CorruptedKeyFileError  ... because its bytes are damaged, or are no key file
     └── ServerError                the server, or the way to it, failed; `code` names the gRPC status
@@ -23,12 +27,28 @@ from __future__ import annotations
 from cryptable_protocol.errors import CryptableError
 
 
+class TrustError(CryptableError):
+    """A model is not the one that was trusted; nothing was generated or sent."""
+
+
+class SignatureError(TrustError):
+    """A model's signature is wrong, missing, or by another signer than the caller expects."""
+
+
+class PinChangedError(TrustError):
+    """A model's signer or its crypto parameters are not those of its first use; the message says how to accept."""
+
+
 class WeakParametersError(CryptableError):
     """Parameters offer less than 128 bits of security, or would cost absurd time or memory; the message names which."""
 
 
 class KeyFileError(CryptableError):
     """A key file cannot be used; the message says why and what to do."""
+
+
+class KeysExpiredError(KeyFileError):
+    """The keys are past their date: make new ones."""
 
 
 class WrongPassphraseError(KeyFileError):

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from cryptable_client.errors import CorruptedKeyFileError, KeyFileError, WrongPassphraseError
 from cryptable_client.files import whole_file
+from cryptable_client.lifetime import Lifetime
 
 Bits = npt.NDArray[np.uint8]
 
@@ -32,7 +33,7 @@ MINIMUM_PASSPHRASE = 8
 MAX_FILE_BYTES = 1 << 22
 _MAX_KEYSET_BYTES = 1 << 14
 _SALT_BYTES, _NONCE_BYTES, _TAG_BYTES, _DIGEST_BYTES = 16, 12, 16, 32
-_HEADER = struct.Struct(f"<{len(MAGIC)}sBBI")
+_HEADER = struct.Struct(f"<{len(MAGIC)}sBBQQI")
 # OWASP's recommendation of 32 MiB three times over: small devices must be able to open their keys.
 _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 1 << 15, 8, 3
 
@@ -41,6 +42,7 @@ def write(
     path: str | os.PathLike[str],
     keyset: KeysetParameters,
     bits: Mapping[int, Bits],
+    lifetime: Lifetime,
     *,
     passphrase: str | None,
     insecure_plaintext: bool,
@@ -60,34 +62,18 @@ def write(
         raise InvalidInputError(
             f"{target} exists, and its keys would be lost: choose another path, or pass overwrite=True"
         )
-    content = _serialize(keyset, bits, passphrase)
+    content = _serialize(keyset, bits, lifetime, passphrase)
     with whole_file(target) as file:
         file.write(content)
 
 
 def read(
     path: str | os.PathLike[str], *, passphrase: str | None, insecure_plaintext: bool
-) -> tuple[KeysetParameters, dict[int, Bits]]:
+) -> tuple[KeysetParameters, Lifetime, dict[int, Bits]]:
     """Read a key file; see `SecretKeys.load`."""
     source = Path(path)
-    with source.open("rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise CorruptedKeyFileError(f"{source} is larger than any key file ({MAX_FILE_BYTES} bytes)")
-    if len(content) < _HEADER.size + _DIGEST_BYTES or not content.startswith(MAGIC):
-        raise CorruptedKeyFileError(f"{source} is not a key file of Cryptable")
-    body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
-    if hashlib.sha256(body).digest() != digest:
-        raise CorruptedKeyFileError(f"{source} is damaged (its checksum is wrong): restore it from a copy")
-    _, version, protection, keyset_bytes = _HEADER.unpack_from(body)
-    if version != FORMAT_VERSION or protection not in (PLAINTEXT, SCRYPT_AES_GCM):
-        raise KeyFileError(
-            f"{source} has format version {version}, protection {protection}; this reader knows version "
-            f"{FORMAT_VERSION}: upgrade cryptable-client"
-        )
-    keyset = _read_keyset(source, body, keyset_bytes)
-    payload_at = _HEADER.size + keyset_bytes
+    body, mode = _read_body(source)
+    protection, lifetime, keyset, payload_at = _read_header(source, body)
     if protection == SCRYPT_AES_GCM:
         if passphrase is None:
             raise KeyFileError(f"{source} is encrypted: pass its passphrase=...")
@@ -98,13 +84,58 @@ def read(
         if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise KeyFileError(f"{source} is not encrypted and other users may read it: chmod 600 it")
         packed = body[payload_at:]
-    return keyset, _unpack(source, keyset, packed)
+    return keyset, lifetime, _unpack(source, keyset, packed)
 
 
-def _serialize(keyset: KeysetParameters, bits: Mapping[int, Bits], passphrase: str | None) -> bytes:
+def read_public_part(path: str | os.PathLike[str]) -> tuple[KeysetParameters, Lifetime]:
+    """What a key file says of its keys without its passphrase: not proven until they are loaded.
+
+    Raises:
+        KeyFileError: no key file, damaged, or of another version.
+    """
+    source = Path(path)
+    body, _ = _read_body(source)
+    _, lifetime, keyset, _ = _read_header(source, body)
+    return keyset, lifetime
+
+
+def _read_body(source: Path) -> tuple[bytes, int]:
+    """All but the digest, which is checked, and the file's mode."""
+    with source.open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise CorruptedKeyFileError(f"{source} is larger than any key file ({MAX_FILE_BYTES} bytes)")
+    if len(content) < _HEADER.size + _DIGEST_BYTES or not content.startswith(MAGIC):
+        raise CorruptedKeyFileError(f"{source} is not a key file of Cryptable")
+    body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if hashlib.sha256(body).digest() != digest:
+        raise CorruptedKeyFileError(f"{source} is damaged (its checksum is wrong): restore it from a copy")
+    return body, mode
+
+
+def _read_header(source: Path, body: bytes) -> tuple[int, Lifetime, KeysetParameters, int]:
+    """Protection, lifetime, keyset, and where the rest begins."""
+    _, version, protection, created, expires, keyset_bytes = _HEADER.unpack_from(body)
+    if version != FORMAT_VERSION or protection not in (PLAINTEXT, SCRYPT_AES_GCM):
+        raise KeyFileError(
+            f"{source} has format version {version}, protection {protection}; this reader knows version "
+            f"{FORMAT_VERSION}: upgrade cryptable-client"
+        )
+    try:
+        lifetime = Lifetime(created, expires)
+    except InvalidInputError as error:
+        raise CorruptedKeyFileError(f"{source}: {error}") from error
+    return protection, lifetime, _read_keyset(source, body, keyset_bytes), _HEADER.size + keyset_bytes
+
+
+def _serialize(keyset: KeysetParameters, bits: Mapping[int, Bits], lifetime: Lifetime, passphrase: str | None) -> bytes:
     parameters = to_canonical_bytes(keyset.to_message())
     protection = PLAINTEXT if passphrase is None else SCRYPT_AES_GCM
-    header = _HEADER.pack(MAGIC, FORMAT_VERSION, protection, len(parameters)) + parameters
+    header = _HEADER.pack(
+        MAGIC, FORMAT_VERSION, protection, lifetime.created_seconds, lifetime.expires_seconds, len(parameters)
+    )
+    header += parameters
     packed = b"".join(np.packbits(bits[key.id], bitorder="little").tobytes() for key in keyset.secret_keys)
     if passphrase is None:
         body = header + packed

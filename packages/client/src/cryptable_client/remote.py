@@ -20,14 +20,15 @@ from cryptable_protocol.encoders import encode_rows
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.service import InferenceStub
 
+from cryptable_client.access import Access
 from cryptable_client.errors import DataLossError, NotFoundError, ServerError, UnavailableError
 from cryptable_client.evaluation_upload import Count, EvaluationKeyUpload
 from cryptable_client.inference import infer
 from cryptable_client.progress import byte_bar, wanted
 from cryptable_client.secret_keys import SecretKeys
-from cryptable_client.security import check_security
 from cryptable_client.spool import SpooledEvaluationKeys, spool
 from cryptable_client.transport import typed_errors
+from cryptable_client.trust import Trust
 
 _GOODBYE_SECONDS = 5.0
 _ATTEMPTS = 3
@@ -55,9 +56,9 @@ def fetch_models(channel: grpc.Channel, *, timeout: float) -> list[ModelSummary]
 
 
 def fetch_spec(
-    channel: grpc.Channel, model: str, *, timeout: float, count: Count | None = None
+    channel: grpc.Channel, access: Access, model: str, *, trust: Trust, timeout: float, count: Count | None = None
 ) -> tuple[ClientSpec, str]:
-    """A model's specification, checked, and its version."""
+    """A model's specification, checked as `trust` says, and its version."""
     request = messages.inference.GetModelRequest(name=model)
     with typed_errors(f"fetching model {model!r}"):
         response = InferenceStub(channel).GetModel(request, timeout=timeout)
@@ -66,7 +67,7 @@ def fetch_spec(
     spec = ClientSpec.from_bytes(response.client_spec)
     if spec.model_name != model:
         raise MalformedMessageError(f"asked for model {model!r}, got the specification of {spec.model_name!r}")
-    check_security(spec)
+    trust.check(access, spec, response)
     return spec, response.version[: limits.MAX_NAME_LENGTH]
 
 
@@ -84,8 +85,10 @@ class RemoteModel:
     def __init__(
         self,
         channel: grpc.Channel,
+        access: Access,
         *,
         model: str,
+        trust: Trust,
         secret_keys: SecretKeys | None,
         evaluation_keys: str | os.PathLike[str] | None,
         timeout: float,
@@ -103,10 +106,12 @@ class RemoteModel:
         self._closed = False
         try:
             with self._timed("spec"):
-                self.spec, self.version = fetch_spec(channel, model, timeout=timeout, count=self._count)
+                self.spec, self.version = fetch_spec(
+                    channel, access, model, trust=trust, timeout=timeout, count=self._count
+                )
             if secret_keys is None:
                 with self._timed("secret_keys"):
-                    secret_keys = self._own_keys = SecretKeys.generate(self.spec)
+                    secret_keys = self._own_keys = SecretKeys.generate(self.spec, security_bits=trust.security_bits)
             self._secret_keys = secret_keys
             self._check_keys()
             if self.spec.keyset.evaluation_keys_bytes:
@@ -183,6 +188,7 @@ class RemoteModel:
         return f"<RemoteModel {self.spec.model_name!r}, version {self.version!r}{', closed' if self._closed else ''}>"
 
     def _check_keys(self) -> None:
+        self._secret_keys.check_not_expired()
         got, needed = self._secret_keys.keyset.name.hex()[:16], self.spec.keyset.name.hex()[:16]
         if got != needed:
             raise InvalidInputError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -14,8 +16,9 @@ from cryptable_protocol.errors import InternalError, InvalidInputError
 from cryptable_protocol.parameters import KeysetParameters
 
 from cryptable_client import key_file
+from cryptable_client.lifetime import Lifetime
 from cryptable_client.randomness import SecretStream
-from cryptable_client.security import check_keyset, check_security
+from cryptable_client.security import SECURITY_BITS, check_keyset, check_security
 
 if TYPE_CHECKING:
     from cryptable_client.spool import SpooledEvaluationKeys
@@ -33,6 +36,7 @@ class SecretKeys:
 
     _keyset: KeysetParameters
     _bits: dict[int, Bits]
+    _lifetime: Lifetime
     _evaluation_keys: SpooledEvaluationKeys | None
     _lock: threading.Lock
 
@@ -40,32 +44,43 @@ class SecretKeys:
         raise TypeError("SecretKeys are made by SecretKeys.generate(spec) or SecretKeys.load(path, passphrase=...)")
 
     @classmethod
-    def generate(cls, parameters: ClientSpec | KeysetParameters) -> SecretKeys:
+    def generate(
+        cls,
+        parameters: ClientSpec | KeysetParameters,
+        *,
+        expires: datetime | None = None,
+        security_bits: int = SECURITY_BITS,
+    ) -> SecretKeys:
         """New uniform binary keys.
 
         Args:
             parameters: a model's specification, or its keyset alone.
+            expires: when they stop being used, with a time zone; None: never. Saved with them.
+            security_bits: that the parameters must give: 128 or 132.
 
         Raises:
             WeakParametersError: the parameters are refused; nothing random was drawn.
+            InvalidInputError: `expires` has no time zone or has passed.
         """
         if isinstance(parameters, ClientSpec):
-            check_security(parameters)
+            check_security(parameters, security_bits=security_bits)
             keyset = parameters.keyset
         else:
-            check_keyset(parameters)
+            check_keyset(parameters, security_bits=security_bits)
             keyset = parameters
+        lifetime = Lifetime.until(expires)
         stream = SecretStream()
-        return cls._adopt(keyset, {key.id: stream.bits(key.dimension) for key in keyset.secret_keys})
+        return cls._adopt(keyset, {key.id: stream.bits(key.dimension) for key in keyset.secret_keys}, lifetime)
 
     @classmethod
-    def _adopt(cls, keyset: KeysetParameters, bits: Mapping[int, Bits]) -> SecretKeys:
+    def _adopt(cls, keyset: KeysetParameters, bits: Mapping[int, Bits], lifetime: Lifetime | None = None) -> SecretKeys:
         """From key bits of the keyset's ids and dimensions, which become this handle's own."""
         if {key: array.size for key, array in bits.items()} != keyset.dimensions:
             raise InternalError("secret keys do not have the keyset's ids and dimensions")
         secret_keys = object.__new__(cls)
         secret_keys._keyset = keyset
         secret_keys._bits = dict(bits)
+        secret_keys._lifetime = lifetime or Lifetime.until(None)
         secret_keys._evaluation_keys = None
         secret_keys._lock = threading.Lock()
         return secret_keys
@@ -74,6 +89,20 @@ class SecretKeys:
     def keyset(self) -> KeysetParameters:
         """The parameters that these keys are for."""
         return self._keyset
+
+    @property
+    def created(self) -> datetime:
+        """When they were made, to the second."""
+        return self._lifetime.created
+
+    @property
+    def expires(self) -> datetime | None:
+        """When they stop being used; None: never."""
+        return self._lifetime.expires
+
+    def check_not_expired(self) -> None:
+        """Raise KeysExpiredError where these keys are past their date."""
+        self._lifetime.check("these secret keys")
 
     @property
     def closed(self) -> bool:
@@ -119,6 +148,7 @@ class SecretKeys:
             path,
             self._keyset,
             self._bits,
+            self._lifetime,
             passphrase=passphrase,
             insecure_plaintext=insecure_plaintext,
             overwrite=overwrite,
@@ -126,7 +156,12 @@ class SecretKeys:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], *, passphrase: str | None = None, insecure_plaintext: bool = False
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        passphrase: str | None = None,
+        insecure_plaintext: bool = False,
+        allow_expired: bool = False,
     ) -> SecretKeys:
         """Read a key file.
 
@@ -134,8 +169,10 @@ class SecretKeys:
             path: where from.
             passphrase: the one that it was saved with.
             insecure_plaintext: the file is unencrypted, and that is meant.
+            allow_expired: load keys past their date too, to decrypt what they encrypted.
 
         Raises:
+            KeysExpiredError: the keys are past their date.
             WrongPassphraseError: the passphrase is another.
             CorruptedKeyFileError: the file is damaged, or no key file.
             KeyFileError: it is encrypted and there is no passphrase, or unencrypted without `insecure_plaintext`, or
@@ -143,9 +180,11 @@ class SecretKeys:
             WeakParametersError: its keyset is not secure.
             OSError: it cannot be read.
         """
-        keyset, bits = key_file.read(path, passphrase=passphrase, insecure_plaintext=insecure_plaintext)
+        keyset, lifetime, bits = key_file.read(path, passphrase=passphrase, insecure_plaintext=insecure_plaintext)
+        if not allow_expired:
+            lifetime.check(f"the keys in {Path(path)}")
         check_keyset(keyset)
-        return cls._adopt(keyset, bits)
+        return cls._adopt(keyset, bits, lifetime)
 
     def close(self) -> None:
         """Overwrite the keys and remove their temporary files. Any further use is an InvalidInputError."""

@@ -2,8 +2,9 @@
 
 The curve is the one that Zama publishes for Concrete, fitted to the lattice estimator's results
 (https://github.com/malb/lattice-estimator) for uniform binary secrets and a modulus of 2^64: at LWE dimension n ≥ 450,
-noise of at least 2^max(SLOPE · n + BIAS, MINIMUM) of the torus gives 128 bits of security. A GLWE key of dimension k
-and polynomial size N counts as an LWE key of dimension k · N.
+noise of at least 2^max(slope · n + bias, MINIMUM) of the torus gives 128, or 132, bits of security. A GLWE key of
+dimension k and polynomial size N counts as an LWE key of dimension k · N. The modulus is 2^64 in every message, so no
+specification can name another, or two that differ.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptable_protocol import limits
 from cryptable_protocol.client_spec import ClientSpec
+from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.parameters import (
     BootstrapKeyParameters,
     CiphertextType,
@@ -24,8 +27,21 @@ from cryptable_protocol.parameters import (
 from cryptable_client.errors import WeakParametersError
 
 SECURITY_BITS = 128
-SLOPE = -0.025696778711484593
-BIAS = 2.675931372549016
+"""What is asked for unless a caller wants more."""
+
+
+class Curve(NamedTuple):
+    """log2 of the smallest secure standard deviation, as slope · n + bias."""
+
+    slope: float
+    bias: float
+
+
+CURVES = {
+    128: Curve(-0.025696778711484593, 2.675931372549016),
+    132: Curve(-0.024891456582633045, 2.65734593837534),
+}
+"""By bits of security."""
 MINIMUM_LOG2_DEVIATION = -62.0
 MINIMUM_DIMENSION = 450
 
@@ -39,6 +55,8 @@ MAX_INPUT_WORDS = 1 << 28
 """Words of masks behind one encrypted row: about one second of one core."""
 MAX_OUTPUT_WORDS = limits.MAX_MESSAGE_BYTES // 8
 """Words of one answer, whose masks travel."""
+MAX_BASE_LOG = 40
+"""Bits of a decomposition's digit. Concrete's have at most about 24."""
 MAX_LEVEL_COUNT = 32
 """Levels of a decomposition. Concrete's have at most about 12."""
 
@@ -52,26 +70,38 @@ class _Encryption:
     variance: float
 
 
-def minimum_log2_deviation(dimension: int) -> float:
-    """Base-2 logarithm of the smallest secure standard deviation, as a fraction of the torus, at an LWE dimension."""
-    return max(SLOPE * dimension + BIAS, MINIMUM_LOG2_DEVIATION)
-
-
-def check_security(spec: ClientSpec) -> None:
-    """Check all parameters of a specification.
+def minimum_log2_deviation(dimension: int, *, security_bits: int = SECURITY_BITS) -> float:
+    """Base-2 logarithm of the smallest secure standard deviation, as a fraction of the torus, at an LWE dimension.
 
     Raises:
-        WeakParametersError: one of them gives less than 128 bits of security or asks for absurd work; the message names
-            it, as "bootstrap key 0: variance …".
+        InvalidInputError: there is no curve for `security_bits`.
     """
-    check_keyset(spec.keyset)
+    if security_bits not in CURVES:
+        raise InvalidInputError(f"security_bits is {security_bits}, expected one of {', '.join(map(str, CURVES))}")
+    slope, bias = CURVES[security_bits]
+    return max(slope * dimension + bias, MINIMUM_LOG2_DEVIATION)
+
+
+def check_security(spec: ClientSpec, *, security_bits: int = SECURITY_BITS) -> None:
+    """Check all parameters of a specification.
+
+    Args:
+        spec: the specification.
+        security_bits: that each parameter must give: 128 or 132.
+
+    Raises:
+        WeakParametersError: one of them gives fewer bits of security or asks for absurd work; the message names it, as
+            "bootstrap key 0: variance …".
+        InvalidInputError: another `security_bits`.
+    """
+    check_keyset(spec.keyset, security_bits=security_bits)
     _check_tensor("input tensor", spec.input, spec.keyset, MAX_INPUT_WORDS)
     _check_tensor("output tensor", spec.output, spec.keyset, MAX_OUTPUT_WORDS)
     dimension = spec.keyset.dimensions[spec.input.key]
-    _check_noise(_Encryption("input tensor", dimension, spec.input.variance))
+    _check_noise(_Encryption("input tensor", dimension, spec.input.variance), security_bits)
 
 
-def check_keyset(keyset: KeysetParameters) -> None:
+def check_keyset(keyset: KeysetParameters, *, security_bits: int = SECURITY_BITS) -> None:
     """Check the parameters of the keys alone.
 
     Raises:
@@ -80,15 +110,20 @@ def check_keyset(keyset: KeysetParameters) -> None:
     for secret_key in keyset.secret_keys:
         if secret_key.dimension < MINIMUM_DIMENSION:
             raise WeakParametersError(
-                f"secret key {secret_key.id}: dimension {secret_key.dimension} is too small for {SECURITY_BITS} bits "
+                f"secret key {secret_key.id}: dimension {secret_key.dimension} is too small for {security_bits} bits "
                 f"of security, at least {MINIMUM_DIMENSION} is needed; {_ADVICE}"
             )
     for encryption in _encryptions(keyset):
-        _check_noise(encryption)
+        _check_noise(encryption, security_bits)
     for name, key in _evaluation_keys(keyset):
         if key.level_count > MAX_LEVEL_COUNT:
             raise WeakParametersError(
                 f"{name}: level_count {key.level_count} is absurd, at most {MAX_LEVEL_COUNT} is accepted; {_ADVICE}"
+            )
+        if key.base_log > MAX_BASE_LOG:
+            raise WeakParametersError(
+                f"{name}: base_log {key.base_log} is absurd, at most {MAX_BASE_LOG} is accepted: noise would be "
+                f"multiplied by up to 2^{key.base_log - 1}; {_ADVICE}"
             )
         if key.input_key == key.output_key:
             raise WeakParametersError(
@@ -124,15 +159,15 @@ def _evaluation_keys(
         yield f"keyswitch key {keyswitch_key.id}", keyswitch_key
 
 
-def _check_noise(encryption: _Encryption) -> None:
+def _check_noise(encryption: _Encryption, security_bits: int) -> None:
     what, dimension, variance = encryption.what, encryption.dimension, encryption.variance
-    needed = minimum_log2_deviation(dimension)
+    needed = minimum_log2_deviation(dimension, security_bits=security_bits)
     if not variance > 0.0:
         raise WeakParametersError(f"{what}: variance {variance} is no noise at all, so no security; {_ADVICE}")
     deviation = 0.5 * math.log2(variance)
     if deviation < needed - ROUNDING_TOLERANCE:
         raise WeakParametersError(
-            f"{what}: variance {variance:.3g} (standard deviation 2^{deviation:.2f}) is too low for {SECURITY_BITS} "
+            f"{what}: variance {variance:.3g} (standard deviation 2^{deviation:.2f}) is too low for {security_bits} "
             f"bits of security at dimension {dimension}, where at least 2^{needed:.2f} is needed; {_ADVICE}"
         )
 

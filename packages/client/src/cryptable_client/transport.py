@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import grpc
 from cryptable_protocol import limits
-from cryptable_protocol.errors import InvalidInputError
 
+from cryptable_client.access import Access
 from cryptable_client.errors import (
     AuthenticationError,
     DataLossError,
@@ -26,14 +22,14 @@ from cryptable_client.errors import (
     UnavailableError,
 )
 
-_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
-_PEM = b"-----BEGIN CERTIFICATE-----"
 _MAX_DETAILS = 300
 _PUSHBACK = "grpc-retry-pushback-ms"
 """gRPC's own trailer: milliseconds until a retry can help; negative where it cannot."""
 _LONGEST_PAUSE_SECONDS = 60.0
 
 Message = TypeVar("Message")
+Answer = TypeVar("Answer")
+Continuation: TypeAlias = Callable[[grpc.ClientCallDetails, Message], Answer]
 
 _ERRORS: dict[grpc.StatusCode, tuple[type[ServerError], str]] = {
     grpc.StatusCode.UNAVAILABLE: (
@@ -55,66 +51,52 @@ _ERRORS: dict[grpc.StatusCode, tuple[type[ServerError], str]] = {
 }
 
 
-def open_channel(
-    address: str, *, root_certificates: str | os.PathLike[str] | bytes | None, insecure: bool
-) -> grpc.Channel:
-    """A channel to "host:port".
-
-    Args:
-        address: as "host:port" or "[IPv6]:port".
-        root_certificates: PEM, or the path of a PEM file, that the server's certificate must descend from; without,
-            the public authorities.
-        insecure: no TLS; only for an address of this very machine.
+def open_channel(access: Access) -> grpc.Channel:
+    """A channel to a server. Nothing is sent yet.
 
     Raises:
-        InvalidInputError: a malformed address, certificates that are none, or insecure to another machine.
+        InvalidInputError: a file of certificates or keys cannot be read, or is none.
     """
-    match = _ADDRESS.fullmatch(address)
-    if match is None or not 0 < int(match["port"]) < 1 << 16:
-        raise InvalidInputError(f"address {address!r} is not of the form host:port")
     options: list[tuple[str, int]] = [
         ("grpc.max_receive_message_length", limits.MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", limits.MAX_MESSAGE_BYTES),
         ("grpc.service_config_disable_resolution", 1),
     ]
-    if not insecure:
-        credentials = grpc.ssl_channel_credentials(_read_certificates(root_certificates))
-        return grpc.secure_channel(address, credentials, options)
-    if root_certificates is not None:
-        raise InvalidInputError("insecure=True means no TLS, so root_certificates have no use: pass one of them")
-    if not is_loopback(match["host"].strip("[]")):
-        raise InvalidInputError(
-            f"insecure=True is for a server on this machine, and {address!r} is another: use TLS, with "
-            "root_certificates=... where its certificate is self-signed"
-        )
-    options.append(("grpc.enable_http_proxy", 0))  # a proxy would be another machine
-    return grpc.insecure_channel(address, options)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, by its name or number alone, is this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _read_certificates(source: str | os.PathLike[str] | bytes | None) -> bytes | None:
-    if source is None:
-        return None
-    if isinstance(source, bytes):
-        certificates, what = source, "root_certificates"
+    if access.insecure:
+        options.append(("grpc.enable_http_proxy", 0))  # a proxy would be another machine
+        channel = grpc.insecure_channel(access.address, options)
     else:
-        what = str(Path(source))
-        try:
-            certificates = Path(source).read_bytes()
-        except OSError as error:
-            raise InvalidInputError(f"root certificates cannot be read: {error}") from error
-    if _PEM not in certificates:
-        raise InvalidInputError(f"{what} has no certificate in PEM form ({_PEM.decode()} …)")
-    return certificates
+        key, certificate = access.read_client_pair() or (None, None)
+        credentials = grpc.ssl_channel_credentials(access.read_root_certificates(), key, certificate)
+        channel = grpc.secure_channel(access.address, credentials, options)
+    return channel if access.token is None else grpc.intercept_channel(channel, _BearerToken(access.token))
+
+
+class _CallDetails(grpc.ClientCallDetails):
+    """Those of a call, with one more entry of metadata."""
+
+    def __init__(self, details: grpc.ClientCallDetails, entry: tuple[str, str]) -> None:
+        for name in ("method", "timeout", "credentials", "wait_for_ready", "compression"):
+            setattr(self, name, getattr(details, name, None))
+        self.metadata = (*(details.metadata or ()), entry)
+
+
+class _BearerToken(
+    grpc.UnaryUnaryClientInterceptor, grpc.StreamUnaryClientInterceptor, grpc.StreamStreamClientInterceptor
+):
+    """Shows a token with every call: over TLS, or to this very machine, as Access makes sure."""
+
+    def __init__(self, token: str) -> None:
+        self._entry = ("authorization", f"Bearer {token}")
+
+    def intercept_unary_unary(
+        self, continuation: Continuation[Message, Answer], client_call_details: grpc.ClientCallDetails, request: Message
+    ) -> Answer:
+        """One request, one answer; the other two kinds of calls differ in nothing here."""
+        return continuation(_CallDetails(client_call_details, self._entry), request)
+
+    intercept_stream_unary = intercept_unary_unary  # type: ignore[assignment]  # the stubs name iterators
+    intercept_stream_stream = intercept_unary_unary  # type: ignore[assignment]
 
 
 @contextmanager
