@@ -74,18 +74,7 @@ def assemble(
     for feature, column in (columns or {}).items():
         sets = [each for tree in learned for node, each in tree.left_sets.items() if tree.tree.feature[node] == feature]
         levels = level_of[feature] = order_levels(sets, column.positions)
-        if max(levels.values()) > 0:
-            gaps[feature] = CategoricalEncoder(
-                feature_names[feature],
-                column.categories,
-                tuple(levels[position] for position in range(len(column.categories))),
-                levels.get(MISSING),
-                levels.get(UNKNOWN),
-            )
-        else:  # not told apart, so nothing is sent; a missing value may stand there
-            gaps[feature] = CategoricalEncoder(
-                feature_names[feature], column.categories, (1,) * len(column.categories), 1, 1
-            )
+        gaps[feature] = _encoder(feature_names[feature], column.categories, levels)
     trees = tuple(_with_categories(_with_missing(each, gaps), level_of) for each in learned)
     return AdditiveTrees(feature_names, trees, base, link, labels, as_float32, gaps)
 
@@ -93,17 +82,55 @@ def assemble(
 def restrict_missing(graph: AdditiveTrees, allowed: Collection[int]) -> AdditiveTrees:
     """The same trees where no value is missing but in the columns `allowed`, so that nothing is paid for others."""
     gaps: dict[int, Gaps] = {}
+    never = [feature for feature, each in graph.gaps.items() if isinstance(each, Missing) and feature not in allowed]
+    trees = [
+        replace(tree, edge=np.where((tree.edge == MISSING_EDGE) & np.isin(tree.feature, never), np.inf, tree.edge))
+        for tree in graph.trees
+    ]
     for feature, each in graph.gaps.items():
         if feature in allowed:
             gaps[feature] = each
         elif isinstance(each, CategoricalEncoder):
-            gaps[feature] = replace(each, missing=None)
-    never = [feature for feature, each in graph.gaps.items() if isinstance(each, Missing) and feature not in gaps]
-    trees = tuple(
-        replace(tree, edge=np.where(np.isin(tree.feature, never) & (tree.edge == MISSING_EDGE), np.inf, tree.edge))
-        for tree in graph.trees
+            gaps[feature], edges = _without_missing(each)
+            trees = [_with_edges(tree, feature, edges) for tree in trees]
+    return replace(graph, trees=tuple(trees), gaps=gaps)
+
+
+def _encoder(
+    name: str, categories: tuple[int, ...] | tuple[str, ...], level_of: Mapping[int, int]
+) -> CategoricalEncoder:
+    """Where no tree tells anything apart, all have level 1, since an encoder has an element."""
+    lift = 0 if max(level_of.values()) else 1
+    levels = {position: level + lift for position, level in level_of.items()}
+    return CategoricalEncoder(
+        name,
+        categories,
+        tuple(levels[position] for position in range(len(categories))),
+        levels.get(MISSING),
+        levels.get(UNKNOWN),
     )
-    return replace(graph, trees=trees, gaps=gaps)
+
+
+def _without_missing(encoder: CategoricalEncoder) -> tuple[CategoricalEncoder, dict[float, float]]:
+    """The encoder without a level that only missing values had, and what each of the trees' edges becomes."""
+    level_of = dict(enumerate(encoder.levels))
+    if encoder.unknown is not None:
+        level_of[UNKNOWN] = encoder.unknown
+    left = sorted(set(level_of.values()))
+    rank = {level: index for index, level in enumerate(left)}
+    edges = {}
+    for edge in range(1, encoder.size + 1):
+        below = sum(level < edge for level in left)
+        edges[float(edge)] = -np.inf if below == 0 else np.inf if below == len(left) else float(below)
+    ranked = {position: rank[level] for position, level in level_of.items()}
+    return _encoder(encoder.name, encoder.categories, ranked), edges
+
+
+def _with_edges(tree: Tree, feature: int, edges: Mapping[float, float]) -> Tree:
+    edge = tree.edge.copy()
+    for node in np.flatnonzero(tree.feature == feature).tolist():
+        edge[node] = edges.get(float(edge[node]), edge[node])
+    return replace(tree, edge=edge)
 
 
 def _missing_numbers(learned: Sequence[LearnedTree], features: int) -> dict[int, Missing]:
