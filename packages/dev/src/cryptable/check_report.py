@@ -35,6 +35,7 @@ class CheckReport:
     reference: str
     results: tuple[ModeResult, ...]
     cpu_seconds: float | None
+    cpu_seconds_predicted: float
     bytes: dict[str, int]
     lookups: int
 
@@ -57,6 +58,7 @@ class CheckReport:
             "reference": self.reference,
             "results": {result.mode: vars(result).copy() for result in self.results},
             "cpu_seconds": self.cpu_seconds,
+            "cpu_seconds_predicted": self.cpu_seconds_predicted,
             "bytes": dict(self.bytes),
             "lookups": self.lookups,
         }
@@ -78,7 +80,8 @@ class CheckReport:
         yield table
         if self.cpu_seconds is not None:
             sizes = ", ".join(f"{name.replace('_', ' ')} {size:,} bytes" for name, size in self.bytes.items())
-            yield f"measured: {self.cpu_seconds:.3g} s of CPU a row; {sizes}"
+            predicted = f"predicted {self.cpu_seconds_predicted:.3g} s"
+            yield f"measured: {self.cpu_seconds:.3g} s of CPU a row ({predicted}); {sizes}"
 
     def __str__(self) -> str:
         console = Console(width=110, no_color=True)

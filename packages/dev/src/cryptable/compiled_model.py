@@ -15,6 +15,7 @@ from cryptable.check_report import CheckReport, ModeResult
 from cryptable.explanation import Explanation, explain
 from cryptable.importers.registry import reference_scores
 from cryptable.local_session import LocalSession
+from cryptable.machine import machine_rates, predict
 from cryptable.model_graph import Estimator, FloatArray, IntArray, Rows
 from cryptable.program_folder import ProgramFolder
 from cryptable.signing import SigningKey, read_signing_key
@@ -144,6 +145,7 @@ class CompiledModel:
             else "the float model",
             results=tuple(self._compare(X, truth, clear, values)),
             cpu_seconds=cpu_seconds,
+            cpu_seconds_predicted=predict(self.circuit, self._program(), machine_rates()).row,
             bytes=sizes,
             lookups=self.circuit.lookups,
         )

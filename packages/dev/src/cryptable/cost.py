@@ -1,19 +1,58 @@
-"""What a lookup costs: the price table that the planner plans by, and seconds of one core for a unit of price."""
+"""What a lookup costs: the price table that the planner plans by. tools/bench/cost_model.py measures it."""
 
 from __future__ import annotations
 
-_PRICE = {1: 0.8e8, 2: 0.8e8, 3: 1.01e8, 4: 1.42e8, 5: 3.3e8, 6: 7.6e8, 7: 1.7e9, 8: 4.0e9}
-"""Complexity of one lookup by width, where outputs are summed by the dozen, p_error 2^-40, concrete-python 2.11.0."""
+import json
+import math
+from functools import cache
+from importlib import resources
 
-SECONDS_PER_PRICE = 2.0e-10
-"""CPU seconds of one core for a unit of complexity: 1.4e8 took 28 ms."""
-
-
-def lookup_price(width: int) -> float:
-    """Optimizer complexity of one lookup of `width` bits, 1 to 8."""
-    return _PRICE[width]
+_TABLE = "cost_table.json"
+_TYPICAL_NOISE = 14.0
+"""Of some dozens of lookups, summed to about 11 bits: see `noise_level`."""
 
 
-def predicted_cpu_seconds(price: float) -> float:
-    """CPU seconds that a total price takes."""
-    return price * SECONDS_PER_PRICE
+def noise_level(lookups: int, output_bits: int) -> float:
+    """How little noise a sum bears, in bits: each output bit halves it, and four times as many lookups do.
+
+    Args:
+        lookups: how many are summed, at least 1.
+        output_bits: of the sum.
+    """
+    return output_bits + math.log2(lookups) / 2
+
+
+def lookup_price(width: int, noise: float = _TYPICAL_NOISE, *, p_error: float = 2.0**-40) -> float:
+    """Optimizer complexity of one lookup.
+
+    Args:
+        width: in bits, 1 to 8.
+        noise: as `noise_level` says, of the sum that bears least.
+        p_error: of one lookup.
+
+    Returns:
+        The price; infinite where no parameters are exact enough.
+    """
+    classes = _table()[width]
+    eligible = [limit for limit in classes if limit <= p_error]
+    steps = classes[max(eligible)] if eligible else classes[min(classes)]
+    return next((price for limit, price in steps if noise <= limit), math.inf)
+
+
+def total_price(lookups: int, width: int, output_bits: int, *, p_error: float = 2.0**-40) -> float:
+    """Optimizer complexity of `lookups` lookups whose outputs are summed to `output_bits` bits.
+
+    More output bits, or more noise summed, need bootstrap keys of more levels, at which all lookups cost more.
+    """
+    return lookups * lookup_price(width, noise_level(lookups, output_bits), p_error=p_error) if lookups else 0.0
+
+
+@cache
+def _table() -> dict[int, dict[float, list[tuple[float, float]]]]:
+    """By width and p_error: up to which noise level which price holds, both ascending."""
+    content = json.loads(resources.files("cryptable").joinpath(_TABLE).read_text("utf-8"))
+    table: dict[int, dict[float, list[tuple[float, float]]]] = {}
+    for entry in content["prices"]:
+        steps = [(float(limit), float(price)) for limit, price in entry["steps"]]
+        table.setdefault(entry["width"], {})[2.0 ** entry["log2_p_error"]] = steps
+    return table

@@ -14,6 +14,7 @@ from cryptable_protocol import (
     EncryptedTensor,
     FeatureEncoder,
     Missing,
+    QuadraticEncoder,
     ThermometerEncoder,
     UnusedFeature,
 )
@@ -22,7 +23,7 @@ from cryptable_protocol.trimming import answer_word_bits
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
-from cryptable.cost import predicted_cpu_seconds
+from cryptable.machine import Prediction, machine_rates, predict
 
 SERVER_LEARNS = (
     "The server learns the model, who asks, when and how often. It learns no value, no score and no secret key: a row "
@@ -70,6 +71,7 @@ class Explanation:
     keyset_entry: str
     price_over_optimum: float | None
     bytes: Bytes
+    seconds: Prediction
     score_step: float
     score_error_bound: float | None
     client_learns: str
@@ -88,8 +90,8 @@ class Explanation:
 
     @property
     def cpu_seconds_predicted(self) -> float:
-        """CPU seconds of one core for one prediction."""
-        return predicted_cpu_seconds(self.price)
+        """CPU seconds of one core for one prediction on the server, once evaluation keys are loaded."""
+        return self.seconds.row
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, for machines: plain dictionaries, lists, numbers and strings."""
@@ -105,6 +107,7 @@ class Explanation:
             "p_error": self.p_error,
             "security_bits": self.security_bits,
             "cpu_seconds_predicted": self.cpu_seconds_predicted,
+            "cpu_seconds_by_phase": vars(self.seconds).copy(),
             "input_elements": self.input_elements,
             "output_bits": self.output_bits,
             "keyset": self.keyset,
@@ -132,7 +135,7 @@ class Explanation:
         else:
             table.add_row("lookups", "none: the model is linear in what the client sends")
         table.add_row("price", f"{self.price:.3g} (optimizer complexity)")
-        table.add_row("CPU", f"about {self.cpu_seconds_predicted:.2g} s a row, on one core")
+        table.add_row("CPU", self._seconds())
         table.add_row("evaluation keys", f"{_size(self.bytes.evaluation_keys)}, sent once (keyset {self.keyset[:16]})")
         table.add_row("keys shared", self._sharing())
         table.add_row("a row up", f"{_size(self.bytes.input_row)} ({self.input_elements} encrypted numbers)")
@@ -144,6 +147,16 @@ class Explanation:
         table.add_row("server learns", self.server_learns)
         table.add_row("inputs", self.inputs)
         yield table
+
+    def _seconds(self) -> str:
+        told = self.seconds
+        phases = {"lookups": told.lookups, "linear maps": told.linear, "ciphertexts in and out": told.ciphertexts}
+        parts = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in phases.items() if seconds)
+        keys = f"; {told.keys_loaded:.2g} s more for a client's first row" if told.keys_loaded else ""
+        return (
+            f"about {told.row:.2g} s a row on one core ({parts}){keys}; {told.encryption:.2g} s to encrypt a row. "
+            f"Measured on: {told.measured_on}"
+        )
 
     def _sharing(self) -> str:
         if not self.keyset_entry:
@@ -183,6 +196,7 @@ def explain(circuit: Circuit, spec: ClientSpec, program: Program, *, error_bound
         keyset_entry=program.keyset_entry,
         price_over_optimum=program.complexity / program.optimum if program.optimum else None,
         bytes=sizes,
+        seconds=predict(circuit, program, machine_rates()),
         score_step=spec.decoder.step,
         score_error_bound=error_bound,
         client_learns=_client_learns(spec, circuit.lookups),
@@ -210,7 +224,7 @@ def _inputs(features: tuple[FeatureEncoder, ...]) -> str:
 def _client_learns(spec: ClientSpec, lookups: int) -> str:
     features = spec.features
     edges = sum(feature.size for feature in features if isinstance(feature, ThermometerEncoder))
-    ranged = sum(isinstance(feature, AffineEncoder) for feature in features)
+    ranged = sum(isinstance(feature, (AffineEncoder, QuadraticEncoder)) for feature in features)
     unused = sum(isinstance(feature, UnusedFeature) for feature in features)
     told = ["its scores" + (" and the class labels" if spec.decoder.is_classifier else "")]
     if edges:

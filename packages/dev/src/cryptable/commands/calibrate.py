@@ -1,0 +1,44 @@
+"""`cryptable calibrate`: measure this machine, so that predicted seconds are its own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from cryptable.commands.registry import command
+from cryptable.machine import calibration_file
+from cryptable.measure_machine import measure_machine
+from cryptable.progress import progress_bar
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="file to write; by default the one that explain() reads, in the user's configuration",
+    )
+
+
+@command(
+    "calibrate",
+    summary="measure how fast this machine evaluates",
+    description=(
+        "Measure how fast this machine evaluates: small circuits, really under encryption, for less than a minute. "
+        "explain() and `cryptable explain` predict seconds from the result, instead of from another machine's. Measure "
+        "where models will be served, while nothing else runs, and copy the file to where they are compiled."
+    ),
+    configure=_configure,
+)
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, and write the file."""
+    target = arguments.output or calibration_file()
+    with progress_bar("measuring", enabled=True) as report:
+        rates = measure_machine(report)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(rates.to_json(), encoding="utf-8")
+    console = Console()
+    console.print(f"{rates.machine}: a lookup of 4 bits takes {1.42e8 * rates.per_price[4] * 1e3:.1f} ms of CPU")
+    console.print(f"written to {target}", soft_wrap=True)
+    return 0

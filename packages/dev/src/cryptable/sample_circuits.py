@@ -1,0 +1,48 @@
+"""Circuits made to be measured: sums of lookups, and linear maps of known cost."""
+
+from __future__ import annotations
+
+import numpy as np
+from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
+
+
+def sum_of_lookups(lookups: int, width: int, output_bits: int, *, input_bits: int = 0) -> Circuit:
+    """Lookups of bits of their own, summed to one number of `output_bits` bits; more input bits are read by none."""
+    bits = np.arange(lookups * width)
+    codes = Term(0, bits, bits // width, 1 << (bits % width))
+    largest = max(1, ((1 << output_bits) - 1) // lookups)
+    tables = np.array([[largest] + [0] * ((1 << width) - 1)], np.int64)
+    return Circuit(
+        (
+            Input((InputGroup(GroupKind.RANGE, max(bits.size, input_bits), 1),)),
+            Linear((codes,), np.zeros(lookups, np.int64)),
+            Lookup(1, tables, np.zeros(lookups, np.int64)),
+            Linear((Term.from_dense(2, np.ones((lookups, 1))),), np.zeros(1, np.int64)),
+        ),
+        3,
+    )
+
+
+def with_matrix(circuit: Circuit, columns: int, entries: int) -> Circuit:
+    """`circuit`, made by `sum_of_lookups`, with one more product of its input: `entries` ones in each column.
+
+    The score has one of the columns added, so that all are computed.
+    """
+    size = circuit.input.size
+    rows = (np.arange(entries)[:, None] * (size // entries) + np.arange(columns) % (size // entries)).ravel()
+    places = np.tile(np.arange(columns), entries)
+    order = np.lexsort((places, rows))
+    product = Linear((Term(0, rows[order], places[order], np.ones(rows.size, np.int64)),), np.zeros(columns, np.int64))
+    score = circuit.nodes[-1]
+    if not isinstance(score, Linear):
+        raise TypeError(f"the last node is a {type(score).__name__}, not a Linear")
+    one = np.zeros(1, np.int64)
+    nodes: tuple[Node, ...] = (*circuit.nodes[:-1], product)
+    added = Term(len(nodes) - 1, one, one, one + 1)
+    return Circuit((*nodes, Linear((*score.terms, added), score.offset)), len(nodes))
+
+
+def weighted_sum(bits: int, outputs: int) -> Circuit:
+    """No lookup: each output is the sum of all bits."""
+    given = Input((InputGroup(GroupKind.RANGE, bits, 1),))
+    return Circuit((given, Linear((Term.from_dense(0, np.ones((bits, outputs))),), np.zeros(outputs, np.int64))), 1)

@@ -1,0 +1,95 @@
+"""Measures what the planner plans by: prices of lookups from the optimizer, and this machine's rates.
+
+    python tools/bench/cost_model.py             print what would be committed
+    python tools/bench/cost_model.py --write     write packages/dev/src/cryptable/cost_table.json
+
+Prices depend on the version of concrete-python alone, rates on the machine. It takes some minutes; run it where nothing
+else runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import cryptable
+from cryptable.cost import noise_level
+from cryptable.machine import COST_TABLE
+from cryptable.measure_machine import measure_machine
+from cryptable.sample_circuits import sum_of_lookups
+from cryptable_engine import CompilationError, Program, UnsupportedProgramError, to_mlir
+from cryptable_engine.native import compile_mlir
+from cryptable_engine.program import write_record
+
+TARGET = Path(cryptable.__file__).parent / COST_TABLE
+WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8)
+LOG2_P_ERRORS = (-40, -64, -128)
+LOOKUPS = 16
+OUTPUT_BITS = range(6, 23)
+
+
+def price(width: int, output_bits: int, p_error: float) -> float | None:
+    """Of a lookup; None where no parameters are exact enough."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        try:
+            text = to_mlir(sum_of_lookups(LOOKUPS, width, output_bits))
+            compile_mlir(text, directory, p_error=p_error, security_bits=128, simulation=False)
+            write_record(directory, p_error)
+            program = Program.load(directory)
+        except (CompilationError, UnsupportedProgramError) as error:
+            if "NoParametersFound" in str(error) or "evaluation keys of" in str(error):  # none, or too large ones
+                return None
+            raise
+    return program.complexity / program.lookups
+
+
+def steps(width: int, p_error: float) -> Iterator[tuple[float, float]]:
+    """Up to which noise level which price holds: by bisection, since prices never fall as output bits grow."""
+    known: dict[int, float | None] = {}
+
+    def at(output_bits: int) -> float | None:
+        if output_bits not in known:
+            known[output_bits] = price(width, output_bits, p_error)
+        return known[output_bits]
+
+    current = OUTPUT_BITS.start
+    while current < OUTPUT_BITS.stop and at(current) is not None:
+        low, high = current, OUTPUT_BITS.stop
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if at(middle) == at(current) else (low, middle)
+        yield noise_level(LOOKUPS, low), float(at(current) or 0.0)
+        current = high
+
+
+def main() -> int:
+    """Print or write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="write the file")
+    write = parser.parse_args().write
+    rates = measure_machine(lambda _: None)
+    print(rates.to_json())
+    prices: list[dict[str, Any]] = []
+    for log2_p_error in LOG2_P_ERRORS:
+        for width in WIDTHS:
+            found = list(steps(width, 2.0**log2_p_error))
+            prices.append({"width": width, "log2_p_error": log2_p_error, "steps": found})
+            told = ", ".join(f"{each:.3g} up to {limit:.0f}" for limit, each in found)
+            print(f"2^{log2_p_error}, {width} bits: {told}", flush=True)
+    engine = json.dumps(f"concrete-python {metadata.version('concrete-python')}")
+    lines = ",\n".join(json.dumps(entry) for entry in prices)
+    content = f'{{"engine": {engine}, "rates": {rates.to_json().strip()}, "prices": [\n{lines}\n]}}\n'
+    if write:
+        TARGET.write_text(content, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
