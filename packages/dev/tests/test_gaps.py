@@ -20,6 +20,8 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 pd = pytest.importorskip("pandas")
@@ -359,6 +361,26 @@ def test_a_symmetric_tree_of_depth_four_is_one_lookup_even_where_values_are_miss
     model = ct.compile(CatBoostClassifier(**options).fit(NUMBERS, BINARY), NUMBERS, table_bits=4)
     assert model.circuit.lookups <= 12
     assert model.artifact.client_spec.features[0].missing is Missing.LOWEST
+
+
+@needs("catboost")
+def test_labels_of_catboost_are_compared_row_by_row():
+    from catboost import CatBoostClassifier
+
+    options = {"iterations": 3, "depth": 2, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
+    estimator = CatBoostClassifier(**options).fit(NUMBERS, THREE)
+    report = ct.compile(estimator, NUMBERS).check(NUMBERS, THREE, encrypted_rows=0)
+    assert report.results[0].score == pytest.approx(estimator.score(NUMBERS, THREE))
+    assert report.results[1].agreement > 0.9
+
+
+def test_a_pipeline_sends_nothing_for_missing_values():
+    model = HistGradientBoostingClassifier(max_iter=4, max_leaf_nodes=8, min_samples_leaf=4)
+    rows = TRAINING[["age", "dose", "height"]].fillna(0.25).to_numpy()
+    holed = np.where(np.arange(rows.size).reshape(rows.shape) % 5, rows, np.nan)
+    model.fit(holed, BINARY)
+    compiled = ct.compile(make_pipeline(FunctionTransformer(), model).fit(rows, BINARY), rows)
+    assert all(feature.missing is Missing.REFUSED for feature in compiled.artifact.client_spec.features if feature.size)
 
 
 # -- whole models -----------------------------------------------------------------------------------------------------

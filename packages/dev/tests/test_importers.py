@@ -24,6 +24,16 @@ SETTINGS = {
         for family in ("RandomForest", "ExtraTrees", "GradientBoosting", "XGB", "XGBRF")
         for kind in ("Classifier", "Regressor")
     },
+    **{
+        f"CatBoost{kind}": {"iterations": 5, "depth": 3, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
+        for kind in ("Classifier", "Regressor")
+    },
+    **{f"HistGradientBoosting{kind}": {"max_iter": 5, "max_leaf_nodes": 6} for kind in ("Classifier", "Regressor")},
+    **{
+        f"LGBM{kind}": {"n_estimators": 5, "num_leaves": 6, "verbose": -1, "n_jobs": 1}
+        for kind in ("Classifier", "Regressor")
+    },
+    "IsolationForest": {"n_estimators": 5, "max_samples": 16, "random_state": 0},
     "LogisticRegression": {"max_iter": 5000},
     "QuantileRegressor": {"alpha": 0.01},
     "CCA": {"n_components": 1},
@@ -46,9 +56,12 @@ SETTINGS = {
     },
 }
 MULTICLASS = (
+    "CatBoostClassifier",
     "DecisionTreeClassifier",
     "GaussianNB",
     "GradientBoostingClassifier",
+    "HistGradientBoostingClassifier",
+    "LGBMClassifier",
     "LinearDiscriminantAnalysis",
     "LogisticRegression",
     "LinearSVC",
@@ -157,7 +170,7 @@ def test_predictions_agree_where_the_margin_is_larger_than_the_bound(case):
     assert sure.sum() > len(rows) // 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        expected = np.asarray(study.estimator.predict(rows))
+        expected = np.asarray(study.estimator.predict(rows)).reshape(-1)
     assert (model.predict(rows)[sure] == expected[sure]).all()
 
 

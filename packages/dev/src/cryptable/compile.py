@@ -46,7 +46,7 @@ PROBABILITY_TOLERANCE = 0.0125
 RELATIVE_TOLERANCE = 0.02
 """Of the standard deviation of the scores, where they have a unit of their own."""
 
-_RECORDED = ("cryptable", "concrete-python", "numpy", "scikit-learn", "treelite", "xgboost")
+_RECORDED = ("cryptable", "concrete-python", "numpy", "scikit-learn", "catboost", "lightgbm", "xgboost")
 
 
 def compile(  # noqa: A001  (cryptable.compile, as torch.compile)

@@ -174,6 +174,8 @@ class CompiledModel:
         if self._estimator is not None:
             reference = reference_scores(self._estimator, X)
             labels = np.asarray(self._estimator.predict(X))
+            if decoder.is_classifier:
+                labels = labels.reshape(-1)  # CatBoost's are a column
             score = None if truth is None else _score(truth, labels, decoder.is_classifier)
             results.append(ModeResult("float", clear.shape[0], 1.0, 0.0, score, None))
         for mode, integers in values.items():

@@ -9,6 +9,7 @@ import numpy as np
 
 from cryptable.additive_model import AdditiveModel
 from cryptable.errors import UnsupportedModelError
+from cryptable.importers.learned_trees import restrict_missing
 from cryptable.importers.registry import find_importer, import_estimator, importer
 from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
 from cryptable.preprocessing import RawColumns, Stage, apply_steps
@@ -49,6 +50,8 @@ def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, ro
     inner_rows = stage.transform(rows)
     inner_names = tuple(f"x{index}" for index in range(len(stage.columns)))
     graph = import_estimator(model, inner_names, inner_rows, stage.values(rows))
+    if isinstance(graph, AdditiveTrees):
+        graph = restrict_missing(graph, ())  # what a pipeline takes is not missing
     rebase = _REBASE.get(type(graph))
     if rebase is None:
         raise UnsupportedModelError(
