@@ -8,7 +8,7 @@ TEST_PROCESSES ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check check-format check-lint check-types check-imports check-generated check-tree \
-	check-readme format protos generate clean
+	check-readme bench docs format protos generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,14 +41,22 @@ check-generated: setup ## Generated files are what their sources say
 	@$(BIN)/python tools/generate_protos.py --check
 	@$(BIN)/python tools/generate_vectors.py --check
 	@$(BIN)/python tools/generate_module_tables.py --check
-	@$(BIN)/python tools/generate_vectors.py --check
-	@$(BIN)/python tools/generate_module_tables.py --check
 
 check-tree: setup ## No lock file, package host, path of one machine or overlong file is tracked
 	@$(BIN)/python tools/check_tree.py
 
 check-readme: setup ## Code in the READMEs runs
 	@$(BIN)/python -m pytest --quiet integration_tests/test_readme.py
+
+bench: setup ## Measure the main job, the table compiler and the client against their bars (minutes)
+	@$(BIN)/python tools/bench/main_job.py
+	@$(BIN)/python tools/bench/tables.py
+	@$(BIN)/python tools/bench/client_keygen.py
+	@$(BIN)/python tools/bench/client_footprint.py
+
+docs: setup ## Write the generated parts of docs/, and check every link in it
+	@$(BIN)/python tools/generate_module_tables.py
+	@$(BIN)/python -m pytest --quiet integration_tests/test_documents.py
 
 format: setup ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -57,6 +65,9 @@ format: setup ## Format the code and mend what ruff can mend
 protos: setup ## Generate code and test vectors from protos/
 	@$(BIN)/python tools/generate_protos.py
 	@$(BIN)/python tools/generate_vectors.py
+
+generate: protos ## Generate everything that is generated and tracked
+	@$(BIN)/python tools/generate_module_tables.py
 
 clean: ## Remove caches and builds; keep .venv
 	@rm -rf .grimp_cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist
