@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
+import grpc
 from cryptable_protocol import messages
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
@@ -66,9 +67,7 @@ class EvaluationKeyUpload:
 
     def delete(self, *, timeout: float) -> None:
         """Have the server forget the keys."""
-        request = messages.inference.DeleteEvaluationKeysRequest(sha256=self.header.sha256)
-        with typed_errors("deleting evaluation keys"):
-            self._stub.DeleteEvaluationKeys(request, timeout=timeout)
+        _delete(self._stub, self.header.sha256, timeout)
 
     def _on_server(self) -> bool:
         request = messages.inference.GetEvaluationKeysRequest(sha256=self.header.sha256)
@@ -104,3 +103,18 @@ class EvaluationKeyUpload:
     ) -> messages.inference.UploadEvaluationKeysRequest:
         self._count("keys", sent=request.ByteSize())
         return request
+
+
+def delete_evaluation_keys(channel: grpc.Channel, sha256: bytes, *, timeout: float) -> None:
+    """Have a server forget evaluation keys.
+
+    Raises:
+        NotFoundError: it does not have them.
+        ServerError: it cannot be reached, or refuses.
+    """
+    _delete(InferenceStub(channel), sha256, timeout)
+
+
+def _delete(stub: InferenceStub, sha256: bytes, timeout: float) -> None:
+    with typed_errors("deleting evaluation keys"):
+        stub.DeleteEvaluationKeys(messages.inference.DeleteEvaluationKeysRequest(sha256=sha256), timeout=timeout)

@@ -15,6 +15,7 @@ from cryptable_protocol.encrypted_tensor import EncryptedTensor
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.service import InferenceStub
 
+from cryptable_client.cancellation import CURRENT
 from cryptable_client.encryption import decrypt, encrypt
 from cryptable_client.evaluation_upload import Count
 from cryptable_client.secret_keys import SecretKeys
@@ -58,6 +59,9 @@ def infer(
     answered = 0
     with typed_errors(f"evaluating with model {spec.model_name!r}"), Outgoing(iter(requests)) as outgoing:
         call = stub.Infer(outgoing, timeout=timeout * rows)
+        cancellation = CURRENT.get()
+        if cancellation is not None:
+            cancellation.attach(call)
         try:
             for response in call:
                 if answered == rows or response.row != answered:

@@ -21,7 +21,7 @@ from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.service import InferenceStub
 
 from cryptable_client.access import Access
-from cryptable_client.errors import DataLossError, NotFoundError, ServerError, UnavailableError
+from cryptable_client.errors import DataLossError, NotFoundError, ServerError, SpecChangedError, UnavailableError
 from cryptable_client.evaluation_upload import Count, EvaluationKeyUpload
 from cryptable_client.inference import infer
 from cryptable_client.progress import byte_bar, wanted
@@ -203,10 +203,37 @@ class RemoteModel:
                 spooled.keep(path)
             return spooled
 
+    def evaluate(self, encoded: npt.NDArray[np.int64], spec: ClientSpec) -> npt.NDArray[np.int64]:
+        """Decrypted integers for rows that are encoded already.
+
+        Args:
+            encoded: integers of shape (rows, spec.input.size).
+            spec: that they are encoded with; a server whose specification is another by now is not sent them.
+
+        Returns:
+            Integers of shape (rows, spec.output.size).
+        """
+        if self.spec != spec:
+            raise SpecChangedError(
+                f"model {spec.model_name!r} was replaced while its rows were encoded: run again", code="CHANGED"
+            )
+        return self._evaluate_encoded(encoded)
+
+    @property
+    def evaluation_keys_digest(self) -> bytes | None:
+        """SHA-256 of the evaluation keys that the server has; None where the model needs none."""
+        return None if self._upload is None else self._upload.header.sha256
+
     def _evaluate(self, rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        self._check_open()
+        return self._evaluate_encoded(encode_rows(self.spec.features, rows))
+
+    def _check_open(self) -> None:
         if self._closed:
             raise InvalidInputError("this connection is closed: connect again")
-        encoded = encode_rows(self.spec.features, rows)
+
+    def _evaluate_encoded(self, encoded: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        self._check_open()
         answers: list[npt.NDArray[np.int64]] = []
         attempts = 0
         with self._timed("predict"):

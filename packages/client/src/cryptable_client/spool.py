@@ -14,6 +14,7 @@ import numpy as np
 from cryptable_protocol import limits
 from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
+from cryptable_protocol.parameters import KeysetParameters
 
 from cryptable_client.evaluation_keys import Progress, first_row_noise, write_evaluation_keys
 from cryptable_client.files import whole_file
@@ -102,26 +103,51 @@ def spool(
     return _open(secret_keys, target)
 
 
+def open_public(keyset: KeysetParameters, path: Path) -> SpooledEvaluationKeys:
+    """Evaluation keys of a keyset from a file, whosoever they are.
+
+    Raises:
+        InvalidInputError: the file has another length than such keys.
+        OSError: it cannot be read.
+    """
+    file = path.open("rb")
+    try:
+        return _header_of(file, path, keyset)
+    except BaseException:
+        file.close()
+        raise
+
+
 def _open(secret_keys: SecretKeys, path: Path) -> SpooledEvaluationKeys:
     keyset = secret_keys.keyset
     file = path.open("rb")
     try:
-        size = os.fstat(file.fileno()).st_size
-        if size != keyset.evaluation_keys_bytes:
-            raise InvalidInputError(
-                f"{path} has {size} bytes, evaluation keys of this keyset have {keyset.evaluation_keys_bytes}: it "
-                "holds others, or was cut short; delete it to have new ones made"
-            )
+        _check_size(file, path, keyset)
         noise, variance = first_row_noise(secret_keys, file)
         if np.abs(noise.astype(np.float64)).max() > _NOISE_DEVIATIONS * variance**0.5 * 2.0**64:
             raise InvalidInputError(
                 f"{path} holds evaluation keys of other secret keys; delete it to have new ones made"
             )
         file.seek(0)
-        digest = hashlib.sha256()
-        while data := file.read(limits.CHUNK_BYTES):
-            digest.update(data)
-        return SpooledEvaluationKeys(file, EvaluationKeysHeader(keyset.name, size, digest.digest()))
+        return _header_of(file, path, keyset)
     except BaseException:
         file.close()
         raise
+
+
+def _header_of(file: BinaryIO, path: Path, keyset: KeysetParameters) -> SpooledEvaluationKeys:
+    size = _check_size(file, path, keyset)
+    digest = hashlib.sha256()
+    while data := file.read(limits.CHUNK_BYTES):
+        digest.update(data)
+    return SpooledEvaluationKeys(file, EvaluationKeysHeader(keyset.name, size, digest.digest()))
+
+
+def _check_size(file: BinaryIO, path: Path, keyset: KeysetParameters) -> int:
+    size = os.fstat(file.fileno()).st_size
+    if size != keyset.evaluation_keys_bytes:
+        raise InvalidInputError(
+            f"{path} has {size} bytes, evaluation keys of this keyset have {keyset.evaluation_keys_bytes}: it "
+            "holds others, or was cut short; delete it to have new ones made"
+        )
+    return size

@@ -1,0 +1,1 @@
+"""The subcommands of `cryptable-client`: `configure` of each module adds its parser."""

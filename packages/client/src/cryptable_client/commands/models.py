@@ -1,0 +1,46 @@
+"""`models` and `spec`: what a server offers."""
+
+from __future__ import annotations
+
+import argparse
+
+from cryptable_client.commands.options import (
+    Parsers,
+    access_of,
+    access_options,
+    add_command,
+    model_of,
+    print_columns,
+    say,
+    trust_options,
+)
+from cryptable_client.files import whole_file
+
+
+def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
+    """Add the parsers."""
+    models = add_command(commands, "models", "list the models that a server offers", access_options())
+    models.set_defaults(run=_models)
+    purpose = "save a model's specification, to encrypt for it without a connection"
+    spec = add_command(commands, "spec", purpose, access_options(), trust_options())
+    spec.add_argument("--model", required=True, metavar="NAME", help="the model")
+    spec.add_argument("--output", required=True, metavar="FILE", help="file to write")
+    spec.set_defaults(run=_spec)
+
+
+def _models(options: argparse.Namespace) -> None:
+    from cryptable_client import connection
+
+    models = connection.list_models(options.address, **access_of(options))
+    print_columns(
+        [("MODEL", "VERSION", "KEYSET"), *((model.name, model.version, model.keyset_name[:16]) for model in models)]
+    )
+
+
+def _spec(options: argparse.Namespace) -> None:
+    from cryptable_client.connection import fetch_spec
+
+    spec = fetch_spec(options.address, **model_of(options))
+    with whole_file(options.output) as file:
+        file.write(spec.to_bytes())
+    say(f"wrote {options.output}: {len(spec.features)} features, keyset {spec.keyset.name.hex()[:16]}")

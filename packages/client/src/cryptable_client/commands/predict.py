@@ -1,0 +1,125 @@
+"""`predict`: rows of a table in, predictions out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cryptable_client.commands.options import (
+    EVALUATION_KEYS_SUFFIX,
+    KEYS_EPILOG,
+    Parsers,
+    access_options,
+    add_command,
+    clean,
+    key_directory,
+    model_of,
+    output_options,
+    passphrase_options,
+    protection,
+    say,
+    trust_options,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from cryptable_protocol.client_spec import ClientSpec
+
+
+def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
+    """Add the parser."""
+    predict = add_command(
+        commands,
+        "predict",
+        "predict the rows of a CSV or Parquet file",
+        access_options(),
+        trust_options(),
+        passphrase_options(),
+        epilog=KEYS_EPILOG,
+    )
+    predict.add_argument("--model", required=True, metavar="NAME", help="the model")
+    predict.add_argument(
+        "--input", required=True, metavar="FILE", help="CSV with a header of names, or .parquet; - for CSV on stdin"
+    )
+    output_options(predict)
+    kept = predict.add_mutually_exclusive_group()
+    kept.add_argument("--keys", metavar="FILE", help="key file from keygen; without, keys are made for this run")
+    kept.add_argument(
+        "--key-directory",
+        metavar="DIR",
+        nargs="?",
+        const="",
+        help="use the keys of the model's keyset in this folder (default: the one of `keys`)",
+    )
+    predict.set_defaults(run=_predict)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from cryptable_client.connection import fetch_spec
+    from cryptable_client.table_files import write_table
+
+    place = model_of(options)
+    spec = fetch_spec(options.address, **place)
+    table = read_rows(options.input, spec)
+    # Once accepted is enough: what comes next must be what was looked at.
+    values = _evaluate(options, spec, {**place, "accept_changes": False}, table)
+    header, rows = answers(options, spec, values)
+    write_table(options.output, header, rows)
+
+
+def read_rows(path: str, spec: ClientSpec) -> npt.NDArray[np.int64]:
+    """A table's rows, encoded: bad ones are refused before anything is generated or sent."""
+    from cryptable_protocol.encoders import encode_rows
+
+    from cryptable_client.table_files import read_table
+
+    table, left_out = read_table(path, spec.features)
+    if left_out:
+        say(f"left out, since the model does not read them: {', '.join(map(clean, left_out))}")
+    return encode_rows(spec.features, table)
+
+
+def answers(
+    options: argparse.Namespace, spec: ClientSpec, values: npt.NDArray[np.int64]
+) -> tuple[list[str], Iterable[Sequence[Any]]]:
+    """Header and rows of the table to write, from decrypted integers."""
+    decoder = spec.decoder
+    if options.probabilities:
+        return [f"probability_{label}" for label in decoder.labels or ()], decoder.predict_proba(values).tolist()
+    what, made = (
+        ("score", decoder.decision_function(values)) if options.scores else ("prediction", decoder.predict(values))
+    )
+    if made.ndim == 1:
+        return [what], ([answer] for answer in made.tolist())
+    return [f"{what}_{index}" for index in range(made.shape[1])], made.tolist()
+
+
+def _evaluate(
+    options: argparse.Namespace, spec: ClientSpec, place: dict[str, Any], encoded: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    from cryptable_client.connection import connect
+    from cryptable_client.key_directory import Upload
+    from cryptable_client.secret_keys import SecretKeys
+
+    if options.probabilities:  # a model without probabilities refuses before anything is sent
+        spec.decoder.predict_proba(encoded[:0, :1].repeat(spec.output.size, axis=1))
+    if options.keys is not None:
+        with SecretKeys.load(options.keys, **protection(options)) as secret_keys:
+            kept = options.keys + EVALUATION_KEYS_SUFFIX
+            with connect(options.address, secret_keys=secret_keys, evaluation_keys=kept, **place) as remote:
+                return remote.evaluate(encoded, spec)
+    if options.key_directory is None:
+        with connect(options.address, **place) as remote:
+            return remote.evaluate(encoded, spec)
+    directory = key_directory(options)
+    entry = directory.find(spec.keyset)
+    with directory.load(entry.name, **protection(options)) as secret_keys:
+        path = directory.evaluation_keys(entry.name)
+        with connect(options.address, secret_keys=secret_keys, evaluation_keys=path, **place) as remote:
+            digest = remote.evaluation_keys_digest
+            if digest is not None:
+                upload = Upload(options.address, digest.hex(), options.insecure, options.root_certificates)
+                directory.record(entry.name, upload)
+            return remote.evaluate(encoded, spec)
