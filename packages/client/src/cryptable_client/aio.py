@@ -27,14 +27,26 @@ Result = TypeVar("Result")
 
 async def connect(address: str, *, model: str, **options: Any) -> AsyncRemoteModel:  # noqa: ANN401 (of `connect`)
     """As `cryptable_client.connect`, with the same options and errors; the result is for an `async with` block."""
-    opening = asyncio.ensure_future(asyncio.to_thread(connection.connect, address, model=model, **options))
+    lock, opened, unwanted = threading.Lock(), list["RemoteModel"](), threading.Event()
+
+    def open_one() -> RemoteModel:
+        remote = connection.connect(address, model=model, **options)
+        with lock:
+            if not unwanted.is_set():
+                opened.append(remote)
+                return remote
+        remote.close()
+        return remote
+
     try:
-        remote = await asyncio.shield(opening)
+        return AsyncRemoteModel(await asyncio.to_thread(open_one))
     except asyncio.CancelledError:
         # The thread cannot be stopped: what it makes is closed when it is there, so that no keys stay behind.
-        opening.add_done_callback(_close_unwanted)
+        with lock:
+            unwanted.set()
+        for remote in opened:
+            threading.Thread(target=remote.close, name="cryptable-close").start()
         raise
-    return AsyncRemoteModel(remote)
 
 
 async def list_models(address: str, **options: Any) -> list[ModelSummary]:  # noqa: ANN401 (of `list_models`)
@@ -113,8 +125,3 @@ class AsyncRemoteModel:
             raise
         finally:
             CURRENT.reset(token)
-
-
-def _close_unwanted(opening: asyncio.Future[RemoteModel]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        threading.Thread(target=opening.result().close, name="cryptable-close").start()
