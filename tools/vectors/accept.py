@@ -136,6 +136,12 @@ def _client_specs() -> list[Accepted]:
         ),
         _spec("margin", "no probabilities; one label is the empty string", changed(samples.classes_spec(), margins)),
         _spec("probability", "labels at the ends of the 64-bit range", changed(binary, probability)),
+        _spec(
+            "logistic",
+            "a regression whose predictions are fractions",
+            changed(regression, lambda spec: put(spec.decoder, link=client_spec.Decoder.LOGISTIC)),
+            decodes=[{"values": [101], "scores": [150.5]}],
+        ),
         _spec("lower_p_error", "p_error 2^-64", changed(binary, lambda spec: put(spec, p_error=2.0**-64))),
         _spec("names", "names outside ASCII, one of 256 characters and 512 bytes", changed(binary, names)),
         _spec("sparse_ids", "key ids need not be consecutive", changed(binary, sparse_ids)),
@@ -215,6 +221,14 @@ def _circuits() -> list[Accepted]:
             1,
             ([1, 0, 0, 0], [9]),
             ([1, 1, 0, 0], [0]),
+        ),
+        _circuit(
+            "output_maximum",
+            "outputs up to 27 only, where 29 is what bounds find",
+            changed(samples.binary_circuit(), lambda message: put(message, output_maximum=27)),
+            1,
+            ([1, 1, 1, 0], [27]),
+            ([0, 0, 0, 0], [2]),
         ),
     ]
 

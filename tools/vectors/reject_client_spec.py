@@ -306,7 +306,7 @@ def _decoders() -> list[Rejected]:
         samples.binary_spec(),
         {
             "link_missing": ("no link", lambda spec: spec.decoder.ClearField("link")),
-            "link_unknown": ("link 7", lambda spec: put(spec.decoder, link=7)),
+            "link_unknown": ("link 8", lambda spec: put(spec.decoder, link=8)),
             "link_negative": ("link -1", lambda spec: put(spec.decoder, link=-1)),
             "offset_missing": ("no offsets and no bases", no_offsets),
             "base_missing": ("an offset without a base", lambda spec: spec.decoder.ClearField("base")),

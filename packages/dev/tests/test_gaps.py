@@ -151,8 +151,8 @@ def test_lightgbm_settings_that_are_refused():
         check_import(LGBMRegressor(**LIGHT, reg_sqrt=True).fit(NUMBERS, POSITIVE), NUMBERS, NUMBERS)
     with pytest.raises(UnsupportedModelError, match="linear_tree"):
         check_import(LGBMRegressor(**LIGHT, linear_tree=True).fit(NUMBERS, SCORE), NUMBERS, NUMBERS)
-    with pytest.raises(UnsupportedModelError, match="cross_entropy"):
-        check_import(LGBMRegressor(**LIGHT, objective="cross_entropy").fit(NUMBERS, BINARY), NUMBERS, NUMBERS)
+    with pytest.raises(UnsupportedModelError, match="cross_entropy_lambda"):
+        check_import(LGBMRegressor(**LIGHT, objective="cross_entropy_lambda").fit(NUMBERS, BINARY), NUMBERS, NUMBERS)
 
 
 # -- scikit-learn -----------------------------------------------------------------------------------------------------
@@ -295,6 +295,23 @@ def test_xgboost_codes_of_an_array():
 
     model = XGBRegressor(**EXTREME, feature_types=["q", "q", "q", "c"]).fit(MATRIX, SCORE)
     check_import(model, MATRIX, MATRIX_TEST)
+
+
+@needs("xgboost")
+@needs("lightgbm")
+def test_fractions_are_predicted_through_a_logistic_link():
+    from lightgbm import LGBMRegressor
+    from xgboost import XGBRegressor
+
+    fraction = 1.0 / (1.0 + np.exp(-SCORE))
+    for estimator in (
+        XGBRegressor(n_estimators=4, max_depth=2, objective="reg:logistic"),
+        LGBMRegressor(**LIGHT, objective="cross_entropy"),
+    ):
+        estimator.fit(NUMBERS, fraction)
+        check_import(estimator, NUMBERS, MATRIX_TEST[:, :3])
+        model = ct.compile(estimator, NUMBERS)
+        assert np.abs(model.predict(NUMBERS) - estimator.predict(NUMBERS)).max() <= model.error_bound / 4 + 1e-6
 
 
 # -- CatBoost ---------------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def decoders(draw: Any) -> Decoder:
     same = NAMES.map(lambda name: name[:20]) if isinstance(first, str) else st.integers(-(2**63), 2**63 - 1)
     labels = (
         None
-        if link in (Link.IDENTITY, Link.EXPONENTIAL)
+        if link in (Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC)
         else tuple(draw(st.lists(same, min_size=count, max_size=count, unique=True)))
     )
     return Decoder(link, offsets, draw(st.floats(1e-300, 1e200)), bases, labels)

@@ -14,7 +14,7 @@ VALUES = st.integers(0, 2**20)
 
 
 def decoder(link: Link, scores: int = 1, *, step: float = 0.25, offset: int = 0) -> Decoder:
-    labels = None if link in (Link.IDENTITY, Link.EXPONENTIAL) else tuple(range(10, 10 + max(2, scores)))
+    labels = None if link in (Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC) else tuple(range(10, 10 + max(2, scores)))
     return Decoder(link, (offset,) * scores, step, (0.0,) * scores, labels)
 
 
@@ -96,6 +96,14 @@ def test_exponential_predicts_powers_of_e() -> None:
     assert not made.is_classifier
 
 
+def test_logistic() -> None:
+    made = decoder(Link.LOGISTIC, 1, step=0.5)
+    scores = made.decision_function(np.array([[0], [3], [-4000], [4000]]))
+    with np.errstate(over="ignore"):
+        expected = 1.0 / (1.0 + np.exp(-scores))
+    assert np.allclose(made.predict(np.array([[0], [3], [-4000], [4000]])), expected)
+
+
 def test_first_of_equal_scores() -> None:
     assert decoder(Link.MARGIN, 3).predict(np.array([[1, 5, 5]])).tolist() == [11]
 
@@ -114,7 +122,7 @@ def test_shapes() -> None:
             decoder(Link.IDENTITY).predict(np.zeros(shape, np.int64))
 
 
-@pytest.mark.parametrize("link", [Link.IDENTITY, Link.EXPONENTIAL, Link.MARGIN])
+@pytest.mark.parametrize("link", [Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC, Link.MARGIN])
 def test_no_probabilities(link: Link) -> None:
     with pytest.raises(InvalidInputError, match="no probabilities"):
         decoder(link).predict_proba(np.zeros((1, 1), np.int64))

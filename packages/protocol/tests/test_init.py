@@ -9,10 +9,11 @@ import cryptable_protocol
 import pytest
 
 EXPORTED = """
-    AffineEncoder BootstrapKeyParameters CategoricalEncoder CiphertextType ClientSpec CompileOptions CryptableError Decoder EncryptedTensor
-    EvaluationKeysHeader FeatureEncoder InternalError InvalidInputError KeysetParameters KeyswitchKeyParameters Labels
-    LimitExceededError Link MalformedMessageError MaskStream Missing ModelArtifact ModelSignature PolylineEncoder Provenance QuadraticEncoder
-    SecretKeyParameters ThermometerEncoder UnusedFeature __version__ encode_rows
+    AffineEncoder BootstrapKeyParameters CategoricalEncoder CiphertextType ClientSpec CompileOptions CryptableError
+    Decoder EncryptedTensor EvaluationKeysHeader FeatureEncoder InternalError InvalidInputError KeysetParameters
+    KeyswitchKeyParameters Labels LimitExceededError Link MalformedMessageError MaskStream Missing ModelArtifact
+    ModelSignature PolylineEncoder Provenance QuadraticEncoder SecretKeyParameters ThermometerEncoder UnusedFeature
+    __version__ encode_rows
 """
 
 

@@ -189,7 +189,7 @@ def default_tolerance(graph: ModelGraph, scores: FloatArray) -> float:
         case Link.SIGMOID | Link.SOFTMAX if isinstance(graph, AdditiveModel):
             # Every bin costs a ciphertext, and errors add up over features to the bound only in theory.
             return max(LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE * float(scores.std(axis=0).max()))
-        case Link.SIGMOID | Link.SOFTMAX:
+        case Link.SIGMOID | Link.SOFTMAX | Link.LOGISTIC:
             return LOG_ODDS_TOLERANCE
         case Link.PROBABILITY:
             return PROBABILITY_TOLERANCE

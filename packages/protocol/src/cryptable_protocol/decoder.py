@@ -35,9 +35,12 @@ class Link(enum.Enum):
     """Probabilities: one (of the second class), or one a class."""
     EXPONENTIAL = pb.Decoder.EXPONENTIAL
     """Regression: the predictions are e to the power of the scores."""
+    LOGISTIC = pb.Decoder.LOGISTIC
+    """Regression of a fraction: the predictions are 1 / (1 + e^-score)."""
 
 
-_REGRESSIONS = (Link.IDENTITY, Link.EXPONENTIAL)
+REGRESSIONS = (Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC)
+"""Links of models without labels."""
 
 
 Labels = tuple[int, ...] | tuple[str, ...]
@@ -74,7 +77,7 @@ class Decoder:
         self._check_labels()
 
     def _check_labels(self) -> None:
-        if self.link in _REGRESSIONS:
+        if self.link in REGRESSIONS:
             if self.labels is not None:
                 raise MalformedMessageError("decoder: a regression has no labels")
             return
@@ -114,7 +117,7 @@ class Decoder:
         """
         scores = self.decision_function(values)
         match self.link:
-            case Link.IDENTITY | Link.EXPONENTIAL | Link.MARGIN:
+            case Link.IDENTITY | Link.EXPONENTIAL | Link.LOGISTIC | Link.MARGIN:
                 raise InvalidInputError("this model gives no probabilities: use predict or decision_function")
             case Link.SOFTMAX:
                 if scores.ndim == 1:
@@ -127,11 +130,13 @@ class Decoder:
                 return _complete(np.clip(scores, 0.0, 1.0), normalise=False)
 
     def predict(self, values: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Labels of shape (rows,) for a classifier, else the scores, or e to their power."""
+        """Labels of shape (rows,) for a classifier, else the scores, or what the link makes of them."""
         scores = self.decision_function(values)
         if self.link is Link.EXPONENTIAL:
             with np.errstate(over="ignore"):  # infinite beyond doubles, as SPEC.md has it
                 return np.exp(scores)
+        if self.link is Link.LOGISTIC:
+            return _sigmoid(scores)
         if self.labels is None:
             return scores
         if scores.ndim == 1:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from cryptable_protocol import InvalidInputError, Link
+from cryptable_protocol.decoder import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.importers.labels import categories_of, labels_of
@@ -60,7 +61,7 @@ def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, ro
     if loss not in _LINKS:
         raise UnsupportedModelError(f"{what}: loss_function {loss!r} is not supported, only {', '.join(_LINKS)}")
     link = _LINKS[loss]
-    labels = None if link in (Link.IDENTITY, Link.EXPONENTIAL) else labels_of(estimator.classes_, what)
+    labels = None if link in REGRESSIONS else labels_of(estimator.classes_, what)
     scale, bias = dump["scale_and_bias"]
     reader = _Reader(estimator, dump["features_info"], feature_names, kept, float(scale), len(bias))
     if "oblivious_trees" in dump:

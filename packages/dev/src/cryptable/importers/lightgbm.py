@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from cryptable_protocol import InvalidInputError, Labels, Link
+from cryptable_protocol.decoder import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.importers.labels import categories_of, labels_of
@@ -40,6 +41,7 @@ _LINKS = {
     "poisson": Link.EXPONENTIAL,
     "gamma": Link.EXPONENTIAL,
     "tweedie": Link.EXPONENTIAL,
+    "cross_entropy": Link.LOGISTIC,
 }
 
 
@@ -59,7 +61,7 @@ def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, ro
     objective, slope = _objective(estimator)
     link = _LINKS[objective]
     labels: Labels | None = labels_of(estimator.classes_, what) if hasattr(estimator, "classes_") else None
-    if (labels is None) != (link in (Link.IDENTITY, Link.EXPONENTIAL)):
+    if (labels is None) != (link in REGRESSIONS):
         raise UnsupportedModelError(f"{what}: objective {objective!r} is not supported for it")
     outputs = len(labels) if labels is not None and len(labels) > 2 else 1
     dump = estimator.booster_.dump_model()

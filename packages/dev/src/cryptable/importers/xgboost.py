@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from cryptable_protocol import Link
+from cryptable_protocol.decoder import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.importers.labels import categories_of, labels_of
@@ -30,6 +31,7 @@ _LINKS = {
     "reg:absoluteerror": Link.IDENTITY,
     "reg:pseudohubererror": Link.IDENTITY,
     "reg:quantileerror": Link.IDENTITY,
+    "reg:logistic": Link.LOGISTIC,
 } | dict.fromkeys(_LOGARITHMIC, Link.EXPONENTIAL)
 
 
@@ -55,7 +57,7 @@ def read(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
             "fit with missing=nan"
         )
     link = _LINKS[objective]
-    labels = None if link in (Link.IDENTITY, Link.EXPONENTIAL) else labels_of(estimator.classes_, what)
+    labels = None if link in REGRESSIONS else labels_of(estimator.classes_, what)
     learner = json.loads(bytes(estimator.get_booster().save_raw("json")))["learner"]
     model, weights = _forest(learner)
     used = _best_trees(estimator, model)
@@ -92,7 +94,7 @@ def _base_margins(parameters: Json, model: Json, objective: str) -> FloatArray:
     stored = json.loads(parameters["base_score"])
     scores: FloatArray = np.atleast_1d(np.asarray(stored, np.float32)).astype(np.float64)
     outputs = max(int(parameters["num_class"]), int(parameters.get("num_target", 1)), max(model["tree_info"]) + 1, 1)
-    if objective == "binary:logistic":
+    if objective in ("binary:logistic", "reg:logistic"):
         scores = np.log(scores) - np.log1p(-scores)
     elif objective in _LOGARITHMIC:
         scores = np.log(scores)

@@ -527,6 +527,8 @@ class Decoder(_message.Message):
         """The scores are probabilities: one (binary), or one a class."""
         EXPONENTIAL: Decoder._Link.ValueType  # 6
         """Regression: the predictions are e^score."""
+        LOGISTIC: Decoder._Link.ValueType  # 7
+        """Regression: the predictions are 1 / (1 + e^-score)."""
 
     class Link(_Link, metaclass=_LinkEnumTypeWrapper): ...
     LINK_UNSPECIFIED: Decoder.Link.ValueType  # 0
@@ -542,6 +544,8 @@ class Decoder(_message.Message):
     """The scores are probabilities: one (binary), or one a class."""
     EXPONENTIAL: Decoder.Link.ValueType  # 6
     """Regression: the predictions are e^score."""
+    LOGISTIC: Decoder.Link.ValueType  # 7
+    """Regression: the predictions are 1 / (1 + e^-score)."""
 
     LINK_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
