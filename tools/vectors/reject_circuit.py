@@ -20,7 +20,7 @@ def rejected() -> list[Rejected]:
 def _bytes() -> list[Rejected]:
     data = canonical(samples.linear_circuit())
     cases = {
-        "unknown_field": ("a field that no version has", data + integer(3, 1)),
+        "unknown_field": ("a field that no version has", data + integer(15, 1)),
         "output_twice": ("the output twice", data + integer(2, 1)),
         "nested_unknown_field": (
             "a field that no version has, four messages deep",
@@ -171,6 +171,10 @@ def _values() -> list[Rejected]:
     def offset(node: int, value: int) -> Change:
         return lambda message: put(message.nodes[node].linear, offset=[value])
 
+    def declared_linear(message: circuit.Circuit) -> None:
+        message.CopyFrom(samples.linear_circuit())
+        message.output_maximum = 400
+
     def overflow(message: circuit.Circuit) -> None:
         message.nodes[2].lookup.entries[7] = 2**59
         message.nodes[3].linear.terms[1].weights[0] = 2**48
@@ -182,5 +186,8 @@ def _values() -> list[Rejected]:
             "looked_up_negative": ("a looked-up value can be -1", offset(1, -1)),
             "output_negative": ("the output can be below 0", offset(3, -1)),
             "overflow": ("the output can exceed 64 bits", overflow),
+            "output_maximum_zero": ("outputs that are all 0", lambda message: put(message, output_maximum=0)),
+            "output_maximum_idle": ("a maximum that bounds find too", lambda message: put(message, output_maximum=29)),
+            "output_maximum_linear": ("a maximum without a lookup", declared_linear),
         },
     )

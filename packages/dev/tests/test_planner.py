@@ -6,6 +6,7 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import LEAF, AdditiveTrees, Tree
 from cryptable.planner.trees import plan_trees
 from cryptable_engine import interpret, verify
+from cryptable_engine.bounds import highest_output
 from cryptable_engine.circuit import Lookup
 from cryptable_protocol import Link, encode_rows
 from hypothesis import given, settings
@@ -153,3 +154,29 @@ def test_the_plan_does_not_depend_on_the_run():
         trees.append(tree_of((f, 0.0, (g, 0.5, a, b), (h, 2.0, c, d))))
     first, second = (plan_trees(graph_of(trees), tolerance=0.05) for _ in range(2))
     assert first.circuit.to_bytes() == second.circuit.to_bytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(nested_trees(2), min_size=1, max_size=5), st.sampled_from([0.5, 0.05, 0.001]))
+def test_scores_stay_within_the_sum_of_the_trees_ranges(trees, tolerance):
+    """That is what the output's width is chosen for; the interpreter refuses what lies beyond, which checks rows."""
+    graph = graph_of([tree_of(tree, 2) for tree in trees], 2, link=Link.SOFTMAX, labels=(0, 1))
+    planned = check_plan(graph, tolerance, rounds=2)
+    if planned is None:
+        return
+    spread = sum(np.ptp(tree.values[tree.feature == LEAF], axis=0) for tree in graph.trees).max()
+    highest = highest_output(planned.circuit, verify(planned.circuit))
+    assert highest <= (spread + 2 * planned.error_bound) / planned.decoder.step + 1
+
+
+def test_a_forest_declares_less_than_the_bounds_of_its_tables():
+    generator = np.random.default_rng(5)
+
+    def grow(depth):
+        if depth == 0:
+            return float(generator.random())
+        return (int(generator.integers(8)), float(generator.normal()), grow(depth - 1), grow(depth - 1))
+
+    planned = check_plan(graph_of([tree_of(grow(4)) for _ in range(8)], features=8), 0.05, rounds=2)
+    _, high = verify(planned.circuit)[-1]
+    assert planned.circuit.output_maximum.bit_length() < int(high.max()).bit_length()

@@ -81,3 +81,13 @@ def test_an_unverified_circuit_cannot_read_outside_a_table():
     circuit = Circuit((given, code, Lookup(1, np.array([[4, 7]]), np.array([0])), code), 2)
     with pytest.raises(CircuitError, match=r"node 2: looks up a value outside 0 \.\. 1"):
         interpret(circuit, [[1]])
+
+
+def test_an_output_beyond_the_declared_maximum_is_an_error(shared, make_rows):
+    rows = make_rows(np.random.default_rng(0), shared.input, 50)
+    values = interpret(shared, rows)[:, 0]
+    circuit = Circuit(shared.nodes, shared.output, int(values.max()) - 1)
+    inside = values < values.max()
+    assert interpret(circuit, rows[inside])[:, 0].tolist() == values[inside].tolist()
+    with pytest.raises(CircuitError, match=rf"row {values.argmax()} leads to outputs .{values.max()}., it declares"):
+        interpret(circuit, rows)

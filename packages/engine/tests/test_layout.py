@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cryptable_engine import verify
 from cryptable_engine.layout import lay_out
 
@@ -25,3 +27,10 @@ def test_an_input_region_holds_the_largest_input(linear):
     layout = lay_out(linear, verify(linear))
     assert layout.widths == (11, 11)
     assert layout.readings == ((), (11,))
+
+
+def test_a_declared_maximum_makes_the_output_narrower(shared):
+    circuit = replace(shared, output_maximum=120)
+    layout = lay_out(circuit, verify(circuit))
+    assert layout.output_width == 7
+    assert layout.widths == (7, 7, 7, 7)

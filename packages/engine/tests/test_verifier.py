@@ -151,6 +151,13 @@ REFUSED = {
     "output is the input": (Circuit(GOOD.nodes, 0), None, "its output is node 0"),
     "unused node": (Circuit((INPUT, CODE, LOOKUP, CODE, SUM), 4), 3, "used nowhere"),
     "output can be negative": (with_nodes(n3=replace(SUM, offset=ints(1))), 3, "as low as"),
+    "maximum of nothing": (replace(GOOD, output_maximum=0), 3, r"outputs of 0 \.\. 0"),
+    "maximum that is none": (replace(GOOD, output_maximum=15), 3, r"outputs of 0 \.\. 15, its bounds are 4 \.\. 15"),
+    "maximum without lookups": (
+        Circuit((INPUT, Linear((Term(0, ints(0), ints(0), ints(9)),), ints(0))), 1, 5),
+        None,
+        "without lookups",
+    ),
     "output too large": (with_nodes(n3=replace(SUM, offset=ints(1 << 60))), 3, "an output of more than 60 bits"),
 }
 
@@ -159,6 +166,10 @@ def test_the_good_circuit_is_accepted_and_its_bounds_returned():
     low, high = verify(GOOD)[3]
     assert low.tolist() == [0 + 4 + 6 - 6]
     assert high.tolist() == [2 + 7 + 6]
+
+
+def test_with_a_declared_maximum_bounds_may_reach_below_zero():
+    verify(replace(with_nodes(n3=replace(SUM, offset=ints(1))), output_maximum=9))
 
 
 def test_a_constant_output_is_an_empty_term():

@@ -68,6 +68,13 @@ def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
     return tuple(result)
 
 
+def highest_output(circuit: Circuit, found: tuple[Bounds, ...]) -> int:
+    """The highest value of all output elements: as the compiler declares, or as `bounds` found."""
+    if circuit.output_maximum is not None:
+        return circuit.output_maximum
+    return int(found[circuit.output].high.max())
+
+
 def _input_origin(node: Input) -> _Origin:
     sizes = [group.size for group in node.groups]
     thermometer = np.repeat([group.kind is GroupKind.THERMOMETER for group in node.groups], sizes)

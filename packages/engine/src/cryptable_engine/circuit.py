@@ -117,10 +117,14 @@ Node = Input | Linear | Lookup
 
 @dataclass(frozen=True, eq=False)
 class Circuit:
-    """Nodes in topological order, and the index of the one whose value is returned (a Linear)."""
+    """Nodes in topological order, and the index of the one whose value is returned (a Linear).
+
+    `output_maximum`, where the compiler declares it, is the highest value of all output elements over honest inputs.
+    """
 
     nodes: tuple[Node, ...]
     output: int
+    output_maximum: int | None = None
 
     @property
     def input(self) -> Input:
@@ -137,7 +141,10 @@ class Circuit:
 
     def to_bytes(self) -> bytes:
         """Canonical bytes of the Circuit message."""
-        return to_canonical_bytes(pb.Circuit(nodes=map(_node_to_message, self.nodes), output=self.output))
+        message = pb.Circuit(
+            nodes=map(_node_to_message, self.nodes), output=self.output, output_maximum=self.output_maximum
+        )
+        return to_canonical_bytes(message)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Circuit:
@@ -151,7 +158,11 @@ class Circuit:
             raise MalformedMessageError(
                 f"circuit: {len(message.nodes)} nodes, expected 1 .. {limits.MAX_CIRCUIT_NODES}"
             )
-        return cls(tuple(_node_from_message(index, node) for index, node in enumerate(message.nodes)), message.output)
+        return cls(
+            tuple(_node_from_message(index, node) for index, node in enumerate(message.nodes)),
+            message.output,
+            message.output_maximum if message.HasField("output_maximum") else None,
+        )
 
 
 def _node_to_message(node: Node) -> pb.Node:

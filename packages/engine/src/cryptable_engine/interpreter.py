@@ -27,7 +27,8 @@ def interpret(circuit: Circuit, values: npt.ArrayLike) -> IntArray:
 
     Raises:
         InvalidInputError: another shape, not integers, or values that no honest encoder makes; names row and element.
-        CircuitError: a Lookup of a value outside its table (never in a verified circuit).
+        CircuitError: a Lookup of a value outside its table (never in a verified circuit), or an output beyond the
+            maximum that the circuit declares.
     """
     rows = checked_rows(circuit.input, values)
     last_use = _last_uses(circuit)
@@ -38,7 +39,19 @@ def interpret(circuit: Circuit, values: npt.ArrayLike) -> IntArray:
     for start in range(0, rows.shape[0], step):
         chunk = np.ascontiguousarray(rows[start : start + step].T)
         result[start : start + step] = _interpret_chunk(circuit, chunk, last_use).T
+    _check_declared(circuit, result)
     return result
+
+
+def _check_declared(circuit: Circuit, result: IntArray) -> None:
+    declared = circuit.output_maximum
+    if declared is not None and result.size and (result.min() < 0 or result.max() > declared):
+        row = int(np.argwhere((result < 0) | (result > declared))[0, 0])
+        raise CircuitError(
+            f"row {row} leads to outputs {result[row].tolist()}, it declares 0 .. {declared}: the compiler erred; "
+            "under encryption they would wrap around",
+            node=circuit.output,
+        )
 
 
 def checked_rows(node: Input, values: npt.ArrayLike) -> IntArray:

@@ -3,13 +3,16 @@
 Under TFHE, values that meet in one sum need one encoding. So the Linear nodes and what they read fall into *regions*,
 each of one width; a Lookup leads from one region to another. A value that a narrow Lookup reads stands in the lower
 bits of its region: it is scaled up to the region's top bits, then reinterpreted as the Lookup's width.
+
+Arithmetic in a region of width w is modulo 2^(w + 1), so only what is read from it needs to fit, not what it is the sum
+of: table entries are taken modulo 2^(w + 1) too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cryptable_engine.bounds import Bounds
+from cryptable_engine.bounds import Bounds, highest_output
 from cryptable_engine.circuit import Circuit, Linear, Lookup
 
 
@@ -44,11 +47,9 @@ def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...], *, spare_bits: int = 0
                     regions.union(term.source, index)
             case Lookup():
                 readings[node.source].add(node.width)
-                # All entries, not only those that honest inputs reach: what is printed must fit its type.
-                needs[index] = int(node.tables.max()).bit_length()
             case _:
                 needs[index] = int(bounds[index].high.max()).bit_length()
-    output_width = max(1, int(bounds[circuit.output].high.max()).bit_length()) + spare_bits
+    output_width = max(1, highest_output(circuit, bounds).bit_length()) + spare_bits
     readings[circuit.output].add(output_width)
     width_of: dict[int, int] = {}
     for index in range(len(circuit.nodes)):

@@ -139,7 +139,7 @@ class _Printer:
     def _print_lookup(self, index: int, node: Lookup) -> None:
         width, size = self._layout.widths[index], node.size
         source, given = self._read[node.source, node.width], _encrypted(size, node.width)
-        tables = self._constant(node.tables, "i64")
+        tables = self._constant(_modular(node.tables, width), "i64")
         table_of = self._constant(node.table_of, "index")
         self._plain[index] = self._emit(
             f'"FHELinalg.apply_mapped_lookup_table"({source}, {tables}, {table_of}) : '

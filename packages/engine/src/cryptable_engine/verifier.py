@@ -14,7 +14,7 @@ from cryptable_protocol import (
     limits,
 )
 
-from cryptable_engine.bounds import Bounds, bounds
+from cryptable_engine.bounds import Bounds, bounds, highest_output
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, IntArray, Linear, Lookup, Term
 from cryptable_engine.errors import CircuitError
 from cryptable_engine.matrix_blocks import priced_cells
@@ -199,13 +199,23 @@ def _check_all_used(circuit: Circuit) -> None:
 
 def _check_output(circuit: Circuit, found: tuple[Bounds, ...]) -> None:
     low, high = found[circuit.output]
-    if low.min() < 0:
+    declared = circuit.output_maximum
+    if declared is not None:
+        if not circuit.lookups:
+            raise CircuitError("declares the maximum of its outputs, which without lookups is known; leave it out")
+        if declared < 1 or (low.min() >= 0 and declared >= int(high.max())):
+            raise CircuitError(
+                f"declares outputs of 0 .. {declared}, its bounds are {low.min()} .. {high.max()}; declare at least 1, "
+                "and nothing where no more is known than the bounds",
+                node=circuit.output,
+            )
+    if low.min() < 0 and declared is None:
         element = int(low.argmin())
         raise CircuitError(
             f"output element {element} can be as low as {low[element]}; add to its offset (the decoder subtracts it)",
             node=circuit.output,
         )
-    if int(high.max()) >= 1 << MAX_VALUE_BITS:
+    if highest_output(circuit, found) >= 1 << MAX_VALUE_BITS:
         raise CircuitError(f"an output of more than {MAX_VALUE_BITS} bits", node=circuit.output)
 
 
@@ -223,7 +233,7 @@ def _check_spec(circuit: Circuit, found: tuple[Bounds, ...], spec: ClientSpec) -
     size = circuit.nodes[circuit.output].size
     if size != spec.output.size:
         raise CircuitError(f"{size} output elements, the client spec has {spec.output.size}", node=circuit.output)
-    highest = int(found[circuit.output].high.max())
+    highest = highest_output(circuit, found)
     if highest >= 1 << spec.output.width:
         raise CircuitError(
             f"outputs up to {highest}, the client spec has {spec.output.width} bits", node=circuit.output

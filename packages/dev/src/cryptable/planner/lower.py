@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from cryptable_engine.bounds import bounds
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
 from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, Missing
 
@@ -69,7 +70,7 @@ def lower(
         terms.append(_term(2, {(index, column): 1 for index, (column, _) in enumerate(tables)}))
     nodes.append(Linear(tuple(terms), offset))
     return PlannedModel(
-        Circuit(tuple(nodes), len(nodes) - 1),
+        _declared(Circuit(tuple(nodes), len(nodes) - 1), plan.highest),
         tuple(
             encoder_of(name, tuple(each), as_float32=as_float32, gaps=(gaps or {}).get(feature, Missing.REFUSED))
             for feature, (name, each) in enumerate(zip(feature_names, edges, strict=True))
@@ -77,6 +78,13 @@ def lower(
         Decoder(link, tuple((-offset).tolist()), plan.step, tuple(output.base for output in plan.outputs), labels),
         plan.error,
     )
+
+
+def _declared(circuit: Circuit, maximum: int) -> Circuit:
+    """With the maximum of its outputs, where that says more than the circuit's bounds do."""
+    low, high = bounds(circuit)[circuit.output]
+    says_more = circuit.lookups and (int(low.min()) < 0 or maximum < int(high.max()))
+    return replace(circuit, output_maximum=max(1, maximum)) if says_more else circuit
 
 
 def _term(source: int, weights: dict[tuple[int, int], int]) -> Term:

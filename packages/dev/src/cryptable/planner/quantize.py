@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,10 @@ from cryptable.planner.codes import Code
 from cryptable.planner.rounding import round_values
 from cryptable.planner.tables import FloatOutput
 
+Range = tuple[float, float]
+"""Lowest and highest value of a score."""
+_ROUNDING = 1e-6
+"""What the rounding of doubles may add to an integer, by far."""
 _SHRINK = 1.04
 MAX_OUTPUT_WIDTH = 24
 
@@ -54,9 +59,14 @@ class QuantizedPlan:
     outputs: tuple[IntegerOutput, ...]
 
     @property
+    def highest(self) -> int:
+        """The highest value of an output, its minimum being taken as 0."""
+        return max(output.maximum - output.minimum for output in self.outputs)
+
+    @property
     def width(self) -> int:
         """Bits of the widest output."""
-        return max(1, max(output.maximum - output.minimum for output in self.outputs).bit_length())
+        return max(1, self.highest.bit_length())
 
     @property
     def error(self) -> float:
@@ -64,12 +74,13 @@ class QuantizedPlan:
         return max(output.error for output in self.outputs)
 
 
-def quantize(outputs: Sequence[FloatOutput], *, tolerance: float) -> QuantizedPlan:
+def quantize(outputs: Sequence[FloatOutput], *, tolerance: float, ranges: Sequence[Range]) -> QuantizedPlan:
     """The largest step that keeps every score within tolerance; then the smallest that costs no further output bit.
 
     Args:
         outputs: the float plan.
         tolerance: largest error of a score, in the score's own unit.
+        ranges: within which each score is known to lie.
 
     Raises:
         UnsupportedModelError: the scores' range cannot be told apart that finely within MAX_OUTPUT_WIDTH bits.
@@ -78,21 +89,21 @@ def quantize(outputs: Sequence[FloatOutput], *, tolerance: float) -> QuantizedPl
     spread = max((_spread(output) for output in outputs), default=0.0) or 1.0
     # Half a step a part is the least that rounding can be relied on for; two values in all cost one step at most.
     step = min(8.0 * tolerance / max(1, min(parts, 8)), 2 * spread)
-    while (plan := _quantize(outputs, step)).error > tolerance:
+    while (plan := _quantize(outputs, ranges, step)).error > tolerance:
         step /= _SHRINK
         if spread / step > 1 << MAX_OUTPUT_WIDTH:
             raise UnsupportedModelError(
                 f"scores range over {spread:.6g}: to tell them apart by {tolerance:.3g} takes more than "
                 f"{MAX_OUTPUT_WIDTH} bits; raise tolerance="
             )
-    return _refine(outputs, plan)
+    return _refine(outputs, ranges, plan)
 
 
-def _refine(outputs: Sequence[FloatOutput], plan: QuantizedPlan) -> QuantizedPlan:
+def _refine(outputs: Sequence[FloatOutput], ranges: Sequence[Range], plan: QuantizedPlan) -> QuantizedPlan:
     best, step = plan, plan.step
     while True:
         step /= _SHRINK
-        finer = _quantize(outputs, step)
+        finer = _quantize(outputs, ranges, step)
         if finer.width > plan.width:
             return best
         if finer.error < best.error:
@@ -106,8 +117,20 @@ def _spread(output: FloatOutput) -> float:
     return tables + sum(float(np.ptp(function.values)) for function in output.functions)
 
 
-def _quantize(outputs: Sequence[FloatOutput], step: float) -> QuantizedPlan:
-    return QuantizedPlan(step, tuple(_quantize_output(output, step) for output in outputs))
+def _quantize(outputs: Sequence[FloatOutput], ranges: Sequence[Range], step: float) -> QuantizedPlan:
+    quantized = (
+        _narrow(_quantize_output(output, step), known, step) for output, known in zip(outputs, ranges, strict=True)
+    )
+    return QuantizedPlan(step, tuple(quantized))
+
+
+def _narrow(output: IntegerOutput, known: Range, step: float) -> IntegerOutput:
+    """With the range that the score's own range, which no sum of tables knows, leaves."""
+    low, high = known
+    slack = output.error / step + _ROUNDING
+    minimum = max(output.minimum, math.ceil((low - output.base) / step - slack))
+    maximum = min(output.maximum, math.floor((high - output.base) / step + slack))
+    return replace(output, minimum=minimum, maximum=max(minimum, maximum))
 
 
 def _quantize_output(output: FloatOutput, step: float) -> IntegerOutput:
@@ -130,10 +153,17 @@ def _quantize_output(output: FloatOutput, step: float) -> IntegerOutput:
 
 
 def scale_integral(
-    outputs: Sequence[FloatOutput], *, step: float, base: Sequence[float], error: Sequence[float]
+    outputs: Sequence[FloatOutput],
+    *,
+    step: float,
+    base: Sequence[float],
+    error: Sequence[float],
+    ranges: Sequence[Range] | None = None,
 ) -> QuantizedPlan:
-    """The plan of outputs whose tables and functions hold integers already, in units of `step`."""
+    """The plan of outputs whose tables and functions hold integers already, in units of `step`, and so do `ranges`."""
     integral = [_quantize_output(output, 1.0) for output in outputs]
+    if ranges is not None:
+        integral = [_narrow(output, known, 1.0) for output, known in zip(integral, ranges, strict=True)]
     return QuantizedPlan(
         step,
         tuple(

@@ -9,14 +9,14 @@ import numpy as np
 
 from cryptable.cost import lookup_price
 from cryptable.errors import UnsupportedModelError
-from cryptable.model_graph import AdditiveTrees
+from cryptable.model_graph import LEAF, AdditiveTrees
 from cryptable.planner.bits import Bits
 from cryptable.planner.counted_products import count_products
 from cryptable.planner.cover import TableCover, maximal_masks
 from cryptable.planner.expand import Alphabet, TreeExpansion
 from cryptable.planner.lower import PlannedModel, lower
 from cryptable.planner.polynomial import Polynomial, add_to
-from cryptable.planner.quantize import quantize, scale_integral
+from cryptable.planner.quantize import Range, quantize, scale_integral
 from cryptable.planner.round_leaves import round_leaves
 from cryptable.planner.tables import FloatOutput, fill_tables
 
@@ -75,7 +75,13 @@ def plan_trees(
         rounded = round_leaves(graph, tolerance=tolerance)
         tables = _search(rounded.graph, bits, cheapest, rounds, progress)
         outputs = [_fill(tables, output, integral=True) for output in range(graph.outputs)]
-        plan = scale_integral(outputs, step=rounded.step, base=rounded.base.tolist(), error=rounded.error.tolist())
+        plan = scale_integral(
+            outputs,
+            step=rounded.step,
+            base=rounded.base.tolist(),
+            error=rounded.error.tolist(),
+            ranges=_ranges(rounded.graph),
+        )
     else:
         tables = _search(graph, bits, cheapest, rounds, progress)
         outputs = [_fill(tables, output, integral=False) for output in range(graph.outputs)]
@@ -83,7 +89,7 @@ def plan_trees(
             replace(output, constant=output.constant + base)
             for output, base in zip(outputs, graph.base.tolist(), strict=True)
         ]
-        plan = quantize(based, tolerance=tolerance)
+        plan = quantize(based, tolerance=tolerance, ranges=_ranges(graph))
     return lower(
         plan,
         bits,
@@ -94,6 +100,14 @@ def plan_trees(
         labels=graph.labels,
         gaps=graph.gaps,
     )
+
+
+def _ranges(graph: AdditiveTrees) -> list[Range]:
+    """By output, the least and the greatest sum of one leaf a tree: narrower than what sums of tables can be."""
+    leaves = [tree.values[tree.feature == LEAF] for tree in graph.trees]
+    low = graph.base + sum(values.min(axis=0) for values in leaves)
+    high = graph.base + sum(values.max(axis=0) for values in leaves)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def _most_trees(graph: AdditiveTrees) -> int:
