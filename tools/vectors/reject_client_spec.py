@@ -134,6 +134,11 @@ def _parts() -> list[Rejected]:
     )
 
 
+def _no_category(spec: client_spec.ClientSpec) -> None:
+    put(spec.features[4].categorical.integers, values=[])
+    put(spec.features[4].categorical, levels=[])
+
+
 def _encoders() -> list[Rejected]:
     def edges(*values: float) -> Change:
         return lambda spec: put(spec.features[0].thermometer, edges=[*values])
@@ -206,7 +211,7 @@ def _encoders() -> list[Rejected]:
             ),
             "categories_empty": (
                 "an empty list of categories",
-                lambda spec: (put(spec.features[4].categorical.integers, values=[]), grade(levels=[])(spec)),
+                _no_category,
             ),
             "category_twice": (
                 "a category twice",

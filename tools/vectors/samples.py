@@ -54,10 +54,15 @@ def thermometer(name: str, edges: list[float], *, as_float32: bool = False) -> c
 
 
 def categorical(
-    name: str, categories: list[str] | list[int], levels: list[int], **others: int
+    name: str,
+    categories: list[str] | list[int],
+    levels: list[int],
+    *,
+    missing: int | None = None,
+    unknown: int | None = None,
 ) -> client_spec.FeatureEncoder:
-    """A categorical encoder; `others` are the levels of missing and unknown values."""
-    encoder = client_spec.CategoricalEncoder(levels=levels, **others)
+    """A categorical encoder; `missing` and `unknown` are levels."""
+    encoder = client_spec.CategoricalEncoder(levels=levels, missing=missing, unknown=unknown)
     for category in categories:
         if isinstance(category, str):
             encoder.strings.values.append(category)

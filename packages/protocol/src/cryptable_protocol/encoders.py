@@ -135,7 +135,8 @@ class QuadraticEncoder:
         """Shape (rows,) to (rows, 2)."""
         level, top = _level(self, column), self.levels - 1
         product = 4.0 * level * (top - level) / top
-        return np.rint(np.stack([level, product], axis=1)).astype(np.int64)
+        elements: npt.NDArray[np.float64] = np.rint(np.stack([level, product], axis=1))
+        return elements.astype(np.int64)
 
 
 @dataclass(frozen=True)
