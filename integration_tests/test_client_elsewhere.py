@@ -1,0 +1,75 @@
+"""The client's own tests on the other CPythons of this machine, with the newest NumPy and nothing else of ours.
+
+A selection that takes seconds; `CRYPTABLE_ELSEWHERE=all` runs all of them.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.elsewhere
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "packages" / "client" / "tests"
+SELECTED = (
+    "test_encryption.py",
+    "test_evaluation_keys.py",
+    "test_imports.py",
+    "test_lifetime.py",
+    "test_lwe.py",
+    "test_polynomials.py",
+    "test_randomness.py",
+    "test_security.py",
+    "test_table_files.py",
+    "test_trust.py",
+)
+VERSIONS = ("3.10", "3.12", "3.13", "3.14")
+ABSENT = "import importlib.util as u; print([n for n in ('concrete', 'torch', 'cryptable_engine') if u.find_spec(n)])"
+
+
+def interpreter(version):
+    """A CPython of that version on this machine, on the path or pyenv's; None where there is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [*sorted(pyenv.glob(f"{version}.*/bin/python")), shutil.which(f"python{version}")]
+    for candidate in filter(None, candidates):
+        asked = subprocess.run([candidate, "--version"], capture_output=True, text=True)
+        if asked.returncode == 0 and asked.stdout.startswith(f"Python {version}."):
+            return str(candidate)
+    return None
+
+
+def run(*command, **options):
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    return subprocess.run(
+        [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, env=environment, **options
+    )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_clients_tests_pass(version, tmp_path):
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        pytest.skip("this is the version that all tests run on")
+    base = interpreter(version)
+    if base is None:
+        pytest.skip(f"no CPython {version} on this machine")
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    uv = shutil.which("uv", path=places)
+    assert uv, "uv is missing: run `make setup`"
+    assert run(uv, "venv", "--quiet", "--no-project", "--python", base, tmp_path / "venv").returncode == 0
+    python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    sources = [ROOT / "packages" / name for name in ("protocol", "client")]
+    libraries = ("numpy>=2", "pytest", "pytest-xdist", "hypothesis")
+    installed = run(uv, "pip", "install", "--quiet", "--python", python, *sources, *libraries, timeout=300)
+    if installed.returncode and ("network" in installed.stderr or "connect" in installed.stderr.lower()):
+        pytest.skip("the package index cannot be reached")
+    assert installed.returncode == 0, installed.stderr
+    assert run(python, "-c", ABSENT).stdout.strip() == "[]"
+    assert run(python, "-c", "import numpy; print(numpy.__version__)").stdout.startswith("2.")
+    chosen = [TESTS] if os.environ.get("CRYPTABLE_ELSEWHERE") == "all" else [TESTS / name for name in SELECTED]
+    tested = run(python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen, timeout=600)
+    assert tested.returncode == 0, tested.stdout[-3000:] + tested.stderr[-1000:]
+    assert " passed" in tested.stdout

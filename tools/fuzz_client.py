@@ -1,0 +1,149 @@
+"""Attacks the client with what others write: structure-aware mutations, each of which must be read or refused in type.
+
+    python tools/fuzz_client.py [--cases N] [--seed N]
+
+Specifications, answers, key files, files of tensors and pins are changed field by field, with digests, lengths and
+signatures computed anew. An exception that is not the client's own, a case of more than 10 seconds, more than 100 MB
+of memory beyond what the imports take, or a validator that no case reaches, is a failure (status 1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from random import Random
+from types import FrameType
+
+from cryptable_client import inference, key_file, remote, security, tensor_file, trust
+from cryptable_client import lifetime as lifetime_module
+from cryptable_protocol import (
+    canonical,
+    categorical_encoder,
+    client_spec,
+    decoder,
+    encoders,
+    encrypted_tensor,
+    names,
+    parameters,
+    polyline_encoder,
+    signature,
+    trimming,
+    wire,
+)
+from fuzz.targets import TARGETS, TYPED, Workshop
+from fuzz.validators import Hits
+
+MODULES = [
+    canonical, categorical_encoder, client_spec, decoder, encoders, encrypted_tensor, names, parameters,
+    polyline_encoder, signature, trimming, wire, inference, key_file, lifetime_module, remote, security, tensor_file,
+    trust,
+]  # fmt: skip
+SECONDS, MEGABYTES = 10, 100
+
+EXCLUDED = (
+    # What the caller of the API passes, not what others write.
+    ("key_file:write", ""),
+    ("key_file:_derive", ""),
+    ("lifetime:Lifetime.until", ""),
+    ("remote:RemoteModel", ""),
+    ("security:minimum_log2_deviation", ""),
+    ("trust:Trust.__post_init__", ""),
+    ("encrypted_tensor:EncryptedTensor.trimmed", ""),
+    ("decoder:Decoder.predict_proba", ""),
+    # Rows to encode.
+    ("categorical_encoder:CategoricalEncoder._level", ""),
+    ("categorical_encoder:CategoricalEncoder._category", ""),
+    ("encoders:_encode_column", ""),
+    # What a message cannot express, because its fields have types.
+    ("encrypted_tensor:EncryptedTensor.__post_init__", "either a seed or masks"),
+    ("encrypted_tensor:EncryptedTensor.__post_init__", "words of fewer than 64 bits"),
+    ("parameters:_require_id", ""),
+    ("categorical_encoder:CategoricalEncoder.__post_init__", "is not a 64-bit integer"),
+    ("decoder:Decoder._check_labels", "labels are of two kinds"),
+    ("decoder:Decoder._check_labels", "does not fit 64 bits"),
+)
+"""Places that no byte of others' can reach."""
+
+
+def peak_megabytes() -> float:
+    """Largest resident size of this process so far."""
+    try:
+        (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024 / 1e6
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e6 / 1024)
+
+
+def too_long(_number: int, _frame: FrameType | None) -> None:
+    """The alarm of a case that hangs."""
+    raise TimeoutError(f"a case took more than {SECONDS} s")
+
+
+def fuzz(cases: int, seed: int, *, show: bool = True) -> tuple[Hits, list[str]]:
+    """Run cases; returns what was refused where, and failures."""
+    random = Random(seed)
+    failures: list[str] = []
+    outcomes: Counter[str] = Counter()
+    hits = Hits(MODULES, EXCLUDED)
+    key_file._SCRYPT_N = 2  # what deriving a key costs is no validator
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, too_long)
+    with tempfile.TemporaryDirectory() as folder:
+        shop = Workshop(Path(folder), random)
+        baseline, began = peak_megabytes(), time.process_time()
+        for case in range(cases):
+            (target,) = random.choices([each for each, _ in TARGETS], [weight for _, weight in TARGETS])
+            if hasattr(signal, "SIGALRM"):
+                signal.alarm(SECONDS)
+            try:
+                target(shop)
+                outcomes[f"{target.__name__}: read"] += 1
+            except TYPED as error:
+                hits.count(error)
+                outcomes[f"{target.__name__}: {type(error).__name__}"] += 1
+            except Exception:  # noqa: BLE001 (that is what is looked for)
+                failures.append(f"case {case} of seed {seed}, {target.__name__}:\n{traceback.format_exc(limit=-4)}")
+            finally:
+                if hasattr(signal, "SIGALRM"):
+                    signal.alarm(0)
+        growth = peak_megabytes() - baseline
+    if growth > MEGABYTES:
+        failures.append(f"memory grew by {growth:.0f} MB, at most {MEGABYTES}")
+    if show:
+        for name, count in sorted(outcomes.items()):
+            print(f"{count:8d}  {name}")
+        for place, name in sorted(hits.known.items(), key=lambda item: item[1]):
+            print(f"{hits.counts[place]:8d}  {name} (line {place[1]})")
+        print(
+            f"{cases} cases, {time.process_time() - began:.0f} s of CPU, memory +{growth:.0f} MB "
+            f"(peak {peak_megabytes():.0f} MB), {len(hits.known)} validators, {len(hits.missed())} never reached"
+        )
+    return hits, failures
+
+
+def main() -> int:
+    """Run, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=100_000, help="mutations (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"), help="to repeat a run")
+    options = parser.parse_args()
+    print(f"seed {options.seed}")
+    hits, failures = fuzz(options.cases, options.seed)
+    for failure in failures[:20]:
+        print(f"FAILURE {failure}")
+    for name in hits.missed():
+        print(f"NEVER REACHED {name}")
+    return 1 if failures or hits.missed() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
