@@ -57,6 +57,7 @@ EXCLUDED = (
     ("trust:Trust.__post_init__", ""),
     ("encrypted_tensor:EncryptedTensor.trimmed", ""),
     ("decoder:Decoder.predict_proba", ""),
+    ("decoder:Decoder.decision_function", ""),
     # Rows to encode.
     ("categorical_encoder:CategoricalEncoder._level", ""),
     ("categorical_encoder:CategoricalEncoder._category", ""),

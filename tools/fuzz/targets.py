@@ -156,7 +156,11 @@ def _own_key(spec: messages.client_spec.ClientSpec) -> None:
     spec.keyset.keyswitch_keys[0].output_key = 0
 
 
-ABSURDITIES = (_large_dimensions, _large_output, _many_levels, _large_digits, _own_key)
+def _base_that_is_no_number(spec: messages.client_spec.ClientSpec) -> None:
+    spec.decoder.base[1] = float("nan")  # behind a finite one, where the largest of them does not show it
+
+
+ABSURDITIES = (_large_dimensions, _large_output, _many_levels, _large_digits, _own_key, _base_that_is_no_number)
 """Several fields at once, which single mutations seldom bring together."""
 
 
@@ -171,7 +175,7 @@ def specification(shop: Workshop) -> None:
         random.choice(ABSURDITIES)(message)
         data = message.SerializeToString(deterministic=True)
     elif kind < 0.0305:
-        data += b"\x12\x00" * (limits.MAX_PARTS + 1)
+        data = b"\x12\x00" * (limits.MAX_PARTS + 1)
     elif kind < 0.04:
         position = random.randrange(len(data) + 1)
         data = data[:position] + b"\xff" * 11 + data[position:]

@@ -30,6 +30,7 @@ class EchoServicer(InferenceServicer):
         self.break_rows_at = []
         """Per Infer call, the row at which a worker dies."""
         self.seeds = []
+        self.rows = []
         self.signature = None
         self.artifact_digest = b""
         self.metadata = []
@@ -104,6 +105,7 @@ class EchoServicer(InferenceServicer):
         dies_at = self.break_rows_at.pop(0) if self.break_rows_at else None
         for index, request in enumerate(requests):
             self.seeds.append(request.row.seed)
+            self.rows.append((request.row.seed, request.row.bodies))
             if index == dies_at:
                 context.set_trailing_metadata((("grpc-retry-pushback-ms", "10"),))
                 context.abort(grpc.StatusCode.UNAVAILABLE, "a worker died")

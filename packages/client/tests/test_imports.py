@@ -71,3 +71,12 @@ def test_every_exported_name_is_there(name):
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         cryptable_client.nonsense  # noqa: B018
+
+
+def test_no_exported_name_is_a_modules_too():
+    """Importing the module would put it in the place of what is exported."""
+    import pkgutil
+
+    modules = {module.name for module in pkgutil.iter_modules(cryptable_client.__path__)}
+    assert {"spooling", "connection"} <= modules
+    assert not modules & set(cryptable_client.__all__)

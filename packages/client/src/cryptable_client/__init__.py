@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cryptable_client.remote import RemoteModel
     from cryptable_client.secret_keys import SecretKeys
     from cryptable_client.security import check_security
-    from cryptable_client.spool import SpooledEvaluationKeys, spool
+    from cryptable_client.spooling import SpooledEvaluationKeys, spool
 
 __version__ = "0.1.0"
 
@@ -78,14 +78,14 @@ _HOMES = {
     "CryptableError": "cryptable_protocol.errors",
     "RemoteModel": "cryptable_client.remote",
     "SecretKeys": "cryptable_client.secret_keys",
-    "SpooledEvaluationKeys": "cryptable_client.spool",
+    "SpooledEvaluationKeys": "cryptable_client.spooling",
     "check_security": "cryptable_client.security",
     "connect": "cryptable_client.connection",
     "decrypt": "cryptable_client.encryption",
     "encrypt": "cryptable_client.encryption",
     "fetch_spec": "cryptable_client.connection",
     "list_models": "cryptable_client.connection",
-    "spool": "cryptable_client.spool",
+    "spool": "cryptable_client.spooling",
     "write_evaluation_keys": "cryptable_client.evaluation_keys",
 }
 

@@ -15,7 +15,7 @@ from cryptable_protocol.service import InferenceStub
 from cryptable_client.errors import DataLossError, NotFoundError, UnavailableError
 from cryptable_client.evaluation_keys import Progress
 from cryptable_client.progress import byte_bar
-from cryptable_client.spool import SpooledEvaluationKeys
+from cryptable_client.spooling import SpooledEvaluationKeys
 from cryptable_client.transport import Outgoing, typed_errors
 
 PAUSES_SECONDS = (0.5, 1.0)

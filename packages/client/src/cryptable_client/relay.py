@@ -20,7 +20,7 @@ from cryptable_client.evaluation_upload import EvaluationKeyUpload
 from cryptable_client.progress import wanted
 from cryptable_client.remote import fetch_spec
 from cryptable_client.security import SECURITY_BITS
-from cryptable_client.spool import SpooledEvaluationKeys, open_public
+from cryptable_client.spooling import SpooledEvaluationKeys, open_public
 from cryptable_client.transport import Outgoing, open_channel, typed_errors
 
 _ROWS_PER_CALL = 64

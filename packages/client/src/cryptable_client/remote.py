@@ -26,7 +26,7 @@ from cryptable_client.evaluation_upload import Count, EvaluationKeyUpload
 from cryptable_client.inference import infer
 from cryptable_client.progress import byte_bar, wanted
 from cryptable_client.secret_keys import SecretKeys
-from cryptable_client.spool import SpooledEvaluationKeys, spool
+from cryptable_client.spooling import SpooledEvaluationKeys, spool
 from cryptable_client.transport import typed_errors
 from cryptable_client.trust import Trust
 

@@ -21,7 +21,7 @@ from cryptable_client.randomness import SecretStream
 from cryptable_client.security import SECURITY_BITS, check_keyset, check_security
 
 if TYPE_CHECKING:
-    from cryptable_client.spool import SpooledEvaluationKeys
+    from cryptable_client.spooling import SpooledEvaluationKeys
 
 Bits = npt.NDArray[np.uint8]
 

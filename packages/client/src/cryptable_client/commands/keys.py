@@ -147,7 +147,7 @@ def _export(options: argparse.Namespace) -> None:
 
 def _spool(secret_keys: SecretKeys, path: str, copy: str | None = None) -> None:
     from cryptable_client.progress import byte_bar, wanted
-    from cryptable_client.spool import spool
+    from cryptable_client.spooling import spool
 
     with (
         byte_bar("making evaluation keys", shown=wanted(None)) as update,

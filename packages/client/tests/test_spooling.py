@@ -6,7 +6,7 @@ import tempfile
 import pytest
 from cryptable_client.evaluation_keys import write_evaluation_keys
 from cryptable_client.secret_keys import SecretKeys
-from cryptable_client.spool import spool
+from cryptable_client.spooling import spool
 from cryptable_protocol import InvalidInputError
 
 
