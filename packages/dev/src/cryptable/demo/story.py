@@ -14,12 +14,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+
 from cryptable.compile import compile as compile_model
 from cryptable.compiled_model import CompiledModel
 from cryptable.demo.parties import running_client, running_server
 from cryptable.errors import DemoError
-from rich.console import Console
-from rich.table import Table
 
 MODEL_NAME = "tumour"
 
