@@ -15,6 +15,8 @@ from cryptable.planner.expand import Alphabet, Group
 from cryptable.planner.polynomial import Polynomial
 
 _NEGLIGIBLE = 1e-12
+_MOST_WORK = 2_000_000
+"""Tables times products up to which this takes seconds; it saves few tables of many."""
 
 
 def count_products(
@@ -32,6 +34,8 @@ def count_products(
         The polynomial, rewritten with groups, and its tables.
     """
     tables = list(masks)
+    if len(tables) * len(polynomial) > _MOST_WORK:
+        return polynomial, tables
     waiting: list[tuple[int, Polynomial, int]] = []
     index = 0
     while index < len(tables):

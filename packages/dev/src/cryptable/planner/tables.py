@@ -18,6 +18,7 @@ from cryptable.model_graph import FloatArray
 from cryptable.planner.codes import Code
 from cryptable.planner.cover import bits_of
 from cryptable.planner.expand import Alphabet
+from cryptable.planner.mask_index import MaskIndex
 from cryptable.planner.polynomial import Polynomial
 
 _LARGEST_PROGRAM = 20_000
@@ -96,14 +97,11 @@ def _shares(
     """(part, product by the part's code, share of the coefficient); parts are tables, then feature functions."""
     function_of = {bit: index for index, bits in enumerate(functions) for bit in bits}
     products: list[tuple[float, list[tuple[int, FloatArray]]]] = []
+    tables = MaskIndex(masks)
     for mask, coefficient in polynomial.items():
         if mask == 0:
             continue
-        holders = [
-            (index, codes[index].product(mask).astype(np.float64))
-            for index, table in enumerate(masks)
-            if mask & table == mask
-        ]
+        holders = [(index, codes[index].product(mask).astype(np.float64)) for index in tables.containing(mask)]
         if mask.bit_count() == 1 and mask < 1 << alphabet.bits.count:
             bit = mask.bit_length() - 1
             function = function_of[bit]

@@ -21,6 +21,8 @@ from cryptable.planner.round_leaves import round_leaves
 from cryptable.planner.tables import FloatOutput, fill_tables
 
 WIDTHS = (2, 3, 4, 5, 6)
+_SEARCH = 1_000_000
+"""Rounds times products of the search for fewer tables, in all: some seconds."""
 _NEGLIGIBLE = 1e-12
 """Relative to the largest coefficient: what is left of products that cancel in exact arithmetic."""
 
@@ -138,7 +140,7 @@ def _cover(
     for index, polynomial in enumerate(polynomials):
         products = [mask for mask in polynomial if _needs_table(mask, bits)]
         if rounds is None:
-            rounds_here = min(2000, 20_000_000 // (1 + len(maximal_masks(products)) ** 2) // graph.outputs)
+            rounds_here = min(3000, _SEARCH // (1 + len(maximal_masks(products))) // graph.outputs)
         else:
             rounds_here = rounds
         tables = [mask for mask in cover.solve(products, rounds=rounds_here) if mask]
