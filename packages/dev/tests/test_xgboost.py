@@ -60,7 +60,7 @@ def test_dart_is_taken():
     [
         ({"booster": "gblinear"}, "gblinear"),
         ({"missing": 0.0}, "missing"),
-        ({"objective": "reg:tweedie"}, "reg:tweedie"),
+        ({"objective": "survival:cox"}, "survival:cox"),
     ],
 )
 def test_settings_that_cannot_be_taken_are_named(settings, message):
