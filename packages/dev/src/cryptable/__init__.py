@@ -6,7 +6,13 @@ from cryptable.check_report import CheckReport
 from cryptable.compile import compile  # noqa: A004  (cryptable.compile, as torch.compile)
 from cryptable.compiled_model import CompiledModel, load
 from cryptable.encrypted_estimator import EncryptedClassifier, EncryptedRegressor
-from cryptable.errors import ConstantModelError, ImportMismatchError, NotFittedError, UnsupportedModelError
+from cryptable.errors import (
+    ConstantModelError,
+    CostWarning,
+    ImportMismatchError,
+    NotFittedError,
+    UnsupportedModelError,
+)
 from cryptable.explanation import Explanation
 from cryptable.importers import supported_estimators
 
@@ -16,6 +22,7 @@ __all__ = [
     "CheckReport",
     "CompiledModel",
     "ConstantModelError",
+    "CostWarning",
     "CryptableError",
     "EncryptedClassifier",
     "EncryptedRegressor",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
@@ -24,6 +25,7 @@ from cryptable_protocol import (
 from cryptable.additive_model import AdditiveModel
 from cryptable.calibration import columns_that_may_miss, read_rows
 from cryptable.compiled_model import CompiledModel
+from cryptable.errors import CostWarning
 from cryptable.importers import import_estimator
 from cryptable.importers.learned_trees import restrict_missing
 from cryptable.importers.registry import find_importer, reference_scores
@@ -45,6 +47,9 @@ PROBABILITY_TOLERANCE = 0.0125
 """The slope of the sigmoid is at most 1/4: no more than the tolerance of log-odds."""
 RELATIVE_TOLERANCE = 0.02
 """Of the standard deviation of the scores, where they have a unit of their own."""
+
+DEAR_SECONDS = 60.0
+"""CPU seconds of one prediction above which `compile` warns."""
 
 _RECORDED = ("cryptable", "concrete-python", "numpy", "scikit-learn", "catboost", "lightgbm", "xgboost")
 
@@ -89,7 +94,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         show_progress: draw a bar on standard error where planning takes longer than a second.
 
     Returns:
-        The compiled model.
+        The compiled model. A CostWarning says so where one prediction takes more than a minute of CPU.
 
     Raises:
         CompilationError: no crypto parameters are exact enough, or not those of `keys_of`.
@@ -110,7 +115,21 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         missing=missing,
         show_progress=show_progress,
     )
-    return finish(planned, estimator, options, name=name, version=version)
+    model = finish(planned, estimator, options, name=name, version=version)
+    _warn_if_dear(model)
+    return model
+
+
+def _warn_if_dear(model: CompiledModel) -> None:
+    facts = model.explain()
+    if facts.cpu_seconds_predicted > DEAR_SECONDS:
+        warnings.warn(
+            f"one prediction of {model.name!r} takes about {facts.cpu_seconds_predicted:.0f} s of CPU, for "
+            f"{facts.lookups} lookups of {facts.table_bits} bits; fewer or shallower trees cost less in proportion to "
+            "their leaves",
+            CostWarning,
+            stacklevel=3,
+        )
 
 
 def plan(

@@ -7,6 +7,8 @@ CryptableError (cryptable_protocol)
 │   ├── NotFittedError            the estimator has not been fitted
 │   └── ImportMismatchError       the imported graph does not give the estimator's own output; nothing was compiled
 └── DemoError                     a party of the demo failed; the message says which and why
+
+A CostWarning (a UserWarning) tells of a model that compiles, but is dear.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ class NotFittedError(InvalidInputError):
 
 class ImportMismatchError(InvalidInputError):
     """The imported graph's output is not the estimator's own; the message says in which row and by how much."""
+
+
+class CostWarning(UserWarning):
+    """The model compiles, but one prediction costs more than most can use; the message says how much."""
 
 
 class DemoError(CryptableError):
