@@ -6,8 +6,8 @@ import pytest
 from cryptable.errors import UnsupportedModelError
 from cryptable_protocol import CategoricalEncoder, ThermometerEncoder
 from gap_data import (
-    LIGHT,
     BINARY,
+    LIGHT,
     MATRIX,
     MATRIX_TEST,
     NUMBERS,
@@ -33,14 +33,6 @@ from sklearn.ensemble import (
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 # -- LightGBM ---------------------------------------------------------------------------------------------------------
-
-    "n_estimators": 6,
-    "num_leaves": 10,
-    "min_child_samples": 4,
-    "verbose": -1,
-    "min_data_per_group": 5,
-    "n_jobs": 1,
-}
 
 
 @needs("lightgbm")

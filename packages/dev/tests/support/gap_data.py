@@ -44,6 +44,13 @@ BINARY, THREE, POSITIVE = (SCORE > 0.5).astype(int), np.digitize(SCORE, [0, 1]),
 
 
 LIGHT = {
+    "n_estimators": 6,
+    "num_leaves": 10,
+    "min_child_samples": 4,
+    "verbose": -1,
+    "min_data_per_group": 5,
+    "n_jobs": 1,
+}
 
 
 def as_matrix(rows):
