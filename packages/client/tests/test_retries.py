@@ -1,0 +1,96 @@
+"""Where an upload or an answer is lost: retries, from the same key bytes and with rows encrypted anew."""
+
+import grpc
+import numpy as np
+import pytest
+from cryptable_client import evaluation_upload
+from cryptable_client.connection import connect
+from cryptable_client.errors import (
+    UnavailableError,
+)
+from cryptable_client.secret_keys import SecretKeys
+
+ROWS = [[22.0, 3.0], [30.0, 15.5], [0.0, -4.0]]
+VALUES = [[1, 1, 1, 0, 0, 6], [1, 1, 1, 1, 1, 31], [0, 0, 0, 0, 0, 0]]
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    monkeypatch.setattr(evaluation_upload, "PAUSES_SECONDS", (0.01, 0.01))
+
+
+def open_echo(echo, **options):
+    return connect(echo.address, model="echo", insecure=True, timeout=20, **options)
+
+
+def test_a_broken_upload_is_tried_again_with_identical_bytes(echo):
+    echo.break_upload_after = [1, 3 << 20]
+    with open_echo(echo) as remote:
+        np.testing.assert_array_equal(remote.predict(ROWS), VALUES)
+    first, second, third = map(bytes, echo.uploads)
+    assert len(first) >= 1
+    assert len(second) >= 3 << 20
+    assert third.startswith(first)
+    assert third.startswith(second)
+
+
+def test_an_upload_that_keeps_breaking_is_given_up_and_never_made_anew(echo, spec):
+    echo.break_upload_after = [1 << 20] * 3
+    with SecretKeys.generate(spec) as secret_keys:
+        with pytest.raises(UnavailableError, match="uploading evaluation keys: the connection broke"):
+            open_echo(echo, secret_keys=secret_keys)
+        with open_echo(echo, secret_keys=secret_keys):
+            pass
+    whole = bytes(echo.uploads[-1])
+    assert len(echo.uploads) == 4
+    assert all(whole.startswith(bytes(part)) for part in echo.uploads)
+
+
+def test_keys_damaged_on_their_way_are_sent_again(echo):
+    echo.failures = {"UploadEvaluationKeys": [(grpc.StatusCode.DATA_LOSS, "another digest")]}
+    with open_echo(echo) as remote:
+        np.testing.assert_array_equal(remote.predict(ROWS), VALUES)
+
+
+def test_keys_damaged_in_the_servers_store_are_sent_again(echo):
+    with open_echo(echo) as remote:
+        kept = dict(echo.keys)
+        echo.keys.clear()
+        echo.failures = {"Infer": [(grpc.StatusCode.DATA_LOSS, "a key file is damaged")]}
+        np.testing.assert_array_equal(remote.predict(ROWS), VALUES)
+    assert bytes(echo.uploads[1]) in kept.values()
+
+
+def test_rows_of_a_dead_worker_are_sent_again_encrypted_anew(echo):
+    """The server says that a retry helps; rows already answered stand, and no seed is used twice."""
+    echo.break_rows_at = [1, 0]
+    with open_echo(echo) as remote:
+        np.testing.assert_array_equal(remote.predict(ROWS), VALUES)
+        assert remote.traffic["rows"] == 3
+    assert echo.calls.count("Infer") == 3
+    assert len(set(echo.seeds)) == len(echo.seeds) > 3
+
+
+def test_a_worker_that_keeps_dying_is_given_up(echo):
+    echo.break_rows_at = [0] * 10
+    with open_echo(echo) as remote, pytest.raises(UnavailableError) as caught:
+        remote.predict(ROWS)
+    assert caught.value.retry_after == 0.01
+    assert echo.calls.count("Infer") == 3
+
+
+def test_an_unavailable_server_that_does_not_ask_for_a_retry_gets_none(echo):
+    with open_echo(echo) as remote:
+        echo.failures = {"Infer": [(grpc.StatusCode.UNAVAILABLE, "stopping")]}
+        with pytest.raises(UnavailableError) as caught:
+            remote.predict(ROWS)
+    assert caught.value.retry_after is None
+    assert echo.calls.count("Infer") == 1
+
+
+def test_keys_that_the_server_lost_are_uploaded_again(echo):
+    with open_echo(echo) as remote:
+        echo.keys.clear()
+        np.testing.assert_array_equal(remote.predict(ROWS), VALUES)
+    first, second = echo.uploads
+    assert first == second
