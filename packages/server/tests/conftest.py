@@ -116,11 +116,11 @@ class Server:
             time.sleep(0.02)
         return found[-1]
 
-    def upload(self, spec, data=None, seed=0):
+    def upload(self, spec, data=None, seed=0, **options):
         """Keys of the right length (random, so that results are wrong); returns their digest."""
         if data is None:
             data = random_keys(spec, seed)
-        return self.stub.UploadEvaluationKeys(iter(upload_messages(spec, data))).sha256
+        return self.stub.UploadEvaluationKeys(iter(upload_messages(spec, data)), **options).sha256
 
     def infer(self, spec, keys=b"", rows=1, **options):
         """The answers to `rows` rows of encrypted nonsense."""

@@ -23,6 +23,7 @@ from cryptable_server.errors import (
     KeysCorruptedError,
     KeysNotFoundError,
     OverloadedError,
+    ThrottledError,
     WorkerDiedError,
 )
 from cryptable_server.executor import Evaluation, KeysReference
@@ -70,7 +71,7 @@ def keyed(compiled, tmp_path):
     program = compiled["tables"]
     data = bytes(program.keyset.evaluation_keys_bytes)
     (tmp_path / "keys").write_bytes(data)
-    keys = KeysReference(hashlib.sha256(data).digest(), str(tmp_path / "keys"), 1 << 20)
+    keys = KeysReference(hashlib.sha256(data).digest(), "owner", str(tmp_path / "keys"), 1 << 20)
     return Evaluation(str(program.directory), row(program), keys)
 
 
@@ -169,7 +170,7 @@ def test_close_ends_the_processes_and_refuses_what_waits(quick):
             os.kill(pid, 0)
     with pytest.raises(DrainingError):
         executor.submit(quick)
-    executor.forget(bytes(32))
+    executor.forget("none")
 
 
 @pytest.mark.encrypted
@@ -182,7 +183,7 @@ def test_keys_stay_with_their_worker(keyed, quick):
     Path(keyed.keys.location).unlink()
     for _ in range(3):
         executor.submit(keyed).result(SECONDS)
-    executor.forget(keyed.keys.sha256)
+    executor.forget(keyed.keys.name)
     with pytest.raises(KeysNotFoundError):
         executor.submit(keyed).result(SECONDS)
     executor.close()
@@ -191,7 +192,7 @@ def test_keys_stay_with_their_worker(keyed, quick):
 def test_keys_of_different_clients_are_spread(executor_of_two, keyed):
     first = executor_of_two._choose(keyed)
     first._count(1)
-    other = Evaluation(keyed.program, keyed.tensor, KeysReference(bytes(32), keyed.keys.location, 1))
+    other = Evaluation(keyed.program, keyed.tensor, KeysReference(bytes(32), "owner", keyed.keys.location, 1))
     assert executor_of_two._choose(other) is not first
     first._count(-1)
 
@@ -251,7 +252,7 @@ def with_other_keys(evaluation, directory, number):
     path = directory / str(number)
     path.write_bytes(data)
     return dataclasses.replace(
-        evaluation, keys=KeysReference(hashlib.sha256(data).digest(), str(path), evaluation.keys.memory_bytes)
+        evaluation, keys=KeysReference(hashlib.sha256(data).digest(), "owner", str(path), evaluation.keys.memory_bytes)
     )
 
 
@@ -270,3 +271,93 @@ def test_keys_take_the_memory_that_is_reckoned_with(compiled, keyed, tmp_path):
         executor.submit(with_other_keys(keyed, tmp_path, number)).result(SECONDS)
     assert resident() - before == pytest.approx(2 * expanded_keys_bytes(keyset), rel=0.2)
     executor.close()
+
+
+def of(evaluation, principal):
+    return dataclasses.replace(evaluation, principal=principal)
+
+
+def test_principals_are_served_in_turn(executor, quick, stopped):
+    order = []
+
+    def submit(principal):
+        future = executor.submit(of(quick, principal))
+        future.add_done_callback(lambda _: order.append(principal))
+        return future
+
+    first = submit("token:greedy")
+    until(first.running)
+    rows = [submit("token:greedy") for _ in range(5)] + [submit("token:modest") for _ in range(2)]
+    os.kill(stopped, signal.SIGCONT)
+    for future in rows:
+        future.result(SECONDS)
+    until(lambda: len(order) == 8)
+    assert order[1:5] == ["token:greedy", "token:modest"] * 2
+
+
+def test_a_principal_cannot_fill_the_queue(quick):
+    executor = LocalExecutor(config(queue_rows=4, queue_rows_per_principal=1))
+    (pid,) = executor.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    rows = [executor.submit(of(quick, "token:greedy")) for _ in range(2)]
+    with pytest.raises(OverloadedError, match="2 rows of yours"):
+        executor.submit(of(quick, "token:greedy"))
+    rows.append(executor.submit(of(quick, "token:modest")))
+    os.kill(pid, signal.SIGCONT)
+    for future in rows:
+        future.result(SECONDS)
+    executor.submit(of(quick, "token:greedy")).result(SECONDS)
+    executor.close()
+
+
+def test_rows_whose_callers_have_gone_make_room_at_once(quick):
+    executor = LocalExecutor(config(queue_rows=2))
+    (pid,) = executor.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    first = executor.submit(quick)
+    until(first.running)
+    for _ in range(10):
+        waiting = [executor.submit(quick) for _ in range(2)]
+        assert executor.waiting == 3
+        assert all(future.cancel() for future in waiting)
+        assert executor.waiting == 1
+    os.kill(pid, signal.SIGCONT)
+    first.result(SECONDS)
+    executor.close()
+
+
+def test_a_principal_whose_rows_end_workers_has_to_wait(quick):
+    executor = LocalExecutor(config(crashes=2))
+    for principal in ("token:bad", "token:bad", "anonymous", "anonymous"):
+        (pid,) = executor.worker_pids
+        os.kill(pid, signal.SIGSTOP)
+        future = executor.submit(of(quick, principal))
+        until(future.running)
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(WorkerDiedError):
+            future.result(SECONDS)
+        executor.submit(of(quick, "token:good")).result(SECONDS)
+    assert executor.deaths == 4
+    with pytest.raises(ThrottledError, match="2 evaluation workers"):
+        executor.submit(of(quick, "token:bad"))
+    executor.submit(of(quick, "anonymous")).result(SECONDS)
+    executor.close()
+
+
+def test_the_same_keys_of_two_principals_are_two_sets_in_a_worker(executor, keyed):
+    others = dataclasses.replace(keyed, keys=dataclasses.replace(keyed.keys, owner="other"))
+    assert executor.submit(keyed).result(SECONDS).keys_cached is False
+    assert executor.submit(keyed).result(SECONDS).keys_cached is True
+    # What one has loaded does not make the other's row faster, and forgetting the one's leaves the other's.
+    assert executor.submit(others).result(SECONDS).keys_cached is False
+    executor.forget(others.keys.name)
+    answer = executor.submit(keyed).result(SECONDS)
+    assert answer.keys_cached is True
+    assert answer.lookups == 3
+
+
+def test_programs_come_and_go(executor, quick, keyed):
+    executor.serve([quick.program, keyed.program])
+    executor.submit(quick).result(SECONDS)
+    executor.serve([quick.program])
+    executor.submit(quick).result(SECONDS)

@@ -329,13 +329,31 @@ def test_a_full_disk_is_told_and_the_server_goes_on(start, artifacts):
         assert server.upload(spec)
 
 
-def test_the_key_quota_is_told(start, artifacts):
+def test_the_key_quota_drops_what_is_not_in_use(start, artifacts, wire):
     spec = artifacts["tables"].client_spec
     with start("--key-quota", str(1.5 * spec.keyset.evaluation_keys_bytes / 2**30)) as server:
-        server.upload(spec)
+        first = server.upload(spec)
+        second = server.upload(spec, seed=1)
+        request = pb.GetEvaluationKeysRequest(sha256=first)
         with pytest.raises(grpc.RpcError) as caught:
-            server.upload(spec, seed=1)
+            server.stub.GetEvaluationKeys(request)
+        assert caught.value.code() == Status.NOT_FOUND
+        release = threading.Event()
+
+        def messages():
+            yield wire.infer_header(spec, second)
+            yield wire.row_of(spec)
+            release.wait()
+
+        stream = server.stub.Infer(messages())
+        next(stream)
+        with pytest.raises(grpc.RpcError) as caught:
+            server.upload(spec, seed=2)
         assert caught.value.code() == Status.RESOURCE_EXHAUSTED
+        assert "in use" in caught.value.details()
+        release.set()
+        assert list(stream) == []
+        assert server.upload(spec, seed=2)
 
 
 def test_a_client_that_vanishes_in_an_upload_leaves_nothing(start, artifacts, wire):

@@ -12,7 +12,9 @@ from pathlib import Path
 from cryptable_protocol import CryptableError
 
 from cryptable_server import __version__
+from cryptable_server import token_commands as tokens
 from cryptable_server.config import (
+    DAY,
     GIB,
     ServerConfig,
     TlsFiles,
@@ -37,12 +39,15 @@ examples:
   on a network:
     cryptable-server serve --models models/ --address 0.0.0.0:50051 \\
         --tls-certificate chain.pem --tls-key key.pem
+  for callers that show a token:
+    cryptable-server tokens new --file tokens.json alice
+    cryptable-server serve --models models/ --tokens tokens.json ...
   on this machine only, without TLS:
     cryptable-server serve --models models/ --insecure
 
 Once calls are answered, one line goes to standard output: "cryptable-server ready on HOST:PORT". Logs go to standard
-error, one JSON object a line. SIGTERM or Ctrl-C drains: health checks fail, calls in progress may end, new ones are
-refused; a second signal ends them at once.
+error, one JSON object a line. SIGHUP reads the models again. SIGTERM or Ctrl-C drains: health checks fail, calls in
+progress may end, new ones are refused; a second signal ends them at once.
 
 exit status:
   0  stopped by a signal, after draining
@@ -57,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     configure(options.log_level)
     try:
-        serve(_config(options))
+        options.run(options)
     except KeyboardInterrupt:
         return 0
     except StartError as error:
@@ -80,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "serve", help="serve a directory of models", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=raw
     )
+    command.set_defaults(run=lambda given: serve(_config(given)))
+    tokens.add_commands(commands)
     data = default_data_directory()
     cores = os.cpu_count() or 1
 
@@ -110,6 +117,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     where.add_argument("--insecure", action="store_true", help="no TLS; loopback addresses only")
 
+    who = command.add_argument_group("who may call (default: everyone who can connect)")
+    who.add_argument(
+        "--tokens", type=Path, metavar="FILE", help="callers show a bearer token that cryptable-server tokens made"
+    )
+    who.add_argument(
+        "--client-ca",
+        type=Path,
+        metavar="FILE",
+        help="callers show a TLS certificate that one of these (PEM) has signed; its common name is theirs",
+    )
+
     how = command.add_argument_group("how much it may take")
     how.add_argument("--workers", type=int, default=1, metavar="N", help="evaluation processes (default: %(default)s)")
     how.add_argument(
@@ -129,6 +147,20 @@ def _parser() -> argparse.ArgumentParser:
         "--key-quota", type=float, default=64, metavar="GIB", help="all stored keys; 0: no limit (default: %(default)s)"
     )
     how.add_argument(
+        "--key-quota-per-principal",
+        type=float,
+        metavar="GIB",
+        help="one caller's stored keys; 0: no limit but --key-quota (default: a quarter of it with --tokens or "
+        "--client-ca)",
+    )
+    how.add_argument(
+        "--key-days",
+        type=float,
+        default=90,
+        metavar="DAYS",
+        help="keys unused for so long are removed; 0: never (default: %(default)s)",
+    )
+    how.add_argument(
         "--evaluation-timeout", type=float, default=300, metavar="SECONDS", help="of one row (default: %(default)s)"
     )
     how.add_argument(
@@ -136,8 +168,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument("--drain", type=float, default=30, metavar="SECONDS", help="after SIGTERM (default: %(default)s)")
     how.add_argument("--queue", type=int, default=256, metavar="ROWS", help="rows that wait (default: %(default)s)")
+    how.add_argument(
+        "--queue-per-principal",
+        type=int,
+        metavar="ROWS",
+        help="of one caller (default: half of --queue with --tokens or --client-ca, else all of it)",
+    )
     how.add_argument("--max-rows", type=int, default=100_000, metavar="N", help="of one stream (default: %(default)s)")
     how.add_argument("--max-calls", type=int, default=256, metavar="N", help="at once (default: %(default)s)")
+    how.add_argument(
+        "--watch",
+        type=float,
+        default=5,
+        metavar="SECONDS",
+        help="between looks for changes in --models; 0: on SIGHUP only (default: %(default)s)",
+    )
+    how.add_argument("--metrics", metavar="HOST:PORT", help="answer Prometheus there, over HTTP; loopback only")
     how.add_argument(
         "--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"], help="default: %(default)s"
     )
@@ -147,6 +193,13 @@ def _parser() -> argparse.ArgumentParser:
 def _config(options: argparse.Namespace) -> ServerConfig:
     host, port = split_address(options.address)
     keys = options.keys or default_data_directory() / "keys"
+    known = options.tokens is not None or options.client_ca is not None
+    per_principal = options.key_quota_per_principal
+    if per_principal is None:
+        per_principal = options.key_quota / 4 if known else 0
+    queue_share = options.queue_per_principal
+    if queue_share is None and known:
+        queue_share = max(1, options.queue // 2)
     threads = options.threads_per_worker or max(1, (os.cpu_count() or 1) // max(1, options.workers))
     return ServerConfig(
         models=options.models,
@@ -162,8 +215,15 @@ def _config(options: argparse.Namespace) -> ServerConfig:
             memory_bytes=round(options.worker_memory * GIB) or None,
             evaluation_seconds=options.evaluation_timeout,
             queue_rows=options.queue,
+            queue_rows_per_principal=queue_share,
         ),
         key_quota_bytes=round(options.key_quota * GIB) or None,
+        principal_key_quota_bytes=round(per_principal * GIB) or None,
+        key_seconds=options.key_days * DAY or None,
+        tokens=options.tokens,
+        client_ca=options.client_ca,
+        metrics=None if options.metrics is None else split_address(options.metrics, option="--metrics"),
+        watch_seconds=options.watch,
         max_rows=options.max_rows,
         max_calls=options.max_calls,
         idle_seconds=options.idle_timeout,

@@ -12,6 +12,7 @@ from cryptable_protocol import limits
 from cryptable_server.errors import ConfigurationError
 
 GIB = 1 << 30
+DAY = 86_400.0
 
 
 def default_data_directory() -> Path:
@@ -35,6 +36,11 @@ class WorkerConfig:
     start_seconds: float = 60.0
     queue_rows: int = 256
     """Rows waiting for all workers together; more are refused."""
+    queue_rows_per_principal: int | None = None
+    """Rows waiting of one principal; None: no limit but the one above."""
+    crashes: int = 3
+    """A principal whose rows ended so many workers within `crash_seconds` is refused for a while."""
+    crash_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         _require(self.count >= 1, f"--workers {self.count}: at least 1 is needed")
@@ -42,6 +48,8 @@ class WorkerConfig:
         _require(self.key_memory_bytes > 0, "--key-memory must be positive")
         _require(self.evaluation_seconds > 0, "--evaluation-timeout must be positive")
         _require(self.queue_rows >= 1, "--queue must be at least 1")
+        most = self.queue_rows_per_principal
+        _require(most is None or most >= 1, "--queue-per-principal must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +73,20 @@ class ServerConfig:
     """None: no TLS, only for loopback addresses."""
     workers: WorkerConfig
     key_quota_bytes: int | None = 64 * GIB
-    """All stored evaluation keys together, uploads in progress included; None: no limit."""
+    """All stored evaluation keys together, what has come of uploads included; the least recently used make room for
+    others, but not those in use. None: no limit."""
+    principal_key_quota_bytes: int | None = None
+    """One principal's evaluation keys, announced uploads included; None: no limit but the one above."""
+    key_seconds: float | None = None
+    """Evaluation keys that were not used for so long, while the server ran, are removed; None: they stay."""
+    tokens: Path | None = None
+    """File of bearer tokens; None: none are asked for."""
+    client_ca: Path | None = None
+    """Certificates (PEM) that sign those which clients must show; None: clients need none."""
+    metrics: tuple[str, int] | None = None
+    """Host and port, on this machine alone, where Prometheus may read; None: nowhere."""
+    watch_seconds: float = 5.0
+    """How often the directory of models is looked at for changes; 0: on SIGHUP only."""
     max_request_bytes: int = limits.CHUNK_BYTES + 8 * limits.MAX_VECTOR_SIZE
     """One request message: room for a chunk of keys or a row of the largest input tensor, whichever is more."""
     max_rows: int = 100_000
@@ -89,6 +110,16 @@ class ServerConfig:
             "or --address 127.0.0.1:50051",
         )
 
+        _require(
+            self.client_ca is None or self.tls is not None, "--client-ca needs TLS: a certificate of the server as well"
+        )
+        _require(
+            self.metrics is None or is_loopback(self.metrics[0]),
+            "--metrics is for loopback addresses only: it asks nobody who they are",
+        )
+        _require(self.key_seconds is None or self.key_seconds > 0, "--key-days must be positive, or 0 for no limit")
+        _require(self.watch_seconds >= 0, "--watch must not be negative")
+
     @property
     def address(self) -> str:
         """As gRPC takes it."""
@@ -105,15 +136,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of "HOST:PORT" or "[IPv6]:PORT"; raises ConfigurationError on all else."""
+def split_address(address: str, *, option: str = "--address") -> tuple[str, int]:
+    """Host and port of "HOST:PORT" or "[IPv6]:PORT"; raises ConfigurationError on all else, which names `option`."""
     host, separator, port = address.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise ConfigurationError(f"--address {address!r}: write an IPv6 address as [::1]:50051")
+        raise ConfigurationError(f"{option} {address!r}: write an IPv6 address as [::1]:50051")
     if not separator or not host or not (port.isascii() and port.isdigit()):
-        raise ConfigurationError(f"--address {address!r} is not HOST:PORT, as in 127.0.0.1:50051")
+        raise ConfigurationError(f"{option} {address!r} is not HOST:PORT, as in 127.0.0.1:50051")
     return host, int(port)
 
 

@@ -8,7 +8,8 @@ CryptableError
 │   │   ├── KeysCorruptedError                                          DATA_LOSS
 │   │   ├── StreamTooSlowError, EvaluationTimedOutError                 DEADLINE_EXCEEDED
 │   │   └── OverloadedError, QuotaExceededError,
-│   │       StorageFullError, RowLimitExceededError                     RESOURCE_EXHAUSTED
+│   │       StorageFullError, RowLimitExceededError, ThrottledError     RESOURCE_EXHAUSTED
+│   ├── UnauthenticatedError, ForbiddenError         UNAUTHENTICATED, PERMISSION_DENIED
 │   ├── WorkerDiedError, DrainingError                                  UNAVAILABLE
 │   └── EvaluationFailedError                                           INTERNAL
 ├── StartError                      the server cannot start; `exit_status` is the process's
@@ -29,7 +30,7 @@ class ServerError(CryptableError):
     """Base of what a gRPC caller can get; `retry_after` is in seconds, None where a retry cannot help."""
 
     status: ClassVar[str] = "INTERNAL"
-    retry_after: ClassVar[float | None] = None
+    retry_after: float | None = None
 
 
 class RequestError(ServerError):
@@ -109,6 +110,28 @@ class RowLimitExceededError(RequestError):
     """More rows in one stream than the server accepts."""
 
     status = "RESOURCE_EXHAUSTED"
+
+
+class ThrottledError(RequestError):
+    """The caller's rows have ended too many workers."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnauthenticatedError(ServerError):
+    """The server asks who calls, and the call does not show it."""
+
+    status = "UNAUTHENTICATED"
+
+
+class ForbiddenError(ServerError):
+    """The caller lacks a role."""
+
+    status = "PERMISSION_DENIED"
 
 
 class WorkerDiedError(ServerError):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
+
+from cryptable_server.principals import ANONYMOUS
 
 
 @dataclass(frozen=True)
@@ -12,10 +15,22 @@ class KeysReference:
     """Evaluation keys in a store."""
 
     sha256: bytes
-    """Their name; requests of one name go to one worker, since expanding keys costs seconds and memory."""
+    owner: str
+    """Whose they are. The same bytes of two owners are two sets of keys: else the time that a row takes would tell one
+    principal what another has uploaded."""
     location: str
     memory_bytes: int
     """Estimate of what they take in a worker's memory, for its budget."""
+
+    @property
+    def name(self) -> str:
+        """Requests of one name go to one worker, since expanding keys costs seconds and memory."""
+        return keys_name(self.owner, self.sha256)
+
+
+def keys_name(owner: str, sha256: bytes) -> str:
+    """The name of an owner's evaluation keys in workers."""
+    return f"{owner}/{sha256.hex()}"
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,8 @@ class Evaluation:
     """Canonical EncryptedTensor, already validated against the model's input type."""
     keys: KeysReference | None
     """None where the model needs no evaluation keys."""
+    principal: str = ANONYMOUS.name
+    """For whom: what waits is taken from one principal after the other."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +55,13 @@ class Evaluated:
     """Canonical EncryptedTensor."""
     cpu_seconds: float
     wall_seconds: float
+    queue_seconds: float = 0.0
+    """From submission until a worker took it."""
+    key_seconds: float = 0.0
+    """Until its keys were in the worker's memory."""
+    keys_cached: bool | None = None
+    """Whether they were there already; None where it needs none."""
+    lookups: int = 0
 
 
 class Executor(Protocol):
@@ -50,11 +74,15 @@ class Executor(Protocol):
         KeysCorruptedError or DrainingError.
 
         Raises:
-            OverloadedError: the queue is full.
+            OverloadedError: the queue is full, or holds as many rows of this principal as it may.
+            ThrottledError: this principal's rows have ended too many workers.
         """
 
-    def forget(self, sha256: bytes) -> None:
-        """Drop these evaluation keys from memory, as soon as what is being evaluated is done."""
+    def forget(self, name: str) -> None:
+        """Drop the evaluation keys of that name from memory, as soon as what is being evaluated is done."""
+
+    def serve(self, programs: Sequence[str]) -> None:
+        """Have these programs in memory, and no others, as soon as what waits is done."""
 
     def close(self) -> None:
         """End all workers. Rows still queued get DrainingError."""

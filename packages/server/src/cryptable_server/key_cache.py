@@ -21,6 +21,10 @@ class KeyCache(Generic[Keys]):
         """Estimate of what the keys take."""
         return sum(size for _, size in self._entries.values())
 
+    def __contains__(self, name: str) -> bool:
+        """Whether the keys called `name` are here."""
+        return name in self._entries
+
     def get(self, name: str, size: int, load: Callable[[], Keys]) -> Keys:
         """The keys called `name`, of `size` bytes, loaded if need be. Room is made before they are loaded."""
         found = self._entries.get(name)

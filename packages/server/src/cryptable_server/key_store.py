@@ -2,41 +2,47 @@
 
 DIRECTORY/<sha256 of the principal's name>/<sha256 of the keys>.<keyset name>    one set of keys, mode 0600
 DIRECTORY/incoming/                                                             uploads in progress
+DIRECTORY/.clock                                                                see store_clock
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import hashlib
+import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cryptable_protocol import EvaluationKeysHeader, InternalError, MalformedMessageError, limits
+from cryptable_protocol import EvaluationKeysHeader
 
 from cryptable_server.errors import (
     ConfigurationError,
-    KeysCorruptedError,
     KeysNotFoundError,
     QuotaExceededError,
-    StorageFullError,
 )
+from cryptable_server.key_upload import DirectoryUpload
+from cryptable_server.logs import log
 from cryptable_server.principals import Principal
+from cryptable_server.store_clock import StoreClock
 
+_LOGGER = logging.getLogger(__name__)
 _INCOMING = "incoming"
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_TOUCH_SECONDS = 60.0
+"""A use is noted on disk only if the last note is that old."""
 
 
 @dataclass(frozen=True)
 class StoredKeys:
     """Evaluation keys in a store; `reference` is where a worker finds them."""
 
+    owner: str
+    """The principal's `folder`."""
     sha256: bytes
     keyset_name: bytes
     size: int
@@ -74,10 +80,13 @@ class KeyStore(Protocol):
     """Where evaluation keys live. Safe to use from several threads."""
 
     def begin(self, principal: Principal, header: EvaluationKeysHeader) -> KeyUpload:
-        """Start an upload; QuotaExceededError where it would not fit."""
+        """Start an upload; QuotaExceededError where it cannot fit."""
 
     def find(self, principal: Principal, sha256: bytes) -> StoredKeys:
         """The principal's keys of that digest; KeysNotFoundError where there are none."""
+
+    def use(self, principal: Principal, sha256: bytes) -> AbstractContextManager[StoredKeys]:
+        """What `find` returns, kept from being dropped for others' sake while the block lasts."""
 
     def delete(self, principal: Principal, sha256: bytes) -> None:
         """Remove the principal's keys of that digest; KeysNotFoundError where there are none."""
@@ -87,10 +96,29 @@ class KeyStore(Protocol):
 
 
 class DirectoryKeyStore:
-    """A KeyStore in a local directory, which one server at a time may use."""
+    """A KeyStore in a local directory, which one server at a time may use.
 
-    def __init__(self, directory: Path, *, quota_bytes: int | None = None) -> None:
+    Keys that are in use are never dropped, except by their owner. Others go when they have not been used for the time
+    to live, and, the least recently used first, when the total quota leaves no room for bytes that come in.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        quota_bytes: int | None = None,
+        principal_quota_bytes: int | None = None,
+        time_to_live: float | None = None,
+        on_removal: Callable[[StoredKeys], None] = lambda _: None,
+    ) -> None:
         """Open `directory`, making it if need be, and remove what interrupted uploads left.
+
+        Args:
+            directory: where the keys are.
+            quota_bytes: of all keys together, what is coming in included; None: no limit.
+            principal_quota_bytes: of one principal's keys, what is announced included; None: no limit.
+            time_to_live: seconds without use, by the store's own clock, after which keys go; None: they stay.
+            on_removal: told of keys that are gone, so that they go from memory too. Must not call the store.
 
         Raises:
             ConfigurationError: the directory cannot be used, or another server uses it.
@@ -98,8 +126,15 @@ class DirectoryKeyStore:
         self._directory = directory
         self._incoming = directory / _INCOMING
         self._quota_bytes = quota_bytes
+        self._principal_quota_bytes = principal_quota_bytes
+        self._time_to_live = time_to_live
+        self.on_removal = on_removal
         self._mutex = threading.Lock()
-        self._reserved_bytes = 0
+        self._announced: Counter[str] = Counter()
+        """Bytes of uploads in progress by owner, whether they have come or not."""
+        self._received_bytes = 0
+        self._used_at: dict[tuple[str, bytes], float] = {}
+        self._users: Counter[tuple[str, bytes]] = Counter()
         try:
             self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -112,59 +147,130 @@ class DirectoryKeyStore:
             raise ConfigurationError(f"--keys {directory}: another server uses this directory") from error
         for leftover in self._incoming.iterdir():
             leftover.unlink()
+        self._clock = StoreClock(directory)
         self._keys = dict(self._scan())
+        for used_at in self._used_at.values():
+            self._clock.not_before(used_at)
 
     @property
     def used_bytes(self) -> int:
-        """All keys, and uploads in progress."""
+        """All keys, and what has come of uploads in progress."""
         with self._mutex:
             return self._used()
 
+    @property
+    def count(self) -> int:
+        """Sets of keys."""
+        return len(self._keys)
+
     def begin(self, principal: Principal, header: EvaluationKeysHeader) -> DirectoryUpload:
         """See KeyStore."""
+        owner, size = principal.folder, header.size
         with self._mutex:
-            used = self._used()
-            if self._quota_bytes is not None and used + header.size > self._quota_bytes:
+            most = self._principal_quota_bytes
+            own = self._announced[owner] + sum(
+                keys.size for (of, sha256), keys in self._keys.items() if of == owner and sha256 != header.sha256
+            )
+            if most is not None and own + size > most:
                 raise QuotaExceededError(
-                    f"these evaluation keys have {header.size} bytes, and {used} of the {self._quota_bytes} that this "
-                    "server stores are taken; delete keys that are no longer used"
+                    f"these evaluation keys have {size} bytes, and yours take {own} of the {most} that this server "
+                    "stores for each principal; delete keys that you no longer use"
                 )
-            self._reserved_bytes += header.size
+            bound = self._announced.total() + sum(self._keys[name].size for name in self._users if name in self._keys)
+            if self._quota_bytes is not None and bound + size > self._quota_bytes:
+                raise QuotaExceededError(
+                    f"these evaluation keys have {size} bytes, more than this server can store now (at most "
+                    f"{self._quota_bytes} bytes of all keys together, of which it drops none that are in use)"
+                )
+            self._announced[owner] += size
         return DirectoryUpload(self, principal, header)
 
     def find(self, principal: Principal, sha256: bytes) -> StoredKeys:
         """See KeyStore."""
         with self._mutex:
-            found = self._keys.get((_folder_name(principal), sha256))
+            return self._find(principal, sha256)
+
+    @contextmanager
+    def use(self, principal: Principal, sha256: bytes) -> Iterator[StoredKeys]:
+        """See KeyStore."""
+        with self._mutex:
+            found = self._find(principal, sha256)
+            name = found.owner, found.sha256
+            self._users[name] += 1
+            self._touch(found)
+        try:
+            yield found
+        finally:
+            with self._mutex:
+                self._users[name] -= 1
+                if not self._users[name]:
+                    del self._users[name]
+                if name in self._keys:
+                    self._touch(found)
+
+    def delete(self, principal: Principal, sha256: bytes) -> None:
+        """See KeyStore."""
+        with self._mutex:
+            self._remove(self._find(principal, sha256))
+
+    def expire(self) -> int:
+        """Remove what has not been used for the time to live; how many sets of keys that were."""
+        with self._mutex:
+            self._clock.save()
+            if self._time_to_live is None:
+                return 0
+            limit = self._clock.now() - self._time_to_live
+            old = [name for name, used_at in self._used_at.items() if used_at < limit and name not in self._users]
+            for name in old:
+                self._remove(self._keys[name])
+        if old:
+            log(_LOGGER, logging.INFO, "keys expired", count=len(old))
+        return len(old)
+
+    def close(self) -> None:
+        """See KeyStore."""
+        if self._lock >= 0:
+            self._clock.save(force=True)
+            os.close(self._lock)
+            self._lock = -1
+
+    def _find(self, principal: Principal, sha256: bytes) -> StoredKeys:
+        found = self._keys.get((principal.folder, sha256))
         if found is None or not Path(found.reference).exists():
             raise KeysNotFoundError(f"no evaluation keys {sha256.hex()[:16]}… are stored for you; upload them first")
         return found
 
-    def delete(self, principal: Principal, sha256: bytes) -> None:
-        """See KeyStore."""
-        path = Path(self.find(principal, sha256).reference)
+    def _used(self) -> int:
+        return self._received_bytes + sum(keys.size for keys in self._keys.values())
+
+    def _touch(self, keys: StoredKeys) -> None:
+        name, now = (keys.owner, keys.sha256), self._clock.now()
+        if now - self._used_at.get(name, 0.0) >= _TOUCH_SECONDS:
+            with suppress(OSError):
+                os.utime(keys.reference, (now, now))
+        self._used_at[name] = now
+
+    def _remove(self, keys: StoredKeys) -> None:
+        path = Path(keys.reference)
         path.unlink(missing_ok=True)
         _sync_directory(path.parent)
-        with self._mutex:
-            self._keys.pop((path.parent.name, sha256), None)
-
-    def close(self) -> None:
-        """See KeyStore."""
-        os.close(self._lock)
-
-    def _used(self) -> int:
-        return self._reserved_bytes + sum(keys.size for keys in self._keys.values())
+        self._keys.pop((keys.owner, keys.sha256), None)
+        self._used_at.pop((keys.owner, keys.sha256), None)
+        self.on_removal(keys)
 
     def _scan(self) -> Iterator[tuple[tuple[str, bytes], StoredKeys]]:
         for path in self._directory.glob("*/*.*"):
             if path.parent == self._incoming:
                 continue
             digest, _, keyset = path.name.partition(".")
+            owner = path.parent.name
             try:
-                keys = StoredKeys(bytes.fromhex(digest), bytes.fromhex(keyset), path.stat().st_size, str(path))
+                status = path.stat()
+                keys = StoredKeys(owner, bytes.fromhex(digest), bytes.fromhex(keyset), status.st_size, str(path))
             except ValueError:
                 continue
-            yield (path.parent.name, keys.sha256), keys
+            self._used_at[owner, keys.sha256] = status.st_mtime
+            yield (owner, keys.sha256), keys
 
     # What an upload needs of its store:
 
@@ -173,121 +279,46 @@ class DirectoryKeyStore:
         descriptor, name = tempfile.mkstemp(dir=self._incoming)
         return descriptor, Path(name)
 
-    def release(self, header: EvaluationKeysHeader) -> None:
-        """The upload has ended, one way or the other."""
+    def make_room(self, size: int) -> None:
+        """Count `size` bytes that are about to be written, and drop keys for them if need be.
+
+        Raises:
+            QuotaExceededError: all keys that could go are in use by now.
+        """
         with self._mutex:
-            self._reserved_bytes -= header.size
+            while self._quota_bytes is not None and self._used() + size > self._quota_bytes:
+                name = min(set(self._keys) - set(self._users), key=lambda name: self._used_at[name], default=None)
+                if name is None:
+                    raise QuotaExceededError("all evaluation keys that this server stores are in use; try again later")
+                self._remove(self._keys[name])
+                log(_LOGGER, logging.INFO, "keys dropped for others", keys=name[1].hex()[:16])
+            self._received_bytes += size
+
+    def release(self, principal: Principal, header: EvaluationKeysHeader, taken: int) -> None:
+        """The upload has ended, one way or the other; `taken` bytes of it are not stored."""
+        with self._mutex:
+            self._received_bytes -= taken
+            self._announced[principal.folder] -= header.size
+            if not self._announced[principal.folder]:
+                del self._announced[principal.folder]
 
     def publish(self, principal: Principal, header: EvaluationKeysHeader, source: Path) -> StoredKeys:
         """Give a whole, synced file its name."""
-        folder = self._directory / _folder_name(principal)
+        folder = self._directory / principal.folder
         target = folder / f"{header.sha256.hex()}.{header.keyset_name.hex()}"
-        keys = StoredKeys(header.sha256, header.keyset_name, header.size, str(target))
+        keys = StoredKeys(folder.name, header.sha256, header.keyset_name, header.size, str(target))
         with self._mutex:
             if not folder.exists():
                 folder.mkdir(mode=0o700)
                 _sync_directory(self._directory)
+            now = self._clock.now()
+            os.utime(source, (now, now))
             source.replace(target)
             _sync_directory(folder)
-            self._keys[folder.name, header.sha256] = keys
+            self._keys[keys.owner, keys.sha256] = keys
+            self._used_at[keys.owner, keys.sha256] = now
+            self._received_bytes -= header.size
         return keys
-
-
-class DirectoryUpload:
-    """A KeyUpload into a DirectoryKeyStore."""
-
-    def __init__(self, store: DirectoryKeyStore, principal: Principal, header: EvaluationKeysHeader) -> None:
-        self._store = store
-        self._principal = principal
-        self._header = header
-        self._sha256 = hashlib.sha256()
-        self._received = 0
-        self._descriptor = -1
-        self._path: Path | None = None
-        # A call that is cancelled leaves its block while a thread may still be writing, or be about to.
-        self._mutex = threading.Lock()
-        self._left = False
-
-    def __enter__(self) -> DirectoryUpload:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        with self._mutex:
-            self._left = True
-            self._close()
-            if self._path is not None:
-                self._path.unlink(missing_ok=True)
-        self._store.release(self._header)
-
-    def write(self, offset: int, data: bytes) -> None:
-        """See KeyUpload."""
-        if offset != self._received:
-            raise MalformedMessageError(
-                f"evaluation keys: a chunk at byte {offset}, expected byte {self._received}; send chunks in order"
-            )
-        if not 1 <= len(data) <= limits.CHUNK_BYTES:
-            raise MalformedMessageError(
-                f"evaluation keys: a chunk of {len(data)} bytes, expected 1 .. {limits.CHUNK_BYTES}"
-            )
-        if offset + len(data) > self._header.size:
-            raise MalformedMessageError(
-                f"evaluation keys: more bytes than the {self._header.size} that the header announces"
-            )
-        with self._mutex, _room():
-            self._check_open()
-            if self._path is None:
-                self._descriptor, self._path = self._store.incoming_file()
-            _write_all(self._descriptor, data)
-        self._sha256.update(data)
-        self._received += len(data)
-
-    def commit(self) -> StoredKeys:
-        """See KeyUpload."""
-        if self._received != self._header.size or self._path is None:
-            raise MalformedMessageError(
-                f"evaluation keys: the stream ended after {self._received} of {self._header.size} bytes"
-            )
-        if self._sha256.digest() != self._header.sha256:
-            raise KeysCorruptedError(
-                "evaluation keys: the SHA-256 of the bytes received differs from the header's; nothing was stored"
-            )
-        with self._mutex, _room():
-            self._check_open()
-            os.fsync(self._descriptor)
-            self._close()
-            return self._store.publish(self._principal, self._header, self._path)
-
-    def _check_open(self) -> None:
-        if self._left:
-            raise InternalError("evaluation keys: the upload has ended")
-
-    def _close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def _folder_name(principal: Principal) -> str:
-    # A principal's name may hold any character, a file's may not.
-    return hashlib.sha256(principal.name.encode()).hexdigest()
-
-
-@contextmanager
-def _room() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise StorageFullError(
-                "the server's disk has no room for these evaluation keys; nothing was stored, try again later"
-            ) from error
-        raise InternalError(f"evaluation keys cannot be stored: {error.strerror or error}") from error
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _sync_directory(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Between gRPC and the service: request ids, requests that cannot be parsed, errors to statuses, call logs."""
+"""Between gRPC and the service: who calls, request ids, unparsable requests, errors to statuses, call logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -21,15 +21,18 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from cryptable_server.errors import DrainingError, ServerError, StreamTooSlowError
+from cryptable_server.errors import DrainingError, ServerError, StreamTooSlowError, UnauthenticatedError
 from cryptable_server.logs import log, request_id
-from cryptable_server.principals import ANONYMOUS, Principal
+from cryptable_server.metrics import Metrics
+from cryptable_server.principals import Authenticator, Principal
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _LOGGER = logging.getLogger(__name__)
 _REQUEST_ID = "x-request-id"
 _REQUEST_ID_FORM = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _ON_ITS_WAY_SECONDS = 0.2
+_NOBODY = Principal("unknown", frozenset())
+_HEALTH = "/grpc.health.v1.Health/"
 _PUSHBACK = "grpc-retry-pushback-ms"
 """gRPC's own trailer (proposal A6): milliseconds until a retry can help; negative: it cannot."""
 
@@ -42,6 +45,16 @@ class Unparsable:
     """Stands for a request whose bytes are not the message they should be."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """What every call passes."""
+
+    authenticator: Authenticator
+    metrics: Metrics
+    idle_seconds: float
+    """How long a stream may send nothing."""
 
 
 @dataclass
@@ -102,35 +115,66 @@ def parsed(request: MessageType | Unparsable) -> MessageType:
     return request
 
 
-def handlers(service: object, *, idle_seconds: float) -> grpc.GenericRpcHandler:
+def handlers(service: object, entrance: Entrance) -> grpc.GenericRpcHandler:
     """Handlers for all methods of the service, which `service` has under the same names.
 
     A method takes a Call after its request (a message, or Requests), and raises CryptableError for a refusal.
     """
-    descriptor = pb.DESCRIPTOR.services_by_name[SERVICE_NAME.rpartition(".")[2]]
     return grpc.method_handlers_generic_handler(
-        SERVICE_NAME, {method.name: _handler(service, method, idle_seconds) for method in descriptor.methods}
+        SERVICE_NAME,
+        {method.name: _handler(service, method, entrance) for method in _methods()},
     )
 
 
-def _handler(service: object, method: MethodDescriptor, idle_seconds: float) -> grpc.RpcMethodHandler[Any, Any]:
+class Gate(grpc.aio.ServerInterceptor):
+    """Keeps strangers from what does not ask who calls by itself: reflection, and methods that there are not.
+
+    The service's own methods ask; health checks need not. Where client certificates are asked for, TLS has kept
+    strangers out already.
+    """
+
+    def __init__(self, entrance: Entrance) -> None:
+        self._entrance = entrance
+        self._asking = frozenset(f"/{SERVICE_NAME}/{method.name}" for method in _methods())
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """See grpc.aio."""
+        method = str(handler_call_details.method)
+        if (
+            method in self._asking
+            or method.startswith(_HEALTH)
+            or self._entrance.authenticator.admits(handler_call_details.invocation_metadata)
+        ):
+            return await continuation(handler_call_details)
+        return grpc.stream_stream_rpc_method_handler(self._refuse)
+
+    async def _refuse(self, _: AsyncIterator[bytes], context: _Context) -> None:
+        async with _answering("refused", context, self._entrance):
+            raise UnauthenticatedError("this server asks who calls")
+
+
+def _handler(service: object, method: MethodDescriptor, entrance: Entrance) -> grpc.RpcMethodHandler[Any, Any]:
     behaviour = getattr(service, method.name)
     deserialize = _deserializer(GetMessageClass(method.input_type))
     serialize = GetMessageClass(method.output_type).SerializeToString
 
     async def unary(request: Message | Unparsable, context: _Context) -> Message:
-        async with _answering(method.name, context) as call:
+        async with _answering(method.name, context, entrance) as call:
             response: Message = await behaviour(parsed(request), call)
             return response
 
     async def stream_to_one(messages: _Messages, context: _Context) -> Message:
-        async with _answering(method.name, context) as call:
-            response: Message = await behaviour(Requests(messages, idle_seconds=idle_seconds), call)
+        async with _answering(method.name, context, entrance) as call:
+            response: Message = await behaviour(Requests(messages, idle_seconds=entrance.idle_seconds), call)
             return response
 
     async def stream_to_stream(messages: _Messages, context: _Context) -> AsyncIterator[Message]:
-        async with _answering(method.name, context) as call:
-            async for response in behaviour(Requests(messages, idle_seconds=idle_seconds), call):
+        async with _answering(method.name, context, entrance) as call:
+            async for response in behaviour(Requests(messages, idle_seconds=entrance.idle_seconds), call):
                 yield response
 
     match method.client_streaming, method.server_streaming:
@@ -144,6 +188,10 @@ def _handler(service: object, method: MethodDescriptor, idle_seconds: float) -> 
             raise InternalError(f"method {method.name} streams answers to one request, which nothing here does")
 
 
+def _methods() -> Sequence[MethodDescriptor]:
+    return tuple(pb.DESCRIPTOR.services_by_name[SERVICE_NAME.rpartition(".")[2]].methods)
+
+
 def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Unparsable]:
     def deserialize(data: bytes) -> Message | Unparsable:
         try:
@@ -155,13 +203,15 @@ def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Un
 
 
 @asynccontextmanager
-async def _answering(method: str, context: _Context) -> AsyncIterator[Call]:
-    """Turn exceptions into statuses, and log how the call ended."""
-    call = Call(method, _identity(context), ANONYMOUS)
+async def _answering(method: str, context: _Context, entrance: Entrance) -> AsyncIterator[Call]:
+    """Find out who calls, turn exceptions into statuses, and log how the call ended."""
+    call = Call(method, _identity(context), _NOBODY)
     token = request_id.set(call.request_id)
     began = time.perf_counter()
     status, reason = "OK", None
     try:
+        metadata = context.invocation_metadata() or ()
+        call.principal = entrance.authenticator.principal(metadata, context.auth_context())
         yield call
     except (asyncio.CancelledError, GeneratorExit):
         status = "CANCELLED"
@@ -173,6 +223,7 @@ async def _answering(method: str, context: _Context) -> AsyncIterator[Call]:
         await context.abort(grpc.StatusCode[status], f"{reason} [request {call.request_id}]", trailers)
     finally:
         seconds = round(time.perf_counter() - began, 4)
+        entrance.metrics.call(method, status, seconds)
         level = logging.ERROR if status == "INTERNAL" else logging.INFO
         facts = {"status": status, "seconds": seconds, "principal": call.principal.name, **call.facts}
         if reason is not None:

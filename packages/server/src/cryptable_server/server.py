@@ -8,6 +8,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
 import grpc
 import grpc.aio
@@ -17,16 +19,22 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from cryptable_server.config import ServerConfig, join_address
-from cryptable_server.errors import BindError
+from cryptable_server.errors import BindError, ModelsError
+from cryptable_server.executor import keys_name
 from cryptable_server.key_store import DirectoryKeyStore
 from cryptable_server.local_executor import LocalExecutor
 from cryptable_server.logs import log
-from cryptable_server.model_store import ModelStore, load_models
-from cryptable_server.rpc import handlers
+from cryptable_server.metrics import Metrics
+from cryptable_server.model_directory import DirectoryModelStore
+from cryptable_server.principals import Authenticator
+from cryptable_server.rpc import Entrance, Gate, handlers
 from cryptable_server.service import InferenceService
-from cryptable_server.tls import read_pair
+from cryptable_server.tls import read_client_ca, read_pair
+from cryptable_server.tokens import TokenFile
 
 _LOGGER = logging.getLogger(__name__)
+_KEEP_SECONDS = 5.0
+"""How often what is not needed any more is looked for."""
 READY = "cryptable-server ready on"
 """Begins the one line of standard output that tells a parent process the address, once calls are answered."""
 
@@ -34,67 +42,139 @@ READY = "cryptable-server ready on"
 def serve(config: ServerConfig) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the calls in progress at once.
 
+    SIGHUP, and a change of the directory, read the models again.
+
     Raises:
         StartError: the server cannot start; nothing is left running.
         KeyboardInterrupt: a signal came before calls were answered; nothing is left running.
     """
-    pair = None if config.tls is None else read_pair(config.tls)
-    # Until calls are answered there is nothing to drain: everything is undone at once.
+    credentials = _credentials(config)
+    tokens = None if config.tokens is None else TokenFile(config.tokens)
+    authenticator = Authenticator(tokens=tokens, certificates=config.client_ca is not None)
+    # Until calls are answered there is nothing to drain: everything is undone at once. What is read anyway, is.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    keys = DirectoryKeyStore(config.keys, quota_bytes=config.key_quota_bytes)
-    try:
-        models = load_models(config)
-        executor = LocalExecutor(config.workers, programs=[model.program for model in models.models()])
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with ExitStack() as parts:
+        keys = DirectoryKeyStore(
+            config.keys,
+            quota_bytes=config.key_quota_bytes,
+            principal_quota_bytes=config.principal_key_quota_bytes,
+            time_to_live=config.key_seconds,
+        )
+        parts.callback(keys.close)
+        models = DirectoryModelStore(config)
+        parts.callback(models.close)
+        executor = LocalExecutor(config.workers, programs=models.programs())
+        parts.callback(executor.close)
+        keys.on_removal = lambda removed: executor.forget(keys_name(removed.owner, removed.sha256))
+        metrics = Metrics()
+        metrics.watch("queue_rows", "Rows that wait or are evaluated", lambda: executor.waiting)
+        metrics.watch("worker_deaths", "Workers that ended while they had a row", lambda: executor.deaths)
+        metrics.watch("key_bytes", "Stored evaluation keys, in bytes", lambda: keys.used_bytes)
+        metrics.watch("keys", "Stored evaluation keys", lambda: keys.count)
+        metrics.watch("models", "Models served, all versions", lambda: len(models.models()))
+        if config.metrics is not None:
+            address = parts.enter_context(metrics.serving(*config.metrics))
+            log(_LOGGER, logging.INFO, "metrics", address=address)
+        entrance = Entrance(authenticator, metrics, config.idle_seconds)
+        asyncio.run(_Life(config, credentials, models, keys, executor, entrance).run())
+
+
+@dataclass
+class _Life:
+    """From the first answer to the last."""
+
+    config: ServerConfig
+    credentials: grpc.ServerCredentials | None
+    models: DirectoryModelStore
+    keys: DirectoryKeyStore
+    executor: LocalExecutor
+    entrance: Entrance
+
+    async def run(self) -> None:
+        """Answer calls until a signal comes."""
+        config = self.config
+        draining, at_once, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        def stop() -> None:
+            (at_once if draining.is_set() else draining).set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(signal.SIGHUP, reload.set)
+        # Uploads write and hash in threads; evaluation has threads of its own.
+        loop.set_default_executor(ThreadPoolExecutor(8, thread_name_prefix="store"))
+
+        service = InferenceService(
+            models=self.models,
+            keys=self.keys,
+            executor=self.executor,
+            metrics=self.entrance.metrics,
+            max_rows=config.max_rows,
+            draining=draining,
+        )
+        server = grpc.aio.server(
+            interceptors=[Gate(self.entrance)], options=_options(config), maximum_concurrent_rpcs=config.max_calls
+        )
+        server.add_generic_rpc_handlers((handlers(service, self.entrance),))
+        checker = await _add_health(server, self._health_names())
+        reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        port = _bind(server, config, self.credentials)
+        await server.start()
+        address = join_address(config.host, port)
+        facts = {"tls": self.credentials is not None, "workers": self.executor.worker_pids}
+        log(_LOGGER, logging.INFO, "ready", address=address, open=self.entrance.authenticator.open, **facts)
+        sys.stdout.write(f"{READY} {address}\n")
+        sys.stdout.flush()
+        keeping = asyncio.ensure_future(self._keep(reload, checker))
+
+        await draining.wait()
+        log(_LOGGER, logging.INFO, "draining", seconds=config.drain_seconds)
+        keeping.cancel()
+        self.models.stop()
+        await checker.enter_graceful_shutdown()
+        stopping = asyncio.ensure_future(server.stop(config.drain_seconds))
+        second = asyncio.ensure_future(at_once.wait())
+        await asyncio.wait({stopping, second}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopping.done():
+            await server.stop(None)
+        second.cancel()
+        await stopping
+        log(_LOGGER, logging.INFO, "stopped")
+
+    async def _keep(self, reload: asyncio.Event, checker: health.aio.HealthServicer) -> None:
+        """Read models again when they change, and remove what is not needed any more."""
+        while True:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(reload.wait(), self.config.watch_seconds or _KEEP_SECONDS)
+            asked = reload.is_set()
+            reload.clear()
+            try:
+                if asked or (self.config.watch_seconds and await asyncio.to_thread(self.models.settled_change)):
+                    await self._reload(checker)
+                self.executor.serve(self.models.programs())
+                await asyncio.to_thread(self.models.clean)
+                await asyncio.to_thread(self.keys.expire)
+            except Exception:  # the next round may go better, and calls are answered meanwhile
+                _LOGGER.exception("unexpected error")
+
+    async def _reload(self, checker: health.aio.HealthServicer) -> None:
+        before = set(self._health_names())
         try:
-            asyncio.run(_serve(config, pair, models, keys, executor))
-        finally:
-            executor.close()
-    finally:
-        keys.close()
+            await asyncio.to_thread(self.models.reload)
+        except ModelsError as error:
+            log(_LOGGER, logging.ERROR, "models not read", reason=str(error))
+            return
+        after = set(self._health_names())
+        for name in before - after:
+            await checker.set(name, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+        for name in after - before:
+            await checker.set(name, health_pb2.HealthCheckResponse.SERVING)
+        log(_LOGGER, logging.INFO, "models read", models=list(self.models.names))
 
-
-async def _serve(
-    config: ServerConfig,
-    pair: tuple[bytes, bytes] | None,
-    models: ModelStore,
-    keys: DirectoryKeyStore,
-    executor: LocalExecutor,
-) -> None:
-    draining, at_once = asyncio.Event(), asyncio.Event()
-
-    def stop() -> None:
-        (at_once if draining.is_set() else draining).set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    # Uploads write and hash in threads; evaluation has threads of its own.
-    loop.set_default_executor(ThreadPoolExecutor(8, thread_name_prefix="store"))
-
-    service = InferenceService(models=models, keys=keys, executor=executor, max_rows=config.max_rows, draining=draining)
-    server = grpc.aio.server(options=_options(config), maximum_concurrent_rpcs=config.max_calls)
-    server.add_generic_rpc_handlers((handlers(service, idle_seconds=config.idle_seconds),))
-    names = [SERVICE_NAME, *(f"{SERVICE_NAME}/{model.name}" for model in models.models())]
-    checker = await _add_health(server, names)
-    reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    port = _bind(server, config, pair)
-    await server.start()
-    address = join_address(config.host, port)
-    log(_LOGGER, logging.INFO, "ready", address=address, tls=pair is not None, workers=executor.worker_pids)
-    sys.stdout.write(f"{READY} {address}\n")
-    sys.stdout.flush()
-
-    await draining.wait()
-    log(_LOGGER, logging.INFO, "draining", seconds=config.drain_seconds)
-    await checker.enter_graceful_shutdown()
-    stopping = asyncio.ensure_future(server.stop(config.drain_seconds))
-    second = asyncio.ensure_future(at_once.wait())
-    await asyncio.wait({stopping, second}, return_when=asyncio.FIRST_COMPLETED)
-    if not stopping.done():
-        await server.stop(None)
-    second.cancel()
-    await stopping
-    log(_LOGGER, logging.INFO, "stopped")
+    def _health_names(self) -> list[str]:
+        return [SERVICE_NAME, *(f"{SERVICE_NAME}/{name}" for name in self.models.names)]
 
 
 async def _add_health(server: grpc.aio.Server, names: Sequence[str]) -> health.aio.HealthServicer:
@@ -114,11 +194,20 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
     ]
 
 
-def _bind(server: grpc.aio.Server, config: ServerConfig, pair: tuple[bytes, bytes] | None) -> int:
+def _credentials(config: ServerConfig) -> grpc.ServerCredentials | None:
+    if config.tls is None:
+        return None
+    pair = read_pair(config.tls)
+    if config.client_ca is None:
+        return grpc.ssl_server_credentials([pair])
+    return grpc.ssl_server_credentials([pair], read_client_ca(config.client_ca), require_client_auth=True)
+
+
+def _bind(server: grpc.aio.Server, config: ServerConfig, credentials: grpc.ServerCredentials | None) -> int:
     try:
-        if pair is None:
+        if credentials is None:
             return server.add_insecure_port(config.address)
-        return server.add_secure_port(config.address, grpc.ssl_server_credentials([pair]))
+        return server.add_secure_port(config.address, credentials)
     except RuntimeError as error:
         raise BindError(
             f"--address {config.address} cannot be listened on: another process has the port, or the address is not "

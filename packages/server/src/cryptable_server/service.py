@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 from cryptable_protocol import EncryptedTensor, EvaluationKeysHeader, InternalError, MalformedMessageError
 from cryptable_protocol.evaluation_keys import check_digest
@@ -19,12 +20,12 @@ from cryptable_server.errors import (
     KeysetDiffersError,
     KeysMissingError,
     RowLimitExceededError,
-    SpecDiffersError,
 )
 from cryptable_server.executor import Evaluated, Evaluation, Executor, KeysReference
 from cryptable_server.key_store import KeyStore
+from cryptable_server.metrics import Metrics
 from cryptable_server.model_store import Model, ModelStore
-from cryptable_server.principals import Principal
+from cryptable_server.principals import Principal, Role
 from cryptable_server.rpc import Call, Requests
 
 _WORD_BITS = 64
@@ -34,11 +35,19 @@ class InferenceService:
     """Validates everything that comes in against the model's own parameters, and only then hands it to the executor."""
 
     def __init__(
-        self, *, models: ModelStore, keys: KeyStore, executor: Executor, max_rows: int, draining: asyncio.Event
+        self,
+        *,
+        models: ModelStore,
+        keys: KeyStore,
+        executor: Executor,
+        metrics: Metrics,
+        max_rows: int,
+        draining: asyncio.Event,
     ) -> None:
         self._models = models
         self._keys = keys
         self._executor = executor
+        self._metrics = metrics
         self._max_rows = max_rows
         self._draining = draining
 
@@ -57,7 +66,7 @@ class InferenceService:
 
     async def GetModel(self, request: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:
         """One model's client specification."""
-        model = self._models.get(request.name)
+        model = self._models.get(request.name, request.version)
         call.facts["model"] = model.name
         return pb.GetModelResponse(
             version=model.version,
@@ -70,6 +79,7 @@ class InferenceService:
         self, requests: Requests[pb.UploadEvaluationKeysRequest], call: Call
     ) -> pb.UploadEvaluationKeysResponse:
         """Receive keys whose size and keyset a model needs."""
+        call.principal.require(Role.UPLOAD)
         first = await requests.next()
         if first is None or first.WhichOneof("part") != "header":
             raise MalformedMessageError("the first message of an upload must be its header")
@@ -94,42 +104,51 @@ class InferenceService:
         self, request: pb.DeleteEvaluationKeysRequest, call: Call
     ) -> pb.DeleteEvaluationKeysResponse:
         """Remove the caller's keys from disk and memory."""
+        call.principal.require(Role.UPLOAD)
         sha256 = check_digest(request.sha256, "digest of evaluation keys")
         await asyncio.to_thread(self._keys.delete, call.principal, sha256)
-        self._executor.forget(sha256)
         return pb.DeleteEvaluationKeysResponse()
 
     async def Infer(self, requests: Requests[pb.InferRequest], call: Call) -> AsyncIterator[pb.InferResponse]:
         """Evaluate rows, one after the other, in their order."""
+        call.principal.require(Role.EVALUATE)
         first = await requests.next(until=self._draining)
         if first is None or first.WhichOneof("part") != "header":
             raise MalformedMessageError("the first message of an Infer stream must be its header")
-        model, keys = self._check_infer_header(first.header, call.principal)
-        call.facts["model"] = model.name
-        row, cpu_seconds = 0, 0.0
-        while (message := await requests.next(until=self._draining)) is not None:
-            if message.WhichOneof("part") != "row":
-                raise MalformedMessageError("after the header of an Infer stream, every message must be a row")
-            if self._draining.is_set():
-                raise DrainingError
-            if row >= self._max_rows:
-                raise RowLimitExceededError(f"a stream has at most {self._max_rows} rows; open another for the rest")
-            tensor = check_row(message.row, model, row)
-            try:
-                evaluated = await asyncio.wrap_future(self._executor.submit(Evaluation(model.program, tensor, keys)))
-            except KeysCorruptedError:
-                # Else GetEvaluationKeys would go on saying that they need not be uploaded.
-                await asyncio.to_thread(self._keys.delete, call.principal, first.header.evaluation_keys)
-                raise
-            cpu_seconds += evaluated.cpu_seconds
-            call.facts.update(rows=row + 1, cpu_seconds=round(cpu_seconds, 4))
-            yield pb.InferResponse(
-                row=row,
-                result=_result(evaluated, model),
-                cpu_seconds=evaluated.cpu_seconds,
-                wall_seconds=evaluated.wall_seconds,
-            )
-            row += 1
+        with ExitStack() as using:
+            model, keys = self._check_infer_header(first.header, call.principal, using)
+            call.facts["model"] = model.name
+            row, cpu_seconds = 0, 0.0
+            while (message := await requests.next(until=self._draining)) is not None:
+                if message.WhichOneof("part") != "row":
+                    raise MalformedMessageError("after the header of an Infer stream, every message must be a row")
+                if self._draining.is_set():
+                    raise DrainingError
+                if row >= self._max_rows:
+                    raise RowLimitExceededError(
+                        f"a stream has at most {self._max_rows} rows; open another for the rest"
+                    )
+                tensor = check_row(message.row, model, row)
+                evaluated = await self._evaluate(Evaluation(model.program, tensor, keys, call.principal.name), call)
+                self._metrics.row(model.name, evaluated)
+                cpu_seconds += evaluated.cpu_seconds
+                call.facts.update(rows=row + 1, cpu_seconds=round(cpu_seconds, 4))
+                yield pb.InferResponse(
+                    row=row,
+                    result=_result(evaluated, model),
+                    cpu_seconds=evaluated.cpu_seconds,
+                    wall_seconds=evaluated.wall_seconds,
+                )
+                row += 1
+
+    async def _evaluate(self, evaluation: Evaluation, call: Call) -> Evaluated:
+        try:
+            return await asyncio.wrap_future(self._executor.submit(evaluation))
+        except KeysCorruptedError:
+            # Else GetEvaluationKeys would go on saying that they need not be uploaded.
+            if evaluation.keys is not None:
+                await asyncio.to_thread(self._keys.delete, call.principal, evaluation.keys.sha256)
+            raise
 
     def _check_header(self, header: EvaluationKeysHeader) -> None:
         keyset = self._models.keyset(header.keyset_name)
@@ -143,14 +162,13 @@ class InferenceService:
                 f"evaluation keys of {header.size} bytes, those of this keyset have {keyset.evaluation_keys_bytes}"
             )
 
-    def _check_infer_header(self, header: pb.InferHeader, principal: Principal) -> tuple[Model, KeysReference | None]:
-        model = self._models.get(header.model_name)
+    def _check_infer_header(
+        self, header: pb.InferHeader, principal: Principal, using: ExitStack
+    ) -> tuple[Model, KeysReference | None]:
+        """The model and the keys, which stay as long as `using` is open."""
+        self._models.get(header.model_name)
         digest = check_digest(header.client_spec_digest, "digest of the client spec")
-        if digest != model.spec.digest:
-            raise SpecDiffersError(
-                f"the rows are encoded with client spec {digest.hex()[:16]}…, model {model.name!r} now has "
-                f"{model.spec.digest.hex()[:16]}…; fetch it with GetModel and encode again"
-            )
+        model = using.enter_context(self._models.use(header.model_name, digest))
         if not model.needs_keys:
             if header.evaluation_keys:
                 raise MalformedMessageError(f"model {model.name!r} needs no evaluation keys, and the call names some")
@@ -159,13 +177,14 @@ class InferenceService:
             raise KeysMissingError(
                 f"model {model.name!r} needs evaluation keys; upload them and name them in the header"
             )
-        stored = self._keys.find(principal, check_digest(header.evaluation_keys, "digest of evaluation keys"))
+        sha256 = check_digest(header.evaluation_keys, "digest of evaluation keys")
+        stored = using.enter_context(self._keys.use(principal, sha256))
         if stored.keyset_name != model.spec.keyset.name:
             raise KeysetDiffersError(
                 f"these evaluation keys are of keyset {stored.keyset_name.hex()[:16]}…, model {model.name!r} uses "
                 f"{model.spec.keyset.name.hex()[:16]}…; make and upload keys for it"
             )
-        return model, KeysReference(stored.sha256, stored.reference, model.key_memory_bytes)
+        return model, KeysReference(stored.sha256, principal.folder, stored.reference, model.key_memory_bytes)
 
 
 def check_row(message: tensor_pb.EncryptedTensor, model: Model, row: int) -> bytes:

@@ -61,6 +61,22 @@ def read_pair(files: TlsFiles) -> tuple[bytes, bytes]:
     return files.private_key.read_bytes(), files.certificate.read_bytes()
 
 
+def read_client_ca(path: Path) -> bytes:
+    """The certificates that sign clients' certificates, PEM.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds no certificate.
+    """
+    try:
+        content = path.read_bytes()
+        x509.load_pem_x509_certificates(content)
+    except OSError as error:
+        raise ConfigurationError(f"--client-ca {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"--client-ca {path} holds no PEM certificate: {error}") from error
+    return content
+
+
 def _expires_soon(certificate: Path) -> bool:
     end = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
     return end - datetime.datetime.now(datetime.timezone.utc) < datetime.timedelta(days=_RENEW_DAYS)

@@ -41,7 +41,12 @@ class Worker:
     def evaluate(self, request: dict[str, Any], tensor: bytes) -> tuple[dict[str, Any], bytes]:
         """One row: the facts of the answer, and the canonical EncryptedTensor."""
         evaluator = self.load(request["program"])
-        keys = self._load_keys(evaluator, request["keys"]) if "keys" in request else None
+        began = time.perf_counter()
+        cached, keys = None, None
+        if "keys" in request:
+            cached = request["keys"]["name"] in self._keys
+            keys = self._load_keys(evaluator, request["keys"])
+        key_seconds = time.perf_counter() - began
         row = EncryptedTensor.from_bytes(tensor)
         wall, cpu = time.perf_counter(), time.process_time()
         result = evaluator.evaluate(row, keys)
@@ -49,22 +54,29 @@ class Worker:
             "done": True,
             "cpu_seconds": time.process_time() - cpu,
             "wall_seconds": time.perf_counter() - wall,
+            "key_seconds": key_seconds,
+            "keys_cached": cached,
+            "lookups": evaluator.program.lookups,
         }
         return facts, result.trimmed(_word_bits(evaluator.program)).to_bytes()
 
-    def forget(self, sha256: str) -> None:
+    def forget(self, name: str) -> None:
         """Drop keys."""
-        self._keys.drop(sha256)
+        self._keys.drop(name)
+
+    def unload(self, program: str) -> None:
+        """Drop a program."""
+        self._evaluators.pop(program, None)
 
     def _load_keys(self, evaluator: Evaluator, reference: dict[str, Any]) -> ServerKeys:
-        name, path = str(reference["sha256"]), Path(reference["location"])
+        path = Path(reference["location"])
 
         def load() -> ServerKeys:
-            if _sha256(path) != name:
+            if _sha256(path) != reference["sha256"]:
                 raise KeysCorruptedError("the stored evaluation keys are damaged; upload them again")
             return evaluator.load_keys(path)
 
-        return self._keys.get(name, int(reference["memory_bytes"]), load)
+        return self._keys.get(str(reference["name"]), int(reference["memory_bytes"]), load)
 
 
 def _word_bits(program: Program) -> int:
@@ -102,7 +114,9 @@ def main() -> int:
             case "report":
                 channel.send({"ready": True})
             case "forget":
-                worker.forget(request["sha256"])
+                worker.forget(request["name"])
+            case "unload":
+                worker.unload(request["program"])
             case "evaluate":
                 channel.send(*answer(worker, request, tensor))
 

@@ -1,0 +1,81 @@
+"""Metrics: what a server counts, in Prometheus' form, on an HTTP port of this machine alone; no caller is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from cryptable_server.config import join_address
+from cryptable_server.errors import BindError
+from cryptable_server.executor import Evaluated
+
+_CALL_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
+
+class Metrics:
+    """Counters that the parts of a server add to, and gauges that are read when they are asked for."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._calls = Counter("cryptable_calls", "Calls that have ended", ["method", "status"], registry=self._registry)
+        self._call_seconds = Histogram(
+            "cryptable_call_seconds",
+            "From a call's arrival to its end",
+            ["method"],
+            buckets=_CALL_SECONDS,
+            registry=self._registry,
+        )
+        self._rows = Counter("cryptable_rows", "Rows evaluated", ["model"], registry=self._registry)
+        self._phases = Counter(
+            "cryptable_row_seconds", "Wall seconds of rows, by phase", ["phase"], registry=self._registry
+        )
+        self._cpu = Counter("cryptable_row_cpu_seconds", "CPU seconds of evaluation", registry=self._registry)
+        self._lookups = Counter("cryptable_lookups", "Programmable bootstrappings evaluated", registry=self._registry)
+        self._keys = Counter(
+            "cryptable_key_cache",
+            "Rows that found their keys in a worker, or not",
+            ["outcome"],
+            registry=self._registry,
+        )
+
+    def call(self, method: str, status: str, seconds: float) -> None:
+        """A call has ended."""
+        self._calls.labels(method, status).inc()
+        self._call_seconds.labels(method).observe(seconds)
+
+    def row(self, model: str, evaluated: Evaluated) -> None:
+        """A row has been evaluated."""
+        self._rows.labels(model).inc()
+        self._phases.labels("queue").inc(evaluated.queue_seconds)
+        self._phases.labels("keys").inc(evaluated.key_seconds)
+        self._phases.labels("evaluation").inc(evaluated.wall_seconds)
+        self._cpu.inc(evaluated.cpu_seconds)
+        self._lookups.inc(evaluated.lookups)
+        if evaluated.keys_cached is not None:
+            self._keys.labels("hit" if evaluated.keys_cached else "miss").inc()
+
+    def watch(self, name: str, about: str, read: Callable[[], float]) -> None:
+        """Tell what `read` returns, whenever it is asked for."""
+        Gauge(f"cryptable_{name}", about, registry=self._registry).set_function(read)
+
+    @contextmanager
+    def serving(self, host: str, port: int) -> Iterator[str]:
+        """Answer GET /metrics on that address while the block lasts; the address, with the port that was taken.
+
+        Raises:
+            BindError: the address cannot be listened on.
+        """
+        try:
+            server, thread = start_http_server(port, addr=host, registry=self._registry)
+        except OSError as error:
+            raise BindError(
+                f"--metrics {join_address(host, port)} cannot be listened on: {error.strerror or error}"
+            ) from error
+        try:
+            yield join_address(host, server.server_port)
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

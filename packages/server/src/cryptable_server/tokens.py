@@ -1,0 +1,188 @@
+"""Bearer tokens: random, shown once, kept as SHA-256 digests in a file that servers read again when it changes.
+
+A token has 256 random bits, so its digest cannot be searched for, and a slow hash would add nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptable_server.errors import ConfigurationError
+from cryptable_server.logs import log
+from cryptable_server.principals import Principal, Role
+
+_LOGGER = logging.getLogger(__name__)
+_VERSION = 1
+_PREFIX = "cryptable"
+_SECRET_BYTES = 32
+_IDENTITY_BYTES = 4
+_MAX_NAME = 128
+
+
+@dataclass(frozen=True)
+class Token:
+    """What the file holds of a token: never the token itself."""
+
+    identity: str
+    """Names it to people; part of the token, not secret."""
+    principal: str
+    roles: frozenset[Role]
+    sha256: str
+    created: str
+
+
+class TokenFile:
+    """The tokens of a server. Safe to use from several threads, and with several processes that change the file."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file.
+
+        Raises:
+            ConfigurationError: it is not there, malformed, or others may write to it.
+        """
+        self._path = path
+        self._mutex = threading.Lock()
+        self._state = _state(path)
+        self._tokens = read_tokens(path)
+
+    def find(self, token: str) -> Principal | None:
+        """The principal of a token, or None. Takes as long for a token that is nearly right as for any other."""
+        self._refresh()
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        found = None
+        for entry in self._tokens:
+            if hmac.compare_digest(entry.sha256, digest):
+                found = entry
+        return None if found is None else Principal(f"token:{found.principal}", found.roles)
+
+    def _refresh(self) -> None:
+        with self._mutex:
+            state = _state(self._path)
+            if state == self._state:
+                return
+            self._state = state
+            try:
+                self._tokens = read_tokens(self._path)
+            except ConfigurationError as error:
+                # What cannot be read revokes nothing if it is ignored: nobody is let in until it is mended.
+                self._tokens = ()
+                log(_LOGGER, logging.ERROR, "tokens cannot be read", reason=str(error))
+            else:
+                log(_LOGGER, logging.INFO, "tokens read", count=len(self._tokens))
+
+
+def read_tokens(path: Path) -> tuple[Token, ...]:
+    """All tokens of a file; raises ConfigurationError where it cannot be trusted or read."""
+    try:
+        status = path.stat()
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"token file {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"token file {path} is not JSON: {error}") from error
+    if status.st_mode & 0o022:
+        raise ConfigurationError(f"token file {path}: others may write to it, and so let anyone in (chmod 600)")
+    try:
+        if content["version"] != _VERSION:
+            raise ConfigurationError(f"token file {path} has version {content['version']!r}, expected {_VERSION}")
+        return tuple(_token(entry) for entry in content["tokens"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"token file {path} is malformed ({type(error).__name__}: {error}); make it with cryptable-server tokens"
+        ) from error
+
+
+def new_token(path: Path, principal: str, roles: Iterable[Role]) -> tuple[Token, str]:
+    """Make a token and add it to the file, which is made if there is none: what was added, and the token to hand over.
+
+    Raises:
+        ConfigurationError: the file cannot be read or written, or the principal's name cannot be one.
+    """
+    if not 1 <= len(principal) <= _MAX_NAME or not principal.isprintable():
+        raise ConfigurationError(f"a principal's name has 1 to {_MAX_NAME} printable characters, got {principal!r}")
+    identity = secrets.token_hex(_IDENTITY_BYTES)
+    secret = f"{_PREFIX}_{identity}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    token = Token(identity, principal, frozenset(roles), hashlib.sha256(secret.encode()).hexdigest(), created)
+    with _changing(path):
+        _write(path, (*(read_tokens(path) if path.exists() else ()), token))
+    return token, secret
+
+
+def revoke_token(path: Path, identity: str) -> Token:
+    """Remove the token of that identity from the file; raises ConfigurationError where there is none."""
+    with _changing(path):
+        tokens = read_tokens(path)
+        found = next((token for token in tokens if token.identity == identity), None)
+        if found is None:
+            known = ", ".join(token.identity for token in tokens) or "none"
+            raise ConfigurationError(f"token file {path} has no token {identity!r}; it has: {known}")
+        _write(path, tuple(token for token in tokens if token.identity != identity))
+    return found
+
+
+def _token(entry: dict[str, object]) -> Token:
+    roles, digest = entry["roles"], str(entry["sha256"])
+    if not isinstance(roles, list) or len(bytes.fromhex(digest)) != hashlib.sha256().digest_size:
+        raise ValueError("roles are a list, and a SHA-256 has 32 bytes")
+    return Token(
+        identity=str(entry["id"]),
+        principal=str(entry["principal"]),
+        roles=frozenset(Role(role) for role in roles),
+        sha256=digest.lower(),
+        created=str(entry["created"]),
+    )
+
+
+def _write(path: Path, tokens: Iterable[Token]) -> None:
+    entries = [
+        {
+            "id": token.identity,
+            "principal": token.principal,
+            "roles": sorted(role.value for role in token.roles),
+            "sha256": token.sha256,
+            "created": token.created,
+        }
+        for token in tokens
+    ]
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({"version": _VERSION, "tokens": entries}, file, indent=1)
+        file.flush()
+        os.fsync(descriptor)
+    Path(name).replace(path)
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Keep other processes from changing the file meanwhile."""
+    try:
+        lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+    except OSError as error:
+        raise ConfigurationError(f"token file {path}: {error.strerror or error}") from error
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
