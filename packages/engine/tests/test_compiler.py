@@ -38,7 +38,7 @@ def large_circuit():
             given,
             code,
             Lookup(1, rng.integers(0, 9, (2000, 16)), np.arange(2000)),
-            Linear((Term.from_dense(2, np.ones((2000, 1))),), np.zeros(1, np.int64)),
+            Linear((Term.from_dense(2, np.ones((2000, 1000))),), np.zeros(1000, np.int64)),
         ),
         3,
     )
