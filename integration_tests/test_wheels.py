@@ -112,16 +112,19 @@ def imports_of(package):
     return found - sys.stdlib_module_names - {IMPORT_NAMES[package]}
 
 
+def normalised(name):
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 @PACKAGES
 def test_wheel_requires_what_it_imports(wheels, package):
     lines = metadata_of(wheels[package]).get_all("Requires-Dist")
-    required = {re.match(r"[\w.-]+", line)[0].lower() for line in lines}
+    required = {normalised(re.match(r"[\w.-]+", line)[0]) for line in lines}
     homes = metadata.packages_distributions()
     imports = imports_of(package)
     assert imports
-    undeclared = {
-        name for name in imports if not required & {home.lower() for home in homes.get(name, [name.replace("_", "-")])}
-    }
+    undeclared = {name for name in imports if not required & {normalised(home) for home in homes.get(name, [name])}}
     assert undeclared == GRPC_OF_PROTOCOL.get(package, set())
 
 
