@@ -21,6 +21,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from cryptable_server.drain import Drain
 from cryptable_server.errors import DrainingError, ServerError, StreamTooSlowError, UnauthenticatedError
 from cryptable_server.logs import log, request_id
 from cryptable_server.metrics import Metrics
@@ -55,6 +56,7 @@ class Entrance:
     metrics: Metrics
     idle_seconds: float
     """How long a stream may send nothing."""
+    drain: Drain
 
 
 @dataclass
@@ -205,11 +207,19 @@ def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Un
 @asynccontextmanager
 async def _answering(method: str, context: _Context, entrance: Entrance) -> AsyncIterator[Call]:
     """Find out who calls, turn exceptions into statuses, and log how the call ended."""
-    call = Call(method, _identity(context), _NOBODY)
+    with entrance.drain.counting():
+        async with _logged(Call(method, _identity(context), _NOBODY), context, entrance) as call:
+            yield call
+
+
+@asynccontextmanager
+async def _logged(call: Call, context: _Context, entrance: Entrance) -> AsyncIterator[Call]:
     token = request_id.set(call.request_id)
     began = time.perf_counter()
     status, reason = "OK", None
     try:
+        if entrance.drain.begun.is_set():
+            raise DrainingError
         metadata = context.invocation_metadata() or ()
         call.principal = entrance.authenticator.principal(metadata, context.auth_context())
         yield call
@@ -223,12 +233,12 @@ async def _answering(method: str, context: _Context, entrance: Entrance) -> Asyn
         await context.abort(grpc.StatusCode[status], f"{reason} [request {call.request_id}]", trailers)
     finally:
         seconds = round(time.perf_counter() - began, 4)
-        entrance.metrics.call(method, status, seconds)
+        entrance.metrics.call(call.method, status, seconds)
         level = logging.ERROR if status == "INTERNAL" else logging.INFO
         facts = {"status": status, "seconds": seconds, "principal": call.principal.name, **call.facts}
         if reason is not None:
             facts["reason"] = reason
-        log(_LOGGER, level, method, **facts)
+        log(_LOGGER, level, call.method, **facts)
         request_id.reset(token)
 
 

@@ -19,6 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from cryptable_server.config import ServerConfig, join_address
+from cryptable_server.drain import Drain
 from cryptable_server.errors import BindError, ModelsError
 from cryptable_server.executor import keys_name
 from cryptable_server.key_store import DirectoryKeyStore
@@ -35,6 +36,8 @@ from cryptable_server.tokens import TokenFile
 _LOGGER = logging.getLogger(__name__)
 _KEEP_SECONDS = 5.0
 """How often what is not needed any more is looked for."""
+_FLUSH_SECONDS = 1.0
+"""For answers that gRPC has taken, but not yet sent, when the last call ends."""
 READY = "cryptable-server ready on"
 """Begins the one line of standard output that tells a parent process the address, once calls are answered."""
 
@@ -76,7 +79,7 @@ def serve(config: ServerConfig) -> None:
         if config.metrics is not None:
             address = parts.enter_context(metrics.serving(*config.metrics))
             log(_LOGGER, logging.INFO, "metrics", address=address)
-        entrance = Entrance(authenticator, metrics, config.idle_seconds)
+        entrance = Entrance(authenticator, metrics, config.idle_seconds, Drain())
         asyncio.run(_Life(config, credentials, models, keys, executor, entrance).run())
 
 
@@ -94,7 +97,7 @@ class _Life:
     async def run(self) -> None:
         """Answer calls until a signal comes."""
         config = self.config
-        draining, at_once, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        draining, at_once, reload = self.entrance.drain.begun, asyncio.Event(), asyncio.Event()
 
         def stop() -> None:
             (at_once if draining.is_set() else draining).set()
@@ -134,13 +137,13 @@ class _Life:
         keeping.cancel()
         self.models.stop()
         await checker.enter_graceful_shutdown()
-        stopping = asyncio.ensure_future(server.stop(config.drain_seconds))
+        last_call = asyncio.ensure_future(self.entrance.drain.ended())
         second = asyncio.ensure_future(at_once.wait())
-        await asyncio.wait({stopping, second}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopping.done():
-            await server.stop(None)
-        second.cancel()
-        await stopping
+        ends = {last_call, second}
+        await asyncio.wait(ends, timeout=config.drain_seconds, return_when=asyncio.FIRST_COMPLETED)
+        await server.stop(_FLUSH_SECONDS if last_call.done() else None)
+        for end in ends:
+            end.cancel()
         log(_LOGGER, logging.INFO, "stopped")
 
     async def _keep(self, reload: asyncio.Event, checker: health.aio.HealthServicer) -> None:
