@@ -172,6 +172,11 @@ def _circuits() -> list[Accepted]:
         second.table_of[:] = [0, 1]
         message.nodes[3].linear.terms[1].CopyFrom(circuit.Term(source=2, rows=[0, 1], columns=[0, 0], weights=[1, 1]))
 
+    def mirrored(message: circuit.Circuit) -> None:
+        put(message.nodes[1].linear, offset=[17])
+        message.nodes[1].linear.terms[0].weights[:] = [1, 2, -4, -8]
+        put(message.nodes[2].lookup, dropped_bits=1, mirrors=[20])
+
     def prefix_bounds(message: circuit.Circuit) -> None:
         # 0 + 7 - 7 + 7 over 1 1 1 0 0 stays within 0 .. 7, though the weights of one sign add up to 14.
         message.nodes[1].linear.terms[0].CopyFrom(
@@ -221,6 +226,16 @@ def _circuits() -> list[Accepted]:
             1,
             ([1, 0, 0, 0], [9]),
             ([1, 1, 0, 0], [0]),
+        ),
+        _circuit(
+            "mirrored",
+            "a lookup that drops a bit and wraps around; at position 9, beyond its 8 entries, it reads 20 - 1",
+            changed(samples.binary_circuit(), mirrored),
+            1,
+            ([0, 0, 0, 0], [59]),
+            ([1, 1, 1, 1], [15]),
+            ([1, 0, 0, 1], [6]),
+            ([1, 1, 1, 0], [60]),
         ),
         _circuit(
             "output_maximum",

@@ -162,6 +162,11 @@ def _lookups() -> list[Rejected]:
             "table_outside": ("a table that is not there", lookup(table_of=[1])),
             "table_width": ("a table of 9 bits", lookup(width=9, entries=[0] * 512)),
             "table_of_one_entry": ("a table of 0 bits", lookup(width=0, entries=[0])),
+            "dropped_bits_alone": ("a Lookup that drops bits without mirrors", lookup(dropped_bits=1)),
+            "dropped_bits_many": ("a Lookup of 61 bits", lookup(dropped_bits=58, mirrors=[2])),
+            "mirror_odd": ("an odd mirror", lookup(mirrors=[3])),
+            "mirror_huge": ("a mirror of 2^60", lookup(mirrors=[2**60])),
+            "mirrors_many": ("two mirrors for one table", lookup(mirrors=[2, 2])),
             "table_entry": ("a table entry of 2^60", lookup(entries=[0, 1, 4, 9, 5, 2, 7, 2**60])),
         },
     )

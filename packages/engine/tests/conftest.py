@@ -224,6 +224,23 @@ def gathered_circuit() -> Circuit:
     )
 
 
+def mirrored_circuit() -> Circuit:
+    """Tables that drop 3 bits, at positions all around the torus and never near a border; and one that drops none."""
+    codes = 8 * np.array([[1, 2, 0], [1, -1, 1], [0, 3, -5]], np.int64)
+    tables = np.array([[0, 0, 1, 2], [5, 0, 7, 2]], np.int64)
+    return Circuit(
+        (
+            Input((InputGroup(GroupKind.RANGE, 3, 3),)),
+            Linear((Term.from_dense(0, codes),), array(-8, 3, -2)),
+            Lookup(1, tables, array(0, 1, 1), 3, array(2, 20)),
+            Linear((Term.from_dense(2, [[1, -1], [1, 2], [3, 0]]), Term.from_dense(0, [[0, 1]] * 3)), array(-9, 0)),
+            Lookup(3, np.array([[3, 9, 1, 4]], np.int64), array(0, 0), 0, array(0)),
+            Linear((Term.from_dense(4, [[1, 0], [3, 2]]), Term.from_dense(2, [[0, 1]] * 3)), array(36, 32)),
+        ),
+        5,
+    )
+
+
 def linear_circuit() -> Circuit:
     """No lookup: two scores of four bits and one integer."""
     given = Input((InputGroup(GroupKind.THERMOMETER, 4), InputGroup(GroupKind.RANGE, 1, 100)))
@@ -236,6 +253,7 @@ CIRCUITS: dict[str, Callable[[], Circuit]] = {
     "chain": chain_circuit,
     "gathered": gathered_circuit,
     "linear": linear_circuit,
+    "mirrored": mirrored_circuit,
     "cancelling": cancelling_circuit,
 }
 

@@ -10,9 +10,9 @@ from cryptable_engine.layout import lay_out
 
 def test_lookups_and_free_terms_share_the_output_region(shared):
     layout = lay_out(shared, verify(shared))
-    assert layout.output_width == 8  # up to 2 + 3 + 1 + 35 + 14 + 120 = 175
+    assert layout.output == (8, 8)  # up to 2 + 3 + 1 + 35 + 14 + 120 = 175
     assert layout.widths == (8, 8, 8, 8)
-    assert layout.readings == ((), (2,), (), (8,))
+    assert layout.readings == ((), ((2, 2),), (), ((8, 8),))
 
 
 def test_without_free_terms_the_input_region_is_as_narrow_as_its_lookups(shared):
@@ -26,11 +26,11 @@ def test_without_free_terms_the_input_region_is_as_narrow_as_its_lookups(shared)
 def test_an_input_region_holds_the_largest_input(linear):
     layout = lay_out(linear, verify(linear))
     assert layout.widths == (11, 11)
-    assert layout.readings == ((), (11,))
+    assert layout.readings == ((), ((11, 11),))
 
 
 def test_a_declared_maximum_makes_the_output_narrower(shared):
     circuit = replace(shared, output_maximum=120)
     layout = lay_out(circuit, verify(circuit))
-    assert layout.output_width == 7
+    assert layout.output == (7, 7)
     assert layout.widths == (7, 7, 7, 7)

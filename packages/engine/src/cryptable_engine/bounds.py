@@ -121,6 +121,8 @@ def _extremes(weights: IntArray, columns: IntArray, groups: IntArray) -> tuple[I
 
 def _lookup_bounds(index: int, node: Lookup, source: Bounds) -> Bounds:
     entries = 1 << node.width
+    if node.mirrors is not None:
+        return _mirrored_bounds(node, source)
     bad = np.flatnonzero((source.low < 0) | (source.high >= entries))
     if bad.size:
         element = int(bad[0])
@@ -129,13 +131,33 @@ def _lookup_bounds(index: int, node: Lookup, source: Bounds) -> Bounds:
             f"in a table of width {node.width} (0 .. {entries - 1})",
             node=index,
         )
+    return _reachable(node, source.low, source.high)
+
+
+def _mirrored_bounds(node: Lookup, source: Bounds) -> Bounds:
+    """Of elements that stay in their table, as of other lookups; the others can be any entry and any mirrored one."""
+    entries = 1 << node.width
+    half = (1 << node.dropped_bits) >> 1
+    low, high = ((bound + half) >> node.dropped_bits for bound in source)
+    inside = (low >= 0) & (high < entries)
+    found = _reachable(node, np.where(inside, low, 0), np.where(inside, high, entries - 1))
+    mirrors = node.mirrors[node.table_of] if node.mirrors is not None else np.zeros(node.size, np.int64)
+    return Bounds(
+        np.where(inside, found.low, np.minimum(found.low, mirrors - found.high)),
+        np.where(inside, found.high, np.maximum(found.high, mirrors - found.low)),
+    )
+
+
+def _reachable(node: Lookup, first: IntArray, last: IntArray) -> Bounds:
+    """Smallest and largest entry at the positions `first` .. `last` of each element's table."""
+    entries = 1 << node.width
     low, high = np.empty(node.size, np.int64), np.empty(node.size, np.int64)
     position = np.arange(entries)
     step = max(1, _CHUNK_ENTRIES // entries)
     for start in range(0, node.size, step):
         part = slice(start, start + step)
         tables = node.tables[node.table_of[part]]
-        reachable = (position >= source.low[part, None]) & (position <= source.high[part, None])
+        reachable = (position >= first[part, None]) & (position <= last[part, None])
         low[part] = np.where(reachable, tables, np.iinfo(np.int64).max).min(axis=1)
         high[part] = np.where(reachable, tables, -1).max(axis=1)
     return Bounds(low, high)

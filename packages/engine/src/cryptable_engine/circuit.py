@@ -14,6 +14,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -95,11 +96,20 @@ class Linear:
 
 @dataclass(frozen=True, eq=False)
 class Lookup:
-    """value[j] = tables[table_of[j], source[j]]; `tables` has shape (number of tables, 2^width)."""
+    """value[j] = tables[table_of[j], source[j]]; `tables` has shape (number of tables, 2^width).
+
+    With `mirrors`, one even number a table, the position looked up is (source[j] + half) >> dropped_bits, which is the
+    nearest, where half = 2^dropped_bits / 2. It wraps around: it is taken modulo 2^(width + 1), and a position p beyond
+    the table reads mirror - tables[table_of[j], p - 2^width]. That is how a bootstrapping reads a torus, and so what it
+    costs depends on the width alone. Under encryption such a lookup may take a neighbouring position, where its source
+    lies within the noise of the border between them. Without mirrors no bit is dropped, and no source lies outside.
+    """
 
     source: int
     tables: IntArray
     table_of: IntArray
+    dropped_bits: int = 0
+    mirrors: IntArray | None = None
 
     @property
     def width(self) -> int:
@@ -186,7 +196,14 @@ def _node_to_message(node: Node) -> pb.Node:
         case Lookup():
             entries = node.tables.ravel().tolist()
             return pb.Node(
-                lookup=pb.Lookup(source=node.source, width=node.width, entries=entries, table_of=node.table_of.tolist())
+                lookup=pb.Lookup(
+                    source=node.source,
+                    width=node.width,
+                    entries=entries,
+                    table_of=node.table_of.tolist(),
+                    dropped_bits=node.dropped_bits,
+                    mirrors=[] if node.mirrors is None else node.mirrors.tolist(),
+                )
             )
 
 
@@ -225,9 +242,15 @@ def _lookup_from_message(index: int, message: pb.Lookup) -> Lookup:
         raise MalformedMessageError(
             f"circuit: node {index}: {len(message.entries)} table entries of width {message.width}"
         )
-    if max(message.entries) >= 1 << 62:
-        raise MalformedMessageError(f"circuit: node {index}: a table entry of 2^62 or more")
-    return Lookup(message.source, _integers(message.entries).reshape(-1, entries), _integers(message.table_of))
+    if max(chain(message.entries, message.mirrors)) >= 1 << 62:
+        raise MalformedMessageError(f"circuit: node {index}: a table entry or mirror of 2^62 or more")
+    return Lookup(
+        message.source,
+        _integers(message.entries).reshape(-1, entries),
+        _integers(message.table_of),
+        message.dropped_bits,
+        _integers(message.mirrors) if message.mirrors else None,
+    )
 
 
 def _integers(values: Sequence[int]) -> IntArray:

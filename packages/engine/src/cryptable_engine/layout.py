@@ -2,7 +2,8 @@
 
 Under TFHE, values that meet in one sum need one encoding. So the Linear nodes and what they read fall into *regions*,
 each of one width; a Lookup leads from one region to another. A value that a narrow Lookup reads stands in the lower
-bits of its region: it is scaled up to the region's top bits, then reinterpreted as the Lookup's width.
+bits of its region: it is scaled up to the region's top bits, then reinterpreted as the Lookup's width. A Lookup that
+drops bits is reinterpreted just so: the bits below its width are then no more than noise to it.
 
 Arithmetic in a region of width w is modulo 2^(w + 1), so only what is read from it needs to fit, not what it is the sum
 of: table entries are taken modulo 2^(w + 1) too.
@@ -11,22 +12,30 @@ of: table entries are taken modulo 2^(w + 1) too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptable_engine.bounds import Bounds, highest_output
 from cryptable_engine.circuit import Circuit, Linear, Lookup
+
+
+class Reading(NamedTuple):
+    """How a value is read from its region: it has `bits` bits, of which the upper `width` are kept."""
+
+    bits: int
+    width: int
 
 
 @dataclass(frozen=True)
 class Layout:
     """Widths in bits, one entry a node.
 
-    `widths[i]` is that of node i's region. `readings[i]` has, in ascending order, the widths at which Lookups and the
-    output read node i; 2^(widths[i] - reading) is the scale.
+    `widths[i]` is that of node i's region. `readings[i]` has, in ascending order, how Lookups and the output read node
+    i; 2^(widths[i] - reading.bits) is the scale.
     """
 
     widths: tuple[int, ...]
-    readings: tuple[tuple[int, ...], ...]
-    output_width: int
+    readings: tuple[tuple[Reading, ...], ...]
+    output: Reading
 
 
 def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...], *, spare_bits: int = 0) -> Layout:
@@ -38,7 +47,7 @@ def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...], *, spare_bits: int = 0
         spare_bits: by how many bits the output is wider than its values need, which asks for less noise.
     """
     regions = _Regions(len(circuit.nodes))
-    readings: list[set[int]] = [set() for _ in circuit.nodes]
+    readings: list[set[Reading]] = [set() for _ in circuit.nodes]
     needs = [0] * len(circuit.nodes)
     for index, node in enumerate(circuit.nodes):
         match node:
@@ -46,17 +55,23 @@ def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...], *, spare_bits: int = 0
                 for term in node.terms:
                     regions.union(term.source, index)
             case Lookup():
-                readings[node.source].add(node.width)
+                readings[node.source].add(reading_of(node))
             case _:
                 needs[index] = int(bounds[index].high.max()).bit_length()
     output_width = max(1, highest_output(circuit, bounds).bit_length()) + spare_bits
-    readings[circuit.output].add(output_width)
+    output = Reading(output_width, output_width)
+    readings[circuit.output].add(output)
     width_of: dict[int, int] = {}
     for index in range(len(circuit.nodes)):
         root = regions.find(index)
-        width_of[root] = max(width_of.get(root, 1), needs[index], *readings[index], 1)
+        width_of[root] = max(width_of.get(root, 1), needs[index], *(reading.bits for reading in readings[index]), 1)
     widths = tuple(width_of[regions.find(index)] for index in range(len(circuit.nodes)))
-    return Layout(widths, tuple(tuple(sorted(reading)) for reading in readings), output_width)
+    return Layout(widths, tuple(tuple(sorted(reading)) for reading in readings), output)
+
+
+def reading_of(node: Lookup) -> Reading:
+    """How a Lookup reads its source."""
+    return Reading(node.width + node.dropped_bits, node.width)
 
 
 class _Regions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cryptable_engine.circuit import Circuit, Input, IntArray, Linear, Lookup, Term
-from cryptable_engine.layout import Layout, lay_out
+from cryptable_engine.layout import Layout, Reading, lay_out, reading_of
 from cryptable_engine.matrix_blocks import Block, split
 from cryptable_engine.verifier import verify
 
@@ -45,8 +45,10 @@ class _Printer:
         self._next = 0
         self._plain: dict[int, str] = {}
         """Names of the nodes' values at scale 1."""
-        self._read: dict[tuple[int, int], str] = {}
-        """Names of the nodes' values as read by Lookups and output: by node and width."""
+        self._read: dict[tuple[int, Reading], str] = {}
+        """Names of the nodes' values as read by Lookups and output."""
+        self._centres: dict[int, IntArray] = {}
+        """By node, what is missing in its value: tables with mirrors are printed around their centres."""
 
     def print(self) -> str:
         circuit, layout = self._circuit, self._layout
@@ -60,9 +62,9 @@ class _Printer:
                 case Lookup():
                     self._print_lookup(index, node)
         given = _encrypted(circuit.input.size, layout.widths[0])
-        returned = _encrypted(circuit.nodes[circuit.output].size, layout.output_width)
+        returned = _encrypted(circuit.nodes[circuit.output].size, layout.output.width)
         body = "\n".join(f"    {line}" for line in self._lines)
-        result = self._read[circuit.output, layout.output_width]
+        result = self._read[circuit.output, layout.output]
         return (
             f"module {{\n  func.func @{FUNCTION}(%x: {given}) -> {returned} {{\n{body}\n"
             f"    return {result} : {returned}\n  }}\n}}\n"
@@ -72,16 +74,16 @@ class _Printer:
         width, readings = self._layout.widths[index], self._layout.readings[index]
         if len(readings) == 1 and not summed:
             # Nothing needs the value at scale 1, so the scale goes into the constants.
-            name = self._affine(index, node, 1 << (width - readings[0]))
-            self._read[index, readings[0]] = self._reinterpret(name, node.size, width, readings[0])
+            name = self._affine(index, node, 1 << (width - readings[0].bits))
+            self._read[index, readings[0]] = self._reinterpret(name, node.size, width, readings[0].width)
             return
         plain = self._plain[index] = self._affine(index, node, 1)
         for reading in readings:
             name = plain
-            if reading < width:
-                scale = self._constant(np.full(node.size, 1 << (width - reading)), f"i{width + 1}")
+            if reading.bits < width:
+                scale = self._constant(np.full(node.size, 1 << (width - reading.bits)), f"i{width + 1}")
                 name = self._combine("mul_eint_int", plain, scale, node.size, width)
-            self._read[index, reading] = self._reinterpret(name, node.size, width, reading)
+            self._read[index, reading] = self._reinterpret(name, node.size, width, reading.width)
 
     def _affine(self, index: int, node: Linear, scale: int) -> str:
         width = self._layout.widths[index]
@@ -89,7 +91,12 @@ class _Printer:
         for term in node.terms:
             value = self._product(term, node.size, width, scale)
             total = self._add(total, value, node.size, width) if total else value
-        offset = _modular(_modular(node.offset, width) * scale, width)
+        constant = node.offset.copy()
+        for term in node.terms:
+            if term.source in self._centres:
+                # 64-bit integers wrap around, as the torus does.
+                np.add.at(constant, term.columns, term.weights * self._centres[term.source][term.rows])
+        offset = _modular(_modular(constant, width) * scale, width)
         if offset.any():
             total = self._combine("add_eint_int", total, self._constant(offset, f"i{width + 1}"), node.size, width)
         return total
@@ -138,8 +145,14 @@ class _Printer:
 
     def _print_lookup(self, index: int, node: Lookup) -> None:
         width, size = self._layout.widths[index], node.size
-        source, given = self._read[node.source, node.width], _encrypted(size, node.width)
-        tables = self._constant(_modular(node.tables, width), "i64")
+        source, given = self._read[node.source, reading_of(node)], _encrypted(size, node.width)
+        entries = node.tables
+        if node.mirrors is not None:
+            # Half a turn of the torus negates what a bootstrapping reads: c + (entry - c) becomes c - (entry - c).
+            centres = node.mirrors // 2
+            entries = entries - centres[:, None]
+            self._centres[index] = centres[node.table_of]
+        tables = self._constant(_modular(entries, width), "i64")
         table_of = self._constant(node.table_of, "index")
         self._plain[index] = self._emit(
             f'"FHELinalg.apply_mapped_lookup_table"({source}, {tables}, {table_of}) : '

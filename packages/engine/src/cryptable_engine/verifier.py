@@ -181,6 +181,24 @@ def _check_lookup(index: int, node: Lookup, circuit: Circuit) -> None:
         raise CircuitError(f"table_of points outside its {node.tables.shape[0]} tables", node=index)
     if node.tables.min() < 0 or int(node.tables.max()) >= 1 << MAX_VALUE_BITS:
         raise CircuitError(f"a table entry outside 0 .. 2^{MAX_VALUE_BITS} - 1", node=index)
+    if not 0 <= node.dropped_bits <= MAX_VALUE_BITS - node.width:
+        raise CircuitError(
+            f"it drops {node.dropped_bits} bits, expected 0 .. {MAX_VALUE_BITS - node.width} "
+            f"at a width of {node.width}",
+            node=index,
+        )
+    if node.mirrors is not None:
+        _check_mirrors(index, node, node.mirrors)
+    elif node.dropped_bits:
+        raise CircuitError("it drops bits without mirrors: noise can lead beyond a table's ends", node=index)
+
+
+def _check_mirrors(index: int, node: Lookup, mirrors: IntArray) -> None:
+    _check_array(index, mirrors, 1, "mirrors")
+    if mirrors.shape[0] != node.tables.shape[0]:
+        raise CircuitError(f"{mirrors.shape[0]} mirrors for {node.tables.shape[0]} tables", node=index)
+    if mirrors.min() < 0 or int(mirrors.max()) >= 1 << MAX_VALUE_BITS or (mirrors % 2).any():
+        raise CircuitError(f"a mirror that is odd, or outside 0 .. 2^{MAX_VALUE_BITS} - 1", node=index)
 
 
 def _check_all_used(circuit: Circuit) -> None:

@@ -224,7 +224,11 @@ Global___Term: _TypeAlias = Term  # noqa: Y015
 
 @_typing.final
 class Lookup(_message.Message):
-    """value[j] = tables[table_of[j]][source[j]]. One programmable bootstrapping an element."""
+    """value[j] = tables[table_of[j]][source[j]]. One programmable bootstrapping an element. With mirrors, the position is
+    (source[j] + half) >> dropped_bits instead, half being 2^dropped_bits / 2, taken modulo 2^(width + 1); at a position
+    p >= 2^width the value is mirrors[table_of[j]] - tables[table_of[j]][p - 2^width]. Under encryption such a lookup may
+    take a neighbouring position, where its source lies within the noise of the border between them.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -232,10 +236,14 @@ class Lookup(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     TABLE_OF_FIELD_NUMBER: _builtins.int
+    DROPPED_BITS_FIELD_NUMBER: _builtins.int
+    MIRRORS_FIELD_NUMBER: _builtins.int
     source: _builtins.int
-    """Index of an earlier Linear node, all of whose values lie in 0 .. 2^width - 1."""
+    """Index of an earlier Linear node, all of whose values lie in 0 .. 2^width - 1, unless there are mirrors."""
     width: _builtins.int
     """Bits of the looked-up value, 1 to 8."""
+    dropped_bits: _builtins.int
+    """Bits of the source that are rounded away; 0 where there are no mirrors."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """All tables, one after the other, 2^width entries each, none negative."""
@@ -244,6 +252,10 @@ class Lookup(_message.Message):
     def table_of(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """For every element the index of its table; its length is the size of the value."""
 
+    @_builtins.property
+    def mirrors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """None, or for every table an even number."""
+
     def __init__(
         self,
         *,
@@ -251,10 +263,12 @@ class Lookup(_message.Message):
         width: _builtins.int = ...,
         entries: _abc.Iterable[_builtins.int] | None = ...,
         table_of: _abc.Iterable[_builtins.int] | None = ...,
+        dropped_bits: _builtins.int = ...,
+        mirrors: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "source", b"source", "table_of", b"table_of", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_bits", b"dropped_bits", "entries", b"entries", "mirrors", b"mirrors", "source", b"source", "table_of", b"table_of", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
