@@ -41,6 +41,7 @@ check-generated: setup ## Generated files are what their sources say
 	@$(BIN)/python tools/generate_protos.py --check
 	@$(BIN)/python tools/generate_vectors.py --check
 	@$(BIN)/python tools/generate_module_tables.py --check
+	@$(BIN)/python tools/generate_settings_table.py --check
 
 check-tree: setup ## No lock file, package host, path of one machine or overlong file is tracked
 	@$(BIN)/python tools/check_tree.py
@@ -56,6 +57,7 @@ bench: setup ## Measure the main job, the table compiler and the client against 
 
 docs: setup ## Write the generated parts of docs/, and check every link in it
 	@$(BIN)/python tools/generate_module_tables.py
+	@$(BIN)/python tools/generate_settings_table.py
 	@$(BIN)/python -m pytest --quiet integration_tests/test_documents.py
 
 format: setup ## Format the code and mend what ruff can mend
@@ -68,6 +70,7 @@ protos: setup ## Generate code and test vectors from protos/
 
 generate: protos ## Generate everything that is generated and tracked
 	@$(BIN)/python tools/generate_module_tables.py
+	@$(BIN)/python tools/generate_settings_table.py
 
 clean: ## Remove caches and builds; keep .venv
 	@rm -rf .grimp_cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist

@@ -20,9 +20,7 @@ def config(models, programs, **workers):
         models=models,
         keys=models,
         programs=programs,
-        host="localhost",
-        port=0,
-        tls=None,
+        insecure=True,
         workers=WorkerConfig(**{"count": 1, "threads": 1, **workers}),
     )
 

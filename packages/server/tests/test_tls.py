@@ -4,7 +4,6 @@ import stat
 
 import pytest
 from cryptable_server import tls
-from cryptable_server.config import TlsFiles
 from cryptable_server.errors import ConfigurationError
 from cryptography import x509
 
@@ -66,4 +65,4 @@ def test_a_pair_that_does_not_fit_is_refused(tmp_path, broken):
     elif broken == "foreign":
         key.write_bytes(tls.development_files(tmp_path / "b").private_key.read_bytes())
     with pytest.raises(ConfigurationError, match="--tls-key"):
-        tls.read_pair(TlsFiles(certificate=files.certificate, private_key=key))
+        tls.read_pair(tls.TlsFiles(certificate=files.certificate, private_key=key))

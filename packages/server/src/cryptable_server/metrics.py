@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from cryptable_server.config import join_address
+from cryptable_server.addresses import join_address
 from cryptable_server.errors import BindError
 from cryptable_server.executor import Evaluated
 

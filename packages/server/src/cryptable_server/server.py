@@ -18,7 +18,8 @@ from cryptable_protocol.service import SERVICE_NAME
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from cryptable_server.config import ServerConfig, join_address
+from cryptable_server.addresses import join_address
+from cryptable_server.config import ServerConfig
 from cryptable_server.drain import Drain
 from cryptable_server.errors import BindError, ModelsError
 from cryptable_server.executor import keys_name
@@ -30,7 +31,7 @@ from cryptable_server.model_directory import DirectoryModelStore
 from cryptable_server.principals import Authenticator
 from cryptable_server.rpc import Entrance, Gate, handlers
 from cryptable_server.service import InferenceService
-from cryptable_server.tls import read_client_ca, read_pair
+from cryptable_server.tls import server_credentials
 from cryptable_server.tokens import TokenFile
 
 _LOGGER = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def serve(config: ServerConfig) -> None:
         StartError: the server cannot start; nothing is left running.
         KeyboardInterrupt: a signal came before calls were answered; nothing is left running.
     """
-    credentials = _credentials(config)
+    credentials = server_credentials(config)
     tokens = None if config.tokens is None else TokenFile(config.tokens)
     authenticator = Authenticator(tokens=tokens, certificates=config.client_ca is not None)
     # Until calls are answered there is nothing to drain: everything is undone at once. What is read anyway, is.
@@ -195,15 +196,6 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         # Two servers on one port would share its calls, though not their keys.
         ("grpc.so_reuseport", 0),
     ]
-
-
-def _credentials(config: ServerConfig) -> grpc.ServerCredentials | None:
-    if config.tls is None:
-        return None
-    pair = read_pair(config.tls)
-    if config.client_ca is None:
-        return grpc.ssl_server_credentials([pair])
-    return grpc.ssl_server_credentials([pair], read_client_ca(config.client_ca), require_client_auth=True)
 
 
 def _bind(server: grpc.aio.Server, config: ServerConfig, credentials: grpc.ServerCredentials | None) -> int:

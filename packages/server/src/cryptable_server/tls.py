@@ -6,20 +6,60 @@ import datetime
 import ipaddress
 import os
 import ssl
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
+from cryptable_protocol import InternalError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from cryptable_server.config import TlsFiles
+from cryptable_server.config import ServerConfig
 from cryptable_server.errors import ConfigurationError
 
 _CERTIFICATE = "certificate.pem"
 _PRIVATE_KEY = "private-key.pem"
 _VALID_DAYS = 365
 _RENEW_DAYS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsFiles:
+    """Certificate chain and private key, PEM."""
+
+    certificate: Path
+    private_key: Path
+
+
+def server_credentials(config: ServerConfig) -> grpc.ServerCredentials | None:
+    """What a server shows its callers, and asks of them; None: no TLS.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or is not what it should be.
+    """
+    if config.insecure:
+        return None
+    if config.tls_certificate is not None and config.tls_key is not None:
+        pair = read_pair(TlsFiles(certificate=config.tls_certificate, private_key=config.tls_key))
+    else:
+        pair = read_pair(_development_files(config))
+    if config.client_ca is None:
+        return grpc.ssl_server_credentials([pair])
+    return grpc.ssl_server_credentials([pair], read_client_ca(config.client_ca), require_client_auth=True)
+
+
+def _development_files(config: ServerConfig) -> TlsFiles:
+    if config.development_certificate is None:
+        raise InternalError("a configuration without a certificate")
+    files = development_files(config.development_certificate)
+    sys.stderr.write(
+        f"cryptable-server: clients on this machine must be told to trust {files.certificate}\n"
+        f'  as in: connect("{config.address}", model=…, root_certificates="{files.certificate}")\n'
+    )
+    return files
 
 
 def development_files(directory: Path) -> TlsFiles:

@@ -10,7 +10,7 @@ from cryptable_server.principals import Role
 from cryptable_server.tokens import new_token, read_tokens, revoke_token
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `tokens new|list|revoke` to a parser's commands."""
     parser = commands.add_parser("tokens", help="make, list and revoke the bearer tokens that callers show")
     ways = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -30,7 +30,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     revoke.set_defaults(run=_revoke)
     for way in (new, show, revoke):
         way.add_argument("--file", type=Path, required=True, help="the server's --tokens")
-        way.set_defaults(log_level="WARNING")
+        way.set_defaults(log_level="WARNING", parser=way)
 
 
 def _new(options: argparse.Namespace) -> None:

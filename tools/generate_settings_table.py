@@ -1,0 +1,55 @@
+"""Writes docs/server-settings.md's table: every setting of the server, from its one declaration in the code.
+
+python tools/generate_settings_table.py           write it
+python tools/generate_settings_table.py --check   exit with 1 where what is committed differs
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from itertools import groupby
+from pathlib import Path
+
+from cryptable_server.config import declared_settings
+from cryptable_server.setting_kinds import Switch
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs/server-settings.md"
+TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table() -> str:
+    """A Markdown table of the settings of each group."""
+    parts = []
+    for group, members in groupby((declared for _, declared in declared_settings()), key=lambda each: each.group):
+        lines = [
+            f"### {group[0].upper()}{group[1:]}",
+            "",
+            "| setting | value | default | what it is |",
+            "|---|---|---|---|",
+        ]
+        for each in members:
+            value = "true or false" if isinstance(each.kind, Switch) else each.kind.metavar
+            lines.append(f"| `{each.name}` | {value} | {each.shown_default} | {each.help} |".replace("*.", "\\*."))
+        parts.append("\n".join(lines) + "\n")
+    return "\n" + "\n".join(parts) + "\n"
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare only")
+    check = parser.parse_args().check
+    present = DOCUMENT.read_text(encoding="utf-8")
+    expected = TABLE.sub(lambda found: found[1] + table() + found[2], present)
+    if check and present != expected:
+        print("docs/server-settings.md does not list the settings as they are: run `make generate`", file=sys.stderr)
+        return 1
+    if not check:
+        DOCUMENT.write_text(expected, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
