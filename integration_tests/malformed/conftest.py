@@ -179,6 +179,12 @@ def serve():
 
 
 @pytest.fixture(scope="session")
+def expected():
+    """What `good_circuit` makes of encoded rows."""
+    return lambda encoded: interpret(good_circuit(), encoded)
+
+
+@pytest.fixture(scope="session")
 def good(tmp_path_factory):
     """The artifact of `good_circuit`."""
     return compiled_artifact("good", tmp_path_factory.mktemp("compiled") / "good", 2.0**-40)

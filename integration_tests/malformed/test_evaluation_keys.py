@@ -27,8 +27,8 @@ def split(p):
 
 
 def reordered(p):
-    header, first, second, *rest = p.upload(p.keys)
-    return [header, second, first, *rest]
+    header, first, second, third, *rest = p.upload(p.keys)
+    return [header, first, third, second, *rest]
 
 
 def overlapping(p):
@@ -70,6 +70,10 @@ UPLOADS = {
     "a chunk beyond the end": (with_chunk(1 << 20, lambda p: p.chunk(len(p.keys), bytes(8))), Status.INVALID_ARGUMENT),
     "a chunk at 2^64 - 8": (with_chunk(1, lambda p: p.chunk((1 << 64) - 8, bytes(8))), Status.INVALID_ARGUMENT),
     "reordered chunks": (reordered, Status.INVALID_ARGUMENT),
+    "chunks of an upload that was never begun": (
+        lambda p: [*p.upload(os.urandom(len(p.keys)))][:1] + [*p.upload(p.keys)][2:],
+        Status.DATA_LOSS,
+    ),
     "overlapping chunks": (overlapping, Status.INVALID_ARGUMENT),
     "a gap": (with_gap, Status.INVALID_ARGUMENT),
     "an oversized chunk": (with_oversized_chunk, Status.INVALID_ARGUMENT),
@@ -123,7 +127,8 @@ def test_malformed_keys_are_refused(party, workers, what):
 
 
 def stored_digests(party):
-    return {path.name.partition(".")[0] for path in (party.log.parent / "keys").glob("*/*") if path.is_file()}
+    files = [path for path in (party.log.parent / "keys").glob("*/*") if path.is_file()]
+    return {path.name.partition(".")[0] for path in files if path.parent.name != "incoming"}
 
 
 WELL_FORMED_KEYS = {

@@ -25,6 +25,12 @@ class EchoServicer(InferenceServicer):
         """Per method, statuses to fail with, one a call."""
         self.break_upload_after = []
         """Per upload, bytes after which the stream breaks off."""
+        self.keeps_parts = False
+        self.parts = {}
+        self.starts = []
+        """Per upload, its first byte."""
+        self.claims = iter(())
+        """How many bytes of an upload it says that it has, whatever it has."""
         self.change_answer = lambda response: response
         self.answers_left_out = 0
         self.break_rows_at = []
@@ -67,24 +73,35 @@ class EchoServicer(InferenceServicer):
 
     def GetEvaluationKeys(self, request, context):
         self._begin("GetEvaluationKeys", context)
+        if (claimed := next(self.claims, None)) is not None:
+            return pb.GetEvaluationKeysResponse(received=claimed)
+        if self.parts.get(request.sha256):
+            return pb.GetEvaluationKeysResponse(received=len(self.parts[request.sha256]))
         if request.sha256 not in self.keys:
             context.abort(grpc.StatusCode.NOT_FOUND, "no such keys")
         return pb.GetEvaluationKeysResponse(keyset_name=self.spec.keyset.name, size=len(self.keys[request.sha256]))
 
     def UploadEvaluationKeys(self, requests, context):
         self._begin("UploadEvaluationKeys", context)
-        received = bytearray()
-        self.uploads.append(received)
-        limit = self.break_upload_after.pop(0) if self.break_upload_after else None
         header = next(requests).header
-        for request in requests:
+        received = bytearray()
+        limit = self.break_upload_after.pop(0) if self.break_upload_after else None
+        self.uploads.append(received)
+        for number, request in enumerate(requests):
+            if not number:
+                self.starts.append(request.chunk.offset)
+                if request.chunk.offset:
+                    received += self.parts.pop(header.sha256)
             if request.chunk.offset != len(received):
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, "chunks out of order")
             received += request.chunk.data
             if limit is not None and len(received) >= limit:
+                if self.keeps_parts:
+                    self.parts[header.sha256] = bytes(received)
                 context.abort(grpc.StatusCode.UNAVAILABLE, "the connection broke")
         if len(received) != header.size or hashlib.sha256(received).digest() != header.sha256:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "keys differ from their header")
+        self.parts.pop(header.sha256, None)
         self.keys[header.sha256] = bytes(received)
         return pb.UploadEvaluationKeysResponse(sha256=header.sha256)
 

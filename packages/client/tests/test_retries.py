@@ -1,5 +1,7 @@
 """Where an upload or an answer is lost: retries, from the same key bytes and with rows encrypted anew."""
 
+import itertools
+
 import grpc
 import numpy as np
 import pytest
@@ -32,6 +34,57 @@ def test_a_broken_upload_is_tried_again_with_identical_bytes(echo):
     assert len(second) >= 3 << 20
     assert third.startswith(first)
     assert third.startswith(second)
+
+
+def test_a_broken_upload_goes_on_where_it_ended(echo, spec):
+    """As often as it gets further."""
+    size = spec.keyset.evaluation_keys_bytes
+    echo.keeps_parts, echo.break_upload_after = True, list(range(1 << 20, size, 2 << 20))
+    breaks = len(echo.break_upload_after)
+    with open_echo(echo) as remote:
+        np.testing.assert_array_equal(remote.predict(ROWS), VALUES)
+    assert len(echo.starts) == breaks + 1 > len(evaluation_upload.PAUSES_SECONDS) + 1
+    assert echo.starts == sorted(set(echo.starts))
+    assert echo.starts[0] == 0
+    (whole,) = (upload for upload in echo.uploads if len(upload) == size)
+    assert all(whole.startswith(upload) for upload in echo.uploads)
+
+
+def test_another_run_goes_on_with_an_upload(echo, spec, tmp_path, monkeypatch):
+    """From the file that keeps the evaluation keys, in a process that knows nothing of the first."""
+    echo.keeps_parts, echo.break_upload_after = True, [3 << 20]
+    path, saved = tmp_path / "evaluation-keys", tmp_path / "my.keys"
+    with SecretKeys.generate(spec) as secret_keys:
+        secret_keys.save(saved, passphrase="long enough")
+        monkeypatch.setattr(evaluation_upload, "PAUSES_SECONDS", ())
+        with pytest.raises(UnavailableError):
+            open_echo(echo, secret_keys=secret_keys, evaluation_keys=path)
+    with (
+        SecretKeys.load(saved, passphrase="long enough") as secret_keys,
+        open_echo(echo, secret_keys=secret_keys, evaluation_keys=path) as remote,
+    ):
+        np.testing.assert_array_equal(remote.predict(ROWS), VALUES)
+    first, second = echo.starts
+    assert first == 0
+    assert second >= 3 << 20
+    assert path.read_bytes() in echo.keys.values()
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 1 << 40])
+def test_a_server_that_claims_to_have_all_bytes_and_no_keys_is_sent_all(echo, spec, beyond):
+    echo.claims = iter([spec.keyset.evaluation_keys_bytes + beyond])
+    with open_echo(echo):
+        pass
+    assert echo.starts == [0]
+
+
+def test_a_server_that_claims_progress_for_ever_is_given_up(echo, spec, monkeypatch):
+    monkeypatch.setattr(evaluation_upload, "MOST_ATTEMPTS", 7)
+    echo.claims = itertools.count(1)
+    echo.failures = {"UploadEvaluationKeys": [(grpc.StatusCode.UNAVAILABLE, "the connection broke")] * 1000}
+    with pytest.raises(UnavailableError):
+        open_echo(echo)
+    assert echo.calls.count("UploadEvaluationKeys") == 8
 
 
 def test_an_upload_that_keeps_breaking_is_given_up_and_never_made_anew(echo, spec):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from cryptable_protocol import limits
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import SERVICE_NAME, InferenceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -288,7 +289,7 @@ def test_workers_die_with_a_killed_front(start, spec, wire, process_runs):
         assert gone(process_runs, workers)
 
 
-def test_keys_survive_a_killed_front_and_half_an_upload_does_not(start, artifacts, wire, tmp_path):
+def test_keys_survive_a_killed_front_and_half_an_upload_goes_on(start, artifacts, wire, tmp_path):
     spec = artifacts["tables"].client_spec
     with start(folder=tmp_path, check=False) as server:
         kept = server.upload(spec)
@@ -309,10 +310,15 @@ def test_keys_survive_a_killed_front_and_half_an_upload_does_not(start, artifact
         server.process.kill()
         assert call.exception().code() == Status.UNAVAILABLE
     with start(folder=tmp_path) as server:
-        assert not list((server.keys / "incoming").iterdir())
         request = pb.GetEvaluationKeysRequest(sha256=kept)
         assert server.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
-        assert server.upload(spec, lost)
+        header, *chunks = wire.upload_messages(spec, lost)
+        request = pb.GetEvaluationKeysRequest(sha256=header.header.sha256)
+        received = server.stub.GetEvaluationKeys(request).received
+        assert received % limits.CHUNK_BYTES == 0 < received
+        rest = chunks[received // limits.CHUNK_BYTES :]
+        assert server.stub.UploadEvaluationKeys(iter([header, *rest])).sha256 == header.header.sha256
+        assert server.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
 
 
 def test_a_full_disk_is_told_and_the_server_goes_on(start, artifacts):
@@ -356,15 +362,14 @@ def test_the_key_quota_drops_what_is_not_in_use(start, artifacts, wire):
         assert server.upload(spec, seed=2)
 
 
-def test_a_client_that_vanishes_in_an_upload_leaves_nothing(start, artifacts, wire):
+def test_a_client_that_vanishes_in_an_upload_can_go_on(start, artifacts, wire):
     spec = artifacts["tables"].client_spec
     with start() as server:
         release = threading.Event()
+        header, *chunks = wire.upload_messages(spec, wire.random_keys(spec, 4))
 
         def messages():
-            messages = wire.upload_messages(spec, wire.random_keys(spec, 4))
-            for _ in range(5):
-                yield next(messages)
+            yield from (header, *chunks[:4])
             release.wait()
 
         call = server.stub.UploadEvaluationKeys.future(messages())
@@ -374,4 +379,11 @@ def test_a_client_that_vanishes_in_an_upload_leaves_nothing(start, artifacts, wi
         release.set()
         # gRPC may report the end of the stream before it reports the cancellation.
         assert server.wait_for("UploadEvaluationKeys")["status"] in ("CANCELLED", "INVALID_ARGUMENT")
+        request = pb.GetEvaluationKeysRequest(sha256=header.header.sha256)
+        answer = server.stub.GetEvaluationKeys(request)
+        whole, answer.received = answer.received // limits.CHUNK_BYTES, 0
+        assert answer == pb.GetEvaluationKeysResponse()
+        assert 1 <= whole <= 4
+        server.stub.UploadEvaluationKeys(iter([header, *chunks[whole:]]))
+        assert server.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
         assert not list((server.keys / "incoming").iterdir())

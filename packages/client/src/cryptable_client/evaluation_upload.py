@@ -1,7 +1,8 @@
-"""Getting evaluation keys to a server: asked for, then sent in chunks, and again from the same bytes if that breaks."""
+"""Getting evaluation keys to a server: asked for, then sent in chunks, and where that breaks, from there on."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Protocol
@@ -19,7 +20,9 @@ from cryptable_client.spooling import SpooledEvaluationKeys
 from cryptable_client.transport import Outgoing, typed_errors
 
 PAUSES_SECONDS = (0.5, 1.0)
-"""Before each new attempt, unless the server asks for a longer one."""
+"""Before each new attempt that the last one brought no further, unless the server asks for a longer one."""
+MOST_ATTEMPTS = 64
+"""However far each of them comes."""
 SLOWEST_BYTES_PER_SECOND = 50_000
 """What an upload's deadline allows for, besides the timeout for an answer."""
 
@@ -51,50 +54,60 @@ class EvaluationKeyUpload:
     def ensure(self) -> bool:
         """Upload the keys unless the server has them: whether it lacked them.
 
-        An upload that breaks is tried again, from the spooled bytes: they never differ.
+        An upload that breaks goes on where the server says that it ended, with the spooled bytes: they never differ.
         """
-        if self._on_server():
+        reached, failures = self._present(), 0
+        if reached == self.header.size:
             return False
-        for pause in (*PAUSES_SECONDS, None):
+        for attempt in itertools.count():
             try:
-                self._upload()
+                if attempt:
+                    before, reached = reached, self._present()
+                    failures = 0 if reached > before else failures
+                if reached < self.header.size:
+                    self._upload(reached)
                 break
             except (UnavailableError, DataLossError) as error:
-                if pause is None:
+                if failures == len(PAUSES_SECONDS) or attempt == MOST_ATTEMPTS:
                     raise
-                time.sleep(max(pause, error.retry_after or 0.0))
+                time.sleep(max(PAUSES_SECONDS[failures], error.retry_after or 0.0))
+                failures += 1
         return True
 
     def delete(self, *, timeout: float) -> None:
         """Have the server forget the keys."""
         _delete(self._stub, self.header.sha256, timeout)
 
-    def _on_server(self) -> bool:
+    def _present(self) -> int:
+        """How many of the bytes the server has: an upload goes on from there."""
         request = messages.inference.GetEvaluationKeysRequest(sha256=self.header.sha256)
         try:
             with typed_errors("asking for evaluation keys"):
                 response = self._stub.GetEvaluationKeys(request, timeout=self._timeout)
         except NotFoundError:
-            return False
+            return 0
         self._count("keys", sent=request.ByteSize(), received=response.ByteSize())
-        return bool(response.keyset_name == self.header.keyset_name and response.size == self.header.size)
+        if response.keyset_name == self.header.keyset_name and response.size == self.header.size:
+            return self.header.size
+        # All of them, and yet no keys: the server was killed before it stored them, and there is no rest to send.
+        return response.received if response.received < self.header.size else 0
 
-    def _upload(self) -> None:
-        deadline = self._timeout + self.header.size / SLOWEST_BYTES_PER_SECOND
+    def _upload(self, start: int) -> None:
+        deadline = self._timeout + (self.header.size - start) / SLOWEST_BYTES_PER_SECOND
         with (
-            byte_bar("uploading evaluation keys", shown=self._bars) as update,
+            byte_bar("uploading evaluation keys", shown=self._bars, start=start) as update,
             typed_errors("uploading evaluation keys"),
-            Outgoing(self._requests(update)) as requests,
+            Outgoing(self._requests(start, update)) as requests,
         ):
             response = self._stub.UploadEvaluationKeys(requests, timeout=deadline)
         self._count("keys", received=response.ByteSize())
         if response.sha256 != self.header.sha256:
             raise MalformedMessageError("the server confirms evaluation keys with another digest than those sent")
 
-    def _requests(self, update: Progress) -> Iterator[messages.inference.UploadEvaluationKeysRequest]:
+    def _requests(self, start: int, update: Progress) -> Iterator[messages.inference.UploadEvaluationKeysRequest]:
         request = messages.inference.UploadEvaluationKeysRequest
         yield self._counted(request(header=self.header.to_message()))
-        for offset, data in self._spooled.chunks():
+        for offset, data in self._spooled.chunks(offset=start):
             yield self._counted(request(chunk=messages.keys.EvaluationKeysChunk(offset=offset, data=data)))
             update(offset + len(data), self.header.size)
 

@@ -13,14 +13,14 @@ def wanted(progress: bool | None) -> bool:
 
 
 @contextmanager
-def byte_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar, as the function to be called with the bytes done and in all."""
+def byte_bar(what: str, *, shown: bool, start: int = 0) -> Iterator[Callable[[int, int], None]]:
+    """A bar, as the function to be called with the bytes done and in all; `start` bytes were done before."""
     if not shown:
         yield _nothing
         return
     from tqdm import tqdm
 
-    with tqdm(desc=what, unit="B", unit_scale=True, leave=False, file=sys.stderr) as bar:
+    with tqdm(desc=what, unit="B", unit_scale=True, leave=False, file=sys.stderr, initial=start) as bar:
 
         def update(done: int, total: int) -> None:
             bar.total = total

@@ -5,7 +5,8 @@ CryptableError
 │   ├── RequestError                ... because of the request
 │   │   ├── ModelNotFoundError, KeysNotFoundError                       NOT_FOUND
 │   │   ├── SpecDiffersError, KeysMissingError, KeysetDiffersError      FAILED_PRECONDITION
-│   │   ├── KeysCorruptedError                                          DATA_LOSS
+│   │   ├── KeysCorruptedError, PartGoneError                           DATA_LOSS
+│   │   ├── UploadCutShortError                                         INVALID_ARGUMENT
 │   │   ├── StreamTooSlowError, EvaluationTimedOutError                 DEADLINE_EXCEEDED
 │   │   └── OverloadedError, QuotaExceededError,
 │   │       StorageFullError, RowLimitExceededError, ThrottledError     RESOURCE_EXHAUSTED
@@ -73,6 +74,16 @@ class KeysCorruptedError(RequestError):
     """Bytes of evaluation keys are not those that their SHA-256 names."""
 
     status = "DATA_LOSS"
+
+
+class PartGoneError(RequestError):
+    """An upload goes on from more bytes, or fewer, than the server has of it."""
+
+    status = "DATA_LOSS"
+
+
+class UploadCutShortError(RequestError):
+    """A stream of evaluation keys ended before their last byte."""
 
 
 class StreamTooSlowError(RequestError):

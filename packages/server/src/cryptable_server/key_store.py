@@ -1,7 +1,7 @@
 """Evaluation keys on disk: content-addressed, per principal, whole or not at all.
 
 DIRECTORY/<sha256 of the principal's name>/<sha256 of the keys>.<keyset name>    one set of keys, mode 0600
-DIRECTORY/incoming/                                                             uploads in progress
+DIRECTORY/incoming/<the same two>.<any>                                         uploads in progress, see partial_uploads
 DIRECTORY/.clock                                                                see store_clock
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,10 +23,12 @@ from cryptable_protocol import EvaluationKeysHeader
 from cryptable_server.errors import (
     ConfigurationError,
     KeysNotFoundError,
+    PartGoneError,
     QuotaExceededError,
 )
 from cryptable_server.key_upload import DirectoryUpload
 from cryptable_server.logs import log
+from cryptable_server.partial_uploads import PartialUploads
 from cryptable_server.principals import Principal
 from cryptable_server.store_clock import StoreClock
 
@@ -50,19 +51,20 @@ class StoredKeys:
 
 
 class KeyUpload(Protocol):
-    """Evaluation keys on their way in; a context manager that leaves nothing behind unless committed."""
+    """Evaluation keys on their way in; a context manager that keeps what an interruption leaves, and nothing else."""
 
     def __enter__(self) -> KeyUpload:
         """Open."""
 
-    def __exit__(self, *error: object) -> None:
-        """Remove what was not committed."""
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Remove what was not committed, or keep it for an upload that goes on from there."""
 
     def write(self, offset: int, data: bytes) -> None:
-        """Append the next chunk.
+        """Append the next chunk. The first may be at byte 0, or where an interrupted upload of the same keys ended.
 
         Raises:
             MalformedMessageError: an empty or too large chunk, a gap, an overlap, or more than the header says.
+            PartGoneError: there are not, or no longer, so many bytes of these keys.
             StorageFullError: the disk has no room.
         """
 
@@ -70,7 +72,7 @@ class KeyUpload(Protocol):
         """Make the keys durable and visible.
 
         Raises:
-            MalformedMessageError: fewer bytes than the header says.
+            UploadCutShortError: fewer bytes than the header says.
             KeysCorruptedError: the bytes have another SHA-256.
             StorageFullError: the disk has no room.
         """
@@ -85,11 +87,14 @@ class KeyStore(Protocol):
     def find(self, principal: Principal, sha256: bytes) -> StoredKeys:
         """The principal's keys of that digest; KeysNotFoundError where there are none."""
 
+    def received(self, principal: Principal, sha256: bytes) -> int:
+        """How many bytes of an interrupted upload of the principal's an upload of the same keys can go on from."""
+
     def use(self, principal: Principal, sha256: bytes) -> AbstractContextManager[StoredKeys]:
         """What `find` returns, kept from being dropped for others' sake while the block lasts."""
 
     def delete(self, principal: Principal, sha256: bytes) -> None:
-        """Remove the principal's keys of that digest; KeysNotFoundError where there are none."""
+        """Remove the principal's keys of that digest, or a part of them; KeysNotFoundError where there are none."""
 
     def close(self) -> None:
         """Let go of the store."""
@@ -111,12 +116,13 @@ class DirectoryKeyStore:
         time_to_live: float | None = None,
         on_removal: Callable[[StoredKeys], None] = lambda _: None,
     ) -> None:
-        """Open `directory`, making it if need be, and remove what interrupted uploads left.
+        """Open `directory`, making it if need be.
 
         Args:
             directory: where the keys are.
             quota_bytes: of all keys together, what is coming in included; None: no limit.
-            principal_quota_bytes: of one principal's keys, what is announced included; None: no limit.
+            principal_quota_bytes: of one principal's keys, what is announced included, and what is kept of interrupted
+                uploads, which makes way for new ones; None: no limit.
             time_to_live: seconds without use, by the store's own clock, after which keys go; None: they stay.
             on_removal: told of keys that are gone, so that they go from memory too. Must not call the store.
 
@@ -145,12 +151,11 @@ class DirectoryKeyStore:
         except OSError as error:
             os.close(self._lock)
             raise ConfigurationError(f"--keys {directory}: another server uses this directory") from error
-        for leftover in self._incoming.iterdir():
-            leftover.unlink()
         self._clock = StoreClock(directory)
         self._keys = dict(self._scan())
         for used_at in self._used_at.values():
             self._clock.not_before(used_at)
+        self._partials = PartialUploads(self._incoming, self._clock)
 
     @property
     def used_bytes(self) -> int:
@@ -171,6 +176,12 @@ class DirectoryKeyStore:
             own = self._announced[owner] + sum(
                 keys.size for (of, sha256), keys in self._keys.items() if of == owner and sha256 != header.sha256
             )
+            while (
+                most is not None
+                and own + size + self._partials.bytes_of(owner, but=header.sha256) > most
+                and self._partials.drop_oldest(owner, but=header.sha256)
+            ):
+                pass
             if most is not None and own + size > most:
                 raise QuotaExceededError(
                     f"these evaluation keys have {size} bytes, and yours take {own} of the {most} that this server "
@@ -189,6 +200,11 @@ class DirectoryKeyStore:
         """See KeyStore."""
         with self._mutex:
             return self._find(principal, sha256)
+
+    def received(self, principal: Principal, sha256: bytes) -> int:
+        """See KeyStore."""
+        with self._mutex:
+            return self._partials.size(principal.folder, sha256)
 
     @contextmanager
     def use(self, principal: Principal, sha256: bytes) -> Iterator[StoredKeys]:
@@ -211,12 +227,14 @@ class DirectoryKeyStore:
     def delete(self, principal: Principal, sha256: bytes) -> None:
         """See KeyStore."""
         with self._mutex:
-            self._remove(self._find(principal, sha256))
+            if not self._partials.drop(principal.folder, sha256) or (principal.folder, sha256) in self._keys:
+                self._remove(self._find(principal, sha256))
 
     def expire(self) -> int:
         """Remove what has not been used for the time to live; how many sets of keys that were."""
         with self._mutex:
             self._clock.save()
+            self._partials.expire()
             if self._time_to_live is None:
                 return 0
             limit = self._clock.now() - self._time_to_live
@@ -241,7 +259,7 @@ class DirectoryKeyStore:
         return found
 
     def _used(self) -> int:
-        return self._received_bytes + sum(keys.size for keys in self._keys.values())
+        return self._received_bytes + self._partials.total_bytes + sum(keys.size for keys in self._keys.values())
 
     def _touch(self, keys: StoredKeys) -> None:
         name, now = (keys.owner, keys.sha256), self._clock.now()
@@ -274,10 +292,24 @@ class DirectoryKeyStore:
 
     # What an upload needs of its store:
 
-    def incoming_file(self) -> tuple[int, Path]:
-        """A new file for an upload: descriptor and path."""
-        descriptor, name = tempfile.mkstemp(dir=self._incoming)
-        return descriptor, Path(name)
+    def incoming_file(self, principal: Principal, header: EvaluationKeysHeader, offset: int) -> tuple[int, Path]:
+        """A file for an upload, descriptor and path: a new one, or what an interrupted upload left, to be continued.
+
+        Raises:
+            PartGoneError: there is none of exactly `offset` bytes.
+        """
+        with self._mutex:
+            if not offset:
+                return self._partials.new_file(principal.folder, header.sha256)
+            path = self._partials.take(principal.folder, header.sha256, offset)
+            if path is None or not path.exists():
+                raise PartGoneError(
+                    f"evaluation keys: the stream begins at byte {offset}, and the server does not have exactly what "
+                    "comes before; ask what it has, or begin at byte 0"
+                )
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+            self._received_bytes += offset
+            return descriptor, path
 
     def make_room(self, size: int) -> None:
         """Count `size` bytes that are about to be written, and drop keys for them if need be.
@@ -287,6 +319,8 @@ class DirectoryKeyStore:
         """
         with self._mutex:
             while self._quota_bytes is not None and self._used() + size > self._quota_bytes:
+                if self._partials.drop_oldest():
+                    continue
                 name = min(set(self._keys) - set(self._users), key=lambda name: self._used_at[name], default=None)
                 if name is None:
                     raise QuotaExceededError("all evaluation keys that this server stores are in use; try again later")
@@ -294,10 +328,12 @@ class DirectoryKeyStore:
                 log(_LOGGER, logging.INFO, "keys dropped for others", keys=name[1].hex()[:16])
             self._received_bytes += size
 
-    def release(self, principal: Principal, header: EvaluationKeysHeader, taken: int) -> None:
-        """The upload has ended, one way or the other; `taken` bytes of it are not stored."""
+    def release(self, principal: Principal, header: EvaluationKeysHeader, taken: int, kept: Path | None) -> None:
+        """The upload has ended, one way or the other; `taken` bytes of it are not stored, but kept where `kept` is."""
         with self._mutex:
             self._received_bytes -= taken
+            if kept is not None:
+                self._partials.keep(principal.folder, header.sha256, kept, taken)
             self._announced[principal.folder] -= header.size
             if not self._announced[principal.folder]:
                 del self._announced[principal.folder]
@@ -314,6 +350,7 @@ class DirectoryKeyStore:
             now = self._clock.now()
             os.utime(source, (now, now))
             source.replace(target)
+            self._partials.drop(principal.folder, header.sha256)
             _sync_directory(folder)
             self._keys[keys.owner, keys.sha256] = keys
             self._used_at[keys.owner, keys.sha256] = now

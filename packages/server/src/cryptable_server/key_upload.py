@@ -1,7 +1,11 @@
-"""DirectoryUpload: evaluation keys on their way into a DirectoryKeyStore, nothing of which stays unless it is whole."""
+"""DirectoryUpload: evaluation keys on their way into a DirectoryKeyStore, which has them whole or not at all.
+
+What an interruption leaves is kept for an upload of the same keys by the same principal that goes on from there.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
@@ -13,13 +17,15 @@ from typing import TYPE_CHECKING
 
 from cryptable_protocol import EvaluationKeysHeader, InternalError, MalformedMessageError, limits
 
-from cryptable_server.errors import KeysCorruptedError, StorageFullError
+from cryptable_server.errors import KeysCorruptedError, StorageFullError, StreamTooSlowError, UploadCutShortError
 from cryptable_server.principals import Principal
 
 if TYPE_CHECKING:
     from cryptable_server.key_store import DirectoryKeyStore, StoredKeys
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# gRPC may report the end of the stream before it reports that the connection broke.
+_INTERRUPTIONS = (asyncio.CancelledError, StreamTooSlowError, UploadCutShortError)
 
 
 class DirectoryUpload:
@@ -41,17 +47,19 @@ class DirectoryUpload:
     def __enter__(self) -> DirectoryUpload:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         with self._mutex:
             self._left = True
             self._close()
-            if self._path is not None:
-                self._path.unlink(missing_ok=True)
-        self._store.release(self._principal, self._header, self._taken)
+            path = self._path
+        if path is not None and (kind is None or not issubclass(kind, _INTERRUPTIONS)):
+            path.unlink(missing_ok=True)
+            path = None
+        self._store.release(self._principal, self._header, self._taken, path)
 
     def write(self, offset: int, data: bytes) -> None:
         """See KeyUpload."""
-        if offset != self._received:
+        if offset != self._received and (self._received or offset >= self._header.size):
             raise MalformedMessageError(
                 f"evaluation keys: a chunk at byte {offset}, expected byte {self._received}; send chunks in order"
             )
@@ -66,17 +74,20 @@ class DirectoryUpload:
         with self._mutex, _room():
             self._check_open()
             if self._path is None:
-                self._descriptor, self._path = self._store.incoming_file()
+                self._descriptor, self._path = self._store.incoming_file(self._principal, self._header, offset)
+                self._taken = offset
             self._store.make_room(len(data))
             self._taken += len(data)
             _write_all(self._descriptor, data)
+        if not self._received and offset:
+            self._hash_what_was_kept(self._path, offset)
         self._sha256.update(data)
-        self._received += len(data)
+        self._received = offset + len(data)
 
     def commit(self) -> StoredKeys:
         """See KeyUpload."""
         if self._received != self._header.size or self._path is None:
-            raise MalformedMessageError(
+            raise UploadCutShortError(
                 f"evaluation keys: the stream ended after {self._received} of {self._header.size} bytes"
             )
         if self._sha256.digest() != self._header.sha256:
@@ -88,8 +99,15 @@ class DirectoryUpload:
             os.fsync(self._descriptor)
             self._close()
             stored = self._store.publish(self._principal, self._header, self._path)
-            self._taken = 0  # counted as stored from now on
+            self._taken, self._path = 0, None  # stored from now on
             return stored
+
+    def _hash_what_was_kept(self, path: Path, size: int) -> None:
+        # By a descriptor of its own, outside the lock: to end a call takes no longer than a chunk's writing.
+        with _room(), path.open("rb") as file:
+            while size and (data := file.read(min(size, limits.CHUNK_BYTES))):
+                self._sha256.update(data)
+                size -= len(data)
 
     def _check_open(self) -> None:
         if self._left:

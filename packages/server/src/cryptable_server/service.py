@@ -19,6 +19,7 @@ from cryptable_server.errors import (
     KeysCorruptedError,
     KeysetDiffersError,
     KeysMissingError,
+    KeysNotFoundError,
     RowLimitExceededError,
 )
 from cryptable_server.executor import Evaluated, Evaluation, Executor, KeysReference
@@ -96,8 +97,16 @@ class InferenceService:
         return pb.UploadEvaluationKeysResponse(sha256=stored.sha256)
 
     async def GetEvaluationKeys(self, request: pb.GetEvaluationKeysRequest, call: Call) -> pb.GetEvaluationKeysResponse:
-        """Whether the caller's keys are here."""
-        stored = self._keys.find(call.principal, check_digest(request.sha256, "digest of evaluation keys"))
+        """Whether the caller's keys are here, or how much of them."""
+        sha256 = check_digest(request.sha256, "digest of evaluation keys")
+        try:
+            stored = self._keys.find(call.principal, sha256)
+        except KeysNotFoundError:
+            received = self._keys.received(call.principal, sha256)
+            if not received:
+                raise
+            call.facts["received"] = received
+            return pb.GetEvaluationKeysResponse(received=received)
         return pb.GetEvaluationKeysResponse(keyset_name=stored.keyset_name, size=stored.size)
 
     async def DeleteEvaluationKeys(

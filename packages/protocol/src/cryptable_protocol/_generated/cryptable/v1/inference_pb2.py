@@ -27,7 +27,7 @@ from cryptable_protocol._generated.cryptable.v1 import keys_pb2 as cryptable_dot
 from cryptable_protocol._generated.cryptable.v1 import tensor_pb2 as cryptable_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63ryptable/v1/inference.proto\x12\x0c\x63ryptable.v1\x1a\x1b\x63ryptable/v1/artifact.proto\x1a\x17\x63ryptable/v1/keys.proto\x1a\x19\x63ryptable/v1/tensor.proto\"\x13\n\x11ListModelsRequest\"^\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x1a\n\x12\x63lient_spec_digest\x18\x03 \x01(\x0c\x12\x13\n\x0bkeyset_name\x18\x04 \x01(\x0c\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.cryptable.v1.ModelSummary\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x82\x01\n\x10GetModelResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x63lient_spec\x18\x02 \x01(\x0c\x12\x17\n\x0f\x61rtifact_digest\x18\x03 \x01(\x0c\x12/\n\tsignature\x18\x04 \x01(\x0b\x32\x1c.cryptable.v1.ModelSignature\"\x8f\x01\n\x1bUploadEvaluationKeysRequest\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32\".cryptable.v1.EvaluationKeysHeaderH\x00\x12\x32\n\x05\x63hunk\x18\x02 \x01(\x0b\x32!.cryptable.v1.EvaluationKeysChunkH\x00\x42\x06\n\x04part\".\n\x1cUploadEvaluationKeysResponse\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"*\n\x18GetEvaluationKeysRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\">\n\x19GetEvaluationKeysResponse\x12\x13\n\x0bkeyset_name\x18\x01 \x01(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\x04\"-\n\x1b\x44\x65leteEvaluationKeysRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"\x1e\n\x1c\x44\x65leteEvaluationKeysResponse\"V\n\x0bInferHeader\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x1a\n\x12\x63lient_spec_digest\x18\x02 \x01(\x0c\x12\x17\n\x0f\x65valuation_keys\x18\x03 \x01(\x0c\"q\n\x0cInferRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.cryptable.v1.InferHeaderH\x00\x12,\n\x03row\x18\x02 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensorH\x00\x42\x06\n\x04part\"v\n\rInferResponse\x12\x0b\n\x03row\x18\x01 \x01(\x04\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensor\x12\x13\n\x0b\x63pu_seconds\x18\x03 \x01(\x01\x12\x14\n\x0cwall_seconds\x18\x04 \x01(\x01\x32\xb3\x04\n\tInference\x12O\n\nListModels\x12\x1f.cryptable.v1.ListModelsRequest\x1a .cryptable.v1.ListModelsResponse\x12I\n\x08GetModel\x12\x1d.cryptable.v1.GetModelRequest\x1a\x1e.cryptable.v1.GetModelResponse\x12o\n\x14UploadEvaluationKeys\x12).cryptable.v1.UploadEvaluationKeysRequest\x1a*.cryptable.v1.UploadEvaluationKeysResponse(\x01\x12\x64\n\x11GetEvaluationKeys\x12&.cryptable.v1.GetEvaluationKeysRequest\x1a\'.cryptable.v1.GetEvaluationKeysResponse\x12m\n\x14\x44\x65leteEvaluationKeys\x12).cryptable.v1.DeleteEvaluationKeysRequest\x1a*.cryptable.v1.DeleteEvaluationKeysResponse\x12\x44\n\x05Infer\x12\x1a.cryptable.v1.InferRequest\x1a\x1b.cryptable.v1.InferResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63ryptable/v1/inference.proto\x12\x0c\x63ryptable.v1\x1a\x1b\x63ryptable/v1/artifact.proto\x1a\x17\x63ryptable/v1/keys.proto\x1a\x19\x63ryptable/v1/tensor.proto\"\x13\n\x11ListModelsRequest\"^\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x1a\n\x12\x63lient_spec_digest\x18\x03 \x01(\x0c\x12\x13\n\x0bkeyset_name\x18\x04 \x01(\x0c\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.cryptable.v1.ModelSummary\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x82\x01\n\x10GetModelResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x63lient_spec\x18\x02 \x01(\x0c\x12\x17\n\x0f\x61rtifact_digest\x18\x03 \x01(\x0c\x12/\n\tsignature\x18\x04 \x01(\x0b\x32\x1c.cryptable.v1.ModelSignature\"\x8f\x01\n\x1bUploadEvaluationKeysRequest\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32\".cryptable.v1.EvaluationKeysHeaderH\x00\x12\x32\n\x05\x63hunk\x18\x02 \x01(\x0b\x32!.cryptable.v1.EvaluationKeysChunkH\x00\x42\x06\n\x04part\".\n\x1cUploadEvaluationKeysResponse\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"*\n\x18GetEvaluationKeysRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"P\n\x19GetEvaluationKeysResponse\x12\x13\n\x0bkeyset_name\x18\x01 \x01(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x10\n\x08received\x18\x03 \x01(\x04\"-\n\x1b\x44\x65leteEvaluationKeysRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"\x1e\n\x1c\x44\x65leteEvaluationKeysResponse\"V\n\x0bInferHeader\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x1a\n\x12\x63lient_spec_digest\x18\x02 \x01(\x0c\x12\x17\n\x0f\x65valuation_keys\x18\x03 \x01(\x0c\"q\n\x0cInferRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.cryptable.v1.InferHeaderH\x00\x12,\n\x03row\x18\x02 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensorH\x00\x42\x06\n\x04part\"v\n\rInferResponse\x12\x0b\n\x03row\x18\x01 \x01(\x04\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensor\x12\x13\n\x0b\x63pu_seconds\x18\x03 \x01(\x01\x12\x14\n\x0cwall_seconds\x18\x04 \x01(\x01\x32\xb3\x04\n\tInference\x12O\n\nListModels\x12\x1f.cryptable.v1.ListModelsRequest\x1a .cryptable.v1.ListModelsResponse\x12I\n\x08GetModel\x12\x1d.cryptable.v1.GetModelRequest\x1a\x1e.cryptable.v1.GetModelResponse\x12o\n\x14UploadEvaluationKeys\x12).cryptable.v1.UploadEvaluationKeysRequest\x1a*.cryptable.v1.UploadEvaluationKeysResponse(\x01\x12\x64\n\x11GetEvaluationKeys\x12&.cryptable.v1.GetEvaluationKeysRequest\x1a\'.cryptable.v1.GetEvaluationKeysResponse\x12m\n\x14\x44\x65leteEvaluationKeys\x12).cryptable.v1.DeleteEvaluationKeysRequest\x1a*.cryptable.v1.DeleteEvaluationKeysResponse\x12\x44\n\x05Infer\x12\x1a.cryptable.v1.InferRequest\x1a\x1b.cryptable.v1.InferResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,17 +51,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETEVALUATIONKEYSREQUEST']._serialized_start=687
   _globals['_GETEVALUATIONKEYSREQUEST']._serialized_end=729
   _globals['_GETEVALUATIONKEYSRESPONSE']._serialized_start=731
-  _globals['_GETEVALUATIONKEYSRESPONSE']._serialized_end=793
-  _globals['_DELETEEVALUATIONKEYSREQUEST']._serialized_start=795
-  _globals['_DELETEEVALUATIONKEYSREQUEST']._serialized_end=840
-  _globals['_DELETEEVALUATIONKEYSRESPONSE']._serialized_start=842
-  _globals['_DELETEEVALUATIONKEYSRESPONSE']._serialized_end=872
-  _globals['_INFERHEADER']._serialized_start=874
-  _globals['_INFERHEADER']._serialized_end=960
-  _globals['_INFERREQUEST']._serialized_start=962
-  _globals['_INFERREQUEST']._serialized_end=1075
-  _globals['_INFERRESPONSE']._serialized_start=1077
-  _globals['_INFERRESPONSE']._serialized_end=1195
-  _globals['_INFERENCE']._serialized_start=1198
-  _globals['_INFERENCE']._serialized_end=1761
+  _globals['_GETEVALUATIONKEYSRESPONSE']._serialized_end=811
+  _globals['_DELETEEVALUATIONKEYSREQUEST']._serialized_start=813
+  _globals['_DELETEEVALUATIONKEYSREQUEST']._serialized_end=858
+  _globals['_DELETEEVALUATIONKEYSRESPONSE']._serialized_start=860
+  _globals['_DELETEEVALUATIONKEYSRESPONSE']._serialized_end=890
+  _globals['_INFERHEADER']._serialized_start=892
+  _globals['_INFERHEADER']._serialized_end=978
+  _globals['_INFERREQUEST']._serialized_start=980
+  _globals['_INFERREQUEST']._serialized_end=1093
+  _globals['_INFERRESPONSE']._serialized_start=1095
+  _globals['_INFERRESPONSE']._serialized_end=1213
+  _globals['_INFERENCE']._serialized_start=1216
+  _globals['_INFERENCE']._serialized_end=1779
 # @@protoc_insertion_point(module_scope)

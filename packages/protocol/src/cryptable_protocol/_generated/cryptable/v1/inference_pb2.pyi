@@ -213,17 +213,23 @@ class GetEvaluationKeysResponse(_message.Message):
 
     KEYSET_NAME_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
+    RECEIVED_FIELD_NUMBER: _builtins.int
     keyset_name: _builtins.bytes
     size: _builtins.int
+    received: _builtins.int
+    """Set where the server does not have the keys, but their first bytes, of an upload that broke off: how many. An upload
+    may begin there. The other fields are then unset.
+    """
     def __init__(
         self,
         *,
         keyset_name: _builtins.bytes = ...,
         size: _builtins.int = ...,
+        received: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyset_name", b"keyset_name", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyset_name", b"keyset_name", "received", b"received", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -82,7 +82,7 @@ class InferenceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UploadEvaluationKeys(self, request_iterator, context):
-        """One header, then chunks in order. Nothing is kept of a stream that ends early or differs from its header.
+        """One header, then chunks in order. Nothing is kept of a stream that differs from its header.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

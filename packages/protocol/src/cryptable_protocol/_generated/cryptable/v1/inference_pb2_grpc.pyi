@@ -34,7 +34,7 @@ class InferenceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_inference_pb2.ListModelsRequest, _inference_pb2.ListModelsResponse]
     GetModel: _grpc.UnaryUnaryMultiCallable[_inference_pb2.GetModelRequest, _inference_pb2.GetModelResponse]
     UploadEvaluationKeys: _grpc.StreamUnaryMultiCallable[_inference_pb2.UploadEvaluationKeysRequest, _inference_pb2.UploadEvaluationKeysResponse]
-    """One header, then chunks in order. Nothing is kept of a stream that ends early or differs from its header."""
+    """One header, then chunks in order. Nothing is kept of a stream that differs from its header."""
     GetEvaluationKeys: _grpc.UnaryUnaryMultiCallable[_inference_pb2.GetEvaluationKeysRequest, _inference_pb2.GetEvaluationKeysResponse]
     """Whether the server holds these keys of the caller."""
     DeleteEvaluationKeys: _grpc.UnaryUnaryMultiCallable[_inference_pb2.DeleteEvaluationKeysRequest, _inference_pb2.DeleteEvaluationKeysResponse]
@@ -47,7 +47,7 @@ class InferenceAsyncStub(InferenceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_inference_pb2.ListModelsRequest, _inference_pb2.ListModelsResponse]  # type: ignore[assignment]
     GetModel: _aio.UnaryUnaryMultiCallable[_inference_pb2.GetModelRequest, _inference_pb2.GetModelResponse]  # type: ignore[assignment]
     UploadEvaluationKeys: _aio.StreamUnaryMultiCallable[_inference_pb2.UploadEvaluationKeysRequest, _inference_pb2.UploadEvaluationKeysResponse]  # type: ignore[assignment]
-    """One header, then chunks in order. Nothing is kept of a stream that ends early or differs from its header."""
+    """One header, then chunks in order. Nothing is kept of a stream that differs from its header."""
     GetEvaluationKeys: _aio.UnaryUnaryMultiCallable[_inference_pb2.GetEvaluationKeysRequest, _inference_pb2.GetEvaluationKeysResponse]  # type: ignore[assignment]
     """Whether the server holds these keys of the caller."""
     DeleteEvaluationKeys: _aio.UnaryUnaryMultiCallable[_inference_pb2.DeleteEvaluationKeysRequest, _inference_pb2.DeleteEvaluationKeysResponse]  # type: ignore[assignment]
@@ -75,7 +75,7 @@ class InferenceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_inference_pb2.UploadEvaluationKeysRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_inference_pb2.UploadEvaluationKeysResponse, _abc.Awaitable[_inference_pb2.UploadEvaluationKeysResponse]]:
-        """One header, then chunks in order. Nothing is kept of a stream that ends early or differs from its header."""
+        """One header, then chunks in order. Nothing is kept of a stream that differs from its header."""
 
     @_abc_1.abstractmethod
     def GetEvaluationKeys(
