@@ -8,7 +8,7 @@ TEST_PROCESSES ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check check-format check-lint check-types check-imports check-generated check-tree \
-	check-readme bench docs format protos generate clean
+	check-docs check-readme bench docs format protos generate generate-docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ test: setup ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile \
 		--durations 10 --durations-min 5 $(TESTS)
 
-check: check-format check-lint check-types check-imports check-generated check-tree check-readme ## Run every check below
+check: check-format check-lint check-types check-imports check-generated check-tree check-docs check-readme ## Run every check below
 
 check-format: setup ## Formatting is ruff's
 	@$(BIN)/ruff format --check .
@@ -42,12 +42,14 @@ check-generated: setup ## Generated files are what their sources say
 	@$(BIN)/python tools/generate_vectors.py --check
 	@$(BIN)/python tools/generate_module_tables.py --check
 	@$(BIN)/python tools/generate_settings_table.py --check
+	@$(BIN)/python tools/generate_support_tables.py --check
+	@$(BIN)/python tools/website/pictures.py --check
 
 check-tree: setup ## No lock file, package host, path of one machine or overlong file is tracked
 	@$(BIN)/python tools/check_tree.py
 
 check-readme: setup ## Code in the READMEs runs
-	@$(BIN)/python -m pytest --quiet integration_tests/test_readme.py
+	@$(BIN)/python -m pytest --quiet integration_tests/test_readme.py -k readme
 
 bench: setup ## Measure the main job, the table compiler and the client against their bars (minutes)
 	@$(BIN)/python tools/bench/main_job.py
@@ -55,10 +57,11 @@ bench: setup ## Measure the main job, the table compiler and the client against 
 	@$(BIN)/python tools/bench/client_keygen.py
 	@$(BIN)/python tools/bench/client_footprint.py
 
-docs: setup ## Write the generated parts of docs/, and check every link in it
-	@$(BIN)/python tools/generate_module_tables.py
-	@$(BIN)/python tools/generate_settings_table.py
-	@$(BIN)/python -m pytest --quiet integration_tests/test_documents.py
+check-docs: setup ## The documentation site builds, and each of its links and names leads somewhere
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+docs: generate-docs check-docs ## Write the generated parts of docs/, and build the site into build/site
+	@echo "build/site/index.html; for its search: python3 -m http.server --directory build/site"
 
 format: setup ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -68,9 +71,13 @@ protos: setup ## Generate code and test vectors from protos/
 	@$(BIN)/python tools/generate_protos.py
 	@$(BIN)/python tools/generate_vectors.py
 
-generate: protos ## Generate everything that is generated and tracked
+generate: protos generate-docs ## Generate everything that is generated and tracked
+
+generate-docs: setup
 	@$(BIN)/python tools/generate_module_tables.py
 	@$(BIN)/python tools/generate_settings_table.py
+	@$(BIN)/python tools/generate_support_tables.py
+	@$(BIN)/python tools/website/pictures.py
 
 clean: ## Remove caches and builds; keep .venv
 	@rm -rf .grimp_cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist

@@ -1,5 +1,6 @@
-"""Links inside the repository's Markdown lead somewhere."""
+"""Links inside the repository's Markdown lead somewhere, and no exception lacks its advice."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -42,3 +43,23 @@ def test_a_broken_link_is_found(tmp_path):
         "# A title\n[a](here.md#a-title) [b](gone.md) [c](#nothing) [d](https://example.org)\n"
     )
     assert list(broken_links(tmp_path / "here.md")) == ["gone.md", "#nothing"]
+
+
+ADVICE = ROOT / "docs/guides/troubleshooting.md"
+PROGRAMS = {"protocol": "In any package", "dev": "cryptable (developer)", "client": "cryptable-client (end user)"}
+
+
+def exceptions_of(package):
+    """Names of the classes in a package's errors.py."""
+    (source,) = (ROOT / "packages" / package / "src").glob("*/errors.py")
+    return {node.name for node in ast.parse(source.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)}
+
+
+@pytest.mark.parametrize("package", ["client", "dev", "engine", "protocol", "server"])
+def test_every_exception_is_explained(package):
+    chapters = re.split(r"^## ", ADVICE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (chapter,) = [text for text in chapters if text.startswith(PROGRAMS.get(package, f"cryptable-{package}"))]
+    sections = re.findall(r"^### (\w+)(?: \(\w+\))?\n(\S.{20,})", chapter, re.MULTILINE)
+    names = exceptions_of(package)
+    assert len(names) >= 3
+    assert {name for name, _ in sections} == names

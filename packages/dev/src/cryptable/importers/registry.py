@@ -102,8 +102,13 @@ def importer(
 
 def supported_estimators() -> tuple[str, ...]:
     """Public names of the estimator classes that can be compiled, sorted."""
+    return tuple(sorted(name for entry in importers() for name in entry.class_names))
+
+
+def importers() -> tuple[Importer, ...]:
+    """Every importer once, by the first of its classes."""
     _discover()
-    return tuple(sorted(name for entry in set(_by_class.values()) for name in entry.class_names))
+    return tuple(sorted(set(_by_class.values()), key=lambda entry: entry.class_names))
 
 
 def find_importer(estimator: object) -> Importer:
