@@ -8,7 +8,7 @@ TEST_PROCESSES ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check check-format check-lint check-types check-imports check-generated check-tree \
-	check-docs check-readme bench docs format protos generate generate-docs clean
+	check-docs check-protos check-readme protos-baseline bench docs format protos generate generate-docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ test: setup ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile \
 		--durations 10 --durations-min 5 $(TESTS)
 
-check: check-format check-lint check-types check-imports check-generated check-tree check-docs check-readme ## Run every check below
+check: check-format check-lint check-types check-imports check-generated check-tree check-protos check-docs check-readme ## Run every check below
 
 check-format: setup ## Formatting is ruff's
 	@$(BIN)/ruff format --check .
@@ -56,6 +56,12 @@ bench: setup ## Measure the main job, the table compiler and the client against 
 	@$(BIN)/python tools/bench/tables.py
 	@$(BIN)/python tools/bench/client_keygen.py
 	@$(BIN)/python tools/bench/client_footprint.py
+
+check-protos: setup ## Messages follow their rules, and nobody who has the last release is broken by a change
+	@cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline.binpb
+
+protos-baseline: setup ## At a release: later changes of protos/ are compared with what they are now
+	@cd protos && ../$(BIN)/buf build --output baseline.binpb
 
 check-docs: setup ## The documentation site builds, and each of its links and names leads somewhere
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
