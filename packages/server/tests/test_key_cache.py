@@ -1,5 +1,8 @@
 import pytest
+from cryptable_server.errors import KeysTooLargeError
 from cryptable_server.key_cache import KeyCache
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 class Loads:
@@ -28,12 +31,35 @@ def test_the_least_recently_used_go_first():
     assert cache.used_bytes == 8
 
 
-def test_keys_larger_than_the_budget_are_alone():
+def test_keys_larger_than_the_budget_are_refused_and_push_nothing_out():
     cache, loads = KeyCache(10), Loads()
-    for name, size in [("a", 4), ("large", 11), ("a", 4)]:
-        cache.get(name, size, loads.of(name))
-    assert loads.names == ["a", "large", "a"]
-    assert cache.used_bytes == 4
+    cache.get("a", 4, loads.of("a"))
+    with pytest.raises(KeysTooLargeError):
+        cache.get("large", 11, loads.of("large"))
+    assert loads.names == ["a"]
+    assert "a" in cache
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 12)), max_size=30))
+def test_the_budget_is_kept(uses):
+    cache, sizes = KeyCache(12), {}
+    for name, size in uses:
+        cache.get(name, sizes.setdefault(name, size), lambda: None)
+        assert name in cache
+        assert cache.used_bytes == sum(size for name, size in sizes.items() if name in cache) <= 12
+
+
+def test_room_is_what_was_not_used_lately(monkeypatch):
+    cache, now = KeyCache(10), [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    cache.get("a", 6, lambda: None)
+    now[0] = 100.0
+    cache.get("b", 3, lambda: None)
+    assert cache.recent_bytes(60.0) == 3
+    assert cache.has_room(7, recent_seconds=60.0)
+    assert not cache.has_room(8, recent_seconds=60.0)
+    cache.clear()
+    assert cache.used_bytes == 0
 
 
 def test_dropped_keys_are_loaded_again():

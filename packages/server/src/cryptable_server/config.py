@@ -88,6 +88,15 @@ class WorkerConfig:
         default=0,
         help="waiting of one caller; 0: no limit but queue",
     )
+    queue_rows_per_model: int | None = setting(
+        "queue-per-model",
+        _rows(or_any=True),
+        group=_HOW_MUCH,
+        default_text="three quarters of queue",
+        derive=lambda raw: max(1, 3 * raw["queue"] // 4),
+        default=0,
+        help="waiting for one model, all its versions together; 0: no limit but queue",
+    )
     crashes: int = 3
     """A principal whose rows ended so many workers within `crash_seconds` is refused for a while."""
     crash_seconds: float = 60.0

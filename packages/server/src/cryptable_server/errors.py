@@ -7,8 +7,8 @@ CryptableError
 │   │   ├── SpecDiffersError, KeysMissingError, KeysetDiffersError      FAILED_PRECONDITION
 │   │   ├── KeysCorruptedError, PartGoneError                           DATA_LOSS
 │   │   ├── UploadCutShortError                                         INVALID_ARGUMENT
-│   │   ├── StreamTooSlowError, EvaluationTimedOutError                 DEADLINE_EXCEEDED
-│   │   └── OverloadedError, QuotaExceededError,
+│   │   ├── StreamTooSlowError, EvaluationTimedOutError, TooLateError   DEADLINE_EXCEEDED
+│   │   └── OverloadedError, QuotaExceededError, KeysTooLargeError,
 │   │       StorageFullError, RowLimitExceededError, ThrottledError     RESOURCE_EXHAUSTED
 │   ├── UnauthenticatedError, ForbiddenError         UNAUTHENTICATED, PERMISSION_DENIED
 │   ├── WorkerDiedError, DrainingError                                  UNAVAILABLE
@@ -98,15 +98,30 @@ class EvaluationTimedOutError(RequestError):
     status = "DEADLINE_EXCEEDED"
 
 
+class TooLateError(RequestError):
+    """The caller's deadline has passed, or passes before a row can be evaluated; it is not begun."""
+
+    status = "DEADLINE_EXCEEDED"
+
+
 class OverloadedError(RequestError):
     """The queue of rows is full."""
 
     status = "RESOURCE_EXHAUSTED"
-    retry_after = 1.0
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(f"{message}; try again in {retry_after:.1f} s")
+        self.retry_after = retry_after
 
 
 class QuotaExceededError(RequestError):
     """The evaluation keys would exceed what the server stores at most."""
+
+    status = "RESOURCE_EXHAUSTED"
+
+
+class KeysTooLargeError(RequestError):
+    """The evaluation keys do not fit the memory that a worker has for keys."""
 
     status = "RESOURCE_EXHAUSTED"
 

@@ -45,6 +45,12 @@ class Evaluation:
     """None where the model needs no evaluation keys."""
     principal: str = ANONYMOUS.name
     """For whom: what waits is taken from one principal after the other."""
+    model: str = ""
+    """Its name, since one model's rows may fill a part of the queue only."""
+    call: str = ""
+    """Of which call it is: rows without keys are taken from one call of a principal after the other."""
+    deadline: float | None = None
+    """By `time.monotonic()` of the front: when the caller stops waiting. None: it does not."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,20 @@ class Evaluated:
 class Executor(Protocol):
     """Evaluates rows. Safe to use from several threads."""
 
+    @property
+    def parallel_rows(self) -> int:
+        """Rows that are evaluated at the same time, at most."""
+
     def submit(self, evaluation: Evaluation) -> Future[Evaluated]:
         """Queue a row. Cancelling the future drops it, if its evaluation has not begun.
 
         The future raises WorkerDiedError, EvaluationTimedOutError, EvaluationFailedError, KeysNotFoundError,
-        KeysCorruptedError or DrainingError.
+        KeysCorruptedError, TooLateError or DrainingError.
 
         Raises:
-            OverloadedError: the queue is full, or holds as many rows of this principal as it may.
+            OverloadedError: the queue is full, or holds as many rows of this principal or model as it may.
+            KeysTooLargeError: the keys do not fit a worker's memory for keys.
+            TooLateError: the deadline has passed, or cannot be met.
             ThrottledError: this principal's rows have ended too many workers.
         """
 

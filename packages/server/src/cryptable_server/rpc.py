@@ -66,6 +66,8 @@ class Call:
     method: str
     request_id: str
     principal: Principal
+    deadline: float | None = None
+    """By `time.monotonic()`: when the caller stops waiting. None: it does not."""
     facts: dict[str, object] = field(default_factory=dict)
     """For the log line at its end."""
 
@@ -80,11 +82,14 @@ class Requests(Generic[MessageType]):
         self._messages = messages
         self._idle_seconds = idle_seconds
 
-    async def next(self, *, until: asyncio.Event | None = None) -> MessageType | None:
+    async def next(
+        self, *, until: asyncio.Event | None = None, waits: Callable[[], bool] = lambda: False
+    ) -> MessageType | None:
         """The next message, or None at the end of the stream.
 
         Args:
             until: when this is set, only what is on its way already is waited for.
+            waits: whether the caller waits for an answer, and so need not send anything.
 
         Raises:
             DrainingError: `until` is set, and nothing was on its way.
@@ -96,7 +101,10 @@ class Requests(Generic[MessageType]):
         if until is not None:
             tasks.add(asyncio.ensure_future(until.wait()))
         try:
-            done, _ = await asyncio.wait(tasks, timeout=self._idle_seconds, return_when=asyncio.FIRST_COMPLETED)
+            while True:
+                done, _ = await asyncio.wait(tasks, timeout=self._idle_seconds, return_when=asyncio.FIRST_COMPLETED)
+                if done or not waits():
+                    break
             if done and message not in done:
                 await asyncio.wait({message}, timeout=_ON_ITS_WAY_SECONDS)
         finally:
@@ -221,6 +229,7 @@ async def _logged(call: Call, context: _Context, entrance: Entrance) -> AsyncIte
         if entrance.drain.begun.is_set():
             raise DrainingError
         metadata = context.invocation_metadata() or ()
+        call.deadline = _deadline(context)
         call.principal = entrance.authenticator.principal(metadata, context.auth_context())
         yield call
     except (asyncio.CancelledError, GeneratorExit):
@@ -254,6 +263,11 @@ def _refusal(error: Exception) -> tuple[str, str, float | None]:
         case _:
             _LOGGER.exception("unexpected error")
             return "INTERNAL", "an error in the server, which its log describes", None
+
+
+def _deadline(context: _Context) -> float | None:
+    left = context.time_remaining()
+    return None if left is None else time.monotonic() + left
 
 
 def _identity(context: _Context) -> str:

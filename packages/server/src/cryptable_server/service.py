@@ -6,7 +6,7 @@ Every method takes its request and a Call, and raises CryptableError for a refus
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 
 from cryptable_protocol import EncryptedTensor, EvaluationKeysHeader, InternalError, MalformedMessageError
@@ -27,6 +27,7 @@ from cryptable_server.key_store import KeyStore
 from cryptable_server.metrics import Metrics
 from cryptable_server.model_store import Model, ModelStore
 from cryptable_server.principals import Principal, Role
+from cryptable_server.row_pipeline import RowPipeline
 from cryptable_server.rpc import Call, Requests
 
 _WORD_BITS = 64
@@ -119,7 +120,7 @@ class InferenceService:
         return pb.DeleteEvaluationKeysResponse()
 
     async def Infer(self, requests: Requests[pb.InferRequest], call: Call) -> AsyncIterator[pb.InferResponse]:
-        """Evaluate rows, one after the other, in their order."""
+        """Evaluate rows, several at once, and answer in their order."""
         call.principal.require(Role.EVALUATE)
         first = await requests.next(until=self._draining)
         if first is None or first.WhichOneof("part") != "header":
@@ -128,35 +129,52 @@ class InferenceService:
             model, keys = self._check_infer_header(first.header, call.principal, using)
             call.facts["model"] = model.name
             row, cpu_seconds = 0, 0.0
-            while (message := await requests.next(until=self._draining)) is not None:
-                if message.WhichOneof("part") != "row":
-                    raise MalformedMessageError("after the header of an Infer stream, every message must be a row")
-                if self._draining.is_set():
-                    raise DrainingError
-                if row >= self._max_rows:
-                    raise RowLimitExceededError(
-                        f"a stream has at most {self._max_rows} rows; open another for the rest"
+            async with RowPipeline(self._executor, self._reader(requests, call, model, keys)) as pipeline:
+                while (evaluated := await self._answer(pipeline, call.principal, keys)) is not None:
+                    self._metrics.row(model.name, evaluated)
+                    cpu_seconds += evaluated.cpu_seconds
+                    call.facts.update(rows=row + 1, cpu_seconds=round(cpu_seconds, 4))
+                    yield pb.InferResponse(
+                        row=row,
+                        result=_result(evaluated, model),
+                        cpu_seconds=evaluated.cpu_seconds,
+                        wall_seconds=evaluated.wall_seconds,
                     )
-                tensor = check_row(message.row, model, row)
-                evaluated = await self._evaluate(Evaluation(model.program, tensor, keys, call.principal.name), call)
-                self._metrics.row(model.name, evaluated)
-                cpu_seconds += evaluated.cpu_seconds
-                call.facts.update(rows=row + 1, cpu_seconds=round(cpu_seconds, 4))
-                yield pb.InferResponse(
-                    row=row,
-                    result=_result(evaluated, model),
-                    cpu_seconds=evaluated.cpu_seconds,
-                    wall_seconds=evaluated.wall_seconds,
-                )
-                row += 1
+                    row += 1
 
-    async def _evaluate(self, evaluation: Evaluation, call: Call) -> Evaluated:
+    def _reader(
+        self, requests: Requests[pb.InferRequest], call: Call, model: Model, keys: KeysReference | None
+    ) -> Callable[[Callable[[], bool]], Awaitable[Evaluation | None]]:
+        row = 0
+
+        async def read(waits: Callable[[], bool]) -> Evaluation | None:
+            nonlocal row
+            message = await requests.next(until=self._draining, waits=waits)
+            if message is None:
+                return None
+            if message.WhichOneof("part") != "row":
+                raise MalformedMessageError("after the header of an Infer stream, every message must be a row")
+            if self._draining.is_set():
+                raise DrainingError
+            if row >= self._max_rows:
+                raise RowLimitExceededError(f"a stream has at most {self._max_rows} rows; open another for the rest")
+            tensor = check_row(message.row, model, row)
+            row += 1
+            return Evaluation(
+                model.program, tensor, keys, call.principal.name, model.name, call.request_id, call.deadline
+            )
+
+        return read
+
+    async def _answer(
+        self, pipeline: RowPipeline, principal: Principal, keys: KeysReference | None
+    ) -> Evaluated | None:
         try:
-            return await asyncio.wrap_future(self._executor.submit(evaluation))
+            return await pipeline.next()
         except KeysCorruptedError:
             # Else GetEvaluationKeys would go on saying that they need not be uploaded.
-            if evaluation.keys is not None:
-                await asyncio.to_thread(self._keys.delete, call.principal, evaluation.keys.sha256)
+            if keys is not None:
+                await asyncio.to_thread(self._keys.delete, principal, keys.sha256)
             raise
 
     def _check_header(self, header: EvaluationKeysHeader) -> None:

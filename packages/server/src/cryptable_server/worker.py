@@ -16,12 +16,16 @@ from cryptable_protocol import CryptableError, EncryptedTensor
 from cryptable_protocol.trimming import answer_word_bits
 
 from cryptable_server.channel import Channel
-from cryptable_server.errors import KeysCorruptedError, KeysNotFoundError
+from cryptable_server.errors import KeysCorruptedError, KeysNotFoundError, KeysTooLargeError
 from cryptable_server.key_cache import KeyCache
 from cryptable_server.process_limits import die_with_parent, ignore_terminal_signals, limit_memory
 
 _BLOCK_BYTES = 1 << 20
-_ERROR_NAMES: dict[type[Exception], str] = {KeysNotFoundError: "keys_not_found", KeysCorruptedError: "keys_corrupted"}
+_ERROR_NAMES: dict[type[Exception], str] = {
+    KeysNotFoundError: "keys_not_found",
+    KeysCorruptedError: "keys_corrupted",
+    KeysTooLargeError: "keys_too_large",
+}
 
 
 class Worker:
