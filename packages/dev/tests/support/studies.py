@@ -1,0 +1,199 @@
+"""Small estimators of every supported class, fitted on real rows, for the contract suite: several kinds of data."""
+
+import importlib
+import importlib.util
+import warnings
+from dataclasses import dataclass
+from functools import cache
+
+import cryptable as ct
+import numpy as np
+from gap_data import MATRIX, TRAINING
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+SMALL_TREES = {"n_estimators": 5, "max_depth": 3, "random_state": 0}
+CATBOOST = {"iterations": 5, "depth": 3, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
+SETTINGS = {
+    "DecisionTreeClassifier": {"max_depth": 4, "random_state": 0},
+    "DecisionTreeRegressor": {"max_depth": 4, "random_state": 0},
+    **{
+        f"{family}{kind}": SMALL_TREES
+        for family in ("RandomForest", "ExtraTrees", "GradientBoosting", "XGB", "XGBRF")
+        for kind in ("Classifier", "Regressor")
+    },
+    **{f"CatBoost{kind}": CATBOOST for kind in ("Classifier", "Regressor")},
+    **{f"HistGradientBoosting{kind}": {"max_iter": 5, "max_leaf_nodes": 6} for kind in ("Classifier", "Regressor")},
+    **{
+        f"LGBM{kind}": {"n_estimators": 5, "num_leaves": 6, "verbose": -1, "n_jobs": 1}
+        for kind in ("Classifier", "Regressor")
+    },
+    "IsolationForest": {"n_estimators": 5, "max_samples": 16, "random_state": 0},
+    "LogisticRegression": {"max_iter": 5000},
+    "QuantileRegressor": {"alpha": 0.01},
+    "CCA": {"n_components": 1},
+    "PLSCanonical": {"n_components": 1},
+    "Pipeline": {
+        "steps": [("scaler", StandardScaler()), ("tree", DecisionTreeClassifier(max_depth=4, random_state=0))],
+    },
+    "PoissonRegressor": {"alpha": 0.01},
+    "RANSACRegressor": {"random_state": 0},
+    **{
+        f"ExplainableBoosting{kind}": {
+            "interactions": pairs,
+            "max_interaction_bins": 4,
+            "outer_bags": 1,
+            "max_rounds": 50,
+            "n_jobs": 1,
+            "random_state": 0,
+        }
+        for kind, pairs in (("Classifier", [(0, 1), (2, 3)]), ("Regressor", 0))
+    },
+}
+
+THREE_CLASSES = {
+    **{
+        name: {}
+        for name in (
+            "BernoulliNB",
+            "CatBoostClassifier",
+            "CategoricalNB",
+            "DecisionTreeClassifier",
+            "GaussianNB",
+            "GradientBoostingClassifier",
+            "HistGradientBoostingClassifier",
+            "LGBMClassifier",
+            "LinearDiscriminantAnalysis",
+            "LinearSVC",
+            "LogisticRegression",
+            "MultinomialNB",
+            "NearestCentroid",
+            "RandomForestClassifier",
+            "RidgeClassifier",
+            "SGDClassifier",
+            "XGBClassifier",
+            "XGBRFClassifier",
+        )
+    },
+    "ExplainableBoostingClassifier": {"interactions": 0},
+}
+_CATEGORIES = {"max_iter": 3, "max_leaf_nodes": 5, "min_samples_leaf": 4}
+GAPS = {
+    "DecisionTreeClassifier": {},
+    "RandomForestRegressor": {},
+    **{f"HistGradientBoosting{kind}": _CATEGORIES for kind in ("Classifier", "Regressor")},
+    **{f"XGB{kind}": {"enable_categorical": True} for kind in ("Classifier", "Regressor")},
+    **{f"LGBM{kind}": {"min_child_samples": 4, "min_data_per_group": 5} for kind in ("Classifier", "Regressor")},
+    **{
+        f"CatBoost{kind}": {"cat_features": ["site", "grade"], "one_hot_max_size": 20}
+        for kind in ("Classifier", "Regressor")
+    },
+}
+TWO_TARGETS = {
+    "CatBoostRegressor": {"loss_function": "MultiRMSE"},
+    "DecisionTreeRegressor": {},
+    "PLSRegression": {},
+    "XGBRegressor": {},
+}
+LOGARITHMS = {
+    "CatBoostRegressor": {"loss_function": "Poisson"},
+    "HistGradientBoostingRegressor": {"loss": "gamma"},
+    "LGBMRegressor": {"objective": "tweedie"},
+    "TweedieRegressor": {"power": 1.5, "link": "log", "alpha": 0.01},
+    "XGBRegressor": {"objective": "reg:gamma"},
+}
+DROPOUT = {
+    "LGBMRegressor": {"boosting_type": "dart", "drop_rate": 0.5},
+    "XGBClassifier": {"booster": "dart", "rate_drop": 0.5},
+}
+KINDS = {
+    "three classes": THREE_CLASSES,
+    "gaps": GAPS,
+    "two targets": TWO_TARGETS,
+    "logarithms": LOGARITHMS,
+    "dropout": DROPOUT,
+}
+"""Settings more, of the classes that a kind of data or model is tried with besides the plain one."""
+
+COUNTS = ("CategoricalNB", "ComplementNB", "MultinomialNB")
+"""Take small integers."""
+
+
+@dataclass
+class Study:
+    """A fitted estimator and its data, arrays or frames."""
+
+    estimator: object
+    training_rows: object
+    test_rows: object
+    kind: str
+
+
+def take(rows, index):
+    """Some rows, of an array or a frame."""
+    return rows.iloc[index] if hasattr(rows, "iloc") else rows[index]
+
+
+def _data(name, kind, is_classifier):
+    if kind == "three classes":
+        rows, target = load_iris(return_X_y=True)
+    elif kind == "gaps":
+        return _rows_with_gaps(name)
+    elif is_classifier:
+        rows, target = load_breast_cancer(return_X_y=True)
+        rows = (rows[:, :8] - rows[:, :8].mean(axis=0)) / rows[:, :8].std(axis=0)
+    else:
+        rows, target = load_diabetes(return_X_y=True)
+        if kind == "logarithms":
+            target = target / target.mean()
+        if kind == "two targets" or name.startswith("MultiTask"):
+            target = np.stack([target, -target], axis=1)
+    if name in COUNTS:
+        rows = np.rint(np.clip(2 * rows, -4, 4)) + 4
+    return rows, target
+
+
+def _rows_with_gaps(name):
+    score = TRAINING.age.fillna(0.5) + TRAINING.site.isin(list("uxs")) * 1.5 - TRAINING.dose.fillna(1.0)
+    target = (score > 0.5).astype(int).to_numpy() if name.endswith("Classifier") else score.to_numpy()
+    if name.startswith(("DecisionTree", "RandomForest", "ExtraTrees")):
+        return MATRIX, target
+    rows = TRAINING
+    if name.startswith("CatBoost"):  # its categories are strings or integers, and none is missing
+        rows = rows.assign(site=rows.site.astype(object).fillna("none"), grade=rows.grade.astype(int))
+    return rows, target
+
+
+@cache
+def fitted(class_name, kind=""):
+    """A small estimator of a class, by its public name."""
+    module, _, name = class_name.rpartition(".")
+    options = SETTINGS.get(name, {}) | KINDS.get(kind, {}).get(name, {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator = getattr(importlib.import_module(module), name)(**options)
+        is_classifier = hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function")
+        rows, target = _data(name, kind, is_classifier)
+        order = np.random.default_rng(0).permutation(len(rows))
+        rows, target = take(rows, order), target[order]
+        estimator.fit(take(rows, slice(40, None)), target[40:])
+    return Study(estimator, take(rows, slice(40, None)), take(rows, slice(40)), kind)
+
+
+@cache
+def compiled(class_name, kind=""):
+    """The same, compiled."""
+    study = fitted(class_name, kind)
+    return ct.compile(study.estimator, study.training_rows)
+
+
+INSTALLED = [name for name in ct.supported_estimators() if importlib.util.find_spec(name.partition(".")[0])]
+CASES = [(name, "") for name in INSTALLED]
+CASES += [(name, kind) for kind, classes in KINDS.items() for name in INSTALLED if name.rpartition(".")[2] in classes]
+
+
+def case_id(case):
+    """For the names of tests."""
+    name = case[0].rpartition(".")[2]
+    return f"{name}, {case[1]}" if case[1] else name
