@@ -19,12 +19,14 @@ from cryptable_protocol import (
     Link,
     ModelArtifact,
     Provenance,
+    ThermometerEncoder,
     limits,
 )
 
 from cryptable.additive_model import AdditiveModel
 from cryptable.calibration import columns_that_may_miss, read_rows
 from cryptable.compiled_model import CompiledModel
+from cryptable.edges import MOST_BINS, Edges, EdgesTold, snap
 from cryptable.errors import CostWarning
 from cryptable.importers import import_estimator
 from cryptable.importers.learned_trees import restrict_missing
@@ -37,6 +39,7 @@ from cryptable.planner.lower import PlannedModel
 from cryptable.planner.mixed import plan_mixed
 from cryptable.planner.quadratic import plan_quadratic
 from cryptable.planner.trees import WIDTHS, plan_trees
+from cryptable.planner.whole_grid import send_whole_grid
 from cryptable.program_folder import ProgramFolder
 from cryptable.progress import progress_bar
 from cryptable.quadratic_model import QuadraticModel
@@ -64,7 +67,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     table_bits: int | None = None,
     input_bits: int = 20,
     p_error: float = 2.0**-40,
-    edges: str = "model",
+    edges: Edges = "model",
+    bins: int = 64,
     missing: str | Sequence[str] = "seen",
     keys_of: CompiledModel | None = None,
     show_progress: bool = True,
@@ -84,8 +88,11 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         table_bits: width of the lookups, 2 to 6; by default the cheapest.
         input_bits: most bits of a feature that is sent as a number (linear models), up to 24.
         p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40.
-        edges: where a tree model's bin edges come from: "model", its own, so that comparisons are exact. The client
-            specification shows them.
+        edges: which numbers the client compares with; its specification shows them. "model": the thresholds of trees
+            and step functions themselves, exactly. Else thresholds move to the nearest number of a grid, all of which
+            the client is told: "quantile" of the columns of X_train, "uniform" between their ends, or a grid of your
+            own, increasing numbers, for all columns or by the column's name. `explain` says what that does to scores.
+        bins: that "quantile" and "uniform" cut a column into.
         missing: which columns may hold missing values (NaN), of an estimator that takes them: "seen", those that do in
             X_train; "all"; or more names. A row with one in any other column is refused.
         keys_of: a compiled model whose keys this one is to run with, whatever that costs: its predecessor, so that no
@@ -103,8 +110,6 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         ImportMismatchError: the graph read from it does not reproduce its scores.
         InvalidInputError: data or an option out of range.
     """
-    if edges != "model":
-        raise InvalidInputError(f"edges is {edges!r}, expected 'model', the only choice so far")
     options = _options(p_error, keys_of)
     planned = plan(
         estimator,
@@ -112,6 +117,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         tolerance=tolerance,
         table_bits=table_bits,
         input_bits=input_bits,
+        edges=edges,
+        bins=bins,
         missing=missing,
         show_progress=show_progress,
     )
@@ -139,11 +146,13 @@ def plan(
     tolerance: float | None = None,
     table_bits: int | None = None,
     input_bits: int = 20,
+    edges: Edges = "model",
+    bins: int = 64,
     missing: str | Sequence[str] = "seen",
     show_progress: bool = False,
 ) -> PlannedModel:
     """The first half of `compile`, with its arguments: the circuit, without crypto parameters; all that it raises."""
-    _check_options(tolerance, table_bits, input_bits)
+    _check_options(tolerance, table_bits, input_bits, bins)
     what = type(estimator).__name__
     takes_gaps = find_importer(estimator).takes_gaps
     kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=takes_gaps)
@@ -154,7 +163,14 @@ def plan(
     verify_import(graph, rows, reference, what=what)
     if tolerance is None:
         tolerance = default_tolerance(graph, reference)
-    planned = _plan_graph(graph, rows, tolerance, table_bits, input_bits, show_progress=show_progress)
+    snapped = None if isinstance(edges, str) and edges == "model" else snap(graph, rows, edges, bins=bins)
+    planned = _plan_graph(
+        snapped.graph if snapped else graph, rows, tolerance, table_bits, input_bits, show_progress=show_progress
+    )
+    if snapped:
+        planned = replace(send_whole_grid(planned, snapped.grid), edges=snapped.told)
+    elif any(isinstance(feature, ThermometerEncoder) for feature in planned.features):
+        planned = replace(planned, edges=EdgesTold("model"))
     verify(planned.circuit)
     return planned
 
@@ -190,6 +206,7 @@ def finish(
         compiled=compiled,
         estimator=estimator,
         error_bound=planned.error_bound,
+        edges=planned.edges,
     )
 
 
@@ -247,13 +264,15 @@ def _plan_graph(
     raise InternalError(f"no planner for {type(graph).__name__}")
 
 
-def _check_options(tolerance: float | None, table_bits: int | None, input_bits: int) -> None:
+def _check_options(tolerance: float | None, table_bits: int | None, input_bits: int, bins: int) -> None:
     if tolerance is not None and not 0 < tolerance < float("inf"):
         raise InvalidInputError(f"tolerance is {tolerance}, expected a positive number, in the unit of the scores")
     if table_bits is not None and table_bits not in WIDTHS:
         raise InvalidInputError(f"table_bits is {table_bits}, expected one of {', '.join(map(str, WIDTHS))}")
     if not 1 <= input_bits <= 24:
         raise InvalidInputError(f"input_bits is {input_bits}, expected 1 to 24")
+    if not 2 <= bins <= MOST_BINS:
+        raise InvalidInputError(f"bins is {bins}, expected 2 to {MOST_BINS}")
 
 
 def _provenance(estimator: object) -> Provenance:

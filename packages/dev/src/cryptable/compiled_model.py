@@ -12,6 +12,7 @@ from cryptable_engine import Circuit, Program, interpret, simulate, verify
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
 
 from cryptable.check_report import CheckReport, ModeResult
+from cryptable.edges import EdgesTold
 from cryptable.explanation import Explanation, explain
 from cryptable.importers.registry import reference_scores
 from cryptable.local_session import LocalSession
@@ -40,10 +41,12 @@ class CompiledModel:
         compiled: ProgramFolder | None = None,
         estimator: Estimator = None,
         error_bound: float | None = None,
+        edges: EdgesTold | None = None,
     ) -> None:
         self.artifact = artifact
         self.circuit = circuit
         self.error_bound = error_bound
+        self.edges = edges
         self._compiled = compiled
         self._estimator = estimator
         self._session: LocalSession | None = None
@@ -112,7 +115,9 @@ class CompiledModel:
 
     def explain(self) -> Explanation:
         """What one prediction costs, and what each party learns."""
-        return explain(self.circuit, self.artifact.client_spec, self._program(), error_bound=self.error_bound)
+        return explain(
+            self.circuit, self.artifact.client_spec, self._program(), error_bound=self.error_bound, edges=self.edges
+        )
 
     def check(self, X: Rows, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:
         """Predict the same rows in every way there is, and compare.

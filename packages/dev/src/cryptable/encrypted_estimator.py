@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cryptable.compile import finish, plan
 from cryptable.compiled_model import CompiledModel
+from cryptable.edges import Edges
 from cryptable.errors import ConstantModelError
 from cryptable.model_graph import Estimator, FloatArray, Rows
 from cryptable.planner.lower import PlannedModel
@@ -59,6 +60,8 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         tolerance: float | None = None,
         table_bits: int | None = None,
         input_bits: int = 20,
+        edges: Edges = "model",
+        bins: int = 64,
         p_error: float = 2.0**-40,
     ) -> None:
         self.estimator = estimator
@@ -66,6 +69,8 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         self.tolerance = tolerance
         self.table_bits = table_bits
         self.input_bits = input_bits
+        self.edges = edges
+        self.bins = bins
         self.p_error = p_error
 
     def _fit(self, X: Rows, y: Target, parameters: dict[str, FitParameter]) -> None:
@@ -84,6 +89,8 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
                 tolerance=self.tolerance,
                 table_bits=self.table_bits,
                 input_bits=self.input_bits,
+                edges=self.edges,
+                bins=self.bins,
             )
         except ConstantModelError:
             self._constant = rows[:1]

@@ -8,27 +8,21 @@ from typing import Any
 import numpy as np
 from cryptable_engine import Circuit, Lookup, Program
 from cryptable_protocol import (
-    AffineEncoder,
     CategoricalEncoder,
     ClientSpec,
     EncryptedTensor,
     FeatureEncoder,
     Missing,
-    QuadraticEncoder,
     ThermometerEncoder,
-    UnusedFeature,
 )
 from cryptable_protocol.artifact import SECURITY_BITS
 from cryptable_protocol.trimming import answer_word_bits
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
+from cryptable.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
+from cryptable.edges import EdgesTold
 from cryptable.machine import Prediction, machine_rates, predict
-
-SERVER_LEARNS = (
-    "The server learns the model, who asks, when and how often. It learns no value, no score and no secret key: a row "
-    "and its result are ciphertexts under the client's key."
-)
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,8 @@ class Explanation:
     its own; `price_over_optimum` is what that costs, as a factor, None for a loaded model.
     `price` is the crypto optimizer's complexity, `cpu_seconds_predicted` that on one core of a common server, once
     evaluation keys are loaded. `score_error_bound` is the most that a score differs from the estimator's own, for
-    inputs within the encoders' ranges; None for a loaded model, whose file does not say.
+    inputs within the encoders' ranges, once thresholds are where `edges` has moved them; both are None for a loaded
+    model, whose file does not say.
     """
 
     model: str
@@ -74,6 +69,7 @@ class Explanation:
     seconds: Prediction
     score_step: float
     score_error_bound: float | None
+    edges: EdgesTold | None
     client_learns: str
     server_learns: str
     inputs: str
@@ -120,7 +116,9 @@ class Explanation:
             },
             "score_step": self.score_step,
             "score_error_bound": self.score_error_bound,
+            "edges": None if self.edges is None else vars(self.edges).copy(),
             "client_learns": self.client_learns,
+            "client_learns_by_edges": dict(EDGES_TELL),
             "server_learns": self.server_learns,
             "inputs": self.inputs,
         }
@@ -143,7 +141,16 @@ class Explanation:
         bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
         table.add_row("scores", f"in steps of {self.score_step:.3g}{bound}")
         table.add_row("failure", f"2^{np.log2(self.p_error):.0f} a lookup; {self.security_bits}-bit security")
+        if self.edges is not None and self.edges.kind != "model":
+            table.add_row(
+                "edges",
+                f"{self.edges.kind}: on the calibration data, scores move by {self.edges.mean_difference:.3g} on "
+                f"average, {self.edges.largest_difference:.3g} at most, before they are rounded as above",
+            )
         table.add_row("client learns", self.client_learns)
+        if self.edges is not None:
+            others = [f"{kind!r}: {told}" for kind, told in EDGES_TELL.items() if kind != self.edges.kind]
+            table.add_row("under other edges=", "; ".join(others).replace("'public'", "a grid"))
         table.add_row("server learns", self.server_learns)
         table.add_row("inputs", self.inputs)
         yield table
@@ -172,8 +179,15 @@ class Explanation:
         return captured.get()
 
 
-def explain(circuit: Circuit, spec: ClientSpec, program: Program, *, error_bound: float | None) -> Explanation:
-    """Explain a compiled model."""
+def explain(
+    circuit: Circuit,
+    spec: ClientSpec,
+    program: Program,
+    *,
+    error_bound: float | None = None,
+    edges: EdgesTold | None = None,
+) -> Explanation:
+    """Explain a compiled model; `error_bound` and `edges` are those that it was planned with, None where not known."""
     layers = [
         Layer(f"layer {index}", node.size, node.width)
         for index, node in enumerate((node for node in circuit.nodes if isinstance(node, Lookup)), start=1)
@@ -199,7 +213,8 @@ def explain(circuit: Circuit, spec: ClientSpec, program: Program, *, error_bound
         seconds=predict(circuit, program, machine_rates()),
         score_step=spec.decoder.step,
         score_error_bound=error_bound,
-        client_learns=_client_learns(spec, circuit.lookups),
+        edges=edges,
+        client_learns=client_learns(spec, circuit.lookups, edges),
         server_learns=SERVER_LEARNS,
         inputs=_inputs(spec.features),
     )
@@ -219,31 +234,6 @@ def _inputs(features: tuple[FeatureEncoder, ...]) -> str:
         return f"Inputs must be {what}: a missing value (NaN) is refused by the client."
     shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     return f"Inputs must be {what}; a value may be missing (NaN) in {shown}, and is refused elsewhere."
-
-
-def _client_learns(spec: ClientSpec, lookups: int) -> str:
-    features = spec.features
-    edges = sum(feature.size for feature in features if isinstance(feature, ThermometerEncoder))
-    ranged = sum(isinstance(feature, (AffineEncoder, QuadraticEncoder)) for feature in features)
-    unused = sum(isinstance(feature, UnusedFeature) for feature in features)
-    told = ["its scores" + (" and the class labels" if spec.decoder.is_classifier else "")]
-    if edges:
-        told.append(f"the {edges} thresholds that the model compares with")
-    categorical = sum(isinstance(feature, CategoricalEncoder) for feature in features)
-    if categorical:
-        told.append(f"the categories of {categorical} features, and which of them the model tells apart")
-    if ranged:
-        told.append(f"the ranges and steps of {ranged} features, which tell how much each can weigh at most")
-    if unused:
-        told.append(f"which {unused} features the model does not use")
-    listed = told[-1] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
-    if not lookups:
-        # docs/threat-model.md, "What the client learns": answers of a linear circuit are not re-randomised.
-        return (
-            f"The client learns {listed}. A model without lookups also gives its weights away, exactly, to a client "
-            "that looks into one encrypted answer: serve it only where they may be known."
-        )
-    return f"The client learns {listed}; not the trees, their values or other rows."
 
 
 def _size(count: int) -> str:

@@ -10,6 +10,7 @@ from cryptable_engine.bounds import bounds
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
 from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, Missing
 
+from cryptable.edges import EdgesTold
 from cryptable.errors import ConstantModelError
 from cryptable.model_graph import Gaps, IntArray
 from cryptable.planner.bits import Bits
@@ -26,6 +27,8 @@ class PlannedModel:
     decoder: Decoder
     error_bound: float
     """No score differs from the float model graph's by more, for inputs within the encoders' ranges."""
+    edges: EdgesTold | None = None
+    """Which thresholds the client is told; None where the model compares with none."""
 
 
 def lower(
