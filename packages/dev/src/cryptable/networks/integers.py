@@ -1,0 +1,117 @@
+"""IntegerNetwork: a network whose variables are integers, layer by layer; all that a Circuit needs, before it is laid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from cryptable_engine.circuit import Lookup
+from cryptable_engine.interpreter import read_mirrored
+from scipy.sparse import csr_array  # type: ignore[import-untyped]
+
+from cryptable.model_graph import FloatArray, IntArray
+from cryptable.networks.values import widened
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """What integers stand for, one entry a variable: number = zero + step * integer, the integer in 0 .. maximum.
+
+    A variable whose maximum is 0 is the constant `zero`.
+    """
+
+    zero: FloatArray
+    step: FloatArray
+    maximum: IntArray
+
+    @property
+    def size(self) -> int:
+        """Variables."""
+        return int(self.zero.shape[0])
+
+    def followed_by(self, other: Grid) -> Grid:
+        """Both, one after the other."""
+        pairs = ((self.zero, other.zero), (self.step, other.step), (self.maximum, other.maximum))
+        return Grid(*(np.concatenate(pair) for pair in pairs))
+
+    def numbers(self, integers: IntArray) -> FloatArray:
+        """What integers of shape (rows, variables) stand for."""
+        found: FloatArray = self.zero + self.step * integers
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerLayer:
+    """Lookups side by side: source = integers @ weights.T + offset, and a table each.
+
+    `tables` has shape (size, 2^width), `mirrors` (size,). `elements` says which of the float layer's `outputs`
+    these are; the others are constants.
+    """
+
+    name: str
+    weights: csr_array
+    offset: IntArray
+    width: int
+    dropped_bits: int
+    tables: IntArray
+    mirrors: IntArray
+    elements: IntArray
+    outputs: int
+
+    @property
+    def size(self) -> int:
+        """Lookups."""
+        return int(self.offset.shape[0])
+
+    def lookup(self, source: int) -> Lookup:
+        """As a node of a circuit; equal tables are there once."""
+        keys = np.column_stack([self.tables, self.mirrors])
+        distinct, table_of = np.unique(keys, axis=0, return_inverse=True)
+        tables, mirrors = np.ascontiguousarray(distinct[:, :-1]), np.ascontiguousarray(distinct[:, -1])
+        return Lookup(source, tables, table_of.reshape(-1).astype(np.int64), self.dropped_bits, mirrors)
+
+    def sources(self, integers: IntArray) -> IntArray:
+        """What is looked up: shape (rows, variables before) to (rows, size)."""
+        weights = widened(self.weights, integers.shape[1])
+        total: IntArray = (weights @ integers.T).T + self.offset
+        return total
+
+    def values(self, sources: IntArray) -> IntArray:
+        """What is found, shape (rows, size)."""
+        return read_mirrored(self.lookup(0), sources.T).T
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork:
+    """Integers from the inputs to the scores: score = (integers @ weights.T) * step + base, one of each an output."""
+
+    grid: Grid
+    inputs: int
+    layers: tuple[IntegerLayer, ...]
+    weights: csr_array
+    step: float
+    base: FloatArray
+
+    def integers(self, inputs: IntArray) -> IntArray:
+        """All variables for encoded rows, shape (rows, inputs) to (rows, variables)."""
+        known = inputs
+        for layer in self.layers:
+            known = extended(known, layer, layer.values(layer.sources(known)))
+        return known
+
+    def scores(self, inputs: IntArray) -> FloatArray:
+        """Scores of encoded rows, shape (rows, outputs)."""
+        known = self.integers(inputs)
+        total: FloatArray = (widened(self.weights, known.shape[1]) @ known.T).T * self.step + self.base
+        return total
+
+    def with_outputs(self, weights: csr_array, step: float, base: FloatArray) -> IntegerNetwork:
+        """The same layers, read out otherwise."""
+        return replace(self, weights=weights, step=step, base=base)
+
+
+def extended(known: IntArray, layer: IntegerLayer, values: IntArray) -> IntArray:
+    """Integers of the variables before a layer, followed by the layer's; those that are not looked up are 0."""
+    full = np.zeros((known.shape[0], layer.outputs), np.int64)
+    full[:, layer.elements] = values
+    return np.concatenate([known, full], axis=1)

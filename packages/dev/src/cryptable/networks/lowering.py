@@ -1,0 +1,73 @@
+"""From an IntegerNetwork to a Circuit, and to what the client needs to feed it and to read it."""
+
+from __future__ import annotations
+
+import numpy as np
+from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Node, Term
+from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, Labels, Link, UnusedFeature
+from scipy.sparse import csc_array, csr_array  # type: ignore[import-untyped]
+
+from cryptable.errors import ConstantModelError
+from cryptable.model_graph import IntArray
+from cryptable.networks.integers import IntegerNetwork
+from cryptable.networks.values import widened
+from cryptable.planner.lower import PlannedModel
+
+
+def lower(
+    network: IntegerNetwork, *, feature_names: tuple[str, ...], link: Link, labels: Labels | None
+) -> PlannedModel:
+    """Lay an integer network out as nodes; features that nothing reads are not sent."""
+    grid = network.grid
+    used = np.zeros(grid.size, np.bool_)
+    for matrix in (network.weights, *(layer.weights for layer in network.layers)):
+        used[np.unique(matrix.indices)] = True
+    used &= grid.maximum > 0
+    sent = np.flatnonzero(used[: network.inputs])
+    if not sent.size or not network.weights.nnz:
+        raise ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
+    place = np.full(grid.size, -1, np.int64)
+    place[sent] = np.arange(sent.size)
+    node_of = np.zeros(grid.size, np.int64)
+    nodes: list[Node] = [Input(tuple(InputGroup(GroupKind.RANGE, 1, int(grid.maximum[each])) for each in sent))]
+    first = network.inputs
+    for layer in network.layers:
+        nodes.append(_linear(layer.weights, layer.offset, place, node_of, nodes))
+        nodes.append(layer.lookup(len(nodes) - 1))
+        elements = first + layer.elements
+        place[elements], node_of[elements] = np.arange(layer.size), len(nodes) - 1
+        first += layer.outputs
+    lowest = np.asarray(network.weights.multiply(grid.maximum[: network.weights.shape[1]]).minimum(0).sum(axis=1)).ravel()
+    offset = -lowest.astype(np.int64)
+    nodes.append(_linear(network.weights, offset, place, node_of, nodes))
+    encoders: list[FeatureEncoder] = [UnusedFeature(name) for name in feature_names]
+    for each in sent.tolist():
+        encoders[each] = AffineEncoder(
+            feature_names[each], float(grid.zero[each]), float(grid.step[each]), int(grid.maximum[each]) + 1
+        )
+    decoder = Decoder(link, tuple((-offset).tolist()), network.step, tuple(network.base.tolist()), labels)
+    return PlannedModel(_without_unused(Circuit(tuple(nodes), len(nodes) - 1)), tuple(encoders), decoder, None)
+
+
+def _linear(weights: csr_array, offset: IntArray, place: IntArray, node_of: IntArray, nodes: list[Node]) -> Linear:
+    """Terms by the node that holds the variables; variables that are constants have no place, and no weight either."""
+    columns = csc_array(widened(weights, place.size))
+    columns.eliminate_zeros()
+    entries = columns.tocoo()
+    kept = place[entries.coords[1]] >= 0
+    targets, variables, values = entries.coords[0][kept], entries.coords[1][kept], entries.data[kept]
+    terms = []
+    for source in np.unique(node_of[variables]).tolist():
+        part = node_of[variables] == source
+        rows, targets_of = place[variables[part]], targets[part].astype(np.int64)
+        order = np.lexsort((targets_of, rows))
+        terms.append(Term(source, rows[order], targets_of[order], values[part][order].astype(np.int64)))
+    if not terms:
+        nothing = np.zeros(0, np.int64)
+        terms = [Term(0, nothing, nothing, nothing)]
+    return Linear(tuple(terms), offset.astype(np.int64))
+
+
+def _without_unused(circuit: Circuit) -> Circuit:
+    """Without nodes that nothing reads."""
+    return circuit

@@ -1,0 +1,15 @@
+"""Sub: differences are free."""
+
+from __future__ import annotations
+
+from cryptable.networks.operators.arithmetic import elementwise_or_none, required, total
+from cryptable.networks.operators.registry import Tracer, operator
+from cryptable.networks.reference import NodeRunner
+from cryptable.networks.values import Value
+
+
+@operator("Sub", kind="linear", note="also of two encrypted tensors")
+def convert(runner: NodeRunner, inputs: list[Value | None], tracer: Tracer) -> list[Value]:
+    """Affine, unless it is part of a chain on the same numbers."""
+    values = required(inputs)
+    return [elementwise_or_none(values, runner, tracer) or total(values, [1.0, -1.0], tracer)]
