@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 
@@ -33,6 +33,7 @@ from cryptable.importers.learned_trees import restrict_missing
 from cryptable.importers.registry import find_importer, reference_scores
 from cryptable.mixed_model import MixedModel
 from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
+from cryptable.networks import RangeChoice, is_network
 from cryptable.planner.additive import plan_additive
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
@@ -54,7 +55,12 @@ RELATIVE_TOLERANCE = 0.02
 DEAR_SECONDS = 60.0
 """CPU seconds of one prediction above which `compile` warns."""
 
-_RECORDED = ("cryptable", "concrete-python", "numpy", "scikit-learn", "catboost", "lightgbm", "xgboost")
+DEFAULT_INPUT_BITS = 20
+"""Of a feature of a linear model."""
+
+_RECORDED = (
+    *("cryptable", "concrete-python", "numpy", "scikit-learn", "catboost", "lightgbm", "xgboost", "onnx", "torch"),
+)
 
 
 def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
@@ -65,18 +71,22 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     version: str = "1",
     tolerance: float | None = None,
     table_bits: int | None = None,
-    input_bits: int = 20,
+    input_bits: int | None = None,
     p_error: float = 2.0**-40,
     edges: Edges = "model",
     bins: int = 64,
     missing: str | Sequence[str] = "seen",
+    bits: int | Mapping[str, int] = 4,
+    ranges: RangeChoice = "minmax",
+    labels: Sequence[int] | Sequence[str] | None = None,
     keys_of: CompiledModel | None = None,
     show_progress: bool = True,
 ) -> CompiledModel:
-    """Compile a fitted estimator for evaluation on encrypted data.
+    """Compile a fitted estimator or a network for evaluation on encrypted data.
 
     Args:
-        estimator: a fitted estimator of a supported class (`cryptable.supported_estimators()`).
+        estimator: a fitted estimator of a supported class (`cryptable.supported_estimators()`), or a network: a
+            torch.nn.Module, an onnx.ModelProto or the path of an .onnx file.
         X_train: calibration data, shape (rows, features), as the estimator's own `predict` takes it: the import is
             verified on it, and linear models take the range of their encoders from it.
         name: under which a server offers the model; by default the class's name in lower case.
@@ -86,7 +96,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             logarithms, else 2 % of the standard deviation of the scores on X_train; additive models take the larger of
             0.05 and those 2 %, and GaussianNB is as exact as can be.
         table_bits: width of the lookups, 2 to 6; by default the cheapest.
-        input_bits: most bits of a feature that is sent as a number (linear models), up to 24.
+        input_bits: most bits of a feature that is sent as a number, up to 24; by default 20 for a linear model, 8 for a
+            network.
         p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40.
         edges: which numbers the client compares with; its specification shows them. "model": the thresholds of trees
             and step functions themselves, exactly. Else thresholds move to the nearest number of a grid, all of which
@@ -95,6 +106,13 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         bins: that "quantile" and "uniform" cut a column into.
         missing: which columns may hold missing values (NaN), of an estimator that takes them: "seen", those that do in
             X_train; "all"; or more names. A row with one in any other column is refused.
+        bits: of a network, how many bits of a sum are kept before its lookup, 1 to 8: one number, or by the name of the
+            layer (`explain` has them; "default" stands for the others). Each bit less makes a lookup cheaper.
+        ranges: of a network, where the ends of its tables lie: "sound", where no input can lead beyond them; or, as
+            seen on X_train, "minmax", "percentile" (a thousandth is left out on either side) or "mse" (least squares).
+            Sums beyond the ends wrap around: see docs/networks.md.
+        labels: of a network's classes. Without any, one that ends in a softmax, an argmax or a sigmoid has the labels
+            0, 1, ..., and another one is a regression.
         keys_of: a compiled model whose keys this one is to run with, whatever that costs: its predecessor, so that no
             client has to make and upload new keys. By default a keyset of the catalogue that many models share, if it
             costs at most a third more than the cheapest; `explain` says what it costs.
@@ -111,17 +129,25 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         InvalidInputError: data or an option out of range.
     """
     options = _options(p_error, keys_of)
-    planned = plan(
-        estimator,
-        X_train,
-        tolerance=tolerance,
-        table_bits=table_bits,
-        input_bits=input_bits,
-        edges=edges,
-        bins=bins,
-        missing=missing,
-        show_progress=show_progress,
-    )
+    if is_network(estimator):
+        from cryptable.networks.planning import plan_network
+
+        estimator, planned = plan_network(
+            estimator, X_train, bits=bits, ranges=ranges, labels=labels, input_bits=input_bits
+        )
+        name = name or estimator.name
+    else:
+        planned = plan(
+            estimator,
+            X_train,
+            tolerance=tolerance,
+            table_bits=table_bits,
+            input_bits=input_bits or DEFAULT_INPUT_BITS,
+            edges=edges,
+            bins=bins,
+            missing=missing,
+            show_progress=show_progress,
+        )
     model = finish(planned, estimator, options, name=name, version=version)
     _warn_if_dear(model)
     return model
@@ -145,7 +171,7 @@ def plan(
     *,
     tolerance: float | None = None,
     table_bits: int | None = None,
-    input_bits: int = 20,
+    input_bits: int = DEFAULT_INPUT_BITS,
     edges: Edges = "model",
     bins: int = 64,
     missing: str | Sequence[str] = "seen",
@@ -207,6 +233,7 @@ def finish(
         estimator=estimator,
         error_bound=planned.error_bound,
         edges=planned.edges,
+        layer_names=planned.layer_names,
     )
 
 

@@ -42,11 +42,13 @@ class CompiledModel:
         estimator: Estimator = None,
         error_bound: float | None = None,
         edges: EdgesTold | None = None,
+        layer_names: tuple[str, ...] = (),
     ) -> None:
         self.artifact = artifact
         self.circuit = circuit
         self.error_bound = error_bound
         self.edges = edges
+        self._layer_names = layer_names
         self._compiled = compiled
         self._estimator = estimator
         self._session: LocalSession | None = None
@@ -116,7 +118,12 @@ class CompiledModel:
     def explain(self) -> Explanation:
         """What one prediction costs, and what each party learns."""
         return explain(
-            self.circuit, self.artifact.client_spec, self._program(), error_bound=self.error_bound, edges=self.edges
+            self.circuit,
+            self.artifact.client_spec,
+            self._program(),
+            error_bound=self.error_bound,
+            layer_names=self._layer_names,
+            edges=self.edges,
         )
 
     def check(self, X: Rows, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:

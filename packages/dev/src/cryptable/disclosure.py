@@ -55,4 +55,4 @@ def client_learns(spec: ClientSpec, lookups: int, edges: EdgesTold | None) -> st
             f"The client learns {listed}. A model without lookups also gives its weights away, exactly, to a client "
             "that looks into one encrypted answer: serve it only where they may be known."
         )
-    return f"The client learns {listed}; not the trees, their values or other rows."
+    return f"The client learns {listed}; not the tables of the model, its weights or other rows."

@@ -186,12 +186,16 @@ def explain(
     *,
     error_bound: float | None = None,
     edges: EdgesTold | None = None,
+    layer_names: tuple[str, ...] = (),
 ) -> Explanation:
-    """Explain a compiled model; `error_bound` and `edges` are those that it was planned with, None where not known."""
-    layers = [
-        Layer(f"layer {index}", node.size, node.width)
-        for index, node in enumerate((node for node in circuit.nodes if isinstance(node, Lookup)), start=1)
-    ]
+    """Explain a compiled model.
+
+    `error_bound` and `edges` are those that it was planned with, None where not known; `layer_names` are those of its
+    Lookup nodes, where they are known.
+    """
+    lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
+    names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
+    layers = [Layer(name, node.size, node.width) for name, node in zip(names, lookups, strict=True)]
     dimensions = spec.keyset.dimensions
     sent = EncryptedTensor(np.zeros(spec.input.size, np.uint64), seed=bytes(16))
     words = np.zeros((spec.output.size, dimensions[spec.output.key] + 1), np.uint64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -24,7 +25,7 @@ def read_columns(names: Sequence[str], rows: npt.ArrayLike, *, numeric: Sequence
 
     Args:
         names: of the features. A frame's columns are matched by name; by position where a model has no names.
-        rows: shape (rows, columns).
+        rows: shape (rows, columns), or (rows, ...) with as many numbers a row, which are taken in C order.
         numeric: for each feature, whether it must hold numbers.
         text: whether a table of strings can make sense.
 
@@ -56,6 +57,8 @@ def _as_table(rows: npt.ArrayLike, names: Sequence[str], *, text: bool) -> npt.N
     if isinstance(rows, np.ma.MaskedArray):
         table = table.astype(object if text else np.float64)
         table[np.broadcast_to(rows.mask, table.shape)] = np.nan
+    if table.ndim > 2 and math.prod(table.shape[1:]) == len(names):
+        table = table.reshape(len(table), len(names))  # images and other rows with axes of their own
     if table.ndim != 2 or table.shape[1] != len(names):
         if table.ndim != 2 and table.dtype.kind == "O" and not text:
             table = _as_floats(table, expected)

@@ -167,7 +167,10 @@ def import_estimator(
 
 
 def reference_scores(estimator: object, rows: FloatArray) -> FloatArray:
-    """The estimator's own scores, shape (rows, outputs)."""
+    """The estimator's own scores, shape (rows, outputs). Networks know them by a method of this name."""
+    own = getattr(estimator, "reference_scores", None)
+    if own is not None:
+        return np.asarray(own(rows), np.float64)
     with warnings.catch_warnings():
         # Columns are matched here, by position or by name, before an estimator that was fitted on names sees an array.
         warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)

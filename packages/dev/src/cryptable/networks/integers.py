@@ -1,4 +1,4 @@
-"""IntegerNetwork: a network whose variables are integers, layer by layer; all that a Circuit needs, before it is laid out."""
+"""IntegerNetwork: a network of integers, layer by layer: all that a Circuit needs, before it is laid out."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ class Grid:
 
     def followed_by(self, other: Grid) -> Grid:
         """Both, one after the other."""
-        pairs = ((self.zero, other.zero), (self.step, other.step), (self.maximum, other.maximum))
-        return Grid(*(np.concatenate(pair) for pair in pairs))
+        return Grid(
+            np.concatenate([self.zero, other.zero]),
+            np.concatenate([self.step, other.step]),
+            np.concatenate([self.maximum, other.maximum]),
+        )
 
     def numbers(self, integers: IntArray) -> FloatArray:
         """What integers of shape (rows, variables) stand for."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from cryptable_engine.bounds import bounds
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Node, Term
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, Labels, Link, UnusedFeature
 from scipy.sparse import csc_array, csr_array  # type: ignore[import-untyped]
@@ -32,24 +35,25 @@ def lower(
     nodes: list[Node] = [Input(tuple(InputGroup(GroupKind.RANGE, 1, int(grid.maximum[each])) for each in sent))]
     first = network.inputs
     for layer in network.layers:
-        nodes.append(_linear(layer.weights, layer.offset, place, node_of, nodes))
+        nodes.append(_linear(layer.weights, layer.offset, place, node_of))
         nodes.append(layer.lookup(len(nodes) - 1))
         elements = first + layer.elements
         place[elements], node_of[elements] = np.arange(layer.size), len(nodes) - 1
         first += layer.outputs
-    lowest = np.asarray(network.weights.multiply(grid.maximum[: network.weights.shape[1]]).minimum(0).sum(axis=1)).ravel()
-    offset = -lowest.astype(np.int64)
-    nodes.append(_linear(network.weights, offset, place, node_of, nodes))
+    scores = _linear(network.weights, np.zeros(network.base.size, np.int64), place, node_of)
+    # Sums that wrap around can make values that the grid does not have, so bounds say how low scores can be.
+    offset = -bounds(Circuit((*nodes, scores), len(nodes)))[-1].low
+    nodes.append(replace(scores, offset=offset))
     encoders: list[FeatureEncoder] = [UnusedFeature(name) for name in feature_names]
     for each in sent.tolist():
         encoders[each] = AffineEncoder(
             feature_names[each], float(grid.zero[each]), float(grid.step[each]), int(grid.maximum[each]) + 1
         )
     decoder = Decoder(link, tuple((-offset).tolist()), network.step, tuple(network.base.tolist()), labels)
-    return PlannedModel(_without_unused(Circuit(tuple(nodes), len(nodes) - 1)), tuple(encoders), decoder, None)
+    return PlannedModel(Circuit(tuple(nodes), len(nodes) - 1), tuple(encoders), decoder, None)
 
 
-def _linear(weights: csr_array, offset: IntArray, place: IntArray, node_of: IntArray, nodes: list[Node]) -> Linear:
+def _linear(weights: csr_array, offset: IntArray, place: IntArray, node_of: IntArray) -> Linear:
     """Terms by the node that holds the variables; variables that are constants have no place, and no weight either."""
     columns = csc_array(widened(weights, place.size))
     columns.eliminate_zeros()
@@ -66,8 +70,3 @@ def _linear(weights: csr_array, offset: IntArray, place: IntArray, node_of: IntA
         nothing = np.zeros(0, np.int64)
         terms = [Term(0, nothing, nothing, nothing)]
     return Linear(tuple(terms), offset.astype(np.int64))
-
-
-def _without_unused(circuit: Circuit) -> Circuit:
-    """Without nodes that nothing reads."""
-    return circuit

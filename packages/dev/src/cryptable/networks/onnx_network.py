@@ -101,7 +101,8 @@ class OnnxNetwork:
             return scores[:, 0] if scores.shape[1] == 1 else scores
         labels = np.asarray(self.labels, np.str_ if isinstance(self.labels[0], str) else np.int64)
         chosen = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
-        return labels[chosen]
+        found: npt.NDArray[Any] = labels[chosen]
+        return found
 
 
 def check_labels(labels: Labels | None, outputs: int) -> None:

@@ -1,7 +1,7 @@
-"""From a float network to integers: encoders, tables and fine weights, so that each sum fills the register of its lookup.
+"""From a float network to integers: encoders, tables, and fine weights such that sums fill the registers of lookups.
 
-A lookup costs what its kept bits cost, however fine the weights of the sum before it are. So for each element the sum is
-scaled and shifted such that its range fills the table exactly, with as many bits below as make the weights exact enough.
+A lookup costs what its kept bits cost, however fine the weights of the sum before it are. So the sum of each element is
+scaled and shifted until its range fills the table, with as many bits below as make the weights exact enough.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from cryptable_protocol import InvalidInputError
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.model_graph import FloatArray, IntArray
+from cryptable.networks import RangeChoice
 from cryptable.networks.integers import Grid, IntegerLayer, IntegerNetwork, extended
-from cryptable.networks.ranges import RANGES, RangeChoice, Ranges, calibrated, sound
+from cryptable.networks.ranges import RANGES, Ranges, calibrated, sound
 from cryptable.networks.segments import Layer, SegmentedNetwork
 from cryptable.networks.values import widened
 
@@ -49,7 +50,7 @@ class Precision:
         if self.ranges not in RANGES:
             raise InvalidInputError(f"ranges is {self.ranges!r}, expected one of {', '.join(map(repr, RANGES))}")
         for bits in self.bits.values() if isinstance(self.bits, Mapping) else (self.bits,):
-            if not 1 <= bits <= 8:  # noqa: PLR2004
+            if not 1 <= bits <= 8:
                 raise InvalidInputError(f"bits is {bits}, expected 1 to 8 for each layer")
 
     def width(self, layer: Layer) -> int:
@@ -83,7 +84,8 @@ def input_grid(rows: FloatArray, bits: int) -> Grid:
 
 def encode(grid: Grid, rows: FloatArray) -> IntArray:
     """Rows as encoders of this grid send them."""
-    return np.clip(np.rint((rows - grid.zero) / grid.step), 0, grid.maximum).astype(np.int64)
+    found: IntArray = np.clip(np.rint((rows - grid.zero) / grid.step), 0, grid.maximum).astype(np.int64)
+    return found
 
 
 def quantize(network: SegmentedNetwork, rows: FloatArray, precision: Precision) -> IntegerNetwork:
@@ -177,8 +179,9 @@ def _integer_tables(entries: FloatArray, bits: int) -> tuple[IntArray, Grid]:
     """Tables of shape (size, entries), and what their integers stand for."""
     low, high = entries.min(axis=0), entries.max(axis=0)
     varies = high - low > 1e-9 * np.abs(entries).max(initial=1e-30)
-    maximum = np.where(varies, (1 << bits) - 1, 0).astype(np.int64)
-    step = np.where(varies, (high - low) / ((1 << bits) - 1), 1.0)
+    highest = (1 << bits) - 2  # even, so that the mirror of a monotone function leads to nothing higher
+    maximum = np.where(varies, highest, 0).astype(np.int64)
+    step = np.where(varies, (high - low) / highest, 1.0)
     tables = np.where(varies, np.rint((entries - low) / step), 0).astype(np.int64).T
     return tables, Grid(np.where(varies, low, entries.mean(axis=0)), step, maximum)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from cryptable.model_graph import FloatArray
+from cryptable.networks import RangeChoice
 from cryptable.networks.integers import Grid
 from cryptable.networks.segments import Layer
 from cryptable.networks.values import widened
 
-RangeChoice = Literal["sound", "minmax", "percentile", "mse"]
 RANGES: tuple[RangeChoice, ...] = ("sound", "minmax", "percentile", "mse")
 _PERCENTILE = 0.1
 """Of the calibration data, as much is left out on each side."""

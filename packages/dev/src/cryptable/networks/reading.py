@@ -61,7 +61,9 @@ def read_model(
         batched = helper.make_tensor_value_info(given[0].name, kind, [1, *shape])
     output = helper.make_tensor_value_info(tail.scores, kind, None)
     cut = helper.make_model(
-        helper.make_graph(nodes, "scores", [batched], [output], graph.initializer, sparse_initializer=graph.sparse_initializer),
+        helper.make_graph(
+            nodes, "scores", [batched], [output], graph.initializer, sparse_initializer=graph.sparse_initializer
+        ),
         opset_imports=model.opset_import,
         ir_version=model.ir_version,
     )
@@ -85,7 +87,7 @@ def _meaning(link: Link | None, labels: Sequence[int] | Sequence[str] | None) ->
     if link is None:
         if named is None:
             return Link.IDENTITY, None
-        return (Link.SIGMOID if len(named) == 2 else Link.SOFTMAX), named  # noqa: PLR2004
+        return (Link.SIGMOID if len(named) == 2 else Link.SOFTMAX), named
     return link, named
 
 
@@ -108,5 +110,3 @@ def _row_shape(given: onnx.ValueInfoProto, name: str, row_shape: tuple[int, ...]
             f"{name}: its input {given.name!r} has axes of unknown size; export it with fixed ones but for the rows"
         )
     return tuple(int(size) for size in sizes[1:] if size is not None)
-
-

@@ -17,8 +17,8 @@ from cryptable.networks.values import widened
 class Layer:
     """Functions that are evaluated side by side, one an element, each of one affine sum of the variables before.
 
-    sums = variables @ matrix.T + offset, of shape (rows, size). `function` takes one number for each element, shape (size,),
-    and gives theirs. Its values are the next variables.
+    sums = variables @ matrix.T + offset, of shape (rows, size). `function` takes one number for each element, shape
+    (size,), and gives theirs. Its values are the next variables.
     """
 
     name: str

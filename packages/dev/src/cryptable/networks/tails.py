@@ -31,8 +31,8 @@ def cut_tail(graph: onnx.GraphProto) -> Tail:
     tails = [_followed(each.name, makers) for each in graph.output]
     if len({tail.scores for tail in tails}) > 1:
         raise UnsupportedModelError(
-            f"the network has {len(tails)} outputs ({', '.join(each.name for each in graph.output)}), made of different "
-            "tensors; export it with one output, or concatenate them"
+            f"the network has {len(tails)} outputs ({', '.join(each.name for each in graph.output)}), made of "
+            "different tensors; export it with one output, or concatenate them"
         )
     links = [tail.link for tail in tails if tail.link is not None]
     return Tail(tails[0].scores, links[0] if links else None)

@@ -1,11 +1,12 @@
-"""Traces a network on symbolic tensors of one row: what is affine stays affine, and chains of functions become layers."""
+"""Traces a network on symbolic tensors of one row: affine maps stay affine, chains of functions become layers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
@@ -17,6 +18,7 @@ from cryptable.networks.reference import NodeRunner
 from cryptable.networks.segments import Layer, SegmentedNetwork
 from cryptable.networks.values import Affine, Constant, Pending, Value, as_pending, is_encrypted, same_line, stacked
 
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
 _PROBES = 33
 """Points at which two functions of one number must agree to be looked up once."""
 
@@ -62,7 +64,7 @@ class Trace:
         return found.take(place.reshape(value.shape)).as_type(dtype if dtype.kind == "f" else np.dtype(np.float32))
 
     def _partly_constant(
-        self, base: Affine, varies: Any, function: Callable[[FloatArray], FloatArray], chain: tuple[str, ...]
+        self, base: Affine, varies: BoolArray, function: Callable[[FloatArray], FloatArray], chain: tuple[str, ...]
     ) -> Affine:
         constant = Affine.of_constant(function(base.offset))
         chosen = np.flatnonzero(varies)
@@ -89,9 +91,7 @@ class Trace:
         _, kept, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
         return kept, place.reshape(-1)
 
-    def _add_layer(
-        self, base: Affine, function: Callable[[FloatArray], FloatArray], chain: tuple[str, ...]
-    ) -> Affine:
+    def _add_layer(self, base: Affine, function: Callable[[FloatArray], FloatArray], chain: tuple[str, ...]) -> Affine:
         names = {layer.name for layer in self.layers}
         name = wanted = chain[-1] if chain else "identity"
         count = 1
@@ -121,7 +121,7 @@ class Trace:
         )
         name = runner.node.name or runner.node.output[0]
         first = there[0]
-        chain = tuple(part for each in there for part in each.chain) + (name,)
+        chain = (*(part for each in there for part in each.chain), name)
         sources = [np.broadcast_to(each.source, shape) for each in there]
         if all(each.base is first.base and (s == sources[0]).all() for each, s in zip(there, sources, strict=True)):
 

@@ -1,6 +1,6 @@
 """What flows along the edges of a network while it is traced: constants, affine tensors, and functions still pending.
 
-All encrypted numbers of a network are *variables*, numbered through: first the inputs, then the outputs of each layer of
+All encrypted numbers of a network are *variables*, numbered through: first the inputs, then the values of each layer of
 lookups. A tensor is affine where each element is a weighted sum of variables plus a constant. An elementwise operator
 makes it pending: a function of one affine number an element, which is to be looked up once its chain ends.
 """

@@ -20,15 +20,20 @@ from cryptable.planner.thermometers import encoder_of
 
 @dataclass(frozen=True, eq=False)
 class PlannedModel:
-    """What the planner makes: the circuit, the client's encoders and decoder, and how exact the scores are."""
+    """What the planner makes: the circuit, the client's encoders and decoder, and how exact the scores are.
+
+    `layer_names` has one name for each Lookup of the circuit, where the model has names for them.
+    """
 
     circuit: Circuit
     features: tuple[FeatureEncoder, ...]
     decoder: Decoder
-    error_bound: float
-    """No score differs from the float model graph's by more, for inputs within the encoders' ranges."""
+    error_bound: float | None
+    """No score differs from the float model graph's by more, for inputs within the encoders' ranges; None where no such
+    bound is known."""
     edges: EdgesTold | None = None
     """Which thresholds the client is told; None where the model compares with none."""
+    layer_names: tuple[str, ...] = ()
 
 
 def lower(

@@ -52,7 +52,7 @@ def total(values: list[Value], signs: list[float], tracer: Tracer) -> Affine:
 
 
 def elementwise_or_none(values: list[Value], runner: NodeRunner, tracer: Tracer) -> Pending | None:
-    """The operator as a function of one number an element, where a pending one is among the inputs and that is possible."""
+    """The operator as a step of a chain, where a pending function is among its inputs and that is possible."""
     if any(isinstance(value, Pending) for value in values):
         return tracer.fused(values, runner)
     return None
@@ -72,7 +72,7 @@ def smaller(one: Affine, other: Affine, name: str, tracer: Tracer) -> Affine:
 
 
 def product(one: Affine, other: Affine, name: str, tracer: Tracer) -> Affine:
-    """a * b = ((a + b) / 2)^2 - ((a - b) / 2)^2: two lookups an element."""
+    """A * b = ((a + b) / 2)^2 - ((a - b) / 2)^2: two lookups an element."""
     half = np.full(one.shape, 0.5)
     sums = one.plus(other).scaled(half)
     differences = one.plus(other.scaled(np.full(other.shape, -1.0))).scaled(half)

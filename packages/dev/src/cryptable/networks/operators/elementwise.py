@@ -8,14 +8,26 @@ from cryptable.networks.reference import NodeRunner
 from cryptable.networks.values import Value
 
 UNARY = (
-    *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "CastLike", "Ceil", "Celu", "Clip", "Cos"),
+    *(
+        "Abs",
+        "Acos",
+        "Acosh",
+        "Asin",
+        "Asinh",
+        "Atan",
+        "Atanh",
+        "BitwiseNot",
+        "CastLike",
+        "Ceil",
+        "Celu",
+        "Clip",
+        "Cos",
+    ),
     *("Cosh", "DequantizeLinear", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "IsInf", "IsNaN"),
     *("LeakyRelu", "Log", "Mish", "Not", "PRelu", "QuantizeLinear", "Reciprocal", "Relu", "Round", "Selu", "Shrink"),
     *("Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu"),
 )
-BINARY = (
-    *("And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mod", "Or", "Pow", "Where", "Xor"),
-)
+BINARY = (*("And", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mod", "Or", "Pow", "Where", "Xor"),)
 
 
 @operator(*UNARY, kind="elementwise")

@@ -14,7 +14,7 @@ from cryptable.networks.values import Affine, Value, is_encrypted
 
 @operator("Gemm", kind="linear", note="one matrix is constant")
 def convert(runner: NodeRunner, inputs: list[Value | None], tracer: Tracer) -> list[Value]:
-    """alpha * A @ B + beta * C."""
+    """Alpha * A @ B + beta * C."""
     values = required(inputs)
     attributes = {each.name: each for each in runner.node.attribute}
     alpha = attributes["alpha"].f if "alpha" in attributes else 1.0
@@ -26,7 +26,9 @@ def convert(runner: NodeRunner, inputs: list[Value | None], tracer: Tracer) -> l
             "it multiplies two encrypted matrices, at two lookups a product; use weights that are constants"
         )
     if is_encrypted(values[0]):
-        product = times(_turned_affine(tracer.affine(values[0]), transposed[0]), alpha * np.asarray(sides[1], np.float64))
+        product = times(
+            _turned_affine(tracer.affine(values[0]), transposed[0]), alpha * np.asarray(sides[1], np.float64)
+        )
     elif is_encrypted(values[1]):
         tensor = _turned_affine(tracer.affine(values[1]), not transposed[1])
         product = _turned_affine(times(tensor, alpha * np.asarray(sides[0], np.float64).T), turn=True)

@@ -45,7 +45,7 @@ def _transposed(tensor: Affine) -> Affine:
 
 
 def times(tensor: Affine, matrix: FloatArray) -> Affine:
-    """tensor @ matrix, as numpy.matmul has it."""
+    """Tensor @ matrix, as numpy.matmul has it."""
     index = np.arange(tensor.size).reshape(tensor.shape)
     vector = matrix.ndim == 1
     if vector:
@@ -62,9 +62,7 @@ def times(tensor: Affine, matrix: FloatArray) -> Affine:
     shape = (*batch, index.shape[-2], columns)
     targets = np.broadcast_to(np.arange(int(np.prod(shape))).reshape(shape)[..., None, :], sources.shape)
     kept = weights != 0
-    product = coo_array(
-        (weights[kept], (targets[kept], sources[kept])), shape=(int(np.prod(shape)), tensor.size)
-    )
+    product = coo_array((weights[kept], (targets[kept], sources[kept])), shape=(int(np.prod(shape)), tensor.size))
     if flat:
         shape = (*shape[:-2], columns)
     return tensor.mapped(csr_array(product), shape[:-1] if vector else shape)

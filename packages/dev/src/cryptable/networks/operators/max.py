@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 
-from cryptable.networks.operators.arithmetic import broadcast, common_shape, required, larger
+from cryptable.networks.operators.arithmetic import broadcast, common_shape, larger, required
 from cryptable.networks.operators.registry import Tracer, operator
 from cryptable.networks.reference import NodeRunner
 from cryptable.networks.values import Affine, Value

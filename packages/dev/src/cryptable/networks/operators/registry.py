@@ -102,7 +102,8 @@ def structural(name: str, *, data: int | None = 1, note: str = "") -> None:
         for index, value in enumerate(inputs[count:], start=count):
             if value is not None and is_encrypted(value):
                 raise UnsupportedModelError(
-                    f"its input {index} ({runner.node.input[index]!r}) depends on encrypted numbers; it must be a constant"
+                    f"its input {index} ({runner.node.input[index]!r}) depends on encrypted numbers; "
+                    "it must be a constant"
                 )
             given.append(value)  # type: ignore[arg-type]
         moved = [value for value in inputs[:count] if value is not None]
@@ -173,13 +174,18 @@ def find_operator(node: onnx.NodeProto) -> Operator:
         UnsupportedModelError: there is none; names the node, and says what to do.
     """
     discover()
-    found = _operators.get((node.domain.replace("ai.onnx", "") if node.domain == "ai.onnx" else node.domain, node.op_type))
+    found = _operators.get(
+        (node.domain.replace("ai.onnx", "") if node.domain == "ai.onnx" else node.domain, node.op_type)
+    )
     if found is not None:
         return found
     name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-    way_out = _WAYS_OUT.get(node.op_type, "express it with supported operators, or move it to before or after the network")
+    way_out = _WAYS_OUT.get(
+        node.op_type, "express it with supported operators, or move it to before or after the network"
+    )
     raise UnsupportedModelError(
-        f"{name} node {node.name or node.output[0]!r}: this operator cannot be compiled on encrypted numbers; {way_out}. "
+        f"{name} node {node.name or node.output[0]!r}: this operator cannot be compiled on encrypted numbers; "
+        f"{way_out}. "
         f"Supported: {', '.join(each.name for each in supported_operators())}"
     )
 

@@ -61,19 +61,18 @@ class Windows:
         pads = [(0, 0), *zip(self.before, self.after, strict=True)]
         padded = np.pad(numbers, pads, constant_values=NOT_THERE)
         axes = len(spatial)
-        places = []
+        places: list[IntArray] = []
         for axis in range(axes):
             far = (self.kernel[axis] - 1) * self.dilations[axis] + 1
             count = (padded.shape[1 + axis] - far) // self.strides[axis] + 1
             if count < 1:
                 raise UnsupportedModelError(f"its window is larger than its input of {spatial}")
-            place = (
-                np.arange(count)[:, None] * self.strides[axis] + np.arange(self.kernel[axis]) * self.dilations[axis]
-            )
+            place = np.arange(count)[:, None] * self.strides[axis] + np.arange(self.kernel[axis]) * self.dilations[axis]
             shape = [1] * (2 * axes)
             shape[axis], shape[axes + axis] = place.shape
             places.append(place.reshape(shape))
-        return padded[(slice(None), *places)]
+        found: IntArray = padded[(slice(None), *places)]  # type: ignore[arg-type]
+        return found
 
 
 def _raised(size: int, stride: int, far: int, before: int, after: int) -> int:

@@ -36,7 +36,7 @@ def exported(module: Any, X: Rows) -> onnx.ModelProto:  # noqa: ANN401
     import torch
 
     rows = np.asarray(X, np.float32)
-    if rows.ndim < 2 or not len(rows):  # noqa: PLR2004
+    if rows.ndim < 2 or not len(rows):
         raise InvalidInputError(f"X_train has shape {rows.shape}, expected (rows, ...) with at least one row")
     parameter = next(module.parameters(), None)
     example = torch.tensor(rows[:1], dtype=torch.float32 if parameter is None else parameter.dtype)
@@ -49,14 +49,14 @@ def exported(module: Any, X: Rows) -> onnx.ModelProto:  # noqa: ANN401
             torch.onnx.export(
                 module,
                 (example,),
-                buffer,
+                buffer,  # type: ignore[arg-type]  # which its documentation allows for
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=["x"],
                 output_names=["scores"],
                 dynamic_axes={"x": {0: "rows"}},
             )
-    except Exception as error:  # noqa: BLE001  # torch raises whatever the module does
+    except Exception as error:  # torch raises whatever the module does
         raise UnsupportedModelError(
             f"torch could not export {type(module).__name__} to ONNX, opset {OPSET}: {error}; "
             "export it yourself with torch.onnx.export, and compile the file"

@@ -1,0 +1,16 @@
+"""Neural networks, from ONNX to a Circuit. Loading it loads no ONNX: that happens when a network is read."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+RangeChoice: TypeAlias = Literal["sound", "minmax", "percentile", "mse"]
+"""Where the ends of tables lie; see `ranges`."""
+
+_NETWORKS = frozenset({"onnx.ModelProto", "torch.Module", "builtins.str", "pathlib.Path", "cryptable.OnnxNetwork"})
+"""Classes that a module of `sources/` reads, by first package and name."""
+
+
+def is_network(model: object) -> bool:
+    """Whether `model` is of a class that `sources.registry.read_network` knows."""
+    return any(f"{base.__module__.partition('.')[0]}.{base.__name__}" in _NETWORKS for base in type(model).__mro__)

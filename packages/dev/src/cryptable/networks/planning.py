@@ -1,0 +1,83 @@
+"""Plans networks: read, traced, verified, quantized, lowered to a circuit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from cryptable_engine import verify
+from cryptable_protocol import InvalidInputError
+
+from cryptable.model_graph import FloatArray, Rows
+from cryptable.networks import RangeChoice
+from cryptable.networks.lowering import lower
+from cryptable.networks.onnx_network import OnnxNetwork
+from cryptable.networks.quantize import Precision, quantize
+from cryptable.networks.segments import SegmentedNetwork
+from cryptable.networks.sources.registry import read_network
+from cryptable.networks.tracing import trace
+from cryptable.planner.lower import PlannedModel
+from cryptable.verify_import import verify_import
+
+MAX_ROWS = 2000
+"""Of calibration data: the first ones are taken."""
+INPUT_BITS = 8
+
+
+def import_network(
+    model: object, X: Rows, *, labels: Sequence[int] | Sequence[str] | None = None
+) -> tuple[OnnxNetwork, SegmentedNetwork, FloatArray]:
+    """Read and trace a network, and verify the result on calibration data.
+
+    Args:
+        model: whatever a source reads.
+        X: calibration data, shape (rows, ...).
+        labels: of the classes.
+
+    Returns:
+        The network, its layers, and the calibration data as doubles of shape (rows, features).
+
+    Raises:
+        UnsupportedModelError, InvalidInputError: the model, or the data, cannot be taken.
+        ImportMismatchError: the layers do not give the network's own scores.
+    """
+    given = X[:MAX_ROWS] if isinstance(X, np.ndarray) else np.asarray(X)[:MAX_ROWS]
+    network = read_network(model, given, labels=labels)
+    rows = network.rows(given)
+    names = _feature_names(X, network.features)
+    segments = trace(network, names)
+    verify_import(segments, rows, network.reference_scores(rows), what=network.name)
+    return network, segments, rows
+
+
+def plan_network(
+    model: object,
+    X: Rows,
+    *,
+    bits: int | Mapping[str, int],
+    ranges: RangeChoice,
+    labels: Sequence[int] | Sequence[str] | None = None,
+    input_bits: int | None = None,
+) -> tuple[OnnxNetwork, PlannedModel]:
+    """The circuit of a network, quantized after training, and the network itself; arguments and errors of `compile`."""
+    network, segments, rows = import_network(model, X, labels=labels)
+    if input_bits is not None and not 1 <= input_bits <= 24:
+        raise InvalidInputError(f"input_bits is {input_bits}, expected 1 to 24")
+    precision = Precision(bits=bits, ranges=ranges, input_bits=input_bits or INPUT_BITS)
+    return network, plan_segments(segments, rows, precision)
+
+
+def plan_segments(segments: SegmentedNetwork, rows: FloatArray, precision: Precision) -> PlannedModel:
+    """Quantize and lower a traced network."""
+    integers = quantize(segments, rows, precision)
+    planned = lower(integers, feature_names=segments.feature_names, link=segments.link, labels=segments.labels)
+    verify(planned.circuit)
+    return replace(planned, layer_names=tuple(layer.name for layer in integers.layers if layer.size))
+
+
+def _feature_names(X: Rows, features: int) -> tuple[str, ...]:
+    columns = getattr(X, "columns", None)
+    if columns is not None and len(columns) == features:
+        return tuple(map(str, columns))
+    return tuple(f"x{index}" for index in range(features))

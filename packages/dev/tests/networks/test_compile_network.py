@@ -1,0 +1,94 @@
+"""Networks through `compile`: from torch, a file or a ModelProto to an encrypted prediction."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import cryptable as ct
+import numpy as np
+import onnx
+import pytest
+from cryptable.networks.planning import plan_network
+from cryptable.networks.sources.torch_module import exported
+from cryptable_engine import Linear, Lookup
+from cryptable_protocol import encode_rows
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def module():
+    torch.manual_seed(1)
+    return torch.nn.Sequential(torch.nn.Linear(5, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return np.random.default_rng(2).normal(size=(400, 5))
+
+
+@pytest.fixture(scope="module")
+def compiled(module, rows):
+    return ct.compile(module, rows, labels=["a", "b", "c"], bits=4)
+
+
+def test_it_predicts_as_the_module_does(compiled, module, rows):
+    scores = module(torch.tensor(rows, dtype=torch.float32)).detach().numpy()
+    assert (compiled.predict(rows) == np.array(["a", "b", "c"])[scores.argmax(axis=1)]).mean() > 0.95
+    assert np.abs(compiled.decision_function(rows) - scores).mean() < 0.1 * scores.std()
+    np.testing.assert_allclose(compiled.predict_proba(rows).sum(axis=1), 1)
+
+
+def test_a_file_and_a_model_in_memory_are_the_same_network(compiled, module, rows, tmp_path):
+    model = exported(module, rows)
+    onnx.save(model, tmp_path / "net.onnx")
+    for source in (model, tmp_path / "net.onnx", str(tmp_path / "net.onnx")):
+        _, planned = plan_network(source, rows, labels=["a", "b", "c"], bits=4, ranges="minmax")
+        assert planned.circuit.to_bytes() == compiled.circuit.to_bytes()
+
+
+def borders(compiled, encoded):
+    """How far each row's looked-up sums are from a border, in entries, at least."""
+    nodes = compiled.circuit.nodes
+    distance = np.full(len(encoded), np.inf)
+    for index, node in enumerate(nodes):
+        if isinstance(node, Lookup):
+            code = nodes[node.source]
+            assert isinstance(code, Linear)
+            assert [term.source for term in code.terms] == [0], f"node {index} is not in the first layer"
+            sums = encoded @ code.terms[0].to_dense(encoded.shape[1], code.size) + code.offset
+            place = sums / 2.0**node.dropped_bits + 0.5
+            distance = np.minimum(distance, np.abs(place - np.rint(place)).min(axis=1))
+    return distance
+
+
+@pytest.mark.encrypted
+def test_far_from_borders_encrypted_is_clear_bit_for_bit(compiled, rows):
+    encoded = encode_rows(compiled.artifact.client_spec.features, rows)
+    far = np.argsort(-borders(compiled, encoded))[:4]
+    np.testing.assert_array_equal(
+        compiled.decision_function(rows[far], mode="encrypted"), compiled.decision_function(rows[far])
+    )
+
+
+def test_explain_names_layers(compiled, tmp_path):
+    (layer,) = compiled.explain().lookups_by_layer
+    assert (layer.name, layer.lookups, layer.table_bits) == ("/1/Relu", 6, 4)
+    compiled.save(tmp_path / "net.cryptable")
+    loaded = ct.load(tmp_path / "net.cryptable")
+    assert loaded.circuit.to_bytes() == compiled.circuit.to_bytes()
+
+
+def test_bits_by_layer(module, rows):
+    _, planned = plan_network(module, rows, bits={"/1/Relu": 3}, ranges="minmax")
+    assert [node.width for node in planned.circuit.nodes if isinstance(node, Lookup)] == [3]
+    assert planned.decoder.labels is None  # without labels: a regression
+    with pytest.raises(ct.InvalidInputError, match="bits= names 'conv', but the network's layers are /1/Relu"):
+        ct.compile(module, rows, bits={"conv": 3})
+
+
+def test_importing_cryptable_loads_neither_onnx_nor_torch():
+    code = "import cryptable, sys; print(sorted({'onnx', 'torch', 'cryptable.networks.tracing'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
