@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import sys
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+sys.path.insert(0, str(Path(__file__).parent))  # mkdocs loads this file by its path
+from command_lines import command_line_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("client", "dev", "engine", "protocol", "server")
@@ -34,6 +38,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages from outside docs/."""
     for source, page in OUTSIDE.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+    files.append(File.generated(config, "reference/command-lines.md", content=command_line_page()))
     return files
 
 

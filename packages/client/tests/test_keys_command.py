@@ -70,6 +70,10 @@ def test_list(run, name, echo, capsys):
     assert echo.address in lines[1]
     assert "never" in lines[1]
     assert "never" not in lines[2]
+    assert run("list", "--json") == 0
+    kept, mine = json.loads(capsys.readouterr().out)
+    assert (kept["name"], kept["expires"], kept["servers"]) == (name, None, [echo.address])
+    assert (mine["name"], mine["expired"], mine["servers"]) == ("mine", False, [])
 
 
 def test_rotation_makes_new_keys_and_servers_forget_the_old(run, name, echo, folder, capsys):

@@ -1,4 +1,5 @@
 import csv
+import json
 import subprocess
 import sys
 
@@ -36,6 +37,12 @@ def test_models(echo, spec, capsys):
     assert "echo" in out
     assert spec.keyset.name.hex()[:16] in out
     assert "\x1b" not in out
+
+
+def test_models_for_scripts(echo, spec, capsys):
+    assert run(echo, "models", "--json") == 0
+    (model,) = json.loads(capsys.readouterr().out)
+    assert (model["name"], model["keyset_name"]) == ("echo", spec.keyset.name.hex())
 
 
 def test_predict(echo, data, tmp_path, capsys):

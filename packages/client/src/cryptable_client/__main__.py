@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cryptable_client import __version__
-from cryptable_client.commands import keys, models, offline, predict
+from cryptable_client.commands import doctor, keys, models, offline, predict
 from cryptable_client.commands.options import EXIT_CODES
 
 DESCRIPTION = """\
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from cryptable_client.errors import KeyFileError, ServerError, TrustError, WeakParametersError
 
     try:
-        options.run(options)
+        status: int | None = options.run(options)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 6
             case _:
                 return 1
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,9 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"cryptable-client {__version__}")
-    names = "models | spec | keys | keygen | predict | encrypt | decrypt | relay"
+    names = "models | spec | keys | keygen | predict | encrypt | decrypt | relay | doctor"
     commands = parser.add_subparsers(title="commands", required=True, metavar=names)
-    for each in (models, keys, predict, offline):
+    for each in (models, keys, predict, offline, doctor):
         each.configure(commands)
     return parser
 

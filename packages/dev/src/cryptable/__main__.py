@@ -12,6 +12,17 @@ from cryptable import __version__
 from cryptable.commands import commands
 
 _INTERRUPTED = 130
+_EPILOG = """\
+Then: cryptable-server serve --models DIR, and cryptable_client.connect on the user's device.
+
+Tables and colours are for terminals (NO_COLOR turns colours off); elsewhere each row is a line, its cells with tabs
+between. --json, where a subcommand has it, is for scripts.
+
+exit status:
+  0    done
+  1    it failed, or what was checked is not as it should be: the message says why
+  2    wrong use of the command line
+  130  interrupted"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="cryptable",
         description="Compile a trained model so that a server can evaluate it on encrypted data.",
-        epilog="Then: cryptable-server serve --models DIR, and cryptable_client.connect on the user's device.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"cryptable {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

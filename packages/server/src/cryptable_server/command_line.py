@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cryptable_protocol import CryptableError
 
-from cryptable_server import __version__, serve_command, token_commands
+from cryptable_server import __version__, doctor_command, serve_command, token_commands
 from cryptable_server.config_sources import near_miss
 from cryptable_server.errors import StartError
 from cryptable_server.logs import configure
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.parser.error(f"unknown argument {unknown[0]}{near}")
     configure(options.log_level)
     try:
-        options.run(options)
+        status: int | None = options.run(options)
     except KeyboardInterrupt:
         return 0
     except StartError as error:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception:  # the log has the traceback
         logging.getLogger(__name__).exception("unexpected error")
         return 1
-    return 0
+    return status or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +49,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cryptable-server {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (serve_command, token_commands):
+    for module in (serve_command, token_commands, doctor_command):
         module.add_command(commands)
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     new.set_defaults(run=_new)
     show = ways.add_parser("list", help="tell who has tokens")
+    show.add_argument("--json", action="store_true", help="for scripts")
     show.set_defaults(run=_list)
     revoke = ways.add_parser("revoke", help="have a token refused, by running servers too")
     revoke.add_argument("identity", metavar="ID", help="as list tells it; the token's second part")
@@ -41,7 +43,20 @@ def _new(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    for token in read_tokens(options.file):
+    tokens = read_tokens(options.file)
+    if options.json:
+        facts = [
+            {
+                "identity": token.identity,
+                "principal": token.principal,
+                "roles": sorted(role.value for role in token.roles),
+                "created": token.created,
+            }
+            for token in tokens
+        ]
+        sys.stdout.write(json.dumps(facts, indent=1) + "\n")
+        return
+    for token in tokens:
         roles = ",".join(sorted(role.value for role in token.roles))
         sys.stdout.write(f"{token.identity}  {token.created}  {roles}  {token.principal}\n")
 

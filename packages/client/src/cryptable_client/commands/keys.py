@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
     keys = add_command(commands, "keys", "keep keys in a folder: list, new, rotate, delete, export", epilog=KEYS_EPILOG)
     actions = keys.add_subparsers(title="actions", required=True, metavar="list | new | rotate | delete | export")
     listing = add_command(actions, "list", "list the keys")
+    listing.add_argument("--json", action="store_true", help="for scripts")
     new = add_command(actions, "new", "make keys for a model, and all others of its keyset", anywhere, trust, protected)
     _for_a_model(new)
     new.add_argument("--name", help="of the keys (default: from the keyset)")
@@ -92,6 +94,20 @@ def _keygen(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
+    if options.json:
+        facts = [
+            {
+                "name": entry.name,
+                "keyset": entry.keyset.name.hex(),
+                "created": entry.lifetime.created.isoformat(),
+                "expires": None if entry.lifetime.expires is None else entry.lifetime.expires.isoformat(),
+                "expired": entry.lifetime.expired,
+                "servers": sorted({upload.address for upload in entry.uploads}),
+            }
+            for entry in key_directory(options).entries()
+        ]
+        print(json.dumps(facts, indent=1))
+        return
     lines: list[tuple[str, ...]] = [("NAME", "KEYSET", "CREATED", "EXPIRES", "ON SERVERS")]
     for entry in key_directory(options).entries():
         expires = "never" if entry.lifetime.expires is None else f"{entry.lifetime.expires:%Y-%m-%d %H:%M}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from cryptable_client.commands.options import (
     Parsers,
@@ -20,6 +21,7 @@ from cryptable_client.files import whole_file
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
     """Add the parsers."""
     models = add_command(commands, "models", "list the models that a server offers", access_options())
+    models.add_argument("--json", action="store_true", help="for scripts")
     models.set_defaults(run=_models)
     purpose = "save a model's specification, to encrypt for it without a connection"
     spec = add_command(commands, "spec", purpose, access_options(), trust_options())
@@ -32,6 +34,9 @@ def _models(options: argparse.Namespace) -> None:
     from cryptable_client import connection
 
     models = connection.list_models(options.address, **access_of(options))
+    if options.json:
+        print(json.dumps([vars(model) for model in models], indent=1))
+        return
     print_columns(
         [("MODEL", "VERSION", "KEYSET"), *((model.name, model.version, model.keyset_name[:16]) for model in models)]
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
-
-from rich.console import Console
 
 from cryptable.commands.registry import command
 from cryptable.machine import calibration_file
 from cryptable.measure_machine import measure_machine
 from cryptable.progress import progress_bar
+from cryptable.terminal import make_console
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="file to write; by default the one that explain() reads, in the user's configuration",
     )
+    parser.add_argument("--json", action="store_true", help="print what was measured, for machines")
 
 
 @command(
@@ -38,7 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
         rates = measure_machine(report)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(rates.to_json(), encoding="utf-8")
-    console = Console()
+    if arguments.json:
+        sys.stdout.write(rates.to_json())
+        return 0
+    console = make_console()
     console.print(f"{rates.machine}: a lookup of 4 bits takes {1.42e8 * rates.per_price[4] * 1e3:.1f} ms of CPU")
     console.print(f"written to {target}", soft_wrap=True)
     return 0

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from cryptable.commands.files import read_table
 from cryptable.commands.registry import command
 from cryptable.compiled_model import load
+from cryptable.terminal import make_console, show
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -43,5 +43,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps(report.to_dict(), indent=2) + "\n")
     else:
-        Console().print(report)
+        show(make_console(), report)
     return 0 if report.passed else 1

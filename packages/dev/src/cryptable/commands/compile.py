@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from pathlib import Path
-
-from rich.console import Console
 
 from cryptable.commands.files import PICKLE_WARNING, read_estimator, read_table
 from cryptable.commands.registry import command
 from cryptable.compile import compile as compile_estimator
+from cryptable.terminal import make_console, show
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-version", default="1", help="for people to read; by default 1")
     parser.add_argument("--tolerance", type=float, help="the most that a score may differ from the estimator's own")
     parser.add_argument("--table-bits", type=int, help="width of the lookups, 2 to 6; by default the cheapest")
+    parser.add_argument("--json", action="store_true", help="print the bill for machines")
 
 
 @command(
@@ -47,7 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     )
     output = arguments.output or Path(f"{model.name}.cryptable")
     model.save(output)
-    console = Console()
-    console.print(model.explain())
+    if arguments.json:
+        facts = {**model.explain().to_dict(), "artifact": str(output), "artifact_bytes": output.stat().st_size}
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+        return 0
+    console = make_console()
+    show(console, model.explain())
     console.print(f"wrote {output}, {output.stat().st_size:,} bytes")
     return 0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-
 from cryptable.commands.registry import command
 from cryptable.demo.story import run_demo
 from cryptable.errors import DemoError
+from cryptable.terminal import make_console
 
 _MOST_ROWS = 114  # the test set
 
@@ -33,4 +32,4 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
     if not 1 <= arguments.rows <= _MOST_ROWS:
         raise DemoError(f"--rows {arguments.rows}: the test set has {_MOST_ROWS} patients; give 1 to {_MOST_ROWS}")
-    return 0 if run_demo(Console(), rows=arguments.rows) else 1
+    return 0 if run_demo(make_console(), rows=arguments.rows) else 1

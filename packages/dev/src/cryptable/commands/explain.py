@@ -7,10 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from cryptable.commands.registry import command
 from cryptable.compiled_model import load
+from cryptable.terminal import make_console, show
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -33,5 +32,5 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps(explanation.to_dict(), indent=2) + "\n")
     else:
-        Console().print(explanation)
+        show(make_console(), explanation)
     return 0

@@ -21,6 +21,7 @@ from cryptable.compile import compile as compile_model
 from cryptable.compiled_model import CompiledModel
 from cryptable.demo.parties import running_client, running_server
 from cryptable.errors import DemoError
+from cryptable.terminal import rule, show
 
 MODEL_NAME = "tumour"
 
@@ -71,19 +72,19 @@ def run_demo(console: Console, *, rows: int) -> bool:
     """
     with _interrupted_by_signals(), tempfile.TemporaryDirectory(prefix="cryptable-demo-") as name:
         folder = Path(name)
-        console.rule("1. The developer trains a model and compiles it")
+        rule(console, "1. The developer trains a model and compiles it")
         study = train()
         accuracy = study.classifier.score(study.test_rows, study.test_labels)
         console.print(f"XGBoost, 100 trees of depth 3, on breast cancer data: test accuracy {accuracy:.1%}")
         model = compile_model(study.classifier, study.training_rows, name=MODEL_NAME)
-        console.print(model.explain())
+        show(console, model.explain())
         models = folder / "models"
         models.mkdir()
         artifact = models / f"{MODEL_NAME}.cryptable"
         model.save(artifact)
         console.print(f"artifact: {artifact.stat().st_size:,} bytes")
 
-        console.rule("2. The operator serves it")
+        rule(console, "2. The operator serves it")
         with running_server(models, folder) as (address, certificate):
             console.print(f"cryptable-server on {address}, TLS, evaluating in worker processes")
             return _predict_and_compare(console, model, study, folder, address, certificate, rows)
@@ -99,7 +100,7 @@ def _predict_and_compare(
         "model": MODEL_NAME,
         "rows": tested.tolist(),
     }
-    console.rule("3. A patient's device encrypts; the server computes; the device decrypts")
+    rule(console, "3. A patient's device encrypts; the server computes; the device decrypts")
     margins = study.classifier.predict(tested, output_margin=True)
     clear = model.decision_function(tested, mode="clear")
     answers: list[dict[str, Any]] = []
@@ -118,7 +119,7 @@ def _predict_and_compare(
         raise DemoError(f"{len(answers)} of {len(tested)} rows were answered")
     equal = [answer["score"] == clear[answer["index"]] for answer in answers]
 
-    console.rule("4. What each party has seen")
+    rule(console, "4. What each party has seen")
     _print_parties(console, model, answers, facts)
     if all(equal):
         console.print(f"All {len(equal)} decrypted scores equal the Circuit's scores in the clear, bit for bit.")
@@ -175,7 +176,7 @@ def _print_parties(
     peak = facts["done"].get("peak_memory_bytes")
     memory = "" if peak is None else f" Peak memory of the process: {peak / 1e6:.0f} MB."
     table.add_row("client", f"Its own data. {explanation['client_learns']}{memory}", "the trees and their values")
-    console.print(table)
+    show(console, table)
 
 
 @contextmanager
