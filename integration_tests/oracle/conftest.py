@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 import capnp
 import numpy as np
@@ -106,6 +107,41 @@ def concrete():
     return module
 
 
+def concretes_secret_keys(secret_keys):
+    """A Keyset with the secret keys of our handle, and no evaluation keys."""
+    infos = [
+        {"id": key.id, "params": {"lweDimension": key.dimension, "integerPrecision": 64, "keyType": "binary"}}
+        for key in secret_keys.keyset.secret_keys
+    ]
+    keys = [
+        {"info": info, "payload": {"data": [secret_keys._key_bits(info["id"]).astype("<u8").tobytes()]}}
+        for info in infos
+    ]
+    empty = {"lweBootstrapKeys": [], "lweKeyswitchKeys": [], "packingKeyswitchKeys": []}
+    message = keyset_schema.Keyset.new_message(server=empty, client={"lweSecretKeys": keys})
+    return concrete().Keyset.deserialize(message.to_bytes())
+
+
+def our_secret_keys(keys, keyset):
+    """Our handle on the secret keys of a Keyset of Concrete's."""
+    with keyset_schema.Keyset.from_bytes(keys.serialize(), traversal_limit_in_words=NO_LIMIT) as message:
+        bits = {
+            key.info.id: np.frombuffer(b"".join(key.payload.data), "<u8").astype(np.uint8)
+            for key in message.client.lweSecretKeys
+        }
+    return SecretKeys._adopt(keyset, bits)
+
+
+def concretes_evaluation_keys(keys):
+    """Each bootstrap and keyswitch key's compression and bytes, as Concrete made them."""
+    message = keys.get_server_keys().serialize()
+    with _schema.ServerKeyset.from_bytes(message, traversal_limit_in_words=NO_LIMIT) as keyset:
+        return [
+            [(key.info.compression, b"".join(key.payload.data)) for key in kind]
+            for kind in (keyset.lweBootstrapKeys, keyset.lweKeyswitchKeys)
+        ]
+
+
 class Oracle:
     """A compiled circuit, its specification, and what concrete-python's own client makes of it."""
 
@@ -154,35 +190,15 @@ class Oracle:
 
     def concrete_keys_of(self, secret_keys):
         """A Keyset with the secret keys of our handle, and no evaluation keys."""
-        infos = [
-            {"id": key.id, "params": {"lweDimension": key.dimension, "integerPrecision": 64, "keyType": "binary"}}
-            for key in secret_keys.keyset.secret_keys
-        ]
-        keys = [
-            {"info": info, "payload": {"data": [secret_keys._key_bits(info["id"]).astype("<u8").tobytes()]}}
-            for info in infos
-        ]
-        empty = {"lweBootstrapKeys": [], "lweKeyswitchKeys": [], "packingKeyswitchKeys": []}
-        message = keyset_schema.Keyset.new_message(server=empty, client={"lweSecretKeys": keys})
-        return concrete().Keyset.deserialize(message.to_bytes())
+        return concretes_secret_keys(secret_keys)
 
     def our_keys_of(self, keys):
         """Our handle on the secret keys of a Keyset of Concrete's."""
-        with keyset_schema.Keyset.from_bytes(keys.serialize(), traversal_limit_in_words=NO_LIMIT) as keyset:
-            bits = {
-                key.info.id: np.frombuffer(b"".join(key.payload.data), "<u8").astype(np.uint8)
-                for key in keyset.client.lweSecretKeys
-            }
-        return SecretKeys._adopt(self.program.keyset, bits)
+        return our_secret_keys(keys, self.program.keyset)
 
     def evaluation_keys(self, keys):
         """Each bootstrap and keyswitch key's bytes, as Concrete made them."""
-        message = keys.get_server_keys().serialize()
-        with _schema.ServerKeyset.from_bytes(message, traversal_limit_in_words=NO_LIMIT) as keyset:
-            return [
-                [(key.info.compression, b"".join(key.payload.data)) for key in kind]
-                for kind in (keyset.lweBootstrapKeys, keyset.lweKeyswitchKeys)
-            ]
+        return concretes_evaluation_keys(keys)
 
     def concrete_encrypts(self, keys, values):
         """One row encrypted by Concrete's client, as our tensor."""
@@ -203,6 +219,17 @@ class Oracle:
         client = concrete().ClientProgram.create_encrypted(info, keys).get_client_circuit("main")
         value = client.process_output(concrete().TransportValue.deserialize(message), 0)
         return np.asarray(value.to_py_val(), np.int64).reshape(-1)
+
+
+@pytest.fixture(scope="session")
+def bridge():
+    """Keys across."""
+    return SimpleNamespace(
+        concrete=concrete(),
+        concretes_secret_keys=concretes_secret_keys,
+        our_secret_keys=our_secret_keys,
+        concretes_evaluation_keys=concretes_evaluation_keys,
+    )
 
 
 @pytest.fixture(scope="session")

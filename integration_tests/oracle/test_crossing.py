@@ -54,6 +54,20 @@ def test_each_client_decrypts_the_others_ciphertexts(oracle, name):
             np.testing.assert_array_equal(case.concrete_decrypts(keys, ours, echo=True), values)
 
 
+def test_a_thousand_random_encryptions_each_way(oracle):
+    """At the specified noise, none of them decrypts to something else: p_error is 2^-40."""
+    case = oracle("20 tables of 4 bits, summed")
+    kind, rng = case.program.input, np.random.default_rng()
+    with SecretKeys.generate(case.echo_spec) as secret_keys:
+        keys = case.concrete_keys_of(secret_keys)
+        for values in rng.integers(0, 1 << kind.width, (-(-1000 // kind.size), kind.size)):
+            ours = encrypt(case.echo_spec, secret_keys, values)
+            np.testing.assert_array_equal(decrypt(case.echo_spec, secret_keys, ours), values)
+            np.testing.assert_array_equal(case.concrete_decrypts(keys, ours, echo=True), values)
+            theirs = case.concrete_encrypts(keys, values)
+            np.testing.assert_array_equal(decrypt(case.echo_spec, secret_keys, theirs), values)
+
+
 @pytest.mark.parametrize("name", ["one table of 2 bits", "chain"])
 def test_our_ciphertexts_under_concretes_own_keys(oracle, rows, name):
     """Concrete makes secret and evaluation keys; we encrypt and decrypt with them."""

@@ -1,4 +1,7 @@
-"""The noise of keys and ciphertexts has the specified variance (chi-square at 1e-4): ours, and Concrete's own."""
+"""Noise of keys and ciphertexts is normal and of the specified variance, masks are uniform: ours, and Concrete's own.
+
+Chi-square and Kolmogorov's tests, at 1e-4 each.
+"""
 
 import io
 
@@ -10,6 +13,10 @@ from cryptable_protocol import MaskStream
 NAMES = ["one table of 2 bits", "20 tables of 4 bits, summed", "chain"]
 BITS = 12
 """Input bits of each bootstrap key that are looked at: their rows have tens of thousands of words."""
+
+
+MASKS = 1 << 18
+"""Words of masks of each key that are looked at."""
 
 
 def mask_words(seed, first, count):
@@ -33,18 +40,22 @@ def concretes_keys(case):
     return case.our_keys_of(keys), [data for _, data in bootstrap_keys], [data for _, data in keyswitch_keys]
 
 
-def deviations(noise, keyset, made):
-    """How far each key's variance is from the specified one, in standard deviations."""
+def suspicions(noise, keyset, made):
+    """How far each key's noise, and its masks, are from what they should be: 1 once in ten thousand runs."""
     secret_keys, bootstrap_keys, keyswitch_keys = made
     result = {}
     for parameters, data in zip(keyset.bootstrap_keys, bootstrap_keys, strict=True):
         bits = secret_keys._key_bits(parameters.input_key), secret_keys._key_bits(parameters.output_key)
         residual = noise.bootstrap_key_noise(data, parameters, *bits, mask_words, bits=BITS)
-        result[f"bootstrap key {parameters.id}"] = noise.chi_square_z(residual, parameters.variance)
+        result[f"bootstrap key {parameters.id}"] = noise.suspicion(residual, parameters.variance)
+        masks = mask_words(bytes(data[:16]), 0, MASKS)
+        result[f"masks of bootstrap key {parameters.id}"] = abs(noise.distance_from_uniform(masks)) / noise.Z_1E_4
     for parameters, data in zip(keyset.keyswitch_keys, keyswitch_keys, strict=True):
         bits = secret_keys._key_bits(parameters.input_key), secret_keys._key_bits(parameters.output_key)
         residual = noise.keyswitch_key_noise(data, parameters, *bits, mask_words)
-        result[f"keyswitch key {parameters.id}"] = noise.chi_square_z(residual, parameters.variance)
+        result[f"keyswitch key {parameters.id}"] = noise.suspicion(residual, parameters.variance)
+        masks = mask_words(bytes(data[:16]), 0, MASKS)
+        result[f"masks of keyswitch key {parameters.id}"] = abs(noise.distance_from_uniform(masks)) / noise.Z_1E_4
     return result
 
 
@@ -52,11 +63,7 @@ def deviations(noise, keyset, made):
 @pytest.mark.parametrize("name", NAMES)
 def test_evaluation_keys(oracle, noise, name, make):
     case = oracle(name)
-    first = deviations(noise, case.program.keyset, make(case))
-    assert len(first) >= 2
-    if max(map(abs, first.values())) > noise.Z_1E_4:  # once in thousands of runs; twice in a row is a fault
-        second = deviations(noise, case.program.keyset, make(case))
-        assert max(map(abs, second.values())) <= noise.Z_1E_4, (first, second)
+    noise.assert_twice(lambda: suspicions(noise, case.program.keyset, make(case)))
 
 
 @pytest.mark.parametrize("who", ["ours", "concrete"])
@@ -73,14 +80,18 @@ def test_inputs(oracle, noise, name, who):
             "concrete": lambda values: case.concrete_encrypts(keys, values),
         }
 
-        def residual():
-            values = rng.integers(0, 1 << tensor_type.width, tensor_type.size)
-            tensor = encrypts[who](values)
-            words = tensor.ciphertexts(tensor_type.size, dimension)
-            message = values.astype(np.uint64) << np.uint64(63 - tensor_type.width)
-            return words[:, -1] - words[:, :-1] @ key - message
+        def drawn():
+            residuals, masks = [], []
+            for _ in range(2000 // tensor_type.size + 1):
+                values = rng.integers(0, 1 << tensor_type.width, tensor_type.size)
+                words = encrypts[who](values).ciphertexts(tensor_type.size, dimension)
+                message = values.astype(np.uint64) << np.uint64(63 - tensor_type.width)
+                residuals.append(words[:, -1] - words[:, :-1] @ key - message)
+                masks.append(words[:, :-1])
+            assert len(np.unique(masks[0])) == masks[0].size
+            return {
+                "noise": noise.suspicion(np.concatenate(residuals).view(np.int64), tensor_type.variance),
+                "masks": abs(noise.distance_from_uniform(np.concatenate(masks))) / noise.Z_1E_4,
+            }
 
-        repetitions = 2000 // tensor_type.size + 1
-        noise.assert_variance(
-            lambda: np.concatenate([residual() for _ in range(repetitions)]).view(np.int64), tensor_type.variance
-        )
+        noise.assert_twice(drawn)

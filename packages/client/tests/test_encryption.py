@@ -45,7 +45,7 @@ def test_ciphertexts_are_the_specified_words(spec, secret_keys, noise):
             drawn.append(tensor.bodies - masks @ key.astype(np.uint64) - message)
         return np.concatenate(drawn).view(np.int64)
 
-    noise.assert_variance(draw, spec.input.variance)
+    noise.assert_noise(draw, spec.input.variance)
 
 
 def test_every_tensor_has_a_seed_of_its_own(spec, secret_keys):

@@ -48,7 +48,7 @@ def test_bootstrap_key_rows_have_their_place_message_and_noise(keyset, secret_ke
             data, parameters, secret_keys._key_bits(1), secret_keys._key_bits(0), mask_words, bits=60
         )
 
-    noise.assert_variance(draw, parameters.variance)
+    noise.assert_noise(draw, parameters.variance)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -60,7 +60,7 @@ def test_keyswitch_key_rows_have_their_place_message_and_noise(keyset, secret_ke
         bits = secret_keys._key_bits(0), secret_keys._key_bits(1)
         return noise.keyswitch_key_noise(split(keyset, data)[1], parameters, *bits, mask_words)
 
-    noise.assert_variance(draw, parameters.variance)
+    noise.assert_noise(draw, parameters.variance)
 
 
 def test_every_key_has_a_seed_of_its_own_each_time(keyset, secret_keys):

@@ -35,11 +35,30 @@ def test_gaussian_has_its_variance_and_shape(noise, log2_deviation):
     def draw():
         return SecretStream().gaussian(count, variance).view(np.int64)
 
-    noise.assert_variance(draw, variance)
+    noise.assert_noise(draw, variance)
     values = draw() / (2.0 ** (64 + log2_deviation))
     assert abs(values.mean()) < 6 / math.sqrt(count)
     assert abs((values**4).mean() - 3) < 0.15  # a normal distribution's fourth moment
     assert 4 < np.abs(values).max() < 10
+
+
+def test_other_noise_and_other_masks_are_told_apart(noise):
+    """The tests of noise and masks find what is slightly off."""
+    count, deviation = 1 << 16, 2.0**20
+    variance = deviation**2 / 2.0**128
+    rng = np.random.default_rng(1)
+    assert noise.suspicion(np.rint(rng.normal(0, deviation, count)), variance) < 1
+    for off in (
+        rng.normal(0, 1.02 * deviation, count),
+        rng.normal(0.03 * deviation, deviation, count),
+        rng.uniform(-(3**0.5), 3**0.5, count) * deviation,
+        rng.laplace(0, deviation / 2**0.5, count),
+    ):
+        assert noise.suspicion(np.rint(off), variance) > 1
+    words = rng.integers(0, 1 << 64, count, np.uint64, endpoint=False)
+    assert abs(noise.distance_from_uniform(words)) < noise.Z_1E_4
+    words[: count // 16] >>= np.uint64(1)
+    assert abs(noise.distance_from_uniform(words)) > noise.Z_1E_4
 
 
 @pytest.mark.parametrize("log2_deviation", [-62, -12, -9, -5])

@@ -37,16 +37,25 @@ def encrypt(spec: ClientSpec, secret_keys: SecretKeys, values: npt.NDArray[np.in
     check_security(spec)
     secret_keys.check_not_expired()
     key = _key_of(spec, secret_keys, spec.input.key)
-    values = _checked(spec, values)
+    return encrypt_words(key, lwe.encode(_checked(spec, values), spec.input.width), spec.input.variance)
+
+
+def encrypt_words(key: npt.NDArray[np.uint8], words: npt.NDArray[np.uint64], variance: float) -> EncryptedTensor:
+    """Encrypt encoded messages, of shape (size,), under a fresh seed; nothing is checked.
+
+    Args:
+        key: bits of shape (dimension,).
+        words: encoded messages.
+        variance: of the noise, as a fraction of the torus, squared.
+    """
     seed = os.urandom(SEED_BYTES)
     masks = MaskStream(seed)
-    bodies = lwe.encode(values, spec.input.width)
-    bodies += SecretStream().gaussian(values.size, spec.input.variance)
+    bodies = words + SecretStream().gaussian(words.size, variance)
     step = max(1, _CHUNK_WORDS // key.size)
-    for first in range(0, values.size, step):
-        rows = min(step, values.size - first)
-        words = masks.words(first * key.size, rows * key.size).reshape(rows, key.size)
-        bodies[first : first + rows] += lwe.inner_products(words, key)
+    for first in range(0, words.size, step):
+        rows = min(step, words.size - first)
+        expanded = masks.words(first * key.size, rows * key.size).reshape(rows, key.size)
+        bodies[first : first + rows] += lwe.inner_products(expanded, key)
     return EncryptedTensor(bodies=bodies, seed=seed)
 
 
