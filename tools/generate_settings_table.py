@@ -1,4 +1,4 @@
-"""Writes docs/server-settings.md's table: every setting of the server, from its one declaration in the code.
+"""Writes docs/reference/server-settings.md's table: every setting of the server, from its one declaration in the code.
 
 python tools/generate_settings_table.py           write it
 python tools/generate_settings_table.py --check   exit with 1 where what is committed differs
@@ -15,7 +15,7 @@ from pathlib import Path
 from cryptable_server.config import declared_settings
 from cryptable_server.setting_kinds import Switch
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs/server-settings.md"
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs/reference/server-settings.md"
 TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -44,7 +44,10 @@ def main() -> int:
     present = DOCUMENT.read_text(encoding="utf-8")
     expected = TABLE.sub(lambda found: found[1] + table() + found[2], present)
     if check and present != expected:
-        print("docs/server-settings.md does not list the settings as they are: run `make generate`", file=sys.stderr)
+        print(
+            "docs/reference/server-settings.md does not list the settings as they are: run `make generate`",
+            file=sys.stderr,
+        )
         return 1
     if not check:
         DOCUMENT.write_text(expected, encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 from cryptable_protocol import EvaluationKeysHeader
 from cryptable_server import store_clock
 from cryptable_server.errors import KeysNotFoundError, QuotaExceededError
-from cryptable_server.key_store import DirectoryKeyStore
+from cryptable_server.key_directory import DirectoryKeyStore
 from cryptable_server.principals import Principal
 
 ALICE, BOB = Principal("token:alice"), Principal("token:bob")

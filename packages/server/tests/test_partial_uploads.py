@@ -17,7 +17,7 @@ from cryptable_server.errors import (
     StreamTooSlowError,
     UploadCutShortError,
 )
-from cryptable_server.key_store import DirectoryKeyStore
+from cryptable_server.key_directory import DirectoryKeyStore
 from cryptable_server.partial_uploads import KEEP_SECONDS, PER_PRINCIPAL
 from cryptable_server.principals import Principal
 

@@ -1,5 +1,6 @@
-"""The gRPC service: stub, servicer base and registration. Needs grpcio, so only what speaks gRPC imports it."""
+"""The gRPC services: stubs, servicer base and registration. Needs grpcio, so only what speaks gRPC imports it."""
 
+from cryptable_protocol._generated.cryptable.v1.admin_pb2_grpc import AdminStub
 from cryptable_protocol._generated.cryptable.v1.inference_pb2_grpc import (
     InferenceServicer,
     InferenceStub,
@@ -7,5 +8,13 @@ from cryptable_protocol._generated.cryptable.v1.inference_pb2_grpc import (
 )
 
 SERVICE_NAME = "cryptable.v1.Inference"
+ADMIN_SERVICE_NAME = "cryptable.v1.Admin"
 
-__all__ = ["SERVICE_NAME", "InferenceServicer", "InferenceStub", "add_InferenceServicer_to_server"]
+__all__ = [
+    "ADMIN_SERVICE_NAME",
+    "SERVICE_NAME",
+    "AdminStub",
+    "InferenceServicer",
+    "InferenceStub",
+    "add_InferenceServicer_to_server",
+]

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from cryptable_protocol import CryptableError
 
-from cryptable_server import __version__, doctor_command, serve_command, token_commands
+from cryptable_server import __version__, admin_commands, doctor_command, serve_command, token_commands
 from cryptable_server.config_sources import near_miss
-from cryptable_server.errors import StartError
+from cryptable_server.errors import CommandError, StartError
 from cryptable_server.logs import configure
 
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int | None = options.run(options)
     except KeyboardInterrupt:
         return 0
-    except StartError as error:
+    except (StartError, CommandError) as error:
         sys.stderr.write(f"cryptable-server: {error}\n")
         return error.exit_status
     except CryptableError as error:
@@ -49,6 +49,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cryptable-server {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (serve_command, token_commands, doctor_command):
+    for module in (serve_command, token_commands, admin_commands, doctor_command):
         module.add_command(commands)
     return parser

@@ -11,7 +11,7 @@ from typing import Any
 from cryptable_protocol import limits
 
 from cryptable_server.addresses import is_loopback, join_address
-from cryptable_server.setting_kinds import DAY, GIB, Address, FilePath, Number, Switch, Text
+from cryptable_server.setting_kinds import DAY, GIB, Address, FilePath, Names, Number, Switch, Text
 from cryptable_server.settings import Setting, SettingError, check_fields, setting, settings_of
 
 _MODELS = "what is served"
@@ -177,6 +177,22 @@ class ServerConfig:
         help="callers show a TLS certificate that one of these (PEM) has signed; its common name is theirs",
     )
 
+    admins: tuple[str, ...] = setting(
+        "admins",
+        Names(),
+        group=_WHO,
+        default=(),
+        default_text="none",
+        help="common names of client certificates whose owners may administer; tokens have roles of their own",
+    )
+    reflection: str = setting(
+        "reflection",
+        Text("WHO", choices=("everyone", "callers", "off")),
+        group=_WHO,
+        default="callers",
+        help="to whom server reflection answers: everyone, callers (who may call anyway), or off",
+    )
+
     workers: WorkerConfig
     key_quota_bytes: int | None = setting(
         "key-quota",
@@ -208,6 +224,22 @@ class ServerConfig:
     max_calls: int = setting(
         "max-calls", Number("N", whole=True, minimum=1), group=_HOW_MUCH, default=256, help="in progress at once"
     )
+    max_calls_per_principal: int | None = setting(
+        "max-calls-per-principal",
+        Number("N", whole=True, minimum=1, zero_is_none=True),
+        group=_HOW_MUCH,
+        default=0,
+        default_text="half of max-calls with tokens or client-ca, else 0",
+        derive=lambda raw: max(1, raw["max-calls"] // 2) if _callers_are_known(raw) else 0,
+        help="of one caller in progress at once; 0: no limit but max-calls",
+    )
+    max_stream_seconds: float = setting(
+        "max-stream",
+        _SECONDS,
+        group=_HOW_MUCH,
+        default=3600,
+        help="from a stream's beginning to its end; clients go on in another",
+    )
     idle_seconds: float = setting(
         "idle-timeout", _SECONDS, group=_HOW_MUCH, default=120, help="of a stream that sends nothing"
     )
@@ -217,6 +249,12 @@ class ServerConfig:
     max_request_bytes: int = limits.CHUNK_BYTES + 8 * limits.MAX_VECTOR_SIZE
     """One request message: room for a chunk of keys or a row of the largest input tensor, whichever is more."""
 
+    audit_log: Path | None = setting(
+        "audit-log",
+        FilePath("FILE"),
+        group=_WATCHED,
+        help="append a JSON line for each upload, deletion, administrator's call, refused caller; -: to standard error",
+    )
     metrics: tuple[str, int] | None = setting(
         "metrics", Address(), group=_WATCHED, help="answer Prometheus there, over HTTP; loopback only"
     )
@@ -230,6 +268,12 @@ class ServerConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        _require(
+            not self.admins or self.client_ca is not None,
+            "--admins are known by client certificates, which only --client-ca asks for; a token is made an "
+            "administrator's by `tokens new --roles admin`",
+            "admins",
+        )
         _require(self.models.is_dir(), f"--models {self.models}: no such directory", "models")
         self._check_connection()
         _require(

@@ -106,7 +106,7 @@ def _of_file(path: Path, settings: Mapping[str, Setting]) -> dict[str, Value]:
         try:
             raw = kind.from_toml(value)
             if isinstance(kind, FilePath):
-                raw = str(path.parent.absolute() / raw)
+                raw = kind.within(path.parent, raw)
             kind.check(kind.convert(raw))
         except ValueError as error:
             raise ConfigurationError(f"{path}: {name} = {_printable(value)} {error}") from error
@@ -181,7 +181,7 @@ def _config(values: Mapping[str, Value]) -> ServerConfig:
 
 def _shown(declared: Setting, raw: Any) -> str:  # noqa: ANN401
     if isinstance(declared.kind, FilePath):
-        raw = str(Path(raw).absolute())
+        raw = declared.kind.within(Path(), raw)
     return declared.kind.to_toml(raw)
 
 

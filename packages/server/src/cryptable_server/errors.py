@@ -4,19 +4,24 @@ CryptableError
 ├── ServerError                     a call fails; `status` names a grpc.StatusCode
 │   ├── RequestError                ... because of the request
 │   │   ├── ModelNotFoundError, KeysNotFoundError                       NOT_FOUND
-│   │   ├── SpecDiffersError, KeysMissingError, KeysetDiffersError      FAILED_PRECONDITION
+│   │   ├── SpecDiffersError, KeysMissingError, KeysetDiffersError,
+│   │   │   ModelNotLoadableError                                       FAILED_PRECONDITION
 │   │   ├── KeysCorruptedError, PartGoneError                           DATA_LOSS
 │   │   ├── UploadCutShortError                                         INVALID_ARGUMENT
 │   │   ├── StreamTooSlowError, EvaluationTimedOutError, TooLateError   DEADLINE_EXCEEDED
 │   │   └── OverloadedError, QuotaExceededError, KeysTooLargeError,
-│   │       StorageFullError, RowLimitExceededError, ThrottledError     RESOURCE_EXHAUSTED
+│   │       StorageFullError, RowLimitExceededError, ThrottledError,
+│   │       TooManyCallsError, ModelBusyError                           RESOURCE_EXHAUSTED
 │   ├── UnauthenticatedError, ForbiddenError         UNAUTHENTICATED, PERMISSION_DENIED
-│   ├── WorkerDiedError, DrainingError                                  UNAVAILABLE
+│   ├── WorkerDiedError, DrainingError, StreamTooOldError               UNAVAILABLE
 │   └── EvaluationFailedError                                           INTERNAL
 ├── StartError                      the server cannot start; `exit_status` is the process's
 │   ├── ConfigurationError                                              2
 │   ├── ModelsError                                                     3
 │   └── BindError, ExecutorError                                        4
+├── CommandError                    an operator's command failed; `exit_status` is the process's
+│   ├── RemoteError                                                     5, 6, 7
+│   └── NotServingError                                                 8
 └── ArtifactRefusedError            one artifact is not served; the others are
 """
 
@@ -66,6 +71,12 @@ class KeysMissingError(RequestError):
 
 class KeysetDiffersError(RequestError):
     """The evaluation keys are of another keyset than the model's."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class ModelNotLoadableError(RequestError):
+    """A version of a model that is there, and cannot be served."""
 
     status = "FAILED_PRECONDITION"
 
@@ -148,6 +159,20 @@ class ThrottledError(RequestError):
         self.retry_after = retry_after
 
 
+class ModelBusyError(RequestError):
+    """As many streams use a model as its operator allows."""
+
+    status = "RESOURCE_EXHAUSTED"
+    retry_after = 1.0
+
+
+class TooManyCallsError(RequestError):
+    """The caller has as many calls in progress as it may."""
+
+    status = "RESOURCE_EXHAUSTED"
+    retry_after = 1.0
+
+
 class UnauthenticatedError(ServerError):
     """The server asks who calls, and the call does not show it."""
 
@@ -175,6 +200,18 @@ class DrainingError(ServerError):
 
     def __init__(self) -> None:
         super().__init__("the server is being stopped; connect again and send the rows that have no answer")
+
+
+class StreamTooOldError(ServerError):
+    """The stream has been open for as long as one may be."""
+
+    status = "UNAVAILABLE"
+    retry_after = 0.0
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"a stream is open for at most {seconds:g} s; open another for what has no answer, nothing else is lost"
+        )
 
 
 class EvaluationFailedError(ServerError):
@@ -213,3 +250,23 @@ class ExecutorError(StartError):
     """The evaluation workers do not come up."""
 
     exit_status = 4
+
+
+class CommandError(CryptableError):
+    """A command to a running server failed."""
+
+    exit_status: int = 1
+
+
+class RemoteError(CommandError):
+    """The server cannot be reached, or refused; the message has its own words."""
+
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+class NotServingError(CommandError):
+    """The server, or the model, is there and does not serve."""
+
+    exit_status = 8

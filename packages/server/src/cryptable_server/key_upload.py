@@ -21,7 +21,8 @@ from cryptable_server.errors import KeysCorruptedError, StorageFullError, Stream
 from cryptable_server.principals import Principal
 
 if TYPE_CHECKING:
-    from cryptable_server.key_store import DirectoryKeyStore, StoredKeys
+    from cryptable_server.key_directory import DirectoryKeyStore
+from cryptable_server.key_store import StoredKeys
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # gRPC may report the end of the stream before it reports that the connection broke.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -12,6 +13,15 @@ from cryptable_server.errors import BindError
 from cryptable_server.executor import Evaluated
 
 _CALL_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Since the server's start."""
+
+    rows: int
+    key_cache_hits: int
+    key_cache_misses: int
 
 
 class Metrics:
@@ -55,6 +65,19 @@ class Metrics:
         self._lookups.inc(evaluated.lookups)
         if evaluated.keys_cached is not None:
             self._keys.labels("hit" if evaluated.keys_cached else "miss").inc()
+
+    def counted(self) -> Counted:
+        """What a summary tells."""
+        rows = sum(
+            sample.value
+            for metric in self._rows.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        )
+        return Counted(int(rows), self._key_cache("hit"), self._key_cache("miss"))
+
+    def _key_cache(self, outcome: str) -> int:
+        return int(self._registry.get_sample_value("cryptable_key_cache_total", {"outcome": outcome}) or 0)
 
     def watch(self, name: str, about: str, read: Callable[[], float]) -> None:
         """Tell what `read` returns, whenever it is asked for."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Protocol
 
 from cryptable_protocol import ClientSpec, KeysetParameters, ModelSignature, limits
 from cryptable_protocol.trimming import answer_word_bits
 
 from cryptable_server.errors import ModelNotFoundError, SpecDiffersError
+from cryptable_server.model_settings import NO_LIMITS, ModelLimits, ModelSettings
 
 LATEST = "latest"
 _WORD_BYTES = 8
@@ -28,6 +30,7 @@ class Model:
     """Reference of the compiled program, for an Executor."""
     artifact_digest: bytes = b""
     signature: ModelSignature | None = None
+    limits: ModelLimits = NO_LIMITS
 
     @property
     def name(self) -> str:
@@ -62,7 +65,7 @@ class ModelStore(Protocol):
     """Which models are served. Safe to use from several threads."""
 
     def get(self, name: str, version: str = LATEST) -> Model:
-        """The model called `name`, of a version or the latest; ModelNotFoundError where there is none."""
+        """The model called `name`, of a version, an alias or the latest; ModelNotFoundError where there is none."""
 
     def use(self, name: str, spec_digest: bytes) -> AbstractContextManager[Model]:
         """The latest model called `name` of that client specification, which stays as it is while the block lasts.
@@ -70,6 +73,7 @@ class ModelStore(Protocol):
         Raises:
             ModelNotFoundError: there is no model of that name.
             SpecDiffersError: none of its versions has that client specification.
+            ModelBusyError: as many blocks use it as its limits allow.
         """
 
     def models(self) -> tuple[Model, ...]:
@@ -82,26 +86,47 @@ class ModelStore(Protocol):
 class Catalogue:
     """Models by name and version; never changes."""
 
-    def __init__(self, models: Iterable[Model]) -> None:
-        ordered = sorted(models, key=lambda model: version_order(model.version), reverse=True)
-        self.models = tuple(sorted(ordered, key=lambda model: model.name))  # which keeps the order of versions
+    def __init__(self, models: Iterable[Model], settings: Mapping[str, ModelSettings] = MappingProxyType({})) -> None:
+        """Order models, each under the settings of its name."""
+        self._aliases: dict[str, dict[str, str]] = {}
         self._versions: dict[str, list[Model]] = {}
-        for model in self.models:
-            self._versions.setdefault(model.name, []).append(model)
+        for model in sorted(models, key=lambda model: model.name):
+            said = settings.get(model.name, ModelSettings())
+            self._aliases[model.name] = dict(said.aliases)
+            self._versions.setdefault(model.name, []).append(replace(model, limits=said.limits))
+        for name, versions in self._versions.items():
+            latest = self._aliases[name].get(LATEST)
+            versions.sort(key=lambda model: (model.version == latest, version_order(model.version)), reverse=True)
+        self.models = tuple(model for versions in self._versions.values() for model in versions)
         self.keysets = {model.spec.keyset.name: model.spec.keyset for model in self.models}
 
     def get(self, name: str, version: str = LATEST) -> Model:
         """See ModelStore."""
-        versions = self._of(name)
-        if version in ("", LATEST):
-            return versions[0]
-        for model in versions:
-            if model.version == version:
-                return model
+        versions, aliases = self._of(name), self._aliases[name]
+        found = self._find(name, version or LATEST)
+        if found is not None:
+            return found
+        if version in ("", LATEST) or version in aliases:
+            wanted = aliases[version or LATEST]
+            raise ModelNotFoundError(
+                f"model {name!r}: {version or LATEST!r} stands for version {wanted!r}, which is not served"
+            )
         raise ModelNotFoundError(
             f"model {name!r} has no version {version[: limits.MAX_NAME_LENGTH]!r}; this server has: "
-            + ", ".join(model.version for model in versions[:20])
+            + ", ".join([*(model.version for model in versions[:20]), *list(aliases)[:20]])
         )
+
+    def aliases_of(self, model: Model) -> tuple[str, ...]:
+        """Other names of a version."""
+        names = dict.fromkeys((LATEST, *self._aliases[model.name]))
+        return tuple(name for name in names if self._find(model.name, name) is model)
+
+    def _find(self, name: str, version: str) -> Model | None:
+        versions, aliases = self._versions[name], self._aliases[name]
+        by_version = {model.version: model for model in versions}
+        if version == LATEST and LATEST not in aliases:
+            return by_version.get(version, versions[0])
+        return by_version.get(version) or by_version.get(aliases.get(version, ""))
 
     def of_spec(self, name: str, digest: bytes) -> Model:
         """See ModelStore.use."""

@@ -22,6 +22,8 @@ class Role(Enum):
     """Infer."""
     UPLOAD = "upload"
     """Upload and delete evaluation keys of their own."""
+    ADMIN = "admin"
+    """See what the server does, load and unload models, see and delete the evaluation keys of all."""
 
     @classmethod
     def named(cls, name: str) -> Role:
@@ -33,12 +35,16 @@ class Role(Enum):
             raise ConfigurationError(f"--roles: there is no role {name!r}; there are: {known}") from None
 
 
+USUAL_ROLES = frozenset({Role.EVALUATE, Role.UPLOAD})
+"""Of callers, unless they are given others: an administrator is always named as one."""
+
+
 @dataclass(frozen=True)
 class Principal:
     """A caller's identity, as "anonymous", "token:NAME" or "mtls:NAME"."""
 
     name: str
-    roles: frozenset[Role] = frozenset(Role)
+    roles: frozenset[Role] = USUAL_ROLES
 
     @property
     def folder(self) -> str:
@@ -70,10 +76,19 @@ class TokenReader(Protocol):
 class Authenticator:
     """Tells a caller's principal from what the call shows: a bearer token, else the TLS client certificate."""
 
-    def __init__(self, *, tokens: TokenReader | None = None, certificates: bool = False) -> None:
-        """Without tokens and certificates, every caller is anonymous."""
+    def __init__(
+        self, *, tokens: TokenReader | None = None, certificates: bool = False, admins: Iterable[str] = ()
+    ) -> None:
+        """Without tokens and certificates, every caller is anonymous.
+
+        Args:
+            tokens: whose each token is.
+            certificates: whether TLS asks for client certificates.
+            admins: common names of those whose certificate gives them the role too; a token has its own roles.
+        """
         self._tokens = tokens
         self._certificates = certificates
+        self._admins = frozenset(admins)
 
     @property
     def open(self) -> bool:
@@ -103,7 +118,7 @@ class Authenticator:
         if shown and self._tokens is not None:
             return self._of_token(shown, self._tokens)
         if self._certificates:
-            return _of_certificate(auth_context)
+            return self._of_certificate(auth_context)
         raise UnauthenticatedError("this server asks for a token: call with the metadata 'authorization: Bearer TOKEN'")
 
     def _of_token(self, shown: list[str | bytes], tokens: TokenReader) -> Principal:
@@ -116,12 +131,15 @@ class Authenticator:
                 return found
         raise UnauthenticatedError("this token is unknown here or has been revoked; ask the server's operator for one")
 
-
-def _of_certificate(auth_context: AuthContext) -> Principal:
-    names = list(auth_context.get(_COMMON_NAME, ()))
-    if len(names) == 1 and names[0]:
-        try:
-            return Principal(f"mtls:{names[0].decode()}")
-        except UnicodeDecodeError:
-            pass
-    raise UnauthenticatedError("the client certificate has no common name (CN), by which this server knows its callers")
+    def _of_certificate(self, auth_context: AuthContext) -> Principal:
+        names = list(auth_context.get(_COMMON_NAME, ()))
+        if len(names) == 1 and names[0]:
+            try:
+                name = names[0].decode()
+            except UnicodeDecodeError:
+                pass
+            else:
+                return Principal(f"mtls:{name}", frozenset(Role) if name in self._admins else USUAL_ROLES)
+        raise UnauthenticatedError(
+            "the client certificate has no common name (CN), by which this server knows its callers"
+        )

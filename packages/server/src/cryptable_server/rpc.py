@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -15,25 +15,26 @@ from typing import Any, Generic, TypeVar
 import grpc
 import grpc.aio
 from cryptable_protocol import CryptableError, InternalError, InvalidInputError, MalformedMessageError
-from cryptable_protocol.messages import inference as pb
-from cryptable_protocol.service import SERVICE_NAME
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from cryptable_server.audit import AuditLog
+from cryptable_server.call_counter import CallCounter
 from cryptable_server.drain import Drain
-from cryptable_server.errors import DrainingError, ServerError, StreamTooSlowError, UnauthenticatedError
+from cryptable_server.errors import DrainingError, ServerError, StreamTooOldError, StreamTooSlowError
 from cryptable_server.logs import log, request_id
 from cryptable_server.metrics import Metrics
 from cryptable_server.principals import Authenticator, Principal
 
-_Context = grpc.aio.ServicerContext[Any, Any]
+Context = grpc.aio.ServicerContext[Any, Any]
 _LOGGER = logging.getLogger(__name__)
 _REQUEST_ID = "x-request-id"
 _REQUEST_ID_FORM = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _ON_ITS_WAY_SECONDS = 0.2
 _NOBODY = Principal("unknown", frozenset())
-_HEALTH = "/grpc.health.v1.Health/"
+_REFUSED_FOR_WHO_CALLS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 _PUSHBACK = "grpc-retry-pushback-ms"
 """gRPC's own trailer (proposal A6): milliseconds until a retry can help; negative: it cannot."""
 
@@ -54,9 +55,13 @@ class Entrance:
 
     authenticator: Authenticator
     metrics: Metrics
+    audit: AuditLog
+    calls: CallCounter
+    drain: Drain
     idle_seconds: float
     """How long a stream may send nothing."""
-    drain: Drain
+    max_seconds: float
+    """How long a stream may be open."""
 
 
 @dataclass
@@ -68,6 +73,8 @@ class Call:
     principal: Principal
     deadline: float | None = None
     """By `time.monotonic()`: when the caller stops waiting. None: it does not."""
+    peer: str = ""
+    """Where the call comes from, as gRPC tells it."""
     facts: dict[str, object] = field(default_factory=dict)
     """For the log line at its end."""
 
@@ -78,9 +85,11 @@ _Messages = AsyncIterator[Message | Unparsable]
 class Requests(Generic[MessageType]):
     """The messages of a client's stream."""
 
-    def __init__(self, messages: AsyncIterator[MessageType | Unparsable], *, idle_seconds: float) -> None:
+    def __init__(self, messages: AsyncIterator[MessageType | Unparsable], entrance: Entrance) -> None:
         self._messages = messages
-        self._idle_seconds = idle_seconds
+        self._idle_seconds = entrance.idle_seconds
+        self._max_seconds = entrance.max_seconds
+        self._ends = time.monotonic() + entrance.max_seconds
 
     async def next(
         self, *, until: asyncio.Event | None = None, waits: Callable[[], bool] = lambda: False
@@ -93,17 +102,21 @@ class Requests(Generic[MessageType]):
 
         Raises:
             DrainingError: `until` is set, and nothing was on its way.
-            StreamTooSlowError: nothing came for `idle_seconds`.
+            StreamTooSlowError: nothing came for the seconds that a stream may send nothing.
+            StreamTooOldError: it is over for the stream.
             MalformedMessageError: the bytes are not the message they should be.
         """
+        if self._is_over:
+            raise StreamTooOldError(self._max_seconds)
         message: asyncio.Task[MessageType | Unparsable | None] = asyncio.ensure_future(anext(self._messages, None))
         tasks: set[asyncio.Future[Any]] = {message}
         if until is not None:
             tasks.add(asyncio.ensure_future(until.wait()))
         try:
             while True:
-                done, _ = await asyncio.wait(tasks, timeout=self._idle_seconds, return_when=asyncio.FIRST_COMPLETED)
-                if done or not waits():
+                timeout = max(0.0, min(self._ends - time.monotonic(), self._idle_seconds))
+                done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                if done or not waits() or self._is_over:
                     break
             if done and message not in done:
                 await asyncio.wait({message}, timeout=_ON_ITS_WAY_SECONDS)
@@ -115,7 +128,13 @@ class Requests(Generic[MessageType]):
             return None if received is None else parsed(received)
         if done:
             raise DrainingError()
+        if self._is_over:
+            raise StreamTooOldError(self._max_seconds)
         raise StreamTooSlowError(f"nothing was sent for {self._idle_seconds:g} s")
+
+    @property
+    def _is_over(self) -> bool:
+        return time.monotonic() >= self._ends
 
 
 def parsed(request: MessageType | Unparsable) -> MessageType:
@@ -125,81 +144,63 @@ def parsed(request: MessageType | Unparsable) -> MessageType:
     return request
 
 
-def handlers(service: object, entrance: Entrance) -> grpc.GenericRpcHandler:
-    """Handlers for all methods of the service, which `service` has under the same names.
+def handlers(name: str, service: object, entrance: Entrance, *, audited: Container[str]) -> grpc.GenericRpcHandler:
+    """Handlers for all methods of the service called `name`, which `service` has under the same names.
 
-    A method takes a Call after its request (a message, or Requests), and raises CryptableError for a refusal.
+    A method takes a Call after its request (a message, or Requests), and raises CryptableError for a refusal. Calls of
+    the methods in `audited` are written into the audit log, however they end, and every other call that is refused for
+    who calls.
     """
     return grpc.method_handlers_generic_handler(
-        SERVICE_NAME,
-        {method.name: _handler(service, method, entrance) for method in _methods()},
+        name,
+        {
+            method.name: _handler(service, method, entrance, audited=method.name in audited)
+            for method in methods_of(name)
+        },
     )
 
 
-class Gate(grpc.aio.ServerInterceptor):
-    """Keeps strangers from what does not ask who calls by itself: reflection, and methods that there are not.
-
-    The service's own methods ask; health checks need not. Where client certificates are asked for, TLS has kept
-    strangers out already.
-    """
-
-    def __init__(self, entrance: Entrance) -> None:
-        self._entrance = entrance
-        self._asking = frozenset(f"/{SERVICE_NAME}/{method.name}" for method in _methods())
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """See grpc.aio."""
-        method = str(handler_call_details.method)
-        if (
-            method in self._asking
-            or method.startswith(_HEALTH)
-            or self._entrance.authenticator.admits(handler_call_details.invocation_metadata)
-        ):
-            return await continuation(handler_call_details)
-        return grpc.stream_stream_rpc_method_handler(self._refuse)
-
-    async def _refuse(self, _: AsyncIterator[bytes], context: _Context) -> None:
-        async with _answering("refused", context, self._entrance):
-            raise UnauthenticatedError("this server asks who calls")
+def methods_of(name: str) -> Sequence[MethodDescriptor]:
+    """The methods of the service called `name`."""
+    return tuple(descriptor_pool.Default().FindServiceByName(name).methods)
 
 
-def _handler(service: object, method: MethodDescriptor, entrance: Entrance) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(
+    service: object, method: MethodDescriptor, entrance: Entrance, *, audited: bool
+) -> grpc.RpcMethodHandler[Any, Any]:
     behaviour = getattr(service, method.name)
     deserialize = _deserializer(GetMessageClass(method.input_type))
     serialize = GetMessageClass(method.output_type).SerializeToString
 
-    async def unary(request: Message | Unparsable, context: _Context) -> Message:
-        async with _answering(method.name, context, entrance) as call:
-            response: Message = await behaviour(parsed(request), call)
+    # On the wire, one request is a stream of one. As a stream it is read after it is known who calls, and within the
+    # time that a stream may send nothing: gRPC itself would wait for a stranger's single request without end.
+    async def unary(messages: _Messages, context: Context) -> Message:
+        async with answering(method.name, context, entrance, audited=audited) as call:
+            request: Message | None = await Requests(messages, entrance).next()
+            if request is None:
+                raise MalformedMessageError(f"a {method.input_type.name} is expected, and nothing was sent")
+            response: Message = await behaviour(request, call)
             return response
 
-    async def stream_to_one(messages: _Messages, context: _Context) -> Message:
-        async with _answering(method.name, context, entrance) as call:
-            response: Message = await behaviour(Requests(messages, idle_seconds=entrance.idle_seconds), call)
+    async def stream_to_one(messages: _Messages, context: Context) -> Message:
+        async with answering(method.name, context, entrance, audited=audited) as call:
+            response: Message = await behaviour(Requests(messages, entrance), call)
             return response
 
-    async def stream_to_stream(messages: _Messages, context: _Context) -> AsyncIterator[Message]:
-        async with _answering(method.name, context, entrance) as call:
-            async for response in behaviour(Requests(messages, idle_seconds=entrance.idle_seconds), call):
+    async def stream_to_stream(messages: _Messages, context: Context) -> AsyncIterator[Message]:
+        async with answering(method.name, context, entrance, audited=audited) as call:
+            async for response in behaviour(Requests(messages, entrance), call):
                 yield response
 
     match method.client_streaming, method.server_streaming:
         case False, False:
-            return grpc.unary_unary_rpc_method_handler(unary, deserialize, serialize)
+            return grpc.stream_unary_rpc_method_handler(unary, deserialize, serialize)
         case True, False:
             return grpc.stream_unary_rpc_method_handler(stream_to_one, deserialize, serialize)
         case True, True:
             return grpc.stream_stream_rpc_method_handler(stream_to_stream, deserialize, serialize)
         case _:
             raise InternalError(f"method {method.name} streams answers to one request, which nothing here does")
-
-
-def _methods() -> Sequence[MethodDescriptor]:
-    return tuple(pb.DESCRIPTOR.services_by_name[SERVICE_NAME.rpartition(".")[2]].methods)
 
 
 def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Unparsable]:
@@ -213,15 +214,16 @@ def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Un
 
 
 @asynccontextmanager
-async def _answering(method: str, context: _Context, entrance: Entrance) -> AsyncIterator[Call]:
+async def answering(method: str, context: Context, entrance: Entrance, *, audited: bool = False) -> AsyncIterator[Call]:
     """Find out who calls, turn exceptions into statuses, and log how the call ended."""
     with entrance.drain.counting():
-        async with _logged(Call(method, _identity(context), _NOBODY), context, entrance) as call:
+        call = Call(method, _identity(context), _NOBODY, peer=context.peer())
+        async with _logged(call, context, entrance, audited=audited):
             yield call
 
 
 @asynccontextmanager
-async def _logged(call: Call, context: _Context, entrance: Entrance) -> AsyncIterator[Call]:
+async def _logged(call: Call, context: Context, entrance: Entrance, *, audited: bool) -> AsyncIterator[None]:
     token = request_id.set(call.request_id)
     began = time.perf_counter()
     status, reason = "OK", None
@@ -231,7 +233,8 @@ async def _logged(call: Call, context: _Context, entrance: Entrance) -> AsyncIte
         metadata = context.invocation_metadata() or ()
         call.deadline = _deadline(context)
         call.principal = entrance.authenticator.principal(metadata, context.auth_context())
-        yield call
+        with entrance.calls.counting(call.principal):
+            yield
     except (asyncio.CancelledError, GeneratorExit):
         status = "CANCELLED"
         raise
@@ -244,10 +247,11 @@ async def _logged(call: Call, context: _Context, entrance: Entrance) -> AsyncIte
         seconds = round(time.perf_counter() - began, 4)
         entrance.metrics.call(call.method, status, seconds)
         level = logging.ERROR if status == "INTERNAL" else logging.INFO
-        facts = {"status": status, "seconds": seconds, "principal": call.principal.name, **call.facts}
-        if reason is not None:
-            facts["reason"] = reason
-        log(_LOGGER, level, call.method, **facts)
+        facts = call.facts if reason is None else {**call.facts, "reason": reason}
+        log(_LOGGER, level, call.method, status=status, seconds=seconds, principal=call.principal.name, **facts)
+        if audited or status in _REFUSED_FOR_WHO_CALLS:
+            about = {"from": call.peer, "request_id": call.request_id, **facts}
+            entrance.audit.record(who=call.principal.name, what=call.method, outcome=status, **about)
         request_id.reset(token)
 
 
@@ -265,12 +269,12 @@ def _refusal(error: Exception) -> tuple[str, str, float | None]:
             return "INTERNAL", "an error in the server, which its log describes", None
 
 
-def _deadline(context: _Context) -> float | None:
+def _deadline(context: Context) -> float | None:
     left = context.time_remaining()
     return None if left is None else time.monotonic() + left
 
 
-def _identity(context: _Context) -> str:
+def _identity(context: Context) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == _REQUEST_ID and isinstance(value, str) and _REQUEST_ID_FORM.fullmatch(value):
             return value

@@ -6,37 +6,44 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import grpc
 import grpc.aio
 from cryptable_protocol import limits
-from cryptable_protocol.service import SERVICE_NAME
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from cryptable_protocol.service import ADMIN_SERVICE_NAME, SERVICE_NAME
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_reflection.v1alpha import reflection
 
 from cryptable_server.addresses import join_address
+from cryptable_server.admin import AUDITED as ADMIN_AUDITED
+from cryptable_server.admin import AdminService
+from cryptable_server.audit import AuditLog
+from cryptable_server.call_counter import CallCounter
 from cryptable_server.config import ServerConfig
 from cryptable_server.drain import Drain
-from cryptable_server.errors import BindError, ModelsError
+from cryptable_server.errors import BindError
 from cryptable_server.executor import keys_name
-from cryptable_server.key_store import DirectoryKeyStore
+from cryptable_server.gate import Gate
+from cryptable_server.health import HealthChecks
+from cryptable_server.key_directory import DirectoryKeyStore
 from cryptable_server.local_executor import LocalExecutor
 from cryptable_server.logs import log
 from cryptable_server.metrics import Metrics
 from cryptable_server.model_directory import DirectoryModelStore
 from cryptable_server.principals import Authenticator
-from cryptable_server.rpc import Entrance, Gate, handlers
-from cryptable_server.service import InferenceService
+from cryptable_server.rpc import Entrance, handlers
+from cryptable_server.service import AUDITED, InferenceService
 from cryptable_server.tls import server_credentials
 from cryptable_server.tokens import TokenFile
+from cryptable_server.upkeep import Upkeep
 
 _LOGGER = logging.getLogger(__name__)
-_KEEP_SECONDS = 5.0
-"""How often what is not needed any more is looked for."""
+_SERVICES = (SERVICE_NAME, ADMIN_SERVICE_NAME)
+_WATCHERS_SHARE = 8
+"""Of the calls in progress at most one in so many watches health, which strangers may."""
 _FLUSH_SECONDS = 1.0
 """For answers that gRPC has taken, but not yet sent, when the last call ends."""
 READY = "cryptable-server ready on"
@@ -54,11 +61,13 @@ def serve(config: ServerConfig) -> None:
     """
     credentials = server_credentials(config)
     tokens = None if config.tokens is None else TokenFile(config.tokens)
-    authenticator = Authenticator(tokens=tokens, certificates=config.client_ca is not None)
+    authenticator = Authenticator(tokens=tokens, certificates=config.client_ca is not None, admins=config.admins)
     # Until calls are answered there is nothing to drain: everything is undone at once. What is read anyway, is.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with ExitStack() as parts:
+        audit = AuditLog(config.audit_log)
+        parts.callback(audit.close)
         keys = DirectoryKeyStore(
             config.keys,
             quota_bytes=config.key_quota_bytes,
@@ -80,7 +89,15 @@ def serve(config: ServerConfig) -> None:
         if config.metrics is not None:
             address = parts.enter_context(metrics.serving(*config.metrics))
             log(_LOGGER, logging.INFO, "metrics", address=address)
-        entrance = Entrance(authenticator, metrics, config.idle_seconds, Drain())
+        entrance = Entrance(
+            authenticator,
+            metrics,
+            audit,
+            CallCounter(config.max_calls_per_principal),
+            Drain(),
+            config.idle_seconds,
+            config.max_stream_seconds,
+        )
         asyncio.run(_Life(config, credentials, models, keys, executor, entrance).run())
 
 
@@ -98,7 +115,7 @@ class _Life:
     async def run(self) -> None:
         """Answer calls until a signal comes."""
         config = self.config
-        draining, at_once, reload = self.entrance.drain.begun, asyncio.Event(), asyncio.Event()
+        draining, at_once = self.entrance.drain.begun, asyncio.Event()
 
         def stop() -> None:
             (at_once if draining.is_set() else draining).set()
@@ -106,11 +123,13 @@ class _Life:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-        loop.add_signal_handler(signal.SIGHUP, reload.set)
         # Uploads write and hash in threads; evaluation has threads of its own.
         loop.set_default_executor(ThreadPoolExecutor(8, thread_name_prefix="store"))
 
-        service = InferenceService(
+        health = HealthChecks(most_watchers=max(1, config.max_calls // _WATCHERS_SHARE))
+        upkeep = Upkeep(self.models, self.keys, self.executor, health, config.watch_seconds)
+        loop.add_signal_handler(signal.SIGHUP, upkeep.asked.set)
+        inference = InferenceService(
             models=self.models,
             keys=self.keys,
             executor=self.executor,
@@ -118,12 +137,21 @@ class _Life:
             max_rows=config.max_rows,
             draining=draining,
         )
+        admin = AdminService(config, self.models, self.keys, self.executor, self.entrance, upkeep)
+        gate = Gate(self.entrance, services=_SERVICES, reflection_for_all=config.reflection == "everyone")
         server = grpc.aio.server(
-            interceptors=[Gate(self.entrance)], options=_options(config), maximum_concurrent_rpcs=config.max_calls
+            interceptors=[gate], options=_options(config), maximum_concurrent_rpcs=config.max_calls
         )
-        server.add_generic_rpc_handlers((handlers(service, self.entrance),))
-        checker = await _add_health(server, self._health_names())
-        reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        server.add_generic_rpc_handlers(
+            (
+                handlers(SERVICE_NAME, inference, self.entrance, audited=AUDITED),
+                handlers(ADMIN_SERVICE_NAME, admin, self.entrance, audited=ADMIN_AUDITED),
+            )
+        )
+        health.add_to(server)
+        await upkeep.show_health()
+        if config.reflection != "off":
+            reflection.enable_server_reflection((*_SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
         port = _bind(server, config, self.credentials)
         await server.start()
         address = join_address(config.host, port)
@@ -131,13 +159,13 @@ class _Life:
         log(_LOGGER, logging.INFO, "ready", address=address, open=self.entrance.authenticator.open, **facts)
         sys.stdout.write(f"{READY} {address}\n")
         sys.stdout.flush()
-        keeping = asyncio.ensure_future(self._keep(reload, checker))
+        keeping = asyncio.ensure_future(upkeep.run())
 
         await draining.wait()
         log(_LOGGER, logging.INFO, "draining", seconds=config.drain_seconds)
         keeping.cancel()
         self.models.stop()
-        await checker.enter_graceful_shutdown()
+        await health.enter_graceful_shutdown()
         last_call = asyncio.ensure_future(self.entrance.drain.ended())
         second = asyncio.ensure_future(at_once.wait())
         ends = {last_call, second}
@@ -147,47 +175,6 @@ class _Life:
             end.cancel()
         log(_LOGGER, logging.INFO, "stopped")
 
-    async def _keep(self, reload: asyncio.Event, checker: health.aio.HealthServicer) -> None:
-        """Read models again when they change, and remove what is not needed any more."""
-        while True:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(reload.wait(), self.config.watch_seconds or _KEEP_SECONDS)
-            asked = reload.is_set()
-            reload.clear()
-            try:
-                if asked or (self.config.watch_seconds and await asyncio.to_thread(self.models.settled_change)):
-                    await self._reload(checker)
-                self.executor.serve(self.models.programs())
-                await asyncio.to_thread(self.models.clean)
-                await asyncio.to_thread(self.keys.expire)
-            except Exception:  # the next round may go better, and calls are answered meanwhile
-                _LOGGER.exception("unexpected error")
-
-    async def _reload(self, checker: health.aio.HealthServicer) -> None:
-        before = set(self._health_names())
-        try:
-            await asyncio.to_thread(self.models.reload)
-        except ModelsError as error:
-            log(_LOGGER, logging.ERROR, "models not read", reason=str(error))
-            return
-        after = set(self._health_names())
-        for name in before - after:
-            await checker.set(name, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
-        for name in after - before:
-            await checker.set(name, health_pb2.HealthCheckResponse.SERVING)
-        log(_LOGGER, logging.INFO, "models read", models=list(self.models.names))
-
-    def _health_names(self) -> list[str]:
-        return [SERVICE_NAME, *(f"{SERVICE_NAME}/{name}" for name in self.models.names)]
-
-
-async def _add_health(server: grpc.aio.Server, names: Sequence[str]) -> health.aio.HealthServicer:
-    checker = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(checker, server)
-    for name in ("", *names):
-        await checker.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return checker
-
 
 def _options(config: ServerConfig) -> list[tuple[str, int]]:
     return [
@@ -195,6 +182,9 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", limits.MAX_MESSAGE_BYTES),
         # Two servers on one port would share its calls, though not their keys.
         ("grpc.so_reuseport", 0),
+        # Bounds what has no limit of its own, reflection and watched health; clients connect again by themselves.
+        ("grpc.max_connection_age_ms", round(1000 * config.max_stream_seconds)),
+        ("grpc.max_connection_age_grace_ms", round(1000 * (config.max_stream_seconds + config.idle_seconds))),
     ]
 
 

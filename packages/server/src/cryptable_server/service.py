@@ -30,6 +30,8 @@ from cryptable_server.principals import Principal, Role
 from cryptable_server.row_pipeline import RowPipeline
 from cryptable_server.rpc import Call, Requests
 
+AUDITED = frozenset({"UploadEvaluationKeys", "DeleteEvaluationKeys"})
+"""Methods whose calls the audit log tells of."""
 _WORD_BITS = 64
 
 
@@ -116,6 +118,7 @@ class InferenceService:
         """Remove the caller's keys from disk and memory."""
         call.principal.require(Role.UPLOAD)
         sha256 = check_digest(request.sha256, "digest of evaluation keys")
+        call.facts["keys"] = sha256.hex()[:16]
         await asyncio.to_thread(self._keys.delete, call.principal, sha256)
         return pb.DeleteEvaluationKeysResponse()
 
@@ -156,8 +159,8 @@ class InferenceService:
                 raise MalformedMessageError("after the header of an Infer stream, every message must be a row")
             if self._draining.is_set():
                 raise DrainingError
-            if row >= self._max_rows:
-                raise RowLimitExceededError(f"a stream has at most {self._max_rows} rows; open another for the rest")
+            if row >= (most := model.limits.max_rows or self._max_rows):
+                raise RowLimitExceededError(f"a stream has at most {most} rows; open another for the rest")
             tensor = check_row(message.row, model, row)
             row += 1
             return Evaluation(

@@ -158,7 +158,11 @@ class Text:
 
 @dataclass(frozen=True)
 class FilePath(Text):
-    """A file or directory. One in a file of settings is relative to that file's directory."""
+    """A file or directory. One in a file of settings is relative to that file's directory; "-" is no path."""
+
+    def within(self, directory: Path, raw: str) -> str:
+        """What `raw` means in a file in `directory`."""
+        return raw if raw == "-" else str(directory.absolute() / raw)
 
     def convert(self, raw: str) -> Path:
         """See Kind."""

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from cryptable_server.principals import Role
+from cryptable_server.principals import USUAL_ROLES, Role
 from cryptable_server.tokens import new_token, read_tokens, revoke_token
 
 
@@ -20,8 +20,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     new.add_argument("principal", metavar="NAME", help="whose it is; several tokens may have one name")
     new.add_argument(
         "--roles",
-        default=",".join(role.value for role in Role),
-        help="what it may do, with commas between (default: %(default)s)",
+        default=",".join(role.value for role in Role if role in USUAL_ROLES),
+        help=f"what it may do, of {', '.join(role.value for role in Role)}, with commas between (default: %(default)s)",
     )
     new.set_defaults(run=_new)
     show = ways.add_parser("list", help="tell who has tokens")

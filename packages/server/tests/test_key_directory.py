@@ -19,7 +19,7 @@ from cryptable_server.errors import (
     StorageFullError,
     UploadCutShortError,
 )
-from cryptable_server.key_store import DirectoryKeyStore
+from cryptable_server.key_directory import DirectoryKeyStore
 from cryptable_server.principals import ANONYMOUS, Principal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -1,0 +1,25 @@
+import pytest
+from cryptable_server.call_counter import CallCounter
+from cryptable_server.errors import TooManyCallsError
+from cryptable_server.principals import ANONYMOUS, Principal
+
+ALICE, BOB = Principal("token:alice"), Principal("token:bob")
+
+
+def test_one_caller_takes_no_more_than_its_share():
+    counter = CallCounter(1)
+    with counter.counting(ALICE):
+        with pytest.raises(TooManyCallsError, match="you have 1 calls"), counter.counting(ALICE):
+            pass
+        with counter.counting(BOB):
+            assert counter.total == 2
+    with counter.counting(ALICE):
+        assert counter.total == 1
+
+
+@pytest.mark.parametrize(("most", "principal"), [(None, ALICE), (1, ANONYMOUS)])
+def test_without_a_limit_or_a_name_none_is_refused(most, principal):
+    counter = CallCounter(most)
+    with counter.counting(principal), counter.counting(principal):
+        assert counter.total == 2
+    assert counter.total == 0
