@@ -52,8 +52,11 @@ def send(store, announced, chunks, principal=ANONYMOUS):
         return upload.commit()
 
 
+NOT_KEYS = (".lock", ".clock", "principal", ".principal.new")
+
+
 def files_of(store):
-    return [path for path in store._directory.rglob("*") if path.is_file() and path.name not in (".lock", ".clock")]
+    return [path for path in store._directory.rglob("*") if path.is_file() and path.name not in NOT_KEYS]
 
 
 def test_stored_keys_are_found_with_their_bytes(store):
@@ -98,6 +101,43 @@ def test_deleted_keys_are_gone_from_disk(store):
         store.find(ANONYMOUS, stored.sha256)
     with pytest.raises(KeysNotFoundError):
         store.delete(ANONYMOUS, stored.sha256)
+
+
+def test_an_operator_sees_whose_keys_there_are_and_removes_them(store):
+    first, second = put(store), put(store, b"second" * 100)
+    other = put(store, principal=OTHER)
+    with store.use(ANONYMOUS, first.sha256):
+        entries = store.entries()
+    assert entries[0].unused_seconds <= entries[1].unused_seconds <= entries[2].unused_seconds
+    found = {(entry.principal, entry.keys.sha256): entry for entry in entries}
+    assert found.keys() == {
+        ("anonymous", first.sha256),
+        ("anonymous", second.sha256),
+        (OTHER.name, other.sha256),
+    }
+    assert [name for name, entry in found.items() if entry.in_use] == [("anonymous", first.sha256)]
+    assert store.delete_of(OTHER.name, None) == 1
+    with pytest.raises(KeysNotFoundError, match="mtls"):
+        store.delete_of(OTHER.name, None)
+    assert store.delete_of("anonymous", second.sha256) == 1
+    assert store.find(ANONYMOUS, first.sha256)
+    assert store.delete_of("anonymous", None) == 1
+    assert [path.name for path in store._directory.iterdir() if path.is_dir()] == ["incoming"]
+
+
+def test_an_operator_removes_what_came_of_an_upload_that_broke(store):
+    with pytest.raises(UploadCutShortError):
+        send(store, header(), [(0, DATA[:1000])])
+    assert store.received(ANONYMOUS, header().sha256) == 1000
+    assert store.delete_of("anonymous", None) == 0
+    assert store.used_bytes == 0
+
+
+def test_a_name_that_is_not_the_folders_is_not_believed(store):
+    put(store)
+    (folder,) = [path for path in store._directory.iterdir() if path.is_dir() and path.name != "incoming"]
+    (folder / "principal").write_text("token:mallory")
+    assert [entry.principal for entry in store.entries()] == [""]
 
 
 def test_principals_do_not_see_each_other(store):

@@ -26,7 +26,7 @@ from cryptable_server.errors import (
     PartGoneError,
     QuotaExceededError,
 )
-from cryptable_server.key_owners import read_name, write_name
+from cryptable_server.key_owners import forget_name, read_name, write_name
 from cryptable_server.key_store import KeysEntry, StoredKeys
 from cryptable_server.key_upload import DirectoryUpload
 from cryptable_server.logs import log
@@ -239,6 +239,8 @@ class DirectoryKeyStore:
         path.unlink(missing_ok=True)
         _sync_directory(path.parent)
         self._keys.pop((keys.owner, keys.sha256), None)
+        if all(owner != keys.owner for owner, _ in self._keys):
+            forget_name(path.parent)
         self._used_at.pop((keys.owner, keys.sha256), None)
         self.on_removal(keys)
 

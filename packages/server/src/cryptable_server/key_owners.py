@@ -28,3 +28,10 @@ def read_name(folder: Path) -> str:
     except (OSError, UnicodeDecodeError):
         return ""
     return name if Principal(name).folder == folder.name else ""
+
+
+def forget_name(folder: Path) -> None:
+    """Remove the name and the folder, if it holds nothing else."""
+    (folder / _NAME).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()

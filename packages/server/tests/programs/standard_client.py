@@ -36,7 +36,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # no
 address, model = sys.argv[1:]
 
 
-def call(service, method, **fields):
+def call(service, method, /, **fields):
     """One unary call, its messages known from the server alone."""
     found = pool.FindServiceByName(service).FindMethodByName(method)
     invoke = channel.unary_unary(
