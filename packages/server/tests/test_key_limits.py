@@ -96,6 +96,22 @@ def test_the_least_recently_used_make_room(opened, clock):
     assert store.used_bytes == 3 * SIZE
 
 
+def test_what_the_store_removes_by_itself_is_told_with_its_reason(opened, clock):
+    told = []
+    options = {"quota_bytes": 2 * SIZE, "time_to_live": 50}
+    store = opened(**options, on_drop=lambda entry, why: told.append((entry.principal, entry.keys.sha256, why)))
+    for number, principal in enumerate((ALICE, BOB, BOB)):
+        clock.pass_by(1)
+        put(store, number, principal)
+    clock.pass_by(100)
+    store.delete(BOB, header_of(2).sha256)
+    store.expire()
+    assert told == [
+        (ALICE.name, header_of(0).sha256, "room"),
+        (BOB.name, header_of(1).sha256, "expired"),
+    ]
+
+
 def test_keys_in_use_are_never_dropped(opened, clock):
     store = opened(quota_bytes=2 * SIZE, time_to_live=10)
     put(store, 0)

@@ -14,6 +14,7 @@ import pytest
 from cryptable_protocol import ClientSpec
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import SERVICE_NAME, InferenceStub
+from cryptable_server import __version__
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -118,8 +119,18 @@ def test_metrics_tell_what_was_done(start, artifacts):
         "cryptable_queue_rows": 0,
         "cryptable_worker_deaths": 0,
         "cryptable_models": 2,
+        "cryptable_workers": 1,
+        "cryptable_queue_limit_rows": 256,
+        "cryptable_calls_in_progress": 0,
+        "cryptable_uploaded_bytes_total": spec.keyset.evaluation_keys_bytes,
+        "cryptable_queue_seconds_count": 3,
+        'cryptable_model_versions{state="served"}': 2,
+        'cryptable_model_versions{state="refused"}': 0,
+        'cryptable_model_serving{model="tables"}': 1,
+        f'cryptable_build{{version="{__version__}"}}': 1,
     }
     assert {name: float(found[name]) for name in expected} == expected
+    assert float(found["process_resident_memory_bytes"]) > 0
     for phase in ("queue", "keys", "evaluation"):
         assert float(found[f'cryptable_row_seconds_total{{phase="{phase}"}}']) > 0
 

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptable_server.errors import ConfigurationError
@@ -28,13 +29,18 @@ class AuditLog:
     The file may be renamed or removed while the server runs, as rotation of logs does: the next line makes it anew.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        """Begin; None: nothing is written, "-": to standard error.
+    def __init__(self, path: Path | None, *, count: Callable[[bool], None] = lambda _: None) -> None:
+        """Begin.
+
+        Args:
+            path: of the file; None: nothing is written, "-": to standard error.
+            count: told of each line whether it was written.
 
         Raises:
             ConfigurationError: the file cannot be written.
         """
         self._path = path
+        self._count = count
         self._mutex = threading.Lock()
         self._descriptor = -1
         self._torn = False
@@ -74,8 +80,10 @@ class AuditLog:
                 self._write(json.dumps(entry, default=str).encode() + b"\n")
             except OSError as error:
                 log(_LOGGER, logging.ERROR, "audit line lost", reason=error.strerror or str(error), line=entry)
+                self._count(False)
             else:
                 self._left_out = 0
+                self._count(True)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -55,6 +55,7 @@ class DirectoryKeyStore:
         principal_quota_bytes: int | None = None,
         time_to_live: float | None = None,
         on_removal: Callable[[StoredKeys], None] = lambda _: None,
+        on_drop: Callable[[KeysEntry, str], None] = lambda *_: None,
     ) -> None:
         """Open `directory`, making it if need be.
 
@@ -65,6 +66,8 @@ class DirectoryKeyStore:
                 uploads, which makes way for new ones; None: no limit.
             time_to_live: seconds without use, by the store's own clock, after which keys go; None: they stay.
             on_removal: told of keys that are gone, so that they go from memory too. Must not call the store.
+            on_drop: told of keys that the store has removed by itself, and why: "expired", or "room" for others. Must
+                not call the store.
 
         Raises:
             ConfigurationError: the directory cannot be used, or another server uses it.
@@ -75,6 +78,7 @@ class DirectoryKeyStore:
         self._principal_quota_bytes = principal_quota_bytes
         self._time_to_live = time_to_live
         self.on_removal = on_removal
+        self.on_drop = on_drop
         self._mutex = threading.Lock()
         self._announced: Counter[str] = Counter()
         """Bytes of uploads in progress by owner, whether they have come or not."""
@@ -206,7 +210,7 @@ class DirectoryKeyStore:
             limit = self._clock.now() - self._time_to_live
             old = [name for name, used_at in self._used_at.items() if used_at < limit and name not in self._users]
             for name in old:
-                self._remove(self._keys[name])
+                self._drop(name, "expired")
         if old:
             log(_LOGGER, logging.INFO, "keys expired", count=len(old))
         return len(old)
@@ -233,6 +237,12 @@ class DirectoryKeyStore:
             with suppress(OSError):
                 os.utime(keys.reference, (now, now))
         self._used_at[name] = now
+
+    def _drop(self, name: tuple[str, bytes], reason: str) -> None:
+        keys, unused = self._keys[name], self._clock.now() - self._used_at[name]
+        principal = read_name(self._directory / keys.owner)
+        self._remove(keys)
+        self.on_drop(KeysEntry(keys, principal, max(0.0, unused), in_use=False), reason)
 
     def _remove(self, keys: StoredKeys) -> None:
         path = Path(keys.reference)
@@ -292,7 +302,7 @@ class DirectoryKeyStore:
                 name = min(set(self._keys) - set(self._users), key=lambda name: self._used_at[name], default=None)
                 if name is None:
                     raise QuotaExceededError("all evaluation keys that this server stores are in use; try again later")
-                self._remove(self._keys[name])
+                self._drop(name, "room")
                 log(_LOGGER, logging.INFO, "keys dropped for others", keys=name[1].hex()[:16])
             self._received_bytes += size
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from cryptable_server.addresses import join_address
 from cryptable_server.errors import BindError
@@ -24,11 +26,28 @@ class Counted:
     key_cache_misses: int
 
 
+class _Labelled(Collector):
+    """A gauge whose labels are what is there when it is asked for."""
+
+    def __init__(
+        self, name: str, about: str, labels: Sequence[str], read: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        self._name, self._about, self._labels, self._read = name, about, labels, read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """See prometheus_client."""
+        family = GaugeMetricFamily(self._name, self._about, labels=self._labels)
+        for labels, value in self._read().items():
+            family.add_metric(labels, value)
+        yield family
+
+
 class Metrics:
     """Counters that the parts of a server add to, and gauges that are read when they are asked for."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)  # CPU, memory and descriptors of the front
         self._calls = Counter("cryptable_calls", "Calls that have ended", ["method", "status"], registry=self._registry)
         self._call_seconds = Histogram(
             "cryptable_call_seconds",
@@ -49,6 +68,21 @@ class Metrics:
             ["outcome"],
             registry=self._registry,
         )
+        self._waits = Histogram(
+            "cryptable_queue_seconds",
+            "From a row's arrival until a worker took it",
+            buckets=_CALL_SECONDS,
+            registry=self._registry,
+        )
+        self._uploaded = Counter(
+            "cryptable_uploaded_bytes", "Evaluation keys that were stored, in bytes", registry=self._registry
+        )
+        self._dropped = Counter(
+            "cryptable_keys_dropped", "Evaluation keys that the server removed", ["reason"], registry=self._registry
+        )
+        self._audit = Counter(
+            "cryptable_audit_lines", "Lines for the audit log, written or lost", ["outcome"], registry=self._registry
+        )
 
     def call(self, method: str, status: str, seconds: float) -> None:
         """A call has ended."""
@@ -59,12 +93,25 @@ class Metrics:
         """A row has been evaluated."""
         self._rows.labels(model).inc()
         self._phases.labels("queue").inc(evaluated.queue_seconds)
+        self._waits.observe(evaluated.queue_seconds)
         self._phases.labels("keys").inc(evaluated.key_seconds)
         self._phases.labels("evaluation").inc(evaluated.wall_seconds)
         self._cpu.inc(evaluated.cpu_seconds)
         self._lookups.inc(evaluated.lookups)
         if evaluated.keys_cached is not None:
             self._keys.labels("hit" if evaluated.keys_cached else "miss").inc()
+
+    def uploaded(self, size: int) -> None:
+        """Evaluation keys have been stored."""
+        self._uploaded.inc(size)
+
+    def dropped(self, reason: str) -> None:
+        """The server has removed evaluation keys."""
+        self._dropped.labels(reason).inc()
+
+    def audited(self, written: bool) -> None:
+        """A line for the audit log was written, or could not be."""
+        self._audit.labels("written" if written else "lost").inc()
 
     def counted(self) -> Counted:
         """What a summary tells."""
@@ -82,6 +129,12 @@ class Metrics:
     def watch(self, name: str, about: str, read: Callable[[], float]) -> None:
         """Tell what `read` returns, whenever it is asked for."""
         Gauge(f"cryptable_{name}", about, registry=self._registry).set_function(read)
+
+    def watch_labelled(
+        self, name: str, about: str, labels: Sequence[str], read: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        """The same for a value of each of several labels, which may change."""
+        self._registry.register(_Labelled(f"cryptable_{name}", about, labels, read))
 
     @contextmanager
     def serving(self, host: str, port: int) -> Iterator[str]:

@@ -27,12 +27,15 @@ from cryptable_server.drain import Drain
 from cryptable_server.errors import BindError
 from cryptable_server.executor import keys_name
 from cryptable_server.gate import Gate
+from cryptable_server.gauges import add_gauges
 from cryptable_server.health import HealthChecks
 from cryptable_server.key_directory import DirectoryKeyStore
+from cryptable_server.key_store import KeysEntry
 from cryptable_server.local_executor import LocalExecutor
 from cryptable_server.logs import log
 from cryptable_server.metrics import Metrics
 from cryptable_server.model_directory import DirectoryModelStore
+from cryptable_server.notify import notify
 from cryptable_server.principals import Authenticator
 from cryptable_server.rpc import Entrance, handlers
 from cryptable_server.service import AUDITED, InferenceService
@@ -66,13 +69,21 @@ def serve(config: ServerConfig) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with ExitStack() as parts:
-        audit = AuditLog(config.audit_log)
+        metrics = Metrics()
+        audit = AuditLog(config.audit_log, count=metrics.audited)
         parts.callback(audit.close)
+
+        def dropped(entry: KeysEntry, reason: str) -> None:
+            metrics.dropped(reason)
+            facts = {"of": entry.principal, "keys": entry.keys.sha256.hex()[:16], "reason": reason}
+            audit.record(who="server", what="DropEvaluationKeys", outcome="OK", **facts)
+
         keys = DirectoryKeyStore(
             config.keys,
             quota_bytes=config.key_quota_bytes,
             principal_quota_bytes=config.principal_key_quota_bytes,
             time_to_live=config.key_seconds,
+            on_drop=dropped,
         )
         parts.callback(keys.close)
         models = DirectoryModelStore(config)
@@ -80,12 +91,8 @@ def serve(config: ServerConfig) -> None:
         executor = LocalExecutor(config.workers, programs=models.programs())
         parts.callback(executor.close)
         keys.on_removal = lambda removed: executor.forget(keys_name(removed.owner, removed.sha256))
-        metrics = Metrics()
-        metrics.watch("queue_rows", "Rows that wait or are evaluated", lambda: executor.waiting)
-        metrics.watch("worker_deaths", "Workers that ended while they had a row", lambda: executor.deaths)
-        metrics.watch("key_bytes", "Stored evaluation keys, in bytes", lambda: keys.used_bytes)
-        metrics.watch("keys", "Stored evaluation keys", lambda: keys.count)
-        metrics.watch("models", "Models served, all versions", lambda: len(models.models()))
+        calls = CallCounter(config.max_calls_per_principal)
+        add_gauges(metrics, config=config, calls=calls, executor=executor, keys=keys, models=models)
         if config.metrics is not None:
             address = parts.enter_context(metrics.serving(*config.metrics))
             log(_LOGGER, logging.INFO, "metrics", address=address)
@@ -93,7 +100,7 @@ def serve(config: ServerConfig) -> None:
             authenticator,
             metrics,
             audit,
-            CallCounter(config.max_calls_per_principal),
+            calls,
             Drain(),
             config.idle_seconds,
             config.max_stream_seconds,
@@ -159,9 +166,11 @@ class _Life:
         log(_LOGGER, logging.INFO, "ready", address=address, open=self.entrance.authenticator.open, **facts)
         sys.stdout.write(f"{READY} {address}\n")
         sys.stdout.flush()
+        notify("READY=1")
         keeping = asyncio.ensure_future(upkeep.run())
 
         await draining.wait()
+        notify("STOPPING=1")
         log(_LOGGER, logging.INFO, "draining", seconds=config.drain_seconds)
         keeping.cancel()
         self.models.stop()

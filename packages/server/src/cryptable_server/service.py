@@ -97,6 +97,7 @@ class InferenceService:
                 await asyncio.to_thread(upload.write, message.chunk.offset, message.chunk.data)
             stored = await asyncio.to_thread(upload.commit)
         call.facts["bytes"] = stored.size
+        self._metrics.uploaded(stored.size)
         return pb.UploadEvaluationKeysResponse(sha256=stored.sha256)
 
     async def GetEvaluationKeys(self, request: pb.GetEvaluationKeysRequest, call: Call) -> pb.GetEvaluationKeysResponse:

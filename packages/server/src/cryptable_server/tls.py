@@ -51,6 +51,30 @@ def server_credentials(config: ServerConfig) -> grpc.ServerCredentials | None:
     return grpc.ssl_server_credentials([pair], read_client_ca(config.client_ca), require_client_auth=True)
 
 
+def own_certificate(config: ServerConfig) -> tuple[Path, str] | None:
+    """What a caller on this machine trusts to reach this server, PEM, and a name in it; None: no TLS.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds no certificate with a name.
+    """
+    if config.insecure:
+        return None
+    path = config.tls_certificate
+    if path is None:
+        if config.development_certificate is None:
+            raise InternalError("a configuration without a certificate")
+        path = config.development_certificate / _CERTIFICATE
+    try:
+        certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound) as error:
+        raise ConfigurationError(f"certificate {path}: {error}") from error
+    found = [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
+    if not found:
+        raise ConfigurationError(f"certificate {path} names no host")
+    return path, found[0].replace("*", "any", 1)
+
+
 def _development_files(config: ServerConfig) -> TlsFiles:
     if config.development_certificate is None:
         raise InternalError("a configuration without a certificate")
