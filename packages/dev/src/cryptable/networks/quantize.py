@@ -44,7 +44,7 @@ class Precision:
     bits: int | Mapping[str, int] = DEFAULT_BITS
     ranges: RangeChoice = "minmax"
     input_bits: int = 8
-    output_bits: int = 13
+    output_bits: int = 12
 
     def __post_init__(self) -> None:
         if self.ranges not in RANGES:
@@ -114,13 +114,12 @@ def quantize(network: SegmentedNetwork, rows: FloatArray, precision: Precision) 
 def _score_value_bits(network: SegmentedNetwork, precision: Precision) -> list[int]:
     """Bits of each layer's values: few where scores are made of them, since those must be exact to the last bit."""
     used = set(widened(network.matrix, network.matrix.shape[1]).indices.tolist())
-    start = network.layers[0].matrix.shape[1] if network.layers else 0
     start = min((layer.matrix.shape[1] for layer in network.layers), default=0)
     found = []
     first = start
     for layer in network.layers:
         reaches = any(first <= variable < first + layer.size for variable in used)
-        found.append(max(2, precision.output_bits // 3) if reaches else _VALUE_BITS)
+        found.append(max(2, precision.output_bits * 5 // 12) if reaches else _VALUE_BITS)
         first += layer.size
     return found
 

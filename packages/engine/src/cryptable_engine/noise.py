@@ -1,0 +1,210 @@
+"""The noise of ciphertexts under a program's crypto parameters, and what it makes of lookups that drop bits.
+
+Everything is a variance on the torus of circumference 1, of binary keys and a modulus of 2^64. The formulas are those of
+Chillotti, Ligier, Orfila and Tap, "Improved programmable bootstrapping with larger precision and efficient arithmetic
+circuits for TFHE" (2021), section 2 and appendix A; what the Fourier transform in doubles adds grows as Concrete's
+optimizer has it, with a factor that fits what tools/bench/rounding_noise.py measures.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol import BootstrapKeyParameters, KeysetParameters, KeyswitchKeyParameters
+
+from cryptable_engine.circuit import Circuit, Input, IntArray, Linear, Lookup
+from cryptable_engine.errors import UnsupportedProgramError
+from cryptable_engine.interpreter import checked_rows, read_mirrored
+from cryptable_engine.layout import Layout, lay_out, reading_of
+from cryptable_engine.program import Program
+from cryptable_engine.verifier import verify
+
+FloatArray = npt.NDArray[np.float64]
+
+_MODULUS_BITS = 64
+_DOUBLE_BITS = 53
+_FOURIER_WEIGHT = 0.04
+"""Of one external product. Measured: 0.047 at one level, 0.025 at two (N = 2048); the optimizer is careful, with 0.17."""
+
+
+def rounding_variance(input_dimension: int, polynomial_size: int) -> float:
+    """Of switching a ciphertext to the modulus 2N: each word is rounded to a multiple of 1 / 2N."""
+    return (1 / 12 + input_dimension / 24) / (2 * polynomial_size) ** 2
+
+
+def keyswitch_variance(key: KeyswitchKeyParameters, input_dimension: int) -> float:
+    """What a keyswitch adds: words are decomposed inexactly, and key rows are noisy."""
+    base = 2.0**key.base_log
+    inexact = 1 / (24 * base ** (2 * key.level_count))
+    rows = key.level_count * key.variance * (base**2 + 2) / 12
+    return input_dimension * (inexact + rows)
+
+
+def bootstrap_variance(key: BootstrapKeyParameters, input_dimension: int) -> float:
+    """Of a freshly bootstrapped ciphertext, whatever went in."""
+    base, size, dimension = 2.0**key.base_log, key.polynomial_size, key.glwe_dimension
+    rows = key.level_count * (dimension + 1) * size * (base**2 + 2) / 12 * key.variance
+    inexact = (1 + dimension * size / 2) / (24 * base ** (2 * key.level_count))
+    lost = 2.0 ** (2 * (_MODULUS_BITS - _DOUBLE_BITS) - 2 * _MODULUS_BITS)
+    fourier = _FOURIER_WEIGHT * lost * key.level_count * base**2 * size**2 * (dimension + 1)
+    return input_dimension * (rows + inexact + fourier)
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Variances of a program: of an encrypted input, of a looked-up value, and what reading for a lookup adds.
+
+    Where a program has several keys of a kind, they are those of the noisiest.
+    """
+
+    input: float
+    lookup: float
+    reading: float
+
+    @classmethod
+    def of(cls, program: Program) -> NoiseModel:
+        """From a program's crypto parameters.
+
+        Raises:
+            UnsupportedProgramError: it has no bootstrap keys.
+        """
+        return cls.of_keyset(program.keyset, program.input.variance)
+
+    @classmethod
+    def of_keyset(cls, keyset: KeysetParameters, input_variance: float) -> NoiseModel:
+        """From the parameters of keys, and the variance that inputs are encrypted with."""
+        if not keyset.bootstrap_keys:
+            raise UnsupportedProgramError("program: without lookups there is no noise to model: results are exact")
+        dimensions = keyset.dimensions
+        lookup = max(bootstrap_variance(key, dimensions[key.input_key]) for key in keyset.bootstrap_keys)
+        reading = 0.0
+        for key in keyset.bootstrap_keys:
+            switches = [
+                keyswitch_variance(each, dimensions[each.input_key])
+                for each in keyset.keyswitch_keys
+                if each.output_key == key.input_key
+            ]
+            rounding = rounding_variance(dimensions[key.input_key], key.polynomial_size)
+            reading = max(reading, max(switches, default=0.0) + rounding)
+        return cls(input_variance, lookup, reading)
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyEvaluation:
+    """What `simulate_noise` found: outputs of shape (rows, output size), and how many lookups read a neighbour."""
+
+    outputs: IntArray
+    neighbours: int
+    lookups: int
+
+
+class NoisyInterpreter:
+    """Evaluates a circuit on clear rows with the noise of its ciphertexts, element by element.
+
+    Lookups with mirrors read where noise leads them; others, and the final result, are exact: they fail with the
+    program's p_error only.
+    """
+
+    def __init__(self, circuit: Circuit, model: NoiseModel) -> None:
+        self._circuit = circuit
+        self._model = model
+        self._layout: Layout = lay_out(circuit, verify(circuit))
+
+    def evaluate(self, values: IntArray, rng: np.random.Generator) -> NoisyEvaluation:
+        """Evaluate encoded rows, shape (rows, input size).
+
+        Raises:
+            InvalidInputError: values that no honest encoder makes.
+        """
+        rows = checked_rows(self._circuit.input, values).T
+        exact: dict[int, IntArray] = {}
+        noise: dict[int, FloatArray] = {}
+        neighbours = lookups = 0
+        for index, node in enumerate(self._circuit.nodes):
+            match node:
+                case Input():
+                    exact[index] = rows
+                    noise[index] = rng.normal(0.0, math.sqrt(self._model.input), rows.shape)
+                case Linear():
+                    exact[index], noise[index] = self._linear(node, exact, noise)
+                case Lookup():
+                    source = exact[node.source]
+                    if node.mirrors is None:
+                        exact[index] = node.tables[node.table_of[:, None], source]
+                    else:
+                        read = np.floor(source + self._read(node, noise[node.source], rng) + 0.5).astype(np.int64)
+                        exact[index] = read_mirrored(node, read)
+                        neighbours += int(np.count_nonzero(positions(node, read) != positions(node, source)))
+                    lookups += source.size
+                    noise[index] = rng.normal(0.0, math.sqrt(self._model.lookup), exact[index].shape)
+        return NoisyEvaluation(exact[self._circuit.output].T, neighbours, lookups)
+
+    def _linear(
+        self, node: Linear, exact: dict[int, IntArray], noise: dict[int, FloatArray]
+    ) -> tuple[IntArray, FloatArray]:
+        count = next(iter(exact.values())).shape[1]
+        total = np.repeat(node.offset[:, None], count, axis=1)
+        errors = np.zeros(total.shape)
+        for term in node.terms:
+            if not term.rows.size:
+                continue
+            order = np.argsort(term.columns, kind="stable")
+            rows, columns, weights = term.rows[order], term.columns[order], term.weights[order, None]
+            first = np.flatnonzero(np.r_[True, np.diff(columns) != 0])
+            total[columns[first]] += np.add.reduceat(exact[term.source][rows] * weights, first, axis=0)
+            errors[columns[first]] += np.add.reduceat(noise[term.source][rows] * weights, first, axis=0)
+        return total, errors
+
+    def _read(self, node: Lookup, noise: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """The noise that a lookup meets, in units of its source's values."""
+        region, reading = self._layout.widths[node.source], reading_of(node)
+        scaled = noise * 2.0 ** (region - reading.bits)
+        met = scaled + rng.normal(0.0, math.sqrt(self._model.reading), noise.shape)
+        found: FloatArray = met * 2.0 ** (reading.bits + 1)  # a value of 1 is 2^-(bits + 1) of the torus
+        return found
+
+
+def positions(node: Lookup, source: IntArray) -> IntArray:
+    """Where a Lookup reads its table for these values, before the table wraps around."""
+    return (source + ((1 << node.dropped_bits) >> 1)) >> node.dropped_bits
+
+
+def reading_deviation(circuit: Circuit, model: NoiseModel) -> dict[int, FloatArray]:
+    """By Lookup node with mirrors, the standard deviation of the noise it meets, in positions of its table, by element."""
+    layout = lay_out(circuit, verify(circuit))
+    shares: dict[int, FloatArray] = {}
+    found: dict[int, FloatArray] = {}
+    for index, node in enumerate(circuit.nodes):
+        match node:
+            case Input():
+                shares[index] = np.full(node.size, model.input)
+            case Linear():
+                # Of sums of independent ones; where a value reaches a sum by two ways they are not quite independent.
+                total = np.zeros(node.size)
+                for term in node.terms:
+                    np.add.at(
+                        total, term.columns, np.square(term.weights.astype(np.float64)) * shares[term.source][term.rows]
+                    )
+                shares[index] = total
+            case Lookup():
+                shares[index] = np.full(node.size, model.lookup)
+                if node.mirrors is not None:
+                    region, reading = layout.widths[node.source], reading_of(node)
+                    scale = 4.0 ** (region - reading.bits)
+                    variance = shares[node.source] * scale + model.reading
+                    found[index] = np.sqrt(variance) * 2.0 ** (node.width + 1)
+    return found
+
+
+def neighbour_rate(deviations: dict[int, FloatArray]) -> float:
+    """Which part of all lookups with mirrors reads a neighbour, for sums that lie anywhere between borders alike.
+
+    Args:
+        deviations: what `reading_deviation` gives.
+    """
+    every = np.concatenate([np.zeros(0), *deviations.values()])
+    # The mean over x of P(noise > x), on both sides of a border: a Gaussian's mean absolute value.
+    return float(np.minimum(every * math.sqrt(2 / math.pi), 1.0).mean()) if every.size else 0.0
