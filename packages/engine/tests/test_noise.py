@@ -6,8 +6,18 @@ import math
 
 import numpy as np
 import pytest
-from cryptable_engine import Circuit, Evaluator, GroupKind, Input, InputGroup, Linear, Lookup, Term, compile_circuit
-from cryptable_engine import interpret
+from cryptable_engine import (
+    Circuit,
+    Evaluator,
+    GroupKind,
+    Input,
+    InputGroup,
+    Linear,
+    Lookup,
+    Term,
+    compile_circuit,
+    interpret,
+)
 from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.noise import NoiseModel, NoisyInterpreter, neighbour_rate, positions, reading_deviation
 from cryptable_protocol import CompileOptions, KeysetParameters, SecretKeyParameters

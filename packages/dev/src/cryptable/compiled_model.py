@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from cryptable_engine import Circuit, Program, interpret, simulate, verify
+from cryptable_engine.noise import NoiseModel, NoisyInterpreter
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
 
 from cryptable.check_report import CheckReport, ModeResult
@@ -98,6 +99,9 @@ class CompiledModel:
         match mode:
             case "clear":
                 return interpret(self.circuit, encoded)
+            case "simulate" if self.circuit.rounds:
+                model = NoiseModel.of(self._program())
+                return NoisyInterpreter(self.circuit, model).evaluate(encoded, np.random.default_rng()).outputs
             case "simulate":
                 return simulate(self.circuit, self.artifact.compile_options, encoded)
             case _:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from cryptable_engine import Circuit, Lookup, Program
+from cryptable_engine.noise import NoiseModel, neighbour_rate, reading_deviation
 from cryptable_protocol import (
     CategoricalEncoder,
     ClientSpec,
@@ -73,6 +74,7 @@ class Explanation:
     client_learns: str
     server_learns: str
     inputs: str
+    neighbour_rate: float | None = None
 
     @property
     def lookups(self) -> int:
@@ -121,6 +123,7 @@ class Explanation:
             "client_learns_by_edges": dict(EDGES_TELL),
             "server_learns": self.server_learns,
             "inputs": self.inputs,
+            "neighbour_rate": self.neighbour_rate,
         }
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -140,6 +143,12 @@ class Explanation:
         table.add_row("a row down", f"{_size(self.bytes.output_row)} ({self.output_bits} bits a score)")
         bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
         table.add_row("scores", f"in steps of {self.score_step:.3g}{bound}")
+        if self.neighbour_rate is not None:
+            table.add_row(
+                "rounding",
+                f"about {self.neighbour_rate:.1%} of the lookups read a neighbouring entry, where a sum is within the "
+                'noise of the border between two (mode="simulate")',
+            )
         table.add_row("failure", f"2^{np.log2(self.p_error):.0f} a lookup; {self.security_bits}-bit security")
         if self.edges is not None and self.edges.kind != "model":
             table.add_row(
@@ -221,7 +230,15 @@ def explain(
         client_learns=client_learns(spec, circuit.lookups, edges),
         server_learns=SERVER_LEARNS,
         inputs=_inputs(spec.features),
+        neighbour_rate=_neighbour_rate(circuit, program),
     )
+
+
+def _neighbour_rate(circuit: Circuit, program: Program) -> float | None:
+    """Which part of lookups reads a neighbour; None where all are exact."""
+    if not circuit.rounds:
+        return None
+    return neighbour_rate(reading_deviation(circuit, NoiseModel.of(program)))
 
 
 def _inputs(features: tuple[FeatureEncoder, ...]) -> str:

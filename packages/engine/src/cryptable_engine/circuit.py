@@ -149,6 +149,11 @@ class Circuit:
         """Programmable bootstrappings that one evaluation costs."""
         return sum(node.size for node in self.nodes if isinstance(node, Lookup))
 
+    @property
+    def rounds(self) -> bool:
+        """Whether lookups drop bits or wrap around, so that noise may lead them to a neighbouring position."""
+        return any(isinstance(node, Lookup) and node.mirrors is not None for node in self.nodes)
+
     def to_bytes(self) -> bytes:
         """Canonical bytes of the Circuit message."""
         message = pb.Circuit(

@@ -1,9 +1,9 @@
 """The noise of ciphertexts under a program's crypto parameters, and what it makes of lookups that drop bits.
 
-Everything is a variance on the torus of circumference 1, of binary keys and a modulus of 2^64. The formulas are those of
-Chillotti, Ligier, Orfila and Tap, "Improved programmable bootstrapping with larger precision and efficient arithmetic
-circuits for TFHE" (2021), section 2 and appendix A; what the Fourier transform in doubles adds grows as Concrete's
-optimizer has it, with a factor that fits what tools/bench/rounding_noise.py measures.
+Everything is a variance on the torus of circumference 1, of binary keys and a modulus of 2^64. The formulas are those
+of Chillotti, Ligier, Orfila and Tap, "Improved programmable bootstrapping with larger precision and efficient
+arithmetic circuits for TFHE" (2021), section 2 and appendix A; what the Fourier transform in doubles adds grows as
+Concrete's optimizer has it, with a factor that fits what tools/bench/rounding_noise.py measures.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FloatArray = npt.NDArray[np.float64]
 _MODULUS_BITS = 64
 _DOUBLE_BITS = 53
 _FOURIER_WEIGHT = 0.04
-"""Of one external product. Measured: 0.047 at one level, 0.025 at two (N = 2048); the optimizer is careful, with 0.17."""
+"""Of one external product. Measured: 0.047 at one level, 0.025 at two (N = 2048). The optimizer's 0.17 is careful."""
 
 
 def rounding_variance(input_dimension: int, polynomial_size: int) -> float:
@@ -173,7 +173,7 @@ def positions(node: Lookup, source: IntArray) -> IntArray:
 
 
 def reading_deviation(circuit: Circuit, model: NoiseModel) -> dict[int, FloatArray]:
-    """By Lookup node with mirrors, the standard deviation of the noise it meets, in positions of its table, by element."""
+    """By Lookup node with mirrors, the standard deviation of the noise that each element meets, in positions."""
     layout = lay_out(circuit, verify(circuit))
     shares: dict[int, FloatArray] = {}
     found: dict[int, FloatArray] = {}

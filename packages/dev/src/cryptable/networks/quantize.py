@@ -6,6 +6,7 @@ scaled and shifted until its range fills the table, with as many bits below as m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from cryptable.model_graph import FloatArray, IntArray
 from cryptable.networks import RangeChoice
 from cryptable.networks.integers import Grid, IntegerLayer, IntegerNetwork, extended
 from cryptable.networks.ranges import RANGES, Ranges, calibrated, sound
+from cryptable.networks.rounding import rounded_together
 from cryptable.networks.segments import Layer, SegmentedNetwork
 from cryptable.networks.values import widened
 
@@ -99,27 +101,32 @@ def quantize(network: SegmentedNetwork, rows: FloatArray, precision: Precision) 
     precision.check_names(network)
     inputs = input_grid(rows, precision.input_bits)
     grid, integers, numbers = inputs, encode(inputs, rows), rows
-    outputs_bits = _score_value_bits(network, precision)
+    value_bits = _value_bits(network, precision)
     layers: list[IntegerLayer] = []
     for index, layer in enumerate(network.layers):
         exact = layer.sums(numbers)
         numbers = np.concatenate([numbers, layer.values(exact)], axis=1)
-        made, values = _quantize_layer(layer, grid, integers, exact, precision, outputs_bits[index])
+        made, values = _quantize_layer(layer, grid, integers, exact, precision, value_bits[index])
         integers = extended(integers, made, made.values(made.sources(integers)))
         layers.append(made)
         grid = grid.followed_by(values)
     return _read_out(network, grid, inputs.size, tuple(layers), integers, numbers, precision)
 
 
-def _score_value_bits(network: SegmentedNetwork, precision: Precision) -> list[int]:
-    """Bits of each layer's values: few where scores are made of them, since those must be exact to the last bit."""
-    used = set(widened(network.matrix, network.matrix.shape[1]).indices.tolist())
-    start = min((layer.matrix.shape[1] for layer in network.layers), default=0)
+def _value_bits(network: SegmentedNetwork, precision: Precision) -> list[int]:
+    """Bits of each layer's values: few where scores are made of them, since those must be exact to the last bit.
+
+    With n values of 0 .. q in a score of 2^b steps, weights are about 2^b / (n * q). Rounding those errs by about q / 3
+    for each value, rounding values by the weight, so both err alike where q^2 = 3 * 2^b / n.
+    """
+    summed = max(1, int(np.diff(network.matrix.indptr).max()))
+    shared = math.log2(3.0 * 2.0**precision.output_bits / summed) / 2
+    used = set(network.matrix.indices.tolist())
+    first = min((layer.matrix.shape[1] for layer in network.layers), default=0)
     found = []
-    first = start
     for layer in network.layers:
         reaches = any(first <= variable < first + layer.size for variable in used)
-        found.append(max(2, precision.output_bits * 5 // 12) if reaches else _VALUE_BITS)
+        found.append(min(_VALUE_BITS, max(2, round(shared))) if reaches else _VALUE_BITS)
         first += layer.size
     return found
 
@@ -199,10 +206,7 @@ def _read_out(
     steps = csr_array(matrix.multiply(grid.step))
     reach = np.asarray(np.abs(steps.multiply(grid.maximum)).sum(axis=1)).ravel()
     step = float(reach.max()) / ((1 << precision.output_bits) - 1 - np.diff(steps.indptr).max() / 2)
-    scaled = csr_array(steps / step)
-    weights = csr_array((np.rint(scaled.data).astype(np.int64), scaled.indices, scaled.indptr), shape=scaled.shape)
-    weights.eliminate_zeros()
-    weights.sort_indices()
+    weights = rounded_together(csr_array(steps / step), integers)
     found = IntegerNetwork(grid, inputs, layers, weights, step, np.zeros(network.outputs))
     exact = (widened(network.matrix, numbers.shape[1]) @ numbers.T).T + network.offset
     base = exact.mean(axis=0) - ((weights @ integers.T).T * step).mean(axis=0)
