@@ -8,10 +8,7 @@ length, a wrong keyset name or wrong words. A good request is made by the real c
 import dataclasses
 import hashlib
 import io
-import json
 import os
-import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,52 +17,13 @@ import grpc
 import numpy as np
 import pytest
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
-from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term, compile_circuit, interpret
-from cryptable_protocol import (
-    ClientSpec,
-    CompileOptions,
-    Decoder,
-    EncryptedTensor,
-    EvaluationKeysHeader,
-    Link,
-    ModelArtifact,
-    Provenance,
-    ThermometerEncoder,
-    encode_rows,
-    limits,
-)
+from cryptable_engine import interpret
+from cryptable_protocol import ClientSpec, EncryptedTensor, EvaluationKeysHeader, encode_rows, limits
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.service import InferenceStub
-
-LOOKUPS = 3
-EDGES = (1.0, 2.0, 3.0)
-
-
-def good_circuit():
-    """Two thermometers of 3 bits, packed into codes of 4 bits, looked up, summed."""
-    pack = np.zeros((6, LOOKUPS), np.int64)
-    pack[:3], pack[3:] = 1, 4
-    tables = np.random.default_rng(2).integers(0, 4, (LOOKUPS, 16))
-    return Circuit(
-        (
-            Input((InputGroup(GroupKind.THERMOMETER, 3), InputGroup(GroupKind.THERMOMETER, 3))),
-            Linear((Term.from_dense(0, pack),), np.zeros(LOOKUPS, np.int64)),
-            Lookup(1, tables, np.arange(LOOKUPS)),
-            Linear((Term.from_dense(2, np.ones((LOOKUPS, 1), np.int64)),), np.zeros(1, np.int64)),
-        ),
-        3,
-    )
-
-
-def compiled_artifact(name, directory, p_error):
-    circuit, options = good_circuit(), CompileOptions(p_error)
-    program = compile_circuit(circuit, options, directory)
-    features = tuple(ThermometerEncoder(column, EDGES) for column in ("a", "b"))
-    decoder = Decoder(Link.IDENTITY, (0,), 1.0, (0.0,))
-    spec = ClientSpec(name, features, program.keyset, program.input, program.output, decoder, p_error)
-    return ModelArtifact("1", Provenance("by hand", (), ""), spec, circuit.to_bytes(), options)
+from server_process import events_of, make_artifact, run_server, tables_circuit
 
 
 @dataclass
@@ -93,7 +51,7 @@ class Party:
         requests = [self.infer_header(), pb.InferRequest(row=tensor.to_message())]
         (answer,) = self.stub.Infer(iter(requests), timeout=60)
         decrypted = decrypt(self.spec, self.secret_keys, EncryptedTensor.from_message(answer.result))
-        return decrypted.tolist() == interpret(good_circuit(), row[None])[0].tolist()
+        return decrypted.tolist() == interpret(tables_circuit(), row[None])[0].tolist()
 
     def infer_header(self, **changes):
         fields = {"model_name": self.spec.model_name, "client_spec_digest": self.spec.digest}
@@ -142,12 +100,6 @@ class Party:
         return caught.value.code()
 
 
-def events_of(log, event):
-    """Lines of a server's log."""
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    return [line for line in lines if line["event"] == event]
-
-
 @pytest.fixture(scope="session")
 def events():
     return events_of
@@ -156,21 +108,8 @@ def events():
 @contextmanager
 def running(models, folder):
     """A server of a folder of models: its address and its log."""
-    command = [sys.executable, "-m", "cryptable_server", "serve", "--models", models, "--keys", folder / "keys"]
-    command += ["--insecure", "--address", "127.0.0.1:0"]
-    log = folder / "log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=errors, text=True)
-    try:
-        ready = process.stdout.readline()
-        assert ready.startswith("cryptable-server ready on"), log.read_text()
-        yield ready.split()[-1], log
-        process.terminate()
-        assert process.wait(60) == 0, log.read_text()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with run_server(models, folder) as server:
+        yield server.address, server.log
 
 
 @pytest.fixture(scope="session")
@@ -180,14 +119,14 @@ def serve():
 
 @pytest.fixture(scope="session")
 def expected():
-    """What `good_circuit` makes of encoded rows."""
-    return lambda encoded: interpret(good_circuit(), encoded)
+    """What `tables_circuit` makes of encoded rows."""
+    return lambda encoded: interpret(tables_circuit(), encoded)
 
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory):
-    """The artifact of `good_circuit`."""
-    return compiled_artifact("good", tmp_path_factory.mktemp("compiled") / "good", 2.0**-40)
+    """The artifact of `tables_circuit`."""
+    return make_artifact("good", tables_circuit(), tmp_path_factory.mktemp("compiled") / "good")
 
 
 @pytest.fixture(scope="session")
@@ -195,7 +134,7 @@ def party(good, tmp_path_factory):
     folder = tmp_path_factory.mktemp("malformed")
     models = folder / "models"
     models.mkdir()
-    other = compiled_artifact("other", folder / "other", 2.0**-60)
+    other = make_artifact("other", tables_circuit(), folder / "other", 2.0**-60)
     (key,) = good.client_spec.keyset.bootstrap_keys
     keyset = dataclasses.replace(
         good.client_spec.keyset, bootstrap_keys=(dataclasses.replace(key, variance=key.variance / 4),)

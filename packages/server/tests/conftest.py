@@ -1,66 +1,23 @@
 """Tiny real models, and real servers as processes, for the tests of the server."""
 
-import hashlib
-import json
-import os
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
-import grpc
-import numpy as np
 import pytest
-from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term, compile_circuit
-from cryptable_protocol import (
-    ClientSpec,
-    CompileOptions,
-    Decoder,
-    EncryptedTensor,
-    EvaluationKeysHeader,
-    Link,
-    ModelArtifact,
-    Provenance,
-    ThermometerEncoder,
-    limits,
-)
-from cryptable_protocol.messages import inference as pb
-from cryptable_protocol.messages import keys as keys_pb
-from cryptable_protocol.service import InferenceStub
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from server_process import (
+    infer_header,
+    infer_messages,
+    is_running,
+    linear_circuit,
+    make_artifact,
+    random_keys,
+    row_of,
+    run_server,
+    tables_circuit,
+    upload_messages,
+)
 
 SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-
-
-def tables_circuit(lookups=3):
-    """Two thermometers of 3 bits, packed into codes of 4 bits, looked up, summed."""
-    rng = np.random.default_rng(0)
-    source = Input((InputGroup(GroupKind.THERMOMETER, 3), InputGroup(GroupKind.THERMOMETER, 3)))
-    pack = np.zeros((6, lookups), np.int64)
-    pack[:3], pack[3:] = 1, 4
-    codes = Linear((Term.from_dense(0, pack),), np.zeros(lookups, np.int64))
-    tables = Lookup(1, rng.integers(0, 4, (lookups, 16)), np.arange(lookups))
-    total = Linear((Term.from_dense(2, np.ones((lookups, 1), np.int64)),), np.zeros(1, np.int64))
-    return Circuit((source, codes, tables, total), 3)
-
-
-def linear_circuit():
-    """The count of two thermometers' bits: no lookup, so no evaluation keys."""
-    source = Input((InputGroup(GroupKind.THERMOMETER, 3), InputGroup(GroupKind.THERMOMETER, 3)))
-    return Circuit((source, Linear((Term.from_dense(0, np.ones((6, 1), np.int64)),), np.zeros(1, np.int64))), 1)
-
-
-def make_artifact(name, circuit, directory):
-    """A compiled model of two features, whose parameters are those that the circuit compiles to."""
-    options = CompileOptions()
-    program = compile_circuit(circuit, options, directory)
-    features = tuple(ThermometerEncoder(column, (1.0, 2.0, 3.0)) for column in ("a", "b"))
-    decoder = Decoder(Link.IDENTITY, (0,), 1.0, (0.0,))
-    spec = ClientSpec(name, features, program.keyset, program.input, program.output, decoder, options.p_error)
-    return ModelArtifact("1", Provenance("by hand", (), ""), spec, circuit.to_bytes(), options)
 
 
 @pytest.fixture(scope="session")
@@ -86,102 +43,6 @@ def models(artifacts, tmp_path_factory):
 def programs(tmp_path_factory):
     """One cache of compiled programs for all servers of the session."""
     return tmp_path_factory.mktemp("programs", numbered=False)
-
-
-@dataclass
-class Server:
-    """A `cryptable-server serve` process."""
-
-    process: subprocess.Popen
-    address: str
-    stub: InferenceStub
-    channel: grpc.Channel
-    log: Path
-    keys: Path
-
-    def events(self, event):
-        """Log lines of that event."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in lines if line["event"] == event]
-
-    def workers(self):
-        """Process ids of the workers that came up, in order."""
-        return [line["pid"] for line in self.events("worker up")]
-
-    def wait_for(self, event, seconds=10.0, **facts):
-        """The last log line of that event with these facts; a call's line may be written after its answer."""
-        deadline = time.monotonic() + seconds
-        while not (found := [line for line in self.events(event) if facts.items() <= line.items()]):
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.02)
-        return found[-1]
-
-    def upload(self, spec, data=None, seed=0, **options):
-        """Keys of the right length (random, so that results are wrong); returns their digest."""
-        if data is None:
-            data = random_keys(spec, seed)
-        return self.stub.UploadEvaluationKeys(iter(upload_messages(spec, data)), **options).sha256
-
-    def infer(self, spec, keys=b"", rows=1, **options):
-        """The answers to `rows` rows of encrypted nonsense."""
-        return list(self.stub.Infer(iter(infer_messages(spec, keys, rows)), **options))
-
-
-def random_keys(spec, seed=0):
-    return np.random.default_rng(seed).bytes(spec.keyset.evaluation_keys_bytes)
-
-
-def upload_messages(spec, data):
-    header = EvaluationKeysHeader(spec.keyset.name, len(data), hashlib.sha256(data).digest())
-    yield pb.UploadEvaluationKeysRequest(header=header.to_message())
-    for offset in range(0, len(data), limits.CHUNK_BYTES):
-        chunk = keys_pb.EvaluationKeysChunk(offset=offset, data=data[offset : offset + limits.CHUNK_BYTES])
-        yield pb.UploadEvaluationKeysRequest(chunk=chunk)
-
-
-def infer_header(spec, keys=b"", **changes):
-    fields = {"model_name": spec.model_name, "client_spec_digest": spec.digest, "evaluation_keys": keys}
-    return pb.InferRequest(header=pb.InferHeader(**{**fields, **changes}))
-
-
-def row_of(spec, number=0):
-    tensor = EncryptedTensor(np.arange(spec.input.size, dtype=np.uint64), seed=number.to_bytes(16, "little"))
-    return pb.InferRequest(row=tensor.to_message())
-
-
-def infer_messages(spec, keys=b"", rows=1):
-    yield infer_header(spec, keys)
-    for number in range(rows):
-        yield row_of(spec, number)
-
-
-@contextmanager
-def run_server(models, folder, *options, programs, check=True):
-    """A server over plain loopback, on a free port, ended with the block."""
-    folder.mkdir(exist_ok=True)
-    log = folder / "log"
-    command = [sys.executable, "-m", "cryptable_server", "serve", "--models", models, "--keys", folder / "keys"]
-    command += ["--programs", programs, "--address", "127.0.0.1:0", "--threads-per-worker", "2"]
-    options = list(map(str, options))
-    if not {"--development-certificate", "--tls-certificate"} & set(options):
-        command += ["--insecure"]
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [*map(str, command), *options], stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
-        )
-    try:
-        ready = process.stdout.readline()
-        assert ready.startswith("cryptable-server ready on "), log.read_text()
-        address = ready.split()[-1]
-        with grpc.insecure_channel(address) as channel:
-            yield Server(process, address, InferenceStub(channel), channel, log, folder / "keys")
-        if check:
-            process.terminate()
-            assert process.wait(60) == 0, log.read_text()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 @pytest.fixture(scope="session")
@@ -213,11 +74,3 @@ def wire():
 def process_runs():
     """Whether a process of that id is there, and not merely waited for."""
     return is_running
-
-
-def is_running(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()

@@ -33,6 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 _REQUEST_ID = "x-request-id"
 _REQUEST_ID_FORM = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _ON_ITS_WAY_SECONDS = 0.2
+_LEAST_BYTES_PER_SECOND = 8192
 _NOBODY = Principal("unknown", frozenset())
 _REFUSED_FOR_WHO_CALLS = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 _PUSHBACK = "grpc-retry-pushback-ms"
@@ -89,7 +90,8 @@ class Requests(Generic[MessageType]):
         self._messages = messages
         self._idle_seconds = entrance.idle_seconds
         self._max_seconds = entrance.max_seconds
-        self._ends = time.monotonic() + entrance.max_seconds
+        self._began = time.monotonic()
+        self._ends = self._began + entrance.max_seconds
 
     async def next(
         self, *, until: asyncio.Event | None = None, waits: Callable[[], bool] = lambda: False
@@ -131,6 +133,14 @@ class Requests(Generic[MessageType]):
         if self._is_over:
             raise StreamTooOldError(self._max_seconds)
         raise StreamTooSlowError(f"nothing was sent for {self._idle_seconds:g} s")
+
+    def check_pace(self, received: int) -> None:
+        """Raise StreamTooSlowError if so few bytes have come that the stream is there to hold a place."""
+        seconds = time.monotonic() - self._began
+        if seconds > self._idle_seconds + received / _LEAST_BYTES_PER_SECOND:
+            raise StreamTooSlowError(
+                f"{received} bytes in {seconds:.0f} s, at least {_LEAST_BYTES_PER_SECOND} a second are expected"
+            )
 
     @property
     def _is_over(self) -> bool:

@@ -90,11 +90,14 @@ class InferenceService:
         header = EvaluationKeysHeader.from_message(first.header)
         call.facts["keys"] = header.sha256.hex()[:16]
         self._check_header(header)
+        received = 0
         with self._keys.begin(call.principal, header) as upload:
             while (message := await requests.next()) is not None:
                 if message.WhichOneof("part") != "chunk":
                     raise MalformedMessageError("after the header of an upload, every message must be a chunk")
                 await asyncio.to_thread(upload.write, message.chunk.offset, message.chunk.data)
+                received += len(message.chunk.data)
+                requests.check_pace(received)
             stored = await asyncio.to_thread(upload.commit)
         call.facts["bytes"] = stored.size
         self._metrics.uploaded(stored.size)
