@@ -15,7 +15,7 @@ import numpy as np
 from cryptable_client import SecretKeys, encrypt, key_file, trust
 from cryptable_client.access import Access
 from cryptable_client.inference import infer
-from cryptable_client.remote import fetch_spec
+from cryptable_client.remote import fetch_models, fetch_spec
 from cryptable_client.security import minimum_log2_deviation
 from cryptable_client.tensor_file import TensorFile, TensorKind, write_tensors
 from cryptable_protocol import (
@@ -107,12 +107,12 @@ class Workshop:
 
 
 class _Channel:
-    """Stands for the network: answers GetModel with the given bytes."""
+    """Stands for the network: answers with what is given, a message, or bytes where the caller parses them."""
 
-    def __init__(self, response: messages.inference.GetModelResponse) -> None:
+    def __init__(self, response: messages.inference.GetModelResponse | bytes) -> None:
         self._response = response
 
-    def unary_unary(self, *_: object, **__: object) -> Callable[..., messages.inference.GetModelResponse]:
+    def unary_unary(self, *_: object, **__: object) -> Callable[..., messages.inference.GetModelResponse | bytes]:
         return lambda _request, timeout: self._response  # noqa: ARG005
 
     stream_unary = stream_stream = unary_unary
@@ -199,7 +199,22 @@ def specification(shop: Workshop) -> None:
     asked = "model" if random.random() < 0.02 else name
     rule = trust.Trust(signer=SIGNING_KEY.public_key().public_bytes_raw().hex() if random.random() < 0.1 else None)
     channel = cast(Any, _Channel(response))
-    fetch_spec(channel, Access("localhost:1", insecure=True), asked, trust=rule, timeout=1.0)
+    fetch_spec(channel, Access("localhost:1", insecure=True), asked, trust=rule)
+
+
+def list_of_models(shop: Workshop) -> None:
+    """ListModels' answer, mutated, and as many empty entries as a message can hold."""
+    random = shop.random
+    summary = messages.inference.ModelSummary(name="model", version="1", client_spec_digest=shop.spec.digest)
+    message = messages.inference.ListModelsResponse(models=[summary] * random.randrange(4))
+    for _ in range(random.choice((0, 1, 2))):
+        mutate(message, random)
+    data = message.SerializeToString()
+    if random.random() < 0.4:
+        data = mutate_bytes(data, random)
+    if random.random() < 0.02:
+        data = b"\x0a\x00" * random.choice((limits.MAX_MODEL_LIST_BYTES // 2, limits.MAX_MESSAGE_BYTES // 8))
+    fetch_models(cast(Any, _Channel(data)), timeout=1.0)
 
 
 def pin(shop: Workshop) -> None:
@@ -320,7 +335,8 @@ def tensor_file(shop: Workshop) -> None:
 
 
 TARGETS: tuple[tuple[Callable[[Workshop], None], float], ...] = (
-    (specification, 0.62),
+    (specification, 0.61),
+    (list_of_models, 0.01),
     (answer, 0.14),
     (key_file_, 0.18),
     (tensor_file, 0.04),

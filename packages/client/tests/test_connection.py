@@ -1,10 +1,12 @@
+from types import SimpleNamespace
+
 import grpc
 import numpy as np
 import pytest
 from cryptable_client import evaluation_upload
 from cryptable_client import remote as remote_module
 from cryptable_client.access import is_loopback
-from cryptable_client.connection import connect, list_models
+from cryptable_client.connection import connect, fetch_spec, list_models
 from cryptable_client.errors import (
     AuthenticationError,
     DataLossError,
@@ -18,7 +20,8 @@ from cryptable_client.errors import (
     WeakParametersError,
 )
 from cryptable_client.secret_keys import SecretKeys
-from cryptable_protocol import InvalidInputError, MalformedMessageError
+from cryptable_protocol import InvalidInputError, LimitExceededError, MalformedMessageError, limits, messages
+from cryptable_protocol.service import InferenceServicer
 
 ROWS = [[22.0, 3.0], [30.0, 15.5], [0.0, -4.0]]
 VALUES = [[1, 1, 1, 0, 0, 6], [1, 1, 1, 1, 1, 31], [0, 0, 0, 0, 0, 0]]
@@ -303,6 +306,40 @@ def test_list_models(echo, spec):
     assert (model.name, model.keyset_name) == ("echo", spec.keyset.name.hex())
 
 
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
+def test_timeouts_are_checked_for_every_call(timeout):
+    for call in (list_models, lambda address, **options: fetch_spec(address, model="m", **options)):
+        with pytest.raises(InvalidInputError, match="positive number of seconds"):
+            call("localhost:1", timeout=timeout)
+
+
+class Listing(InferenceServicer):
+    """Answers ListModels with what it is given."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def ListModels(self, _request, _context):
+        return self.answer
+
+
+def test_a_list_of_models_that_would_fill_the_memory(servicer_module):
+    """Two bytes an entry, which a parser makes a hundred of."""
+    answer = messages.inference.ListModelsResponse()
+    answer.MergeFromString(b"\x0a\x00" * (limits.MAX_MODEL_LIST_BYTES // 2))
+    with servicer_module.serving(Listing(answer)) as address:
+        assert len(list_models(address, insecure=True)) == limits.MAX_MODEL_LIST_BYTES // 2
+        answer.models.add()
+        with pytest.raises(LimitExceededError, match="list of models has 1048578 bytes"):
+            list_models(address, insecure=True)
+
+
+def test_a_list_of_models_that_is_none():
+    channel = SimpleNamespace(unary_unary=lambda *_, **__: lambda *_, **__: b"\x0a\x05")
+    with pytest.raises(MalformedMessageError, match="cannot be read"):
+        remote_module.fetch_models(channel, timeout=1.0)
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -340,6 +377,7 @@ def test_loopback(host):
     [
         ({"timeout": 0.0}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
+        ({"timeout": float("inf")}, "timeout"),
         ({"model": ""}, "1 to 256 characters"),
         ({"model": "m" * 257}, "1 to 256 characters"),
         ({"evaluation_keys": "file"}, "secret_keys"),

@@ -77,6 +77,21 @@ def test_two_files_of_the_same_keys_share_nothing_but_the_header(tmp_path, secre
     assert first[-80:] != second[-80:]
 
 
+def test_keys_that_another_process_saved_meanwhile_are_kept(tmp_path, secret_keys, monkeypatch):
+    path = tmp_path / "my.keys"
+    serialize = key_file._serialize
+
+    def slowly(*arguments):
+        path.write_bytes(b"another process's")
+        return serialize(*arguments)
+
+    monkeypatch.setattr(key_file, "_serialize", slowly)
+    with pytest.raises(InvalidInputError, match="another process"):
+        secret_keys.save(path, passphrase=PASSPHRASE)
+    assert path.read_bytes() == b"another process's"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_wrong_passphrase(tmp_path, saved):
     (tmp_path / "a.keys").write_bytes(saved[0])
     with pytest.raises(WrongPassphraseError, match="not the passphrase"):

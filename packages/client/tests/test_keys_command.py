@@ -156,7 +156,20 @@ def test_a_model_of_another_keyset_finds_no_keys(run, name, echo, spec, capsys):
     assert "keys new" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [b"", b"{}x", b"[1]", b'[{"address": 1, "else": 2}]', b"[" * 9999])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}x",
+        b"[1]",
+        b'[{"address": 1, "else": 2}]',
+        b'[{"address": 1, "sha256": "%s"}]' % (b"0" * 64),
+        b'[{"address": "a:1", "sha256": null}]',
+        b'[{"address": "a:1", "sha256": "00"}]',
+        b'[{"address": "a:1", "sha256": "%s", "insecure": 1}]' % (b"0" * 64),
+        b"[" * 9999,
+    ],
+)
 def test_a_damaged_list_of_uploads(folder, spec, content):
     directory = KeyDirectory(folder)
     directory.create(spec, name="a", passphrase=PASSPHRASE).close()
@@ -171,6 +184,15 @@ def test_uploads_are_recorded_once(folder, spec):
         directory.entry("a")
     directory.create(spec, name="a", passphrase=PASSPHRASE).close()
     for _ in range(2):
-        directory.record("a", Upload("localhost:1", "00"))
-    assert directory.entry("a").uploads == (Upload("localhost:1", "00"),)
+        directory.record("a", Upload("localhost:1", "00" * 32))
+    assert directory.entry("a").uploads == (Upload("localhost:1", "00" * 32),)
+
+
+def test_files_of_others_are_left_alone(folder, spec):
+    """Somebody's copy beside the keys: neither listed nor in the way."""
+    directory = KeyDirectory(folder)
+    directory.create(spec, name="a", passphrase=PASSPHRASE).close()
+    (folder / "a copy.keys").write_bytes((folder / "a.keys").read_bytes()[:-1])
+    assert [entry.name for entry in directory.entries()] == ["a"]
+    assert directory.find(spec.keyset).name == "a"
     assert directory.find(spec.keyset).name == "a"

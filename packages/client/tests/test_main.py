@@ -131,11 +131,28 @@ def test_exit_status_of_the_server(echo, data, tmp_path, capsys):
     assert run(echo, "models") == 5
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--timeout", "nan"), ("--timeout", "0"), ("--expires-days", "1e300"), ("--expires-days", "nan")],
+)
+def test_numbers_that_are_no_times(echo, tmp_path, capsys, option, value):
+    arguments = ("--model", "echo", "--output", tmp_path / "keys", "--insecure-plaintext", option, value)
+    assert run(echo, "keygen", *arguments) == 3
+    assert capsys.readouterr().err.startswith("cryptable-client: ")
+
+
+def test_a_passphrase_file_that_is_no_text(echo, tmp_path, capsys):
+    (tmp_path / "phrase").write_bytes(b"\xff\xfe\x00")
+    arguments = ("--model", "echo", "--output", tmp_path / "keys", "--passphrase-file", tmp_path / "phrase")
+    assert run(echo, "keygen", *arguments) == 3
+    assert "not a text in UTF-8" in capsys.readouterr().err
+
+
 def test_interruption(echo, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cryptable_client.connection.list_models", interrupt)
+    monkeypatch.setattr("cryptable_client.connection.models_at", interrupt)
     assert run(echo, "models") == 130
 
 

@@ -1,8 +1,9 @@
-"""Access: how a server is reached, and what the caller shows it: TLS, a client certificate, a token."""
+"""Access: how a server is reached, how long it may take, and what the caller shows it: a certificate, a token."""
 
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import TypeAlias
 from cryptable_protocol.errors import InvalidInputError
 
 PemSource: TypeAlias = "str | os.PathLike[str] | bytes"
+DEFAULT_TIMEOUT = 120.0
 TOKEN_VARIABLE = "CRYPTABLE_TOKEN"  # noqa: S105 (a variable's name)
 
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
@@ -33,9 +35,11 @@ class Access:
         client_certificate: PEM, or a path: the caller's own certificate, for servers that ask for one (mutual TLS).
         client_key: PEM, or a path: its private key, unencrypted.
         token: bearer token; by default that of the environment variable CRYPTABLE_TOKEN, if set.
+        timeout: seconds to wait for an answer: of a call, or of a row under evaluation.
 
     Raises:
-        InvalidInputError: a malformed address or token, parts that exclude each other, or insecure to another machine.
+        InvalidInputError: a malformed address, token or timeout, parts that exclude each other, or insecure to another
+            machine.
     """
 
     address: str
@@ -44,11 +48,14 @@ class Access:
     client_certificate: PemSource | None = None
     client_key: PemSource | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    timeout: float = DEFAULT_TIMEOUT
 
     def __post_init__(self) -> None:
         match = _ADDRESS.fullmatch(self.address)
         if match is None or not 0 < int(match["port"]) < 1 << 16:
             raise InvalidInputError(f"address {self.address!r} is not of the form host:port")
+        if not 0 < self.timeout < math.inf:
+            raise InvalidInputError(f"timeout must be a positive number of seconds, got {self.timeout}")
         if (self.client_certificate is None) != (self.client_key is None):
             raise InvalidInputError("client_certificate=... and client_key=... go together: pass both or none")
         if self.insecure:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from cryptable_protocol import limits
 from cryptable_protocol.errors import InvalidInputError
 
-from cryptable_client.access import Access, PemSource
+from cryptable_client.access import DEFAULT_TIMEOUT, Access, PemSource
 from cryptable_client.secret_keys import SecretKeys
 from cryptable_client.security import SECURITY_BITS
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cryptable_client.remote import ModelSummary, RemoteModel
     from cryptable_client.trust import Trust
 
-DEFAULT_TIMEOUT = 120.0
 Pins: TypeAlias = "str | os.PathLike[str] | Literal[False] | None"
 
 
@@ -74,26 +73,9 @@ def connect(
         MalformedMessageError: what the server sent is no specification.
         ServerError: the server cannot be reached, has no such model, or refuses; the subclass says which.
     """
-    access = Access(address, root_certificates, insecure, client_certificate, client_key, token)
+    access = Access(address, root_certificates, insecure, client_certificate, client_key, token, timeout)
     trust = make_trust(access, signer, pins, accept_changes=accept_changes, security_bits=security_bits)
-    if not timeout > 0:
-        raise InvalidInputError(f"timeout must be a positive number of seconds, got {timeout}")
-    _check_name(model)
-    if evaluation_keys is not None and secret_keys is None:
-        raise InvalidInputError("evaluation_keys=... keeps the keys of secret_keys=..., which must be given too")
-    from cryptable_client.remote import RemoteModel
-    from cryptable_client.transport import open_channel
-
-    return RemoteModel(
-        open_channel(access),
-        access,
-        model=model,
-        trust=trust,
-        secret_keys=secret_keys,
-        evaluation_keys=evaluation_keys,
-        timeout=timeout,
-        progress=progress,
-    )
+    return open_model(access, trust, model, secret_keys=secret_keys, evaluation_keys=evaluation_keys, progress=progress)
 
 
 def fetch_spec(
@@ -112,14 +94,9 @@ def fetch_spec(
     timeout: float = DEFAULT_TIMEOUT,
 ) -> ClientSpec:
     """A model's specification, checked, without making keys; arguments and errors as for `connect`."""
-    access = Access(address, root_certificates, insecure, client_certificate, client_key, token)
+    access = Access(address, root_certificates, insecure, client_certificate, client_key, token, timeout)
     trust = make_trust(access, signer, pins, accept_changes=accept_changes, security_bits=security_bits)
-    _check_name(model)
-    from cryptable_client import remote
-    from cryptable_client.transport import open_channel
-
-    with open_channel(access) as channel:
-        return remote.fetch_spec(channel, access, model, trust=trust, timeout=timeout)[0]
+    return spec_of(access, trust, model)
 
 
 def list_models(
@@ -133,12 +110,8 @@ def list_models(
     timeout: float = DEFAULT_TIMEOUT,
 ) -> list[ModelSummary]:
     """The models that a server offers; arguments and errors as for `connect`."""
-    access = Access(address, root_certificates, insecure, client_certificate, client_key, token)
-    from cryptable_client.remote import fetch_models
-    from cryptable_client.transport import open_channel
-
-    with open_channel(access) as channel:
-        return fetch_models(channel, timeout=timeout)
+    access = Access(address, root_certificates, insecure, client_certificate, client_key, token, timeout)
+    return models_at(access)
 
 
 def make_trust(access: Access, signer: str | None, pins: Pins, *, accept_changes: bool, security_bits: int) -> Trust:
@@ -147,6 +120,52 @@ def make_trust(access: Access, signer: str | None, pins: Pins, *, accept_changes
 
     folder = default_pins(access) if pins is None else None if pins is False else Path(pins)
     return Trust(folder, signer, accept_changes, security_bits)
+
+
+def open_model(
+    access: Access,
+    trust: Trust,
+    model: str,
+    *,
+    secret_keys: SecretKeys | None = None,
+    evaluation_keys: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> RemoteModel:
+    """What `connect` does, for callers that have its arguments as values."""
+    _check_name(model)
+    if evaluation_keys is not None and secret_keys is None:
+        raise InvalidInputError("evaluation_keys=... keeps the keys of secret_keys=..., which must be given too")
+    from cryptable_client.remote import RemoteModel
+    from cryptable_client.transport import open_channel
+
+    return RemoteModel(
+        open_channel(access),
+        access,
+        model=model,
+        trust=trust,
+        secret_keys=secret_keys,
+        evaluation_keys=evaluation_keys,
+        progress=progress,
+    )
+
+
+def spec_of(access: Access, trust: Trust, model: str) -> ClientSpec:
+    """What `fetch_spec` does."""
+    _check_name(model)
+    from cryptable_client import remote
+    from cryptable_client.transport import open_channel
+
+    with open_channel(access) as channel:
+        return remote.fetch_spec(channel, access, model, trust=trust)[0]
+
+
+def models_at(access: Access) -> list[ModelSummary]:
+    """What `list_models` does."""
+    from cryptable_client.remote import fetch_models
+    from cryptable_client.transport import open_channel
+
+    with open_channel(access) as channel:
+        return fetch_models(channel, timeout=access.timeout)
 
 
 def _check_name(model: str) -> None:

@@ -28,6 +28,7 @@ from cryptable_client.places import data_folder
 from cryptable_client.secret_keys import SecretKeys
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_JSON_BYTES = 1 << 20
 _TO_DELETE = "to-delete.json"
 
@@ -40,6 +41,13 @@ class Upload:
     sha256: str
     insecure: bool = False
     root_certificates: str | None = None
+
+    def __post_init__(self) -> None:
+        texts = [self.address, self.sha256, self.root_certificates or ""]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(self.insecure, bool):
+            raise TypeError(f"not an upload: {self}")
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"{self.sha256[:80]!r} is no SHA-256")
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class KeyDirectory:
         Raises:
             KeyFileError: one of them is damaged.
         """
-        return [self.entry(path.stem) for path in sorted(self.folder.glob("*.keys"))]
+        return [self.entry(name) for name in self._names()]
 
     def entry(self, name: str) -> KeyEntry:
         """The key file of that name."""
@@ -206,9 +214,13 @@ class KeyDirectory:
     def _existing(self, name: str) -> Path:
         path = self._path(name)
         if not path.exists():
-            names = ", ".join(each.stem for each in sorted(self.folder.glob("*.keys"))) or "none"
+            names = ", ".join(self._names()) or "none"
             raise InvalidInputError(f"{self.folder} has no keys called {name!r}; it has: {names}")
         return path
+
+    def _names(self) -> list[str]:
+        # A file of another name is no business of this folder: somebody's copy, perhaps.
+        return sorted(path.stem for path in self.folder.glob("*.keys") if _NAME.fullmatch(path.stem))
 
     def _uploads(self, name: str) -> Path:
         return self._path(name).with_suffix(".uploads.json")

@@ -63,8 +63,13 @@ def write(
             f"{target} exists, and its keys would be lost: choose another path, or pass overwrite=True"
         )
     content = _serialize(keyset, bits, lifetime, passphrase)
-    with whole_file(target) as file:
-        file.write(content)
+    try:
+        with whole_file(target, overwrite=overwrite) as file:
+            file.write(content)
+    except FileExistsError as error:
+        raise InvalidInputError(
+            f"{target} was written by another process meanwhile, and its keys would be lost: choose another path"
+        ) from error
 
 
 def read(
@@ -136,13 +141,16 @@ def _serialize(keyset: KeysetParameters, bits: Mapping[int, Bits], lifetime: Lif
         MAGIC, FORMAT_VERSION, protection, lifetime.created_seconds, lifetime.expires_seconds, len(parameters)
     )
     header += parameters
-    packed = b"".join(np.packbits(bits[key.id], bitorder="little").tobytes() for key in keyset.secret_keys)
+    parts = [np.packbits(bits[key.id], bitorder="little") for key in keyset.secret_keys]
+    packed = np.concatenate(parts)
     if passphrase is None:
-        body = header + packed
+        body = header + packed.tobytes()
     else:
         salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
         header += salt + nonce
-        body = header + AESGCM(_derive(passphrase, salt)).encrypt(nonce, packed, header)
+        body = header + AESGCM(_derive(passphrase, salt)).encrypt(nonce, packed.data, header)
+    for array in (*parts, packed):
+        array.fill(0)
     return body + hashlib.sha256(body).digest()
 
 
@@ -193,5 +201,6 @@ def _unpack(source: Path, keyset: KeysetParameters, packed: bytes) -> dict[int, 
         if unpacked[key.dimension :].any():
             raise CorruptedKeyFileError(f"{source}: secret key {key.id} has bits beyond its dimension")
         bits[key.id] = unpacked[: key.dimension].copy()
+        unpacked.fill(0)
         at += length
     return bits

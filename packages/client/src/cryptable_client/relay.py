@@ -14,14 +14,13 @@ from cryptable_protocol.encrypted_tensor import EncryptedTensor
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.service import InferenceStub
 
-from cryptable_client.access import Access, PemSource
-from cryptable_client.connection import DEFAULT_TIMEOUT, Pins, make_trust
+from cryptable_client.access import Access
 from cryptable_client.evaluation_upload import EvaluationKeyUpload
 from cryptable_client.progress import wanted
 from cryptable_client.remote import fetch_spec
-from cryptable_client.security import SECURITY_BITS
 from cryptable_client.spooling import SpooledEvaluationKeys, open_public
 from cryptable_client.transport import Outgoing, open_channel, typed_errors
+from cryptable_client.trust import Trust
 
 _ROWS_PER_CALL = 64
 """A call's deadline covers so many rows; each call is a stream of its own."""
@@ -29,46 +28,35 @@ _ROWS_PER_CALL = 64
 
 @contextmanager
 def relay(
-    address: str,
-    *,
+    access: Access,
+    trust: Trust,
     model: str,
+    *,
     rows: Callable[[ClientSpec], Iterator[EncryptedTensor]],
     evaluation_keys: str | os.PathLike[str] | None = None,
-    root_certificates: PemSource | None = None,
-    insecure: bool = False,
-    client_certificate: PemSource | None = None,
-    client_key: PemSource | None = None,
-    token: str | None = None,
-    signer: str | None = None,
-    pins: Pins = None,
-    accept_changes: bool = False,
-    security_bits: int = SECURITY_BITS,
-    timeout: float = DEFAULT_TIMEOUT,
 ) -> Iterator[tuple[ClientSpec, Iterator[EncryptedTensor]]]:
     """Have encrypted rows evaluated.
 
     `rows` is given the model's specification, checks that they belong to it, and gives them; `evaluation_keys` is the
-    file that goes with them, where the model needs some. All else is as for `connect`.
+    file that goes with them, where the model needs some.
 
     Yields:
         The specification, and the answers in the order of the rows, as they come.
     """
-    access = Access(address, root_certificates, insecure, client_certificate, client_key, token)
-    trust = make_trust(access, signer, pins, accept_changes=accept_changes, security_bits=security_bits)
     with open_channel(access) as channel:
         stub = InferenceStub(channel)
-        spec, _ = fetch_spec(channel, access, model, trust=trust, timeout=timeout)
+        spec, _ = fetch_spec(channel, access, model, trust=trust)
         given = rows(spec)
         digest = b""
         if spec.keyset.evaluation_keys_bytes:
             if evaluation_keys is None:
                 raise InvalidInputError(f"model {model!r} needs evaluation keys: give the file that goes with the rows")
             with open_public(spec.keyset, Path(evaluation_keys)) as spooled:
-                digest = _ensure(stub, spooled, timeout)
+                digest = _ensure(stub, spooled, access.timeout)
         header = messages.inference.InferHeader(
             model_name=spec.model_name, client_spec_digest=spec.digest, evaluation_keys=digest
         )
-        yield spec, _answers(stub, header, given, timeout)
+        yield spec, _answers(stub, header, given, access.timeout)
 
 
 def _ensure(stub: InferenceStub, spooled: SpooledEvaluationKeys, timeout: float) -> bytes:

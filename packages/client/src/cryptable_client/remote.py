@@ -17,8 +17,9 @@ import numpy.typing as npt
 from cryptable_protocol import limits, messages
 from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.encoders import encode_rows
-from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
-from cryptable_protocol.service import InferenceStub
+from cryptable_protocol.errors import InvalidInputError, LimitExceededError, MalformedMessageError
+from cryptable_protocol.service import SERVICE_NAME, InferenceStub
+from google.protobuf.message import DecodeError
 
 from cryptable_client.access import Access
 from cryptable_client.errors import DataLossError, NotFoundError, ServerError, SpecChangedError, UnavailableError
@@ -30,6 +31,7 @@ from cryptable_client.spooling import SpooledEvaluationKeys, spool
 from cryptable_client.transport import typed_errors
 from cryptable_client.trust import Trust
 
+_LIST_MODELS = f"/{SERVICE_NAME}/ListModels"
 _GOODBYE_SECONDS = 5.0
 _ATTEMPTS = 3
 """Streams begun in a row without a single answer, before an error is the caller's."""
@@ -46,9 +48,26 @@ class ModelSummary:
 
 
 def fetch_models(channel: grpc.Channel, *, timeout: float) -> list[ModelSummary]:
-    """The server's list of models."""
+    """The server's list of models.
+
+    Raises:
+        ServerError: the server cannot be reached, or refuses.
+        MalformedMessageError: the answer is no list of models, or larger than any.
+    """
+    # Bytes first: a parser makes dozens of bytes of the two that an empty entry takes.
+    call: Callable[..., bytes] = channel.unary_unary(
+        _LIST_MODELS, request_serializer=messages.inference.ListModelsRequest.SerializeToString
+    )
     with typed_errors("listing the server's models"):
-        response = InferenceStub(channel).ListModels(messages.inference.ListModelsRequest(), timeout=timeout)
+        answer = call(messages.inference.ListModelsRequest(), timeout=timeout)
+    if len(answer) > limits.MAX_MODEL_LIST_BYTES:
+        raise LimitExceededError(
+            f"the server's list of models has {len(answer)} bytes, at most {limits.MAX_MODEL_LIST_BYTES} are accepted"
+        )
+    try:
+        response = messages.inference.ListModelsResponse.FromString(answer)
+    except DecodeError as error:
+        raise MalformedMessageError("the server's list of models cannot be read") from error
     return [
         ModelSummary(model.name, model.version, model.keyset_name.hex(), model.client_spec_digest.hex())
         for model in response.models
@@ -56,12 +75,12 @@ def fetch_models(channel: grpc.Channel, *, timeout: float) -> list[ModelSummary]
 
 
 def fetch_spec(
-    channel: grpc.Channel, access: Access, model: str, *, trust: Trust, timeout: float, count: Count | None = None
+    channel: grpc.Channel, access: Access, model: str, *, trust: Trust, count: Count | None = None
 ) -> tuple[ClientSpec, str]:
     """A model's specification, checked as `trust` says, and its version."""
     request = messages.inference.GetModelRequest(name=model)
     with typed_errors(f"fetching model {model!r}"):
-        response = InferenceStub(channel).GetModel(request, timeout=timeout)
+        response = InferenceStub(channel).GetModel(request, timeout=access.timeout)
     if count is not None:
         count("spec", sent=request.ByteSize(), received=response.ByteSize())
     spec = ClientSpec.from_bytes(response.client_spec)
@@ -91,12 +110,11 @@ class RemoteModel:
         trust: Trust,
         secret_keys: SecretKeys | None,
         evaluation_keys: str | os.PathLike[str] | None,
-        timeout: float,
         progress: bool | None,
     ) -> None:
         self._channel = channel
         self._stub = InferenceStub(channel)
-        self._timeout = timeout
+        self._timeout = access.timeout
         self._bars = wanted(progress)
         self._lock = threading.Lock()
         self._traffic = Counter[str](sent=0, received=0)
@@ -106,17 +124,16 @@ class RemoteModel:
         self._closed = False
         try:
             with self._timed("spec"):
-                self.spec, self.version = fetch_spec(
-                    channel, access, model, trust=trust, timeout=timeout, count=self._count
-                )
+                self.spec, self.version = fetch_spec(channel, access, model, trust=trust, count=self._count)
             if secret_keys is None:
                 with self._timed("secret_keys"):
                     secret_keys = self._own_keys = SecretKeys.generate(self.spec, security_bits=trust.security_bits)
             self._secret_keys = secret_keys
             self._check_keys()
             if self.spec.keyset.evaluation_keys_bytes:
+                spooled = self._spooled(evaluation_keys)
                 self._upload = EvaluationKeyUpload(
-                    self._stub, self._spooled(evaluation_keys), timeout=timeout, bars=self._bars, count=self._count
+                    self._stub, spooled, timeout=self._timeout, bars=self._bars, count=self._count
                 )
                 with self._timed("upload"):
                     self._upload.ensure()

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from cryptable_client.security import SECURITY_BITS, check_security
 
 _FORMAT = 1
 _MAX_PIN_BYTES = 1 << 16
+_PUBLIC_KEY = re.compile(f"[0-9a-fA-F]{{{2 * PUBLIC_KEY_BYTES}}}")
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,10 @@ class Trust:
     security_bits: int = SECURITY_BITS
 
     def __post_init__(self) -> None:
-        if self.signer is not None:
-            try:
-                length = len(bytes.fromhex(self.signer))
-            except ValueError:
-                length = 0
-            if length != PUBLIC_KEY_BYTES:
-                raise InvalidInputError(
-                    f"signer is {self.signer[:80]!r}, expected a public key: {2 * PUBLIC_KEY_BYTES} hexadecimal digits"
-                )
+        if self.signer is not None and not _PUBLIC_KEY.fullmatch(self.signer):
+            raise InvalidInputError(
+                f"signer is {self.signer[:80]!r}, expected a public key: {2 * PUBLIC_KEY_BYTES} hexadecimal digits"
+            )
 
     def check(self, access: Access, spec: ClientSpec, response: messages.inference.GetModelResponse) -> None:
         """Check who signed a model, its parameters, and that both are what was pinned; pin them at first use.
@@ -116,7 +111,7 @@ class _Pin:
 
     def check(self, facts: dict[str, Any], *, accept_changes: bool) -> None:
         if accept_changes:
-            self._write(facts)
+            self._write(facts, overwrite=True)
             return
         pinned = self._read()
         if pinned is None:
@@ -154,21 +149,13 @@ class _Pin:
 
     def _create(self, facts: dict[str, Any]) -> bool:
         """Whether the pin was not there; another process's is never replaced."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(self._content(facts))
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(temporary, self._path)
+            self._write(facts, overwrite=False)
         except FileExistsError:
             return False
-        finally:
-            Path(temporary).unlink(missing_ok=True)
         return True
 
-    def _write(self, facts: dict[str, Any]) -> None:
+    def _write(self, facts: dict[str, Any], *, overwrite: bool) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(self._path) as file:
+        with whole_file(self._path, overwrite=overwrite) as file:
             file.write(self._content(facts))

@@ -42,7 +42,7 @@ def _doctor(options: argparse.Namespace) -> int:
         findings.append(Finding("server", "not looked for", "good", "give --address to try one"))
     else:
         try:
-            models = connection.list_models(options.address, **access_of(options))
+            models = connection.models_at(access_of(options))
         except (CryptableError, OSError) as error:
             findings.append(Finding("server", clean(str(error)), "bad", "see the documentation's Troubleshooting"))
         else:

@@ -180,23 +180,19 @@ def _delete_from_servers(options: argparse.Namespace, directory: KeyDirectory) -
     failures: list[ServerError] = []
 
     def tell(upload: Upload) -> bool:
-        from cryptable_client.access import Access
         from cryptable_client.errors import NotFoundError
         from cryptable_client.evaluation_upload import delete_evaluation_keys
         from cryptable_client.transport import open_channel
 
-        given = access_of(options)
-        access = Access(
-            upload.address,
-            given["root_certificates"] or upload.root_certificates,
-            upload.insecure,
-            given["client_certificate"],
-            given["client_key"],
-            given["token"],
-        )
+        as_recorded = {
+            "address": upload.address,
+            "insecure": upload.insecure,
+            "root_certificates": options.root_certificates or upload.root_certificates,
+        }
+        access = access_of(argparse.Namespace(**{**vars(options), **as_recorded}))
         try:
             with open_channel(access) as channel:
-                delete_evaluation_keys(channel, bytes.fromhex(upload.sha256), timeout=options.timeout)
+                delete_evaluation_keys(channel, bytes.fromhex(upload.sha256), timeout=access.timeout)
         except NotFoundError:
             pass  # forgotten already
         except ServerError as error:

@@ -10,9 +10,9 @@ from cryptable_client.commands.options import (
     access_of,
     access_options,
     add_command,
-    model_of,
     print_columns,
     say,
+    trust_of,
     trust_options,
 )
 from cryptable_client.files import whole_file
@@ -33,7 +33,7 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
 def _models(options: argparse.Namespace) -> None:
     from cryptable_client import connection
 
-    models = connection.list_models(options.address, **access_of(options))
+    models = connection.models_at(access_of(options))
     if options.json:
         print(json.dumps([vars(model) for model in models], indent=1))
         return
@@ -43,9 +43,10 @@ def _models(options: argparse.Namespace) -> None:
 
 
 def _spec(options: argparse.Namespace) -> None:
-    from cryptable_client.connection import fetch_spec
+    from cryptable_client import connection
 
-    spec = fetch_spec(options.address, **model_of(options))
+    access = access_of(options)
+    spec = connection.spec_of(access, trust_of(options, access), options.model)
     with whole_file(options.output) as file:
         file.write(spec.to_bytes())
     say(f"wrote {options.output}: {len(spec.features)} features, keyset {spec.keyset.name.hex()[:16]}")

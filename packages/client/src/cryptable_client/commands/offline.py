@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from cryptable_client.commands.options import (
     KEYS_EPILOG,
     Parsers,
+    access_of,
     access_options,
     add_command,
     clean,
-    model_of,
     output_options,
     passphrase_options,
     protection,
     read_spec,
     say,
+    trust_of,
     trust_options,
 )
 from cryptable_client.commands.predict import answers, read_rows
@@ -87,10 +88,9 @@ def _relay(options: argparse.Namespace) -> None:
     def check(spec: ClientSpec) -> Iterator[EncryptedTensor]:
         return TensorFile.open(options.input, kind=TensorKind.ROWS, client_spec_digest=spec.digest).tensors()
 
-    with relay(options.address, rows=check, evaluation_keys=options.evaluation_keys, **model_of(options)) as (
-        spec,
-        evaluated,
-    ):
+    access = access_of(options)
+    trust, kept = trust_of(options, access), options.evaluation_keys
+    with relay(access, trust, options.model, rows=check, evaluation_keys=kept) as (spec, evaluated):
         count = write_tensors(options.output, evaluated, kind=TensorKind.ANSWERS, client_spec_digest=spec.digest)
     say(f"wrote {options.output}: {count} encrypted answers of model {clean(spec.model_name)}")
 

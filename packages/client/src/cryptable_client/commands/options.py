@@ -15,6 +15,9 @@ from cryptable_client.key_directory import KeyDirectory
 if TYPE_CHECKING:
     from cryptable_protocol.client_spec import ClientSpec
 
+    from cryptable_client.access import Access
+    from cryptable_client.trust import Trust
+
 Parsers = argparse._SubParsersAction
 
 PASSPHRASE_VARIABLE = "CRYPTABLE_PASSPHRASE"  # noqa: S105 (a variable's name)
@@ -124,28 +127,32 @@ def output_options(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--scores", action="store_true", help="write the model's scores")
 
 
-def access_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of `list_models` but for the address."""
-    return {
-        "root_certificates": options.root_certificates,
-        "insecure": options.insecure,
-        "client_certificate": options.client_certificate,
-        "client_key": options.client_key,
-        "token": None if options.token_file is None else first_line(options.token_file),
-        "timeout": options.timeout,
-    }
+def access_of(options: argparse.Namespace) -> Access:
+    """How the server is reached."""
+    from cryptable_client.access import Access
+
+    return Access(
+        address=options.address,
+        root_certificates=options.root_certificates,
+        insecure=options.insecure,
+        client_certificate=options.client_certificate,
+        client_key=options.client_key,
+        token=None if options.token_file is None else first_line(options.token_file),
+        timeout=options.timeout,
+    )
 
 
-def model_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of `connect` and `fetch_spec` but for the address."""
-    return {
-        **access_of(options),
-        "model": options.model,
-        "signer": options.signer,
-        "pins": False if options.no_pins else options.pins,
-        "accept_changes": options.accept_changes,
-        "security_bits": options.security_bits,
-    }
+def trust_of(options: argparse.Namespace, access: Access) -> Trust:
+    """What a model there must be."""
+    from cryptable_client.connection import make_trust
+
+    return make_trust(
+        access,
+        options.signer,
+        False if options.no_pins else options.pins,
+        accept_changes=options.accept_changes,
+        security_bits=options.security_bits,
+    )
 
 
 def spec_of(options: argparse.Namespace) -> ClientSpec:
@@ -156,9 +163,10 @@ def spec_of(options: argparse.Namespace) -> ClientSpec:
     if options.spec is None:
         if options.address is None or options.model is None:
             raise InvalidInputError("say for which model: --address and --model, or --spec FILE")
-        from cryptable_client.connection import fetch_spec
+        from cryptable_client import connection
 
-        return fetch_spec(options.address, **model_of(options))
+        access = access_of(options)
+        return connection.spec_of(access, trust_of(options, access), options.model)
     from cryptable_client.security import check_security
 
     spec = ClientSpec.from_bytes(read_spec(options.spec))
@@ -180,9 +188,16 @@ def read_spec(path: str) -> bytes:
 
 def expiry_of(options: argparse.Namespace) -> datetime | None:
     """When new keys expire."""
+    from cryptable_protocol.errors import InvalidInputError
+
     if options.expires_days is None:
         return None
-    return datetime.now(timezone.utc) + timedelta(days=options.expires_days)
+    try:
+        return datetime.now(timezone.utc) + timedelta(days=options.expires_days)
+    except (OverflowError, ValueError) as error:
+        raise InvalidInputError(
+            f"--expires-days {options.expires_days}: keys live until the year 9999 at most"
+        ) from error
 
 
 def key_directory(options: argparse.Namespace) -> KeyDirectory:
@@ -217,7 +232,12 @@ def passphrase(options: argparse.Namespace, *, confirm: bool) -> str | None:
 
 def first_line(path: str) -> str:
     """A file's first line."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    from cryptable_protocol.errors import InvalidInputError
+
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{path} is not a text in UTF-8, whose first line could be taken") from error
     return lines[0].strip() if lines else ""
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cryptable_client.commands.options import (
     EVALUATION_KEYS_SUFFIX,
     KEYS_EPILOG,
     Parsers,
+    access_of,
     access_options,
     add_command,
     clean,
     key_directory,
-    model_of,
     output_options,
     passphrase_options,
     protection,
     say,
+    trust_of,
     trust_options,
 )
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from cryptable_protocol.client_spec import ClientSpec
+
+    from cryptable_client.access import Access
+    from cryptable_client.trust import Trust
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
@@ -57,14 +62,15 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from cryptable_client.connection import fetch_spec
+    from cryptable_client import connection
     from cryptable_client.table_files import write_table
 
-    place = model_of(options)
-    spec = fetch_spec(options.address, **place)
+    access = access_of(options)
+    trust = trust_of(options, access)
+    spec = connection.spec_of(access, trust, options.model)
     table = read_rows(options.input, spec)
     # Once accepted is enough: what comes next must be what was looked at.
-    values = _evaluate(options, spec, {**place, "accept_changes": False}, table)
+    values = _evaluate(options, spec, access, replace(trust, accept_changes=False), table)
     header, rows = answers(options, spec, values)
     write_table(options.output, header, rows)
 
@@ -97,27 +103,28 @@ def answers(
 
 
 def _evaluate(
-    options: argparse.Namespace, spec: ClientSpec, place: dict[str, Any], encoded: npt.NDArray[np.int64]
+    options: argparse.Namespace, spec: ClientSpec, access: Access, trust: Trust, encoded: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    from cryptable_client.connection import connect
+    from cryptable_client.connection import open_model
     from cryptable_client.key_directory import Upload
     from cryptable_client.secret_keys import SecretKeys
 
     if options.probabilities:  # a model without probabilities refuses before anything is sent
         spec.decoder.predict_proba(encoded[:0, :1].repeat(spec.output.size, axis=1))
+    model = options.model
     if options.keys is not None:
         with SecretKeys.load(options.keys, **protection(options)) as secret_keys:
             kept = options.keys + EVALUATION_KEYS_SUFFIX
-            with connect(options.address, secret_keys=secret_keys, evaluation_keys=kept, **place) as remote:
+            with open_model(access, trust, model, secret_keys=secret_keys, evaluation_keys=kept) as remote:
                 return remote.evaluate(encoded, spec)
     if options.key_directory is None:
-        with connect(options.address, **place) as remote:
+        with open_model(access, trust, model) as remote:
             return remote.evaluate(encoded, spec)
     directory = key_directory(options)
     entry = directory.find(spec.keyset)
     with directory.load(entry.name, **protection(options)) as secret_keys:
         path = directory.evaluation_keys(entry.name)
-        with connect(options.address, secret_keys=secret_keys, evaluation_keys=path, **place) as remote:
+        with open_model(access, trust, model, secret_keys=secret_keys, evaluation_keys=path) as remote:
             digest = remote.evaluation_keys_digest
             if digest is not None:
                 upload = Upload(options.address, digest.hex(), options.insecure, options.root_certificates)
