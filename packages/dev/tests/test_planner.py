@@ -180,3 +180,9 @@ def test_a_forest_declares_less_than_the_bounds_of_its_tables():
     planned = check_plan(graph_of([tree_of(grow(4)) for _ in range(8)], features=8), 0.05, rounds=2)
     _, high = verify(planned.circuit)[-1]
     assert planned.circuit.output_maximum.bit_length() < int(high.max()).bit_length()
+
+
+def test_a_condition_on_a_feature_that_the_subtree_asks_for_again_is_counted_where_that_is_shorter():
+    # Three conditions and a bit are 4 * 2 codes; two conditions and both bits of x0 would be 3 * 3, more than 3 bits.
+    tree = tree_of((0, -1.0, 0.0, (1, 0.0, 0.0, (2, 0.0, 0.0, (0, 2.0, 3.0, 5.0)))))
+    assert check_plan(graph_of([tree]), 0.01, widths=(3,)).circuit.lookups == 1

@@ -167,10 +167,12 @@ class TreeExpansion:
 
     def _fits_one_table(self, node: int, path: Path) -> bool:
         mask = self._asked(node, path)
-        if mask is None:
-            return False
-        inside, outside = self._divide(path, mask)
-        return self._cover.domain(mask | self._bits_of_path(inside)) * (len(outside) + 1) <= self._cover.capacity
+        return mask is not None and self._codes(mask, self._divide(path, mask)) <= self._cover.capacity
+
+    def _codes(self, mask: int, divided: tuple[Path, Path]) -> int:
+        """Codes of a table for a subtree that asks for `mask`, its path divided into digits and a group."""
+        inside, outside = divided
+        return self._cover.domain(mask | self._bits_of_path(inside)) * (len(outside) + 1)
 
     def _asked(self, node: int, path: Path) -> int | None:
         """Bits that the subtree asks for, or None where they cannot fit a table."""
@@ -188,9 +190,26 @@ class TreeExpansion:
         return mask if self._fits(mask) else None
 
     def _divide(self, path: Path, mask: int) -> tuple[Path, Path]:
+        """The path's conditions that a table tells apart itself, and those that it only counts.
+
+        Only a feature that the subtree asks about can be among the former: its bits on the path make its digit longer,
+        which may cost less than to count one condition more.
+        """
         features = {self._bits.feature_of[bit] for bit in bits_of(mask)}
         inside = {feature: condition for feature, condition in path.items() if feature in features}
-        return inside, {feature: condition for feature, condition in path.items() if feature not in features}
+        outside = {feature: condition for feature, condition in path.items() if feature not in features}
+        best, codes = (inside, outside), self._codes(mask, (inside, outside))
+        while inside:
+            moved = (self._moved(inside, outside, feature) for feature in inside)
+            inside, outside = min(moved, key=lambda each: self._codes(mask, each))
+            if (fewer := self._codes(mask, (inside, outside))) < codes:
+                best, codes = (inside, outside), fewer
+        return best
+
+    @staticmethod
+    def _moved(inside: Path, outside: Path, feature: int) -> tuple[Path, Path]:
+        kept = {each: condition for each, condition in inside.items() if each != feature}
+        return kept, {**outside, feature: inside[feature]}
 
     @staticmethod
     def _bits_of_path(path: Path) -> int:
@@ -224,10 +243,7 @@ class TreeExpansion:
             return
         mask = self._asked(node, path)
         _, outside = self._divide(path, mask or 0)
-        leaves = [
-            ({feature: condition for feature, condition in leaf.items() if feature not in outside}, value - shift)
-            for leaf, value in self._leaves(node, path)
-        ]
+        leaves = [(_beyond(leaf, outside), value - shift) for leaf, value in self._leaves(node, path)]
         symbol = 1 << self._group(outside)
         add_to(self._result, {each | symbol: value for each, value in self._expand(leaves).items()})
 
@@ -250,3 +266,14 @@ class TreeExpansion:
                 terms = grown
             add_to(total, terms)
         return total
+
+
+def _beyond(leaf: Path, counted: Path) -> Path:
+    """What a leaf's path asks for besides the conditions that a group counts."""
+    result: Path = {}
+    for feature, (at_least, below) in leaf.items():
+        known = counted.get(feature, (None, None))
+        rest = (None if at_least == known[0] else at_least, None if below == known[1] else below)
+        if rest != (None, None):
+            result[feature] = rest
+    return result
