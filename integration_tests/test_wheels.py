@@ -156,6 +156,22 @@ def test_server_installs_without_torch(wheels, tmp_path):
     assert not installed & {"networkx", "scipy", "torch", "z3-solver"}
 
 
+def test_the_servers_image_installs_without_torch(tmp_path):
+    """The Dockerfile's own command, as far as it can be run where there is no Docker: what would be installed."""
+    text = (ROOT / "packages/server/deploy/Dockerfile").read_text().replace("\\\n", " ")
+    (command,) = re.findall(r"/opt/uv/bin/uv (pip install .*)", text)
+    assert "--python /opt/cryptable-server" in command
+    assert uv("venv", "--python", sys.executable, tmp_path / "venv").returncode == 0
+    arguments = command.replace("/opt/cryptable-server", str(tmp_path / "venv")).replace("--no-cache", "").split()
+    done = uv(*arguments, "--dry-run", "--offline")
+    if done.returncode:
+        done = uv(*arguments, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    installed = {line.split()[1].split("==")[0] for line in done.stderr.splitlines() if line.startswith(" + ")}
+    assert {"cryptable-engine", "cryptable-protocol", "cryptable-server", "concrete-python", "grpcio"} <= installed
+    assert not installed & {"cryptable", "cryptable-client", "networkx", "scikit-learn", "scipy", "torch", "z3-solver"}
+
+
 @pytest.fixture(scope="module")
 def client_environment(wheels, tmp_path_factory):
     """Folder of a virtual environment into which only the client was installed, with what it asks for."""

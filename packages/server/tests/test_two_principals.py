@@ -3,9 +3,10 @@
 import grpc
 import pytest
 from cryptable_protocol import EvaluationKeysHeader
+from cryptable_protocol.messages import admin as admin_pb
 from cryptable_protocol.messages import inference as pb
-from cryptable_protocol.service import SERVICE_NAME
-from cryptable_server.principals import Role
+from cryptable_protocol.service import ADMIN_SERVICE_NAME, SERVICE_NAME, AdminStub
+from cryptable_server.principals import USUAL_ROLES, Role
 from cryptable_server.tokens import new_token, revoke_token
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -24,7 +25,7 @@ def bearer(token):
 def people(tmp_path_factory):
     """The file of tokens, and metadata of callers."""
     path = tmp_path_factory.mktemp("tokens") / "tokens.json"
-    tokens = {name: new_token(path, name, Role)[1] for name in ("alice", "mallory", "revoked")}
+    tokens = {name: new_token(path, name, USUAL_ROLES)[1] for name in ("alice", "mallory", "revoked")}
     tokens["reader"] = new_token(path, "reader", [])[1]
     tokens["evaluator"] = new_token(path, "evaluator", [Role.EVALUATE])[1]
     tokens["uploader"] = new_token(path, "uploader", [Role.UPLOAD])[1]
@@ -134,6 +135,25 @@ def test_another_principals_keys_are_as_if_they_were_not_there(
     assert details.replace(keys.hex()[:16], "") == expected_details.replace(ABSENT.hex()[:16], "")
 
 
+ADMIN_ATTEMPTS = {
+    "ListStoredKeys": lambda sha256: admin_pb.ListStoredKeysRequest(principal="token:alice"),
+    "DeleteStoredKeys": lambda sha256: admin_pb.DeleteStoredKeysRequest(principal="token:alice", sha256=sha256),
+    "UnloadModel": lambda sha256: admin_pb.UnloadModelRequest(name="tables", version="1"),
+    "ListModelVersions": lambda sha256: admin_pb.ListModelVersionsRequest(),
+    "GetStatus": lambda sha256: admin_pb.GetStatusRequest(),
+}
+
+
+@pytest.mark.parametrize("method", ADMIN_ATTEMPTS)
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_an_administrators_methods_tell_another_caller_nothing(guarded, people, keys, method, disguise):
+    call, metadata = getattr(AdminStub(guarded.channel), method), DISGUISES[disguise](people[1]["mallory"])
+    requests = [ADMIN_ATTEMPTS[method](sha256) for sha256 in (keys, ABSENT)]
+    answers = [outcome(lambda request=request: call(request, metadata=metadata)) for request in requests]
+    assert answers[0] == answers[1]
+    assert answers[0][0] == Status.PERMISSION_DENIED
+
+
 def test_after_all_that_the_owner_still_has_them(guarded, people, spec, keys):
     assert guarded.stub.GetEvaluationKeys(pb.GetEvaluationKeysRequest(sha256=keys), metadata=people[1]["alice"]).size
     assert len(guarded.infer(spec, keys, metadata=people[1]["alice"])) == 1
@@ -196,6 +216,9 @@ def test_a_stranger_may_ask_for_health_alone(guarded, people, stranger):
         assert outcome(lambda call=call, request=request: list(call(request, metadata=metadata, timeout=20)))[0] == (
             Status.UNAUTHENTICATED
         ), method
+    for method in [method.name for method in admin_pb.DESCRIPTOR.services_by_name["Admin"].methods]:
+        call = channel.unary_unary(f"/{ADMIN_SERVICE_NAME}/{method}")
+        assert outcome(lambda call=call: call(b"", metadata=metadata, timeout=20))[0] == Status.UNAUTHENTICATED, method
     with pytest.raises(grpc.RpcError) as caught:
         reflect(channel, metadata)
     assert caught.value.code() == Status.UNAUTHENTICATED
@@ -246,7 +269,7 @@ def test_calls_are_logged_with_their_principal_and_without_tokens(guarded, peopl
 
 def test_a_token_revoked_while_the_server_runs_is_refused(guarded, people):
     path, _ = people
-    token, secret = new_token(path, "guest", Role)
+    token, secret = new_token(path, "guest", USUAL_ROLES)
     assert guarded.stub.ListModels(pb.ListModelsRequest(), metadata=bearer(secret)).models
     revoke_token(path, token.identity)
     with pytest.raises(grpc.RpcError) as caught:
