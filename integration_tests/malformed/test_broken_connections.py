@@ -85,6 +85,6 @@ def test_an_upload_goes_on_over_a_network_that_breaks(good, serve, tmp_path, eve
     statuses = [call["status"] for call in events(log, "UploadEvaluationKeys")]
     assert len(statuses) == len(limits) + 1
     assert statuses.index("OK") == len(limits)
-    (stored,) = (path for path in (tmp_path / "keys").glob("*/*") if path.is_file())
+    (stored,) = (path for path in (tmp_path / "keys").glob("*/*.*") if path.is_file())
     assert stored.name.startswith(hashlib.sha256(kept.read_bytes()).hexdigest())
     assert stored.read_bytes() == kept.read_bytes()

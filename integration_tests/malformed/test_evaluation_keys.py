@@ -127,7 +127,7 @@ def test_malformed_keys_are_refused(party, workers, what):
 
 
 def stored_digests(party):
-    files = [path for path in (party.log.parent / "keys").glob("*/*") if path.is_file()]
+    files = [path for path in (party.log.parent / "keys").glob("*/*.*") if path.is_file()]
     return {path.name.partition(".")[0] for path in files if path.parent.name != "incoming"}
 
 

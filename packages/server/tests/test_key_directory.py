@@ -52,7 +52,7 @@ def send(store, announced, chunks, principal=ANONYMOUS):
         return upload.commit()
 
 
-NOT_KEYS = (".lock", ".clock", "principal", ".principal.new")
+NOT_KEYS = (".lock", ".clock", "principal", "principal-new")
 
 
 def files_of(store):

@@ -15,7 +15,7 @@ def write_name(folder: Path, principal: str) -> None:
     path = folder / _NAME
     if path.exists():
         return
-    temporary = folder / f".{_NAME}.new"
+    temporary = folder / f"{_NAME}-new"
     with suppress(OSError):
         temporary.write_text(principal, encoding="utf-8")
         temporary.replace(path)
