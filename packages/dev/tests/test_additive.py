@@ -1,7 +1,5 @@
 """Additive models: plans against naive evaluation, merged bins, pairs cut into tiles, and what is free."""
 
-import importlib
-
 import cryptable as ct
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from cryptable_protocol import Link, encode_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_breast_cancer
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.naive_bayes import GaussianNB
 from xgboost import XGBClassifier
@@ -116,15 +115,11 @@ def test_boosted_stumps_need_no_lookup(estimator):
     assert (model.predict(rows) == estimator.predict(rows)).mean() > 0.99
 
 
-@pytest.mark.parametrize(
-    "name", ["neighbors.KNeighborsClassifier", "discriminant_analysis.QuadraticDiscriminantAnalysis"]
-)
-def test_what_no_circuit_is_good_for_says_what_to_do(name):
-    module, _, kind = name.partition(".")
-    estimator = getattr(importlib.import_module(f"sklearn.{module}"), kind)()
+def test_what_no_circuit_is_good_for_says_what_to_do():
     rows, target = load_breast_cancer(return_X_y=True)
-    with pytest.raises(ct.UnsupportedModelError, match=f"{kind} cannot be compiled: .*; fit "):
-        ct.compile(estimator.fit(rows[:, :3], target), rows[:, :3])
+    estimator = QuadraticDiscriminantAnalysis().fit(rows[:, :3], target)
+    with pytest.raises(ct.UnsupportedModelError, match=r"QuadraticDiscriminantAnalysis cannot be compiled: .*; fit "):
+        ct.compile(estimator, rows[:, :3])
 
 
 @pytest.mark.encrypted

@@ -34,10 +34,12 @@ from cryptable.importers.registry import find_importer, reference_scores
 from cryptable.mixed_model import MixedModel
 from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
 from cryptable.networks import RangeChoice, is_network
+from cryptable.neighbors_model import NeighborsModel
 from cryptable.planner.additive import plan_additive
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
 from cryptable.planner.mixed import plan_mixed
+from cryptable.planner.neighbors import SIGN_BITS, plan_neighbors
 from cryptable.planner.quadratic import plan_quadratic
 from cryptable.planner.trees import WIDTHS, plan_trees
 from cryptable.planner.whole_grid import send_whole_grid
@@ -286,6 +288,10 @@ def _plan_graph(
         return plan_mixed(graph, rows, tolerance=tolerance, input_bits=input_bits)
     if isinstance(graph, QuadraticModel):
         return plan_quadratic(graph, rows, tolerance=tolerance)
+    if isinstance(graph, NeighborsModel):
+        with progress_bar("planning comparisons", enabled=show_progress) as report:
+            bits = table_bits or SIGN_BITS
+            return plan_neighbors(graph, rows, tolerance=tolerance, sign_bits=bits, progress=report)
     if isinstance(graph, LinearModel):
         return plan_linear(graph, rows, tolerance=tolerance, input_bits=input_bits)
     raise InternalError(f"no planner for {type(graph).__name__}")

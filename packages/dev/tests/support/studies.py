@@ -30,6 +30,7 @@ SETTINGS = {
         for kind in ("Classifier", "Regressor")
     },
     "IsolationForest": {"n_estimators": 5, "max_samples": 16, "random_state": 0},
+    **{f"KNeighbors{kind}": {"n_neighbors": 3} for kind in ("Classifier", "Regressor")},
     "LogisticRegression": {"max_iter": 5000},
     "QuantileRegressor": {"alpha": 0.01},
     "CCA": {"n_components": 1},
@@ -116,6 +117,8 @@ KINDS = {
 }
 """Settings more, of the classes that a kind of data or model is tried with besides the plain one."""
 
+FEW_ROWS = {"KNeighborsClassifier": 12, "KNeighborsRegressor": 10}
+"""Training rows, of models that cost lookups for each."""
 COUNTS = ("CategoricalNB", "ComplementNB", "MultinomialNB")
 """Take small integers."""
 
@@ -177,7 +180,8 @@ def fitted(class_name, kind=""):
         rows, target = _data(name, kind, is_classifier)
         order = np.random.default_rng(0).permutation(len(rows))
         rows, target = take(rows, order), target[order]
-        estimator.fit(take(rows, slice(40, None)), target[40:])
+        until = 40 + FEW_ROWS.get(name, len(rows))
+        estimator.fit(take(rows, slice(40, until)), target[40:until])
     return Study(estimator, take(rows, slice(40, None)), take(rows, slice(40)), kind)
 
 

@@ -53,9 +53,9 @@ _WAYS_OUT = {
         "a kernel multiplies encrypted numbers for every support vector; fit LinearSVC or LinearSVR, behind a "
         "KBinsDiscretizer or SplineTransformer where curves are needed, or gradient-boosted trees"
     ),
-    r"Neighbors(Classifier|Regressor)$": (
-        "ranking n training rows takes n * (n - 1) / 2 comparisons of distances of 8 bits or more, each about a second "
-        "of CPU; fit NearestCentroid or GaussianNB, which need no lookup, or a forest"
+    r"^RadiusNeighbors": (
+        "the number of rows within a radius is not known beforehand; fit KNeighborsClassifier or KNeighborsRegressor "
+        "on some dozens of rows, or NearestCentroid, which needs no lookup"
     ),
     r"^QuadraticDiscriminantAnalysis$": (
         "its scores hold products of two features; fit LinearDiscriminantAnalysis, or GaussianNB, whose scores hold "
