@@ -2,8 +2,8 @@
 
     python tools/bench/nearest_neighbors.py [--rows 30 120] [--neighbors 5] [--bits 4] [--encrypted 3]
 
-`simulate` is with the noise that ciphertexts have. Concrete ML 1.9 does not compile 120 or 30 rows (NoParametersFound) and
-takes 9 s of CPU for 10.
+`simulate` is with the noise that ciphertexts have. Concrete ML 1.9 compiles neither 120 rows nor 30
+(NoParametersFound) and takes 9 s of CPU for 10.
 """
 
 from __future__ import annotations
