@@ -33,8 +33,8 @@ from cryptable.importers.learned_trees import restrict_missing
 from cryptable.importers.registry import find_importer, reference_scores
 from cryptable.mixed_model import MixedModel
 from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
-from cryptable.networks import RangeChoice, is_network
 from cryptable.neighbors_model import NeighborsModel
+from cryptable.networks import RangeChoice, is_network
 from cryptable.planner.additive import plan_additive
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
