@@ -29,9 +29,7 @@ def main() -> None:
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
     noise = np.random.default_rng(1).normal(size=(2, *X.shape)) * 0.2 * X.std(axis=0)
     near = (X + noise).reshape(-1, X.shape[1])
-    print(
-        "| rows | k | lookups | price | CPU s predicted | measured | score: float | clear | votes equal: clear | noisy |"
-    )
+    print("| rows | k | lookups | price | CPU s predicted | measured | score: float | clear | votes: clear | noisy |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for count in arguments.rows:
         estimator = KNeighborsClassifier(arguments.neighbors).fit(X_train[:count], y_train[:count])

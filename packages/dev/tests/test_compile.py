@@ -26,7 +26,9 @@ def test_an_unfitted_estimator_is_told_to_be_fitted():
 def test_an_unsupported_estimator_gets_the_list_of_supported_ones():
     with pytest.raises(ct.UnsupportedModelError, match=r"KMeans.*xgboost\.XGBClassifier"):
         ct.compile(KMeans(n_clusters=2, n_init=1).fit(X), X)
-    with pytest.raises(ct.UnsupportedModelError, match="str"):
+    with pytest.raises(ct.UnsupportedModelError, match="dict"):
+        ct.compile({"a": "model"}, X)
+    with pytest.raises(ct.InvalidInputError, match="a model: there is no such file"):
         ct.compile("a model", X)
 
 

@@ -9,7 +9,7 @@ from cryptable.importers.registry import importer, reference_scores
 from cryptable_engine import interpret
 from cryptable_protocol import AffineEncoder, CategoricalEncoder, Missing, QuadraticEncoder, encode_rows
 from keychain import keychain
-from steady import drops_bits, steadiest
+from steady import steadiest
 from studies import CASES, KINDS, case_id, compiled, fitted, take
 
 
@@ -29,7 +29,7 @@ def _inside_ranges(model, rows):
 
 def _sure(model):
     """The part of the rows that must agree: all, but where a model chooses between rows that are about equally near."""
-    return 0.95 if drops_bits(model.circuit) else 1.0
+    return 0.95 if model.circuit.rounds else 1.0
 
 
 def test_clear_evaluation_is_the_estimator_within_the_stated_bound(case):
@@ -75,7 +75,7 @@ def test_predictions_agree_where_the_margin_is_larger_than_the_bound(case):
 def test_encrypted_evaluation_is_the_clear_one_bit_for_bit(case):
     study, model = case
     row = take(study.test_rows, slice(3, 4))
-    if drops_bits(model.circuit):
+    if model.circuit.rounds:
         steady, margin = steadiest(model, study.training_rows)
         assert margin > 0.4
         row = take(study.training_rows, slice(steady, steady + 1))

@@ -90,7 +90,8 @@ def test_noise_decides_between_rows_that_are_about_equally_near_only(model, tmp_
     assert report["clear"].agreement > 0.98
     assert report["simulate"].agreement > 0.95
     told = model.explain()
-    assert told.approximate_lookups == model.circuit.lookups
+    assert 0 < told.neighbour_rate < 0.1
+    assert told.lookups_by_layer[0].name == "comparisons"
     assert "neighbouring entry" in str(told)
     model.save(tmp_path / "model")
     assert (ct.load(tmp_path / "model").predict(IRIS) == model.predict(IRIS)).all()

@@ -144,7 +144,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             X_train,
             tolerance=tolerance,
             table_bits=table_bits,
-            input_bits=input_bits or DEFAULT_INPUT_BITS,
+            input_bits=DEFAULT_INPUT_BITS if input_bits is None else input_bits,
             edges=edges,
             bins=bins,
             missing=missing,

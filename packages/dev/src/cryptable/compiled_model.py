@@ -221,7 +221,8 @@ class CompiledModel:
         signing_key: SigningKey | None = None,
         passphrase: str | None = None,
     ) -> None:
-        """Write the artifact, whole or not at all: circuit and client specification, no training data, no key.
+        """Write the artifact, whole or not at all: circuit and client specification, no key; no training data either, but
+        for nearest neighbours, which are the differences between their training rows.
 
         Args:
             path: where to.

@@ -53,7 +53,7 @@ class Explanation:
     `price` is the crypto optimizer's complexity, `cpu_seconds_predicted` that on one core of a common server, once
     evaluation keys are loaded. `score_error_bound` is the most that a score differs from the estimator's own, for
     inputs within the encoders' ranges, once thresholds are where `edges` has moved them; both are None for a loaded
-    model, whose file does not say. `approximate_lookups` drop bits, and may take the neighbouring entry.
+    model, whose file does not say.
     """
 
     model: str
@@ -71,7 +71,6 @@ class Explanation:
     score_step: float
     score_error_bound: float | None
     edges: EdgesTold | None
-    approximate_lookups: int
     client_learns: str
     server_learns: str
     inputs: str
@@ -119,7 +118,6 @@ class Explanation:
             },
             "score_step": self.score_step,
             "score_error_bound": self.score_error_bound,
-            "approximate_lookups": self.approximate_lookups,
             "edges": None if self.edges is None else vars(self.edges).copy(),
             "client_learns": self.client_learns,
             "client_learns_by_edges": dict(EDGES_TELL),
@@ -144,11 +142,6 @@ class Explanation:
         table.add_row("a row up", f"{_size(self.bytes.input_row)} ({self.input_elements} encrypted numbers)")
         table.add_row("a row down", f"{_size(self.bytes.output_row)} ({self.output_bits} bits a score)")
         bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
-        if self.approximate_lookups:
-            bound += (
-                f", but for {self.approximate_lookups} lookups that drop bits: where what they look up lies within the "
-                "noise of a border, they take the neighbouring entry; check() shows how often that matters"
-            )
         table.add_row("scores", f"in steps of {self.score_step:.3g}{bound}")
         if self.neighbour_rate is not None:
             table.add_row(
@@ -234,7 +227,6 @@ def explain(
         score_step=spec.decoder.step,
         score_error_bound=error_bound,
         edges=edges,
-        approximate_lookups=sum(node.size for node in circuit.nodes if isinstance(node, Lookup) and node.dropped_bits),
         client_learns=client_learns(spec, circuit.lookups, edges),
         server_learns=SERVER_LEARNS,
         inputs=_inputs(spec.features),

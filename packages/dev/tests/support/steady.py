@@ -6,11 +6,6 @@ from cryptable_engine.circuit import Circuit, Linear, Lookup
 from cryptable_protocol import encode_rows
 
 
-def drops_bits(circuit):
-    """Whether encrypted evaluation may take the neighbouring entry of a lookup."""
-    return any(isinstance(node, Lookup) and node.dropped_bits for node in circuit.nodes)
-
-
 def steadiest(model, rows):
     """The row whose first lookups stay farthest from where they change, by index; and how far, in positions.
 

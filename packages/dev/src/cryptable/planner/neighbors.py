@@ -103,10 +103,11 @@ def plan_neighbors(
             np.array([2]),
         ),
     ]
-    terms = []
+    terms, names = [], ["comparisons"]
     for width, members in _by_width(others, model.k).items():
         nodes += [_losses(others, members, index, model.k), _counts(len(nodes), targets.heights[members], width)]
         terms.append(Term.from_dense(len(nodes) - 1, targets.signs[members]))
+        names.append(f"counts of {width} bits")
     # What may be subtracted is added beforehand, and taken away again by the decoder.
     held = np.maximum(-targets.signs, 0).T @ targets.heights
     sure = targets.signs[borders.always].T @ targets.heights[borders.always]
@@ -115,7 +116,8 @@ def plan_neighbors(
     for column in used.tolist():
         encoders[column] = AffineEncoder(model.feature_names[column], float(low[column]), float(step[column]), _LEVELS)
     decoder = Decoder(model.link, tuple((-held).tolist()), targets.unit / (2 * model.k), targets.base, model.labels)
-    return PlannedModel(Circuit(tuple(nodes), len(nodes) - 1), tuple(encoders), decoder, targets.error)
+    circuit = Circuit(tuple(nodes), len(nodes) - 1)
+    return PlannedModel(circuit, tuple(encoders), decoder, targets.error, layer_names=tuple(names))
 
 
 def _samples(known: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
