@@ -221,8 +221,9 @@ class CompiledModel:
         signing_key: SigningKey | None = None,
         passphrase: str | None = None,
     ) -> None:
-        """Write the artifact, whole or not at all: circuit and client specification, no key; no training data either, but
-        for nearest neighbours, which are the differences between their training rows.
+        """Write the artifact, whole or not at all: circuit and client specification, no key.
+
+        It holds no training data either, but for nearest neighbours, which are the differences between their rows.
 
         Args:
             path: where to.
