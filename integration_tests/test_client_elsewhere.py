@@ -1,6 +1,7 @@
-"""The client's own tests on the other CPythons of this machine, with the newest NumPy and nothing else of ours.
+"""The client's own tests on the other CPythons of this machine, with the newest NumPy and pyarrow, and no more of ours.
 
-A selection that takes seconds; `CRYPTABLE_ELSEWHERE=all` runs all of them.
+A selection that takes seconds; `CRYPTABLE_ELSEWHERE=all` runs all of them. On this CPython those of Parquet run, with
+pyarrow beside the main environment: in it, pandas would keep strings otherwise than most users' does.
 """
 
 import os
@@ -27,6 +28,8 @@ SELECTED = (
     "test_table_files.py",
     "test_trust.py",
 )
+PYARROW = "pyarrow>=15,<26"
+"""The last that takes the NumPy that concrete-python needs, 1.26."""
 VERSIONS = ("3.10", "3.12", "3.13", "3.14")
 ABSENT = "import importlib.util as u; print([n for n in ('concrete', 'torch', 'cryptable_engine') if u.find_spec(n)])"
 
@@ -42,11 +45,38 @@ def interpreter(version):
     return None
 
 
-def run(*command, **options):
+def run(*command, path=None, **options):
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    if path is not None:
+        environment["PYTHONPATH"] = str(path)
     return subprocess.run(
         [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, env=environment, **options
     )
+
+
+def uv():
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    found = shutil.which("uv", path=places)
+    assert found, "uv is missing: run `make setup`"
+    return found
+
+
+def uv_install(*arguments):
+    """Install with uv, or skip the test where there is no network."""
+    installed = run(uv(), "pip", "install", "--quiet", "--only-binary", "pyarrow", *arguments, timeout=300)
+    if installed.returncode and ("network" in installed.stderr or "connect" in installed.stderr.lower()):
+        pytest.skip("the package index cannot be reached")
+    assert installed.returncode == 0, installed.stderr
+
+
+def test_parquet_on_this_version(tmp_path):
+    uv_install("--python", sys.executable, "--no-deps", "--target", tmp_path / "libraries", PYARROW)
+    chosen = [TESTS / name for name in ("test_main.py", "test_table_files.py")]
+    pytest_run = (sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-k", "parquet")
+    tested = run(*pytest_run, *chosen, path=tmp_path / "libraries", timeout=300)
+    assert tested.returncode == 0, tested.stdout[-3000:]
+    assert "3 passed" in tested.stdout
+    assert "skipped" not in tested.stdout
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -56,20 +86,14 @@ def test_the_clients_tests_pass(version, tmp_path):
     base = interpreter(version)
     if base is None:
         pytest.skip(f"no CPython {version} on this machine")
-    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    uv = shutil.which("uv", path=places)
-    assert uv, "uv is missing: run `make setup`"
-    assert run(uv, "venv", "--quiet", "--no-project", "--python", base, tmp_path / "venv").returncode == 0
+    assert run(uv(), "venv", "--quiet", "--no-project", "--python", base, tmp_path / "venv").returncode == 0
     python = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     sources = [ROOT / "packages" / name for name in ("protocol", "client")]
-    libraries = ("numpy>=2", "pytest", "pytest-xdist", "hypothesis")
-    installed = run(uv, "pip", "install", "--quiet", "--python", python, *sources, *libraries, timeout=300)
-    if installed.returncode and ("network" in installed.stderr or "connect" in installed.stderr.lower()):
-        pytest.skip("the package index cannot be reached")
-    assert installed.returncode == 0, installed.stderr
+    uv_install("--python", python, *sources, "numpy>=2", "pyarrow", "pytest", "pytest-xdist", "hypothesis")
     assert run(python, "-c", ABSENT).stdout.strip() == "[]"
     assert run(python, "-c", "import numpy; print(numpy.__version__)").stdout.startswith("2.")
     chosen = [TESTS] if os.environ.get("CRYPTABLE_ELSEWHERE") == "all" else [TESTS / name for name in SELECTED]
-    tested = run(python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen, timeout=600)
+    tested = run(python, "-m", "pytest", "-q", "-x", "-rs", "-p", "no:cacheprovider", *chosen, timeout=600)
     assert tested.returncode == 0, tested.stdout[-3000:] + tested.stderr[-1000:]
     assert " passed" in tested.stdout
+    assert "pyarrow" not in tested.stdout  # no test of Parquet was skipped

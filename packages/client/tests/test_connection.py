@@ -330,7 +330,7 @@ def test_a_list_of_models_that_would_fill_the_memory(servicer_module):
     with servicer_module.serving(Listing(answer)) as address:
         assert len(list_models(address, insecure=True)) == limits.MAX_MODEL_LIST_BYTES // 2
         answer.models.add()
-        with pytest.raises(LimitExceededError, match="list of models has 1048578 bytes"):
+        with pytest.raises(LimitExceededError, match="list of models has 262146 bytes"):
             list_models(address, insecure=True)
 
 

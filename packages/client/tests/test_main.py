@@ -57,6 +57,18 @@ def test_predict(echo, data, tmp_path, capsys):
     assert not echo.keys
 
 
+def test_predict_from_parquet_to_parquet(echo, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.table({"dose": [3.0, 15.5], "patient": ["A", "B"], "age": [22, 30]})
+    parquet.write_table(table, tmp_path / "data.parquet")
+    out = tmp_path / "out.parquet"
+    assert run(echo, "predict", "--model", "echo", "--input", tmp_path / "data.parquet", "--output", out) == 0
+    answers = parquet.read_table(out)
+    assert answers.column_names == [f"prediction_{index}" for index in range(6)]
+    assert answers.column(5).to_pylist() == [6.0, 31.0]
+
+
 def test_keygen_then_predict_twice_uploads_once(echo, data, tmp_path):
     keys = tmp_path / "my.keys"
     assert run(echo, "keygen", "--model", "echo", "--output", keys) == 0

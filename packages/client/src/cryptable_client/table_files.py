@@ -109,7 +109,7 @@ def _pyarrow() -> ModuleType:
         import_module("pyarrow.parquet")
         return import_module("pyarrow")
     except ImportError as error:
-        raise InvalidInputError("Parquet files need pyarrow: pip install pyarrow, or use CSV") from error
+        raise InvalidInputError(f"Parquet files need pyarrow ({error}): pip install pyarrow, or use CSV") from error
 
 
 def _write(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -23,7 +23,7 @@ MAX_LWE_DIMENSION = 1 << 17
 MAX_EVALUATION_KEYS_BYTES = 4 << 30
 MAX_MESSAGE_BYTES = 64 << 20
 """One gRPC message."""
-MAX_MODEL_LIST_BYTES = 1 << 20
+MAX_MODEL_LIST_BYTES = 1 << 18
 """A server's list of its models: a parser may turn two bytes of it into a hundred of memory."""
 CHUNK_BYTES = 1 << 20
 """Data of one EvaluationKeysChunk, but for the last."""
