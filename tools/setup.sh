@@ -137,7 +137,7 @@ fi
 
 say "installing the packages and the development tools"
 UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300} "$uv" pip install --python "$VENV/bin/python" \
-  --constraints tools/constraints.txt "${torch_options[@]}" --group dev --group docs \
+  --constraints tools/constraints.txt "${torch_options[@]}" --group dev --group docs --group examples \
   --editable packages/protocol --editable packages/client --editable packages/engine \
   --editable packages/server --editable 'packages/dev[demo,neural]'
 

@@ -1,4 +1,7 @@
-"""Compile a model, serve it from a process, and have a client in another process get answers from it."""
+"""Compile a model, serve it from a process, and have a client in another process get answers from it.
+
+With an argument, the program of that name calls instead of the client.
+"""
 
 import subprocess
 import sys
@@ -38,6 +41,7 @@ def write_artifact(path: Path, folder: Path) -> None:
     ).save(path)
 
 
+caller = sys.argv[1] if len(sys.argv) > 1 else "client_connects.py"
 with tempfile.TemporaryDirectory() as name:
     folder = Path(name)
     models = folder / "models"
@@ -48,6 +52,6 @@ with tempfile.TemporaryDirectory() as name:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             address = next(line for line in server.stdout if " ready on " in line).split()[-1]
-            subprocess.run([sys.executable, Path(__file__).with_name("client_connects.py"), address], check=True)
+            subprocess.run([sys.executable, Path(__file__).with_name(caller), address], check=True)
         finally:
             server.terminate()

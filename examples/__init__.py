@@ -1,0 +1,1 @@
+"""Examples: `python -m examples.NAME`, from the root of the repository."""
