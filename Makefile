@@ -8,7 +8,7 @@ TEST_PROCESSES ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check check-format check-lint check-types check-imports check-generated check-tree \
-	check-docs check-protos check-readme protos-baseline bench docs format protos generate generate-docs clean
+	check-docs check-protos check-readme protos-baseline bench bench-bars bench-full docs format protos generate generate-docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,11 +52,18 @@ check-tree: setup ## No lock file, package host, path of one machine or overlong
 check-readme: setup ## Code in the READMEs runs
 	@$(BIN)/python -m pytest --quiet integration_tests/test_readme.py -k readme
 
-bench: setup ## Measure the main job, the table compiler and the client against their bars (minutes)
+bench: setup ## Measure our models against the bare lookups, and write docs/benchmarks (less than ten minutes)
+	@$(BIN)/python -W ignore tools/bench/bench.py
+
+bench-bars: setup ## Measure the main job, the table compiler and the client against their bars (minutes)
 	@$(BIN)/python tools/bench/main_job.py
 	@$(BIN)/python tools/bench/tables.py
 	@$(BIN)/python tools/bench/client_keygen.py
 	@$(BIN)/python tools/bench/client_footprint.py
+
+bench-full: setup ## The same beside Concrete ML, which is installed for it (6 GB, an hour)
+	@$(BIN)/python tools/bench/against_concrete_ml.py --json docs/benchmarks/against-concrete-ml.json
+	@$(BIN)/python -W ignore tools/bench/bench.py
 
 check-protos: setup ## Messages follow their rules, and nobody who has the last release is broken by a change
 	@cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline.binpb

@@ -1,0 +1,85 @@
+"""The quick benchmark: our models against the bare lookups, against recorded figures of Concrete ML, and as they grow.
+
+    python tools/bench/bench.py            measure all, then write docs/benchmarks
+    python tools/bench/bench.py --only models efficiency
+    python tools/bench/bench.py --render   write the report again, from the figures that are there
+
+Takes less than ten minutes of two quiet cores. Figures of a section that is not measured again stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from quick.efficiency import measure_efficiency
+from quick.footprint import measure_footprint
+from quick.growth import measure_growth
+from quick.keys import measure_keys
+from quick.models import measure_models
+from quick.report import write_report
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURES = ROOT / "docs/benchmarks/quick.json"
+VERSIONS = (
+    "cryptable",
+    "concrete-python",
+    "numpy",
+    "scikit-learn",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+    "interpret-core",
+)
+
+
+def about() -> dict[str, Any]:
+    """What was measured with: no name of a machine, and no path."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in VERSIONS},
+    }
+
+
+SECTIONS: dict[str, Callable[[int], Any]] = {
+    "efficiency": lambda _: measure_efficiency(),
+    "models": lambda rows: list(measure_models(rows)),
+    "growth": lambda _: measure_growth(),
+    "keys": lambda _: measure_keys(),
+    "footprint": lambda _: measure_footprint(),
+}
+
+
+def main() -> int:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="sections to measure")
+    parser.add_argument("--rows", type=int, default=2, help="rows to evaluate under encryption a model")
+    parser.add_argument("--render", action="store_true", help="measure nothing")
+    options = parser.parse_args()
+    figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.is_file() else {}
+    for name in [] if options.render else options.only:
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        figures[name] = {"about": about(), "figures": SECTIONS[name](options.rows)}
+        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_report(figures, FIGURES.parent)
+    print(f"written: {FIGURES.parent.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""How cost grows: with trees, depth, features, rows. Lookups are planned; rows of a linear model really evaluated."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import cryptable as ct
+import numpy as np
+from cryptable.compile import plan
+from cryptable.cost import total_price
+from cryptable.local_session import LocalSession
+from cryptable.model_graph import Estimator
+from cryptable_engine import Lookup
+from cryptable_protocol import encode_rows
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
+from xgboost import XGBClassifier
+
+from .models import split
+
+TREES = (5, 10, 20, 50, 100, 200)
+DEPTHS = (1, 2, 3, 4, 5, 6)
+FEATURES = (5, 10, 20, 40, 80)
+ROWS = (1, 4, 16, 64)
+
+
+def _planned(estimator: Estimator, rows: Any, size: int) -> dict[str, Any]:  # noqa: ANN401
+    circuit = plan(estimator, rows).circuit
+    lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
+    count, width = sum(node.size for node in lookups), max((node.width for node in lookups), default=0)
+    return {"at": size, "lookups": count, "bits": width, "price": total_price(count, width, 11) if count else 0.0}
+
+
+def measure_growth() -> dict[str, list[dict[str, Any]]]:
+    """By what grows: the size, the lookups and their price; for rows, the CPU seconds of all."""
+    X_train, _, y_train, _ = split("breast_cancer")
+
+    def trees(count: int, depth: int) -> Estimator:
+        return XGBClassifier(n_estimators=count, max_depth=depth, random_state=0).fit(X_train, y_train)
+
+    growth = {
+        "trees": [_planned(trees(count, 3), X_train, count) for count in TREES],
+        "depth": [_planned(trees(20, depth), X_train, depth) for depth in DEPTHS],
+        "features": [],
+        "rows": [],
+    }
+    for count in FEATURES:
+        rows, target = make_classification(1000, count, n_informative=count // 2, random_state=0)
+        model = XGBClassifier(n_estimators=20, max_depth=3, random_state=0).fit(rows, target)
+        growth["features"].append(_planned(model, rows, count))
+    linear = ct.compile(LogisticRegression(max_iter=5000).fit(X_train, y_train), X_train)
+    spec = linear.artifact.client_spec
+    encoded = np.asarray(encode_rows(spec.features, X_train[: max(ROWS)]))
+    for count in ROWS:
+        with LocalSession(spec, linear._program()) as session:
+            began = time.process_time()
+            session.evaluate(encoded[:count])
+            growth["rows"].append({"at": count, "cpu_seconds": time.process_time() - began})
+    return growth

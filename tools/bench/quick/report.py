@@ -1,0 +1,206 @@
+"""The report of the benchmark: Markdown for the documentation, and one HTML file that stands alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from cryptable.cost import lookup_price
+from markdown import markdown
+
+from .plots import against_peer, growth
+
+FULL = "against-concrete-ml.json"
+STYLE = (
+    "body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1f2937}"
+    "table{border-collapse:collapse;font-size:.85rem;margin:1rem 0}td,th{border:1px solid #cbd5e1;padding:.3rem .6rem;"
+    "text-align:left}th{background:#f1f5f9}code{background:#f1f5f9;padding:.1rem .3rem}svg{max-width:100%}"
+)
+
+
+def write_report(figures: dict[str, Any], folder: Path) -> None:
+    """Write index.md, report.html and the plots."""
+    plots = {}
+    if "models" in figures:
+        plots["against-peer.svg"] = against_peer(figures["models"]["figures"]).to_svg()
+    if "growth" in figures and "efficiency" in figures:
+        bare = figures["efficiency"]["figures"]["bare_pbs_seconds"]
+        plots["growth.svg"] = growth(figures["growth"]["figures"], bare, lookup_price(4)).to_svg()
+    for name, content in plots.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    full = folder / FULL
+    measured = json.loads(full.read_text(encoding="utf-8")) if full.is_file() else None
+    text = "\n".join(_lines(figures, measured))
+    (folder / "index.md").write_text(text + "\n", encoding="utf-8")
+    page = markdown(text, extensions=["tables"])
+    for name, content in plots.items():
+        start = page.index("<img", page.rindex("<p>", 0, page.index(f'src="{name}"')))
+        page = page[:start] + content + page[page.index("/>", start) + 2 :]
+    (folder / "report.html").write_text(
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape("Cryptable: benchmark")}</title>'
+        f"<style>{STYLE}</style></head><body>\n{page}\n</body></html>\n",
+        encoding="utf-8",
+    )
+
+
+def _lines(figures: dict[str, Any], full: list[dict[str, Any]] | None) -> Iterator[str]:
+    yield "# Benchmark"
+    yield ""
+    yield (
+        "Written by `make bench` (`tools/bench/bench.py`) from figures that it measured; do not edit. CPU seconds are "
+        "of one core and of evaluation alone, keys being in memory. Wall times depend on what else runs: the machine's "
+        "load when each section began is given."
+    )
+    for name, write in (
+        ("efficiency", _efficiency),
+        ("models", _models),
+        ("growth", _growth),
+        ("keys", _keys),
+        ("footprint", _footprint),
+    ):
+        if name in figures:
+            yield ""
+            yield from write(figures[name]["figures"])
+            yield ""
+            yield _about(figures[name]["about"])
+        if name == "models" and full is not None:
+            yield ""
+            yield from _full(full)
+
+
+def _about(about: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return (
+        f"*{about['date']}, {about['cpu']}, {about['cores']} cores, load {about['load']:.1f}, "
+        f"Python {about['python']}, {versions}.*"
+    )
+
+
+def _efficiency(facts: dict[str, Any]) -> Iterator[str]:
+    yield "## How close to the limit"
+    yield ""
+    yield (
+        f"The demo's model (XGBoost, 100 trees of depth 3) takes {facts['lookups']} lookups. One bare lookup, as "
+        f"one more in a circuit of nothing else, takes {facts['bare_pbs_seconds'] * 1e3:.1f} ms of one core, so "
+        f"{facts['cores']} cores cannot take less than {facts['limit_seconds']:.2f} s for a row."
+    )
+    yield ""
+    yield "| | seconds | of the limit |"
+    yield "|---|---|---|"
+    yield f"| limit: lookups × bare lookup ÷ cores | {facts['limit_seconds']:.3f} | 1 |"
+    yield f"| wall time of a row, {facts['cores']} cores | {facts['wall_seconds']:.3f} | {facts['ratio']:.2f} |"
+    single = facts["lookups"] * facts["bare_pbs_seconds"]
+    yield (
+        f"| CPU of a row, {facts['cores']} threads, ÷ {facts['cores']} | {facts['cpu_seconds'] / facts['cores']:.3f} "
+        f"| {facts['cpu_seconds'] / single:.2f} |"
+    )
+    yield (
+        f"| CPU of a row, one thread, ÷ {facts['cores']} | {facts['cpu_seconds_one_core'] / facts['cores']:.3f} "
+        f"| {facts['cpu_ratio']:.2f} |"
+    )
+    yield (
+        f"| wall time of a row, one core, ÷ {facts['cores']} | {facts['wall_seconds_one_core'] / facts['cores']:.3f} "
+        f"| {facts['wall_seconds_one_core'] / single:.2f} |"
+    )
+
+
+def _models(models: list[dict[str, Any]]) -> Iterator[str]:
+    yield "## Models"
+    yield ""
+    yield "![CPU seconds of a row, ours and Concrete ML's as recorded](against-peer.svg)"
+    yield ""
+    yield (
+        "| model | lookups | CPU s a row | score: float | compiled | keys, MB | a row up, kB | down, kB "
+        "| compile, CPU s | Concrete ML 1.9: CPU s | lookups | score |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    for model in models:
+        peer = model["peer"]
+        theirs = "| | | |" if peer is None else f"| {peer['cpu_seconds']:g} | {peer['lookups']} | {peer['score']:.3f} |"
+        bits = f" of {model['table_bits']} bits" if model["lookups"] else ""
+        yield (
+            f"| {model['case']} | {model['lookups']}{bits} | {model['cpu_seconds']:.3g} | {model['float_score']:.3f} "
+            f"| {model['score']:.3f} | {model['keys_mb']:.0f} | {model['input_kb']:.1f} | {model['output_kb']:.1f} "
+            f"| {model['compile_cpu_seconds']:.1f} {theirs}"
+        )
+    compared = [model for model in models if model["peer"] and model["lookups"]]
+    mean = math.exp(statistics.fmean(math.log(each["peer"]["cpu_seconds"] / each["cpu_seconds"]) for each in compared))
+    yield ""
+    yield (
+        f"Every decrypted row equals the clear one, bit for bit: "
+        f"{'yes' if all(model['encrypted_equals_clear'] for model in models) else 'NO'}. Concrete ML's figures were "
+        f"recorded on another day (`tools/bench/quick/peer.py`); where both take lookups, its CPU time is {mean:.0f} "
+        "times ours in the geometric mean. Linear models take milliseconds with either."
+    )
+
+
+def _full(results: list[dict[str, Any]]) -> Iterator[str]:
+    yield "## Side by side with Concrete ML"
+    yield ""
+    yield (
+        "`make bench-full` (`tools/bench/against_concrete_ml.py`): Concrete ML 1.9.0 in an environment of its own, "
+        "rows alternating between the two in one run. A row holds encoding, encryption, evaluation and decryption."
+    )
+    yield ""
+    yield "| model | CPU s a row: ours | theirs | ratio | lookups: ours | theirs | score: float | ours | theirs |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for result in results:
+        ours, theirs = result["cryptable"], result["concrete-ml"]
+        yield (
+            f"| {result['case']} | {ours['cpu_seconds_median']:.2f} | {theirs['cpu_seconds_median']:.1f} "
+            f"| {result['ratio']:.0f} | {ours['lookups']} | {theirs['lookups']} | {ours['float_score']:.3f} "
+            f"| {ours['score']:.3f} | {theirs['score']:.3f} |"
+        )
+    mean = math.exp(statistics.fmean(math.log(result["ratio"]) for result in results))
+    least = min(result["ratio"] for result in results)
+    yield ""
+    yield f"Geometric mean of the ratios: {mean:.1f}; the smallest: {least:.1f}."
+
+
+def _growth(figures: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    yield "## How cost grows"
+    yield ""
+    yield "![CPU seconds as trees, depth and features grow](growth.svg)"
+    yield ""
+    for name in ("trees", "depth", "features"):
+        points = ", ".join(f"{point['at']}: {point['lookups']} of {point['bits']} bits" for point in figures[name])
+        yield f"- lookups by {name}: {points}"
+    rows = ", ".join(f"{point['at']}: {point['cpu_seconds'] * 1e3:.0f} ms" for point in figures["rows"])
+    yield f"- CPU by rows, a logistic regression, encryption and decryption included: {rows}"
+    yield "- by cores: lookups of a layer are independent; the first table has one core beside all"
+
+
+def _keys(figures: list[dict[str, Any]]) -> Iterator[str]:
+    yield "## What keys cost a client"
+    yield ""
+    yield "| polynomial size | side | CPU s | MB | peak MB of memory | CPU s to encrypt 1000 numbers |"
+    yield "|---|---|---|---|---|---|"
+    for each in figures:
+        yield (
+            f"| {each['polynomial_size']} | {each['side']} | {each['keygen_cpu'] + each['serialize_cpu']:.2f} "
+            f"| {each['bytes'] / 1e6:.0f} | {each['peak_mb']:.0f} | {each['encrypt_1000_cpu']:.3f} |"
+        )
+    yield ""
+    yield 'Keys of size 2048 are those of lookups of 4 bits. "concrete" is concrete-python\'s own client.'
+
+
+def _footprint(figures: list[dict[str, Any]]) -> Iterator[str]:
+    yield "## What a package costs before it does anything"
+    yield ""
+    yield "| package | MB installed, with all that it needs | distributions | CPU s to import |"
+    yield "|---|---|---|---|"
+    for each in figures:
+        yield (
+            f"| {each['package']} | {each['installed_mb']:.0f} | {each['distributions']} "
+            f"| {each['import_cpu_seconds']:.2f} |"
+        )
+    yield ""
+    yield (
+        "Without what concrete-python declares and Cryptable does not use (torch, networkx, z3-solver, and scipy where "
+        "scikit-learn is not there). Concrete ML 1.9, recorded: 6350 MB with CUDA, 5 s to import a client."
+    )
