@@ -67,7 +67,17 @@ def _client_specs() -> list[Accepted]:
         spec.features[0].thermometer.ClearField("edges")
         spec.input.size = 7
 
+    def further_bits(spec: client_spec.ClientSpec) -> None:
+        spec.output.width = 3
+        put(spec.decoder, further_bits=2, offset=[0])
+
     return [
+        _spec(
+            "further_bits",
+            "approximate readout: three exact bits and two noisy ones; noise may lead below 0",
+            changed(binary, further_bits),
+            decodes=[{"values": [10], "scores": [3.0]}, {"values": [-1], "scores": [0.25]}],
+        ),
         _spec(
             "binary",
             "thermometer encoders and a lookup; column id is not sent",
@@ -211,6 +221,13 @@ def _circuits() -> list[Accepted]:
         ),
         _circuit(
             "range", "two independent integers", changed(samples.linear_circuit(), range_group), 0, ([7, 7], [210])
+        ),
+        _circuit(
+            "exact_output_bits",
+            "outputs up to 29 of which the upper 3 bits are read exactly; what is computed is the same",
+            changed(samples.binary_circuit(), lambda message: put(message, exact_output_bits=3)),
+            1,
+            ([0, 0, 0, 0], [2]),
         ),
         _circuit(
             "empty_term",

@@ -180,6 +180,10 @@ def _values() -> list[Rejected]:
         message.CopyFrom(samples.linear_circuit())
         message.output_maximum = 400
 
+    def approximate_linear(message: circuit.Circuit) -> None:
+        message.CopyFrom(samples.linear_circuit())
+        message.exact_output_bits = 2
+
     def overflow(message: circuit.Circuit) -> None:
         message.nodes[2].lookup.entries[7] = 2**59
         message.nodes[3].linear.terms[1].weights[0] = 2**48
@@ -194,5 +198,8 @@ def _values() -> list[Rejected]:
             "output_maximum_zero": ("outputs that are all 0", lambda message: put(message, output_maximum=0)),
             "output_maximum_idle": ("a maximum that bounds find too", lambda message: put(message, output_maximum=29)),
             "output_maximum_linear": ("a maximum without a lookup", declared_linear),
+            "exact_output_bits_zero": ("no exact bit", lambda message: put(message, exact_output_bits=0)),
+            "exact_output_bits_all": ("as many as there are", lambda message: put(message, exact_output_bits=5)),
+            "exact_output_bits_linear": ("some exact bits without a lookup", approximate_linear),
         },
     )

@@ -307,6 +307,10 @@ def _decoders() -> list[Rejected]:
         spec.decoder.ClearField("offset")
         spec.decoder.ClearField("base")
 
+    def too_wide(spec: client_spec.ClientSpec) -> None:
+        spec.output.width = 59
+        put(spec.decoder, further_bits=2)
+
     return _fields(
         samples.binary_spec(),
         {
@@ -316,6 +320,8 @@ def _decoders() -> list[Rejected]:
             "offset_missing": ("no offsets and no bases", no_offsets),
             "base_missing": ("an offset without a base", lambda spec: spec.decoder.ClearField("base")),
             "offset_large": ("an offset of 2^62 + 1", lambda spec: put(spec.decoder, offset=[2**62 + 1])),
+            "further_bits_many": ("three noisy bits", lambda spec: put(spec.decoder, further_bits=3)),
+            "further_bits_wide": ("two noisy bits below 59 exact ones", too_wide),
             "decoder_step_zero": ("a step of 0", lambda spec: spec.decoder.ClearField("step")),
             "decoder_step_nan": ("a step that is no number", lambda spec: put(spec.decoder, step=math.nan)),
             "scores_infinite": ("a step that makes infinite scores", lambda spec: put(spec.decoder, step=1e300)),

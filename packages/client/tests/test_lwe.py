@@ -21,6 +21,15 @@ def test_any_phase_decodes_to_width_and_padding_bit(phase, width):
     assert value == ((scaled >> 1) + (scaled & 1)) % (1 << (width + 1))
 
 
+def test_noise_below_zero_is_negative_where_noisy_bits_are_read():
+    step = 1 << (63 - 7)  # five exact bits and two noisy ones
+    phases = np.array(
+        [value % (1 << 64) for value in (step // 3, -step, -16 * step, 130 * step + step // 3)], np.uint64
+    )
+    assert lwe.decode_scores(phases, 5, 2).tolist() == [0, -1, -16, 130]
+    assert lwe.decode_scores(phases, 7, 0).tolist() == [0, 255, 240, 130]
+
+
 def test_gadget_is_in_key_order():
     np.testing.assert_array_equal(lwe.gadget(3, 4), np.array([1 << 52, 1 << 56, 1 << 60], np.uint64))
 

@@ -160,6 +160,8 @@ REFUSED = {
     "unused node": (Circuit((INPUT, CODE, LOOKUP, CODE, SUM), 4), 3, "used nowhere"),
     "output can be negative": (with_nodes(n3=replace(SUM, offset=ints(1))), 3, "as low as"),
     "maximum of nothing": (replace(GOOD, output_maximum=0), 3, r"outputs of 0 \.\. 0"),
+    "no exact bit": (replace(GOOD, exact_output_bits=0), 3, "0 exact bits of outputs up to 15"),
+    "exact bits that are all": (replace(GOOD, exact_output_bits=4), 3, "4 exact bits of outputs up to 15"),
     "maximum that is none": (replace(GOOD, output_maximum=15), 3, r"outputs of 0 \.\. 15, its bounds are 4 \.\. 15"),
     "maximum without lookups": (
         Circuit((INPUT, Linear((Term(0, ints(0), ints(0), ints(9)),), ints(0))), 1, 5),
@@ -178,6 +180,32 @@ def test_the_good_circuit_is_accepted_and_its_bounds_returned():
 
 def test_with_a_declared_maximum_bounds_may_reach_below_zero():
     verify(replace(with_nodes(n3=replace(SUM, offset=ints(1))), output_maximum=9))
+
+
+@pytest.mark.parametrize(
+    ("exact", "width", "further", "refused"),
+    [
+        (2, 2, 2, None),
+        (2, 2, 0, None),
+        (2, 4, 0, "2 exact"),
+        (2, 2, 3, None),
+        (3, 3, 2, "3 exact"),
+        (None, 4, 1, "all"),
+    ],
+)
+def test_exact_output_bits_are_those_of_the_client_spec(exact, width, further, refused):
+    circuit = replace(GOOD, exact_output_bits=exact)
+    good = spec(ThermometerEncoder("a", (0.0, 1.0)), AffineEncoder("b", 0.0, 1.0, 4), output_width=width)
+    if further > limits.MAX_FURTHER_BITS:
+        with pytest.raises(MalformedMessageError, match="not exact"):
+            replace(good.decoder, further_bits=further)
+        return
+    wanted = replace(good, decoder=replace(good.decoder, further_bits=further))
+    if refused is None:
+        verify(circuit, wanted)
+    else:
+        with pytest.raises(CircuitError, match=refused):
+            verify(circuit, wanted)
 
 
 def test_a_constant_output_is_an_empty_term():

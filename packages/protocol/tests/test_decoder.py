@@ -153,6 +153,8 @@ def test_regression_is_no_classifier() -> None:
         ({"step": 1e300}, "finite"),
         ({"base": (math.nan,)}, "finite"),
         ({"base": (math.inf,)}, "finite"),
+        ({"further_bits": 3}, "3 bits that are not exact"),
+        ({"further_bits": -1}, "-1 bits"),
         ({"labels": None}, "0 labels"),
         ({"labels": (1,)}, "1 labels"),
         ({"labels": (1, 2, 3)}, "3 labels"),

@@ -69,7 +69,8 @@ def decrypt(spec: ClientSpec, secret_keys: SecretKeys, tensor: EncryptedTensor) 
 
     Returns:
         Integers of shape (spec.output.size,). An honest answer's lie in 0 .. 2^width - 1; a dishonest one's may have
-        the padding bit, 2^width, too.
+        the padding bit, 2^width, too. With approximate readout they are rounded to `decoder.further_bits` more bits,
+        and noise may lead slightly beyond either end.
 
     Raises:
         InvalidInputError: keys of another keyset.
@@ -84,7 +85,7 @@ def decrypt(spec: ClientSpec, secret_keys: SecretKeys, tensor: EncryptedTensor) 
             "least: with fewer it could decrypt to something else"
         )
     ciphertexts = tensor.ciphertexts(spec.output.size, key.size)
-    return lwe.decode(lwe.phases(ciphertexts, key), spec.output.width)
+    return lwe.decode_scores(lwe.phases(ciphertexts, key), spec.output.width, spec.decoder.further_bits)
 
 
 def _key_of(spec: ClientSpec, secret_keys: SecretKeys, key_id: int) -> npt.NDArray[np.uint8]:

@@ -38,6 +38,14 @@ def decode(phase: Words, width: int) -> npt.NDArray[np.int64]:
     return rounded.astype(np.int64)
 
 
+def decode_scores(phase: Words, width: int, further_bits: int) -> npt.NDArray[np.int64]:
+    """As `decode`, with bits below the exact ones: noise may lead below 0 there, so the highest quarter is negative."""
+    values = decode(phase, width + further_bits)
+    if further_bits:
+        values[values >= 3 << (width + further_bits - 1)] -= 2 << (width + further_bits)
+    return values
+
+
 def gadget(level_count: int, base_log: int) -> Words:
     """2^(64 - base_log · level) for levels `level_count` down to 1: the weights of a decomposition, in key order."""
     return np.array([1 << (_TORUS_BITS - base_log * level) for level in range(level_count, 0, -1)], np.uint64)

@@ -16,7 +16,7 @@ class ModeResult:
     `agreement` is the fraction of rows predicted as the reference does: the float model where there is one, else the
     clear evaluation; for a regression, the fraction within the error bound. `score` is accuracy or R², None without y.
     `largest_difference` is of scores, against the same reference. `equal_to_clear` says whether every integer result is
-    the clear one, bit for bit; None for the float model.
+    the clear one, bit for bit (with approximate readout: within what its noise may add); None for the float model.
     """
 
     mode: str
@@ -38,6 +38,7 @@ class CheckReport:
     cpu_seconds_predicted: float
     bytes: dict[str, int]
     lookups: int
+    exact: bool = True
 
     @property
     def passed(self) -> bool:
@@ -68,7 +69,9 @@ class CheckReport:
         for heading in ("mode", "rows", "agreement", "largest difference", "score", "equal to clear"):
             table.add_column(heading)
         for result in self.results:
-            equal = {None: "", True: "yes, bit for bit", False: "NO"}[result.equal_to_clear]
+            equal = {None: "", True: "yes, bit for bit" if self.exact else "yes, but for noise", False: "NO"}[
+                result.equal_to_clear
+            ]
             table.add_row(
                 result.mode,
                 str(result.rows),

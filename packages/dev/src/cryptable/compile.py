@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
+from typing import get_args
 
 import numpy as np
 from cryptable_engine import verify
@@ -41,6 +42,7 @@ from cryptable.planner.lower import PlannedModel
 from cryptable.planner.mixed import plan_mixed
 from cryptable.planner.neighbors import SIGN_BITS, plan_neighbors
 from cryptable.planner.quadratic import plan_quadratic
+from cryptable.planner.readout import Readout, approximate
 from cryptable.planner.trees import WIDTHS, plan_trees
 from cryptable.planner.whole_grid import send_whole_grid
 from cryptable.program_folder import ProgramFolder
@@ -75,6 +77,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     table_bits: int | None = None,
     input_bits: int | None = None,
     p_error: float = 2.0**-40,
+    readout: Readout = "exact",
     edges: Edges = "model",
     bins: int = 64,
     missing: str | Sequence[str] = "seen",
@@ -101,6 +104,9 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         input_bits: most bits of a feature that is sent as a number, up to 24; by default 20 for a linear model, 8 for a
             network.
         p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40.
+        readout: "exact", or "approximate", which costs up to a third less: scores keep noise, whose standard deviation
+            is at most a third of the tolerance. `explain` states it; its bound, never exceeded but for p_error, is part
+            of the error bound. Whoever publishes scores tells a little of the noise: see docs/threat-model.md.
         edges: which numbers the client compares with; its specification shows them. "model": the thresholds of trees
             and step functions themselves, exactly. Else thresholds move to the nearest number of a grid, all of which
             the client is told: "quantile" of the columns of X_train, "uniform" between their ends, or a grid of your
@@ -132,6 +138,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     """
     options = _options(p_error, keys_of)
     if is_network(estimator):
+        if readout != "exact":
+            raise InvalidInputError(f"readout is {readout!r}, expected 'exact' of a network")
         from cryptable.networks.planning import plan_network
 
         estimator, planned = plan_network(
@@ -148,6 +156,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             edges=edges,
             bins=bins,
             missing=missing,
+            readout=readout,
+            p_error=p_error,
             show_progress=show_progress,
         )
     model = finish(planned, estimator, options, name=name, version=version)
@@ -177,10 +187,14 @@ def plan(
     edges: Edges = "model",
     bins: int = 64,
     missing: str | Sequence[str] = "seen",
+    readout: Readout = "exact",
+    p_error: float = 2.0**-40,
     show_progress: bool = False,
 ) -> PlannedModel:
     """The first half of `compile`, with its arguments: the circuit, without crypto parameters; all that it raises."""
     _check_options(tolerance, table_bits, input_bits, bins)
+    if readout not in get_args(Readout):
+        raise InvalidInputError(f"readout is {readout!r}, expected 'exact' or 'approximate'")
     what = type(estimator).__name__
     takes_gaps = find_importer(estimator).takes_gaps
     kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=takes_gaps)
@@ -199,6 +213,8 @@ def plan(
         planned = replace(send_whole_grid(planned, snapped.grid), edges=snapped.told)
     elif any(isinstance(feature, ThermometerEncoder) for feature in planned.features):
         planned = replace(planned, edges=EdgesTold("model"))
+    if readout == "approximate":
+        planned = approximate(planned, tolerance=tolerance, p_error=p_error)
     verify(planned.circuit)
     return planned
 

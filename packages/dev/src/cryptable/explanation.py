@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from cryptable_engine import Circuit, Lookup, Program
 from cryptable_engine.noise import NoiseModel, neighbour_rate, reading_deviation
+from cryptable_engine.readout import noise_deviation
 from cryptable_protocol import (
     CategoricalEncoder,
     ClientSpec,
@@ -51,7 +52,9 @@ class Explanation:
     `keyset_entry` names the entry of the catalogue whose keys the model shares with others, empty where it has keys of
     its own; `price_over_optimum` is what that costs, as a factor, None for a loaded model.
     `price` is the crypto optimizer's complexity, `cpu_seconds_predicted` that on one core of a common server, once
-    evaluation keys are loaded. `score_error_bound` is the most that a score differs from the estimator's own, for
+    evaluation keys are loaded. With approximate readout, `score_noise` is the most that the standard deviation of a
+    score's noise can be, `score_noise_bound` what noise never exceeds but for p_error; `score_error_bound` includes the
+    latter. Else both are 0. `score_error_bound` is the most that a score differs from the estimator's own, for
     inputs within the encoders' ranges, once thresholds are where `edges` has moved them; both are None for a loaded
     model, whose file does not say.
     """
@@ -75,6 +78,8 @@ class Explanation:
     server_learns: str
     inputs: str
     neighbour_rate: float | None = None
+    score_noise: float = 0.0
+    score_noise_bound: float = 0.0
 
     @property
     def lookups(self) -> int:
@@ -118,6 +123,8 @@ class Explanation:
             },
             "score_step": self.score_step,
             "score_error_bound": self.score_error_bound,
+            "score_noise": self.score_noise,
+            "score_noise_bound": self.score_noise_bound,
             "edges": None if self.edges is None else vars(self.edges).copy(),
             "client_learns": self.client_learns,
             "client_learns_by_edges": dict(EDGES_TELL),
@@ -143,6 +150,12 @@ class Explanation:
         table.add_row("a row down", f"{_size(self.bytes.output_row)} ({self.output_bits} bits a score)")
         bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
         table.add_row("scores", f"in steps of {self.score_step:.3g}{bound}")
+        if self.score_noise:
+            table.add_row(
+                "noise of scores",
+                f"standard deviation {self.score_noise:.3g} at most, never beyond {self.score_noise_bound:.3g} but for "
+                "the failure below: approximate readout. Published scores tell a little of it (docs/threat-model.md)",
+            )
         if self.neighbour_rate is not None:
             table.add_row(
                 "rounding",
@@ -188,6 +201,17 @@ class Explanation:
         return captured.get()
 
 
+def _noise(spec: ClientSpec) -> dict[str, float]:
+    further = spec.decoder.further_bits
+    if not further:
+        return {}
+    step = spec.decoder.step
+    return {
+        "score_noise": step * noise_deviation(further, spec.p_error),
+        "score_noise_bound": step * 2.0**further / 2,
+    }
+
+
 def explain(
     circuit: Circuit,
     spec: ClientSpec,
@@ -231,6 +255,7 @@ def explain(
         server_learns=SERVER_LEARNS,
         inputs=_inputs(spec.features),
         neighbour_rate=_neighbour_rate(circuit, program),
+        **_noise(spec),
     )
 
 

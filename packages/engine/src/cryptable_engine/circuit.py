@@ -130,11 +130,13 @@ class Circuit:
     """Nodes in topological order, and the index of the one whose value is returned (a Linear).
 
     `output_maximum`, where the compiler declares it, is the highest value of all output elements over honest inputs.
+    `exact_output_bits`, where it is set, is how many of the outputs' upper bits decryption reads exactly (`readout`).
     """
 
     nodes: tuple[Node, ...]
     output: int
     output_maximum: int | None = None
+    exact_output_bits: int | None = None
 
     @property
     def input(self) -> Input:
@@ -157,7 +159,10 @@ class Circuit:
     def to_bytes(self) -> bytes:
         """Canonical bytes of the Circuit message."""
         message = pb.Circuit(
-            nodes=map(_node_to_message, self.nodes), output=self.output, output_maximum=self.output_maximum
+            nodes=map(_node_to_message, self.nodes),
+            output=self.output,
+            output_maximum=self.output_maximum,
+            exact_output_bits=self.exact_output_bits,
         )
         return to_canonical_bytes(message)
 
@@ -177,6 +182,7 @@ class Circuit:
             tuple(_node_from_message(index, node) for index, node in enumerate(message.nodes)),
             message.output,
             message.output_maximum if message.HasField("output_maximum") else None,
+            message.exact_output_bits if message.HasField("exact_output_bits") else None,
         )
 
 

@@ -58,8 +58,8 @@ def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...], *, spare_bits: int = 0
                 readings[node.source].add(reading_of(node))
             case _:
                 needs[index] = int(bounds[index].high.max()).bit_length()
-    output_width = max(1, highest_output(circuit, bounds).bit_length()) + spare_bits
-    output = Reading(output_width, output_width)
+    output_bits = max(1, highest_output(circuit, bounds).bit_length()) + spare_bits
+    output = Reading(output_bits, circuit.exact_output_bits or output_bits)
     readings[circuit.output].add(output)
     width_of: dict[int, int] = {}
     for index in range(len(circuit.nodes)):

@@ -233,8 +233,16 @@ def _check_output(circuit: Circuit, found: tuple[Bounds, ...]) -> None:
             f"output element {element} can be as low as {low[element]}; add to its offset (the decoder subtracts it)",
             node=circuit.output,
         )
-    if highest_output(circuit, found) >= 1 << MAX_VALUE_BITS:
+    highest = highest_output(circuit, found)
+    if highest >= 1 << MAX_VALUE_BITS:
         raise CircuitError(f"an output of more than {MAX_VALUE_BITS} bits", node=circuit.output)
+    exact = circuit.exact_output_bits
+    if exact is not None and not (circuit.lookups and 1 <= exact < highest.bit_length()):
+        raise CircuitError(
+            f"{exact} exact bits of outputs up to {highest}, expected fewer than they have, 1 at least, of a circuit "
+            "with lookups; leave it out where all are exact",
+            node=circuit.output,
+        )
 
 
 def _check_spec(circuit: Circuit, found: tuple[Bounds, ...], spec: ClientSpec) -> None:
@@ -252,7 +260,20 @@ def _check_spec(circuit: Circuit, found: tuple[Bounds, ...], spec: ClientSpec) -
     if size != spec.output.size:
         raise CircuitError(f"{size} output elements, the client spec has {spec.output.size}", node=circuit.output)
     highest = highest_output(circuit, found)
-    if highest >= 1 << spec.output.width:
+    if circuit.exact_output_bits is not None:
+        read = spec.output.width + spec.decoder.further_bits
+        if spec.output.width != circuit.exact_output_bits or read > highest.bit_length():
+            raise CircuitError(
+                f"{circuit.exact_output_bits} exact bits of outputs up to {highest}, the client spec has "
+                f"{spec.output.width} and reads {spec.decoder.further_bits} further ones",
+                node=circuit.output,
+            )
+    elif spec.decoder.further_bits:
+        raise CircuitError(
+            f"all bits of its outputs are exact, the client spec reads {spec.decoder.further_bits} further ones",
+            node=circuit.output,
+        )
+    elif highest >= 1 << spec.output.width:
         raise CircuitError(
             f"outputs up to {highest}, the client spec has {spec.output.width} bits", node=circuit.output
         )

@@ -51,6 +51,11 @@ class ClientSpec:
             len(self.decoder.offset) == self.output.size,
             f"decoder of {len(self.decoder.offset)} values, the output tensor has {self.output.size}",
         )
+        read = self.output.width + self.decoder.further_bits
+        _require(
+            not self.decoder.further_bits or read <= limits.MAX_FURTHER_WIDTH,
+            f"an output read at {read} bits, expected {limits.MAX_FURTHER_WIDTH} at most",
+        )
         for what, tensor in (("input", self.input), ("output", self.output)):
             _require(
                 tensor.key in self.keyset.dimensions,

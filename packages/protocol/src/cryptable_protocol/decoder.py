@@ -50,6 +50,8 @@ Labels = tuple[int, ...] | tuple[str, ...]
 class Decoder:
     """score[j] = (value[j] + offset[j]) * step + base[j], then the link and the labels.
 
+    Values have `further_bits` bits below those that are exact: approximate readout, where it is not 0.
+
     `labels` is None for regression. With two labels and one score, the score speaks for the second label, which is
     predicted where the score is above 0 (`Link.PROBABILITY`: above one half). With one score a label, the label of the
     largest score is predicted, the first one of equals.
@@ -60,6 +62,7 @@ class Decoder:
     step: float
     base: tuple[float, ...]
     labels: Labels | None = None
+    further_bits: int = 0
 
     def __post_init__(self) -> None:
         if not self.offset or len(self.offset) != len(self.base):
@@ -71,6 +74,11 @@ class Decoder:
         if not self.step > 0 or not math.isfinite(self.step * 2.0**64 + max(map(abs, self.base))):
             raise MalformedMessageError(
                 f"decoder: step {self.step} must be positive, and every score that it and the bases can make finite"
+            )
+        if not 0 <= self.further_bits <= limits.MAX_FURTHER_BITS:
+            # Below them is little but noise, and whoever learns enough of the noise learns the key.
+            raise MalformedMessageError(
+                f"decoder: {self.further_bits} bits that are not exact, expected {limits.MAX_FURTHER_BITS} at most"
             )
         if not all(map(math.isfinite, self.base)):
             raise MalformedMessageError("decoder: every base must be finite")
@@ -148,7 +156,13 @@ class Decoder:
 
     def to_message(self) -> pb.Decoder:
         """As protobuf."""
-        message = pb.Decoder(link=self.link.value, offset=self.offset, step=self.step, base=self.base)
+        message = pb.Decoder(
+            link=self.link.value,
+            offset=self.offset,
+            step=self.step,
+            base=self.base,
+            further_bits=self.further_bits,
+        )
         if self.labels is not None:
             if isinstance(self.labels[0], str):
                 message.strings.values.extend(map(str, self.labels))
@@ -171,7 +185,7 @@ class Decoder:
                 labels = tuple(message.strings.values)
             case _:
                 labels = None
-        return cls(link, tuple(message.offset), message.step, tuple(message.base), labels)
+        return cls(link, tuple(message.offset), message.step, tuple(message.base), labels, message.further_bits)
 
 
 def _sigmoid(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

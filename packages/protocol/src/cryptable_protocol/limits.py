@@ -13,6 +13,10 @@ MAX_AFFINE_LEVELS = 1 << 24
 """Levels of an affine or polyline encoder."""
 MAX_KNOTS = 1 << 12
 """Knots of a polyline encoder."""
+MAX_FURTHER_BITS = 2
+"""Bits of a result that are read although they are noisy. A step of the lowest is 3 standard deviations, about."""
+MAX_FURTHER_WIDTH = 60
+"""Bits of a result, the noisy ones included, where there are any."""
 MAX_NAME_LENGTH = 256
 """Characters (code points) of a name: of a model, its version, a feature, a label, an estimator, a package."""
 MAX_PACKAGES = 256

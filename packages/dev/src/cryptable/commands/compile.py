@@ -25,6 +25,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-version", default="1", help="for people to read; by default 1")
     parser.add_argument("--tolerance", type=float, help="the most that a score may differ from the estimator's own")
     parser.add_argument("--table-bits", type=int, help="width of the lookups, 2 to 6; by default the cheapest")
+    parser.add_argument(
+        "--readout", choices=("exact", "approximate"), default="exact", help="approximate: cheaper, with noisy scores"
+    )
     parser.add_argument("--json", action="store_true", help="print the bill for machines")
 
 
@@ -46,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         version=arguments.model_version,
         tolerance=arguments.tolerance,
         table_bits=arguments.table_bits,
+        readout=arguments.readout,
     )
     output = arguments.output or Path(f"{model.name}.cryptable")
     model.save(output)

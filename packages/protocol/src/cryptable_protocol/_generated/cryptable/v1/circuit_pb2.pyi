@@ -30,12 +30,17 @@ class Circuit(_message.Message):
     NODES_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
     OUTPUT_MAXIMUM_FIELD_NUMBER: _builtins.int
+    EXACT_OUTPUT_BITS_FIELD_NUMBER: _builtins.int
     output: _builtins.int
     """Index of the node whose value is returned."""
     output_maximum: _builtins.int
     """Of all output elements, the highest value that an honest input leads to, where the compiler knows one below what
     "bounds" finds, which takes lookups as independent of each other; unset where it does not. Arithmetic is modular, so
     sums on the way there may wrap around. No reader can tell whether it is true: where it is not, results wrap around.
+    """
+    exact_output_bits: _builtins.int
+    """How many upper bits of the outputs decryption must read exactly, where that is fewer than they have: approximate
+    readout, which costs less. The bits below are read too, with noise (Decoder.further_bits).
     """
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Node]:
@@ -47,13 +52,19 @@ class Circuit(_message.Message):
         nodes: _abc.Iterable[Global___Node] | None = ...,
         output: _builtins.int = ...,
         output_maximum: _builtins.int | None = ...,
+        exact_output_bits: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_output_maximum", b"_output_maximum", "output_maximum", b"output_maximum"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exact_output_bits", b"_exact_output_bits", "_output_maximum", b"_output_maximum", "exact_output_bits", b"exact_output_bits", "output_maximum", b"output_maximum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_output_maximum", b"_output_maximum", "nodes", b"nodes", "output", b"output", "output_maximum", b"output_maximum"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact_output_bits", b"_exact_output_bits", "_output_maximum", b"_output_maximum", "exact_output_bits", b"exact_output_bits", "nodes", b"nodes", "output", b"output", "output_maximum", b"output_maximum"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__exact_output_bits: _TypeAlias = _typing.Literal["exact_output_bits"]  # noqa: Y015
+    _WhichOneofArgType__exact_output_bits: _TypeAlias = _typing.Literal["_exact_output_bits", b"_exact_output_bits"]  # noqa: Y015
     _WhichOneofReturnType__output_maximum: _TypeAlias = _typing.Literal["output_maximum"]  # noqa: Y015
     _WhichOneofArgType__output_maximum: _TypeAlias = _typing.Literal["_output_maximum", b"_output_maximum"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exact_output_bits) -> _WhichOneofReturnType__exact_output_bits | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__output_maximum) -> _WhichOneofReturnType__output_maximum | None: ...
 
 Global___Circuit: _TypeAlias = Circuit  # noqa: Y015

@@ -553,8 +553,13 @@ class Decoder(_message.Message):
     INTEGERS_FIELD_NUMBER: _builtins.int
     STRINGS_FIELD_NUMBER: _builtins.int
     BASE_FIELD_NUMBER: _builtins.int
+    FURTHER_BITS_FIELD_NUMBER: _builtins.int
     link: Global___Decoder.Link.ValueType
     step: _builtins.float
+    further_bits: _builtins.int
+    """Approximate readout: bits that are decrypted below those of the output's width, and are noisy. At most
+    limits.MAX_FURTHER_BITS. 0 where results are exact.
+    """
     @_builtins.property
     def offset(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """score[j] = (value[j] + offset[j]) * step; one offset an output element."""
@@ -576,10 +581,11 @@ class Decoder(_message.Message):
         integers: Global___IntegerLabels | None = ...,
         strings: Global___StringLabels | None = ...,
         base: _abc.Iterable[_builtins.float] | None = ...,
+        further_bits: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["integers", b"integers", "labels", b"labels", "strings", b"strings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "integers", b"integers", "labels", b"labels", "link", b"link", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_labels: _TypeAlias = _typing.Literal["integers", "strings"]  # noqa: Y015
     _WhichOneofArgType_labels: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
