@@ -8,7 +8,7 @@ import grpc
 import pytest
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import SERVICE_NAME
-from cryptable_server.principals import Role
+from cryptable_server.principals import USUAL_ROLES
 from cryptable_server.tokens import new_token
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -25,7 +25,7 @@ def bearer(token):
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokens") / "tokens.json"
-    return path, {name: bearer(new_token(path, name, Role)[1]) for name in ("alice", "bob")}
+    return path, {name: bearer(new_token(path, name, USUAL_ROLES)[1]) for name in ("alice", "bob")}
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_the_audit_log_tells_who_did_what_without_any_content(strict, people, ar
     for metadata in (bob, alice, ()):
         with suppress(grpc.RpcError):
             strict.stub.DeleteEvaluationKeys(request, metadata=(*metadata, ("x-request-id", "delete-1")))
-    strict.wait_for("DeleteEvaluationKeys", status="UNAUTHENTICATED")
+    strict.wait_for("DeleteEvaluationKeys", status="UNAUTHENTICATED", request_id="delete-1")
     lines = [json.loads(line) for line in audit_log.read_text().splitlines()]
     (uploaded,) = [line for line in lines if line["request_id"] == "upload-1"]
     name = keys.hex()[:16]

@@ -10,7 +10,13 @@ import pytest
 from cryptable_engine import Circuit, Linear
 from cryptable_protocol import ModelArtifact, Provenance
 from cryptable_server.config import ServerConfig, WorkerConfig
-from cryptable_server.errors import ConfigurationError, ModelNotFoundError, ModelsError, SpecDiffersError
+from cryptable_server.errors import (
+    ConfigurationError,
+    ModelBusyError,
+    ModelNotFoundError,
+    ModelsError,
+    SpecDiffersError,
+)
 from cryptable_server.model_directory import DirectoryModelStore
 from cryptable_server.model_store import expanded_keys_bytes, version_order
 
@@ -223,6 +229,39 @@ def test_models_are_read_again(models, tmp_path, artifacts, opened, reasons):
     assert store.programs() == (store.get("linear").program,)
     assert [path.name for path in programs.iterdir()] == [Path(store.get("linear").program).name]
     assert list(reasons()) == ["bad.cryptable"]
+
+
+def test_as_many_streams_use_a_model_as_its_operator_allows(models, programs, tmp_path, artifacts, opened):
+    folder = tmp_path / "models"
+    shutil.copytree(models, folder)
+    (folder / "models.toml").write_text("[linear]\nmax-streams = 1\n")
+    store = opened(config(folder, programs))
+    digest = artifacts["linear"].client_spec.digest
+    with store.use("linear", digest):
+        assert [entry.streams for entry in store.entries() if entry.name == "linear"] == [1]
+        with (
+            pytest.raises(ModelBusyError, match="1 streams use model 'linear', version 1"),
+            store.use("linear", digest),
+        ):
+            pass
+    with store.use("linear", digest) as model:
+        assert model.limits.max_streams == 1
+
+
+def test_a_bad_file_of_model_settings_keeps_a_server_from_starting_and_a_running_one_as_it_is(
+    models, programs, tmp_path, opened
+):
+    folder = tmp_path / "models"
+    shutil.copytree(models, folder)
+    store = opened(config(folder, programs))
+    (folder / "models.toml").write_text("[linear]\nwithdrawn = 1\n")
+    assert not store.settled_change()  # it may still be being written
+    assert store.settled_change()
+    with pytest.raises(ModelsError, match="withdrawn"):
+        store.reload()
+    assert store.get("linear")
+    with pytest.raises(ModelsError, match="withdrawn"):
+        DirectoryModelStore(config(folder, programs))
 
 
 def test_a_program_that_another_server_uses_is_kept(models, tmp_path, opened):

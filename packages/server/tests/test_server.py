@@ -176,6 +176,10 @@ def test_rows_of_a_stream_and_calls_are_limited(start, spec, wire):
         with pytest.raises(grpc.RpcError) as caught:
             server.stub.ListModels(pb.ListModelsRequest())
         assert caught.value.code() == Status.RESOURCE_EXHAUSTED
+        assert dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"] == "1000"
+        # A full server is a healthy one.
+        health = health_pb2_grpc.HealthStub(server.channel).Check(health_pb2.HealthCheckRequest())
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
         go_on.set()
         assert list(call) == []
 

@@ -1,3 +1,5 @@
+import hashlib
+import hmac
 import json
 import subprocess
 import sys
@@ -28,7 +30,7 @@ def test_the_file_holds_no_token(path):
     _, secret = new_token(path, "alice", Role)
     text = path.read_text()
     assert secret not in text
-    assert secret.rpartition("_")[2] not in text
+    assert secret.split("_", 2)[2] not in text
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -49,6 +51,19 @@ def test_nearly_a_token_is_none(path, change):
     assert tokens.find(change(secret)) is None
     assert tokens.find(token.sha256) is None  # who reads the file cannot call
     assert tokens.find(secret) is not None
+
+
+def test_every_token_is_compared_whole_whichever_is_shown(path, monkeypatch):
+    """Neither how far a token agrees, nor which one it is, shows in the work that is done."""
+    secrets = [new_token(path, name, Role)[1] for name in ("alice", "bob", "carol")]
+    tokens, compared = TokenFile(path), []
+    compare = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda one, other: compared.append((one, other)) or compare(one, other))
+    for shown in (*secrets, "nobody's", secrets[0][:-1]):
+        compared.clear()
+        tokens.find(shown)
+        assert [one for one, _ in compared] == [token.sha256 for token in read_tokens(path)]
+        assert {other for _, other in compared} == {hashlib.sha256(shown.encode()).hexdigest()}
 
 
 def test_a_change_of_the_file_is_seen_at_once(path):

@@ -267,6 +267,13 @@ def test_calls_are_logged_with_their_principal_and_without_tokens(guarded, peopl
     assert "Traceback" not in log
 
 
+def test_what_a_stranger_asked_for_is_in_the_log(guarded):
+    call = guarded.channel.unary_unary("/grpc.reflection.v1alpha.ServerReflection/Some")
+    assert outcome(lambda: call(b"", timeout=20))[0] == Status.UNAUTHENTICATED
+    asked_for = "/grpc.reflection.v1alpha.ServerReflection/Some"
+    assert guarded.wait_for("refused", status="UNAUTHENTICATED", asked_for=asked_for)
+
+
 def test_a_token_revoked_while_the_server_runs_is_refused(guarded, people):
     path, _ = people
     token, secret = new_token(path, "guest", USUAL_ROLES)

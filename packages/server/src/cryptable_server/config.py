@@ -222,7 +222,11 @@ class ServerConfig:
         "max-rows", Number("N", whole=True, minimum=1), group=_HOW_MUCH, default=100_000, help="of one stream"
     )
     max_calls: int = setting(
-        "max-calls", Number("N", whole=True, minimum=1), group=_HOW_MUCH, default=256, help="in progress at once"
+        "max-calls",
+        Number("N", whole=True, minimum=1),
+        group=_HOW_MUCH,
+        default=256,
+        help="in progress at once, but for health checks and administrators",
     )
     max_calls_per_principal: int | None = setting(
         "max-calls-per-principal",

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from cryptable_server.errors import UnauthenticatedError
 from cryptable_server.rpc import Context, Entrance, answering, methods_of
 
+_MAX_SHOWN = 128
 _HEALTH = f"/{health.SERVICE_NAME}/"
 _REFLECTION = f"/{reflection.SERVICE_NAME}/"
 
@@ -42,8 +43,9 @@ class Gate(grpc.aio.ServerInterceptor):
             or self._entrance.authenticator.admits(handler_call_details.invocation_metadata)
         ):
             return await continuation(handler_call_details)
-        return grpc.stream_stream_rpc_method_handler(self._refuse)
 
-    async def _refuse(self, _: AsyncIterator[bytes], context: Context) -> None:
-        async with answering("refused", context, self._entrance):
-            raise UnauthenticatedError("this server asks who calls")
+        async def refuse(_: AsyncIterator[bytes], context: Context) -> None:
+            async with answering("refused", context, self._entrance, asked_for=method[:_MAX_SHOWN]):
+                raise UnauthenticatedError("this server asks who calls")
+
+        return grpc.stream_stream_rpc_method_handler(refuse)

@@ -224,10 +224,12 @@ def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Un
 
 
 @asynccontextmanager
-async def answering(method: str, context: Context, entrance: Entrance, *, audited: bool = False) -> AsyncIterator[Call]:
-    """Find out who calls, turn exceptions into statuses, and log how the call ended."""
+async def answering(
+    method: str, context: Context, entrance: Entrance, *, audited: bool = False, **facts: object
+) -> AsyncIterator[Call]:
+    """Find out who calls, turn exceptions into statuses, and log how the call ended, with `facts`."""
     with entrance.drain.counting():
-        call = Call(method, _identity(context), _NOBODY, peer=context.peer())
+        call = Call(method, _identity(context), _NOBODY, peer=context.peer(), facts=facts)
         async with _logged(call, context, entrance, audited=audited):
             yield call
 
@@ -258,10 +260,10 @@ async def _logged(call: Call, context: Context, entrance: Entrance, *, audited: 
         entrance.metrics.call(call.method, status, seconds)
         level = logging.ERROR if status == "INTERNAL" else logging.INFO
         facts = call.facts if reason is None else {**call.facts, "reason": reason}
-        log(_LOGGER, level, call.method, status=status, seconds=seconds, principal=call.principal.name, **facts)
         if audited or status in _REFUSED_FOR_WHO_CALLS:
             about = {"from": call.peer, "request_id": call.request_id, **facts}
             entrance.audit.record(who=call.principal.name, what=call.method, outcome=status, **about)
+        log(_LOGGER, level, call.method, status=status, seconds=seconds, principal=call.principal.name, **facts)
         request_id.reset(token)
 
 

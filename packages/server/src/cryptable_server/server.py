@@ -45,6 +45,8 @@ from cryptable_server.upkeep import Upkeep
 
 _LOGGER = logging.getLogger(__name__)
 _SERVICES = (SERVICE_NAME, ADMIN_SERVICE_NAME)
+_SPARE_CALLS = 64
+"""For health checks, reflection, administrators and refusals, while as many calls as may be are in progress."""
 _WATCHERS_SHARE = 8
 """Of the calls in progress at most one in so many watches health, which strangers may."""
 _FLUSH_SECONDS = 1.0
@@ -91,7 +93,7 @@ def serve(config: ServerConfig) -> None:
         executor = LocalExecutor(config.workers, programs=models.programs())
         parts.callback(executor.close)
         keys.on_removal = lambda removed: executor.forget(keys_name(removed.owner, removed.sha256))
-        calls = CallCounter(config.max_calls_per_principal)
+        calls = CallCounter(most=config.max_calls, most_each=config.max_calls_per_principal)
         add_gauges(metrics, config=config, calls=calls, executor=executor, keys=keys, models=models)
         if config.metrics is not None:
             address = parts.enter_context(metrics.serving(*config.metrics))
@@ -133,7 +135,7 @@ class _Life:
         # Uploads write and hash in threads; evaluation has threads of its own.
         loop.set_default_executor(ThreadPoolExecutor(8, thread_name_prefix="store"))
 
-        health = HealthChecks(most_watchers=max(1, config.max_calls // _WATCHERS_SHARE))
+        health = HealthChecks(most_watchers=max(1, min(config.max_calls, _SPARE_CALLS) // _WATCHERS_SHARE))
         upkeep = Upkeep(self.models, self.keys, self.executor, health, config.watch_seconds)
         loop.add_signal_handler(signal.SIGHUP, upkeep.asked.set)
         inference = InferenceService(
@@ -147,7 +149,7 @@ class _Life:
         admin = AdminService(config, self.models, self.keys, self.executor, self.entrance, upkeep)
         gate = Gate(self.entrance, services=_SERVICES, reflection_for_all=config.reflection == "everyone")
         server = grpc.aio.server(
-            interceptors=[gate], options=_options(config), maximum_concurrent_rpcs=config.max_calls
+            interceptors=[gate], options=_options(config), maximum_concurrent_rpcs=config.max_calls + _SPARE_CALLS
         )
         server.add_generic_rpc_handlers(
             (
