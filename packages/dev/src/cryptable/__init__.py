@@ -2,6 +2,7 @@
 
 from cryptable_protocol import CryptableError, InvalidInputError, MalformedMessageError
 
+from cryptable.advice import Advice, advise
 from cryptable.check_report import CheckReport
 from cryptable.compile import compile  # noqa: A004  (cryptable.compile, as torch.compile)
 from cryptable.compiled_model import CompiledModel, load
@@ -19,6 +20,7 @@ from cryptable.importers import supported_estimators
 __version__ = "0.1.0"
 
 __all__ = [
+    "Advice",
     "CheckReport",
     "CompiledModel",
     "ConstantModelError",
@@ -33,6 +35,7 @@ __all__ = [
     "NotFittedError",
     "UnsupportedModelError",
     "__version__",
+    "advise",
     "compile",
     "load",
     "supported_estimators",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from cryptable_engine import Circuit, Lookup, Program
+from cryptable_engine import Circuit, Linear, Lookup, Program
 from cryptable_engine.noise import NoiseModel, neighbour_rate, reading_deviation
 from cryptable_engine.readout import noise_deviation
 from cryptable_protocol import (
@@ -14,6 +16,7 @@ from cryptable_protocol import (
     ClientSpec,
     EncryptedTensor,
     FeatureEncoder,
+    InvalidInputError,
     Missing,
     ThermometerEncoder,
 )
@@ -25,6 +28,7 @@ from rich.table import Table
 from cryptable.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
 from cryptable.edges import EdgesTold
 from cryptable.machine import Prediction, machine_rates, predict
+from cryptable.picture import Figure, draw
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ class Explanation:
     neighbour_rate: float | None = None
     score_noise: float = 0.0
     score_noise_bound: float = 0.0
+    lookups_by_feature: Mapping[str, float] = field(default_factory=dict)
+    """Of those that read what the client sends: a lookup that reads several features is divided between them."""
 
     @property
     def lookups(self) -> int:
@@ -131,7 +137,28 @@ class Explanation:
             "server_learns": self.server_learns,
             "inputs": self.inputs,
             "neighbour_rate": self.neighbour_rate,
+            "lookups_by_feature": dict(self.lookups_by_feature),
         }
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """A picture: lookups by feature and layer, seconds by phase, bytes.
+
+        Args:
+            path: where to write it, in the format that its ending says (.png, .svg, .pdf).
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            InvalidInputError: matplotlib is not installed, or does not know the format.
+        """
+        figure = draw(self.to_dict())
+        if path is not None:
+            try:
+                figure.savefig(path, dpi=120)
+            except ValueError as error:
+                raise InvalidInputError(f"{os.fspath(path)}: {error}") from error
+        return figure
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = Table(title=f"What one prediction of {self.model!r} costs", show_header=False, title_justify="left")
@@ -142,7 +169,8 @@ class Explanation:
                 table.add_row(f"lookups, {layer.name}", f"{layer.lookups} of {layer.table_bits} bits")
         else:
             table.add_row("lookups", "none: the model is linear in what the client sends")
-        table.add_row("price", f"{self.price:.3g} (optimizer complexity)")
+        hint = "; ct.advise(estimator, X_train, y_train) says what makes trees cheaper" if self.lookups else ""
+        table.add_row("price", f"{self.price:.3g} (optimizer complexity){hint}")
         table.add_row("CPU", self._seconds())
         table.add_row("evaluation keys", f"{_size(self.bytes.evaluation_keys)}, sent once (keyset {self.keyset[:16]})")
         table.add_row("keys shared", self._sharing())
@@ -256,7 +284,20 @@ def explain(
         inputs=_inputs(spec.features),
         neighbour_rate=_neighbour_rate(circuit, program),
         **_noise(spec),
+        lookups_by_feature=_lookups_by_feature(circuit, spec),
     )
+
+
+def _lookups_by_feature(circuit: Circuit, spec: ClientSpec) -> dict[str, float]:
+    feature_of = np.repeat(np.arange(len(spec.features)), [feature.size for feature in spec.features])
+    shares = np.zeros(len(spec.features))
+    for node in circuit.nodes:
+        source = circuit.nodes[node.source] if isinstance(node, Lookup) else None
+        if isinstance(source, Linear) and all(term.source == 0 for term in source.terms):
+            reads = [np.stack([term.columns, feature_of[term.rows]]) for term in source.terms]
+            columns, features = np.unique(np.concatenate(reads, axis=1), axis=1)
+            np.add.at(shares, features, 1 / np.bincount(columns)[columns])
+    return {spec.features[index].name: float(shares[index]) for index in np.flatnonzero(shares)}
 
 
 def _neighbour_rate(circuit: Circuit, program: Program) -> float | None:

@@ -15,6 +15,7 @@ from cryptable.terminal import make_console, show
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, help="file that `cryptable compile` or CompiledModel.save wrote")
     parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw a picture: .png, .svg or .pdf")
 
 
 @command(
@@ -33,4 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(explanation.to_dict(), indent=2) + "\n")
     else:
         show(make_console(), explanation)
+    if arguments.plot:
+        explanation.plot(arguments.plot)
     return 0

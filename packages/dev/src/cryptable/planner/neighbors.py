@@ -107,7 +107,7 @@ def plan_neighbors(
     for width, members in _by_width(others, model.k).items():
         nodes += [_losses(others, members, index, model.k), _counts(len(nodes), targets.heights[members], width)]
         terms.append(Term.from_dense(len(nodes) - 1, targets.signs[members]))
-        names.append(f"counts of {width} bits")
+        names.append("counts")
     # What may be subtracted is added beforehand, and taken away again by the decoder.
     held = np.maximum(-targets.signs, 0).T @ targets.heights
     sure = targets.signs[borders.always].T @ targets.heights[borders.always]
