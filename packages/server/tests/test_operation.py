@@ -12,8 +12,9 @@ import urllib.request
 import grpc
 import pytest
 from cryptable_protocol import ClientSpec
+from cryptable_protocol.messages import admin as admin_pb
 from cryptable_protocol.messages import inference as pb
-from cryptable_protocol.service import SERVICE_NAME, InferenceStub
+from cryptable_protocol.service import SERVICE_NAME, AdminStub, InferenceStub
 from cryptable_server import __version__
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -167,15 +168,17 @@ def test_client_certificates_name_principals(start, artifacts, tmp_path):
     authority = certificate("authority")
     (tmp_path / "ca.pem").write_bytes(pem(authority)[0])
     options = ["--development-certificate", tmp_path / "tls", "--client-ca", tmp_path / "ca.pem"]
+    options += ["--admins", "carol,alice"]
     with start(*options) as server:
         root = (tmp_path / "tls" / "certificate.pem").read_bytes()
 
-        def caller(shown):
+        def channel(shown):
             chain, key = (None, None) if shown is None else pem(shown)
             credentials = grpc.ssl_channel_credentials(root, key, chain)
-            return InferenceStub(grpc.secure_channel(server.address, credentials))
+            return grpc.secure_channel(server.address, credentials)
 
-        alice, bob = (caller(certificate(name, authority)) for name in ("alice", "bob"))
+        channels = {name: channel(certificate(name, authority)) for name in ("alice", "bob")}
+        alice, bob = map(InferenceStub, channels.values())
         server.stub = alice
         keys = server.upload(spec)
         request = pb.GetEvaluationKeysRequest(sha256=keys)
@@ -183,10 +186,17 @@ def test_client_certificates_name_principals(start, artifacts, tmp_path):
         assert refusal(bob.GetEvaluationKeys, request) == Status.NOT_FOUND
         assert len(server.infer(spec, keys)) == 1
         server.wait_for("GetEvaluationKeys", principal="mtls:bob", status="NOT_FOUND")
+        # Of those who are known, the operator says who administers.
+        assert AdminStub(channels["alice"]).GetStatus(admin_pb.GetStatusRequest()).stored_keys == 1
+        asked = AdminStub(channels["bob"]).GetStatus
+        assert refusal(asked, admin_pb.GetStatusRequest()) == Status.PERMISSION_DENIED
         # TLS keeps out who has no certificate, or another authority's; a name is needed as well.
         for stranger in (None, certificate("alice"), certificate("alice", certificate("authority"))):
-            assert refusal(caller(stranger).ListModels, pb.ListModelsRequest(), timeout=20) == Status.UNAVAILABLE
-        nameless = caller(certificate("", authority))
+            assert (
+                refusal(InferenceStub(channel(stranger)).ListModels, pb.ListModelsRequest(), timeout=20)
+                == Status.UNAVAILABLE
+            )
+        nameless = InferenceStub(channel(certificate("", authority)))
         assert refusal(nameless.ListModels, pb.ListModelsRequest()) == Status.UNAUTHENTICATED
 
 

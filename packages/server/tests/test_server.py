@@ -112,9 +112,10 @@ def test_a_worker_killed_in_an_evaluation_costs_that_row_alone(start, spec, proc
         os.kill(worker, signal.SIGSTOP)
         threading.Timer(0.3, os.kill, (worker, signal.SIGKILL)).start()
         with pytest.raises(grpc.RpcError) as caught:
-            server.infer(spec)
+            server.infer(spec, metadata=(("x-request-id", "the-killed-one"),))
         assert caught.value.code() == Status.UNAVAILABLE
         assert "SIGKILL" in caught.value.details()
+        assert server.wait_for("worker died", request_id="the-killed-one", model=spec.model_name)
         assert "safe to send the same row again" in caught.value.details()
         assert int(dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
         assert len(server.infer(spec)) == 1

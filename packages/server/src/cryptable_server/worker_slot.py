@@ -20,7 +20,7 @@ from cryptable_server.errors import (
     ServerError,
     WorkerDiedError,
 )
-from cryptable_server.executor import Evaluated
+from cryptable_server.executor import Evaluated, Evaluation
 from cryptable_server.job import Job, Note
 from cryptable_server.logs import log
 from cryptable_server.pace import Pace
@@ -156,7 +156,7 @@ class WorkerSlot:
             answer, tensor = self._link.evaluate(request(evaluation), evaluation.tensor)
         except WorkerSilentError as error:
             self._count_death(job)
-            log(_LOGGER, logging.ERROR, "evaluation timed out", worker=self._index)
+            log(_LOGGER, logging.ERROR, "evaluation timed out", worker=self._index, **_about(evaluation))
             raise EvaluationTimedOutError(
                 f"the evaluation took longer than {self._config.evaluation_seconds:g} s, which this server allows; "
                 "sending the row again will not help"
@@ -167,7 +167,7 @@ class WorkerSlot:
             if error.innocent:
                 raise
             self._count_death(job)
-            log(_LOGGER, logging.ERROR, "worker died", worker=self._index, how=str(error))
+            log(_LOGGER, logging.ERROR, "worker died", worker=self._index, how=str(error), **_about(evaluation))
             raise WorkerDiedError(
                 f"the worker that evaluated this row ended {error} and is being replaced; "
                 "it is safe to send the same row again, once: if it fails again, the row or the keys are the cause"
@@ -197,3 +197,8 @@ class WorkerSlot:
     def _count_death(self, job: Job) -> None:
         self.deaths += 1
         self._throttle.crashed(job.evaluation.principal)
+
+
+def _about(evaluation: Evaluation) -> dict[str, object]:
+    # A worker's thread is outside the call, whose log line has the same id.
+    return {"request_id": evaluation.call, "model": evaluation.model}
