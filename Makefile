@@ -43,6 +43,7 @@ check-generated: setup ## Generated files are what their sources say
 	@$(BIN)/python tools/generate_module_tables.py --check
 	@$(BIN)/python tools/generate_settings_table.py --check
 	@$(BIN)/python tools/generate_support_tables.py --check
+	@$(BIN)/python tools/generate_onnx_support.py --check
 	@$(BIN)/python tools/generate_licences.py --check
 	@$(BIN)/python tools/website/pictures.py --check
 
@@ -91,6 +92,7 @@ generate-docs: setup
 	@$(BIN)/python tools/generate_module_tables.py
 	@$(BIN)/python tools/generate_settings_table.py
 	@$(BIN)/python tools/generate_support_tables.py
+	@$(BIN)/python tools/generate_onnx_support.py
 	@$(BIN)/python tools/generate_licences.py
 	@$(BIN)/python tools/website/pictures.py
 

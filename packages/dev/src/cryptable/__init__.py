@@ -3,6 +3,7 @@
 from cryptable_protocol import CryptableError, InvalidInputError, MalformedMessageError
 
 from cryptable.advice import Advice, advise
+from cryptable.autotune import Setting, Tuning, autotune
 from cryptable.check_report import CheckReport
 from cryptable.compile import compile  # noqa: A004  (cryptable.compile, as torch.compile)
 from cryptable.compiled_model import CompiledModel, load
@@ -33,9 +34,12 @@ __all__ = [
     "InvalidInputError",
     "MalformedMessageError",
     "NotFittedError",
+    "Setting",
+    "Tuning",
     "UnsupportedModelError",
     "__version__",
     "advise",
+    "autotune",
     "compile",
     "load",
     "supported_estimators",

@@ -118,7 +118,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             layer (`explain` has them; "default" stands for the others). Each bit less makes a lookup cheaper.
         ranges: of a network, where the ends of its tables lie: "sound", where no input can lead beyond them; or, as
             seen on X_train, "minmax", "percentile" (a thousandth is left out on either side) or "mse" (least squares).
-            Sums beyond the ends wrap around: see docs/networks.md.
+            Sums beyond the ends wrap around: see docs/guides/networks.md.
         labels: of a network's classes. Without any, one that ends in a softmax, an argmax or a sigmoid has the labels
             0, 1, ..., and another one is a regression.
         keys_of: a compiled model whose keys this one is to run with, whatever that costs: its predecessor, so that no

@@ -95,16 +95,26 @@ class IntegerNetwork:
     step: float
     base: FloatArray
 
-    def integers(self, inputs: IntArray) -> IntArray:
-        """All variables for encoded rows, shape (rows, inputs) to (rows, variables)."""
+    def integers(self, inputs: IntArray, *, deviation: float = 0.0, rng: np.random.Generator | None = None) -> IntArray:
+        """All variables for encoded rows, shape (rows, inputs) to (rows, variables).
+
+        Args:
+            inputs: encoded rows.
+            deviation: of the noise that each lookup meets, in positions of its table.
+            rng: that the noise is drawn from.
+        """
         known = inputs
         for layer in self.layers:
-            known = extended(known, layer, layer.values(layer.sources(known)))
+            sources = layer.sources(known)
+            if rng is not None:
+                noise = rng.normal(0.0, deviation * 2.0**layer.dropped_bits, sources.shape)
+                sources = np.floor(sources + noise + 0.5).astype(np.int64)
+            known = extended(known, layer, layer.values(sources))
         return known
 
-    def scores(self, inputs: IntArray) -> FloatArray:
-        """Scores of encoded rows, shape (rows, outputs)."""
-        known = self.integers(inputs)
+    def scores(self, inputs: IntArray, *, deviation: float = 0.0, rng: np.random.Generator | None = None) -> FloatArray:
+        """Scores of encoded rows, shape (rows, outputs); noise as for `integers`."""
+        known = self.integers(inputs, deviation=deviation, rng=rng)
         total: FloatArray = (widened(self.weights, known.shape[1]) @ known.T).T * self.step + self.base
         return total
 

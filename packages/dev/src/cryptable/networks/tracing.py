@@ -116,9 +116,14 @@ class Trace:
         """An elementwise operator on tensors that are all functions of the same sums; None where they are not."""
         pending = [as_pending(value) if isinstance(value, Affine | Pending) else None for value in values]
         there = [each for each in pending if each is not None]
-        shape = np.broadcast_shapes(
-            *(np.shape(value if each is None else each.source) for each, value in zip(pending, values, strict=True))  # type: ignore[arg-type]
-        )
+        given = [
+            value if each is None else each.function(each.base.offset)
+            for each, value in zip(pending, values, strict=True)
+        ]
+        try:
+            shape = runner.run(given)[0].shape  # type: ignore[arg-type]
+        except (ValueError, TypeError, IndexError) as error:
+            raise UnsupportedModelError(f"onnx.reference cannot run it: {error}") from error
         name = runner.node.name or runner.node.output[0]
         first = there[0]
         chain = (*(part for each in there for part in each.chain), name)

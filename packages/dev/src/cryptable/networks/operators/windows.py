@@ -22,6 +22,8 @@ class Windows:
     dilations: tuple[int, ...]
     before: tuple[int, ...]
     after: tuple[int, ...]
+    overhang: tuple[int, ...]
+    """Of `after`, what is there for ceil_mode alone."""
 
     @classmethod
     def of(cls, node: onnx.NodeProto, spatial: Shape, kernel: Shape) -> Windows:
@@ -48,25 +50,39 @@ class Windows:
             before = after = (0,) * axes
         elif mode != "NOTSET":
             raise UnsupportedModelError(f"auto_pad is {mode!r}, expected NOTSET, SAME_UPPER, SAME_LOWER or VALID")
+        overhang: tuple[int, ...] = (0,) * axes
         if "ceil_mode" in attributes and attributes["ceil_mode"].i:
+            declared = after
             after = tuple(
                 _raised(size, stride, far, first, last)
                 for size, stride, far, first, last in zip(spatial, strides, reach, before, after, strict=True)
             )
-        return cls(kernel, strides, dilations, before, after)
+            overhang = tuple(more - less for more, less in zip(after, declared, strict=True))
+        return cls(kernel, strides, dilations, before, after, overhang)
 
     def index(self, channels: int, spatial: Shape) -> IntArray:
         """Numbers of a (channels, *spatial) tensor's elements, shape (channels, *output axes, *kernel)."""
         numbers = np.arange(channels * int(np.prod(spatial))).reshape(channels, *spatial)
         pads = [(0, 0), *zip(self.before, self.after, strict=True)]
-        padded = np.pad(numbers, pads, constant_values=NOT_THERE)
+        return self._cut(np.pad(numbers, pads, constant_values=NOT_THERE))
+
+    def counted(self, spatial: Shape) -> IntArray:
+        """How many elements or paddings each window holds, shape (1, *output axes); the overhang counts as neither."""
         axes = len(spatial)
+        padded = np.ones((1, *(sum(each) for each in zip(spatial, self.before, self.after, strict=True))), np.int64)
+        for axis, overhang in enumerate(self.overhang):
+            padded[(slice(None),) * (1 + axis) + (slice(padded.shape[1 + axis] - overhang, None),)] = 0
+        found: IntArray = self._cut(padded).sum(axis=tuple(range(1 + axes, 1 + 2 * axes)))
+        return found
+
+    def _cut(self, padded: IntArray) -> IntArray:
+        axes = padded.ndim - 1
         places: list[IntArray] = []
         for axis in range(axes):
             far = (self.kernel[axis] - 1) * self.dilations[axis] + 1
             count = (padded.shape[1 + axis] - far) // self.strides[axis] + 1
             if count < 1:
-                raise UnsupportedModelError(f"its window is larger than its input of {spatial}")
+                raise UnsupportedModelError(f"its window is larger than its padded input of {padded.shape[1:]}")
             place = np.arange(count)[:, None] * self.strides[axis] + np.arange(self.kernel[axis]) * self.dilations[axis]
             shape = [1] * (2 * axes)
             shape[axis], shape[axes + axis] = place.shape
