@@ -84,8 +84,8 @@ def _is_float(inputs: object) -> bool:
 
 def _outcome(model: onnx.ModelProto, data: tuple[Sequence[Array], Sequence[Array]], *, pair: bool) -> str:
     given, outputs = data
-    inputs = {each.name: np.asarray(value) for each, value in zip(model.graph.input, given, strict=True)}
-    expected = np.asarray(outputs[0])
+    inputs = {each.name: _array(value) for each, value in zip(model.graph.input, given, strict=True)}
+    expected = _array(outputs[0])
     encrypted = list(inputs)[: 2 if pair else 1]
     arrays = [inputs[name] for name in encrypted]
     if any(array.size == 0 for array in arrays) or expected.size == 0:
@@ -103,6 +103,10 @@ def _outcome(model: onnx.ModelProto, data: tuple[Sequence[Array], Sequence[Array
         return "" if _is_constant(model) else "the same output for every input: there is nothing to compute"
     except CryptableError as error:
         return str(error).partition("Supported:")[0].strip()
+
+
+def _array(value: Any) -> Array:  # noqa: ANN401
+    return numpy_helper.to_array(value) if isinstance(value, TensorProto) else np.asarray(value)
 
 
 def _is_constant(model: onnx.ModelProto) -> bool:
