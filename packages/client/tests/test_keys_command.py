@@ -146,7 +146,8 @@ def test_names_that_exist_or_do_not(run, name, capsys):
     for action in ("rotate", "delete"):
         assert run(action, "absent") == 3
         assert f"it has: {name}" in capsys.readouterr().err
-    assert run("new", "--name", "../escape") == 3
+    for impossible in ("../escape", "a.b", "NUL", "com1", "x" * 65):
+        assert run("new", "--name", impossible) == 3
 
 
 def test_a_model_of_another_keyset_finds_no_keys(run, name, echo, spec, capsys):

@@ -69,3 +69,10 @@ def test_ends_that_make_no_sense(spec, expires, message):
 def test_no_dates(seconds):
     with pytest.raises(InvalidInputError, match="no dates"):
         lifetime.Lifetime(*seconds)
+
+
+def test_dates_do_not_depend_on_what_the_system_can_tell():
+    """Windows knows no date after the year 3000, and a key file may name one."""
+    last = lifetime.Lifetime(lifetime._LATEST, lifetime._LATEST)
+    assert last.created == last.expires == datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+    assert lifetime.Lifetime(0).created == datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -111,11 +111,32 @@ def test_a_missing_file(tmp_path):
         read_table(str(tmp_path / "none.csv"), numbers(NAMES))
 
 
-def test_standard_streams(monkeypatch, capsys):
-    monkeypatch.setattr("sys.stdin", io.StringIO("age,dose\n1,2\n"))
+def in_another_encoding(data):
+    """A standard stream as Windows opens it."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="cp1252", newline="\r\n")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: io.StringIO("age,dose\n1,2\n"),
+        lambda: in_another_encoding("\ufeffage,dose,größe\r\n1,2,3\r\n".encode()),
+    ],
+    ids=["text", "UTF-8"],
+)
+def test_standard_streams(monkeypatch, capsys, make):
+    monkeypatch.setattr("sys.stdin", make())
     assert read_table("-", numbers(NAMES))[0].tolist() == [[1, 2]]
     write_table("-", ["prediction"], [["yes"], ["no, never"]])
     assert capsys.readouterr().out == 'prediction\nyes\n"no, never"\n'
+
+
+def test_standard_output_is_utf_8_whatever_the_system_says(monkeypatch):
+    stream = in_another_encoding(b"")
+    monkeypatch.setattr("sys.stdout", stream)
+    write_table("-", ["prediction"], [["größer ☃"]])
+    assert stream.buffer.getvalue() == "prediction\ngrößer ☃\n".encode()
+    stream.write("and goes on")
 
 
 def test_writing_is_whole_or_not_at_all(tmp_path):

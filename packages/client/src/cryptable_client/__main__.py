@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,8 @@ On a device without a connection (relay runs where there is one):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what it cannot show is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     from cryptable_protocol.errors import CryptableError, InvalidInputError, MalformedMessageError
 

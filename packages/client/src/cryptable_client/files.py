@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+POSIX = os.name == "posix"
+"""Else Windows, where access lists take the place of permission bits and a folder is not synced."""
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK, errno.EACCES, errno.EINVAL})
 """What a file system without hard links may say: FAT, some network drives, some of Android's."""
 
@@ -59,7 +61,7 @@ def _name_once(temporary: Path, target: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     # A new name is on disk when its folder is. Windows neither needs that nor opens folders.
-    if os.name == "posix":
+    if POSIX:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -28,6 +28,8 @@ from cryptable_client.places import data_folder
 from cryptable_client.secret_keys import SecretKeys
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_DEVICE = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]", re.IGNORECASE)
+"""What Windows takes for devices whatever the ending: keys written to NUL.keys would be gone."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_JSON_BYTES = 1 << 20
 _TO_DELETE = "to-delete.json"
@@ -207,7 +209,7 @@ class KeyDirectory:
         self.evaluation_keys(name).unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) or _DEVICE.fullmatch(name):
             raise InvalidInputError(f"keys cannot be called {name[:80]!r}: up to 64 letters, digits, - and _, please")
         return self.folder / f"{name}.keys"
 

@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from cryptable_client import files
 from cryptable_client.errors import CorruptedKeyFileError, KeyFileError, WrongPassphraseError
 from cryptable_client.files import whole_file
 from cryptable_client.lifetime import Lifetime
@@ -86,7 +87,7 @@ def read(
     else:
         if not insecure_plaintext:
             raise KeyFileError(f"{source} is not encrypted: pass insecure_plaintext=True to use it all the same")
-        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if files.POSIX and mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise KeyFileError(f"{source} is not encrypted and other users may read it: chmod 600 it")
         packed = body[payload_at:]
     return keyset, lifetime, _unpack(source, keyset, packed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from cryptable_protocol.errors import InvalidInputError
 
@@ -45,12 +45,12 @@ class Lifetime:
     @property
     def created(self) -> datetime:
         """As a date, UTC."""
-        return datetime.fromtimestamp(self.created_seconds, timezone.utc)
+        return _date(self.created_seconds)
 
     @property
     def expires(self) -> datetime | None:
         """As a date, UTC; None: never."""
-        return datetime.fromtimestamp(self.expires_seconds, timezone.utc) if self.expires_seconds else None
+        return _date(self.expires_seconds) if self.expires_seconds else None
 
     @property
     def expired(self) -> bool:
@@ -64,3 +64,8 @@ class Lifetime:
                 f"{what} expired on {self.expires:%Y-%m-%d %H:%M} UTC: make new ones (`cryptable-client keys rotate`), "
                 "or load them with allow_expired=True to decrypt older answers"
             )
+
+
+def _date(seconds: int) -> datetime:
+    # `fromtimestamp` asks the system, and Windows knows no date after the year 3000.
+    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)

@@ -56,7 +56,8 @@ def read_table(path: str, features: Sequence[FeatureEncoder]) -> tuple[npt.NDArr
 def write_table(path: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a file, Parquet by its ending, else CSV, whole or not at all; "-" is CSV on standard output."""
     if path == STANDARD_STREAM:
-        _write(sys.stdout, header, rows)
+        with _as_utf8(sys.stdout, "utf-8") as text:
+            _write(text, header, rows)
         return
     if Path(path).suffix.lower() in PARQUET_SUFFIXES:
         _write_parquet(path, header, rows)
@@ -121,7 +122,8 @@ def _write(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Any]]) -
 @contextmanager
 def _reading(path: str) -> Iterator[TextIO]:
     if path == STANDARD_STREAM:
-        yield sys.stdin
+        with _as_utf8(sys.stdin, "utf-8-sig") as text:
+            yield text
         return
     try:
         file = Path(path).open(encoding="utf-8-sig", newline="")  # noqa: SIM115 (closed below)
@@ -129,6 +131,21 @@ def _reading(path: str) -> Iterator[TextIO]:
         raise InvalidInputError(f"the input cannot be read: {error}") from error
     with file:
         yield file
+
+
+@contextmanager
+def _as_utf8(stream: TextIO, encoding: str) -> Iterator[TextIO]:
+    # The system's encoding, and its line ends, are not those of CSV files: not on Windows.
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None:  # a notebook's, which takes text alone
+        yield stream
+        return
+    stream.flush()
+    text = io.TextIOWrapper(buffer, encoding=encoding, newline="")
+    try:
+        yield text
+    finally:
+        text.detach()
 
 
 def _positions(path: str, header: Sequence[str], feature_names: Sequence[str]) -> list[int]:
