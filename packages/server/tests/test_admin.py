@@ -3,9 +3,12 @@
 import io
 import json
 import logging
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -216,3 +219,25 @@ def test_administrators_are_audited(run, keys):
     assert ("token:alice", "UnloadModel", "PERMISSION_DENIED") in seen
     (deleted,) = [line for line in lines if line["what"] == "DeleteStoredKeys" and line["outcome"] == "OK"]
     assert (deleted["of"], deleted["keys"], deleted["deleted"]) == ("token:bob", keys.hex()[:16], 1)
+
+
+def test_a_server_that_drains_says_so_until_its_last_row_is_answered(run, artifacts, wire):
+    """The last test here: the server does not outlive it."""
+    spec, (worker,) = artifacts["linear"].client_spec, run.server.workers()
+    os.kill(worker, signal.SIGSTOP)
+    stream = run.server.stub.Infer(wire.infer_messages(spec), metadata=run.people["alice"])
+    try:
+        deadline = time.monotonic() + 60
+        while not json.loads(run.command("status", "--json"))["queue_rows"]:
+            assert time.monotonic() < deadline
+        run.server.process.terminate()
+        run.server.wait_for("draining")
+        assert ", draining, up " in run.command("status")
+        assert refusal(run.server.stub.ListModels, pb.ListModelsRequest(), metadata=run.people["alice"]) == (
+            Status.UNAVAILABLE
+        )
+        assert "NOT_SERVING" in run.command("health", status=8)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert [answer.row for answer in stream] == [0]
+    assert run.server.process.wait(60) == 0

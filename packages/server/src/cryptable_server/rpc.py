@@ -8,7 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Container, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -154,19 +154,28 @@ def parsed(request: MessageType | Unparsable) -> MessageType:
     return request
 
 
-def handlers(name: str, service: object, entrance: Entrance, *, audited: Container[str]) -> grpc.GenericRpcHandler:
+def handlers(
+    name: str, service: object, entrance: Entrance, *, audited: Container[str], while_draining: bool = False
+) -> grpc.GenericRpcHandler:
     """Handlers for all methods of the service called `name`, which `service` has under the same names.
 
-    A method takes a Call after its request (a message, or Requests), and raises CryptableError for a refusal. Calls of
-    the methods in `audited` are written into the audit log, however they end, and every other call that is refused for
-    who calls.
+    A method takes a Call after its request (a message, or Requests), and raises CryptableError for a refusal.
+
+    Args:
+        name: of the service.
+        service: what has the methods.
+        entrance: what every call passes.
+        audited: methods whose calls are written into the audit log, however they end; of others, those are that are
+            refused for who calls.
+        while_draining: whether calls are answered while the server waits for the last one to end.
     """
+
+    def answered(method: MethodDescriptor, context: Context) -> AbstractAsyncContextManager[Call]:
+        audits = method.name in audited
+        return answering(method.name, context, entrance, audited=audits, while_draining=while_draining)
+
     return grpc.method_handlers_generic_handler(
-        name,
-        {
-            method.name: _handler(service, method, entrance, audited=method.name in audited)
-            for method in methods_of(name)
-        },
+        name, {method.name: _handler(service, method, entrance, answered) for method in methods_of(name)}
     )
 
 
@@ -176,7 +185,10 @@ def methods_of(name: str) -> Sequence[MethodDescriptor]:
 
 
 def _handler(
-    service: object, method: MethodDescriptor, entrance: Entrance, *, audited: bool
+    service: object,
+    method: MethodDescriptor,
+    entrance: Entrance,
+    answered: Callable[[MethodDescriptor, Context], AbstractAsyncContextManager[Call]],
 ) -> grpc.RpcMethodHandler[Any, Any]:
     behaviour = getattr(service, method.name)
     deserialize = _deserializer(GetMessageClass(method.input_type))
@@ -185,7 +197,7 @@ def _handler(
     # On the wire, one request is a stream of one. As a stream it is read after it is known who calls, and within the
     # time that a stream may send nothing: gRPC itself would wait for a stranger's single request without end.
     async def unary(messages: _Messages, context: Context) -> Message:
-        async with answering(method.name, context, entrance, audited=audited) as call:
+        async with answered(method, context) as call:
             request: Message | None = await Requests(messages, entrance).next()
             if request is None:
                 raise MalformedMessageError(f"a {method.input_type.name} is expected, and nothing was sent")
@@ -193,12 +205,12 @@ def _handler(
             return response
 
     async def stream_to_one(messages: _Messages, context: Context) -> Message:
-        async with answering(method.name, context, entrance, audited=audited) as call:
+        async with answered(method, context) as call:
             response: Message = await behaviour(Requests(messages, entrance), call)
             return response
 
     async def stream_to_stream(messages: _Messages, context: Context) -> AsyncIterator[Message]:
-        async with answering(method.name, context, entrance, audited=audited) as call:
+        async with answered(method, context) as call:
             async for response in behaviour(Requests(messages, entrance), call):
                 yield response
 
@@ -225,22 +237,30 @@ def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Un
 
 @asynccontextmanager
 async def answering(
-    method: str, context: Context, entrance: Entrance, *, audited: bool = False, **facts: object
+    method: str,
+    context: Context,
+    entrance: Entrance,
+    *,
+    audited: bool = False,
+    while_draining: bool = False,
+    **facts: object,
 ) -> AsyncIterator[Call]:
     """Find out who calls, turn exceptions into statuses, and log how the call ended, with `facts`."""
     with entrance.drain.counting():
         call = Call(method, _identity(context), _NOBODY, peer=context.peer(), facts=facts)
-        async with _logged(call, context, entrance, audited=audited):
+        async with _logged(call, context, entrance, audited=audited, while_draining=while_draining):
             yield call
 
 
 @asynccontextmanager
-async def _logged(call: Call, context: Context, entrance: Entrance, *, audited: bool) -> AsyncIterator[None]:
+async def _logged(
+    call: Call, context: Context, entrance: Entrance, *, audited: bool, while_draining: bool
+) -> AsyncIterator[None]:
     token = request_id.set(call.request_id)
     began = time.perf_counter()
     status, reason = "OK", None
     try:
-        if entrance.drain.begun.is_set():
+        if entrance.drain.begun.is_set() and not while_draining:
             raise DrainingError
         metadata = context.invocation_metadata() or ()
         call.deadline = _deadline(context)

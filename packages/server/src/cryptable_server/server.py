@@ -154,7 +154,7 @@ class _Life:
         server.add_generic_rpc_handlers(
             (
                 handlers(SERVICE_NAME, inference, self.entrance, audited=AUDITED),
-                handlers(ADMIN_SERVICE_NAME, admin, self.entrance, audited=ADMIN_AUDITED),
+                handlers(ADMIN_SERVICE_NAME, admin, self.entrance, audited=ADMIN_AUDITED, while_draining=True),
             )
         )
         health.add_to(server)
