@@ -14,10 +14,11 @@ def test_without_the_file_there_is_nothing_to_say(tmp_path):
 
 def test_everything_that_can_be_said(tmp_path):
     text = '["a.b"]\naliases = { stable = "1.2", latest = "1.1" }\nwithdrawn = ["1.3"]\nmax-rows = 5\nmax-streams = 2\n'
+    text += "queue = 9\n"
     found = read(tmp_path, text)["a.b"]
     assert dict(found.aliases) == {"stable": "1.2", "latest": "1.1"}
     assert found.withdrawn == {"1.3"}
-    assert found.limits == ModelLimits(max_rows=5, max_streams=2)
+    assert found.limits == ModelLimits(max_rows=5, max_streams=2, queue_rows=9)
 
 
 @pytest.mark.parametrize(

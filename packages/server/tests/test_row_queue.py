@@ -153,6 +153,14 @@ def test_bounds(bounds, told):
         put(queue, job("b", model="another"))  # which has a bound of its own
 
 
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_models_own_bound_is_in_place_of_that_of_any(most):
+    queue = queue_of(queue_rows_per_model=2)
+    put(queue, *(job(model="m", model_queue_rows=most) for _ in range(most + 1)))
+    with pytest.raises(OverloadedError, match=f"{most + 1} rows for model 'm'"):
+        queue.put(job(model="m", model_queue_rows=most))
+
+
 def test_keys_that_fit_no_worker_are_refused_with_the_reason():
     with pytest.raises(KeysTooLargeError, match=r"about 2 MB .* at most 1 MB .* --key-memory"):
         queue_of(budget=1 << 20).put(job(keys="k", size=2 << 20))

@@ -150,5 +150,6 @@ def _message(entry: ModelEntry) -> pb.ModelVersion:
         keyset_name=b"" if model is None else model.spec.keyset.name,
         max_rows=limits.max_rows or 0,
         max_streams=limits.max_streams or 0,
+        queue_rows=limits.queue_rows or 0,
         streams=entry.streams,
     )

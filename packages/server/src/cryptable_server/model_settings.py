@@ -20,7 +20,7 @@ else:
 FILE = "models.toml"
 _LIMIT = Number("N", whole=True, minimum=1)
 _NAMES = Names()
-_KEYS = ("aliases", "withdrawn", "max-rows", "max-streams")
+_KEYS = ("aliases", "withdrawn", "max-rows", "max-streams", "queue")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class ModelLimits:
     """Of one stream."""
     max_streams: int | None = None
     """Of one version, at once."""
+    queue_rows: int | None = None
+    """Waiting, of all versions together."""
 
 
 NO_LIMITS = ModelLimits()
@@ -85,7 +87,9 @@ def _settings(name: str, value: object) -> ModelSettings:
     return ModelSettings(
         MappingProxyType(dict(aliases)),
         withdrawn,
-        ModelLimits(max_rows=limits.get("max-rows"), max_streams=limits.get("max-streams")),
+        ModelLimits(
+            max_rows=limits.get("max-rows"), max_streams=limits.get("max-streams"), queue_rows=limits.get("queue")
+        ),
     )
 
 

@@ -40,7 +40,7 @@ class QueueBounds:
         for rows, most, whose in (
             (self._total, self._rows, "rows"),
             (of_principal, self._rows_per_principal, "rows of yours"),
-            (of_model, self._rows_per_model, f"rows for model {evaluation.model!r}"),
+            (of_model, evaluation.model_queue_rows or self._rows_per_model, f"rows for model {evaluation.model!r}"),
         ):
             if most is not None and rows >= most + self._workers:
                 raise OverloadedError(f"{rows} {whose} are waiting for evaluation", retry_after=self._retry(job, rows))

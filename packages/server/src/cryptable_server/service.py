@@ -168,7 +168,14 @@ class InferenceService:
             tensor = check_row(message.row, model, row)
             row += 1
             return Evaluation(
-                model.program, tensor, keys, call.principal.name, model.name, call.request_id, call.deadline
+                model.program,
+                tensor,
+                keys,
+                principal=call.principal.name,
+                model=model.name,
+                model_queue_rows=model.limits.queue_rows,
+                call=call.request_id,
+                deadline=call.deadline,
             )
 
         return read

@@ -24,47 +24,47 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63ryptable/v1/admin.proto\x12\x0c\x63ryptable.v1\"\x12\n\x10GetStatusRequest\"\xb8\x03\n\x11GetStatusResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x16\n\x0euptime_seconds\x18\x02 \x01(\x01\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\x12\x19\n\x11\x63\x61lls_in_progress\x18\x04 \x01(\r\x12\x12\n\nqueue_rows\x18\x05 \x01(\r\x12\x13\n\x0bqueue_limit\x18\x06 \x01(\r\x12\x12\n\nworkers_up\x18\x07 \x01(\r\x12\x0f\n\x07workers\x18\x08 \x01(\r\x12\x15\n\rworker_deaths\x18\t \x01(\x04\x12\x16\n\x0erows_evaluated\x18\n \x01(\x04\x12\x16\n\x0ekey_cache_hits\x18\x0b \x01(\x04\x12\x18\n\x10key_cache_misses\x18\x0c \x01(\x04\x12\x13\n\x0bstored_keys\x18\r \x01(\x04\x12\x19\n\x11stored_keys_bytes\x18\x0e \x01(\x04\x12\x1f\n\x17stored_keys_limit_bytes\x18\x0f \x01(\x04\x12\x15\n\rmodels_served\x18\x10 \x01(\r\x12\x17\n\x0fmodels_unloaded\x18\x11 \x01(\r\x12\x16\n\x0emodels_refused\x18\x12 \x01(\r\"\x87\x02\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\'\n\x05state\x18\x03 \x01(\x0e\x32\x18.cryptable.v1.ModelState\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12\x17\n\x0f\x61rtifact_digest\x18\x07 \x01(\x0c\x12\x1a\n\x12\x63lient_spec_digest\x18\x08 \x01(\x0c\x12\x13\n\x0bkeyset_name\x18\t \x01(\x0c\x12\x10\n\x08max_rows\x18\n \x01(\r\x12\x13\n\x0bmax_streams\x18\x0b \x01(\r\x12\x0f\n\x07streams\x18\x0c \x01(\r\"\x1a\n\x18ListModelVersionsRequest\"G\n\x19ListModelVersionsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.cryptable.v1.ModelVersion\"1\n\x10LoadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x13\n\x11LoadModelResponse\"3\n\x12UnloadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x15\n\x13UnloadModelResponse\"\x15\n\x13ReloadModelsRequest\"B\n\x14ReloadModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.cryptable.v1.ModelVersion\"*\n\x15ListStoredKeysRequest\x12\x11\n\tprincipal\x18\x01 \x01(\t\"z\n\nStoredKeys\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x13\n\x0bkeyset_name\x18\x03 \x01(\x0c\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x16\n\x0eunused_seconds\x18\x05 \x01(\x01\x12\x0e\n\x06in_use\x18\x06 \x01(\x08\"@\n\x16ListStoredKeysResponse\x12&\n\x04keys\x18\x01 \x03(\x0b\x32\x18.cryptable.v1.StoredKeys\"<\n\x17\x44\x65leteStoredKeysRequest\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"+\n\x18\x44\x65leteStoredKeysResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\r*\x8f\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12MODEL_STATE_SERVED\x10\x01\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x02\x12\x19\n\x15MODEL_STATE_WITHDRAWN\x10\x03\x12\x17\n\x13MODEL_STATE_REFUSED\x10\x04\x32\xf4\x04\n\x05\x41\x64min\x12L\n\tGetStatus\x12\x1e.cryptable.v1.GetStatusRequest\x1a\x1f.cryptable.v1.GetStatusResponse\x12\x64\n\x11ListModelVersions\x12&.cryptable.v1.ListModelVersionsRequest\x1a\'.cryptable.v1.ListModelVersionsResponse\x12L\n\tLoadModel\x12\x1e.cryptable.v1.LoadModelRequest\x1a\x1f.cryptable.v1.LoadModelResponse\x12R\n\x0bUnloadModel\x12 .cryptable.v1.UnloadModelRequest\x1a!.cryptable.v1.UnloadModelResponse\x12U\n\x0cReloadModels\x12!.cryptable.v1.ReloadModelsRequest\x1a\".cryptable.v1.ReloadModelsResponse\x12[\n\x0eListStoredKeys\x12#.cryptable.v1.ListStoredKeysRequest\x1a$.cryptable.v1.ListStoredKeysResponse\x12\x61\n\x10\x44\x65leteStoredKeys\x12%.cryptable.v1.DeleteStoredKeysRequest\x1a&.cryptable.v1.DeleteStoredKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63ryptable/v1/admin.proto\x12\x0c\x63ryptable.v1\"\x12\n\x10GetStatusRequest\"\xb8\x03\n\x11GetStatusResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12\x16\n\x0euptime_seconds\x18\x02 \x01(\x01\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\x12\x19\n\x11\x63\x61lls_in_progress\x18\x04 \x01(\r\x12\x12\n\nqueue_rows\x18\x05 \x01(\r\x12\x13\n\x0bqueue_limit\x18\x06 \x01(\r\x12\x12\n\nworkers_up\x18\x07 \x01(\r\x12\x0f\n\x07workers\x18\x08 \x01(\r\x12\x15\n\rworker_deaths\x18\t \x01(\x04\x12\x16\n\x0erows_evaluated\x18\n \x01(\x04\x12\x16\n\x0ekey_cache_hits\x18\x0b \x01(\x04\x12\x18\n\x10key_cache_misses\x18\x0c \x01(\x04\x12\x13\n\x0bstored_keys\x18\r \x01(\x04\x12\x19\n\x11stored_keys_bytes\x18\x0e \x01(\x04\x12\x1f\n\x17stored_keys_limit_bytes\x18\x0f \x01(\x04\x12\x15\n\rmodels_served\x18\x10 \x01(\r\x12\x17\n\x0fmodels_unloaded\x18\x11 \x01(\r\x12\x16\n\x0emodels_refused\x18\x12 \x01(\r\"\x9b\x02\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\'\n\x05state\x18\x03 \x01(\x0e\x32\x18.cryptable.v1.ModelState\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12\x17\n\x0f\x61rtifact_digest\x18\x07 \x01(\x0c\x12\x1a\n\x12\x63lient_spec_digest\x18\x08 \x01(\x0c\x12\x13\n\x0bkeyset_name\x18\t \x01(\x0c\x12\x10\n\x08max_rows\x18\n \x01(\r\x12\x13\n\x0bmax_streams\x18\x0b \x01(\r\x12\x0f\n\x07streams\x18\x0c \x01(\r\x12\x12\n\nqueue_rows\x18\r \x01(\r\"\x1a\n\x18ListModelVersionsRequest\"G\n\x19ListModelVersionsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.cryptable.v1.ModelVersion\"1\n\x10LoadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x13\n\x11LoadModelResponse\"3\n\x12UnloadModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x15\n\x13UnloadModelResponse\"\x15\n\x13ReloadModelsRequest\"B\n\x14ReloadModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.cryptable.v1.ModelVersion\"*\n\x15ListStoredKeysRequest\x12\x11\n\tprincipal\x18\x01 \x01(\t\"z\n\nStoredKeys\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x12\x13\n\x0bkeyset_name\x18\x03 \x01(\x0c\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x16\n\x0eunused_seconds\x18\x05 \x01(\x01\x12\x0e\n\x06in_use\x18\x06 \x01(\x08\"@\n\x16ListStoredKeysResponse\x12&\n\x04keys\x18\x01 \x03(\x0b\x32\x18.cryptable.v1.StoredKeys\"<\n\x17\x44\x65leteStoredKeysRequest\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"+\n\x18\x44\x65leteStoredKeysResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\r*\x8f\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12MODEL_STATE_SERVED\x10\x01\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x02\x12\x19\n\x15MODEL_STATE_WITHDRAWN\x10\x03\x12\x17\n\x13MODEL_STATE_REFUSED\x10\x04\x32\xf4\x04\n\x05\x41\x64min\x12L\n\tGetStatus\x12\x1e.cryptable.v1.GetStatusRequest\x1a\x1f.cryptable.v1.GetStatusResponse\x12\x64\n\x11ListModelVersions\x12&.cryptable.v1.ListModelVersionsRequest\x1a\'.cryptable.v1.ListModelVersionsResponse\x12L\n\tLoadModel\x12\x1e.cryptable.v1.LoadModelRequest\x1a\x1f.cryptable.v1.LoadModelResponse\x12R\n\x0bUnloadModel\x12 .cryptable.v1.UnloadModelRequest\x1a!.cryptable.v1.UnloadModelResponse\x12U\n\x0cReloadModels\x12!.cryptable.v1.ReloadModelsRequest\x1a\".cryptable.v1.ReloadModelsResponse\x12[\n\x0eListStoredKeys\x12#.cryptable.v1.ListStoredKeysRequest\x1a$.cryptable.v1.ListStoredKeysResponse\x12\x61\n\x10\x44\x65leteStoredKeys\x12%.cryptable.v1.DeleteStoredKeysRequest\x1a&.cryptable.v1.DeleteStoredKeysResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cryptable.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELSTATE']._serialized_start=1453
-  _globals['_MODELSTATE']._serialized_end=1596
+  _globals['_MODELSTATE']._serialized_start=1473
+  _globals['_MODELSTATE']._serialized_end=1616
   _globals['_GETSTATUSREQUEST']._serialized_start=42
   _globals['_GETSTATUSREQUEST']._serialized_end=60
   _globals['_GETSTATUSRESPONSE']._serialized_start=63
   _globals['_GETSTATUSRESPONSE']._serialized_end=503
   _globals['_MODELVERSION']._serialized_start=506
-  _globals['_MODELVERSION']._serialized_end=769
-  _globals['_LISTMODELVERSIONSREQUEST']._serialized_start=771
-  _globals['_LISTMODELVERSIONSREQUEST']._serialized_end=797
-  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_start=799
-  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_end=870
-  _globals['_LOADMODELREQUEST']._serialized_start=872
-  _globals['_LOADMODELREQUEST']._serialized_end=921
-  _globals['_LOADMODELRESPONSE']._serialized_start=923
-  _globals['_LOADMODELRESPONSE']._serialized_end=942
-  _globals['_UNLOADMODELREQUEST']._serialized_start=944
-  _globals['_UNLOADMODELREQUEST']._serialized_end=995
-  _globals['_UNLOADMODELRESPONSE']._serialized_start=997
-  _globals['_UNLOADMODELRESPONSE']._serialized_end=1018
-  _globals['_RELOADMODELSREQUEST']._serialized_start=1020
-  _globals['_RELOADMODELSREQUEST']._serialized_end=1041
-  _globals['_RELOADMODELSRESPONSE']._serialized_start=1043
-  _globals['_RELOADMODELSRESPONSE']._serialized_end=1109
-  _globals['_LISTSTOREDKEYSREQUEST']._serialized_start=1111
-  _globals['_LISTSTOREDKEYSREQUEST']._serialized_end=1153
-  _globals['_STOREDKEYS']._serialized_start=1155
-  _globals['_STOREDKEYS']._serialized_end=1277
-  _globals['_LISTSTOREDKEYSRESPONSE']._serialized_start=1279
-  _globals['_LISTSTOREDKEYSRESPONSE']._serialized_end=1343
-  _globals['_DELETESTOREDKEYSREQUEST']._serialized_start=1345
-  _globals['_DELETESTOREDKEYSREQUEST']._serialized_end=1405
-  _globals['_DELETESTOREDKEYSRESPONSE']._serialized_start=1407
-  _globals['_DELETESTOREDKEYSRESPONSE']._serialized_end=1450
-  _globals['_ADMIN']._serialized_start=1599
-  _globals['_ADMIN']._serialized_end=2227
+  _globals['_MODELVERSION']._serialized_end=789
+  _globals['_LISTMODELVERSIONSREQUEST']._serialized_start=791
+  _globals['_LISTMODELVERSIONSREQUEST']._serialized_end=817
+  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_start=819
+  _globals['_LISTMODELVERSIONSRESPONSE']._serialized_end=890
+  _globals['_LOADMODELREQUEST']._serialized_start=892
+  _globals['_LOADMODELREQUEST']._serialized_end=941
+  _globals['_LOADMODELRESPONSE']._serialized_start=943
+  _globals['_LOADMODELRESPONSE']._serialized_end=962
+  _globals['_UNLOADMODELREQUEST']._serialized_start=964
+  _globals['_UNLOADMODELREQUEST']._serialized_end=1015
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=1017
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=1038
+  _globals['_RELOADMODELSREQUEST']._serialized_start=1040
+  _globals['_RELOADMODELSREQUEST']._serialized_end=1061
+  _globals['_RELOADMODELSRESPONSE']._serialized_start=1063
+  _globals['_RELOADMODELSRESPONSE']._serialized_end=1129
+  _globals['_LISTSTOREDKEYSREQUEST']._serialized_start=1131
+  _globals['_LISTSTOREDKEYSREQUEST']._serialized_end=1173
+  _globals['_STOREDKEYS']._serialized_start=1175
+  _globals['_STOREDKEYS']._serialized_end=1297
+  _globals['_LISTSTOREDKEYSRESPONSE']._serialized_start=1299
+  _globals['_LISTSTOREDKEYSRESPONSE']._serialized_end=1363
+  _globals['_DELETESTOREDKEYSREQUEST']._serialized_start=1365
+  _globals['_DELETESTOREDKEYSREQUEST']._serialized_end=1425
+  _globals['_DELETESTOREDKEYSRESPONSE']._serialized_start=1427
+  _globals['_DELETESTOREDKEYSRESPONSE']._serialized_end=1470
+  _globals['_ADMIN']._serialized_start=1619
+  _globals['_ADMIN']._serialized_end=2247
 # @@protoc_insertion_point(module_scope)

@@ -154,6 +154,7 @@ class ModelVersion(_message.Message):
     MAX_ROWS_FIELD_NUMBER: _builtins.int
     MAX_STREAMS_FIELD_NUMBER: _builtins.int
     STREAMS_FIELD_NUMBER: _builtins.int
+    QUEUE_ROWS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Empty where the artifact cannot be read."""
     version: _builtins.str
@@ -170,6 +171,8 @@ class ModelVersion(_message.Message):
     max_streams: _builtins.int
     streams: _builtins.int
     """Streams that use it now."""
+    queue_rows: _builtins.int
+    """As max_rows: rows that may wait for the model."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names by which GetModel finds this version."""
@@ -189,10 +192,11 @@ class ModelVersion(_message.Message):
         max_rows: _builtins.int = ...,
         max_streams: _builtins.int = ...,
         streams: _builtins.int = ...,
+        queue_rows: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "artifact_digest", b"artifact_digest", "client_spec_digest", b"client_spec_digest", "file", b"file", "keyset_name", b"keyset_name", "max_rows", b"max_rows", "max_streams", b"max_streams", "name", b"name", "reason", b"reason", "state", b"state", "streams", b"streams", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "artifact_digest", b"artifact_digest", "client_spec_digest", b"client_spec_digest", "file", b"file", "keyset_name", b"keyset_name", "max_rows", b"max_rows", "max_streams", b"max_streams", "name", b"name", "queue_rows", b"queue_rows", "reason", b"reason", "state", b"state", "streams", b"streams", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
