@@ -1,0 +1,179 @@
+"""What the estimators here have in common: rows to levels, skorch for the training, state dicts for pickles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from cryptable_protocol import InvalidInputError
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.dataset import ValidSplit
+from torch import nn
+
+from cryptable.model_graph import FloatArray
+from cryptable.neural.input_levels import InputLevels
+from cryptable.neural.network import INPUT_RANGE, QuantNetwork
+
+Parameters: TypeAlias = Mapping[str, Any]
+Callbacks: TypeAlias = list[Callback] | None
+State: TypeAlias = dict[str, Any]
+Rows: TypeAlias = Any
+Target: TypeAlias = Any
+
+_PRECISION = (
+    *("activation", "kept_bits", "input_bits", "weight_bits", "value_bits", "output_weight_bits"),
+    *("power_of_two_scales", "max_active_weights"),
+)
+_WARM_UP = 0.3
+"""Part of the training in which the learning rate rises; then it falls."""
+
+
+class QuantEstimator(BaseEstimator):  # type: ignore[misc]
+    """Trains a QuantNetwork on raw features. Subclasses say which network, which skorch class, and what targets mean."""
+
+    pixels: ClassVar[bool] = False
+
+    max_epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    early_stopping: bool
+    validation_fraction: float
+    patience: int
+    callbacks: Callbacks
+    skorch_params: Parameters | None
+    input_bits: int
+    random_state: Any
+    verbose: int
+
+    def _network(self) -> QuantNetwork:
+        """A new one, with random weights."""
+        raise NotImplementedError
+
+    def _net_class(self) -> type[NeuralNet]:
+        """Of skorch."""
+        raise NotImplementedError
+
+    def _criterion(self) -> nn.Module:
+        """The loss, on scores."""
+        raise NotImplementedError
+
+    def _precision(self) -> dict[str, Any]:
+        """What all networks take."""
+        return {name: getattr(self, name) for name in _PRECISION}
+
+    def _train(self, rows: FloatArray, target: npt.NDArray[Any]) -> None:
+        """Fit levels and network. torch's own random numbers go on as if nothing had happened."""
+        if self.max_epochs < 1 or self.batch_size < 1:
+            raise InvalidInputError(
+                f"max_epochs is {self.max_epochs} and batch_size {self.batch_size}, expected positive numbers"
+            )
+        self.levels_ = InputLevels.of(rows, self.input_bits, together=self.pixels)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.net_ = self._skorch(seed, len(rows))
+            self.net_.fit(self._standardised(rows), target)
+        self.n_iter_ = len(self.net_.history)
+        self.history_ = self.net_.history.to_list()
+        self.module_.eval()
+
+    def _skorch(self, seed: int, rows: int) -> NeuralNet:
+        split = None
+        if self.early_stopping:
+            split = ValidSplit(self.validation_fraction, stratified=self._stratified, random_state=seed)
+            rows -= math.ceil(rows * self.validation_fraction)
+        steps = math.ceil(rows / self.batch_size) * self.max_epochs
+        schedule = LRScheduler(
+            torch.optim.lr_scheduler.OneCycleLR,
+            max_lr=self.learning_rate,
+            total_steps=steps + 1,
+            pct_start=_WARM_UP,
+            step_every="batch",
+        )
+        callbacks: list[Any] = [("schedule", schedule), *(self.callbacks or ())]
+        if self.early_stopping:
+            callbacks.append(("early_stopping", EarlyStopping(patience=self.patience, load_best=True, sink=_silent)))
+        parameters: dict[str, Any] = {
+            "module": self._network(),
+            "criterion": self._criterion(),
+            "optimizer": torch.optim.AdamW,
+            "optimizer__weight_decay": self.weight_decay,
+            "lr": self.learning_rate,
+            "max_epochs": self.max_epochs,
+            "batch_size": self.batch_size,
+            "iterator_train__shuffle": True,
+            "train_split": split,
+            "callbacks": callbacks,
+            "verbose": self.verbose,
+            **(self.skorch_params or {}),
+        }
+        return self._net_class()(**parameters)
+
+    @property
+    def _stratified(self) -> bool:
+        return False
+
+    @property
+    def module_(self) -> QuantNetwork:
+        """The trained Brevitas module."""
+        check_is_fitted(self, "levels_")
+        module: QuantNetwork = self.net_.module_
+        return module
+
+    def _standardised(self, rows: FloatArray) -> npt.NDArray[np.float32]:
+        """Rows as the network takes them: levels, moved and scaled to -2 .. 2, all of them exact."""
+        half = 1 << (self.input_bits - 1)
+        return ((self.levels_.levels(rows) - half) * (INPUT_RANGE / half)).astype(np.float32)
+
+    def _scores(self, X: Rows) -> FloatArray:
+        """Of the module, shape (rows, scores)."""
+        check_is_fitted(self, "levels_")
+        rows = self._read(X)
+        with torch.no_grad():
+            return self.module_(torch.from_numpy(self._standardised(rows))).numpy().astype(np.float64)
+
+    def _read(self, X: Rows) -> FloatArray:
+        rows: FloatArray = validate_data(self, X, reset=False, dtype=np.float64)
+        return rows
+
+    def __getstate__(self) -> State:
+        """The network as a state dict: Brevitas' modules do not pickle."""
+        state: State = dict(super().__getstate__())
+        net = state.pop("net_", None)
+        if net is not None:
+            state["weights_"] = {
+                name: value.numpy().copy() for name, value in net.module_.state_dict().items()
+            }
+        return state
+
+    def __setstate__(self, state: State) -> None:
+        """With a network of the same weights, ready to predict."""
+        weights = state.pop("weights_", None)
+        super().__setstate__(state)
+        if weights is None:
+            return
+        with torch.random.fork_rng(devices=[]):
+            network = self._network()
+        network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        self.net_ = self._net_class()(network, criterion=self._criterion(), train_split=None).initialize()
+        self.module_.eval()
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.input_tags.allow_nan = False
+        tags.target_tags.required = True
+        return tags
+
+
+def _silent(_: str) -> None:
+    """Where skorch's early stopping says that it stops."""

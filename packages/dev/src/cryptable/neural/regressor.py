@@ -1,0 +1,108 @@
+"""QuantNeuralNetRegressor: a fully connected network with the interface of a scikit-learn regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import validate_data
+from skorch import NeuralNet, NeuralNetRegressor
+from torch import nn
+
+from cryptable.model_graph import FloatArray
+from cryptable.neural.base import Callbacks, Parameters, QuantEstimator, Rows, Target
+from cryptable.neural.network import QuantNetwork
+from cryptable.neural.sparse_network import SparseQuantNeuralNetwork
+
+
+class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[misc]
+    """A network of few, cheap lookups, trained with their very rounding. Features and targets are scaled inside.
+
+    The arguments are those of `QuantNeuralNetClassifier`, but for `class_weight`. Targets may be of shape (rows,) or
+    (rows, targets).
+
+    Attributes:
+        module_: the trained Brevitas module, whose scores are targets in standard deviations from their mean.
+        target_mean_, target_scale_: that mean and deviation, shape (targets,).
+        history_: what skorch has recorded, one dict an epoch.
+        n_iter_: epochs trained.
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] = (32,),
+        *,
+        activation: str = "triangle",
+        kept_bits: int = 3,
+        input_bits: int = 4,
+        weight_bits: int = 6,
+        value_bits: int = 3,
+        output_weight_bits: int = 5,
+        power_of_two_scales: bool = False,
+        max_active_weights: int | None = None,
+        max_epochs: int = 60,
+        batch_size: int = 32,
+        learning_rate: float = 0.01,
+        weight_decay: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        patience: int = 10,
+        callbacks: Callbacks = None,
+        skorch_params: Parameters | None = None,
+        random_state: Any = None,  # noqa: ANN401
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.kept_bits = kept_bits
+        self.input_bits = input_bits
+        self.weight_bits = weight_bits
+        self.value_bits = value_bits
+        self.output_weight_bits = output_weight_bits
+        self.power_of_two_scales = power_of_two_scales
+        self.max_active_weights = max_active_weights
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.callbacks = callbacks
+        self.skorch_params = skorch_params
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Rows, y: Target) -> Self:
+        """Train on rows of shape (rows, features) and targets of shape (rows,) or (rows, targets).
+
+        Raises:
+            InvalidInputError: an argument of the constructor out of its range.
+            ValueError: rows or targets that scikit-learn does not take.
+        """
+        rows, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True, multi_output=True)
+        targets = np.asarray(targets, np.float64)
+        self._flat = targets.ndim == 1
+        targets = targets.reshape(len(targets), -1)
+        self.target_mean_, deviation = targets.mean(axis=0), targets.std(axis=0)
+        self.target_scale_ = np.where(deviation > 0, deviation, 1.0)
+        self._train(rows, ((targets - self.target_mean_) / self.target_scale_).astype(np.float32))
+        return self
+
+    def _network(self) -> QuantNetwork:
+        return SparseQuantNeuralNetwork(
+            self.n_features_in_, len(self.target_mean_), self.hidden_layer_sizes, **self._precision()
+        )
+
+    def _net_class(self) -> type[NeuralNet]:
+        return NeuralNetRegressor
+
+    def _criterion(self) -> nn.Module:
+        return nn.MSELoss()
+
+    def predict(self, X: Rows) -> FloatArray:
+        """Predictions, of the shape of the targets."""
+        predicted: FloatArray = self._scores(X) * self.target_scale_ + self.target_mean_
+        return predicted[:, 0] if self._flat else predicted
