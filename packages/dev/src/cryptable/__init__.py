@@ -1,5 +1,10 @@
 """Compile trained machine-learning models so that a server can evaluate them on encrypted data."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from cryptable_protocol import CryptableError, InvalidInputError, MalformedMessageError
 
 from cryptable.advice import Advice, advise
@@ -17,6 +22,9 @@ from cryptable.errors import (
 )
 from cryptable.explanation import Explanation
 from cryptable.importers import supported_estimators
+
+if TYPE_CHECKING:
+    from cryptable import neural
 
 __version__ = "0.1.0"
 
@@ -42,5 +50,13 @@ __all__ = [
     "autotune",
     "compile",
     "load",
+    "neural",
     "supported_estimators",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """`cryptable.neural` loads torch, and so only when it is asked for."""
+    if name == "neural":
+        return importlib.import_module("cryptable.neural")
+    raise AttributeError(f"module 'cryptable' has no attribute {name!r}")

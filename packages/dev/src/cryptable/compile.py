@@ -35,7 +35,7 @@ from cryptable.importers.registry import find_importer, reference_scores
 from cryptable.mixed_model import MixedModel
 from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
 from cryptable.neighbors_model import NeighborsModel
-from cryptable.networks import RangeChoice, is_network
+from cryptable.networks import RangeChoice, is_network, is_trained
 from cryptable.planner.additive import plan_additive
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
@@ -195,6 +195,10 @@ def plan(
     _check_options(tolerance, table_bits, input_bits, bins)
     if readout not in get_args(Readout):
         raise InvalidInputError(f"readout is {readout!r}, expected 'exact' or 'approximate'")
+    if is_trained(estimator):
+        from cryptable.networks.trained import plan_trained
+
+        return plan_trained(estimator, X_train)
     what = type(estimator).__name__
     takes_gaps = find_importer(estimator).takes_gaps
     kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=takes_gaps)

@@ -14,3 +14,8 @@ _NETWORKS = frozenset({"onnx.ModelProto", "torch.Module", "builtins.str", "pathl
 def is_network(model: object) -> bool:
     """Whether `model` is of a class that `sources.registry.read_network` knows."""
     return any(f"{base.__module__.partition('.')[0]}.{base.__name__}" in _NETWORKS for base in type(model).__mro__)
+
+
+def is_trained(model: object) -> bool:
+    """Whether `model` is an estimator of `cryptable.neural`, which is a network of integers already."""
+    return hasattr(model, "trained_integers")

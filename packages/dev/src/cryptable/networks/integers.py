@@ -95,6 +95,12 @@ class IntegerNetwork:
     step: float
     base: FloatArray
 
+    @property
+    def input_grid(self) -> Grid:
+        """Of the inputs alone."""
+        grid, count = self.grid, self.inputs
+        return Grid(grid.zero[:count], grid.step[:count], grid.maximum[:count])
+
     def integers(self, inputs: IntArray, *, deviation: float = 0.0, rng: np.random.Generator | None = None) -> IntArray:
         """All variables for encoded rows, shape (rows, inputs) to (rows, variables).
 

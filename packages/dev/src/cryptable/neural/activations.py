@@ -1,9 +1,9 @@
 """Activations as lookups read them: functions on a ring of positions, the second half of which mirrors the first.
 
-A bootstrapping reads a torus: a table of 2^bits entries answers for 2^(bits + 1) positions, and half a turn on it answers
-`mirror - entry`. So an activation of `bits` kept bits is given by its values from 0 to 1 over half a turn, and goes on as
-1 - value over the other half. "triangle", a straight line over half a turn, is a triangle wave over a whole one: all
-2^(bits + 1) positions tell something, and no sum is ever out of range.
+A bootstrapping reads a torus: a table of 2^bits entries answers for 2^(bits + 1) positions, and half a turn on it
+answers `mirror - entry`. So an activation of `bits` kept bits is given by its values from 0 to 1 over half a turn, and
+goes on as 1 - value over the other half. "triangle", a straight line over half a turn, is a triangle wave over a whole
+one: all 2^(bits + 1) positions tell something, and no sum is ever out of range.
 """
 
 from __future__ import annotations

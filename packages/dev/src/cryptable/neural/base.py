@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,18 @@ from skorch.dataset import ValidSplit
 from torch import nn
 
 from cryptable.model_graph import FloatArray
+from cryptable.networks.integers import IntegerNetwork
 from cryptable.neural.input_levels import InputLevels
 from cryptable.neural.network import INPUT_RANGE, QuantNetwork
+from cryptable.neural.read_integers import read_integers
 
 Parameters: TypeAlias = Mapping[str, Any]
 Callbacks: TypeAlias = list[Callback] | None
 State: TypeAlias = dict[str, Any]
 Rows: TypeAlias = Any
 Target: TypeAlias = Any
+NetClass: TypeAlias = Any
+"""A class of skorch, which has no types."""
 
 _PRECISION = (
     *("activation", "kept_bits", "input_bits", "weight_bits", "value_bits", "output_weight_bits"),
@@ -37,7 +41,7 @@ _WARM_UP = 0.3
 
 
 class QuantEstimator(BaseEstimator):  # type: ignore[misc]
-    """Trains a QuantNetwork on raw features. Subclasses say which network, which skorch class, and what targets mean."""
+    """Trains a QuantNetwork on raw features. Subclasses say which network, which class of skorch, what targets mean."""
 
     pixels: ClassVar[bool] = False
 
@@ -58,7 +62,7 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
         """A new one, with random weights."""
         raise NotImplementedError
 
-    def _net_class(self) -> type[NeuralNet]:
+    def _net_class(self) -> NetClass:
         """Of skorch."""
         raise NotImplementedError
 
@@ -134,12 +138,21 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
         half = 1 << (self.input_bits - 1)
         return ((self.levels_.levels(rows) - half) * (INPUT_RANGE / half)).astype(np.float32)
 
-    def _scores(self, X: Rows) -> FloatArray:
-        """Of the module, shape (rows, scores)."""
+    def reference_scores(self, X: Rows) -> FloatArray:
+        """The module's own scores, before any link, shape (rows, scores)."""
         check_is_fitted(self, "levels_")
         rows = self._read(X)
         with torch.no_grad():
-            return self.module_(torch.from_numpy(self._standardised(rows))).numpy().astype(np.float64)
+            scores: FloatArray = self.module_(torch.from_numpy(self._standardised(rows))).numpy().astype(np.float64)
+        return scores
+
+    def _integers(self) -> IntegerNetwork:
+        check_is_fitted(self, "levels_")
+        return read_integers(self.module_, self.levels_, self._row_shape())
+
+    def _row_shape(self) -> tuple[int, ...]:
+        """Of one row as the module takes it."""
+        return (int(self.n_features_in_),)
 
     def _read(self, X: Rows) -> FloatArray:
         rows: FloatArray = validate_data(self, X, reset=False, dtype=np.float64)
@@ -150,9 +163,7 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
         state: State = dict(super().__getstate__())
         net = state.pop("net_", None)
         if net is not None:
-            state["weights_"] = {
-                name: value.numpy().copy() for name, value in net.module_.state_dict().items()
-            }
+            state["weights_"] = {name: value.numpy().copy() for name, value in net.module_.state_dict().items()}
         return state
 
     def __setstate__(self, state: State) -> None:

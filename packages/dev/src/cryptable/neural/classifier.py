@@ -33,7 +33,7 @@ class QuantNeuralNetClassifier(QuantClassifier):
         validation_fraction: of the rows, held out for it.
         patience: see there.
         class_weight: None, "balanced", or a weight for each label.
-        callbacks: of skorch, instances or (name, instance) pairs: their methods are called at each step of the training.
+        callbacks: of skorch, instances or (name, instance) pairs: called at each step of the training.
         skorch_params: further arguments of skorch's net, such as `optimizer`, which replace those given by this class.
         random_state: seed; a fit with the same one on the same machine gives the same network.
         verbose: 1 prints a line an epoch.
@@ -57,7 +57,7 @@ class QuantNeuralNetClassifier(QuantClassifier):
         output_weight_bits: int = 5,
         power_of_two_scales: bool = False,
         max_active_weights: int | None = None,
-        max_epochs: int = 60,
+        max_epochs: int = 30,
         batch_size: int = 32,
         learning_rate: float = 0.01,
         weight_decay: float = 1e-4,

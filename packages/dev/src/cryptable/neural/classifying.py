@@ -8,16 +8,18 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
-from cryptable_protocol import InvalidInputError
+from cryptable_protocol import InvalidInputError, Link
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
-from skorch import NeuralNet, NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
+from cryptable.importers.labels import labels_of
 from cryptable.model_graph import FloatArray
-from cryptable.neural.base import QuantEstimator, Rows, Target
+from cryptable.networks.trained import TrainedIntegers
+from cryptable.neural.base import NetClass, QuantEstimator, Rows, Target
 
 ClassWeight: TypeAlias = Mapping[Any, float] | str | None
 
@@ -58,7 +60,7 @@ class QuantClassifier(ClassifierMixin, QuantEstimator):  # type: ignore[misc]
     def _stratified(self) -> bool:
         return True
 
-    def _net_class(self) -> type[NeuralNet]:
+    def _net_class(self) -> NetClass:
         return NeuralNetBinaryClassifier if self._outputs == 1 else NeuralNetClassifier
 
     def _criterion(self) -> nn.Module:
@@ -68,14 +70,19 @@ class QuantClassifier(ClassifierMixin, QuantEstimator):  # type: ignore[misc]
             return nn.BCEWithLogitsLoss(pos_weight=weights[1] / weights[0])
         return nn.CrossEntropyLoss(weight=weights)
 
+    def trained_integers(self) -> TrainedIntegers:
+        """For `cryptable.compile`: the integers that the module computes with."""
+        link = Link.SIGMOID if self._outputs == 1 else Link.SOFTMAX
+        return TrainedIntegers(self._integers(), link, labels_of(self.classes_, type(self).__name__))
+
     def decision_function(self, X: Rows) -> FloatArray:
         """Scores, shape (rows,) of the second of two classes, else (rows, classes)."""
-        scores = self._scores(X)
+        scores = self.reference_scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def predict_proba(self, X: Rows) -> FloatArray:
         """Class probabilities, shape (rows, classes)."""
-        scores = self._scores(X)
+        scores = self.reference_scores(X)
         if scores.shape[1] == 1:
             scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
         odds = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -84,7 +91,7 @@ class QuantClassifier(ClassifierMixin, QuantEstimator):  # type: ignore[misc]
 
     def predict(self, X: Rows) -> npt.NDArray[Any]:
         """Labels, shape (rows,)."""
-        scores = self._scores(X)
+        scores = self.reference_scores(X)
         chosen = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
         labels: npt.NDArray[Any] = self.classes_[chosen]
         return labels

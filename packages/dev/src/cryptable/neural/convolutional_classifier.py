@@ -49,7 +49,7 @@ class QuantConvNetClassifier(QuantClassifier):
         output_weight_bits: int = 5,
         power_of_two_scales: bool = False,
         max_active_weights: int | None = None,
-        max_epochs: int = 60,
+        max_epochs: int = 30,
         batch_size: int = 32,
         learning_rate: float = 0.01,
         weight_decay: float = 1e-4,
@@ -104,6 +104,9 @@ class QuantConvNetClassifier(QuantClassifier):
 
     def _read(self, X: Rows) -> FloatArray:
         return super()._read(_flat(np.asarray(X) if getattr(X, "ndim", 2) > 2 else X))
+
+    def _row_shape(self) -> tuple[int, ...]:
+        return self.image_shape_
 
     def _network(self) -> QuantNetwork:
         return QuantConvNetwork(

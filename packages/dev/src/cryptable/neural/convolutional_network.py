@@ -96,7 +96,7 @@ class QuantConvNetwork(QuantNetwork):
         except RuntimeError as error:
             raise InvalidInputError(
                 f"images of {self.image_shape[1]} x {self.image_shape[2]} pixels are too small for block {block + 1} "
-                f"with kernel_size={kernel_size} and pool_size={pool_size}; use fewer channels=, or smaller ones of these"
+                f"with kernel_size={kernel_size} and pool_size={pool_size}; use fewer blocks, or smaller ones of these"
             ) from error
 
     def _features(self, images: Tensor) -> Tensor:

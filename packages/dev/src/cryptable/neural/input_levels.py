@@ -47,4 +47,5 @@ class InputLevels:
     def levels(self, rows: FloatArray) -> FloatArray:
         """Whole numbers, shape (rows, features); those that the client's encoders make."""
         columns = [self.encoder(index, "x").encode(column)[:, 0] for index, column in enumerate(rows.T)]
-        return np.stack(columns, axis=1).astype(np.float64)
+        found: FloatArray = np.stack(columns, axis=1).astype(np.float64)
+        return found

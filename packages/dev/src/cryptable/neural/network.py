@@ -71,7 +71,7 @@ class Precision:
 
 
 def hidden_weights(precision: Precision, fan_in: int, step: float) -> tuple[dict[str, object], int, float]:
-    """For a hidden layer whose inputs are multiples of `step`: arguments of its Brevitas layer, dropped bits, deviation.
+    """For a hidden layer whose inputs are multiples of `step`: arguments for Brevitas, dropped bits, deviation.
 
     Weights times inputs are multiples of 2^-dropped_bits of a position, as fine as the weights' bits allow.
     """

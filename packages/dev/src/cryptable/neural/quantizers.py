@@ -8,6 +8,7 @@ from typing import Any
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a docstring of Brevitas, when Python first compiles it
     import brevitas.nn as qnn
+    from brevitas.function.ops_ste import floor_ste
     from brevitas.quant import (
         Int8ActPerTensorFloat,
         Int8WeightPerTensorFixedPoint,
@@ -20,7 +21,7 @@ _SUM_BITS = 20
 
 
 def signed_values(bits: int, step: float) -> qnn.QuantIdentity:
-    """step * (-2^(bits - 1) .. 2^(bits - 1) - 1), to the nearest."""
+    """To the nearest of step * (-2^(bits - 1) .. 2^(bits - 1) - 1)."""
     return qnn.QuantIdentity(
         act_quant=Int8ActPerTensorFloat,
         bit_width=bits,
@@ -30,7 +31,7 @@ def signed_values(bits: int, step: float) -> qnn.QuantIdentity:
 
 
 def unsigned_values(bits: int, step: float) -> qnn.QuantIdentity:
-    """step * (0 .. 2^bits - 1), to the nearest."""
+    """To the nearest of step * (0 .. 2^bits - 1)."""
     return qnn.QuantIdentity(
         act_quant=Uint8ActPerTensorFloat,
         bit_width=bits,
@@ -60,4 +61,12 @@ def scaled_weights(bits: int, *, power_of_two: bool) -> dict[str, Any]:
     return {"weight_quant": quantizer, "weight_bit_width": bits}
 
 
-__all__ = ["fixed_weights", "qnn", "scaled_weights", "signed_values", "unsigned_values", "whole_positions"]
+__all__ = [
+    "fixed_weights",
+    "floor_ste",
+    "qnn",
+    "scaled_weights",
+    "signed_values",
+    "unsigned_values",
+    "whole_positions",
+]

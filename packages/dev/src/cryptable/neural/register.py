@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.autograd import Function
 
 from cryptable.neural.activations import find_activation, on_ring
-from cryptable.neural.quantizers import unsigned_values, whole_positions
-
-
-class _Floor(Function):
-    """Rounds down; gradients pass unchanged."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ANN401
-        return torch.floor(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]  # noqa: ANN401
-        return gradient
+from cryptable.neural.quantizers import floor_ste, unsigned_values, whole_positions
 
 
 class Register(nn.Module):
     """Sums of shape (rows, channels, ...) to activations from -1 to 1 in steps of 2^(1 - value_bits).
 
-    Sums are multiples of 2^-dropped_bits; whole numbers are positions on a ring of 2^(kept_bits + 1) (see `activations`).
+    Sums are multiples of 2^-dropped_bits; whole numbers are positions on a ring of 2^(kept_bits + 1): `activations`.
     Training sees exactly the rounding that a lookup does. The bias is a multiple and a half, so that no sum lies on the
     border between two positions: rounding half to even and rounding half up are then the same.
     """
@@ -49,7 +34,7 @@ class Register(nn.Module):
 
     def whole_bias(self) -> Tensor:
         """The bias in units of 2^-dropped_bits, rounded down."""
-        floored: Tensor = _Floor.apply(self.bias * (1 << self.dropped_bits))  # type: ignore[no-untyped-call]
+        floored: Tensor = floor_ste(self.bias * (1 << self.dropped_bits))
         return floored
 
     def table(self) -> Tensor:

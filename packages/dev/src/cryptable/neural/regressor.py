@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+from cryptable_protocol import Link
 from sklearn.base import RegressorMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
-from skorch import NeuralNet, NeuralNetRegressor
+from skorch import NeuralNetRegressor
 from torch import nn
 
+from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import FloatArray
-from cryptable.neural.base import Callbacks, Parameters, QuantEstimator, Rows, Target
+from cryptable.networks.trained import TrainedIntegers
+from cryptable.neural.base import Callbacks, NetClass, Parameters, QuantEstimator, Rows, Target
 from cryptable.neural.network import QuantNetwork
 from cryptable.neural.sparse_network import SparseQuantNeuralNetwork
 
@@ -42,7 +46,7 @@ class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[m
         output_weight_bits: int = 5,
         power_of_two_scales: bool = False,
         max_active_weights: int | None = None,
-        max_epochs: int = 60,
+        max_epochs: int = 30,
         batch_size: int = 32,
         learning_rate: float = 0.01,
         weight_decay: float = 1e-4,
@@ -96,13 +100,38 @@ class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[m
             self.n_features_in_, len(self.target_mean_), self.hidden_layer_sizes, **self._precision()
         )
 
-    def _net_class(self) -> type[NeuralNet]:
+    def _net_class(self) -> NetClass:
         return NeuralNetRegressor
 
     def _criterion(self) -> nn.Module:
         return nn.MSELoss()
 
+    def reference_scores(self, X: Rows) -> FloatArray:
+        """The module's scores in units of the targets, shape (rows, targets)."""
+        scores: FloatArray = super().reference_scores(X) * self.target_scale_ + self.target_mean_
+        return scores
+
+    def trained_integers(self) -> TrainedIntegers:
+        """For `cryptable.compile`: the integers that the module computes with.
+
+        Raises:
+            UnsupportedModelError: it has several targets.
+        """
+        if len(self.target_mean_) > 1:
+            raise UnsupportedModelError(
+                f"QuantNeuralNetRegressor: it was fitted on {len(self.target_mean_)} targets, which are decoded in one "
+                "unit; fit and compile one estimator a target"
+            )
+        found, scale = self._integers(), float(self.target_scale_[0])
+        network = found.with_outputs(found.weights, found.step * scale, found.base * scale + self.target_mean_)
+        return TrainedIntegers(network, Link.IDENTITY, None)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def predict(self, X: Rows) -> FloatArray:
         """Predictions, of the shape of the targets."""
-        predicted: FloatArray = self._scores(X) * self.target_scale_ + self.target_mean_
+        predicted = self.reference_scores(X)
         return predicted[:, 0] if self._flat else predicted

@@ -1,0 +1,62 @@
+"""TrainedIntegers: a network that was trained as the integers it is, and needs no quantizing: only to be laid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from cryptable_engine import verify
+from cryptable_protocol import Labels, Link
+
+from cryptable.calibration import read_rows
+from cryptable.errors import ImportMismatchError
+from cryptable.model_graph import FloatArray, Rows
+from cryptable.networks.integers import IntegerNetwork
+from cryptable.networks.lowering import lower
+from cryptable.networks.quantize import encode
+from cryptable.planner.lower import PlannedModel
+
+_TOLERANCE = 1e-4
+"""Of the largest score: torch adds up in single precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedIntegers:
+    """The integers, and what its scores mean."""
+
+    network: IntegerNetwork
+    link: Link
+    labels: Labels | None
+
+
+@runtime_checkable
+class HasIntegers(Protocol):
+    """What estimators of `cryptable.neural` have, so that compiling one loads no torch here."""
+
+    def trained_integers(self) -> TrainedIntegers:
+        """Read out of the fitted module."""
+
+    def reference_scores(self, X: Rows) -> FloatArray:
+        """The module's own, shape (rows, scores)."""
+
+
+def plan_trained(estimator: HasIntegers, X: Rows) -> PlannedModel:
+    """The circuit of a network that was trained as integers.
+
+    Raises:
+        ImportMismatchError: its scores on X are not the module's own.
+    """
+    kept, rows, names = read_rows(estimator, X)
+    trained = estimator.trained_integers()
+    network = trained.network
+    reference = estimator.reference_scores(kept)
+    difference = float(np.abs(network.scores(encode(network.input_grid, rows)) - reference).max(initial=0.0))
+    if not difference <= _TOLERANCE * max(1.0, float(np.abs(reference).max(initial=0.0))):
+        raise ImportMismatchError(
+            f"{type(estimator).__name__}: the integers read from it give scores that differ by {difference:.3g} from "
+            "its own. Nothing was compiled; please report this model"
+        )
+    planned = lower(network, feature_names=names, link=trained.link, labels=trained.labels)
+    verify(planned.circuit)
+    return replace(planned, layer_names=tuple(layer.name for layer in network.layers if layer.size))

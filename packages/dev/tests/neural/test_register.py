@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+import torch
+from cryptable.neural.activations import ACTIVATIONS, find_activation
+from cryptable.neural.register import Register
+from cryptable_engine.circuit import Lookup
+from cryptable_engine.interpreter import read_mirrored
+from cryptable_protocol import InvalidInputError
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("kept_bits", [1, 2, 4])
+def test_values_are_those_of_a_mirrored_lookup(activation, kept_bits):
+    register = Register(3, kept_bits=kept_bits, activation=activation, value_bits=4, dropped_bits=3).eval()
+    sums = np.arange(-100, 100)  # several turns of the ring, each whole number and all between
+    given = torch.from_numpy(np.repeat(sums[:, None] / 8, 3, axis=1)).float()
+    with torch.no_grad():
+        levels = (register(given).numpy() + 1) * register.mirror / 2
+        offset = register.whole_bias().numpy().astype(np.int64)
+    lookup = Lookup(0, register.table().numpy()[None], np.zeros(3, np.int64), 3, np.array([register.mirror]))
+    expected = read_mirrored(lookup, (sums[:, None] + offset).T).T
+    np.testing.assert_array_equal(levels, expected)
+    assert np.unique(levels).size > 1
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_an_activation_runs_from_0_to_1(activation):
+    ends = find_activation(activation)(torch.tensor([-1.0, 1.0]))
+    np.testing.assert_allclose(ends.numpy(), [0.0, 1.0], atol=1e-6)
+
+
+def test_gradients_reach_sums_and_bias():
+    register = Register(2, kept_bits=3, activation="triangle", value_bits=3, dropped_bits=4)
+    sums = torch.randn(5, 2, requires_grad=True)
+    register(sums).sum().backward()
+    assert sums.grad.abs().min() > 0
+    assert register.bias.grad.abs().max() > 0
+
+
+def test_an_unknown_activation_is_named():
+    with pytest.raises(InvalidInputError, match="activation is 'swish', expected one of 'triangle', 'sine'"):
+        Register(2, kept_bits=3, activation="swish", value_bits=3, dropped_bits=4)
