@@ -34,6 +34,7 @@ AGREED = {
 
 CORRECTIONS = {
     "concrete-python": "BSD-3-Clause-Clear",  # its metadata says BSD-3-Clause, its LICENSE file "Clear"
+    "brevitas": "BSD-3-Clause",
     "interpret-core": "MIT",
     "matplotlib": "PSF-2.0",
     "numpy": "BSD-3-Clause",

@@ -11,6 +11,8 @@ from cryptable_protocol import InvalidInputError
 
 from cryptable.model_graph import FloatArray, Rows
 from cryptable.networks import RangeChoice
+from cryptable.networks.exact import has_quantizers, keep_integers
+from cryptable.networks.integers import IntegerNetwork
 from cryptable.networks.lowering import lower
 from cryptable.networks.onnx_network import OnnxNetwork
 from cryptable.networks.quantize import Precision, quantize
@@ -64,13 +66,18 @@ def plan_network(
     network, segments, rows = import_network(model, X, labels=labels)
     if input_bits is not None and not 1 <= input_bits <= 24:
         raise InvalidInputError(f"input_bits is {input_bits}, expected 1 to 24")
+    if has_quantizers(network.model):
+        return network, _laid_out(keep_integers(segments, rows, ranges), segments)
     precision = Precision(bits=bits, ranges=ranges, input_bits=input_bits or INPUT_BITS)
     return network, plan_segments(segments, rows, precision)
 
 
 def plan_segments(segments: SegmentedNetwork, rows: FloatArray, precision: Precision) -> PlannedModel:
     """Quantize and lower a traced network."""
-    integers = quantize(segments, rows, precision)
+    return _laid_out(quantize(segments, rows, precision), segments)
+
+
+def _laid_out(integers: IntegerNetwork, segments: SegmentedNetwork) -> PlannedModel:
     planned = lower(integers, feature_names=segments.feature_names, link=segments.link, labels=segments.labels)
     verify(planned.circuit)
     return replace(planned, layer_names=tuple(layer.name for layer in integers.layers if layer.size))

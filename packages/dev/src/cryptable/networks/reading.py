@@ -7,13 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 from cryptable_protocol import InvalidInputError, Labels, Link
-from onnx import helper, inliner
+from onnx import helper, inliner, version_converter
 from onnx.checker import ValidationError
 from onnx.checker import check_model as check_onnx
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.networks.onnx_network import OnnxNetwork, check_labels
 from cryptable.networks.tails import cut_tail, without_dead_nodes
+
+_DEQUANTIZES = 19
+"""An opset."""
 
 
 def read_model(
@@ -41,6 +44,7 @@ def read_model(
             check_onnx(model)
         except ValidationError as error:
             raise InvalidInputError(f"{name} is not a valid ONNX model: {error}") from error
+    model = _with_dequantize(model)
     if model.functions:
         model = inliner.inline_local_functions(model)
     graph = model.graph
@@ -75,6 +79,14 @@ def read_model(
         network = OnnxNetwork(cut, given[0].name, shape, np.dtype(dtype), tail.scores, link, named, name)
     check_labels(named, outputs)
     return network
+
+
+def _with_dequantize(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`onnx.reference` knows DequantizeLinear from opset 19 on only, and Brevitas writes older ones."""
+    version = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), _DEQUANTIZES)
+    if version >= _DEQUANTIZES or not any(node.op_type == "DequantizeLinear" for node in model.graph.node):
+        return model
+    return version_converter.convert_version(model, _DEQUANTIZES)
 
 
 def _meaning(link: Link | None, labels: Sequence[int] | Sequence[str] | None) -> tuple[Link, Labels | None]:

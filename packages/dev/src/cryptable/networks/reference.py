@@ -12,10 +12,12 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from cryptable.networks.qonnx import reference_operators
+
 Array = npt.NDArray[Any]
 
-custom_operators: list[type[OpRun]] = []
-"""Operators of other domains than ONNX' own, which modules of `sources/` add."""
+custom_operators: list[type[OpRun]] = reference_operators()
+"""Operators of other domains than ONNX' own."""
 
 
 class NodeRunner:

@@ -30,7 +30,9 @@ def read_integers(network: QuantNetwork, levels: InputLevels, shape: tuple[int, 
     layers: list[IntegerLayer] = []
     with torch.no_grad():
         for layer in network.hidden:
-            if isinstance(layer, Hidden):
+            if isinstance(layer, nn.Flatten):
+                shape = (math.prod(shape),)
+            elif isinstance(layer, Hidden):
                 made, shape = _read_layer(layer, f"hidden {len(layers) + 1}", shape, zero, step, first)
                 layers.append(made)
                 first = grid.size

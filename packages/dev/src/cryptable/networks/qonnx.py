@@ -1,0 +1,138 @@
+"""Quantizers in ONNX graphs, for `onnx.reference`: Quant, BipolarQuant and Trunc of the QONNX format, QuantizeLinear.
+
+Where a number lies in the middle between two levels, floating point decides by chance. Here, numbers within a hundredth
+of a per mille of the middle are taken to be there, and go to the even level, as in exact arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx.reference.op_run import OpRun
+from onnx.reference.ops.op_quantize_linear import QuantizeLinear_25
+
+Array = npt.NDArray[Any]
+
+DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas")
+OPERATORS = ("Quant", "BipolarQuant", "Trunc")
+
+_ROUNDINGS: dict[str, Callable[[Array], Array]] = {
+    "ROUND": np.rint,  # half to even
+    "CEIL": np.ceil,
+    "FLOOR": np.floor,
+    "UP": lambda x: np.sign(x) * np.ceil(np.abs(x)),
+    "DOWN": np.trunc,
+    "ROUND_TO_ZERO": np.trunc,
+    "HALF_UP": lambda x: np.sign(x) * np.floor(np.abs(x) + 0.5),
+    "HALF_DOWN": lambda x: np.sign(x) * np.ceil(np.abs(x) - 0.5),
+}
+
+
+_TIDY = float(1 << 15)
+
+
+def _tidy(levels: Array) -> Array:
+    """Without the errors of floating point around whole and half levels."""
+    doubled = 2 * levels
+    whole = np.rint(doubled)
+    found: Array = np.where(np.abs(doubled - whole) < 1 / _TIDY, whole / 2, levels).astype(levels.dtype)
+    return found
+
+
+def _clipped(levels: Array, bits: Array, *, signed: bool, narrow: bool) -> Array:
+    top = 2.0 ** (np.asarray(bits, np.float64) - signed) - 1
+    low = (-top - (not narrow)) if signed else np.zeros_like(top)
+    high = top if signed or not narrow else top - 1
+    found: Array = np.clip(levels, low, high).astype(levels.dtype)
+    return found
+
+
+def _rounded(levels: Array, mode: str) -> Array:
+    if mode.upper() not in _ROUNDINGS:
+        raise ValueError(f"rounding_mode is {mode!r}, expected one of {', '.join(_ROUNDINGS)}")
+    found: Array = _ROUNDINGS[mode.upper()](levels)
+    return found
+
+
+class Quant(OpRun):
+    """Rounded to whole levels of `scale`, from `zeropt` on, as many as `bitwidth` bits hold."""
+
+    def _run(
+        self,
+        x: Array,
+        scale: Array,
+        zeropt: Array,
+        bitwidth: Array,
+        signed: int | None = None,
+        narrow: int | None = None,
+        rounding_mode: str | None = None,
+    ) -> tuple[Array]:
+        levels = _rounded(_tidy(x / scale + zeropt), rounding_mode or "ROUND")
+        kept = _clipped(levels, bitwidth, signed=signed is None or bool(signed), narrow=bool(narrow))
+        return (((kept - zeropt) * scale).astype(x.dtype),)
+
+
+class BipolarQuant(OpRun):
+    """The sign, times `scale`; 0 counts as positive."""
+
+    def _run(self, x: Array, scale: Array) -> tuple[Array]:
+        return (np.where(x >= 0, scale, -scale).astype(x.dtype),)
+
+
+class Trunc(OpRun):
+    """Levels of `scale`, of which the lower bits are rounded away; version 2 has the scale that is left as an input."""
+
+    def _run(
+        self,
+        x: Array,
+        scale: Array,
+        zeropt: Array,
+        in_bitwidth: Array,
+        *rest: Array,
+        rounding_mode: str | None = None,
+        signed: int | None = None,
+        narrow: int | None = None,
+    ) -> tuple[Array]:
+        *out_scale, out_bitwidth = rest
+        factor = out_scale[0] / scale if out_scale else 2.0 ** (np.asarray(in_bitwidth) - out_bitwidth)
+        factor = np.asarray(factor, x.dtype)
+        levels = np.rint(x / scale + zeropt)  # they are whole, but for errors of floating point
+        kept = _rounded(_tidy(levels / factor), rounding_mode or "FLOOR")
+        if out_scale:
+            kept = _clipped(kept, out_bitwidth, signed=signed is None or bool(signed), narrow=bool(narrow))
+        return (((kept - zeropt / factor) * (scale * factor)).astype(x.dtype),)
+
+
+class QuantizeLinear(QuantizeLinear_25):
+    """As ONNX has it, but for the middle between levels."""
+
+    op_domain = ""
+
+    def _run(  # type: ignore[override]
+        self,
+        x: Array,
+        y_scale: Array,
+        *rest: Array,
+        axis: int = 1,
+        **options: Any,  # noqa: ANN401
+    ) -> tuple[Array, ...]:
+        if np.ndim(y_scale) > 1:
+            return tuple(super()._run(x, y_scale, *rest, axis=axis, **options))
+        shape = [1] * x.ndim
+        if np.size(y_scale) > 1:
+            shape[axis] = -1
+        levels = _tidy(x / np.reshape(y_scale, shape if x.ndim else ()))
+        return tuple(super()._run(levels, np.ones_like(y_scale), *rest, axis=axis, **options))
+
+
+def reference_operators() -> list[type[OpRun]]:
+    """One class for each operator in each domain that Brevitas has used."""
+    brevitas = [
+        type(each.__name__, (each,), {"op_domain": domain})
+        for each in (Quant, BipolarQuant, Trunc)
+        for domain in DOMAINS
+    ]
+    return [*brevitas, QuantizeLinear]
