@@ -15,11 +15,11 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import limits, messages
+from cryptable_protocol.canonical import from_any_bytes
 from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.encoders import encode_rows
-from cryptable_protocol.errors import InvalidInputError, LimitExceededError, MalformedMessageError
+from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.service import SERVICE_NAME, InferenceStub
-from google.protobuf.message import DecodeError
 
 from cryptable_client.access import Access
 from cryptable_client.errors import DataLossError, NotFoundError, ServerError, SpecChangedError, UnavailableError
@@ -60,14 +60,12 @@ def fetch_models(channel: grpc.Channel, *, timeout: float) -> list[ModelSummary]
     )
     with typed_errors("listing the server's models"):
         answer = call(messages.inference.ListModelsRequest(), timeout=timeout)
-    if len(answer) > limits.MAX_MODEL_LIST_BYTES:
-        raise LimitExceededError(
-            f"the server's list of models has {len(answer)} bytes, at most {limits.MAX_MODEL_LIST_BYTES} are accepted"
-        )
-    try:
-        response = messages.inference.ListModelsResponse.FromString(answer)
-    except DecodeError as error:
-        raise MalformedMessageError("the server's list of models cannot be read") from error
+    response = from_any_bytes(
+        messages.inference.ListModelsResponse,
+        answer,
+        limit=limits.MAX_MODEL_LIST_BYTES,
+        what="the server's list of models",
+    )
     return [
         ModelSummary(model.name, model.version, model.keyset_name.hex(), model.client_spec_digest.hex())
         for model in response.models

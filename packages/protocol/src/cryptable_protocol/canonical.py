@@ -1,4 +1,4 @@
-"""Reading and writing protobuf messages in the one canonical form that digests are taken of."""
+"""Reading and writing protobuf messages in the one canonical form that digests are taken of; and reading any form."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ def from_canonical_bytes(message_type: type[MessageType], data: bytes, *, limit:
         LimitExceededError: `data` is longer than `limit`, or has more than `limits.MAX_PARTS` submessages and strings.
         MalformedMessageError: `data` is no such message, is not canonical, or has unknown fields.
     """
-    if len(data) > limit:
-        raise LimitExceededError(f"{what}: {len(data)} bytes, at most {limit} are accepted")
+    _check_length(data, limit, what)
     message = message_type()
     check_wire(cast(Descriptor, message.DESCRIPTOR), data, what)
     try:
@@ -46,3 +45,28 @@ def from_canonical_bytes(message_type: type[MessageType], data: bytes, *, limit:
             "or a choice is made twice)"
         )
     return message
+
+
+def from_any_bytes(message_type: type[MessageType], data: bytes, *, limit: int, what: str) -> MessageType:
+    """Parse a message of the service, which has any valid encoding and may have unknown fields.
+
+    Args:
+        message_type: generated protobuf class.
+        data: the bytes.
+        limit: bytes accepted at most; a parser may make fifty times as many of them.
+        what: what the bytes are meant to be, for the error message.
+
+    Raises:
+        LimitExceededError: `data` is longer than `limit`.
+        MalformedMessageError: `data` is no such message.
+    """
+    _check_length(data, limit, what)
+    try:
+        return message_type.FromString(data)
+    except (DecodeError, ValueError) as error:
+        raise MalformedMessageError(f"{what}: not a {message_type.__name__} message ({error})") from error
+
+
+def _check_length(data: bytes, limit: int, what: str) -> None:
+    if len(data) > limit:
+        raise LimitExceededError(f"{what}: {len(data)} bytes, at most {limit} are accepted")

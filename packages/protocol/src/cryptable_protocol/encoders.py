@@ -80,8 +80,8 @@ class ThermometerEncoder:
 
 
 @dataclass(frozen=True)
-class AffineEncoder:
-    """One element: clip(round_half_to_even((x - lower) / step), 0, levels - 1)."""
+class _LevelEncoder:
+    """What AffineEncoder and QuadraticEncoder make their elements of: (x - lower) / step, clipped to 0 … levels - 1."""
 
     name: str
     lower: float
@@ -89,51 +89,58 @@ class AffineEncoder:
     levels: int
 
     def __post_init__(self) -> None:
-        _check_levels(self)
+        check_name(self.name, "feature")
+        if not math.isfinite(self.lower) or not math.isfinite(self.step) or self.step <= 0:
+            raise MalformedMessageError(
+                f"feature {self.name!r}: lower {self.lower} and step {self.step} must be finite, and step positive"
+            )
+        if not 2 <= self.levels <= limits.MAX_AFFINE_LEVELS:
+            raise MalformedMessageError(
+                f"feature {self.name!r}: {self.levels} levels are not in 2 .. {limits.MAX_AFFINE_LEVELS}"
+            )
+
+    @property
+    def maximum(self) -> int:
+        """Largest value of an element."""
+        return self.levels - 1
+
+    def _level(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Not rounded yet."""
+        with np.errstate(over="ignore"):  # a huge input overflows to infinity, which is clipped like any other
+            level: npt.NDArray[np.float64] = (column - self.lower) / self.step
+        clipped: npt.NDArray[np.float64] = np.clip(level, 0.0, self.levels - 1.0)
+        return clipped
+
+
+@dataclass(frozen=True)
+class AffineEncoder(_LevelEncoder):
+    """One element: clip(round_half_to_even((x - lower) / step), 0, levels - 1)."""
 
     @property
     def size(self) -> int:
         """Elements that this feature contributes to the input tensor."""
         return 1
 
-    @property
-    def maximum(self) -> int:
-        """Largest value of an element."""
-        return self.levels - 1
-
     def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Shape (rows,) to (rows, 1)."""
-        return np.rint(_level(self, column)).astype(np.int64)[:, None]
+        return np.rint(self._level(column)).astype(np.int64)[:, None]
 
 
 @dataclass(frozen=True)
-class QuadraticEncoder:
+class QuadraticEncoder(_LevelEncoder):
     """Two elements, of which every quadratic function of x is a linear map.
 
     With M = levels - 1 and y = clip((x - lower) / step, 0, M) they are y and 4 * y * (M - y) / M, both rounded.
     """
-
-    name: str
-    lower: float
-    step: float
-    levels: int
-
-    def __post_init__(self) -> None:
-        _check_levels(self)
 
     @property
     def size(self) -> int:
         """Elements that this feature contributes to the input tensor."""
         return 2
 
-    @property
-    def maximum(self) -> int:
-        """Largest value of an element."""
-        return self.levels - 1
-
     def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Shape (rows,) to (rows, 2)."""
-        level, top = _level(self, column), self.levels - 1
+        level, top = self._level(column), self.levels - 1
         product = 4.0 * level * (top - level) / top
         elements: npt.NDArray[np.float64] = np.rint(np.stack([level, product], axis=1))
         return elements.astype(np.int64)
@@ -166,26 +173,6 @@ class UnusedFeature:
 FeatureEncoder = (
     ThermometerEncoder | AffineEncoder | QuadraticEncoder | CategoricalEncoder | PolylineEncoder | UnusedFeature
 )
-
-
-def _check_levels(encoder: AffineEncoder | QuadraticEncoder) -> None:
-    check_name(encoder.name, "feature")
-    if not math.isfinite(encoder.lower) or not math.isfinite(encoder.step) or encoder.step <= 0:
-        raise MalformedMessageError(
-            f"feature {encoder.name!r}: lower {encoder.lower} and step {encoder.step} must be finite, and step positive"
-        )
-    if not 2 <= encoder.levels <= limits.MAX_AFFINE_LEVELS:
-        raise MalformedMessageError(
-            f"feature {encoder.name!r}: {encoder.levels} levels are not in 2 .. {limits.MAX_AFFINE_LEVELS}"
-        )
-
-
-def _level(encoder: AffineEncoder | QuadraticEncoder, column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Not rounded yet."""
-    with np.errstate(over="ignore"):  # a huge input overflows to infinity, which is clipped like any other
-        level: npt.NDArray[np.float64] = (column - encoder.lower) / encoder.step
-    clipped: npt.NDArray[np.float64] = np.clip(level, 0.0, encoder.levels - 1.0)
-    return clipped
 
 
 def encode_rows(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
