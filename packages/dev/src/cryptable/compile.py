@@ -35,7 +35,7 @@ from cryptable.importers.registry import find_importer, reference_scores
 from cryptable.mixed_model import MixedModel
 from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
 from cryptable.neighbors_model import NeighborsModel
-from cryptable.networks import RangeChoice, is_network, is_trained
+from cryptable.networks import RangeChoice, Rounding, is_network, is_trained
 from cryptable.planner.additive import plan_additive
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
@@ -83,6 +83,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     missing: str | Sequence[str] = "seen",
     bits: int | Mapping[str, int] = 4,
     ranges: RangeChoice = "minmax",
+    rounding: Rounding = "approximate",
     labels: Sequence[int] | Sequence[str] | None = None,
     keys_of: CompiledModel | None = None,
     show_progress: bool = True,
@@ -119,6 +120,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         ranges: of a network, where the ends of its tables lie: "sound", where no input can lead beyond them; or, as
             seen on X_train, "minmax", "percentile" (a thousandth is left out on either side) or "mse" (least squares).
             Sums beyond the ends wrap around: see docs/guides/networks.md.
+        rounding: of a network, "approximate", where a lookup may read a neighbouring entry when a sum is within the
+            noise of the border between two, or "exact", with a further lookup of one bit for each bit that is dropped.
         labels: of a network's classes. Without any, one that ends in a softmax, an argmax or a sigmoid has the labels
             0, 1, ..., and another one is a regression.
         keys_of: a compiled model whose keys this one is to run with, whatever that costs: its predecessor, so that no
@@ -143,7 +146,13 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         from cryptable.networks.planning import plan_network
 
         estimator, planned = plan_network(
-            estimator, X_train, bits=bits, ranges=ranges, labels=labels, input_bits=input_bits
+            estimator,
+            X_train,
+            bits=bits,
+            ranges=ranges,
+            labels=labels,
+            input_bits=input_bits,
+            rounding=rounding,
         )
         name = name or estimator.name
     else:

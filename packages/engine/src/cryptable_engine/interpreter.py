@@ -10,7 +10,7 @@ from cryptable_engine.circuit import Circuit, GroupKind, Input, IntArray, Linear
 from cryptable_engine.errors import CircuitError
 
 _CHUNK_VALUES = 1 << 22
-_DENSE_IS_FASTER_BY = 50
+DENSE_IS_FASTER_BY = 50
 """A multiply-add of a dense float product costs about this many times less than one by coordinates."""
 _FLOAT_EXACT = float(1 << 53)
 
@@ -97,7 +97,7 @@ def _interpret_chunk(circuit: Circuit, chunk: IntArray, last_use: list[int]) -> 
             case Input():
                 values[index] = chunk
             case Linear():
-                values[index] = _linear(node, values, chunk.shape[1])
+                values[index] = linear_value(node, values, chunk.shape[1])
             case Lookup():
                 values[index] = _lookup(index, node, values[node.source])
         for past in [key for key in values if last_use[key] <= index and key != circuit.output]:
@@ -105,7 +105,8 @@ def _interpret_chunk(circuit: Circuit, chunk: IntArray, last_use: list[int]) -> 
     return values[circuit.output]
 
 
-def _linear(node: Linear, values: dict[int, IntArray], count: int) -> IntArray:
+def linear_value(node: Linear, values: dict[int, IntArray], count: int) -> IntArray:
+    """A Linear of earlier values, which have shape (size, rows), for `count` rows."""
     total = np.repeat(node.offset[:, None], count, axis=1)
     for term in node.terms:
         if term.rows.size:
@@ -115,7 +116,7 @@ def _linear(node: Linear, values: dict[int, IntArray], count: int) -> IntArray:
 
 def _add_product(total: IntArray, term: Term, source: IntArray) -> None:
     cells = source.shape[0] * total.shape[0]
-    if cells < _DENSE_IS_FASTER_BY * term.rows.size:
+    if cells < DENSE_IS_FASTER_BY * term.rows.size:
         largest = np.abs(source).max(initial=0) * np.abs(term.weights.astype(np.float64)).sum()
         if largest < _FLOAT_EXACT:
             # Every partial sum is an integer below 2^53, so the float product, which BLAS does, is exact.

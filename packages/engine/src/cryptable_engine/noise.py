@@ -17,13 +17,14 @@ from cryptable_protocol import BootstrapKeyParameters, KeysetParameters, Keyswit
 
 from cryptable_engine.circuit import Circuit, Input, IntArray, Linear, Lookup
 from cryptable_engine.errors import UnsupportedProgramError
-from cryptable_engine.interpreter import checked_rows, read_mirrored
+from cryptable_engine.interpreter import DENSE_IS_FASTER_BY, checked_rows, linear_value, read_mirrored
 from cryptable_engine.layout import Layout, lay_out, reading_of
 from cryptable_engine.program import Program
 from cryptable_engine.verifier import verify
 
 FloatArray = npt.NDArray[np.float64]
 
+_CHUNK_VALUES = 1 << 23
 _MODULUS_BITS = 64
 _DOUBLE_BITS = 53
 _FOURIER_WEIGHT = 0.04
@@ -112,6 +113,8 @@ class NoisyInterpreter:
         self._circuit = circuit
         self._model = model
         self._layout: Layout = lay_out(circuit, verify(circuit))
+        entries = [term.rows.size for node in circuit.nodes if isinstance(node, Linear) for term in node.terms]
+        self._widest = max(1, *entries, *(node.size for node in circuit.nodes))
 
     def evaluate(self, values: IntArray, rng: np.random.Generator) -> NoisyEvaluation:
         """Evaluate encoded rows, shape (rows, input size).
@@ -119,7 +122,16 @@ class NoisyInterpreter:
         Raises:
             InvalidInputError: values that no honest encoder makes.
         """
-        rows = checked_rows(self._circuit.input, values).T
+        rows = checked_rows(self._circuit.input, values)
+        step = max(1, _CHUNK_VALUES // self._widest)
+        parts = [self._evaluate(rows[start : start + step].T, rng) for start in range(0, max(1, len(rows)), step)]
+        return NoisyEvaluation(
+            np.concatenate([part.outputs for part in parts]),
+            sum(part.neighbours for part in parts),
+            sum(part.lookups for part in parts),
+        )
+
+    def _evaluate(self, rows: IntArray, rng: np.random.Generator) -> NoisyEvaluation:
         exact: dict[int, IntArray] = {}
         noise: dict[int, FloatArray] = {}
         neighbours = lookups = 0
@@ -129,7 +141,8 @@ class NoisyInterpreter:
                     exact[index] = rows
                     noise[index] = rng.normal(0.0, math.sqrt(self._model.input), rows.shape)
                 case Linear():
-                    exact[index], noise[index] = self._linear(node, exact, noise)
+                    exact[index] = linear_value(node, exact, rows.shape[1])
+                    noise[index] = self._errors(node, noise, rows.shape[1])
                 case Lookup():
                     source = exact[node.source]
                     if node.mirrors is None:
@@ -142,21 +155,20 @@ class NoisyInterpreter:
                     noise[index] = rng.normal(0.0, math.sqrt(self._model.lookup), exact[index].shape)
         return NoisyEvaluation(exact[self._circuit.output].T, neighbours, lookups)
 
-    def _linear(
-        self, node: Linear, exact: dict[int, IntArray], noise: dict[int, FloatArray]
-    ) -> tuple[IntArray, FloatArray]:
-        count = next(iter(exact.values())).shape[1]
-        total = np.repeat(node.offset[:, None], count, axis=1)
-        errors = np.zeros(total.shape)
+    def _errors(self, node: Linear, noise: dict[int, FloatArray], count: int) -> FloatArray:
+        errors = np.zeros((node.size, count))
         for term in node.terms:
             if not term.rows.size:
+                continue
+            source = noise[term.source]
+            if source.shape[0] * node.size < DENSE_IS_FASTER_BY * term.rows.size:
+                errors += term.to_dense(source.shape[0], node.size).T.astype(np.float64) @ source
                 continue
             order = np.argsort(term.columns, kind="stable")
             rows, columns, weights = term.rows[order], term.columns[order], term.weights[order, None]
             first = np.flatnonzero(np.r_[True, np.diff(columns) != 0])
-            total[columns[first]] += np.add.reduceat(exact[term.source][rows] * weights, first, axis=0)
-            errors[columns[first]] += np.add.reduceat(noise[term.source][rows] * weights, first, axis=0)
-        return total, errors
+            errors[columns[first]] += np.add.reduceat(source[rows] * weights, first, axis=0)
+        return errors
 
     def _read(self, node: Lookup, noise: FloatArray, rng: np.random.Generator) -> FloatArray:
         """The noise that a lookup meets, in units of its source's values."""

@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 
 RangeChoice: TypeAlias = Literal["sound", "minmax", "percentile", "mse"]
 """Where the ends of tables lie; see `ranges`."""
+Rounding: TypeAlias = Literal["approximate", "exact"]
+"""How the bits that a lookup drops are taken off: by the lookup itself, or by one lookup of one bit each before it."""
 
 _NETWORKS = frozenset({"onnx.ModelProto", "torch.Module", "builtins.str", "pathlib.Path", "cryptable.OnnxNetwork"})
 """Classes that a module of `sources/` reads, by first package and name."""

@@ -12,13 +12,20 @@ from scipy.sparse import csc_array, csr_array  # type: ignore[import-untyped]
 
 from cryptable.errors import ConstantModelError
 from cryptable.model_graph import IntArray
+from cryptable.networks import Rounding
+from cryptable.networks.exact_rounding import exactly_rounded
 from cryptable.networks.integers import IntegerNetwork
 from cryptable.networks.values import widened
 from cryptable.planner.lower import PlannedModel
 
 
 def lower(
-    network: IntegerNetwork, *, feature_names: tuple[str, ...], link: Link, labels: Labels | None
+    network: IntegerNetwork,
+    *,
+    feature_names: tuple[str, ...],
+    link: Link,
+    labels: Labels | None,
+    rounding: Rounding = "approximate",
 ) -> PlannedModel:
     """Lay an integer network out as nodes; features that nothing reads are not sent."""
     grid = network.grid
@@ -33,10 +40,20 @@ def lower(
     place[sent] = np.arange(sent.size)
     node_of = np.zeros(grid.size, np.int64)
     nodes: list[Node] = [Input(tuple(InputGroup(GroupKind.RANGE, 1, int(grid.maximum[each])) for each in sent))]
+    names: list[str] = []
     first = network.inputs
     for layer in network.layers:
-        nodes.append(_linear(layer.weights, layer.offset, place, node_of))
-        nodes.append(layer.lookup(len(nodes) - 1))
+        if not layer.size:  # all of its values are constants
+            first += layer.outputs
+            continue
+        linear = _linear(layer.weights, layer.offset, place, node_of)
+        if rounding == "exact" and layer.dropped_bits:
+            names += [f"{layer.name}, bit {bit}" for bit in range(layer.dropped_bits)]
+            exactly_rounded(nodes, linear, layer.lookup(0))
+        else:
+            nodes.append(linear)
+            nodes.append(layer.lookup(len(nodes) - 1))
+        names.append(layer.name)
         elements = first + layer.elements
         place[elements], node_of[elements] = np.arange(layer.size), len(nodes) - 1
         first += layer.outputs
@@ -50,7 +67,7 @@ def lower(
             feature_names[each], float(grid.zero[each]), float(grid.step[each]), int(grid.maximum[each]) + 1
         )
     decoder = Decoder(link, tuple((-offset).tolist()), network.step, tuple(network.base.tolist()), labels)
-    return PlannedModel(Circuit(tuple(nodes), len(nodes) - 1), tuple(encoders), decoder, None)
+    return PlannedModel(Circuit(tuple(nodes), len(nodes) - 1), tuple(encoders), decoder, None, layer_names=tuple(names))
 
 
 def _linear(weights: csr_array, offset: IntArray, place: IntArray, node_of: IntArray) -> Linear:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 from cryptable_engine import verify
 from cryptable_protocol import InvalidInputError
 
 from cryptable.model_graph import FloatArray, Rows
-from cryptable.networks import RangeChoice
+from cryptable.networks import RangeChoice, Rounding
 from cryptable.networks.exact import has_quantizers, keep_integers
 from cryptable.networks.integers import IntegerNetwork
 from cryptable.networks.lowering import lower
 from cryptable.networks.onnx_network import OnnxNetwork
-from cryptable.networks.quantize import Precision, quantize
+from cryptable.networks.quantize import DEFAULT_OUTPUT_BITS, Precision, quantize
 from cryptable.networks.segments import SegmentedNetwork
 from cryptable.networks.sources.registry import read_network
 from cryptable.networks.tracing import trace
 from cryptable.planner.lower import PlannedModel
+from cryptable.planner.readout import Readout, approximate
 from cryptable.verify_import import verify_import
 
 MAX_ROWS = 2000
 """Of calibration data: the first ones are taken."""
 INPUT_BITS = 8
+APPROXIMATE_OUTPUT_BITS = 16
+READOUT_TOLERANCE = 0.05
+"""Three standard deviations of the noise that approximate readout leaves, as a part of the scores' own deviation."""
 
 
 def import_network(
@@ -61,26 +65,51 @@ def plan_network(
     ranges: RangeChoice,
     labels: Sequence[int] | Sequence[str] | None = None,
     input_bits: int | None = None,
+    rounding: Rounding = "approximate",
+    readout: Readout = "exact",
+    tolerance: float | None = None,
+    p_error: float = 2.0**-40,
 ) -> tuple[OnnxNetwork, PlannedModel]:
     """The circuit of a network, quantized after training, and the network itself; arguments and errors of `compile`."""
     network, segments, rows = import_network(model, X, labels=labels)
     if input_bits is not None and not 1 <= input_bits <= 24:
         raise InvalidInputError(f"input_bits is {input_bits}, expected 1 to 24")
+    if readout not in get_args(Readout):
+        raise InvalidInputError(f"readout is {readout!r}, expected 'exact' or 'approximate'")
     if has_quantizers(network.model):
-        return network, _laid_out(keep_integers(segments, rows, ranges), segments)
-    precision = Precision(bits=bits, ranges=ranges, input_bits=input_bits or INPUT_BITS)
-    return network, plan_segments(segments, rows, precision)
+        planned = _laid_out(keep_integers(segments, rows, ranges), segments, rounding)
+    else:
+        precision = Precision(
+            bits=bits,
+            ranges=ranges,
+            input_bits=input_bits or INPUT_BITS,
+            output_bits=DEFAULT_OUTPUT_BITS if readout == "exact" else APPROXIMATE_OUTPUT_BITS,
+            rounding=rounding,
+        )
+        planned = plan_segments(segments, rows, precision)
+    if readout == "approximate":
+        if tolerance is None:
+            tolerance = READOUT_TOLERANCE * float(segments.scores(rows).std(axis=0).max())
+        planned = approximate(planned, tolerance=tolerance, p_error=p_error)
+        verify(planned.circuit)
+    return network, planned
 
 
 def plan_segments(segments: SegmentedNetwork, rows: FloatArray, precision: Precision) -> PlannedModel:
     """Quantize and lower a traced network."""
-    return _laid_out(quantize(segments, rows, precision), segments)
+    return _laid_out(quantize(segments, rows, precision), segments, precision.rounding)
 
 
-def _laid_out(integers: IntegerNetwork, segments: SegmentedNetwork) -> PlannedModel:
-    planned = lower(integers, feature_names=segments.feature_names, link=segments.link, labels=segments.labels)
+def _laid_out(integers: IntegerNetwork, segments: SegmentedNetwork, rounding: Rounding) -> PlannedModel:
+    planned = lower(
+        integers,
+        feature_names=segments.feature_names,
+        link=segments.link,
+        labels=segments.labels,
+        rounding=rounding,
+    )
     verify(planned.circuit)
-    return replace(planned, layer_names=tuple(layer.name for layer in integers.layers if layer.size))
+    return planned
 
 
 def _feature_names(X: Rows, features: int) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from cryptable_protocol import InvalidInputError
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.model_graph import FloatArray, IntArray
-from cryptable.networks import RangeChoice
+from cryptable.networks import RangeChoice, Rounding
 from cryptable.networks.integers import Grid, IntegerLayer, IntegerNetwork, extended
 from cryptable.networks.ranges import RANGES, Ranges, calibrated, sound
 from cryptable.networks.rounding import rounded_together
@@ -23,8 +23,9 @@ from cryptable.networks.segments import Layer, SegmentedNetwork
 from cryptable.networks.values import widened
 
 DEFAULT_BITS = 4
-_WEIGHT_NOISE = 0.1
-"""Standard deviation that rounding weights adds to a sum, as a part of a table's entry; rounding the sum adds 0.29."""
+_WEIGHT_NOISE: dict[Rounding, float] = {"approximate": 0.1, "exact": 0.4}
+"""Standard deviation that rounding weights adds to a sum, as a part of a table's entry; rounding the sum adds 0.29.
+Finer weights are free, but where each bit that is dropped takes a lookup."""
 _SUBDIVISIONS = 8
 """Points of an entry that its function is averaged over."""
 _VALUE_BITS = 8
@@ -41,16 +42,20 @@ class Precision:
         ranges: where the ends of the tables lie, see `ranges`.
         input_bits: of an encoded feature, at most.
         output_bits: of the scores.
+        rounding: of sums, see `Rounding`.
     """
 
     bits: int | Mapping[str, int] = DEFAULT_BITS
     ranges: RangeChoice = "minmax"
     input_bits: int = 8
     output_bits: int = 12
+    rounding: Rounding = "approximate"
 
     def __post_init__(self) -> None:
         if self.ranges not in RANGES:
             raise InvalidInputError(f"ranges is {self.ranges!r}, expected one of {', '.join(map(repr, RANGES))}")
+        if self.rounding not in _WEIGHT_NOISE:
+            raise InvalidInputError(f"rounding is {self.rounding!r}, expected 'approximate' or 'exact'")
         for bits in self.bits.values() if isinstance(self.bits, Mapping) else (self.bits,):
             if not 1 <= bits <= 8:
                 raise InvalidInputError(f"bits is {bits}, expected 1 to 8 for each layer")
@@ -149,7 +154,7 @@ def _quantize_layer(
     box = (ranges.high - ranges.low) / (1 << width)
     spread = integers.var(axis=0)
     rounding = np.sqrt(np.asarray((steps != 0).astype(np.float64) @ spread) / 12)
-    needed = np.log2(max(1.0, float(rounding[kept].max(initial=1.0)) / _WEIGHT_NOISE))
+    needed = np.log2(max(1.0, float(rounding[kept].max(initial=1.0)) / _WEIGHT_NOISE[precision.rounding]))
     dropped = int(min(_MAX_DROPPED_BITS, max(1, np.ceil(needed))))
     unit = (box / (1 << dropped))[kept]
     scaled = csr_array(steps[kept].multiply((1 / unit)[:, None]))
