@@ -141,8 +141,6 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     """
     options = _options(p_error, keys_of)
     if is_network(estimator):
-        if readout != "exact":
-            raise InvalidInputError(f"readout is {readout!r}, expected 'exact' of a network")
         from cryptable.networks.planning import plan_network
 
         estimator, planned = plan_network(
@@ -153,6 +151,9 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             labels=labels,
             input_bits=input_bits,
             rounding=rounding,
+            readout=readout,
+            tolerance=tolerance,
+            p_error=p_error,
         )
         name = name or estimator.name
     else:

@@ -23,6 +23,7 @@ from cryptable.networks.segments import Layer, SegmentedNetwork
 from cryptable.networks.values import widened
 
 DEFAULT_BITS = 4
+DEFAULT_OUTPUT_BITS = 12
 _WEIGHT_NOISE: dict[Rounding, float] = {"approximate": 0.1, "exact": 0.4}
 """Standard deviation that rounding weights adds to a sum, as a part of a table's entry; rounding the sum adds 0.29.
 Finer weights are free, but where each bit that is dropped takes a lookup."""
@@ -48,7 +49,7 @@ class Precision:
     bits: int | Mapping[str, int] = DEFAULT_BITS
     ranges: RangeChoice = "minmax"
     input_bits: int = 8
-    output_bits: int = 12
+    output_bits: int = DEFAULT_OUTPUT_BITS
     rounding: Rounding = "approximate"
 
     def __post_init__(self) -> None:

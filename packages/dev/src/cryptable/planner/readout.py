@@ -43,5 +43,5 @@ def approximate(planned: PlannedModel, *, tolerance: float, p_error: float) -> P
         planned,
         circuit=replace(circuit, exact_output_bits=exact),
         decoder=replace(decoder, offset=(0,) * len(base), step=step, base=base, further_bits=further),
-        error_bound=planned.error_bound + step / 2 + lowest / 2,
+        error_bound=None if planned.error_bound is None else planned.error_bound + step / 2 + lowest / 2,
     )
