@@ -45,7 +45,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=12)
     arguments = parser.parse_args()
     made = circuit(arguments.width, 1 if arguments.levels == "few" else 64)
-    program = ProgramFolder(made, CompileOptions(), catalogue=False).program
+    folder = ProgramFolder(made, CompileOptions(), catalogue=False)  # it lives as long as its program is needed
+    program = folder.program
     model = NoiseModel.of(program)
     deviation = float(reading_deviation(made, model)[2].max())
     spec = ClientSpec(
