@@ -46,6 +46,7 @@ check-generated: setup ## Generated files are what their sources say
 	@$(BIN)/python tools/generate_onnx_support.py --check
 	@$(BIN)/python tools/generate_licences.py --check
 	@$(BIN)/python tools/website/pictures.py --check
+	@$(BIN)/python tools/bench/render.py --check
 
 check-tree: setup ## No lock file, package host, path of one machine or overlong file is tracked
 	@$(BIN)/python tools/check_tree.py
@@ -95,6 +96,7 @@ generate-docs: setup
 	@$(BIN)/python tools/generate_onnx_support.py
 	@$(BIN)/python tools/generate_licences.py
 	@$(BIN)/python tools/website/pictures.py
+	@$(BIN)/python tools/bench/render.py
 
 clean: ## Remove caches and builds; keep .venv
 	@rm -rf .grimp_cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist

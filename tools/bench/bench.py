@@ -2,9 +2,9 @@
 
     python tools/bench/bench.py            measure all, then write docs/benchmarks
     python tools/bench/bench.py --only models efficiency
-    python tools/bench/bench.py --render   write the report again, from the figures that are there
 
-Takes less than ten minutes of two quiet cores. Figures of a section that is not measured again stay as they are.
+Takes less than ten minutes of two quiet cores. Figures of a section that is not measured again stay as they are;
+tools/bench/render.py writes the report from what is there.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ from quick.footprint import measure_footprint
 from quick.growth import measure_growth
 from quick.keys import measure_keys
 from quick.models import measure_models
-from quick.report import write_report
+from render import FIGURES, ROOT, render
 
-ROOT = Path(__file__).resolve().parents[2]
-FIGURES = ROOT / "docs/benchmarks/quick.json"
 VERSIONS = (
     "cryptable",
     "concrete-python",
@@ -69,16 +67,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="sections to measure")
     parser.add_argument("--rows", type=int, default=2, help="rows to evaluate under encryption a model")
-    parser.add_argument("--render", action="store_true", help="measure nothing")
     options = parser.parse_args()
+    FIGURES.parent.mkdir(exist_ok=True)
     figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.is_file() else {}
-    for name in [] if options.render else options.only:
+    for name in options.only:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         figures[name] = {"about": about(), "figures": SECTIONS[name](options.rows)}
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    write_report(figures, FIGURES.parent)
     print(f"written: {FIGURES.parent.relative_to(ROOT)}")
-    return 0
+    return render(check=False)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,14 @@ from markdown import markdown
 
 from .plots import against_peer, growth
 
+SUMMARISED = (
+    "logistic regression, breast cancer",
+    "XGBoost 20x3, breast cancer",
+    "XGBoost 100x3, breast cancer",
+    "XGBoost 10x3, digits",
+    "random forest 50x5, synthetic",
+    "CatBoost 40x4, diabetes",
+)
 FULL = "against-concrete-ml.json"
 STYLE = (
     "body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1f2937}"
@@ -23,29 +31,42 @@ STYLE = (
 )
 
 
-def write_report(figures: dict[str, Any], folder: Path) -> None:
-    """Write index.md, report.html and the plots."""
+def report_files(figures: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Names and contents of index.md, report.html and the plots; `folder` may hold the figures of `make bench-full`."""
     plots = {}
     if "models" in figures:
         plots["against-peer.svg"] = against_peer(figures["models"]["figures"]).to_svg()
     if "growth" in figures and "efficiency" in figures:
         bare = figures["efficiency"]["figures"]["bare_pbs_seconds"]
         plots["growth.svg"] = growth(figures["growth"]["figures"], bare, lookup_price(4)).to_svg()
-    for name, content in plots.items():
-        (folder / name).write_text(content, encoding="utf-8")
     full = folder / FULL
     measured = json.loads(full.read_text(encoding="utf-8")) if full.is_file() else None
     text = "\n".join(_lines(figures, measured))
-    (folder / "index.md").write_text(text + "\n", encoding="utf-8")
     page = markdown(text, extensions=["tables"])
     for name, content in plots.items():
         start = page.index("<img", page.rindex("<p>", 0, page.index(f'src="{name}"')))
         page = page[:start] + content + page[page.index("/>", start) + 2 :]
-    (folder / "report.html").write_text(
+    alone = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape("Cryptable: benchmark")}</title>'
-        f"<style>{STYLE}</style></head><body>\n{page}\n</body></html>\n",
-        encoding="utf-8",
+        f"<style>{STYLE}</style></head><body>\n{page}\n</body></html>\n"
     )
+    return {"index.md": text + "\n", "report.html": alone, **plots}
+
+
+def summary(figures: dict[str, Any]) -> str:
+    """The README's table."""
+    lines = [
+        "| model, scikit-learn's data | lookups | CPU | score: float, compiled | Concrete ML, recorded |",
+        "|---|---|---|---|---|",
+    ]
+    for model in figures["models"]["figures"]:
+        if model["case"] in SUMMARISED:
+            peer = "" if model["peer"] is None else f"{model['peer']['cpu_seconds']:g} s, {model['peer']['score']:.3f}"
+            lines.append(
+                f"| {model['case']} | {model['lookups']} | {model['cpu_seconds']:.2g} s "
+                f"| {model['float_score']:.3f}, {model['score']:.3f} | {peer} |"
+            )
+    return "\n".join(lines) + "\n"
 
 
 def _lines(figures: dict[str, Any], full: list[dict[str, Any]] | None) -> Iterator[str]:
