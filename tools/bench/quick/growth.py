@@ -19,9 +19,9 @@ from xgboost import XGBClassifier
 
 from .models import split
 
-TREES = (5, 10, 20, 50, 100, 200)
-DEPTHS = (1, 2, 3, 4, 5, 6)
-FEATURES = (5, 10, 20, 40, 80)
+TREES = (5, 10, 20, 50, 100)
+DEPTHS = (1, 2, 3, 4, 5)
+FEATURES = (5, 10, 20, 40)
 ROWS = (1, 4, 16, 64)
 
 
