@@ -26,7 +26,7 @@ def test_every_decrypted_row_was_the_clear_one():
 
 def test_report_stands_alone():
     page = (FOLDER / "report.html").read_text(encoding="utf-8")
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == len(list(FOLDER.glob("*.svg"))) > 0
     assert not re.findall(r'(?:src|href)="(?!#)[^"]*"', page.replace('xmlns="http://www.w3.org/2000/svg"', ""))
 
 

@@ -49,39 +49,13 @@ def steps() -> str:
     return "\n".join(lines) + "\n"
 
 
-def operators() -> str:
-    """By kind: ONNX operators, and what is to be known of some."""
-    registry = importlib.import_module("cryptable.networks.operators.registry")
-    kinds: dict[str, list[Any]] = defaultdict(list)
-    for operator in registry.supported_operators():
-        kinds[operator.kind].append(operator)
-    lines = ["| kind | what it costs | operators |", "|---|---|---|"]
-    for kind, cost in KINDS.items():
-        names = " ".join(f"`{operator.name}`" for operator in sorted(kinds.pop(kind), key=lambda each: each.name))
-        lines.append(f"| {kind} | {cost} | {names} |")
-    if kinds:
-        raise SystemExit(f"operators of kinds that KINDS lacks: {', '.join(kinds)}")
-    lines += ["", "| operator | limits |", "|---|---|"]
-    noted = sorted((operator.name, operator.note) for operator in registry.supported_operators() if operator.note)
-    lines += [f"| `{name}` | {note} |" for name, note in noted]
-    return "\n".join(lines) + "\n"
-
-
-KINDS = {
-    "linear": "nothing but additions",
-    "structural": "nothing: elements are moved",
-    "elementwise": "a whole chain of them is one lookup for each element",
-    "lookups": "lookups of their own",
-}
-
-
 def first_sentence(function: Callable[..., object]) -> str:
     """What the function's module says that it is for."""
     module = inspect.getmodule(function)
     return (inspect.getdoc(module) or "").splitlines()[0].replace("|", "\\|")
 
 
-TABLES: dict[str, Callable[[], str]] = {"estimators": estimators, "steps": steps, "operators": operators}
+TABLES: dict[str, Callable[[], str]] = {"estimators": estimators, "steps": steps}
 
 
 def main() -> int:
