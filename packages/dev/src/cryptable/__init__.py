@@ -14,6 +14,7 @@ from cryptable.compile import compile  # noqa: A004  (cryptable.compile, as torc
 from cryptable.compiled_model import CompiledModel, load
 from cryptable.encrypted_estimator import EncryptedClassifier, EncryptedRegressor
 from cryptable.errors import (
+    BudgetError,
     ConstantModelError,
     CostWarning,
     ImportMismatchError,
@@ -22,6 +23,7 @@ from cryptable.errors import (
 )
 from cryptable.explanation import Explanation
 from cryptable.importers import supported_estimators
+from cryptable.planner.budget import Budget
 
 if TYPE_CHECKING:
     from cryptable import neural
@@ -30,6 +32,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Advice",
+    "Budget",
+    "BudgetError",
     "CheckReport",
     "CompiledModel",
     "ConstantModelError",

@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import get_args
 
 import numpy as np
+import numpy.typing as npt
 from cryptable_engine import verify
 from cryptable_protocol import (
     ClientSpec,
@@ -25,6 +26,7 @@ from cryptable_protocol import (
 )
 
 from cryptable.additive_model import AdditiveModel
+from cryptable.budgeting import best_plan, within_budget
 from cryptable.calibration import columns_that_may_miss, read_rows
 from cryptable.compiled_model import CompiledModel
 from cryptable.edges import MOST_BINS, Edges, EdgesTold, snap
@@ -32,11 +34,13 @@ from cryptable.errors import CostWarning
 from cryptable.importers import import_estimator
 from cryptable.importers.learned_trees import restrict_missing
 from cryptable.importers.registry import find_importer, reference_scores
+from cryptable.machine import machine_rates
 from cryptable.mixed_model import MixedModel
 from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
 from cryptable.neighbors_model import NeighborsModel
 from cryptable.networks import RangeChoice, Rounding, is_network, is_trained
 from cryptable.planner.additive import plan_additive
+from cryptable.planner.budget import Budget, approximations
 from cryptable.planner.linear import plan_linear
 from cryptable.planner.lower import PlannedModel
 from cryptable.planner.mixed import plan_mixed
@@ -78,6 +82,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     input_bits: int | None = None,
     p_error: float = 2.0**-40,
     readout: Readout = "exact",
+    budget: Budget | None = None,
+    y_train: npt.ArrayLike | None = None,
     edges: Edges = "model",
     bins: int = 64,
     missing: str | Sequence[str] = "seen",
@@ -108,6 +114,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         readout: "exact", or "approximate", which costs up to a third less: scores keep noise, whose standard deviation
             is at most a third of the tolerance. `explain` states it; its bound, never exceeded but for p_error, is part
             of the error bound. Whoever publishes scores tells a little of the noise: see docs/threat-model.md.
+        budget: what one prediction may cost at most, of a model of trees: `Budget(seconds=..., max_lookups=...,
+            upload_bytes=...)`. If the model costs more, thresholds are merged, subtrees pruned and leaves fitted again
+            until it does not, on X_train. `CompiledModel.given_up` and `explain` say what that costs in score; no error
+            bound holds then.
+        y_train: the truth of X_train, to judge approximations by. Without it they are judged by the model's own
+            predictions.
         edges: which numbers the client compares with; its specification shows them. "model": the thresholds of trees
             and step functions themselves, exactly. Else thresholds move to the nearest number of a grid, all of which
             the client is told: "quantile" of the columns of X_train, "uniform" between their ends, or a grid of your
@@ -133,6 +145,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         The compiled model. A CostWarning says so where one prediction takes more than a minute of CPU.
 
     Raises:
+        BudgetError: no approximation is within the budget.
         CompilationError: no crypto parameters are exact enough, or not those of `keys_of`.
         UnsupportedModelError: the estimator's class or a setting of it cannot be compiled.
         NotFittedError: it is not fitted.
@@ -141,6 +154,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     """
     options = _options(p_error, keys_of)
     if is_network(estimator):
+        if budget is not None:
+            raise InvalidInputError("budget= is for models of tables: of a network, fewer bits= make it cheaper")
         from cryptable.networks.planning import plan_network
 
         estimator, planned = plan_network(
@@ -155,22 +170,32 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             tolerance=tolerance,
             p_error=p_error,
         )
-        name = name or estimator.name
+        model = finish(planned, estimator, options, name=name or estimator.name, version=version)
     else:
-        planned = plan(
-            estimator,
-            X_train,
-            tolerance=tolerance,
-            table_bits=table_bits,
-            input_bits=DEFAULT_INPUT_BITS if input_bits is None else input_bits,
-            edges=edges,
-            bins=bins,
-            missing=missing,
-            readout=readout,
-            p_error=p_error,
-            show_progress=show_progress,
+        model = within_budget(
+            budget,
+            lambda wanted: finish(
+                plan(
+                    estimator,
+                    X_train,
+                    tolerance=tolerance,
+                    table_bits=table_bits,
+                    input_bits=DEFAULT_INPUT_BITS if input_bits is None else input_bits,
+                    edges=edges,
+                    bins=bins,
+                    missing=missing,
+                    readout=readout,
+                    p_error=p_error,
+                    budget=wanted,
+                    y_train=y_train,
+                    show_progress=show_progress,
+                ),
+                estimator,
+                options,
+                name=name,
+                version=version,
+            ),
         )
-    model = finish(planned, estimator, options, name=name, version=version)
     _warn_if_dear(model)
     return model
 
@@ -199,6 +224,8 @@ def plan(
     missing: str | Sequence[str] = "seen",
     readout: Readout = "exact",
     p_error: float = 2.0**-40,
+    budget: Budget | None = None,
+    y_train: npt.ArrayLike | None = None,
     show_progress: bool = False,
 ) -> PlannedModel:
     """The first half of `compile`, with its arguments: the circuit, without crypto parameters; all that it raises."""
@@ -220,9 +247,21 @@ def plan(
     if tolerance is None:
         tolerance = default_tolerance(graph, reference)
     snapped = None if isinstance(edges, str) and edges == "model" else snap(graph, rows, edges, bins=bins)
-    planned = _plan_graph(
-        snapped.graph if snapped else graph, rows, tolerance, table_bits, input_bits, show_progress=show_progress
-    )
+    if budget is not None and snapped is not None:
+        raise InvalidInputError(f"edges is {edges!r}, expected 'model' with a budget, which merges thresholds itself")
+
+    def planned_of(graph: ModelGraph) -> PlannedModel:
+        return _plan_graph(graph, rows, tolerance, table_bits, input_bits, show_progress=show_progress)
+
+    if budget is not None and isinstance(graph, AdditiveTrees):
+        widths = WIDTHS if table_bits is None else (table_bits,)
+        with progress_bar("approximating within the budget", enabled=show_progress) as report:
+            found = approximations(
+                graph, rows, reference, budget=budget, widths=widths, rates=machine_rates(), progress=report
+            )
+        planned = planned_of(graph) if found == [graph] else best_plan(map(planned_of, found), estimator, kept, y_train)
+    else:
+        planned = planned_of(snapped.graph if snapped else graph)
     if snapped:
         planned = replace(send_whole_grid(planned, snapped.grid), edges=snapped.told)
     elif any(isinstance(feature, ThermometerEncoder) for feature in planned.features):
@@ -266,6 +305,7 @@ def finish(
         error_bound=planned.error_bound,
         edges=planned.edges,
         layer_names=planned.layer_names,
+        given_up=planned.given_up,
     )
 
 

@@ -16,6 +16,7 @@ from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, 
 from cryptable.check_report import CheckReport, ModeResult
 from cryptable.edges import EdgesTold
 from cryptable.explanation import Explanation, explain
+from cryptable.given_up import GivenUp
 from cryptable.importers.registry import reference_scores
 from cryptable.local_session import LocalSession
 from cryptable.machine import machine_rates, predict
@@ -45,11 +46,13 @@ class CompiledModel:
         error_bound: float | None = None,
         edges: EdgesTold | None = None,
         layer_names: tuple[str, ...] = (),
+        given_up: GivenUp | None = None,
     ) -> None:
         self.artifact = artifact
         self.circuit = circuit
         self.error_bound = error_bound
         self.edges = edges
+        self.given_up = given_up
         self._layer_names = layer_names
         self._compiled = compiled
         self._estimator = estimator
@@ -137,6 +140,7 @@ class CompiledModel:
             self._program(),
             error_bound=self.error_bound,
             layer_names=self._layer_names,
+            given_up=self.given_up,
             edges=self.edges,
         )
 

@@ -5,6 +5,7 @@ CryptableError (cryptable_protocol)
 │   ├── UnsupportedModelError     the estimator, or one of its settings, has no importer; the message lists what has
 │   │   └── ConstantModelError    its scores are the same for every input
 │   ├── NotFittedError            the estimator has not been fitted
+│   ├── BudgetError               no approximation of the model is within the budget; the message says what is cheapest
 │   └── ImportMismatchError       the imported graph does not give the estimator's own output; nothing was compiled
 └── DemoError                     a party of the demo failed; the message says which and why
 
@@ -26,6 +27,10 @@ class ConstantModelError(UnsupportedModelError):
 
 class NotFittedError(InvalidInputError):
     """The estimator has not been fitted."""
+
+
+class BudgetError(InvalidInputError):
+    """No approximation that depends on its input is within the budget; the message says what the cheapest costs."""
 
 
 class ImportMismatchError(InvalidInputError):

@@ -27,6 +27,7 @@ from rich.table import Table
 
 from cryptable.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
 from cryptable.edges import EdgesTold
+from cryptable.given_up import GivenUp
 from cryptable.machine import Prediction, machine_rates, predict
 from cryptable.picture import Figure, draw
 
@@ -58,9 +59,9 @@ class Explanation:
     `price` is the crypto optimizer's complexity, `cpu_seconds_predicted` that on one core of a common server, once
     evaluation keys are loaded. With approximate readout, `score_noise` is the most that the standard deviation of a
     score's noise can be, `score_noise_bound` what noise never exceeds but for p_error; `score_error_bound` includes the
-    latter. Else both are 0. `score_error_bound` is the most that a score differs from the estimator's own, for
-    inputs within the encoders' ranges, once thresholds are where `edges` has moved them; both are None for a loaded
-    model, whose file does not say.
+    latter. Else both are 0. `given_up` is what an approximation within a budget scores less; then there is no bound.
+    `score_error_bound` is the most that a score differs from the estimator's own, for inputs within the encoders'
+    ranges, once thresholds are where `edges` has moved them; both are None for a loaded model, whose file does not say.
     """
 
     model: str
@@ -82,6 +83,7 @@ class Explanation:
     server_learns: str
     inputs: str
     neighbour_rate: float | None = None
+    given_up: GivenUp | None = None
     score_noise: float = 0.0
     score_noise_bound: float = 0.0
     lookups_by_feature: Mapping[str, float] = field(default_factory=dict)
@@ -129,6 +131,7 @@ class Explanation:
             },
             "score_step": self.score_step,
             "score_error_bound": self.score_error_bound,
+            "given_up": None if self.given_up is None else {**vars(self.given_up), "score": self.given_up.score},
             "score_noise": self.score_noise,
             "score_noise_bound": self.score_noise_bound,
             "edges": None if self.edges is None else vars(self.edges).copy(),
@@ -178,6 +181,8 @@ class Explanation:
         table.add_row("a row down", f"{_size(self.bytes.output_row)} ({self.output_bits} bits a score)")
         bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
         table.add_row("scores", f"in steps of {self.score_step:.3g}{bound}")
+        if self.given_up is not None:
+            table.add_row("given up for the budget", str(self.given_up))
         if self.score_noise:
             table.add_row(
                 "noise of scores",
@@ -248,6 +253,7 @@ def explain(
     error_bound: float | None = None,
     edges: EdgesTold | None = None,
     layer_names: tuple[str, ...] = (),
+    given_up: GivenUp | None = None,
 ) -> Explanation:
     """Explain a compiled model.
 
@@ -283,6 +289,7 @@ def explain(
         server_learns=SERVER_LEARNS,
         inputs=_inputs(spec.features),
         neighbour_rate=_neighbour_rate(circuit, program),
+        given_up=given_up,
         **_noise(spec),
         lookups_by_feature=_lookups_by_feature(circuit, spec),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptable.commands.files import PICKLE_WARNING, read_estimator, read_table
 from cryptable.commands.registry import command
 from cryptable.compile import compile as compile_estimator
+from cryptable.planner.budget import Budget
 from cryptable.terminal import make_console, show
 
 
@@ -28,7 +29,17 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--readout", choices=("exact", "approximate"), default="exact", help="approximate: cheaper, with noisy scores"
     )
+    parser.add_argument("--max-seconds", type=float, help="approximate trees until a prediction takes no more CPU")
+    parser.add_argument("--max-lookups", type=int, help="approximate trees until a prediction takes no more lookups")
+    parser.add_argument("--max-upload-bytes", type=int, help="approximate trees until a row takes no more bytes up")
     parser.add_argument("--json", action="store_true", help="print the bill for machines")
+
+
+def _budget(arguments: argparse.Namespace) -> Budget | None:
+    limits = (arguments.max_seconds, arguments.max_lookups, arguments.max_upload_bytes)
+    if limits == (None, None, None):
+        return None
+    return Budget(seconds=limits[0], max_lookups=limits[1], upload_bytes=limits[2])
 
 
 @command(
@@ -50,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         tolerance=arguments.tolerance,
         table_bits=arguments.table_bits,
         readout=arguments.readout,
+        budget=_budget(arguments),
     )
     output = arguments.output or Path(f"{model.name}.cryptable")
     model.save(output)

@@ -12,6 +12,7 @@ from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, Missing
 
 from cryptable.edges import EdgesTold
 from cryptable.errors import ConstantModelError
+from cryptable.given_up import GivenUp
 from cryptable.model_graph import Gaps, IntArray
 from cryptable.planner.bits import Bits
 from cryptable.planner.quantize import IntegerTable, QuantizedPlan
@@ -34,6 +35,8 @@ class PlannedModel:
     edges: EdgesTold | None = None
     """Which thresholds the client is told; None where the model compares with none."""
     layer_names: tuple[str, ...] = ()
+    given_up: GivenUp | None = None
+    """Of an approximation within a budget."""
 
 
 def lower(

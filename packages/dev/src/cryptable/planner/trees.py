@@ -65,13 +65,7 @@ def plan_trees(
         progress: told the fraction done.
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    drafts = [_cover(graph, bits, width, rounds=0, progress=None) for width in widths]
-    feasible = [draft for draft in drafts if draft is not None]
-    if not feasible:
-        raise UnsupportedModelError(
-            f"a path of a tree asks about more features than a table of {max(widths)} bits can count; lower max_depth"
-        )
-    cheapest = min(feasible, key=lambda plan: plan.price)
+    cheapest = _cheapest_draft(graph, bits, widths)
     parts = max(map(len, cheapest.masks)) + sum(1 for edges in bits.edges if edges)
     if _most_trees(graph) < parts:
         rounded = round_leaves(graph, tolerance=tolerance)
@@ -102,6 +96,36 @@ def plan_trees(
         labels=graph.labels,
         gaps=graph.gaps,
     )
+
+
+@dataclass(frozen=True)
+class DraftCost:
+    """What a model of trees costs, before it is planned with care."""
+
+    lookups: int
+    width: int
+    input_bits: int
+
+
+def draft_cost(graph: AdditiveTrees, widths: tuple[int, ...]) -> DraftCost:
+    """The cost of the cheapest draft: a little more than that of the plan.
+
+    Raises:
+        UnsupportedModelError: as `plan_trees`.
+    """
+    bits = Bits.of_trees(graph.trees, len(graph.feature_names))
+    cheapest = _cheapest_draft(graph, bits, widths)
+    return DraftCost(cheapest.lookups, cheapest.width, bits.count)
+
+
+def _cheapest_draft(graph: AdditiveTrees, bits: Bits, widths: tuple[int, ...]) -> TablePlan:
+    drafts = [_cover(graph, bits, width, rounds=0, progress=None) for width in widths]
+    feasible = [draft for draft in drafts if draft is not None]
+    if not feasible:
+        raise UnsupportedModelError(
+            f"a path of a tree asks about more features than a table of {max(widths)} bits can count; lower max_depth"
+        )
+    return min(feasible, key=lambda plan: plan.price)
 
 
 def _ranges(graph: AdditiveTrees) -> list[Range]:
