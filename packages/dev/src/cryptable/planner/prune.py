@@ -34,7 +34,8 @@ def merge_edges(graph: AdditiveTrees, seen: FloatArray, *, rows: int) -> Additiv
         if feature in graph.gaps or not used.size:
             continue  # levels of categories, and edges that tell missing values apart, keep their meaning
         edges, uses = np.unique(used, return_counts=True)
-        below: IntArray = np.searchsorted(np.sort(seen[:, feature]), edges)
+        column = np.sort(seen[:, feature])
+        below = [int(np.searchsorted(column, edge)) for edge in edges.tolist()]
         start = 0
         for end in range(1, edges.size + 1):
             if end == edges.size or below[end] - below[start] > rows:
