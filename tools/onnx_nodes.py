@@ -32,7 +32,7 @@ from cryptable_protocol import CryptableError, encode_rows
 from onnx import TensorProto, helper, numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
-BITS, OUTPUT_BITS, INPUT_BITS = 6, 16, 12
+BITS, OUTPUT_BITS, INPUT_BITS = 6, 30, 12
 PAIRS = ("Add", "Sub", "Mul", "Max", "Min")
 """Operators of which two encrypted inputs are tried too."""
 MAX_ELEMENTS = 4000

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from cryptable_protocol import InvalidInputError
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
@@ -125,7 +126,7 @@ def _value_bits(network: SegmentedNetwork, precision: Precision) -> list[int]:
     With n values of 0 .. q in a score of 2^b steps, weights are about 2^b / (n * q). Rounding those errs by about q / 3
     for each value, rounding values by the weight, so both err alike where q^2 = 3 * 2^b / n.
     """
-    summed = max(1, int(np.diff(network.matrix.indptr).max()))
+    summed = max(1, int(np.diff(network.matrix.indptr).max(initial=1)))
     shared = math.log2(3.0 * 2.0**precision.output_bits / summed) / 2
     used = set(network.matrix.indices.tolist())
     first = min((layer.matrix.shape[1] for layer in network.layers), default=0)
@@ -182,9 +183,25 @@ def _entries(layer: Layer, ranges: Ranges, width: int) -> FloatArray:
     count = (1 << width) * _SUBDIVISIONS
     box = (ranges.high - ranges.low) / count
     points = ranges.low + (np.arange(count)[:, None] + 0.5) * box
-    values = layer.values(points)
-    found: FloatArray = values.reshape(1 << width, _SUBDIVISIONS, layer.size).mean(axis=1)
-    return found
+    values = layer.values(points).reshape(1 << width, _SUBDIVISIONS, layer.size)
+    finite = np.isfinite(values)
+    count_finite = finite.sum(axis=1)
+    total = np.where(finite, values, 0.0).sum(axis=1)
+    found: FloatArray = total / np.maximum(count_finite, 1)
+    return _filled(found, count_finite > 0)
+
+
+def _filled(entries: FloatArray, known: npt.NDArray[np.bool_]) -> FloatArray:
+    """Entries where a function is not defined, beyond an end of its domain, are those of the nearest where it is."""
+    if known.all():
+        return entries
+    place = np.arange(len(entries))[:, None]
+    below = np.maximum.accumulate(np.where(known, place, -1), axis=0)
+    above = np.minimum.accumulate(np.where(known, place, 2 * len(entries))[::-1], axis=0)[::-1]
+    nearest = np.where((place - below <= above - place) & (below >= 0), below, above)
+    nearest = np.where(nearest < len(entries), nearest, np.maximum(below, 0))
+    filled: FloatArray = np.take_along_axis(entries, nearest, axis=0)
+    return filled
 
 
 def _integer_tables(entries: FloatArray, bits: int) -> tuple[IntArray, Grid]:

@@ -45,8 +45,10 @@ def _compensated(weights: FloatArray, data: FloatArray) -> FloatArray:
     inverse = np.linalg.inv(covariance[np.ix_(order, order)] + damping * np.eye(order.size))
     factor = cholesky(inverse)
     left, found = weights[:, order].copy(), np.zeros_like(weights)
+    there = left != 0  # what a sum does not have stays out of it
     for place, variable in enumerate(order.tolist()):
         found[:, variable] = np.rint(left[:, place])
         error = (left[:, place] - found[:, variable]) / factor[place, place]
-        left[:, place + 1 :] -= error[:, None] * factor[place, place + 1 :]
+        later = left[:, place + 1 :]
+        later -= np.where(there[:, place + 1 :], error[:, None] * factor[place, place + 1 :], 0.0)
     return found

@@ -152,19 +152,19 @@ def linear(name: str, *, note: str = "") -> None:
 
 
 def probed(runner: NodeRunner, tensor: Affine, others: list[Constant | None]) -> Affine:
-    """A linear operator applied to an affine tensor, by running it on unit vectors."""
+    """A linear operator applied to an affine tensor, by running it on unit vectors, and on zero for its constant."""
     from scipy.sparse import csr_array, hstack  # type: ignore[import-untyped]
 
     unit: FloatArray = np.zeros(tensor.size, tensor.dtype if tensor.dtype.kind == "f" else np.float32)
-    shape: tuple[int, ...] = ()
+    constant = runner.run([unit.reshape(tensor.shape), *others])[0].astype(np.float64)
     columns = []
     for element in range(tensor.size):
         unit[element] = 1.0
         result = runner.run([unit.reshape(tensor.shape), *others])[0]
         unit[element] = 0.0
-        shape = result.shape
-        columns.append(csr_array(result.reshape(-1, 1).astype(np.float64)))
-    return tensor.mapped(csr_array(hstack(columns, format="csr")), shape)
+        columns.append(csr_array((result.astype(np.float64) - constant).reshape(-1, 1)))
+    found = tensor.mapped(csr_array(hstack(columns, format="csr")), constant.shape)
+    return found.plus(Affine.of_constant(constant))
 
 
 def find_operator(node: onnx.NodeProto) -> Operator:

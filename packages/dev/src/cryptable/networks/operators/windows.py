@@ -57,7 +57,7 @@ class Windows:
                 _raised(size, stride, far, first, last)
                 for size, stride, far, first, last in zip(spatial, strides, reach, before, after, strict=True)
             )
-            overhang = tuple(more - less for more, less in zip(after, declared, strict=True))
+            overhang = tuple(max(0, more - less) for more, less in zip(after, declared, strict=True))
         return cls(kernel, strides, dilations, before, after, overhang)
 
     def index(self, channels: int, spatial: Shape) -> IntArray:
@@ -96,4 +96,4 @@ def _raised(size: int, stride: int, far: int, before: int, after: int) -> int:
     count = math.ceil((size + before + after - far) / stride) + 1
     if (count - 1) * stride >= size + before:
         count -= 1
-    return max(after, (count - 1) * stride + far - size - before)
+    return max(0, (count - 1) * stride + far - size - before)
