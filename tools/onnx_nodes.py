@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from cryptable_engine import interpret
 from cryptable_protocol import CryptableError, encode_rows
 from onnx import TensorProto, helper, numpy_helper
 from onnx.backend.test.case.node import collect_testcases
+from onnx.backend.test.case.test_case import TestCase
 
 BITS, OUTPUT_BITS, INPUT_BITS = 6, 30, 12
 PAIRS = ("Add", "Sub", "Mul", "Max", "Min")
@@ -54,10 +56,7 @@ def run_all(prefixes: tuple[str, ...] = ("",), *, progress: bool = False) -> lis
     """Every test that is taken."""
     kinds = {each.name: each.kind for each in supported_operators() if not each.domain}
     results = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        cases = collect_testcases(None)
-    for case in sorted(cases, key=lambda each: each.name):
+    for case in _cases():
         model = case.model
         if not case.name.removeprefix("test_").startswith(prefixes) or model is None or not case.data_sets:
             continue
@@ -75,6 +74,14 @@ def run_all(prefixes: tuple[str, ...] = ("",), *, progress: bool = False) -> lis
                 Result(f"{case.name}, both encrypted", operator, kind, _outcome(model, case.data_sets[0], pair=True))
             )
     return results
+
+
+@cache
+def _cases() -> list[TestCase]:
+    """All of them: onnx makes them anew whenever it is asked, in a quarter of a minute."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return sorted(collect_testcases(None), key=lambda each: each.name)
 
 
 def _is_float(inputs: object) -> bool:
