@@ -21,8 +21,8 @@ from cryptable_client.transport import Outgoing, typed_errors
 
 PAUSES_SECONDS = (0.5, 1.0)
 """Before each new attempt that the last one brought no further, unless the server asks for a longer one."""
-MOST_ATTEMPTS = 64
-"""However far each of them comes."""
+MOST_ATTEMPTS = 16
+"""However far each of them comes: a server that tells of progress for ever is given up."""
 SLOWEST_BYTES_PER_SECOND = 50_000
 """What an upload's deadline allows for, besides the timeout for an answer."""
 
