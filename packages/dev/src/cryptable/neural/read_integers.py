@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from cryptable_protocol import InternalError
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 from torch import nn
 
@@ -86,7 +87,7 @@ def _read_scores(
     bias: FloatArray = output.bias.numpy().astype(np.float64)  # type: ignore[operator]
     base = bias - unit * zero * weights.sum(axis=1)
     if weights.shape[1] != math.prod(shape):
-        raise ValueError(f"the last layer has {weights.shape[1]} inputs, expected {math.prod(shape)}")
+        raise InternalError(f"the last layer has {weights.shape[1]} inputs, expected {math.prod(shape)}")
     return IntegerNetwork(grid, inputs, layers, _placed(weights, first), unit, base)
 
 
@@ -101,5 +102,5 @@ def _placed(weights: IntArray, first: int) -> csr_array:
 def _whole(numbers: FloatArray) -> IntArray:
     whole: IntArray = np.rint(numbers).astype(np.int64)
     if not (whole == numbers).all():
-        raise ValueError("a weight is no multiple of its step")
+        raise InternalError("a weight is no multiple of its step")
     return whole
