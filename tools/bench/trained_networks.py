@@ -97,7 +97,8 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name holds TEXT")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    headings = "network|lookups|price|keys|CPU s a row|module|clear|simulated|encrypted|training|missed".split("|")
+    headings = ["network", "lookups", "price", "keys", "CPU s a row", "module", "clear", "simulated", "encrypted"]
+    headings += ["training", "missed"]
     print("| " + " | ".join(headings) + " |")
     print("|---" * len(headings) + "|")
     all_met = True
