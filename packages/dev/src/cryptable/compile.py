@@ -153,9 +153,9 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         InvalidInputError: data or an option out of range.
     """
     options = _options(p_error, keys_of)
+    if budget is not None and (is_network(estimator) or is_trained(estimator)):
+        raise InvalidInputError("budget= is for models of tables: of a network, fewer bits= make it cheaper")
     if is_network(estimator):
-        if budget is not None:
-            raise InvalidInputError("budget= is for models of tables: of a network, fewer bits= make it cheaper")
         from cryptable.networks.planning import plan_network
 
         estimator, planned = plan_network(
@@ -184,6 +184,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
                     edges=edges,
                     bins=bins,
                     missing=missing,
+                    rounding=rounding,
                     readout=readout,
                     p_error=p_error,
                     budget=wanted,
@@ -222,6 +223,7 @@ def plan(
     edges: Edges = "model",
     bins: int = 64,
     missing: str | Sequence[str] = "seen",
+    rounding: Rounding = "approximate",
     readout: Readout = "exact",
     p_error: float = 2.0**-40,
     budget: Budget | None = None,
@@ -235,7 +237,9 @@ def plan(
     if is_trained(estimator):
         from cryptable.networks.trained import plan_trained
 
-        return plan_trained(estimator, X_train)
+        return plan_trained(
+            estimator, X_train, rounding=rounding, readout=readout, tolerance=tolerance, p_error=p_error
+        )
     what = type(estimator).__name__
     takes_gaps = find_importer(estimator).takes_gaps
     kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=takes_gaps)

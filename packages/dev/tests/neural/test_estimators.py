@@ -7,6 +7,7 @@ import cryptable as ct
 import numpy as np
 import pytest
 import torch
+from cryptable.networks.trained import plan_trained
 from cryptable.neural import QuantConvNetClassifier, QuantNeuralNetClassifier, QuantNeuralNetRegressor
 from cryptable_engine import interpret
 from cryptable_protocol import InvalidInputError, encode_rows
@@ -52,6 +53,13 @@ def test_the_circuit_computes_the_modules_integers(classifier, compiled, cancer)
     assert np.unique(_values(compiled, cancer[1])).size > 20
     assert decoder.labels == (0, 1)
     assert compiled.explain().lookups == 6
+
+
+def test_exact_rounding_computes_the_same(classifier, cancer):
+    planned = plan_trained(classifier, cancer[0], rounding="exact")
+    assert planned.circuit.lookups > 6
+    scores = planned.decoder.decision_function(interpret(planned.circuit, encode_rows(planned.features, cancer[1])))
+    np.testing.assert_allclose(scores, classifier.decision_function(cancer[1]), atol=1e-4)
 
 
 @pytest.mark.encrypted

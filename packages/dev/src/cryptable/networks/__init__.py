@@ -12,6 +12,9 @@ Rounding: TypeAlias = Literal["approximate", "exact"]
 _NETWORKS = frozenset({"onnx.ModelProto", "torch.Module", "builtins.str", "pathlib.Path", "cryptable.OnnxNetwork"})
 """Classes that a module of `sources/` reads, by first package and name."""
 
+READOUT_TOLERANCE = 0.05
+"""Three standard deviations of the noise that approximate readout leaves, as a part of the scores' own deviation."""
+
 
 def is_network(model: object) -> bool:
     """Whether `model` is of a class that `sources.registry.read_network` knows."""

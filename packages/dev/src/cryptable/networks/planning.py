@@ -10,7 +10,7 @@ from cryptable_engine import verify
 from cryptable_protocol import InvalidInputError
 
 from cryptable.model_graph import FloatArray, Rows
-from cryptable.networks import RangeChoice, Rounding
+from cryptable.networks import READOUT_TOLERANCE, RangeChoice, Rounding
 from cryptable.networks.exact import has_quantizers, keep_integers
 from cryptable.networks.integers import IntegerNetwork
 from cryptable.networks.lowering import lower
@@ -27,8 +27,6 @@ MAX_ROWS = 2000
 """Of calibration data: the first ones are taken."""
 INPUT_BITS = 8
 APPROXIMATE_OUTPUT_BITS = 16
-READOUT_TOLERANCE = 0.05
-"""Three standard deviations of the noise that approximate readout leaves, as a part of the scores' own deviation."""
 
 
 def import_network(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,10 +12,12 @@ from cryptable_protocol import Labels, Link
 from cryptable.calibration import read_rows
 from cryptable.errors import ImportMismatchError
 from cryptable.model_graph import FloatArray, Rows
+from cryptable.networks import READOUT_TOLERANCE, Rounding
 from cryptable.networks.integers import IntegerNetwork
 from cryptable.networks.lowering import lower
 from cryptable.networks.quantize import encode
 from cryptable.planner.lower import PlannedModel
+from cryptable.planner.readout import Readout, approximate
 
 _TOLERANCE = 1e-4
 """Of the largest score: torch adds up in single precision."""
@@ -41,8 +43,16 @@ class HasIntegers(Protocol):
         """The module's own, shape (rows, scores)."""
 
 
-def plan_trained(estimator: HasIntegers, X: Rows) -> PlannedModel:
-    """The circuit of a network that was trained as integers.
+def plan_trained(
+    estimator: HasIntegers,
+    X: Rows,
+    *,
+    rounding: Rounding = "approximate",
+    readout: Readout = "exact",
+    tolerance: float | None = None,
+    p_error: float = 2.0**-40,
+) -> PlannedModel:
+    """The circuit of a network that was trained as integers; arguments of `compile`.
 
     Raises:
         ImportMismatchError: its scores on X are not the module's own.
@@ -57,6 +67,10 @@ def plan_trained(estimator: HasIntegers, X: Rows) -> PlannedModel:
             f"{type(estimator).__name__}: the integers read from it give scores that differ by {difference:.3g} from "
             "its own. Nothing was compiled; please report this model"
         )
-    planned = lower(network, feature_names=names, link=trained.link, labels=trained.labels)
+    planned = lower(network, feature_names=names, link=trained.link, labels=trained.labels, rounding=rounding)
+    if readout == "approximate":
+        if tolerance is None:
+            tolerance = READOUT_TOLERANCE * float(reference.std(axis=0).max())
+        planned = approximate(planned, tolerance=tolerance, p_error=p_error)
     verify(planned.circuit)
-    return replace(planned, layer_names=tuple(layer.name for layer in network.layers if layer.size))
+    return planned
