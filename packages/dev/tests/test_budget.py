@@ -10,6 +10,7 @@ from cryptable.planner.prune import merge_edges, prune, refit
 from cryptable_protocol import Link
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.linear_model import Ridge
+from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor
 
 X, Y = load_breast_cancer(return_X_y=True)
@@ -72,6 +73,15 @@ def test_budgets_that_cannot_be(classifier):
         ct.compile(classifier, X, budget=ct.Budget(max_lookups=1), edges="quantile", show_progress=False)
     with pytest.raises(ct.InvalidInputError, match="y_train has 3 rows"):
         ct.compile(classifier, X, budget=ct.Budget(max_lookups=1), y_train=Y[:3], show_progress=False)
+
+
+def test_splits_that_only_pay_together_are_pruned_one_by_one():
+    """x0 * x1 > 0: one split alone tells nothing, so a penalty prunes both or none; some trees between cost less."""
+    rows = np.random.default_rng(0).normal(size=(200, 4))
+    tree = DecisionTreeClassifier(max_depth=5, random_state=0).fit(rows, rows[:, 0] * rows[:, 1] > 0)
+    model = ct.compile(tree, rows, budget=ct.Budget(max_lookups=1), show_progress=False)
+    assert model.explain().lookups <= 1
+    assert 0.55 < model.given_up.after < 1
 
 
 # -- the parts --------------------------------------------------------------------------------------------------------

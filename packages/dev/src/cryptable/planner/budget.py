@@ -12,12 +12,13 @@ from cryptable.cost import total_price
 from cryptable.errors import BudgetError
 from cryptable.machine import MachineRates
 from cryptable.model_graph import LEAF, AdditiveTrees, FloatArray
-from cryptable.planner.prune import merge_edges, prune, refit
+from cryptable.planner.prune import collapse_one, merge_edges, prune, refit
 from cryptable.planner.trees import DraftCost, draft_cost
 
 _MERGED_ROWS = (0.0, 0.01, 0.03)
 """Fractions of the calibration rows that merged thresholds may have between them: each is tried."""
 _MARGIN = 0.97
+_MOST_SPLITS = 64
 _STEPS = 12
 """Of the search for the least pruning that meets the budget."""
 _OUTPUT_BITS = 12
@@ -135,11 +136,29 @@ def approximations(
                 cheapest = min(cheapest, cost, key=lambda each: each.seconds)
             if progress is not None:
                 progress((index + (step + 1) / _STEPS) / len(_MERGED_ROWS))
+        if best is None and low:
+            best = _one_by_one(
+                prune(merged, seen, penalty=low),
+                seen,
+                lambda trees: budget.allows(_cost(draft_cost(trees, near), rates)),
+            )
         if best is not None:
             found.append(refit(best, seen, scores))
     if not found:
         raise BudgetError(f"no approximation is within {budget}: the cheapest that was found takes {cheapest}")
     return found
+
+
+def _one_by_one(
+    trees: AdditiveTrees, seen: FloatArray, is_within: Callable[[AdditiveTrees], bool]
+) -> AdditiveTrees | None:
+    """Pruned split by split, where the step from too dear to constant is one of several splits at once."""
+    splits = sum(int((tree.feature != LEAF).sum()) for tree in trees.trees)
+    for _ in range(min(splits, _MOST_SPLITS) - 1):
+        trees = collapse_one(trees, seen)
+        if is_within(trees):
+            return trees
+    return None
 
 
 def _cost(draft: DraftCost, rates: MachineRates) -> Cost:

@@ -132,3 +132,32 @@ def refit(graph: AdditiveTrees, seen: FloatArray, scores: FloatArray) -> Additiv
 
 def _with_values(trees: Sequence[Tree], values: Sequence[FloatArray]) -> tuple[Tree, ...]:
     return tuple(replace(tree, values=value) for tree, value in zip(trees, values, strict=True))
+
+
+def collapse_one(graph: AdditiveTrees, seen: FloatArray) -> AdditiveTrees:
+    """With the one split of two leaves made a leaf that adds the least squared error on the rows.
+
+    Pruning by a penalty passes over some sizes: where two splits only pay together, they go together.
+    """
+    best: tuple[float, int, int, FloatArray] | None = None
+    for index, tree in enumerate(graph.trees):
+        leaf = tree.leaf_of(seen)
+        counts = np.bincount(leaf, minlength=tree.feature.shape[0])
+        for node in np.flatnonzero(tree.feature != LEAF).tolist():
+            left, right = int(tree.left[node]), int(tree.right[node])
+            if tree.feature[left] != LEAF or tree.feature[right] != LEAF:
+                continue
+            few, many = float(counts[left]), float(counts[right])
+            rows = max(few + many, 1.0)
+            error = few * many / rows * float(((tree.values[left] - tree.values[right]) ** 2).sum())
+            if best is None or error < best[0]:
+                weight = few / rows if few + many else 0.5
+                best = error, index, node, weight * tree.values[left] + (1 - weight) * tree.values[right]
+    if best is None:
+        return graph
+    _, index, node, value = best
+    tree = graph.trees[index]
+    feature, values = tree.feature.copy(), tree.values.copy()
+    feature[node], values[node] = LEAF, value
+    trees = (*graph.trees[:index], replace(tree, feature=feature, values=values), *graph.trees[index + 1 :])
+    return replace(graph, trees=trees)
