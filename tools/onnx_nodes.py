@@ -160,10 +160,10 @@ def _compared(model: onnx.ModelProto, row: Array, expected: Array) -> str:
     wanted = expected.astype(np.float64).ravel()
     traced = segments.scores(row[None])[0]
     scale = max(1e-6, float(np.abs(wanted).max()))
-    if traced.shape != wanted.shape or not np.allclose(traced, wanted, rtol=1e-4, atol=1e-5 * scale, equal_nan=True):
+    if traced.shape != wanted.shape or not np.allclose(traced, wanted, rtol=1e-3, atol=1e-5 * scale, equal_nan=True):
         if network.output_name != model.graph.output[0].name:
             wanted = network.reference_scores(row[None])[0]  # the tail was cut off
-        if traced.shape != wanted.shape or not np.allclose(traced, wanted, rtol=1e-4, atol=1e-5 * scale):
+        if traced.shape != wanted.shape or not np.allclose(traced, wanted, rtol=1e-3, atol=1e-5 * scale):
             return "the traced network gives another output"
     # Calibration: rows whose numbers are the test's, each input's in other orders.
     rng = np.random.default_rng(0)
