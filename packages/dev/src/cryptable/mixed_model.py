@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from cryptable_protocol import Labels, Link
+import numpy.typing as npt
+from cryptable_protocol import CategoricalEncoder, Labels, Link
 
 from cryptable.additive_model import StepFunction
-from cryptable.model_graph import FloatArray
+from cryptable.model_graph import FloatArray, Gaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,8 @@ class Polyline:
 class MixedModel:
     """score[j] = base[j] + the sum over lines, polylines and steps of what they add to score j.
 
-    Each feature has one of them at most.
+    Each feature has one of them at most. `gaps` are those of the columns, by index, that hold categories: steps are of
+    their levels.
     """
 
     feature_names: tuple[str, ...]
@@ -46,19 +50,27 @@ class MixedModel:
     base: FloatArray
     link: Link
     labels: Labels | None
+    gaps: Mapping[int, Gaps] = field(default_factory=dict)
 
     @property
     def outputs(self) -> int:
         """Scores a row."""
         return int(self.base.shape[0])
 
-    def scores(self, rows: FloatArray) -> FloatArray:
+    def column(self, rows: npt.NDArray[Any], feature: int) -> FloatArray:
+        """One column as numbers, of categories their levels."""
+        gaps = self.gaps.get(feature)
+        if isinstance(gaps, CategoricalEncoder):
+            return gaps.levels_of(rows[:, feature]).astype(np.float64)
+        return rows[:, feature].astype(np.float64)
+
+    def scores(self, rows: npt.NDArray[Any]) -> FloatArray:
         """Scores before the link, shape (rows, outputs), in double precision."""
         total = np.tile(self.base, (rows.shape[0], 1))
         for line in self.lines:
-            total += rows[:, line.feature, None] * line.slopes
+            total += self.column(rows, line.feature)[:, None] * line.slopes
         for each in self.polylines:
-            total += np.interp(rows[:, each.feature], each.knots, each.values)[:, None] * each.weights
+            total += np.interp(self.column(rows, each.feature), each.knots, each.values)[:, None] * each.weights
         for step in self.steps:
-            total += step.values[np.searchsorted(step.edges, rows[:, step.feature], side="right")]
+            total += step.values[np.searchsorted(step.edges, self.column(rows, step.feature), side="right")]
         return total

@@ -28,7 +28,7 @@ _REBASE: dict[type, Callable[[Any, Stage], ModelGraph]] = {
 
 def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
     """The last step's own scores, of what the steps before it make of rows of doubles."""
-    if not hasattr(rows, "columns"):
+    if not hasattr(rows, "columns") and np.asarray(rows).dtype.kind != "O":
         rows = np.asarray(rows, np.float64)
     for _, step in estimator.steps[:-1]:
         if step is not None and not isinstance(step, str):
@@ -37,7 +37,7 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
     return np.asarray(find_importer(model).reference(model, rows), np.float64)
 
 
-@importer("sklearn.pipeline.Pipeline", reference=_reference, needs_rows=True)
+@importer("sklearn.pipeline.Pipeline", reference=_reference, needs_rows=True, takes_gaps=True)
 def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: FloatArray) -> ModelGraph:
     """The last step's graph, moved before all steps: on the raw columns that the pipeline takes."""
     *steps, (name, model) = estimator.steps
@@ -47,11 +47,17 @@ def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, ro
             "compile a pipeline that ends with a classifier or a regressor"
         )
     stage = apply_steps(steps, Stage.start(RawColumns.of(kept, rows, feature_names)))
-    inner_rows = stage.transform(rows)
+    inner_rows = stage.transform(stage.raw.rows)
     inner_names = tuple(f"x{index}" for index in range(len(stage.columns)))
-    graph = import_estimator(model, inner_names, inner_rows, stage.values(rows))
-    if isinstance(graph, AdditiveTrees):
-        graph = restrict_missing(graph, ())  # what a pipeline takes is not missing
+    graph = import_estimator(model, inner_names, inner_rows, stage.values(stage.raw.rows))
+    if isinstance(graph, AdditiveTrees) and not stage.raw.gaps:
+        graph = restrict_missing(graph, ())  # nothing is missing in what the pipeline takes
+    if stage.raw.gaps and not isinstance(graph, AdditiveTrees | LinearModel):
+        names = [feature_names[index] for index in stage.raw.gaps]
+        raise UnsupportedModelError(
+            f"{type(model).__name__} in a pipeline takes finite numbers only, and X_train has text or missing values "
+            f"in {', '.join(map(repr, names[:5]))}; fit trees or a linear model there"
+        )
     rebase = _REBASE.get(type(graph))
     if rebase is None:
         raise UnsupportedModelError(

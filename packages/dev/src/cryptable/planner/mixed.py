@@ -10,8 +10,8 @@ from cryptable_protocol import (
     AffineEncoder,
     Decoder,
     FeatureEncoder,
+    Missing,
     PolylineEncoder,
-    ThermometerEncoder,
     UnusedFeature,
     limits,
 )
@@ -21,6 +21,7 @@ from cryptable.mixed_model import MixedModel, Polyline
 from cryptable.model_graph import FloatArray, IntArray
 from cryptable.planner.lower import PlannedModel
 from cryptable.planner.rounding import round_values
+from cryptable.planner.thermometers import encoder_of
 
 _MARGIN = 1.0
 """How far the encoders of lines reach beyond the calibration data, on both sides, relative to its range."""
@@ -152,9 +153,8 @@ def _step_part(graph: MixedModel, feature: int, edges: FloatArray, values: Float
     constant = np.array([each[1] for each in rounded]) + unit * integers[0]
     error = np.array([each[2] for each in rounded])
     name = graph.feature_names[feature]
-    encoder: FeatureEncoder = (
-        ThermometerEncoder(name, tuple(edges[kept].tolist())) if kept.size else UnusedFeature(name)
-    )
+    gaps = graph.gaps.get(feature, Missing.REFUSED)
+    encoder = encoder_of(name, tuple(edges[kept].tolist()), as_float32=False, gaps=gaps)
     return _Part(feature, encoder, InputGroup(GroupKind.THERMOMETER, max(1, kept.size)), weights[kept], constant, error)
 
 

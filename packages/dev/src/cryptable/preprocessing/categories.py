@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cryptable.preprocessing.registry import as_numbers, fitted, preprocessor
-from cryptable.preprocessing.shapes import Column
+from cryptable.preprocessing.shapes import Column, Steps
 from cryptable.preprocessing.stage import Stage, Step
 
 
@@ -40,6 +40,10 @@ def _encoded(step: Step, stage: Stage, *, others_differ: bool | None = None) -> 
         others_differ = step.handle_unknown != "error"
     columns = []
     for index, categories in enumerate(all_categories):
+        column = stage.univariate(index)
+        if column.shapes and isinstance(column.shapes[column.source], Steps):  # of text, or of bins
+            columns.append(column)
+            continue
         numbers = as_numbers(categories)
         if numbers is None:
             raise stage.refusal(

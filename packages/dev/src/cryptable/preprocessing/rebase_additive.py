@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from cryptable_protocol import Missing
 
 from cryptable.additive_model import AdditiveModel, StepFunction
 from cryptable.mixed_model import Line, MixedModel, Polyline
@@ -28,6 +29,12 @@ def rebase_linear(graph: LinearModel, stage: Stage) -> LinearModel | AdditiveMod
         for output in range(outputs)
     ]
     shapes = _shapes(graph, stage)
+    for source in shapes:
+        if isinstance(stage.raw.gaps.get(source), Missing):
+            raise stage.refusal(
+                f"column {stage.raw.names[source]!r} has missing values in X_train, which a linear model cannot be "
+                "sent yet; impute them before the pipeline, or fit trees"
+            )
     at_base_row = graph.scores(stage.values(stage.raw.base))
     base: FloatArray = at_base_row[0]
     largest = float(np.abs(graph.scores(stage.values(stage.raw.rows))).max())
@@ -51,6 +58,9 @@ def rebase_linear(graph: LinearModel, stage: Stage) -> LinearModel | AdditiveMod
                 if polyline is not None:
                     polylines.append(polyline)
                     base = base - polyline.weights * np.interp(at_base, polyline.knots, polyline.values)
+    if stage.raw.gaps:
+        gaps = {step.feature: stage.raw.gaps[step.feature] for step in steps if step.feature in stage.raw.gaps}
+        return MixedModel(names, tuple(lines), tuple(polylines), tuple(steps), base, graph.link, graph.labels, gaps)
     if not steps and not polylines:
         coefficients = np.zeros((len(names), outputs))
         for line in lines:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from cryptable_protocol import CategoricalEncoder
+from cryptable_protocol import CategoricalEncoder, Missing
 
-from cryptable.model_graph import LEAF, AdditiveTrees, FloatArray, Tree
+from cryptable.model_graph import LEAF, MISSING_EDGE, AdditiveTrees, FloatArray, Tree
 from cryptable.preprocessing.shapes import Affine, Monotone, Steps
 from cryptable.preprocessing.stage import Stage, to_float32
 
@@ -41,7 +41,9 @@ def rebase_trees(graph: AdditiveTrees, stage: Stage) -> AdditiveTrees:
         )
     conditions = _conditions(graph, stage)
     trees = tuple(_TreeWriter(tree, conditions).write() for tree in graph.trees)
-    return AdditiveTrees(stage.raw.names, trees, graph.base, graph.link, graph.labels, as_float32=False)
+    return AdditiveTrees(
+        stage.raw.names, trees, graph.base, graph.link, graph.labels, as_float32=False, gaps=stage.raw.gaps
+    )
 
 
 def _conditions(graph: AdditiveTrees, stage: Stage) -> dict[tuple[int, float], Condition]:
@@ -55,7 +57,7 @@ def _conditions(graph: AdditiveTrees, stage: Stage) -> dict[tuple[int, float], C
     conditions = {}
     for index, edges in wanted.items():
         made = (
-            _of_monotone(stage, index, found[index])
+            _of_monotone(stage, index, found[index], edges, _where_missing(graph, stage, index))
             if index in found
             else _of_steps(stage, index, edges, graph.as_float32)
         )
@@ -69,9 +71,28 @@ def _is_monotone(stage: Stage, index: int) -> bool:
     return bool(column.shapes) and isinstance(column.shapes[column.source], Affine | Monotone)
 
 
-def _of_monotone(stage: Stage, index: int, found: FloatArray) -> list[Condition]:
+def _where_missing(graph: AdditiveTrees, stage: Stage, index: int) -> float | None:
+    """The number that the trees compare where the source of a column is missing; None if it never is."""
+    value = stage.value_of_missing(index)
+    if value is None or not np.isnan(value):
+        return None if value is None else float(_seen(np.array([value]), graph.as_float32)[0])
+    stands = graph.gaps.get(index)
+    if stands is None:
+        name = stage.raw.names[stage.univariate(index).source]
+        raise stage.refusal(f"column {name!r} has missing values, which the model after it does not take; impute them")
+    return -MISSING_EDGE if stands is Missing.LOWEST else MISSING_EDGE
+
+
+def _of_monotone(
+    stage: Stage, index: int, found: FloatArray, edges: FloatArray, missing: float | None
+) -> list[Condition]:
     source, rises = stage.univariate(index).source, stage.rises(index)
-    return [_simplified(source, (float(each),), (not rises, rises)) for each in found]
+    if missing is None:
+        return [_simplified(source, (float(each),), (not rises, rises)) for each in found]
+    return [
+        _simplified(source, (float(each), MISSING_EDGE), (not rises, rises, missing >= edge))
+        for each, edge in zip(found, edges.tolist(), strict=True)
+    ]
 
 
 def _of_steps(stage: Stage, index: int, edges: FloatArray, as_float32: bool) -> list[Condition]:
@@ -85,8 +106,13 @@ def _of_steps(stage: Stage, index: int, edges: FloatArray, as_float32: bool) -> 
             f"its column {index} is a curve of column {stage.raw.names[source]!r} that goes up and down, which "
             "trees cannot compare with a threshold here; leave the step out: trees need no curves"
         )
-    values = _seen(stage.values_along(source, np.asarray(shape.probes))[:, index], as_float32)
-    return [_simplified(source, shape.breaks, tuple((values >= edge).tolist())) for edge in edges]
+    breaks, probes = shape.breaks, shape.probes
+    if isinstance(stage.raw.gaps.get(source), Missing) and MISSING_EDGE not in breaks:
+        breaks, probes = (*breaks, MISSING_EDGE), (*probes, MISSING_EDGE)
+    values = _seen(stage.values_along(source, np.asarray(probes))[:, index], as_float32)
+    if np.isnan(values).any():
+        raise stage.refusal(f"it makes NaN of some values of column {stage.raw.names[source]!r}")
+    return [_simplified(source, breaks, tuple((values >= edge).tolist())) for edge in edges]
 
 
 def _simplified(source: int, breaks: tuple[float, ...], holds: tuple[bool, ...]) -> Condition:

@@ -78,7 +78,7 @@ def apply_step(name: str, step: Step, stage: Stage) -> Stage:
 
     after = Stage(stage.raw, columns, transform, stage.step)
     try:
-        made = after.values(stage.raw.base).shape[1]
+        made = after.width()
     except UnsupportedModelError:
         raise
     except Exception as error:  # whatever the library says of a row of the calibration data

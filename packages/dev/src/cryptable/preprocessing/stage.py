@@ -9,9 +9,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from cryptable_protocol import Missing
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.model_graph import FloatArray, IntArray, Rows
+from cryptable.model_graph import MISSING_EDGE, FloatArray, IntArray, Rows
+from cryptable.preprocessing.raw_columns import RawColumns
 from cryptable.preprocessing.shapes import Affine, Column, Curve, Monotone, Steps, domain
 
 Step: TypeAlias = Any
@@ -19,37 +21,6 @@ Step: TypeAlias = Any
 
 _REACH = (1e6, 1e3, 10.0, 1.0, 0.1, 0.0)
 """How many ranges of the calibration data thresholds are looked for beyond it, on both sides; the first that works."""
-
-
-@dataclass(frozen=True, eq=False)
-class RawColumns:
-    """The raw columns: their names, some numbers of theirs, and how the library takes rows of them."""
-
-    names: tuple[str, ...]
-    rows: FloatArray
-    as_library_rows: Callable[[FloatArray], Rows]
-
-    @classmethod
-    def of(cls, kept: Rows, rows: FloatArray, names: tuple[str, ...]) -> RawColumns:
-        """Of calibration data, as the estimator takes it and as numbers of shape (rows, features).
-
-        A pipeline that was fitted on a frame gets frames, with these columns and of doubles.
-        """
-        if not hasattr(kept, "columns"):
-            return cls(names, rows, lambda matrix: matrix)
-        frame, labels = type(kept), kept.columns
-        return cls(names, rows, lambda matrix: frame(matrix, columns=labels))
-
-    @property
-    def base(self) -> FloatArray:
-        """One row of the calibration data, which other columns keep while one is varied; shape (1, features)."""
-        return self.rows[:1]
-
-    def reach(self, source: int, ranges: float) -> tuple[float, float]:
-        """So many ranges of the calibration data below its least number, and above its greatest."""
-        low, high = float(self.rows[:, source].min()), float(self.rows[:, source].max())
-        width = max(high - low, abs(low), abs(high), 1.0)
-        return low - ranges * width, high + ranges * width
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +39,12 @@ class Stage:
     @classmethod
     def start(cls, raw: RawColumns) -> Stage:
         """Before the first step."""
-        return cls(raw, tuple(Column({index: Affine(1.0)}) for index in range(len(raw.names))), raw.as_library_rows)
+        columns = []
+        for index in range(len(raw.names)):
+            levels = raw.levels(index)
+            shape = Affine(1.0) if levels is None else Steps(tuple(map(float, levels[1:])), tuple(map(float, levels)))
+            columns.append(Column({index: shape}))
+        return cls(raw, tuple(columns), raw.as_library_rows)
 
     def select(self, positions: IntArray) -> Stage:
         """The stage of some of its columns, as a ColumnTransformer selects them."""
@@ -91,6 +67,12 @@ class Stage:
         dense = result.toarray() if hasattr(result, "toarray") else np.asarray(result)
         return np.asarray(dense, np.float64)
 
+    def width(self) -> int:
+        """Columns that the library's transform makes; they need not be numbers."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return int(np.shape(self.transform(self.raw.base))[1])
+
     def values_along(self, source: int, numbers: FloatArray) -> FloatArray:
         """The columns' values as one raw column takes these numbers, shape (numbers, columns)."""
         matrix = np.repeat(self.raw.base, numbers.shape[0], axis=0)
@@ -111,6 +93,13 @@ class Stage:
                 f"{column.mixed_by}; only linear models can follow that step: leave it out, or fit a linear model"
             )
         return column
+
+    def value_of_missing(self, index: int) -> float | None:
+        """What a column of one source is where that number is missing, NaN where it stays so; None if it never is."""
+        source = self.univariate(index).source
+        if not isinstance(self.raw.gaps.get(source), Missing):
+            return None
+        return float(self.values_along(source, np.array([MISSING_EDGE]))[0, index])
 
     def first_reaching(self, index: int, thresholds: FloatArray, *, as_float32: bool = False) -> FloatArray:
         """Where an increasing column becomes >= threshold, or a decreasing one < threshold: the least raw number.
@@ -252,11 +241,12 @@ class Stage:
         As far beyond the calibration data as the steps stay finite, up to a million times its range.
         """
         source, (lower, upper) = column.source, domain(column.shapes.values())
+        its_own = [index for index, each in enumerate(self.columns) if source in each.shapes]
         for ranges in _REACH:
             low, high = self.raw.reach(source, ranges)
             ends = np.clip([low, high], lower, upper)
             try:
-                answers = self.values_along(source, ends)
+                answers = self.values_along(source, ends)[:, its_own]
             except ValueError:  # a step refuses what the step before it made of so large a number
                 continue
             if np.isfinite(answers).all():
