@@ -57,9 +57,9 @@ def _conditions(graph: AdditiveTrees, stage: Stage) -> dict[tuple[int, float], C
     conditions = {}
     for index, edges in wanted.items():
         made = (
-            _of_monotone(stage, index, found[index], edges, _where_missing(graph, stage, index))
+            _of_monotone(graph, stage, index, edges, found[index])
             if index in found
-            else _of_steps(stage, index, edges, graph.as_float32)
+            else _of_steps(graph, stage, index, edges)
         )
         for edge, condition in zip(edges.tolist(), made, strict=True):
             conditions[index, edge] = condition
@@ -71,34 +71,35 @@ def _is_monotone(stage: Stage, index: int) -> bool:
     return bool(column.shapes) and isinstance(column.shapes[column.source], Affine | Monotone)
 
 
-def _where_missing(graph: AdditiveTrees, stage: Stage, index: int) -> float | None:
-    """The number that the trees compare where the source of a column is missing; None if it never is."""
-    value = stage.value_of_missing(index)
-    if value is None or not np.isnan(value):
-        return None if value is None else float(_seen(np.array([value]), graph.as_float32)[0])
+def _compared(graph: AdditiveTrees, stage: Stage, index: int, values: FloatArray) -> FloatArray:
+    """The numbers that the trees compare: rounded as they do, and with a stand-in for NaN where they take it."""
+    missing = np.isnan(values)
     stands = graph.gaps.get(index)
-    if stands is None:
+    if missing.any() and stands is None:
         name = stage.raw.names[stage.univariate(index).source]
         raise stage.refusal(f"column {name!r} has missing values, which the model after it does not take; impute them")
-    return -MISSING_EDGE if stands is Missing.LOWEST else MISSING_EDGE
+    stand_in = -MISSING_EDGE if stands is Missing.LOWEST else MISSING_EDGE
+    return np.where(missing, stand_in, to_float32(values) if graph.as_float32 else values)
 
 
 def _of_monotone(
-    stage: Stage, index: int, found: FloatArray, edges: FloatArray, missing: float | None
+    graph: AdditiveTrees, stage: Stage, index: int, edges: FloatArray, found: FloatArray
 ) -> list[Condition]:
     source, rises = stage.univariate(index).source, stage.rises(index)
+    missing = stage.value_of_missing(index)
     if missing is None:
         return [_simplified(source, (float(each),), (not rises, rises)) for each in found]
+    where_missing = _compared(graph, stage, index, np.array([missing])) >= edges
     return [
-        _simplified(source, (float(each), MISSING_EDGE), (not rises, rises, missing >= edge))
-        for each, edge in zip(found, edges.tolist(), strict=True)
+        _simplified(source, (float(each), MISSING_EDGE), (not rises, rises, bool(holds)))
+        for each, holds in zip(found, where_missing, strict=True)
     ]
 
 
-def _of_steps(stage: Stage, index: int, edges: FloatArray, as_float32: bool) -> list[Condition]:
+def _of_steps(graph: AdditiveTrees, stage: Stage, index: int, edges: FloatArray) -> list[Condition]:
     column = stage.univariate(index)
     if not column.shapes:
-        value = _seen(stage.values(stage.raw.base)[0, [index]], as_float32)[0]
+        value = _compared(graph, stage, index, stage.values(stage.raw.base)[0, [index]])[0]
         return [Condition(0, (), (bool(value >= edge),)) for edge in edges]
     source, shape = column.source, column.shapes[column.source]
     if not isinstance(shape, Steps):
@@ -109,9 +110,7 @@ def _of_steps(stage: Stage, index: int, edges: FloatArray, as_float32: bool) -> 
     breaks, probes = shape.breaks, shape.probes
     if isinstance(stage.raw.gaps.get(source), Missing) and MISSING_EDGE not in breaks:
         breaks, probes = (*breaks, MISSING_EDGE), (*probes, MISSING_EDGE)
-    values = _seen(stage.values_along(source, np.asarray(probes))[:, index], as_float32)
-    if np.isnan(values).any():
-        raise stage.refusal(f"it makes NaN of some values of column {stage.raw.names[source]!r}")
+    values = _compared(graph, stage, index, stage.values_along(source, np.asarray(probes))[:, index])
     return [_simplified(source, breaks, tuple((values >= edge).tolist())) for edge in edges]
 
 
@@ -189,7 +188,3 @@ class _TreeWriter:
         self._right.append(0)
         self._values.append(values)
         return len(self._feature) - 1
-
-
-def _seen(values: FloatArray, as_float32: bool) -> FloatArray:
-    return to_float32(values) if as_float32 else values
