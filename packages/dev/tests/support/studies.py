@@ -71,10 +71,7 @@ THREE_CLASSES = {
             "MultinomialNB",
             "NearestCentroid",
             "RandomForestClassifier",
-            "RidgeClassifier",
-            "SGDClassifier",
             "XGBClassifier",
-            "XGBRFClassifier",
         )
     },
     "ExplainableBoostingClassifier": {"interactions": 0},
@@ -98,8 +95,6 @@ TWO_TARGETS = {
     "XGBRegressor": {},
 }
 LOGARITHMS = {
-    "CatBoostRegressor": {"loss_function": "Poisson"},
-    "HistGradientBoostingRegressor": {"loss": "gamma"},
     "LGBMRegressor": {"objective": "tweedie"},
     "TweedieRegressor": {"power": 1.5, "link": "log", "alpha": 0.01},
     "XGBRegressor": {"objective": "reg:gamma"},
