@@ -142,9 +142,9 @@ def running_server(models: Path, folder: Path, *options: object) -> Iterator[Run
             process.stdout.close()
 
 
-def new_token(file: Path, name: str) -> str:
+def new_token(file: Path, name: str, *options: str) -> str:
     """A bearer token, as the operator's command makes it."""
-    command = [sys.executable, "-m", "cryptable_server", "tokens", "new", "--file", str(file), name]
+    command = [sys.executable, "-m", "cryptable_server", "tokens", "new", "--file", str(file), *options, name]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -253,6 +253,14 @@ def test_bytes_that_are_no_message_in_a_stream(server):
     assert refusal(call, iter([b"\xff"]))[0] == Status.INVALID_ARGUMENT
 
 
+def test_a_health_check_of_bytes_that_are_no_message(server):
+    for method in ("Check", "Watch"):
+        call = server.channel.unary_stream(f"/grpc.health.v1.Health/{method}")
+        with pytest.raises(grpc.RpcError) as caught:
+            list(call(b"\xff", timeout=20))
+        assert caught.value.code() == Status.INVALID_ARGUMENT
+
+
 def test_a_name_that_is_no_text(server):
     # Field 1 (a string) with bytes that are not UTF-8.
     assert (

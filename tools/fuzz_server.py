@@ -1,0 +1,209 @@
+"""Attacks a running server: structure-aware mutations of calls, each of which must end with a status that is defined.
+
+    python tools/fuzz_server.py [--cases N] [--seed N]
+
+Callers with tokens, and strangers, send truncated, oversized and reordered streams, wrong models, keys and digests,
+fields that are changed with digests computed anew, random payloads in valid envelopes, to every method. A status that
+the specification does not give such a call, a dead worker or front, memory of the front more than 10 % above that of
+the start, a good request that is not answered rightly afterwards, or a validator that no case reaches, is a failure
+(status 1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+sys.path.insert(0, str(Path(__file__).parent / "bench"))
+
+import grpc
+import numpy as np
+from cryptable.compiled_model import CompiledModel
+from cryptable_client import connect
+from cryptable_protocol import encrypted_tensor, evaluation_keys
+from cryptable_server import call_counter, gate, key_store, key_upload, model_store, principals, rpc, service
+from fuzz.server_targets import REFLECTION, TARGETS, Attack, Material
+from fuzz.told import Told
+from serving import Running, linear, new_client, new_token, running_server, save_all, trees
+from sklearn.datasets import load_breast_cancer
+
+MODULES = [
+    call_counter, encrypted_tensor, evaluation_keys, gate, key_store, key_upload, model_store, principals, rpc, service,
+]  # fmt: skip
+EXCLUDED = (
+    # Of bugs: no call may lead there.
+    ("", "InternalError("),
+    # Of time, of load, of full disks and quotas, of operators' settings: tests of their own.
+    ("", "StreamTooSlowError("),
+    ("", "TooManyCallsError("),
+    ("", "StorageFullError("),
+    ("", "QuotaExceededError("),
+    ("", "ConfigurationError("),
+    ("model_store:Catalogue.get", "stands for version"),
+    ("principals:Authenticator._of_certificate", ""),
+    # Of tensors that are not a caller's: the engine's, the client's.
+    ("encrypted_tensor:EncryptedTensor.ciphertexts", ""),
+    ("encrypted_tensor:EncryptedTensor.trimmed", ""),
+    # Of strangers: the authenticator has said so before.
+    ("gate:Gate._refuse", ""),
+    # Beyond what gRPC lets in.
+    ("encrypted_tensor:EncryptedTensor.from_message", "more than"),
+    # What a message cannot express.
+    ("encrypted_tensor:EncryptedTensor.__post_init__", "either a seed or masks"),
+    ("encrypted_tensor:EncryptedTensor.__post_init__", "words of fewer than 64 bits"),
+)
+DEFINED = frozenset(
+    {
+        "OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "DATA_LOSS", "RESOURCE_EXHAUSTED",
+        "UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED",
+    }
+)  # fmt: skip
+"""UNAVAILABLE, INTERNAL, UNKNOWN, DEADLINE_EXCEEDED and ABORTED would tell of a crash, a bug or a hang. Only the
+reflection service, which is grpcio's own, answers UNKNOWN to bytes that are no message."""
+ROLES = {
+    "mallory": "evaluate,upload",
+    "uploader": "upload",
+    "evaluator": "evaluate",
+    "eve": "evaluate,upload",
+    "operator": "admin",
+}
+SECONDS, THREADS = 60.0, 3
+GROWTH = 1.1
+MAX_ROWS, FIRST = 6, 10
+
+
+class Attacker:
+    """Sends calls, and counts how they ended."""
+
+    def __init__(self, server: Running, tokens: dict[str, str]) -> None:
+        self._channel = server.channel()
+        self._tokens = {**tokens, "stranger": "cryptable-token-of-nobody", "nobody": ""}
+        self._mutex = threading.Lock()
+        self.told = Told(MODULES, EXCLUDED)
+        self.statuses: Counter[str] = Counter()
+        self.failures: list[str] = []
+
+    def make(self, attack: Attack, case: str) -> None:
+        """One call."""
+        method: Any = self._channel.stream_stream(attack.method)
+        token = self._tokens[attack.who]
+        metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        status, details = "OK", ""
+        try:
+            list(method(iter(attack.messages), timeout=SECONDS, metadata=metadata))
+        except grpc.RpcError as error:
+            status, details = cast(grpc.Call, error).code().name, cast(grpc.Call, error).details() or ""
+        with self._mutex:
+            self.statuses[f"{attack.method.rpartition('/')[2] or '/'}: {status}"] += 1
+            self.told.count(details)
+            if status not in DEFINED and not (attack.method == REFLECTION and status == "UNKNOWN"):
+                self.failures.append(f"{case}, {attack.method}: {status}: {details}")
+
+    def close(self) -> None:
+        """End the connection."""
+        self._channel.close()
+
+
+def attack(attacker: Attacker, made: Material, cases: int) -> None:
+    """So many cases, from a few threads."""
+    left = iter(range(cases))
+    mutex = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with mutex:  # one order of random choices, whatever the threads do
+                number = next(left, None)
+                if number is None:
+                    return
+                (target,) = made.random.choices([each for each, _ in TARGETS], [weight for _, weight in TARGETS])
+                call = target(made)
+            attacker.make(call, f"case {number} ({target.__name__})")
+
+    threads = [threading.Thread(target=work) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def is_right(server: Running, model: CompiledModel, token: str, rows: int = 3) -> bool:
+    """A real client's predictions, against the circuit's in the clear."""
+    X, _ = load_breast_cancer(return_X_y=True)
+    with connect(server.address, model=model.name, insecure=True, token=token, pins=False) as remote:
+        return bool(np.array_equal(remote.predict(X[:rows]), model.predict(X[:rows])))
+
+
+def fuzz(folder: Path, cases: int, seed: int) -> tuple[Attacker, str]:
+    """Run cases against a server of its own; how it went, and a summary."""
+    models = {"linear": linear("linear"), "keyed": trees("keyed", 2, 2), "other": trees("other", 4, 2)}
+    tokens = folder / "tokens.json"
+    given = {who: new_token(tokens, who, "--roles", roles) for who, roles in ROLES.items()}
+    options = ["--tokens", tokens, "--max-rows", MAX_ROWS, "--key-quota-per-principal", 1, "--log-level", "WARNING"]
+    with running_server(save_all(list(models.values()), folder / "models"), folder, *options) as server:
+        attacker = Attacker(server, given)
+        keys = {}
+        for name in ("keyed", "other"):
+            client = new_client(server, models[name], rows=1, token=given["mallory"])
+            keys[name] = client.header.header.evaluation_keys
+            client.close()
+        made = Material(Random(seed), {name: model.artifact.client_spec for name, model in models.items()}, keys)
+        workers = server.children()
+        good = all(is_right(server, model, given["eve"]) for model in models.values())
+        idle = server.resident_bytes()
+        for target, _ in TARGETS:  # buffers, code and connections that are there to stay
+            for number in range(FIRST):
+                attacker.make(target(made), f"before, {target.__name__} {number}")
+        before, began = server.resident_bytes(), time.monotonic()
+        attack(attacker, made, cases)
+        seconds, after = time.monotonic() - began, server.resident_bytes()
+        good_after = all(is_right(server, model, given["eve"]) for model in models.values())
+        for holds, failure in (
+            (good and good_after, "a good request was not answered rightly"),
+            (server.process.poll() is None, "the front has ended"),
+            (server.children() == workers, "a worker has ended"),
+            (after <= GROWTH * before, f"the front's memory has grown from {before / 1e6:.0f} to {after / 1e6:.0f} MB"),
+        ):
+            if not holds:
+                attacker.failures.append(failure)
+        attacker.close()
+    log = server.log.read_text()
+    attacker.failures += [line for line in log.splitlines() if "unexpected error" in line or "worker died" in line]
+    return attacker, (
+        f"{cases} cases, {seconds:.0f} s; memory of the front {idle / 1e6:.0f} MB idle, {before / 1e6:.0f} MB after "
+        f"{FIRST} calls of each kind, {after / 1e6:.0f} MB after all "
+        f"({100 * (after / before - 1):+.1f} %, at most +10 %)"
+    )
+
+
+def main() -> int:
+    """Run, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=20_000, help="calls (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"), help="to repeat a run")
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        attacker, summary = fuzz(Path(name), options.cases, options.seed)
+    for status, count in sorted(attacker.statuses.items()):
+        print(f"{count:8d}  {status}")
+    for place in attacker.told.patterns:
+        print(f"{attacker.told.counts[place]:8d}  {place}")
+    missed = attacker.told.missed()
+    print(f"{summary}; {len(attacker.told.patterns)} validators, {len(missed)} never reached")
+    for failure in attacker.failures[:20]:
+        print(f"FAILURE {failure}")
+    for place in missed:
+        print(f"NEVER REACHED {place}")
+    return 1 if attacker.failures or missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
