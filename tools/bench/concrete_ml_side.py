@@ -27,8 +27,6 @@ CASES: dict[str, tuple[str, dict[str, int], str]] = {
         "breast_cancer",
     ),
     "random forest 50x5, synthetic": ("RandomForestClassifier", {"n_estimators": 50, "max_depth": 5}, "synthetic"),
-    "network, breast cancer": ("NeuralNetClassifier", {}, "breast_cancer"),
-    "network, digits": ("NeuralNetClassifier", {}, "digits"),
 }
 """Estimator, its arguments, data; all else is default, and random_state 0."""
 
@@ -52,18 +50,7 @@ def prepare_concrete_ml(
     from concrete.ml import sklearn as models
 
     train_rows, test_rows, train_target, test_target = load(data)
-    seed: dict[str, int] = {"random_state": 0}
-    if kind == "NeuralNetClassifier":
-        import torch
-        from sklearn.preprocessing import StandardScaler
-
-        # It takes single precision, and trains well on standardised features only; skorch has no random_state.
-        torch.manual_seed(0)
-        seed = {}
-        scaler = StandardScaler().fit(train_rows)
-        train_rows, test_rows = (scaler.transform(rows).astype("float32") for rows in (train_rows, test_rows))
-        train_target = train_target.astype("int64")
-    model, reference = getattr(models, kind)(**arguments, **seed).fit_benchmark(train_rows, train_target)
+    model, reference = getattr(models, kind)(**arguments, random_state=0).fit_benchmark(train_rows, train_target)
     model.compile(train_rows)
     model.fhe_circuit.keygen()
     facts = {
@@ -81,12 +68,9 @@ def prepare_cryptable(
     import cryptable
     from sklearn.metrics import accuracy_score, r2_score
 
-    ours = {"NeuralNetClassifier": ("cryptable.neural", "QuantNeuralNetClassifier")}
-    package, name = ours.get(kind, ("xgboost" if kind.startswith("XGB") else "sklearn.ensemble", kind))
+    library = importlib.import_module("xgboost" if kind.startswith("XGB") else "sklearn.ensemble")
     train_rows, test_rows, train_target, test_target = load(data)
-    estimator = getattr(importlib.import_module(package), name)(**arguments, random_state=0).fit(
-        train_rows, train_target
-    )
+    estimator = getattr(library, kind)(**arguments, random_state=0).fit(train_rows, train_target)
     model = cryptable.compile(estimator, train_rows)
     metric = r2_score if kind.endswith("Regressor") else accuracy_score
     facts = {
