@@ -77,6 +77,9 @@ def _lines(figures: dict[str, Any], full: list[dict[str, Any]] | None) -> Iterat
         "of one core and of evaluation alone, keys being in memory. Wall times depend on what else runs: the machine's "
         "load when each section began is given."
     )
+    if "caution" in figures:
+        yield ""
+        yield f"**Not of one run.** {figures['caution']}"
     for name, write in (
         ("efficiency", _efficiency),
         ("models", _models),
