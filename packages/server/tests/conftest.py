@@ -1,8 +1,11 @@
 """Tiny real models, and real servers as processes, for the tests of the server."""
 
+import hashlib
 from types import SimpleNamespace
 
 import pytest
+from cryptable_engine import Circuit, compile_circuit
+from cryptable_server.executor import Evaluation, KeysReference
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from server_process import (
     infer_header,
@@ -15,6 +18,7 @@ from server_process import (
     run_server,
     tables_circuit,
     upload_messages,
+    zero_row,
 )
 
 SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -74,3 +78,30 @@ def wire():
 def process_runs():
     """Whether a process of that id is there, and not merely waited for."""
     return is_running
+
+
+@pytest.fixture(scope="session")
+def compiled(artifacts, tmp_path_factory):
+    """Programs of both models."""
+    directory = tmp_path_factory.mktemp("programs-of-executor")
+    return {
+        name: compile_circuit(Circuit.from_bytes(artifact.circuit), artifact.compile_options, directory / name)
+        for name, artifact in artifacts.items()
+    }
+
+
+@pytest.fixture
+def quick(compiled):
+    """An evaluation of a millisecond."""
+    program = compiled["linear"]
+    return Evaluation(str(program.directory), zero_row(program), None)
+
+
+@pytest.fixture
+def keyed(compiled, tmp_path):
+    """An evaluation that needs keys, which lie in a file."""
+    program = compiled["tables"]
+    data = bytes(program.keyset.evaluation_keys_bytes)
+    (tmp_path / "keys").write_bytes(data)
+    keys = KeysReference(hashlib.sha256(data).digest(), "owner", str(tmp_path / "keys"), 1 << 20)
+    return Evaluation(str(program.directory), zero_row(program), keys)

@@ -10,9 +10,7 @@ import time
 from concurrent.futures import CancelledError
 from pathlib import Path
 
-import numpy as np
 import pytest
-from cryptable_engine import Circuit, Program, compile_circuit
 from cryptable_protocol import EncryptedTensor
 from cryptable_server.config import WorkerConfig
 from cryptable_server.errors import (
@@ -35,16 +33,6 @@ from cryptable_server.model_store import expanded_keys_bytes
 SECONDS = 60
 
 
-@pytest.fixture(scope="module")
-def compiled(artifacts, tmp_path_factory):
-    """Programs of both models."""
-    directory = tmp_path_factory.mktemp("programs-of-executor")
-    return {
-        name: compile_circuit(Circuit.from_bytes(artifact.circuit), artifact.compile_options, directory / name)
-        for name, artifact in artifacts.items()
-    }
-
-
 def config(**changes):
     return WorkerConfig(**{"count": 1, "threads": 1, **changes})
 
@@ -54,27 +42,6 @@ def executor():
     made = LocalExecutor(config(evaluation_seconds=20.0))
     yield made
     made.close()
-
-
-def row(program: Program):
-    return EncryptedTensor(np.zeros(program.input.size, np.uint64), seed=bytes(16)).to_bytes()
-
-
-@pytest.fixture
-def quick(compiled):
-    """An evaluation of a millisecond."""
-    program = compiled["linear"]
-    return Evaluation(str(program.directory), row(program), None)
-
-
-@pytest.fixture
-def keyed(compiled, tmp_path):
-    """An evaluation that needs keys, which lie in a file."""
-    program = compiled["tables"]
-    data = bytes(program.keyset.evaluation_keys_bytes)
-    (tmp_path / "keys").write_bytes(data)
-    keys = KeysReference(hashlib.sha256(data).digest(), "owner", str(tmp_path / "keys"), 1 << 20)
-    return Evaluation(str(program.directory), row(program), keys)
 
 
 @pytest.fixture

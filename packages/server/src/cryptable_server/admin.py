@@ -14,12 +14,12 @@ from cryptable_server import __version__
 from cryptable_server.config import ServerConfig
 from cryptable_server.errors import ModelNotLoadableError, ModelsError
 from cryptable_server.key_store import KeyStore
-from cryptable_server.local_executor import LocalExecutor
 from cryptable_server.model_directory import DirectoryModelStore
 from cryptable_server.model_entry import ModelEntry, State
 from cryptable_server.principals import Role
 from cryptable_server.rpc import Call, Entrance
 from cryptable_server.upkeep import Upkeep
+from cryptable_server.worker_pool import WorkerPool
 
 AUDITED = frozenset(method.name for method in pb.DESCRIPTOR.services_by_name["Admin"].methods)
 """Methods whose calls the audit log tells of: all."""
@@ -39,7 +39,7 @@ class AdminService:
     config: ServerConfig
     models: DirectoryModelStore
     keys: KeyStore
-    executor: LocalExecutor
+    executor: WorkerPool
     entrance: Entrance
     upkeep: Upkeep
     began: float = field(default_factory=time.monotonic)

@@ -193,6 +193,20 @@ class ServerConfig:
         help="to whom server reflection answers: everyone, callers (who may call anyway), or off",
     )
 
+    executor: str = setting(
+        "executor",
+        Text("KIND", choices=("local", "ray")),
+        group=_HOW_MUCH,
+        default="local",
+        help="where workers run: on this machine, or on a Ray cluster, in a network that nobody else can reach",
+    )
+    ray_address: str = setting(
+        "ray-address",
+        Text("HOST:PORT"),
+        group=_HOW_MUCH,
+        default="auto",
+        help="of the Ray cluster; auto: the one that this machine is part of",
+    )
     workers: WorkerConfig
     key_quota_bytes: int | None = setting(
         "key-quota",

@@ -9,10 +9,10 @@ from cryptable_server import __version__
 from cryptable_server.call_counter import CallCounter
 from cryptable_server.config import ServerConfig
 from cryptable_server.key_store import KeyStore
-from cryptable_server.local_executor import LocalExecutor
 from cryptable_server.metrics import Metrics
 from cryptable_server.model_directory import DirectoryModelStore
 from cryptable_server.model_entry import State
+from cryptable_server.worker_pool import WorkerPool
 
 
 def add_gauges(
@@ -20,7 +20,7 @@ def add_gauges(
     *,
     config: ServerConfig,
     calls: CallCounter,
-    executor: LocalExecutor,
+    executor: WorkerPool,
     keys: KeyStore,
     models: DirectoryModelStore,
 ) -> None:

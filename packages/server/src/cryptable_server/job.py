@@ -19,6 +19,8 @@ class Job:
     submitted: float = field(default_factory=time.monotonic)
     begun: bool = False
     """Whether a worker has had it; it may wait again after that, where the worker's machine was lost."""
+    losses: int = 0
+    """How many workers' machines were lost over it."""
     passed_over: int = 0
     """How often a worker took a later row because this one's keys are with another."""
 

@@ -26,12 +26,12 @@ from cryptable_server.config import ServerConfig
 from cryptable_server.drain import Drain
 from cryptable_server.errors import BindError
 from cryptable_server.executor import keys_name
+from cryptable_server.executors import new_executor
 from cryptable_server.gate import Gate
 from cryptable_server.gauges import add_gauges
 from cryptable_server.health import HealthChecks
 from cryptable_server.key_directory import DirectoryKeyStore
 from cryptable_server.key_store import KeysEntry
-from cryptable_server.local_executor import LocalExecutor
 from cryptable_server.logs import log
 from cryptable_server.metrics import Metrics
 from cryptable_server.model_directory import DirectoryModelStore
@@ -42,6 +42,7 @@ from cryptable_server.service import AUDITED, InferenceService
 from cryptable_server.tls import server_credentials
 from cryptable_server.tokens import TokenFile
 from cryptable_server.upkeep import Upkeep
+from cryptable_server.worker_pool import WorkerPool
 
 _LOGGER = logging.getLogger(__name__)
 _SERVICES = (SERVICE_NAME, ADMIN_SERVICE_NAME)
@@ -90,7 +91,7 @@ def serve(config: ServerConfig) -> None:
         parts.callback(keys.close)
         models = DirectoryModelStore(config)
         parts.callback(models.close)
-        executor = LocalExecutor(config.workers, programs=models.programs())
+        executor = new_executor(config, models.programs())
         parts.callback(executor.close)
         keys.on_removal = lambda removed: executor.forget(keys_name(removed.owner, removed.sha256))
         calls = CallCounter(most=config.max_calls, most_each=config.max_calls_per_principal)
@@ -118,7 +119,7 @@ class _Life:
     credentials: grpc.ServerCredentials | None
     models: DirectoryModelStore
     keys: DirectoryKeyStore
-    executor: LocalExecutor
+    executor: WorkerPool
     entrance: Entrance
 
     async def run(self) -> None:

@@ -74,6 +74,11 @@ class WorkerPool:
         return self._queue.rows
 
     @property
+    def answered(self) -> list[int]:
+        """Rows that each worker has evaluated."""
+        return [slot.answered for slot in self._slots]
+
+    @property
     def deaths(self) -> int:
         """Workers that ended, or were ended, while they had a row."""
         return sum(slot.deaths for slot in self._slots)

@@ -31,6 +31,8 @@ from cryptable_server.worker_link import WorkerLink, WorkerLostError, WorkerSile
 _LOGGER = logging.getLogger(__name__)
 _RESTART_SECONDS = 1.0
 """Between two attempts to start a worker that does not come up."""
+_MOST_LOSSES = 3
+"""A row with which so many machines were lost may be why."""
 _ERRORS: dict[str, type[ServerError]] = {
     "keys_not_found": KeysNotFoundError,
     "keys_corrupted": KeysCorruptedError,
@@ -64,6 +66,8 @@ class WorkerSlot:
         self._throttle = throttle
         self.programs = programs
         """Loaded whenever the worker starts."""
+        self.answered = 0
+        """Rows that it has evaluated."""
         self.deaths = 0
         """Times that the worker ended, or was ended, while it had a row."""
         self._started: Future[None] = Future()
@@ -125,6 +129,7 @@ class WorkerSlot:
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller waits for it
             job.future.set_exception(error)
         else:
+            self.answered += 1
             job.future.set_result(answer)
         while self._link.pid is None and not self._stopping.is_set():
             # At once, so that the next row need not wait for the worker's imports.
@@ -164,7 +169,8 @@ class WorkerSlot:
         except WorkerLostError as error:
             if self._stopping.is_set():
                 raise DrainingError() from error
-            if error.innocent:
+            job.losses += 1
+            if error.innocent and job.losses < _MOST_LOSSES:
                 raise
             self._count_death(job)
             log(_LOGGER, logging.ERROR, "worker died", worker=self._index, how=str(error), **_about(evaluation))
