@@ -8,17 +8,15 @@ Either way, a distribution whose licence is unknown, or is none of those that we
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import metadata
-from pathlib import Path
 
+from generated_files import ROOT, only_check, write_or_check
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs/reference/licences.md"
 TABLE = re.compile(r"(<!-- table of licences -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -150,9 +148,7 @@ def table(rows: list[tuple[str, str, str]]) -> str:
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only")
-    check = parser.parse_args().check
+    check = only_check(__doc__)
     rows = [(name, label, licence_of(distribution)) for name, label, distribution in uses()]
     refused = [(name, licence) for name, _, licence in rows if not is_accepted(name, licence)]
     for name, licence in refused:
@@ -163,12 +159,8 @@ def main() -> int:
         )
     present = DOCUMENT.read_text(encoding="utf-8")
     expected = TABLE.sub(lambda found: found[1] + table(rows) + found[2], present)
-    if check and present != expected:
-        print("docs/reference/licences.md does not list what is installed: run `make generate`", file=sys.stderr)
-        return 1
-    if not check:
-        DOCUMENT.write_text(expected, encoding="utf-8")
-    return 1 if refused else 0
+    status = write_or_check({DOCUMENT: expected}, check=check, source="the installed distributions")
+    return 1 if refused else status
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@ python tools/generate_module_tables.py --check   exit with 1 where what is commi
 
 from __future__ import annotations
 
-import argparse
 import ast
 import re
 import sys
 import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from generated_files import ROOT, only_check, write_or_check
+
 DOCUMENT = ROOT / "docs/architecture.md"
 TABLE = re.compile(r"(<!-- modules of (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -50,17 +50,10 @@ def table(package: str) -> str:
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only")
-    check = parser.parse_args().check
+    check = only_check(__doc__)
     present = DOCUMENT.read_text(encoding="utf-8")
     expected = TABLE.sub(lambda found: found[1] + table(found[2]) + found[3], present)
-    if check and present != expected:
-        print("docs/architecture.md does not list the modules as they are: run `make generate`", file=sys.stderr)
-        return 1
-    if not check:
-        DOCUMENT.write_text(expected, encoding="utf-8")
-    return 0
+    return write_or_check({DOCUMENT: expected}, check=check, source="the layers and first sentences")
 
 
 if __name__ == "__main__":

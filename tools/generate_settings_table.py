@@ -6,16 +6,15 @@ python tools/generate_settings_table.py --check   exit with 1 where what is comm
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from itertools import groupby
-from pathlib import Path
 
 from cryptable_server.config import declared_settings
 from cryptable_server.setting_kinds import Switch
+from generated_files import ROOT, only_check, write_or_check
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs/reference/server-settings.md"
+DOCUMENT = ROOT / "docs/reference/server-settings.md"
 TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -38,20 +37,10 @@ def table() -> str:
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only")
-    check = parser.parse_args().check
+    check = only_check(__doc__)
     present = DOCUMENT.read_text(encoding="utf-8")
     expected = TABLE.sub(lambda found: found[1] + table() + found[2], present)
-    if check and present != expected:
-        print(
-            "docs/reference/server-settings.md does not list the settings as they are: run `make generate`",
-            file=sys.stderr,
-        )
-        return 1
-    if not check:
-        DOCUMENT.write_text(expected, encoding="utf-8")
-    return 0
+    return write_or_check({DOCUMENT: expected}, check=check, source="the settings")
 
 
 if __name__ == "__main__":

@@ -6,17 +6,16 @@ python tools/generate_support_tables.py --check   exit with 1 where what is comm
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import inspect
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from generated_files import ROOT, only_check, write_or_check
+
 DOCUMENT = ROOT / "docs/reference/supported.md"
 TABLE = re.compile(r"(<!-- table of (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -60,17 +59,10 @@ TABLES: dict[str, Callable[[], str]] = {"estimators": estimators, "steps": steps
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only")
-    check = parser.parse_args().check
+    check = only_check(__doc__)
     present = DOCUMENT.read_text(encoding="utf-8")
     expected = TABLE.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], present)
-    if check and present != expected:
-        print(f"{DOCUMENT.name} does not list what is registered: run `make generate`", file=sys.stderr)
-        return 1
-    if not check:
-        DOCUMENT.write_text(expected, encoding="utf-8")
-    return 0
+    return write_or_check({DOCUMENT: expected}, check=check, source="the registries")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from cryptable_engine import Circuit, compile_circuit
 from cryptable_server.executor import Evaluation, KeysReference
+from cryptable_server.key_directory import DirectoryKeyStore
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from server_process import (
     infer_header,
@@ -105,3 +106,19 @@ def keyed(compiled, tmp_path):
     (tmp_path / "keys").write_bytes(data)
     keys = KeysReference(hashlib.sha256(data).digest(), "owner", str(tmp_path / "keys"), 1 << 20)
     return Evaluation(str(program.directory), zero_row(program), keys)
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Opens the key store of a test, again and again; one at a time is open."""
+    stores = []
+
+    def open_store(**options):
+        for store in stores:
+            store.close()
+        stores[:] = [DirectoryKeyStore(tmp_path / "keys", **options)]
+        return stores[0]
+
+    yield open_store
+    for store in stores:
+        store.close()

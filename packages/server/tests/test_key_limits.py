@@ -39,21 +39,6 @@ def clock(monkeypatch):
     return made
 
 
-@pytest.fixture
-def opened(tmp_path):
-    stores = []
-
-    def open_store(**options):
-        for store in stores:
-            store.close()
-        stores[:] = [DirectoryKeyStore(tmp_path / "keys", **options)]
-        return stores[0]
-
-    yield open_store
-    for store in stores:
-        store.close()
-
-
 def data_of(number):
     return bytes([number]) * SIZE
 

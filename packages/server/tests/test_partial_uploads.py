@@ -17,27 +17,11 @@ from cryptable_server.errors import (
     StreamTooSlowError,
     UploadCutShortError,
 )
-from cryptable_server.key_directory import DirectoryKeyStore
 from cryptable_server.partial_uploads import KEEP_SECONDS, PER_PRINCIPAL
 from cryptable_server.principals import Principal
 
 ALICE, BOB = Principal("token:alice"), Principal("token:bob")
 SIZE = 10_000
-
-
-@pytest.fixture
-def opened(tmp_path):
-    stores = []
-
-    def open_store(**options):
-        for store in stores:
-            store.close()
-        stores[:] = [DirectoryKeyStore(tmp_path / "keys", **options)]
-        return stores[0]
-
-    yield open_store
-    for store in stores:
-        store.close()
 
 
 @pytest.fixture

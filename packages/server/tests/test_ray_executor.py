@@ -64,7 +64,7 @@ def test_rows_are_spread_over_machines_and_none_is_lost_with_one(cluster, execut
     rows = [executor.submit(quick) for _ in range(40)]
     for row in rows:
         row.result(SECONDS)
-    assert min(executor.answered) >= 1  # work is spread: how evenly, tools/bench/ray_cluster.py measures
+    assert min(executor.answered) >= 10  # work is spread
 
     # Keys are read from the shared directory, and stay with who has them.
     assert executor.submit(keyed).result(SECONDS).keys_cached is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
@@ -10,7 +11,7 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import FloatArray
 from cryptable.networks.operators.registry import Tracer
 from cryptable.networks.reference import NodeRunner
-from cryptable.networks.values import Affine, Constant, Pending, Shape, Value, is_encrypted
+from cryptable.networks.values import Affine, Constant, Pending, Shape, Value, is_encrypted, stacked
 
 
 def required(inputs: list[Value | None]) -> list[Value]:
@@ -71,6 +72,22 @@ def smaller(one: Affine, other: Affine, name: str, tracer: Tracer) -> Affine:
     return other.plus(looked_up.scaled(np.full(other.shape, -1.0)))
 
 
+def picked(
+    inputs: list[Value | None],
+    runner: NodeRunner,
+    tracer: Tracer,
+    pick: Callable[[Affine, Affine, str, Tracer], Affine],
+) -> Value:
+    """One of several tensors, element by element: fused where possible, else by `larger` or `smaller`, one by one."""
+    values = required(inputs)
+    found = tracer.fused(values, runner)
+    if found is not None:
+        return found
+    shape, name = common_shape(values), runner.node.name or runner.node.output[0]
+    tensors = [broadcast(tracer.affine(value), shape) for value in values]
+    return reduce(lambda one, other: pick(one, other, name, tracer), tensors)
+
+
 def product(one: Affine, other: Affine, name: str, tracer: Tracer) -> Affine:
     """A * b = ((a + b) / 2)^2 - ((a - b) / 2)^2: two lookups an element."""
     half = np.full(one.shape, 0.5)
@@ -92,16 +109,10 @@ def extreme(tensor: Affine, name: str, tracer: Tracer, *, largest: bool) -> Affi
         rest = index[..., 2 * pairs :]
         if rest.size:
             place = np.arange(found.size).reshape(found.shape)
-            joined = _stacked(found, tensor)
+            joined = stacked([found, tensor])
             found = joined.take(np.concatenate([place, found.size + rest], axis=-1))
         tensor = found
     return tensor.reshaped(tensor.shape[:-1])
-
-
-def _stacked(one: Affine, other: Affine) -> Affine:
-    from cryptable.networks.values import stacked
-
-    return stacked([one, other])
 
 
 def _relu(numbers: Constant) -> FloatArray:
