@@ -231,7 +231,7 @@ def mirrored_circuit() -> Circuit:
     return Circuit(
         (
             Input((InputGroup(GroupKind.RANGE, 3, 3),)),
-            Linear((Term.from_dense(0, codes),), array(-8, 3, -2)),
+            Linear((Term.from_dense(0, codes),), array(-8, 1, -1)),
             Lookup(1, tables, array(0, 1, 1), 3, array(2, 20)),
             Linear((Term.from_dense(2, [[1, -1], [1, 2], [3, 0]]), Term.from_dense(0, [[0, 1]] * 3)), array(-9, 0)),
             Lookup(3, np.array([[3, 9, 1, 4]], np.int64), array(0, 0), 0, array(0)),

@@ -5,14 +5,12 @@ at any time, damaged files), test_key_limits (clocks that jump), test_model_dire
 """
 
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
 import grpc
 import pytest
@@ -21,13 +19,6 @@ from cryptable_protocol.messages import keys as keys_pb
 from server_process import recovered
 
 Status = grpc.StatusCode
-
-
-def until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -51,20 +42,14 @@ def test_a_client_that_is_killed_takes_its_rows_along(start, artifacts, wire, tm
     linear = artifacts["linear"].client_spec
     for number, message in enumerate(wire.infer_messages(linear, rows=20)):
         (tmp_path / f"{number:02}").write_bytes(message.SerializeToString())
-    with start("--metrics", "127.0.0.1:0") as server:
-        (metrics,) = server.events("metrics")
-
-        def rows():
-            with urllib.request.urlopen(f"http://{metrics['address']}/metrics", timeout=10) as page:
-                return float(re.search(r"^cryptable_queue_rows (.*)", page.read().decode(), re.MULTILINE)[1])
-
+    with start() as server:
         (worker,) = server.workers()
         os.kill(worker, signal.SIGSTOP)
         client = subprocess.Popen([sys.executable, "-c", VANISHING, server.address, str(tmp_path)])
-        until(lambda: rows() == 2)
+        server.wait_for_rows(2)
         client.kill()
         client.wait()
-        until(lambda: rows() == 1)  # the one that the worker has
+        server.wait_for_rows(1)  # the one that the worker has
         assert server.wait_for("Infer", 20.0)["status"] == "CANCELLED"
         os.kill(worker, signal.SIGCONT)
         began = time.monotonic()

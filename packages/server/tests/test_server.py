@@ -150,7 +150,7 @@ def test_a_full_queue_is_told(start, spec, wire):
         (worker,) = server.workers()
         os.kill(worker, signal.SIGSTOP)
         waiting = [server.stub.Infer(wire.infer_messages(spec)) for _ in range(2)]
-        time.sleep(0.3)
+        server.wait_for_rows(2)
         with pytest.raises(grpc.RpcError) as caught:
             server.infer(spec)
         assert caught.value.code() == Status.RESOURCE_EXHAUSTED
@@ -205,7 +205,7 @@ def test_draining_lets_a_row_end_and_leaves_no_process(start, spec, wire, proces
         (worker,) = server.workers()
         os.kill(worker, signal.SIGSTOP)
         call = server.stub.Infer(wire.infer_messages(spec))
-        time.sleep(0.3)
+        server.wait_for_rows(1)
         os.kill(server.process.pid, number)
         server.wait_for("draining")
         with pytest.raises(grpc.RpcError) as caught, grpc.insecure_channel(server.address) as channel:
@@ -244,7 +244,7 @@ def test_a_second_signal_ends_calls_at_once(start, spec, wire, process_runs):
         (worker,) = server.workers()
         os.kill(worker, signal.SIGSTOP)
         call = server.stub.Infer(wire.infer_messages(spec))
-        time.sleep(0.3)
+        server.wait_for_rows(1)
         server.process.terminate()
         server.wait_for("draining")
         server.process.terminate()

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +87,19 @@ class Server:
             time.sleep(0.02)
         return found[-1]
 
+    def rows(self):
+        """How many rows wait or are evaluated, by the server's own metrics."""
+        (metrics,) = self.events("metrics")
+        with urllib.request.urlopen(f"http://{metrics['address']}/metrics", timeout=60) as page:
+            return int(float(re.search(r"^cryptable_queue_rows (.*)", page.read().decode(), re.MULTILINE)[1]))
+
+    def wait_for_rows(self, count, seconds=60.0):
+        """Until that many are there: a call that has begun may reach the server later than the next one does."""
+        deadline = time.monotonic() + seconds
+        while (rows := self.rows()) != count:
+            assert time.monotonic() < deadline, rows
+            time.sleep(0.02)
+
     def upload(self, spec, data=None, seed=0, **options):
         """Keys of the right length (random, so that results are wrong); returns their digest."""
         if data is None:
@@ -138,6 +153,8 @@ def run_server(models, folder, *options, programs=None, check=True):
     command = [sys.executable, "-m", "cryptable_server", "serve", "--models", models, "--keys", folder / "keys"]
     command += ["--programs", programs or folder / "programs", "--address", "127.0.0.1:0", "--threads-per-worker", "2"]
     options = list(map(str, options))
+    if "--metrics" not in options:
+        command += ["--metrics", "127.0.0.1:0"]
     if not {"--development-certificate", "--tls-certificate"} & set(options):
         command += ["--insecure"]
     with log.open("wb") as errors:
