@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from cryptable.compile import plan
+from cryptable.plan_estimator import plan
 from cryptable.planner.lower import PlannedModel
 from cryptable_engine import Linear, Lookup, Node
 from cryptable_protocol import ThermometerEncoder

@@ -3,7 +3,7 @@
 import cryptable as ct
 import numpy as np
 import pytest
-from cryptable.compile import plan
+from cryptable.plan_estimator import plan
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression

@@ -4,8 +4,8 @@ import cryptable as ct
 import numpy as np
 import pytest
 from cryptable.additive_model import AdditiveModel, PairFunction, StepFunction
-from cryptable.compile import plan
 from cryptable.edges import snap
+from cryptable.plan_estimator import plan
 from cryptable_engine import interpret
 from cryptable_protocol import Link, ThermometerEncoder, encode_rows
 from gap_data import NUMBERS, SCORE

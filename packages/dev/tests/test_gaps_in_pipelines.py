@@ -3,8 +3,8 @@
 import cryptable as ct
 import numpy as np
 import pytest
-from cryptable.compile import plan
 from cryptable.importers.registry import reference_scores
+from cryptable.plan_estimator import plan
 from cryptable_engine import interpret
 from cryptable_protocol import CategoricalEncoder, InvalidInputError, Missing, encode_rows
 from gap_data import pd

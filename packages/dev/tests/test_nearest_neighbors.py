@@ -3,8 +3,8 @@
 import cryptable as ct
 import numpy as np
 import pytest
-from cryptable.compile import plan
 from cryptable.importers import import_estimator
+from cryptable.plan_estimator import plan
 from cryptable_engine import interpret
 from cryptable_engine.circuit import Lookup
 from cryptable_protocol import encode_rows

@@ -6,9 +6,9 @@ import cryptable as ct
 import numpy as np
 import pandas as pd
 import pytest
-from cryptable.compile import plan
 from cryptable.importers import import_estimator
 from cryptable.importers.registry import reference_scores
+from cryptable.plan_estimator import plan
 from cryptable.preprocessing import RawColumns, Stage, apply_step
 from cryptable_engine import interpret
 from cryptable_protocol import encode_rows

@@ -5,8 +5,8 @@ import warnings
 import cryptable as ct
 import numpy as np
 import pytest
-from cryptable.compile import plan
 from cryptable.importers.registry import reference_scores
+from cryptable.plan_estimator import plan
 from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
 from hypothesis import example, given, settings

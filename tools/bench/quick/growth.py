@@ -7,10 +7,10 @@ from typing import Any
 
 import cryptable as ct
 import numpy as np
-from cryptable.compile import plan
 from cryptable.cost import total_price
 from cryptable.local_session import LocalSession
 from cryptable.model_graph import Estimator
+from cryptable.plan_estimator import plan
 from cryptable_engine import Lookup
 from cryptable_protocol import encode_rows
 from sklearn.datasets import make_classification

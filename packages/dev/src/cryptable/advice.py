@@ -18,10 +18,10 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
 
-from cryptable.compile import plan
 from cryptable.cost import total_price
 from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import Estimator, Rows
+from cryptable.plan_estimator import plan
 from cryptable.planner.lower import PlannedModel
 
 Target: TypeAlias = Any

@@ -16,11 +16,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from cryptable.compile import finish, plan
 from cryptable.compiled_model import CompiledModel
 from cryptable.edges import Edges
 from cryptable.errors import ConstantModelError
+from cryptable.finish import finish
 from cryptable.model_graph import Estimator, FloatArray, Rows
+from cryptable.plan_estimator import plan
 from cryptable.planner.lower import PlannedModel
 
 Target: TypeAlias = Any
