@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import cholesky  # type: ignore[import-untyped]
-from scipy.sparse import csr_array  # type: ignore[import-untyped]
+from scipy.sparse import coo_array, csr_array  # type: ignore[import-untyped]
 
 from cryptable.model_graph import FloatArray, IntArray
 
@@ -25,13 +25,15 @@ def rounded_together(weights: csr_array, integers: IntArray) -> csr_array:
         integers: calibration data, shape (rows, variables); means do not matter, since sums have a constant.
     """
     variables = np.unique(weights.indices)
-    dense = weights[:, variables].toarray()
-    found = np.rint(dense)
     if 1 < variables.size <= _MAX_TOGETHER:
-        found = _compensated(dense, integers[:, variables].astype(np.float64))
-    wide = np.zeros(weights.shape, np.int64)
-    wide[:, variables] = found
-    result = csr_array(wide)
+        found = _compensated(weights[:, variables].toarray(), integers[:, variables].astype(np.float64))
+        sums, places = np.nonzero(found)
+        entries = (found[sums, places].astype(np.int64), (sums, variables[places]))
+        result = csr_array(coo_array(entries, shape=weights.shape))
+    else:
+        nearest = np.rint(weights.data).astype(np.int64)
+        result = csr_array((nearest, weights.indices, weights.indptr), shape=weights.shape)
+        result.eliminate_zeros()
     result.sort_indices()
     return result
 
