@@ -61,7 +61,6 @@ def measure(case: Case, rows: int) -> dict[str, Any]:
     model = ct.compile(estimator, X_train)
     own = estimator.decision_function(X_test)
     report = model.check(X_test, y_test, encrypted_rows=rows)
-    clear, encrypted = model.predict(X_test[:rows]), model.predict(X_test[:rows], mode="encrypted")
     facts = model.explain().to_dict()
     return {
         "training": training,
@@ -73,7 +72,9 @@ def measure(case: Case, rows: int) -> dict[str, Any]:
         "clear": report["clear"].score,
         "simulated": report["simulate"].score,
         "cpu_seconds": report.cpu_seconds,
-        "encrypted_agrees": float(np.mean(clear == encrypted)),
+        "encrypted": report["encrypted"].score,
+        "encrypted_agrees": report["encrypted"].agreement,
+        "whole": rows >= len(X_test),
         "off": float(np.abs(model.decision_function(X_test) - own).max() / np.abs(own).max()),
     }
 
@@ -81,7 +82,8 @@ def measure(case: Case, rows: int) -> dict[str, Any]:
 def missed(case: Case, found: dict[str, Any]) -> list[str]:
     """The bars that a case does not reach."""
     bars = {
-        "accuracy": found["clear"] >= case.accuracy and found["simulated"] >= case.accuracy,
+        "accuracy": min(found["clear"], found["simulated"]) >= case.accuracy,
+        "accuracy under encryption": not found["whole"] or found["encrypted"] >= case.accuracy,
         "CPU seconds": found["cpu_seconds"] is None or found["cpu_seconds"] <= case.cpu_seconds,
         "lookups": case.lookups is None or found["lookups"] <= case.lookups,
         "evaluation keys": case.key_bytes is None or found["keys"] <= case.key_bytes,
@@ -93,7 +95,7 @@ def missed(case: Case, found: dict[str, Any]) -> list[str]:
 def main() -> int:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=5, help="encrypted rows of each case (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=5, help="encrypted rows of each case (default: %(default)s); all from 360 on")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name holds TEXT")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -112,7 +114,7 @@ def main() -> int:
         print(
             f"| {case.name} | {found['lookups']} of {found['bits']} bits | {found['price']:.3g} "
             f"| {found['keys'] / 1e6:.1f} MB | {seconds} | {found['module']:.4f} | {found['clear']:.4f} "
-            f"| {found['simulated']:.4f} | {found['encrypted_agrees']:.0%} as clear | {found['training']:.1f} s "
+            f"| {found['simulated']:.4f} | {found['encrypted']:.4f}, {found['encrypted_agrees']:.1%} as the module | {found['training']:.1f} s "
             f"| {', '.join(misses) or 'nothing'} |",
             flush=True,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cryptable as ct
 import numpy as np
 import pytest
-from cryptable.autotune import NARROWEST
+from cryptable.networks.tuning import NARROWEST, Choices
 
 torch = pytest.importorskip("torch")
 
@@ -36,6 +36,7 @@ def tuning(problem):
 
 def test_the_choice_keeps_the_score_and_none_cheaper_does(tuning):
     good = [each for each in tuning.tried if each.score >= tuning.float_score - 0.01]
+    assert tuning.best.price == min(each.price for each in good)
     assert tuning.best in good
     uniform = [each for each in good if len(set(each.bits.values())) == 1]
     assert tuning.best.price <= min(each.price for each in uniform if each.ranges == tuning.best.ranges)
@@ -64,9 +65,64 @@ def test_it_compiles(tuning, problem):
     assert np.mean(model.predict(X) == label) >= tuning.float_score - 0.02
 
 
+def test_dearer_settings_are_not_tried_once_there_is_a_good_one(tuning):
+    """Exact rounding takes a lookup more for each bit that is dropped, a smaller p_error larger keys."""
+    assert {each.rounding for each in tuning.tried} == {"approximate"}
+    assert tuning.best.p_error == 2.0**-40
+    assert list(Choices()) == [
+        *(("approximate", p_error, ranges) for p_error in (2.0**-40, 2.0**-64) for ranges in ("minmax", "mse")),
+        *(("exact", 2.0**-40, ranges) for ranges in ("minmax", "mse")),
+    ]
+
+
+def test_exact_rounding_is_a_setting_like_any_other(problem):
+    net, X, label = problem
+    tuning = ct.autotune(net, X[:100], label[:100], ranges=["minmax"], rounding=["exact"], show_progress=False)
+    noisy = ct.autotune(net, X[:100], label[:100], ranges=["minmax"], rounding=["approximate"], show_progress=False)
+    assert tuning.best.rounding == "exact"
+    exact, approximate = tuning.tried[0], noisy.tried[0]
+    assert exact.bits == approximate.bits
+    assert exact.lookups > 5 * approximate.lookups
+    assert exact.price > 1.5 * approximate.price
+    assert tuning.compile().explain().lookups == tuning.best.lookups
+
+
+def test_a_setting_that_is_never_good_enough_is_the_best_there_is(problem):
+    net, X, label = problem
+    tuning = ct.autotune(net, X, 1 - label, max_drop=0, ranges=["mse"], rounding=["approximate"], show_progress=False)
+    assert tuning.best.score == max(each.score for each in tuning.tried)
+
+
+def test_auto_bits_are_what_keeps_the_predictions(problem):
+    net, X, label = problem
+    model = ct.compile(net, X, labels=[0, 1], bits="auto", y_train=label)
+    chosen = {layer.name: layer.table_bits for layer in model.explain().lookups_by_layer}
+    assert chosen != {"/1/Relu": 6, "/3/Relu": 6}
+    scores = net(torch.tensor(X)).detach().numpy()
+    simulated = model.predict(X, mode="simulate")
+    assert np.mean(simulated == label) >= np.mean(scores.argmax(axis=1) == label) - 0.02
+    by_itself = ct.compile(net, X, labels=[0, 1], bits="auto")
+    assert np.mean(by_itself.predict(X) == scores.argmax(axis=1)) >= 0.98
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"y": [1, 2]}, r"y has shape \(2,\), expected \(300,\)"), ({"max_drop": -1}, "max_drop is -1")],
+    [({"bits": "few"}, "bits is 'few', expected a number"), ({"bits": "auto", "y_train": [1]}, "y_train has shape")],
+)
+def test_auto_is_checked(problem, options, message):
+    net, X, _ = problem
+    with pytest.raises(ct.InvalidInputError, match=message):
+        ct.compile(net, X, labels=[0, 1], **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"y": [1, 2]}, r"y has shape \(2,\), expected \(300,\)"),
+        ({"max_drop": -1}, "max_drop is -1"),
+        ({"p_error": 0.1}, "p_error is 0.1"),
+        ({"rounding": ["up"]}, r"rounding is \['up'\], expected some of 'approximate', 'exact'"),
+    ],
 )
 def test_options_are_checked(problem, options, message):
     net, X, label = problem

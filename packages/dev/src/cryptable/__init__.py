@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cryptable_protocol import CryptableError, InvalidInputError, MalformedMessageError
 
 from cryptable.advice import Advice, advise
-from cryptable.autotune import Setting, Tuning, autotune
+from cryptable.autotune import Tuning, autotune
 from cryptable.check_report import CheckReport
 from cryptable.compile import compile  # noqa: A004  (cryptable.compile, as torch.compile)
 from cryptable.compiled_model import CompiledModel, load
@@ -23,6 +23,7 @@ from cryptable.errors import (
 )
 from cryptable.explanation import Explanation
 from cryptable.importers import supported_estimators
+from cryptable.networks.setting import Setting
 from cryptable.planner.budget import Budget
 
 if TYPE_CHECKING:

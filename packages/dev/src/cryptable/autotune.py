@@ -1,13 +1,11 @@
-"""Searches for the cheapest way to compile a network that costs little accuracy: bits of each layer, ends of tables."""
+"""The cheapest way to compile a network within a drop of accuracy: searched, drawn and compiled."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,34 +13,12 @@ from cryptable_protocol import InvalidInputError, Labels
 
 from cryptable.compile import compile as compile_model
 from cryptable.compiled_model import CompiledModel
-from cryptable.cost import lookup_price
-from cryptable.model_graph import FloatArray, IntArray, Rows
-from cryptable.networks import RangeChoice
+from cryptable.model_graph import Rows
+from cryptable.networks import DEFAULT_BITS, MAX_DROP, RangeChoice, Rounding
+from cryptable.networks.setting import Setting
 from cryptable.progress import progress_bar
 
-if TYPE_CHECKING:
-    from cryptable.networks.integers import IntegerNetwork
-    from cryptable.networks.segments import SegmentedNetwork
-
-WIDEST = 6
-NARROWEST = 2
-_DRAWS = 3
-"""Evaluations with other noise, whose scores are averaged."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to compile the network that was tried.
-
-    `price` is the optimizer's complexity of one row, as the cost table has it; `score` the mean accuracy (or R²) with
-    as much noise as p_error allows.
-    """
-
-    bits: dict[str, int]
-    ranges: RangeChoice
-    lookups: int
-    price: float
-    score: float
+LARGEST_P_ERROR = 2.0**-40
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +28,6 @@ class Tuning:
     model: Any
     calibration: Rows
     labels: Labels | None
-    p_error: float
     float_score: float
     best: Setting
     tried: tuple[Setting, ...]
@@ -62,10 +37,11 @@ class Tuning:
         return compile_model(
             self.model,
             self.calibration,
-            bits=self.best.bits or NARROWEST,
+            bits=self.best.bits or DEFAULT_BITS,
             ranges=self.best.ranges,
+            rounding=self.best.rounding,
+            p_error=self.best.p_error,
             labels=self.labels,
-            p_error=self.p_error,
             **options,
         )
 
@@ -98,11 +74,7 @@ class Tuning:
 
     def __str__(self) -> str:
         lines = [f"float score {self.float_score:.4f}; {len(self.tried)} settings tried"]
-        for each in self.pareto():
-            chosen = "  <- chosen" if each == self.best else ""
-            lines.append(
-                f"{each.price:10.3g}  {each.score:.4f}  {each.lookups} lookups  {each.bits} {each.ranges}{chosen}"
-            )
+        lines += [f"{each}{'  <- chosen' if each == self.best else ''}" for each in self.pareto()]
         return "\n".join(lines)
 
 
@@ -111,9 +83,10 @@ def autotune(
     X: Rows,
     y: npt.ArrayLike,
     *,
-    max_drop: float = 0.005,
+    max_drop: float = MAX_DROP,
     ranges: Sequence[RangeChoice] = ("minmax", "mse"),
-    p_error: float = 2.0**-40,
+    rounding: Sequence[Rounding] = ("approximate", "exact"),
+    p_error: float | Sequence[float] = (2.0**-40, 2.0**-64),
     labels: Sequence[int] | Sequence[str] | None = None,
     seed: int = 0,
     show_progress: bool = True,
@@ -130,7 +103,9 @@ def autotune(
         y: their labels, or a regression's targets, shape (rows,).
         max_drop: of accuracy, or of R².
         ranges: where the ends of tables may lie, see `cryptable.compile`.
-        p_error: of one lookup; the cheapest one that is allowed is the largest, so it is not searched.
+        rounding: how sums may be rounded, see there. "exact" costs many times more at the same bits, so it is chosen
+            where noise is what keeps all others from being good enough.
+        p_error: one or several, 2^-40 at most: lookups with a smaller one are dearer and meet less noise.
         labels: of the classes; by default what occurs in y, where those are integers or strings.
         seed: of the noise.
         show_progress: draw a bar on standard error.
@@ -142,95 +117,24 @@ def autotune(
         InvalidInputError, UnsupportedModelError: as `cryptable.compile`.
     """
     from cryptable.networks.planning import import_network
+    from cryptable.networks.tuning import Choices, Search
 
     truth = np.asarray(y)
     if truth.shape != (len(X),):
         raise InvalidInputError(f"y has shape {truth.shape}, expected ({len(X)},): one label a row of X")
     if max_drop < 0:
         raise InvalidInputError(f"max_drop is {max_drop}, expected 0 or more")
+    p_errors = tuple(map(float, np.atleast_1d(np.asarray(p_error))))
+    for name, given, known in (("ranges", ranges, get_args(RangeChoice)), ("rounding", rounding, get_args(Rounding))):
+        if not given or not set(given) <= set(known):
+            raise InvalidInputError(f"{name} is {given!r}, expected some of {', '.join(map(repr, known))}")
+    if not p_errors or not all(0 < each <= LARGEST_P_ERROR for each in p_errors):
+        raise InvalidInputError(f"p_error is {p_error}, expected numbers above 0, at most 2^-40")
     if labels is None and truth.dtype.kind in "iuU":
         labels = np.unique(truth).tolist()
     network, segments, rows = import_network(model, X, labels=labels)
-    truth = truth[: len(rows)]
-    search = _Search(segments, rows, truth, network.labels, p_error, seed)
-    wanted = search.float_score - max_drop
-    names = [layer.name for layer in segments.layers]
-    steps = len(ranges) * (WIDEST - NARROWEST + 1) + 2 * len(names)
+    choices = Choices(tuple(ranges), tuple(rounding), p_errors)
     with progress_bar("tuning", enabled=show_progress) as report:
-        best: Setting | None = None
-        for width in range(WIDEST, NARROWEST - 1, -1):
-            found = []
-            for choice in ranges:
-                found.append(search.tried_at(dict.fromkeys(names, width), choice))
-                report(len(search.tried) / steps)
-            good = [each for each in found if each.score >= wanted]
-            if not good:
-                break
-            best = max(good, key=lambda each: each.score)
-        if best is None:
-            best = max(search.tried, key=lambda each: each.score)
-        best = _narrowed(search, best, wanted, lambda: report(min(1.0, len(search.tried) / steps)))
-    return Tuning(model, X, network.labels, p_error, search.float_score, best, tuple(search.tried))
-
-
-def _narrowed(search: _Search, best: Setting, wanted: float, report: Any) -> Setting:  # noqa: ANN401
-    """One bit less in one layer after the other, the dearest first, until none bears it."""
-    open_layers = set(best.bits)
-    while open_layers:
-        name = max(open_layers, key=lambda each: search.sizes[each] * lookup_price(best.bits[each]))
-        if best.bits[name] <= NARROWEST:
-            open_layers.discard(name)
-            continue
-        tried = search.tried_at({**best.bits, name: best.bits[name] - 1}, best.ranges)
-        report()
-        if tried.score >= wanted:
-            best = tried
-        else:
-            open_layers.discard(name)
-    return best
-
-
-class _Search:
-    """Settings tried so far, and what is needed to try more."""
-
-    def __init__(
-        self,
-        segments: SegmentedNetwork,
-        rows: FloatArray,
-        truth: npt.NDArray[Any],
-        labels: Labels | None,
-        p_error: float,
-        seed: int,
-    ) -> None:
-        self.tried: list[Setting] = []
-        self.sizes = {layer.name: layer.size for layer in segments.layers}
-        self._segments, self._rows, self._truth, self._labels = segments, rows, truth, labels
-        # A lookup is off by half a position with probability p_error at most: so much noise, and no more.
-        self._deviation = 0.5 / NormalDist().inv_cdf(1 - p_error / 2)
-        self._seed = seed
-        self.float_score = self._score(segments.scores(rows))
-
-    def tried_at(self, bits: dict[str, int], ranges: RangeChoice) -> Setting:
-        """Quantize and score."""
-        from cryptable.networks.quantize import Precision, encode, input_grid, quantize
-
-        precision = Precision(bits=bits, ranges=ranges)
-        integers = quantize(self._segments, self._rows, precision)
-        inputs = encode(input_grid(self._rows, precision.input_bits), self._rows)
-        scores = [self._score(self._noisy(integers, inputs, draw)) for draw in range(_DRAWS)]
-        lookups = sum(layer.size for layer in integers.layers)
-        price = math.fsum(layer.size * lookup_price(layer.width) for layer in integers.layers)
-        setting = Setting(bits, ranges, lookups, price, float(np.mean(scores)))
-        self.tried.append(setting)
-        return setting
-
-    def _noisy(self, integers: IntegerNetwork, inputs: IntArray, draw: int) -> FloatArray:
-        return integers.scores(inputs, deviation=self._deviation, rng=np.random.default_rng([self._seed, draw]))
-
-    def _score(self, scores: FloatArray) -> float:
-        from sklearn.metrics import r2_score
-
-        if self._labels is None:
-            return float(r2_score(self._truth, scores.reshape(len(scores), -1)[:, 0]))
-        chosen = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
-        return float(np.mean(np.asarray(self._labels)[chosen] == self._truth))
+        search = Search(segments, rows, truth[: len(rows)], network.labels, choices=choices, report=report, seed=seed)
+        best = search.cheapest(search.float_score - max_drop)
+    return Tuning(model, X, network.labels, search.float_score, best, tuple(search.tried))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy.typing as npt
 from cryptable_protocol import InvalidInputError
@@ -14,7 +15,7 @@ from cryptable.edges import Edges
 from cryptable.errors import CostWarning
 from cryptable.finish import finish, options_for
 from cryptable.model_graph import Estimator, Rows
-from cryptable.networks import RangeChoice, Rounding, is_network, is_trained
+from cryptable.networks import DEFAULT_BITS, RangeChoice, Rounding, is_network, is_trained
 from cryptable.plan_estimator import DEFAULT_INPUT_BITS, plan
 from cryptable.planner.budget import Budget
 from cryptable.planner.readout import Readout
@@ -39,7 +40,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     edges: Edges = "model",
     bins: int = 64,
     missing: str | Sequence[str] = "seen",
-    bits: int | Mapping[str, int] = 4,
+    bits: int | Mapping[str, int] | Literal["auto"] = DEFAULT_BITS,
     ranges: RangeChoice = "minmax",
     rounding: Rounding = "approximate",
     labels: Sequence[int] | Sequence[str] | None = None,
@@ -70,8 +71,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             upload_bytes=...)`. If the model costs more, thresholds are merged, subtrees pruned and leaves fitted again
             until it does not, on X_train. `CompiledModel.given_up` and `explain` say what that costs in score; no error
             bound holds then.
-        y_train: the truth of X_train, to judge approximations by. Without it they are judged by the model's own
-            predictions.
+        y_train: the truth of X_train, to judge approximations, and a network's bits="auto", by. Without it they are
+            judged by the model's own predictions.
         edges: which numbers the client compares with; its specification shows them. "model": the thresholds of trees
             and step functions themselves, exactly. Else thresholds move to the nearest number of a grid, all of which
             the client is told: "quantile" of the columns of X_train, "uniform" between their ends, or a grid of your
@@ -80,7 +81,9 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         missing: which columns may hold missing values (NaN), of an estimator that takes them: "seen", those that do in
             X_train; "all"; or more names. A row with one in any other column is refused.
         bits: of a network, how many bits of a sum are kept before its lookup, 1 to 8: one number, or by the name of the
-            layer (`explain` has them; "default" stands for the others). Each bit less makes a lookup cheaper.
+            layer (`explain` has them; "default" stands for the others); or "auto", the cheapest choice for each layer
+            that costs at most 0.005 of accuracy (R², for a regression) on X_train, judged by y_train where it is given,
+            else by the network's own predictions. Each bit less makes a lookup cheaper.
         ranges: of a network, where the ends of its tables lie: "sound", where no input can lead beyond them; or, as
             seen on X_train, "minmax", "percentile" (a thousandth is left out on either side) or "mse" (least squares).
             Sums beyond the ends wrap around: see docs/guides/networks.md.
@@ -116,11 +119,13 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             bits=bits,
             ranges=ranges,
             labels=labels,
+            y=y_train,
             input_bits=input_bits,
             rounding=rounding,
             readout=readout,
             tolerance=tolerance,
             p_error=p_error,
+            show_progress=show_progress,
         )
         model = finish(planned, estimator, options, name=name or estimator.name, version=version)
     else:

@@ -88,6 +88,18 @@ def test_bits_by_layer(module, rows):
         ct.compile(module, rows, bits={"conv": 3})
 
 
+@pytest.mark.encrypted
+def test_layers_of_different_bits_have_keys_of_their_own_width(rows):
+    """Told to share one keyset of the catalogue, Concrete's optimizer panics: it is not asked."""
+    torch.manual_seed(3)
+    layers = torch.nn.Linear(5, 6), torch.nn.ReLU(), torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)
+    model = ct.compile(torch.nn.Sequential(*layers), rows, bits={"/1/Relu": 3, "/3/Relu": 4})
+    facts = model.explain()
+    assert (len(model.artifact.client_spec.keyset.bootstrap_keys), facts.keyset_entry) == (2, "")
+    clear, encrypted = (model.decision_function(rows[:4], mode=mode) for mode in ("clear", "encrypted"))
+    assert np.abs(clear - encrypted).max() < 0.5 * clear.std()
+
+
 def test_importing_cryptable_loads_neither_onnx_nor_torch():
     code = "import cryptable, sys; print(sorted({'onnx', 'torch', 'cryptable.networks.tracing'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

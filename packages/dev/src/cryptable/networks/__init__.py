@@ -9,6 +9,11 @@ RangeChoice: TypeAlias = Literal["sound", "minmax", "percentile", "mse"]
 Rounding: TypeAlias = Literal["approximate", "exact"]
 """How the bits that a lookup drops are taken off: by the lookup itself, or by one lookup of one bit each before it."""
 
+DEFAULT_BITS = 4
+"""Kept before each lookup."""
+MAX_DROP = 0.005
+"""Of accuracy or R², that `bits="auto"` and `autotune` may give up for fewer bits."""
+
 _NETWORKS = frozenset({"onnx.ModelProto", "torch.Module", "builtins.str", "pathlib.Path", "cryptable.OnnxNetwork"})
 """Classes that a module of `sources/` reads, by first package and name."""
 

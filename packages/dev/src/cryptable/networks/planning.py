@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 from cryptable_engine import verify
 from cryptable_protocol import InvalidInputError
 
 from cryptable.model_graph import FloatArray, Rows
-from cryptable.networks import READOUT_TOLERANCE, RangeChoice, Rounding
+from cryptable.networks import DEFAULT_BITS, MAX_DROP, READOUT_TOLERANCE, RangeChoice, Rounding
 from cryptable.networks.exact import has_quantizers, keep_integers
 from cryptable.networks.integers import IntegerNetwork
 from cryptable.networks.lowering import lower
@@ -19,8 +20,10 @@ from cryptable.networks.quantize import DEFAULT_OUTPUT_BITS, Precision, quantize
 from cryptable.networks.segments import SegmentedNetwork
 from cryptable.networks.sources.registry import read_network
 from cryptable.networks.tracing import trace
+from cryptable.networks.tuning import chosen_bits
 from cryptable.planner.lower import PlannedModel
 from cryptable.planner.readout import Readout, approximate
+from cryptable.progress import progress_bar
 from cryptable.verify_import import verify_import
 
 MAX_ROWS = 2000
@@ -59,14 +62,16 @@ def plan_network(
     model: object,
     X: Rows,
     *,
-    bits: int | Mapping[str, int],
+    bits: int | Mapping[str, int] | Literal["auto"],
     ranges: RangeChoice,
     labels: Sequence[int] | Sequence[str] | None = None,
+    y: npt.ArrayLike | None = None,
     input_bits: int | None = None,
     rounding: Rounding = "approximate",
     readout: Readout = "exact",
     tolerance: float | None = None,
     p_error: float = 2.0**-40,
+    show_progress: bool = False,
 ) -> tuple[OnnxNetwork, PlannedModel]:
     """The circuit of a network, quantized after training, and the network itself; arguments and errors of `compile`."""
     network, segments, rows = import_network(model, X, labels=labels)
@@ -77,13 +82,22 @@ def plan_network(
     if has_quantizers(network.model):
         planned = _laid_out(keep_integers(segments, rows, ranges), segments, rounding)
     else:
+        if isinstance(bits, str) and bits != "auto":
+            raise InvalidInputError(f"bits is {bits!r}, expected a number, one for each layer by name, or 'auto'")
         precision = Precision(
-            bits=bits,
+            bits=DEFAULT_BITS if isinstance(bits, str) else bits,
             ranges=ranges,
             input_bits=input_bits or INPUT_BITS,
             output_bits=DEFAULT_OUTPUT_BITS if readout == "exact" else APPROXIMATE_OUTPUT_BITS,
             rounding=rounding,
         )
+        if bits == "auto":
+            if y is not None and np.shape(y) != (len(X),):
+                raise InvalidInputError(f"y_train has shape {np.shape(y)}, expected ({len(X)},): one label a row")
+            with progress_bar("choosing bits", enabled=show_progress) as report:
+                precision = chosen_bits(
+                    segments, rows, y, network.labels, precision, p_error=p_error, max_drop=MAX_DROP, report=report
+                )
         planned = plan_segments(segments, rows, precision)
     if readout == "approximate":
         if tolerance is None:

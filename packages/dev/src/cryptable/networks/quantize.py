@@ -16,14 +16,13 @@ from cryptable_protocol import InvalidInputError
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.model_graph import FloatArray, IntArray
-from cryptable.networks import RangeChoice, Rounding
+from cryptable.networks import DEFAULT_BITS, RangeChoice, Rounding
 from cryptable.networks.integers import Grid, IntegerLayer, IntegerNetwork, extended
 from cryptable.networks.ranges import RANGES, Ranges, calibrated, sound
 from cryptable.networks.rounding import rounded_together
 from cryptable.networks.segments import Layer, SegmentedNetwork
 from cryptable.networks.values import widened
 
-DEFAULT_BITS = 4
 DEFAULT_OUTPUT_BITS = 12
 _WEIGHT_NOISE: dict[Rounding, float] = {"approximate": 0.1, "exact": 0.4}
 """Standard deviation that rounding weights adds to a sum, as a part of a table's entry; rounding the sum adds 0.29.
