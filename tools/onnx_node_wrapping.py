@@ -51,13 +51,19 @@ def wrapped(
         flat = [build.node("Concat", [build.node("Cast", [each], to=TensorProto.DOUBLE) for each in flat], axis=1)]
     results = np.concatenate([each.astype(np.float64).ravel() for each in expected])
     kept = np.isfinite(results)
-    output = flat[0] if kept.all() else build.node("Gather", [flat[0], build.constant("", np.flatnonzero(kept))], axis=1)
+    output = (
+        flat[0] if kept.all() else build.node("Gather", [flat[0], build.constant("", np.flatnonzero(kept))], axis=1)
+    )
     dtype = next(each.type.tensor_type.elem_type for each in model.graph.input if each.name == encrypted[0])
     graph = helper.make_graph(
         build.nodes,
         "node",
         [helper.make_tensor_value_info("row", dtype, [1, start])],
-        [helper.make_tensor_value_info(output, model.graph.output[0].type.tensor_type.elem_type, [1, results[kept].size])],
+        [
+            helper.make_tensor_value_info(
+                output, model.graph.output[0].type.tensor_type.elem_type, [1, results[kept].size]
+            )
+        ],
         build.initializers,
     )
     made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)

@@ -149,7 +149,8 @@ def _calibration(row: Array) -> Array:
     rng = np.random.default_rng(0)
     count = _CALIBRATION_ROWS if row.size <= _MANY else 2
     if not np.ptp(row):
-        return row * np.linspace(1.0, 0.5, count)[:, None]
+        smaller: Array = row * np.linspace(1.0, 0.5, count)[:, None]
+        return smaller
     return np.stack([row, *(rng.permutation(row) for _ in range(count - 1))])
 
 

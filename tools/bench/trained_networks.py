@@ -95,7 +95,9 @@ def missed(case: Case, found: dict[str, Any]) -> list[str]:
 def main() -> int:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=5, help="encrypted rows of each case (default: %(default)s); all from 360 on")
+    parser.add_argument(
+        "--rows", type=int, default=5, help="encrypted rows of each case (default: %(default)s); all from 360 on"
+    )
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name holds TEXT")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -114,8 +116,8 @@ def main() -> int:
         print(
             f"| {case.name} | {found['lookups']} of {found['bits']} bits | {found['price']:.3g} "
             f"| {found['keys'] / 1e6:.1f} MB | {seconds} | {found['module']:.4f} | {found['clear']:.4f} "
-            f"| {found['simulated']:.4f} | {found['encrypted']:.4f}, {found['encrypted_agrees']:.1%} as the module | {found['training']:.1f} s "
-            f"| {', '.join(misses) or 'nothing'} |",
+            f"| {found['simulated']:.4f} | {found['encrypted']:.4f}, {found['encrypted_agrees']:.1%} as the module "
+            f"| {found['training']:.1f} s | {', '.join(misses) or 'nothing'} |",
             flush=True,
         )
     return 0 if all_met else 1

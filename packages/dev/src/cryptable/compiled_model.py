@@ -47,12 +47,14 @@ class CompiledModel:
         edges: EdgesTold | None = None,
         layer_names: tuple[str, ...] = (),
         given_up: GivenUp | None = None,
+        ranges: str | None = None,
     ) -> None:
         self.artifact = artifact
         self.circuit = circuit
         self.error_bound = error_bound
         self.edges = edges
         self.given_up = given_up
+        self.ranges = ranges
         self._layer_names = layer_names
         self._compiled = compiled
         self._estimator = estimator
@@ -142,6 +144,7 @@ class CompiledModel:
             layer_names=self._layer_names,
             given_up=self.given_up,
             edges=self.edges,
+            ranges=self.ranges,
         )
 
     def check(self, X: Rows, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from cryptable_engine import Circuit, Linear, Lookup, Program
+from cryptable_engine import Circuit, Linear, Lookup, Node, Program
 from cryptable_engine.noise import NoiseModel, neighbour_rate, reading_deviation
 from cryptable_engine.readout import noise_deviation
 from cryptable_protocol import (
@@ -30,6 +30,15 @@ from cryptable.edges import EdgesTold
 from cryptable.given_up import GivenUp
 from cryptable.machine import Prediction, machine_rates, predict
 from cryptable.picture import Figure, draw
+
+RANGES_TELL = {
+    "sound": "no input leads beyond them",
+    "minmax": "what sums reached on the calibration data; those beyond wrap around",
+    "percentile": "what sums reached on the calibration data, but for a thousandth on each side; others wrap around",
+    "mse": "where tables err least on the calibration data; sums beyond wrap around",
+    "trained": "as they were trained; sums beyond wrap around, in training too",
+}
+"""What the choice of `ranges` means, for a network."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class Explanation:
     evaluation keys are loaded. With approximate readout, `score_noise` is the most that the standard deviation of a
     score's noise can be, `score_noise_bound` what noise never exceeds but for p_error; `score_error_bound` includes the
     latter. Else both are 0. `given_up` is what an approximation within a budget scores less; then there is no bound.
+    `ranges` says where the tables of a network end, None for other models and loaded ones.
     `score_error_bound` is the most that a score differs from the estimator's own, for inputs within the encoders'
     ranges, once thresholds are where `edges` has moved them; both are None for a loaded model, whose file does not say.
     """
@@ -84,6 +94,7 @@ class Explanation:
     inputs: str
     neighbour_rate: float | None = None
     given_up: GivenUp | None = None
+    ranges: str | None = None
     score_noise: float = 0.0
     score_noise_bound: float = 0.0
     lookups_by_feature: Mapping[str, float] = field(default_factory=dict)
@@ -140,6 +151,7 @@ class Explanation:
             "server_learns": self.server_learns,
             "inputs": self.inputs,
             "neighbour_rate": self.neighbour_rate,
+            "ranges": self.ranges,
             "lookups_by_feature": dict(self.lookups_by_feature),
         }
 
@@ -195,6 +207,8 @@ class Explanation:
                 f"about {self.neighbour_rate:.1%} of the lookups read a neighbouring entry, where a sum is within the "
                 'noise of the border between two (mode="simulate")',
             )
+        if self.ranges is not None:
+            table.add_row("ends of tables", f"{self.ranges!r}: {RANGES_TELL[self.ranges]}")
         table.add_row("failure", f"2^{np.log2(self.p_error):.0f} a lookup; {self.security_bits}-bit security")
         if self.edges is not None and self.edges.kind != "model":
             table.add_row(
@@ -254,11 +268,12 @@ def explain(
     edges: EdgesTold | None = None,
     layer_names: tuple[str, ...] = (),
     given_up: GivenUp | None = None,
+    ranges: str | None = None,
 ) -> Explanation:
     """Explain a compiled model.
 
     `error_bound` and `edges` are those that it was planned with, None where not known; `layer_names` are those of its
-    Lookup nodes, where they are known.
+    Lookup nodes, where they are known; `ranges` says where its tables end, as `compile` names it.
     """
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
@@ -290,6 +305,7 @@ def explain(
         inputs=_inputs(spec.features),
         neighbour_rate=_neighbour_rate(circuit, program),
         given_up=given_up,
+        ranges=ranges,
         **_noise(spec),
         lookups_by_feature=_lookups_by_feature(circuit, spec),
     )
@@ -309,9 +325,17 @@ def _lookups_by_feature(circuit: Circuit, spec: ClientSpec) -> dict[str, float]:
 
 def _neighbour_rate(circuit: Circuit, program: Program) -> float | None:
     """Which part of lookups reads a neighbour; None where all are exact."""
-    if not circuit.rounds:
+    if not circuit.rounds or any(map(_takes_a_bit_off, circuit.nodes)):
         return None
     return neighbour_rate(reading_deviation(circuit, NoiseModel.of(program)))
+
+
+def _takes_a_bit_off(node: Node) -> bool:
+    """Exact rounding: a table of zeros tells the bit above from its mirror. Then all lookups read amid their positions.
+
+    Nothing else is such a table: what is 0 wherever it is read needs no lookup.
+    """
+    return isinstance(node, Lookup) and node.mirrors is not None and not node.tables.any()
 
 
 def _inputs(features: tuple[FeatureEncoder, ...]) -> str:

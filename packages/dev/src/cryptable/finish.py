@@ -53,6 +53,7 @@ def finish(
         edges=planned.edges,
         layer_names=planned.layer_names,
         given_up=planned.given_up,
+        ranges=planned.ranges,
     )
 
 

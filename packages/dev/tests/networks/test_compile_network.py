@@ -75,9 +75,11 @@ def test_far_from_borders_encrypted_is_clear_bit_for_bit(compiled, rows):
 def test_explain_names_layers(compiled, tmp_path):
     (layer,) = compiled.explain().lookups_by_layer
     assert (layer.name, layer.lookups, layer.table_bits) == ("/1/Relu", 6, 4)
+    assert "'minmax': what sums reached on the calibration data" in " ".join(str(compiled.explain()).split())
     compiled.save(tmp_path / "net.cryptable")
     loaded = ct.load(tmp_path / "net.cryptable")
     assert loaded.circuit.to_bytes() == compiled.circuit.to_bytes()
+    assert loaded.explain().ranges is None
 
 
 def test_bits_by_layer(module, rows):

@@ -27,6 +27,10 @@ REFUSED, FAILED = 3, 4
 _MAX_REPORT = 4000
 
 
+class _AbortedError(CompilationError):
+    """The child process ended itself: native code found a state that it takes for impossible."""
+
+
 @dataclass(frozen=True)
 class CompileLimits:
     """What one compilation may use at most."""
@@ -79,7 +83,16 @@ def compile_into(
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as temporary:
         made = Path(temporary) / "program"
         made.mkdir()
-        _run_child(circuit.to_bytes(), options, made, limits, mode)
+        try:
+            _run_child(circuit.to_bytes(), options, made, limits, mode)
+        except _AbortedError:
+            if mode != "catalogue":
+                raise
+            # Concrete's optimizer panics over some circuits with lookups of several widths, each of which is to have
+            # keys of its own, when it is told to make do with the keys of an entry.
+            shutil.rmtree(made)
+            made.mkdir()
+            _run_child(circuit.to_bytes(), options, made, limits, "encrypted")
         write_linear(circuit, made)
         if directory.exists():
             directory.rmdir()
@@ -165,9 +178,10 @@ def _check_status(status: int, report: str, limits: CompileLimits) -> None:
             "use a smaller model, raise CompileLimits.cpu_seconds, or give the machine more memory"
         )
     if status != FAILED:
-        raise CompilationError(
+        kind = _AbortedError if status == -signal.SIGABRT else CompilationError
+        raise kind(
             f"the compiling process ended with status {status} ({last}); it may have met its limit of "
             f"{limits.address_space_bytes >> 20} MiB of address space: raise CompileLimits.address_space_bytes, or use "
-            "a smaller model"
+            "a smaller model; or, if lookups have several widths, not know a way to run them with the keys asked for"
         )
     raise CompilationError(f"Concrete failed to compile the circuit: {last}")

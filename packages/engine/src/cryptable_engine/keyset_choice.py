@@ -100,9 +100,6 @@ def compile_onto_keyset(circuit: Circuit, options: CompileOptions, *, catalogue:
 
 
 def _entries_for(own: Program, p_error: float) -> tuple[KeysetEntry, ...]:
-    if len(own.keyset.bootstrap_keys) > 1:
-        # Lookups of several widths, each with keys of its own: the optimizer panics when told to make do with one.
-        return ()
     if own.lookups:
         found = candidates(p_error, own.complexity, own.lookups)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -104,7 +105,7 @@ def plan_network(
             tolerance = READOUT_TOLERANCE * float(segments.scores(rows).std(axis=0).max())
         planned = approximate(planned, tolerance=tolerance, p_error=p_error)
         verify(planned.circuit)
-    return network, planned
+    return network, replace(planned, ranges=ranges)
 
 
 def plan_segments(segments: SegmentedNetwork, rows: FloatArray, precision: Precision) -> PlannedModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -73,4 +73,4 @@ def plan_trained(
             tolerance = READOUT_TOLERANCE * float(reference.std(axis=0).max())
         planned = approximate(planned, tolerance=tolerance, p_error=p_error)
     verify(planned.circuit)
-    return planned
+    return replace(planned, ranges="trained")

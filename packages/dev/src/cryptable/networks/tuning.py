@@ -7,7 +7,7 @@ p_error allows: nothing is compiled, and a compiled model meets no more noise th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
@@ -152,8 +152,7 @@ class Search:
 
         if self._labels is None:
             return float(r2_score(self._truth, scores.reshape(len(scores), -1)[:, 0]))
-        chosen = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
-        return float(np.mean(np.asarray(self._labels)[chosen] == self._truth))
+        return float(np.mean(np.asarray(self._labels)[_chosen(scores)] == self._truth))
 
 
 def _cost(integers: IntegerNetwork, rounding: Rounding, p_error: float) -> tuple[int, float]:
@@ -201,6 +200,11 @@ def chosen_bits(
 def _own_predictions(scores: FloatArray, labels: Labels | None) -> npt.NDArray[Any]:
     if labels is None:
         return scores[:, 0]
-    chosen: Sequence[int] = (scores[:, 0] > 0).astype(int) if scores.shape[1] == 1 else scores.argmax(axis=1)
-    found: npt.NDArray[Any] = np.asarray(labels)[chosen]
+    found: npt.NDArray[Any] = np.asarray(labels)[_chosen(scores)]
+    return found
+
+
+def _chosen(scores: FloatArray) -> IntArray:
+    """Which class each row is taken for."""
+    found: IntArray = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
     return found

@@ -37,6 +37,8 @@ class PlannedModel:
     layer_names: tuple[str, ...] = ()
     given_up: GivenUp | None = None
     """Of an approximation within a budget."""
+    ranges: str | None = None
+    """Where the tables of a network end, as `cryptable.compile` names it; None for any other model."""
 
 
 def lower(
