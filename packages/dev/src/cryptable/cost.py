@@ -7,6 +7,8 @@ import math
 from functools import cache
 from importlib import resources
 
+P_ERROR = 2.0**-40
+"""Of one lookup, where no other probability is asked for."""
 _TABLE = "cost_table.json"
 _TYPICAL_NOISE = 14.0
 """Of some dozens of lookups, summed to about 11 bits: see `noise_level`."""
@@ -22,7 +24,7 @@ def noise_level(lookups: int, output_bits: int) -> float:
     return output_bits + math.log2(lookups) / 2
 
 
-def lookup_price(width: int, noise: float = _TYPICAL_NOISE, *, p_error: float = 2.0**-40) -> float:
+def lookup_price(width: int, noise: float = _TYPICAL_NOISE, *, p_error: float = P_ERROR) -> float:
     """Optimizer complexity of one lookup.
 
     Args:
@@ -39,7 +41,7 @@ def lookup_price(width: int, noise: float = _TYPICAL_NOISE, *, p_error: float = 
     return next((price for limit, price in steps if noise <= limit), math.inf)
 
 
-def total_price(lookups: int, width: int, output_bits: int, *, p_error: float = 2.0**-40) -> float:
+def total_price(lookups: int, width: int, output_bits: int, *, p_error: float = P_ERROR) -> float:
     """Optimizer complexity of `lookups` lookups whose outputs are summed to `output_bits` bits.
 
     More output bits, or more noise summed, need bootstrap keys of more levels, at which all lookups cost more.

@@ -90,6 +90,7 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
                 tolerance=self.tolerance,
                 table_bits=self.table_bits,
                 input_bits=self.input_bits,
+                p_error=self.p_error,
                 edges=self.edges,
                 bins=self.bins,
             )

@@ -83,13 +83,20 @@ def plan(
         raise InvalidInputError(f"edges is {edges!r}, expected 'model' with a budget, which merges thresholds itself")
 
     def planned_of(graph: ModelGraph) -> PlannedModel:
-        return _plan_graph(graph, rows, tolerance, table_bits, input_bits, show_progress=show_progress)
+        return _plan_graph(graph, rows, tolerance, table_bits, input_bits, p_error, show_progress=show_progress)
 
     if budget is not None and isinstance(graph, AdditiveTrees):
         widths = WIDTHS if table_bits is None else (table_bits,)
         with progress_bar("approximating within the budget", enabled=show_progress) as report:
             found = approximations(
-                graph, rows, reference, budget=budget, widths=widths, rates=machine_rates(), progress=report
+                graph,
+                rows,
+                reference,
+                budget=budget,
+                widths=widths,
+                rates=machine_rates(),
+                p_error=p_error,
+                progress=report,
             )
         planned = planned_of(graph) if found == [graph] else best_plan(map(planned_of, found), estimator, kept, y_train)
     else:
@@ -110,17 +117,18 @@ def _plan_graph(
     tolerance: float,
     table_bits: int | None,
     input_bits: int,
+    p_error: float,
     *,
     show_progress: bool,
 ) -> PlannedModel:
     if isinstance(graph, AdditiveTrees):
         widths = WIDTHS if table_bits is None else (table_bits,)
         with progress_bar("planning lookups", enabled=show_progress) as report:
-            return plan_trees(graph, tolerance=tolerance, widths=widths, progress=report)
+            return plan_trees(graph, tolerance=tolerance, widths=widths, p_error=p_error, progress=report)
     if isinstance(graph, AdditiveModel):
         widths = WIDTHS if table_bits is None else (table_bits,)
         with progress_bar("planning lookups", enabled=show_progress) as report:
-            return plan_additive(graph, tolerance=tolerance, widths=widths, progress=report)
+            return plan_additive(graph, tolerance=tolerance, widths=widths, p_error=p_error, progress=report)
     if isinstance(graph, MixedModel):
         return plan_mixed(graph, rows, tolerance=tolerance, input_bits=input_bits)
     if isinstance(graph, QuadraticModel):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cryptable.additive_model import AdditiveModel, PairFunction
-from cryptable.cost import lookup_price
+from cryptable.cost import P_ERROR, lookup_price
 from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import FloatArray, IntArray
 from cryptable.planner.bits import Bits
@@ -54,6 +54,7 @@ def plan_additive(
     *,
     tolerance: float,
     widths: tuple[int, ...],
+    p_error: float = P_ERROR,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
     """Plan an additive model.
@@ -62,6 +63,7 @@ def plan_additive(
         graph: the model.
         tolerance: largest error of a score.
         widths: table widths to choose from, in bits.
+        p_error: of a lookup: which width is cheapest depends on it.
         progress: told the fraction done.
 
     Raises:
@@ -70,7 +72,7 @@ def plan_additive(
     small = coarsen(graph, tolerance=tolerance)
     bits = _bits(small.graph)
     drafts = {width: [_tiles(small.graph, bits, output, width) for output in range(graph.outputs)] for width in widths}
-    width = min(widths, key=lambda each: lookup_price(each) * sum(map(len, drafts[each])))
+    width = min(widths, key=lambda each: lookup_price(each, p_error=p_error) * sum(map(len, drafts[each])))
     lookups = sum(map(len, drafts[width]))
     if lookups > MAX_LOOKUPS:
         raise UnsupportedModelError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cryptable_protocol import InvalidInputError
 
-from cryptable.cost import total_price
+from cryptable.cost import P_ERROR, total_price
 from cryptable.errors import BudgetError
 from cryptable.machine import MachineRates
 from cryptable.model_graph import LEAF, AdditiveTrees, FloatArray
@@ -95,6 +95,7 @@ def approximations(
     budget: Budget,
     widths: tuple[int, ...],
     rates: MachineRates,
+    p_error: float = P_ERROR,
     progress: Callable[[float], None] | None = None,
 ) -> list[AdditiveTrees]:
     """Trees that are within the budget, as far as can be told before they are compiled.
@@ -106,6 +107,7 @@ def approximations(
         budget: of one prediction.
         widths: of tables, to choose from.
         rates: of the machine that the seconds are of.
+        p_error: of a lookup.
         progress: told the fraction done.
 
     Returns:
@@ -114,12 +116,17 @@ def approximations(
     Raises:
         BudgetError: there are none.
     """
-    draft = draft_cost(graph, widths)
-    if budget.allows(_cost(draft, rates)):
+
+    def cost_of(trees: AdditiveTrees, among: tuple[int, ...]) -> Cost:
+        return _cost(draft_cost(trees, among, p_error), rates, p_error)
+
+    draft = draft_cost(graph, widths, p_error)
+    own = _cost(draft, rates, p_error)
+    if budget.allows(own):
         return [graph]
     near = tuple(width for width in widths if draft.width - 1 <= width <= draft.width)
     seen = graph.seen(rows)
-    found, cheapest = [], _cost(draft, rates)
+    found, cheapest = [], own
     for index, fraction in enumerate(_MERGED_ROWS):
         merged = merge_edges(graph, seen, rows=int(fraction * seen.shape[0]))
         # At the top everything is one leaf, at the bottom nothing is pruned but what no row can tell.
@@ -129,7 +136,7 @@ def approximations(
             pruned = prune(merged, seen, penalty=penalty)
             if not any((tree.feature != LEAF).any() for tree in pruned.trees):
                 high = penalty
-            elif budget.allows(cost := _cost(draft_cost(pruned, near), rates)):
+            elif budget.allows(cost := cost_of(pruned, near)):
                 best, high = pruned, penalty
             else:
                 low = penalty
@@ -140,7 +147,7 @@ def approximations(
             best = _one_by_one(
                 prune(merged, seen, penalty=low),
                 seen,
-                lambda trees: budget.allows(_cost(draft_cost(trees, near), rates)),
+                lambda trees: budget.allows(cost_of(trees, near)),
             )
         if best is not None:
             found.append(refit(best, seen, scores))
@@ -161,16 +168,16 @@ def _one_by_one(
     return None
 
 
-def _cost(draft: DraftCost, rates: MachineRates) -> Cost:
-    return Cost(_seconds(draft, rates), draft.lookups, _ROW_BYTES + draft.input_bits * _ELEMENT_BYTES)
+def _cost(draft: DraftCost, rates: MachineRates, p_error: float) -> Cost:
+    return Cost(_seconds(draft, rates, p_error), draft.lookups, _ROW_BYTES + draft.input_bits * _ELEMENT_BYTES)
 
 
-def _seconds(cost: DraftCost, rates: MachineRates) -> float:
+def _seconds(cost: DraftCost, rates: MachineRates, p_error: float) -> float:
     """As `machine.predict`, from what is known before crypto parameters are."""
     words = _KEY_BITS * cost.input_bits
     if not cost.lookups:
         return rates.linear_call + words * (rates.linear_input_word + rates.linear_cell_word)
     nearest = min(rates.per_price, key=lambda width: abs(width - cost.width))
-    lookups = total_price(cost.lookups, cost.width, _OUTPUT_BITS) * rates.per_price[nearest]
+    price = total_price(cost.lookups, cost.width, _OUTPUT_BITS, p_error=p_error)
     gathered = _ENTRIES_A_LOOKUP * cost.lookups * _KEY_BITS * rates.native_gathered_word
-    return rates.native_call + words * rates.native_input_word + lookups + gathered
+    return rates.native_call + words * rates.native_input_word + price * rates.per_price[nearest] + gathered

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cryptable.cost import lookup_price
+from cryptable.cost import P_ERROR, lookup_price, noise_level
 from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import LEAF, AdditiveTrees
 from cryptable.planner.bits import Bits
@@ -21,6 +22,8 @@ from cryptable.planner.round_leaves import round_leaves
 from cryptable.planner.tables import FloatOutput, fill_tables
 
 WIDTHS = (2, 3, 4, 5, 6)
+_OUTPUT_BITS = 12
+"""Of a score, where the tolerance is not known yet."""
 _SEARCH = 1_000_000
 """Rounds times products of the search for fewer tables, in all: some seconds."""
 _NEGLIGIBLE = 1e-12
@@ -42,9 +45,14 @@ class TablePlan:
         return sum(map(len, self.masks))
 
     @property
-    def price(self) -> float:
-        """Optimizer complexity units."""
-        return self.lookups * lookup_price(self.width)
+    def longest(self) -> int:
+        """Tables of the score that has the most."""
+        return max(map(len, self.masks))
+
+    def price(self, p_error: float, output_bits: int) -> float:
+        """Optimizer complexity units, at a probability that one lookup fails, for scores of so many bits."""
+        noise = noise_level(max(1, self.longest), output_bits)
+        return self.lookups * lookup_price(self.width, noise, p_error=p_error) if self.lookups else 0.0
 
 
 def plan_trees(
@@ -52,6 +60,7 @@ def plan_trees(
     *,
     tolerance: float,
     widths: tuple[int, ...] = WIDTHS,
+    p_error: float = P_ERROR,
     rounds: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
@@ -61,13 +70,13 @@ def plan_trees(
         graph: the trees.
         tolerance: largest error of a score.
         widths: table widths to choose from, in bits.
+        p_error: of a lookup: which width is cheapest depends on it.
         rounds: of the search for fewer tables; by default as many as take some seconds.
         progress: told the fraction done.
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    cheapest = _cheapest_draft(graph, bits, widths)
-    parts = max(map(len, cheapest.masks)) + sum(1 for edges in bits.edges if edges)
-    if _most_trees(graph) < parts:
+    cheapest = _cheapest_draft(graph, bits, widths, p_error, tolerance)
+    if _most_trees(graph) < _parts(cheapest):
         rounded = round_leaves(graph, tolerance=tolerance)
         tables = _search(rounded.graph, bits, cheapest, rounds, progress)
         outputs = [_fill(tables, output, integral=True) for output in range(graph.outputs)]
@@ -107,25 +116,41 @@ class DraftCost:
     input_bits: int
 
 
-def draft_cost(graph: AdditiveTrees, widths: tuple[int, ...]) -> DraftCost:
+def draft_cost(graph: AdditiveTrees, widths: tuple[int, ...], p_error: float = P_ERROR) -> DraftCost:
     """The cost of the cheapest draft: a little more than that of the plan.
 
     Raises:
         UnsupportedModelError: as `plan_trees`.
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    cheapest = _cheapest_draft(graph, bits, widths)
+    cheapest = _cheapest_draft(graph, bits, widths, p_error)
     return DraftCost(cheapest.lookups, cheapest.width, bits.count)
 
 
-def _cheapest_draft(graph: AdditiveTrees, bits: Bits, widths: tuple[int, ...]) -> TablePlan:
+def _cheapest_draft(
+    graph: AdditiveTrees, bits: Bits, widths: tuple[int, ...], p_error: float, tolerance: float | None = None
+) -> TablePlan:
     drafts = [_cover(graph, bits, width, rounds=0, progress=None) for width in widths]
     feasible = [draft for draft in drafts if draft is not None]
     if not feasible:
         raise UnsupportedModelError(
             f"a path of a tree asks about more features than a table of {max(widths)} bits can count; lower max_depth"
         )
-    return min(feasible, key=lambda plan: plan.price)
+    return min(feasible, key=lambda plan: plan.price(p_error, _output_bits(graph, plan, tolerance)))
+
+
+def _output_bits(graph: AdditiveTrees, plan: TablePlan, tolerance: float | None) -> int:
+    """Of a score, about: as many as tell its range apart by a step that rounds each tree, or each table, once."""
+    if tolerance is None:
+        return _OUTPUT_BITS
+    rounded = min(_most_trees(graph), _parts(plan))
+    spread = max(high - low for low, high in _ranges(graph))
+    return max(1, math.ceil(math.log2(max(2.0, spread * rounded / (2 * tolerance)))))
+
+
+def _parts(plan: TablePlan) -> int:
+    """Tables and functions of one feature that are summed."""
+    return plan.longest + sum(1 for edges in plan.alphabet.bits.edges if edges)
 
 
 def _ranges(graph: AdditiveTrees) -> list[Range]:
