@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from concrete_ml_side import CASES
+from environments import find_uv
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ENVIRONMENT = ROOT / "build/concrete-ml"
@@ -32,10 +33,11 @@ def concrete_ml_python() -> str:
     python = ENVIRONMENT / "bin/python"
     if not python.exists():
         print("installing Concrete ML 1.9 into build/concrete-ml (6 GB)", file=sys.stderr)
-        subprocess.run(["uv", "venv", "--quiet", "--python", "3.11", str(ENVIRONMENT)], check=True)
+        uv = find_uv()
+        subprocess.run([uv, "venv", "--quiet", "--python", "3.11", str(ENVIRONMENT)], check=True)
         packages = ["concrete-ml==1.9.0", "setuptools<81"]
         # Outside the repository, whose own settings for uv would keep torch out.
-        command = ["uv", "pip", "install", "--quiet", "--no-config", "--python", str(python), *packages]
+        command = [uv, "pip", "install", "--quiet", "--no-config", "--python", str(python), *packages]
         subprocess.run(command, check=True, cwd=ENVIRONMENT)
     return str(python)
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from environments import find_uv
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("cryptable_client", "cryptable_protocol")
@@ -118,11 +119,7 @@ def main() -> int:
     parser.add_argument("--python", default=sys.executable, help="interpreter, or version, to make the environment of")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
     options = parser.parse_args()
-    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    uv = shutil.which("uv", path=places)
-    if uv is None:
-        print("uv is missing: run `make setup`", file=sys.stderr)
-        return 1
+    uv = find_uv()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for package in ("protocol", "client"):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from environments import find_uv
 
 ROOT = Path(__file__).resolve().parents[3]
 IMPORTS = {
@@ -25,9 +25,7 @@ NEVER = ("networkx", "torch", "z3-solver")
 
 def measure_footprint() -> list[dict[str, Any]]:
     """One dictionary a package; needs the package index, or uv's cache."""
-    uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-    if uv is None:
-        raise RuntimeError("uv is missing: run `make setup`")
+    uv = find_uv()
     figures = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
