@@ -15,13 +15,16 @@ from cryptable_protocol import CompileOptions, EncryptedTensor, InvalidInputErro
 
 @pytest.mark.encrypted
 def test_encrypted_equals_interpreted(named_circuit, programs, concrete_clients, make_rows):
+    """Node by node, and as Concrete has compiled it."""
     name, circuit = named_circuit
-    client, evaluator = concrete_clients(name), Evaluator(programs(name))
-    keys = evaluator.load_keys(client.evaluation_keys)
+    client = concrete_clients(name)
     rows = make_rows(np.random.default_rng(3), circuit.input, 4)
-    for row, expected in zip(rows, interpret(circuit, rows), strict=True):
-        result = evaluator.evaluate(client.encrypt(row), keys)
-        np.testing.assert_array_equal(client.decrypt(result), expected)
+    for native in (False, True):
+        evaluator = Evaluator(programs(name), native=native)
+        keys = evaluator.load_keys(client.evaluation_keys)
+        for row, expected in zip(rows, interpret(circuit, rows), strict=True):
+            result = evaluator.evaluate(client.encrypt(row), keys)
+            np.testing.assert_array_equal(client.decrypt(result), expected)
 
 
 @pytest.mark.encrypted
@@ -98,7 +101,7 @@ def test_keys_of_another_length_are_refused_before_native_code(programs, tmp_pat
 
 @pytest.mark.parametrize("content", [b"", b"not a library"])
 def test_a_damaged_library_is_our_error(programs, tmp_path, content):
-    copy = shutil.copytree(programs("linear").directory, tmp_path / "program")
+    copy = shutil.copytree(programs("chain").directory, tmp_path / "program")
     (copy / LIBRARY).write_bytes(content)
     with pytest.raises(EvaluationError, match="compile the circuit again"):
         Evaluator(Program.load(copy))

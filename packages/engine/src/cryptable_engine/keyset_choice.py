@@ -15,13 +15,16 @@ from statistics import NormalDist
 
 from cryptable_protocol import CompileOptions, KeysetParameters
 
+from cryptable_engine.bounds import Bounds
 from cryptable_engine.catalogue import KeysetEntry, candidates, secret_key_entries
 from cryptable_engine.circuit import Circuit
 from cryptable_engine.errors import CompilationError
-from cryptable_engine.mlir import to_mlir
+from cryptable_engine.layout import lay_out
+from cryptable_engine.lookup_program import write_lookups
+from cryptable_engine.mlir import print_mlir
 from cryptable_engine.native import compile_mlir
 from cryptable_engine.program import Program, write_record
-from cryptable_engine.verifier import MAX_VALUE_BITS
+from cryptable_engine.verifier import MAX_VALUE_BITS, verify
 
 _MAX_ATTEMPTS = 4
 _SECURITY_SLOPE = 0.025696778711484593
@@ -37,8 +40,8 @@ class _Compiler:
     simulation: bool
 
     @cached_property
-    def _text(self) -> str:
-        return to_mlir(self.circuit)
+    def _bounds(self) -> tuple[Bounds, ...]:
+        return verify(self.circuit)
 
     def program(
         self,
@@ -49,17 +52,18 @@ class _Compiler:
         p_error: float | None = None,
     ) -> Program:
         """Compile into a new directory below the current one."""
-        text = to_mlir(self.circuit, spare_bits=spare_bits) if spare_bits else self._text
+        layout = lay_out(self.circuit, self._bounds, spare_bits=spare_bits)
         target = Path(directory)
         target.mkdir()
         compile_mlir(
-            text,
+            print_mlir(self.circuit, layout),
             target,
             p_error=self.options.p_error if p_error is None else p_error,
             security_bits=self.options.security_bits,
             simulation=self.simulation,
             keyset=keyset,
         )
+        write_lookups(self.circuit, layout, target)
         write_record(target, self.options.p_error)
         return Program.load(target)
 

@@ -24,7 +24,12 @@ def to_mlir(circuit: Circuit, *, spare_bits: int = 0) -> str:
     Raises:
         CircuitError: the verifier refuses the circuit.
     """
-    return _Printer(circuit, lay_out(circuit, verify(circuit), spare_bits=spare_bits)).print()
+    return print_mlir(circuit, lay_out(circuit, verify(circuit), spare_bits=spare_bits))
+
+
+def print_mlir(circuit: Circuit, layout: Layout) -> str:
+    """As `to_mlir`, of a verified circuit that has been laid out."""
+    return _Printer(circuit, layout).print()
 
 
 def _encrypted(size: int, width: int) -> str:

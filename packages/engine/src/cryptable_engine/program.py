@@ -23,7 +23,7 @@ from cryptable_engine.mlir import FUNCTION
 from cryptable_engine.native import FEEDBACK, LIBRARY, PROGRAM_INFO, read_json
 
 RECORD = "program.json"
-_RECORD_FORMAT = 2
+_RECORD_FORMAT = 3
 _NATIVE: dict[str, Any] = {"modulus": {"native": {}}}
 _BITS = 64
 

@@ -1,0 +1,210 @@
+"""Bootstrapping by the C functions that come inside concrete-python: keys made ready once, then one call a lookup.
+
+Concrete's compiled programs call the same functions, but make their keys ready anew for every row, on one core, before
+the first lookup. The functions keep no state but what they are given, and are called without Python's lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol import BootstrapKeyParameters, KeysetParameters, KeyswitchKeyParameters
+
+from cryptable_engine.errors import EvaluationError
+
+Words = npt.NDArray[np.uint64]
+
+_SEED_BYTES = 16
+_LIBRARY = "libConcretelangRuntime"
+_SIZE, _POINTER, _STATUS = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_uint32
+
+
+class _Seed(ctypes.Structure):
+    _fields_ = (("bytes", ctypes.c_uint8 * _SEED_BYTES),)
+
+
+_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "construct_concrete_fft": (None, (_POINTER, _SIZE)),
+    "bootstrap_key_convert_u64_to_fourier_scratch": (_STATUS, (_POINTER,) * 3),
+    "bootstrap_key_convert_u64_to_fourier": (None, (_POINTER,) * 2 + (_SIZE,) * 5 + (_POINTER, _POINTER, _SIZE)),
+    "bootstrap_lwe_ciphertext_u64_scratch": (_STATUS, (_POINTER, _POINTER, _SIZE, _SIZE, _POINTER)),
+    "bootstrap_lwe_ciphertext_u64": (None, (_POINTER,) * 4 + (_SIZE,) * 5 + (_POINTER, _POINTER, _SIZE)),
+    # The last one chooses between one thread, 0, and all cores.
+    "decompress_seeded_lwe_bootstrap_key_u64": (None, (_POINTER,) * 2 + (_SIZE,) * 5 + (_Seed, ctypes.c_uint32)),
+    "decompress_seeded_lwe_keyswitch_key_u64": (None, (_POINTER,) * 2 + (_SIZE,) * 4 + (_Seed,)),
+    "keyswitch_lwe_ciphertext_u64": (None, (_POINTER,) * 3 + (_SIZE,) * 4),
+}
+"""Results and arguments, as in concrete-cpu.h of concrete-python 2.11, without the prefix `concrete_cpu_`."""
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    """Concrete's runtime.
+
+    Raises:
+        EvaluationError: concrete-python has no such library, or not these functions.
+    """
+    files = metadata.files("concrete-python") or ()
+    paths = [Path(str(path.locate())) for path in files if path.name.startswith(_LIBRARY)]
+    try:
+        library = ctypes.CDLL(str(paths[0]))
+        for name, (result, arguments) in _FUNCTIONS.items():
+            function = getattr(library, f"concrete_cpu_{name}")
+            function.restype, function.argtypes = result, arguments
+    except (IndexError, OSError, AttributeError) as error:
+        raise EvaluationError(
+            f"concrete-python is installed without {_LIBRARY} of version 2.11 ({error}); install it again"
+        ) from error
+    return library
+
+
+def _call(name: str, *arguments: object) -> int | None:
+    result: int | None = getattr(_library(), f"concrete_cpu_{name}")(*arguments)
+    return result
+
+
+@cache
+def _transform(polynomial_size: int) -> ctypes.Array[ctypes.c_char]:
+    """Concrete's FFT of that size, which lives as long as the process: some 100 kB."""
+    size = _SIZE.in_dll(_library(), "CONCRETE_FFT_SIZE").value
+    memory = ctypes.create_string_buffer(size)
+    _call("construct_concrete_fft", memory, polynomial_size)
+    return memory
+
+
+def _scratch(name: str, *arguments: object) -> tuple[int, int]:
+    """Size and alignment in bytes of the memory that a function works in."""
+    size, alignment = _SIZE(), _SIZE()
+    if _call(name, ctypes.byref(size), ctypes.byref(alignment), *arguments):
+        raise EvaluationError(f"Concrete's {name} failed: these crypto parameters are too large")
+    return size.value, alignment.value
+
+
+def _aligned(size: int, alignment: int) -> tuple[npt.NDArray[np.uint8], int]:
+    """Memory, and an address in it from which on there are `size` aligned bytes."""
+    memory = np.empty(size + alignment, np.uint8)
+    return memory, memory.ctypes.data + -memory.ctypes.data % alignment
+
+
+class BootstrappingKeys:
+    """A client's bootstrap key, in the Fourier domain, and keyswitch key. Thread-safe.
+
+    Args:
+        keyset: one that `supports` says yes to.
+        data: evaluation keys (protos/SPEC.md, "Evaluation keys") of exactly the keyset's length; not kept.
+    """
+
+    def __init__(self, keyset: KeysetParameters, data: memoryview) -> None:
+        (self._key,), (self._switch) = keyset.bootstrap_keys, keyset.keyswitch_keys[0]
+        self.dimension = keyset.dimensions[self._key.output_key]
+        """Of the secret key that lookups read and write."""
+        self._small = keyset.dimensions[self._key.input_key]
+        end = keyset.bootstrap_key_bytes(self._key)
+        self._bootstrap_words = self._expand_bootstrap_key(self._key, data[:end])
+        self._keyswitch_words = self._expand_keyswitch_key(self._switch, data[end:])
+        key = self._key
+        self._scratch = _scratch(
+            "bootstrap_lwe_ciphertext_u64_scratch",
+            key.glwe_dimension,
+            key.polynomial_size,
+            _transform(key.polynomial_size),
+        )
+
+    def _expand_bootstrap_key(self, key: BootstrapKeyParameters, data: memoryview) -> npt.NDArray[np.complex128]:
+        seed, bodies = _seed_and_bodies(data)
+        glwe_size = key.glwe_dimension + 1
+        rows = self._small * key.level_count * glwe_size
+        words = np.empty((rows, glwe_size * key.polynomial_size), np.uint64)
+        sizes = (self._small, key.polynomial_size, key.glwe_dimension, key.level_count, key.base_log)
+        _call("decompress_seeded_lwe_bootstrap_key_u64", words.ctypes.data, bodies.ctypes.data, *sizes, seed, 0)
+        transform = _transform(key.polynomial_size)
+        size, alignment = _scratch("bootstrap_key_convert_u64_to_fourier_scratch", transform)
+        memory, address = _aligned(size, alignment)
+        transformed = np.empty((rows, glwe_size * key.polynomial_size // 2), np.complex128)
+        sizes = (key.level_count, key.base_log, key.glwe_dimension, key.polynomial_size, self._small)
+        _call(
+            "bootstrap_key_convert_u64_to_fourier",
+            words.ctypes.data,
+            transformed.ctypes.data,
+            *sizes,
+            transform,
+            address,
+            size,
+        )
+        del memory
+        return transformed
+
+    def _expand_keyswitch_key(self, key: KeyswitchKeyParameters, data: memoryview) -> Words:
+        seed, bodies = _seed_and_bodies(data)
+        words = np.empty((self.dimension * key.level_count, self._small + 1), np.uint64)
+        sizes = (self.dimension, self._small, key.level_count, key.base_log)
+        _call("decompress_seeded_lwe_keyswitch_key_u64", words.ctypes.data, bodies.ctypes.data, *sizes, seed)
+        return words
+
+    def look_up(self, ciphertext: Words, entries: Words) -> Words:
+        """One table read at one encrypted position.
+
+        Args:
+            ciphertext: shape (dimension + 1,), the body last: the position in the upper bits below the padding bit.
+            entries: of the table as they are on the torus, shape (2^width,).
+
+        Returns:
+            The entry's ciphertext, shape (dimension + 1,).
+        """
+        key, switch = self._key, self._switch
+        source = np.ascontiguousarray(ciphertext)
+        switched = np.empty(self._small + 1, np.uint64)
+        switch_sizes = (switch.level_count, switch.base_log, self.dimension, self._small)
+        _call(
+            "keyswitch_lwe_ciphertext_u64",
+            switched.ctypes.data,
+            source.ctypes.data,
+            self._keyswitch_words.ctypes.data,
+            *switch_sizes,
+        )
+        accumulator = np.zeros((key.glwe_dimension + 1, key.polynomial_size), np.uint64)
+        accumulator[-1] = lookup_polynomial(entries, key.polynomial_size)
+        result = np.empty(self.dimension + 1, np.uint64)
+        memory, address = _aligned(*self._scratch)
+        sizes = (key.level_count, key.base_log, key.glwe_dimension, key.polynomial_size, self._small)
+        _call(
+            "bootstrap_lwe_ciphertext_u64",
+            result.ctypes.data,
+            switched.ctypes.data,
+            accumulator.ctypes.data,
+            self._bootstrap_words.ctypes.data,
+            *sizes,
+            _transform(key.polynomial_size),
+            address,
+            self._scratch[0],
+        )
+        del memory
+        return result
+
+
+def supports(keyset: KeysetParameters) -> bool:
+    """Whether all lookups switch from the one large secret key to the one small one, and bootstrap back."""
+    match keyset.bootstrap_keys, keyset.keyswitch_keys:
+        case (bootstrap,), (keyswitch,):
+            return (bootstrap.input_key, bootstrap.output_key) == (keyswitch.output_key, keyswitch.input_key)
+    return False
+
+
+def lookup_polynomial(entries: Words, size: int) -> Words:
+    """Coefficients that a blind rotation turns so that the constant one is the entry: each stands around its position.
+
+    The first entry's lower half lies before 0, which is at the end, negated: a whole turn goes through the polynomial
+    twice.
+    """
+    boxes = np.repeat(entries, size // entries.size)
+    half = size // entries.size // 2
+    return np.concatenate((boxes[half:], np.negative(boxes[:half])))
+
+
+def _seed_and_bodies(data: memoryview) -> tuple[_Seed, Words]:
+    return _Seed.from_buffer_copy(data[:_SEED_BYTES]), np.frombuffer(data[_SEED_BYTES:], "<u8").astype(np.uint64)

@@ -1,0 +1,187 @@
+"""Circuits with lookups, evaluated node by node: sums by NumPy, a bootstrapping for each lookup, on all threads."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from cryptable_protocol import EncryptedTensor, InternalError
+
+from cryptable_engine.bootstrapping import BootstrappingKeys, Words, supports
+from cryptable_engine.circuit import Circuit, Input, IntArray, Linear, Lookup, Term
+from cryptable_engine.errors import UnsupportedProgramError
+from cryptable_engine.layout import Layout, Reading, reading_of
+
+if TYPE_CHECKING:
+    from cryptable_engine.program import Program
+
+CIRCUIT, LAYOUT = "circuit.bin", "layout.json"
+_BLOCK_BYTES = 1 << 19
+"""Of a product's source, which caches hold."""
+_DENSE = 0.4
+"""From this share of non-zero weights on, multiplying by the zeros costs less than leaving them out."""
+
+
+def write_lookups(circuit: Circuit, layout: Layout, directory: Path) -> None:
+    """Store a verified circuit beside its program, with the layout that it was compiled with."""
+    (directory / CIRCUIT).write_bytes(circuit.to_bytes())
+    (directory / LAYOUT).write_text(json.dumps({"widths": layout.widths, "output": layout.output}))
+
+
+class LookupProgram:
+    """A circuit with lookups under one bootstrap key."""
+
+    def __init__(self, circuit: Circuit, widths: tuple[int, ...], output: Reading, dimension: int) -> None:
+        self._circuit, self._widths, self._output, self._dimension = circuit, widths, output, dimension
+        self._steps: list[_Step] = [self._step(index) for index in range(1, len(circuit.nodes))]
+        self._last_use = {0: 0}
+        for index, node in enumerate(circuit.nodes):
+            for source in _sources(node):
+                self._last_use[source] = index
+
+    @classmethod
+    def load(cls, program: Program) -> LookupProgram | None:
+        """What `write_lookups` stored in a trusted directory; None for a program of another kind.
+
+        Raises:
+            UnsupportedProgramError: its input or output is under another key than lookups read.
+        """
+        keyset = program.keyset
+        if not supports(keyset):
+            return None
+        (key,) = keyset.bootstrap_keys
+        if not program.input.key == program.output.key == key.output_key:
+            raise UnsupportedProgramError("program: its input or output is not under the key that its lookups read")
+        circuit = Circuit.from_bytes((program.directory / CIRCUIT).read_bytes())
+        layout = json.loads((program.directory / LAYOUT).read_text())
+        return cls(circuit, tuple(layout["widths"]), Reading(*layout["output"]), keyset.dimensions[key.output_key])
+
+    def evaluate(self, tensor: EncryptedTensor, keys: BootstrappingKeys) -> Words:
+        """The result's ciphertexts, shape (outputs, dimension + 1), the body last.
+
+        Raises:
+            MalformedMessageError: another number of ciphertexts, or another dimension.
+        """
+        values = {0: tensor.ciphertexts(self._circuit.input.size, self._dimension)}
+        for index, step in enumerate(self._steps, 1):
+            values[index] = step(values, keys)
+            for source in _sources(self._circuit.nodes[index]):
+                if self._last_use[source] == index and source != self._circuit.output:
+                    values.pop(source, None)
+        return self._read(values[self._circuit.output], self._circuit.output, self._output)
+
+    def _read(self, words: Words, node: int, reading: Reading) -> Words:
+        """A value whose upper bits are to be read, shifted to the top of its region."""
+        shift = self._widths[node] - reading.bits
+        return words << np.uint64(shift) if shift else words
+
+    def _step(self, index: int) -> _Step:
+        match self._circuit.nodes[index]:
+            case Linear() as node:
+                return self._linear(index, node)
+            case Lookup() as node:
+                return self._lookup(index, node)
+        raise InternalError(f"node {index} is an Input, which only node 0 is")
+
+    def _linear(self, index: int, node: Linear) -> _Step:
+        nodes, unit = self._circuit.nodes, np.uint64(63 - self._widths[index])
+        offset = node.offset.copy()
+        for term in node.terms:
+            source = nodes[term.source]
+            if isinstance(source, Lookup):
+                np.add.at(offset, term.columns, term.weights * _centres(source)[source.table_of][term.rows])
+        bodies = offset.view(np.uint64) << unit
+        products = [(term.source, _columns(term, nodes[term.source].size, node.size)) for term in node.terms]
+
+        def step(values: dict[int, Words], _: BootstrappingKeys) -> Words:
+            result = np.zeros((node.size, self._dimension + 1), np.uint64)
+            for source, columns in products:
+                _add_product(result, values[source], columns)
+            result[:, -1] += bodies
+            return result
+
+        return step
+
+    def _lookup(self, index: int, node: Lookup) -> _Step:
+        # Half a turn of the torus negates what a bootstrapping reads: c + (entry - c) becomes c - (entry - c).
+        entries = (node.tables - _centres(node)[:, None]).view(np.uint64) << np.uint64(63 - self._widths[index])
+
+        def step(values: dict[int, Words], keys: BootstrappingKeys) -> Words:
+            read = self._read(values[node.source], node.source, reading_of(node))
+            result = np.empty((node.size, self._dimension + 1), np.uint64)
+
+            def look_up(element: int) -> None:
+                result[element] = keys.look_up(read[element], entries[node.table_of[element]])
+
+            _on_all_threads(look_up, range(node.size))
+            return result
+
+        return step
+
+
+_Step = Callable[[dict[int, Words], BootstrappingKeys], Words]
+
+
+def _sources(node: Input | Linear | Lookup) -> set[int]:
+    match node:
+        case Linear():
+            return {term.source for term in node.terms}
+        case Lookup():
+            return {node.source}
+    return set()
+
+
+def _centres(node: Lookup) -> IntArray:
+    """By table, what its entries are stored around."""
+    return np.zeros(len(node.tables), np.int64) if node.mirrors is None else node.mirrors // 2
+
+
+_Column = tuple[int, IntArray | slice, Words]
+
+
+def _columns(term: Term, source_size: int, size: int) -> list[_Column]:
+    """By column that has weights: its index, which elements of the source it sums, and their weights."""
+    order = np.argsort(term.columns, kind="stable")
+    rows, weights = term.rows[order], term.weights[order].view(np.uint64)
+    ends = np.cumsum(np.bincount(term.columns, minlength=size))
+    found: list[_Column] = []
+    for column, (start, end) in enumerate(zip((0, *ends[:-1]), ends, strict=True)):
+        if end - start > _DENSE * source_size:
+            dense = np.zeros(source_size, np.uint64)
+            dense[rows[start:end]] = weights[start:end]
+            found.append((column, slice(None), dense))
+        elif end > start:
+            found.append((column, rows[start:end], weights[start:end]))
+    return found
+
+
+def _add_product(result: Words, source: Words, columns: list[_Column]) -> None:
+    """Add the source times the matrix, a block of each ciphertext's words at a time."""
+    width = max(64, _BLOCK_BYTES // 8 // max(1, source.shape[0]))
+
+    def add(first: int) -> None:
+        block = np.ascontiguousarray(source[:, first : first + width])
+        for column, rows, weights in columns:
+            result[column, first : first + width] += np.einsum("i,ij->j", weights, block[rows])
+
+    _on_all_threads(add, range(0, source.shape[1], width))
+
+
+def _on_all_threads(work: Callable[[int], None], items: Iterable[int]) -> None:
+    pool = _pool(os.getpid())
+    for _ in map(work, items) if pool is None else pool.map(work, items):
+        pass
+
+
+@cache
+def _pool(_: int) -> ThreadPoolExecutor | None:
+    """A process's threads, as many as OMP_NUM_THREADS says (Concrete's own programs heed it), or as there are cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    count = int(asked) if asked.isdecimal() else len(os.sched_getaffinity(0))
+    return ThreadPoolExecutor(count, thread_name_prefix="evaluation") if count > 1 else None
