@@ -13,10 +13,10 @@ from cryptable.machine import MachineRates, calibration_file, machine_rates, pre
 from cryptable.program_folder import ProgramFolder
 from cryptable.sample_circuits import sum_of_lookups, weighted_sum, with_matrix
 from cryptable_engine import Linear, interpret, verify
-from cryptable_engine.matrix_blocks import dense_cells_and_gathered_entries
+from cryptable_engine.lookup_program import dense_cells_and_gathered_entries
 from cryptable_protocol import CompileOptions, InvalidInputError
 
-RATES = MachineRates("engine", "a machine", {3: 2.0, 4: 3.0}, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0, 23.0, 29.0, 31.0)
+RATES = MachineRates("engine", "a machine", {3: 2.0, 4: 3.0}, 37.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0, 23.0, 29.0, 31.0)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_relative_configuration_folder_is_ignored(monkeypatch, tmp_path):
         "null",
         "{}",
         RATES.to_json().replace("13.0", "NaN"),
-        RATES.to_json().replace('"format": 1', '"format": 2'),
+        RATES.to_json().replace('"format": 2', '"format": 1'),
     ],
 )
 def test_a_damaged_calibration(home, text):
@@ -62,8 +62,8 @@ def test_a_prediction_by_phase():
     circuit = with_matrix(sum_of_lookups(3, 3, 8, input_bits=200), 50, 20)
     program = ProgramFolder(circuit, CompileOptions()).program
     words = program.keyset.dimensions[program.input.key] + 1
-    # 50 columns of 20 entries, and the sum of 3 lookups, are dense; gathered are three codes, and one of 50 elements.
-    dense, gathered = 200 * 50 + 3, 3 * 3 + 1
+    # The sum of 3 lookups is dense; gathered are 50 columns of 20 entries, three codes, and one of 50 elements.
+    dense, gathered = 3, 50 * 20 + 3 * 3 + 1
     found = predict(circuit, program, RATES)
     assert found.lookups == program.complexity * 2.0
     assert found.linear == words * (dense * 11.0 + gathered * 13.0)
@@ -72,6 +72,9 @@ def test_a_prediction_by_phase():
     assert found.encryption == 200 * 31.0
     assert found.row == found.lookups + found.linear + found.ciphertexts
     assert found.measured_on == "a machine"
+    switch = program.keyset.keyswitch_keys[0]
+    several = replace(program, keyset=replace(program.keyset, keyswitch_keys=(switch, replace(switch, id=1))))
+    assert predict(circuit, several, RATES).ciphertexts == found.ciphertexts + 37.0
 
 
 def test_a_prediction_without_lookups():
@@ -112,7 +115,7 @@ def test_calibrate(home, capsys, monkeypatch):
     assert "a lookup of 4 bits takes" in capsys.readouterr().out
     rates = MachineRates.from_json(target.read_text(), what="rates")
     assert 1e-11 < rates.per_price[4] < 1e-8
-    assert rates.native_cell_word > 0
+    assert rates.cell_word > 0
     assert rates.linear_cell_word > 0
     assert json.loads(target.read_text())["machine"] == rates.machine
     assert replace(rates, machine="") != machine.machine_rates()

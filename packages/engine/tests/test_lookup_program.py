@@ -46,6 +46,7 @@ def test_words_do_not_depend_on_the_number_of_threads(programs, name, monkeypatc
 def test_products_are_those_of_the_matrix(monkeypatch):
     """Sparse, dense and empty columns; several blocks of words."""
     monkeypatch.setattr(lookup_program, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(lookup_program, "_COLUMNS", 2)
     rng = np.random.default_rng(1)
     matrix = rng.integers(-9, 9, (40, 7)) * (rng.random((40, 7)) < [0, 0.02, 0.1, 0.3, 0.5, 0.9, 1])
     source = rng.integers(0, 1 << 63, (40, 150), dtype=np.uint64)
@@ -54,5 +55,5 @@ def test_products_are_those_of_the_matrix(monkeypatch):
     expected = result + np.array(
         [[(column.astype(np.uint64) * word).sum() for word in source.T] for column in matrix.T]
     )
-    lookup_program._add_product(result, source, lookup_program._columns(term, 40, 7))
+    lookup_program._Product(term, 40, 7).add_to(result, source)
     np.testing.assert_array_equal(result, expected)

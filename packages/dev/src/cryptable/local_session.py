@@ -19,10 +19,11 @@ from cryptable.model_graph import IntArray
 
 @dataclass
 class Measured:
-    """What a session has measured so far: CPU seconds of each evaluation, bytes of the last row."""
+    """What a session has measured so far: CPU seconds to make keys ready and of each evaluation, bytes of the last row."""
 
     evaluation_cpu_seconds: list[float]
     evaluation_keys_bytes: int
+    keys_cpu_seconds: float = 0.0
     input_row_bytes: int = 0
     output_row_bytes: int = 0
 
@@ -35,14 +36,15 @@ class LocalSession:
         self._secret_keys = SecretKeys.generate(spec)
         self._evaluator = Evaluator(program)
         self._keys = None
-        size = spec.keyset.evaluation_keys_bytes
-        if size:
+        self.measured = Measured([], spec.keyset.evaluation_keys_bytes)
+        if self.measured.evaluation_keys_bytes:
             with tempfile.TemporaryDirectory(prefix="cryptable-keys-") as folder:
                 path = Path(folder) / "evaluation-keys"
                 with path.open("wb") as file:
                     write_evaluation_keys(self._secret_keys, file)
+                began = time.process_time()
                 self._keys = self._evaluator.load_keys(path)
-        self.measured = Measured([], size)
+                self.measured.keys_cpu_seconds = time.process_time() - began
 
     def evaluate(self, values: IntArray) -> IntArray:
         """Encrypt, evaluate and decrypt encoded rows.

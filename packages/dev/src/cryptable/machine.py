@@ -11,28 +11,31 @@ from pathlib import Path
 from typing import Any
 
 from cryptable_engine import Circuit, Linear, Program
-from cryptable_engine.matrix_blocks import dense_cells_and_gathered_entries
+from cryptable_engine.bootstrapping import supports
+from cryptable_engine.lookup_program import dense_cells_and_gathered_entries
 from cryptable_protocol import InvalidInputError
 
 COST_TABLE = "cost_table.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
 class MachineRates:
     """CPU seconds of one core. A word is one number of a ciphertext, which has one more than its key has bits.
 
-    `per_price` is by width of the lookups: larger polynomials miss more caches. `native_*` are rates of Concrete's
-    runtime, `linear_*` those of circuits without lookups, which do without it.
+    `per_price` is by width of the lookups: larger polynomials miss more caches. `linear_*` are rates of circuits
+    without lookups. `native_call` is what a row takes beyond all else where lookups have several bootstrap keys:
+    Concrete's own program evaluates it then.
     """
 
     engine: str
     machine: str
     per_price: dict[int, float]
     native_call: float
-    native_input_word: float
-    native_cell_word: float
-    native_gathered_word: float
+    call: float
+    input_word: float
+    cell_word: float
+    gathered_word: float
     key_byte: float
     linear_call: float
     linear_input_word: float
@@ -112,8 +115,8 @@ def predict(circuit: Circuit, program: Program, rates: MachineRates) -> Predicti
     nearest = min(rates.per_price, key=lambda width: abs(width - max(widths)))
     return Prediction(
         program.complexity * rates.per_price[nearest],
-        words * (dense * rates.native_cell_word + gathered * rates.native_gathered_word),
-        rates.native_call + inputs * rates.native_input_word,
+        words * (dense * rates.cell_word + gathered * rates.gathered_word),
+        rates.call + (0.0 if supports(program.keyset) else rates.native_call) + inputs * rates.input_word,
         program.keyset.evaluation_keys_bytes * rates.key_byte,
         program.input.size * rates.encryption_element,
         rates.machine,

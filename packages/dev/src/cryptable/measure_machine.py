@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from cryptable_client import SecretKeys, encrypt
-from cryptable_engine import Circuit, Linear
-from cryptable_engine.matrix_blocks import dense_cells_and_gathered_entries
-from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, InternalError, Link
+from cryptable_engine import Circuit, Evaluator, Linear, Program
+from cryptable_engine.lookup_program import dense_cells_and_gathered_entries
+from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, EncryptedTensor, InternalError, Link
 
 from cryptable.local_session import LocalSession
 from cryptable.machine import MachineRates
@@ -31,8 +31,8 @@ class _Sample:
     """A circuit, compiled and evaluated: seconds of a row, and of the first one, which loads the keys."""
 
     def __init__(self, circuit: Circuit, options: CompileOptions | None = None, *, repeats: int = _REPEATS) -> None:
-        folder = ProgramFolder(circuit, options or CompileOptions(), catalogue=True)
-        self.program = folder.program
+        self.folder = ProgramFolder(circuit, options or CompileOptions(), catalogue=True)
+        self.program = self.folder.program
         self.spec = ClientSpec(
             model_name="calibration",
             features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 2) for index in range(circuit.input.size)),
@@ -47,7 +47,7 @@ class _Sample:
             session.evaluate(rows)
             first, *others = session.measured.evaluation_cpu_seconds
         self.seconds = min(others)  # what else runs on the machine only adds
-        self.first_seconds = first
+        self.first_seconds = session.measured.keys_cpu_seconds + first
 
     @property
     def words(self) -> int:
@@ -79,16 +79,17 @@ def measure_machine(report: Callable[[float], None]) -> MachineRates:
     plain_circuit = sum_of_lookups(2, 4, 10, input_bits=_BITS)
     plain = step(_Sample(plain_circuit))
     few = step(_Sample(sum_of_lookups(2, 4, 10), plain.options))
-    dense_circuit, gathered_circuit = with_matrix(plain_circuit, 200, _BITS // 12), with_matrix(plain_circuit, 6000, 4)
+    native_seconds = _native_seconds(few.folder.program)
+    dense_circuit, gathered_circuit = with_matrix(plain_circuit, 100, _BITS // 2), with_matrix(plain_circuit, 6000, 4)
     dense = step(_Sample(dense_circuit, plain.options))
     gathered = step(_Sample(gathered_circuit, plain.options))
     words = plain.words
-    native_input_word = _rate(plain.seconds - few.seconds, (_BITS - few.program.input.size) * words)
+    input_word = _rate(plain.seconds - few.seconds, (_BITS - few.program.input.size) * words)
     # Two points of one line: a dozen lookups, and two, with as little else as can be.
     rate = _rate(by_width[4].seconds - few.seconds, 1) / (by_width[4].program.complexity - few.program.complexity)
-    native_call = max(0.0, few.seconds - rate * few.program.complexity)
+    call = max(0.0, few.seconds - rate * few.program.complexity)
     per_price = {
-        width: _rate(sample.seconds - native_call, 1) / sample.program.complexity for width, sample in by_width.items()
+        width: _rate(sample.seconds - call, 1) / sample.program.complexity for width, sample in by_width.items()
     }
 
     small = step(_Sample(weighted_sum(_BITS, 1), repeats=9))
@@ -99,16 +100,31 @@ def measure_machine(report: Callable[[float], None]) -> MachineRates:
         engine=f"concrete-python {metadata.version('concrete-python')}",
         machine=f"{platform.system()} {platform.machine()}, {_processor()}",
         per_price=per_price,
-        native_call=native_call,
-        native_input_word=native_input_word,
-        native_cell_word=_rate(dense.seconds - plain.seconds, _matrix_work(dense_circuit)[0] * words),
-        native_gathered_word=_rate(gathered.seconds - plain.seconds, _matrix_work(gathered_circuit)[1] * words),
+        native_call=max(0.0, native_seconds - few.seconds),
+        call=call,
+        input_word=input_word,
+        cell_word=_rate(dense.seconds - plain.seconds, _matrix_work(dense_circuit)[0] * words),
+        gathered_word=_rate(gathered.seconds - plain.seconds, _matrix_work(gathered_circuit)[1] * words),
         key_byte=_rate(widest.first_seconds - widest.seconds, widest.program.keyset.evaluation_keys_bytes),
         linear_call=_FIXED_LINEAR_SECONDS,
         linear_input_word=_rate(small.seconds - _FIXED_LINEAR_SECONDS, _BITS * small.words),
         linear_cell_word=linear_cell_word,
         encryption_element=_encryption(plain.spec),
     )
+
+
+def _native_seconds(program: Program) -> float:
+    """Of a row that Concrete's own program evaluates. Keys and ciphertexts mean nothing: nobody decrypts the result."""
+    evaluator = Evaluator(program, native=True)
+    keys = evaluator.load_keys(np.random.default_rng(0).bytes(program.keyset.evaluation_keys_bytes))
+    tensor = EncryptedTensor(np.zeros(program.input.size, np.uint64), seed=bytes(16))
+    evaluator.evaluate(tensor, keys)  # the first one expands the keys
+    times = []
+    for _ in range(_REPEATS):
+        began = time.process_time()
+        evaluator.evaluate(tensor, keys)
+        times.append(time.process_time() - began)
+    return min(times)
 
 
 def _rate(seconds: float, units: int) -> float:

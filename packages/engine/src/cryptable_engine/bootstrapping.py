@@ -13,19 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol import BootstrapKeyParameters, KeysetParameters, KeyswitchKeyParameters
+from cryptable_protocol import KeysetParameters, MaskStream
+from cryptable_protocol.mask_stream import SEED_BYTES
 
 from cryptable_engine.errors import EvaluationError
 
 Words = npt.NDArray[np.uint64]
 
-_SEED_BYTES = 16
+_EXPANDED_WORDS = 1 << 20
+"""Masks that are made at a time."""
 _LIBRARY = "libConcretelangRuntime"
 _SIZE, _POINTER, _STATUS = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_uint32
-
-
-class _Seed(ctypes.Structure):
-    _fields_ = (("bytes", ctypes.c_uint8 * _SEED_BYTES),)
 
 
 _FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
@@ -34,9 +32,6 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "bootstrap_key_convert_u64_to_fourier": (None, (_POINTER,) * 2 + (_SIZE,) * 5 + (_POINTER, _POINTER, _SIZE)),
     "bootstrap_lwe_ciphertext_u64_scratch": (_STATUS, (_POINTER, _POINTER, _SIZE, _SIZE, _POINTER)),
     "bootstrap_lwe_ciphertext_u64": (None, (_POINTER,) * 4 + (_SIZE,) * 5 + (_POINTER, _POINTER, _SIZE)),
-    # The last one chooses between one thread, 0, and all cores.
-    "decompress_seeded_lwe_bootstrap_key_u64": (None, (_POINTER,) * 2 + (_SIZE,) * 5 + (_Seed, ctypes.c_uint32)),
-    "decompress_seeded_lwe_keyswitch_key_u64": (None, (_POINTER,) * 2 + (_SIZE,) * 4 + (_Seed,)),
     "keyswitch_lwe_ciphertext_u64": (None, (_POINTER,) * 3 + (_SIZE,) * 4),
 }
 """Results and arguments, as in concrete-cpu.h of concrete-python 2.11, without the prefix `concrete_cpu_`."""
@@ -100,51 +95,29 @@ class BootstrappingKeys:
     """
 
     def __init__(self, keyset: KeysetParameters, data: memoryview) -> None:
-        (self._key,), (self._switch) = keyset.bootstrap_keys, keyset.keyswitch_keys[0]
-        self.dimension = keyset.dimensions[self._key.output_key]
+        (key,), (switch,) = keyset.bootstrap_keys, keyset.keyswitch_keys
+        self._key, self._switch = key, switch
+        self.dimension = keyset.dimensions[key.output_key]
         """Of the secret key that lookups read and write."""
-        self._small = keyset.dimensions[self._key.input_key]
-        end = keyset.bootstrap_key_bytes(self._key)
-        self._bootstrap_words = self._expand_bootstrap_key(self._key, data[:end])
-        self._keyswitch_words = self._expand_keyswitch_key(self._switch, data[end:])
-        key = self._key
-        self._scratch = _scratch(
-            "bootstrap_lwe_ciphertext_u64_scratch",
-            key.glwe_dimension,
-            key.polynomial_size,
-            _transform(key.polynomial_size),
-        )
+        self._small = keyset.dimensions[key.input_key]
+        end = keyset.bootstrap_key_bytes(key)
+        self._bootstrap_words = self._transformed(_unseeded(data[:end], self.dimension, key.polynomial_size))
+        self._keyswitch_words = _unseeded(data[end:], self._small, 1)
+        sizes = (key.glwe_dimension, key.polynomial_size)
+        self._scratch = _scratch("bootstrap_lwe_ciphertext_u64_scratch", *sizes, _transform(key.polynomial_size))
 
-    def _expand_bootstrap_key(self, key: BootstrapKeyParameters, data: memoryview) -> npt.NDArray[np.complex128]:
-        seed, bodies = _seed_and_bodies(data)
-        glwe_size = key.glwe_dimension + 1
-        rows = self._small * key.level_count * glwe_size
-        words = np.empty((rows, glwe_size * key.polynomial_size), np.uint64)
-        sizes = (self._small, key.polynomial_size, key.glwe_dimension, key.level_count, key.base_log)
-        _call("decompress_seeded_lwe_bootstrap_key_u64", words.ctypes.data, bodies.ctypes.data, *sizes, seed, 0)
+    def _transformed(self, words: Words) -> npt.NDArray[np.complex128]:
+        """A bootstrap key in the Fourier domain."""
+        key = self._key
         transform = _transform(key.polynomial_size)
         size, alignment = _scratch("bootstrap_key_convert_u64_to_fourier_scratch", transform)
         memory, address = _aligned(size, alignment)
-        transformed = np.empty((rows, glwe_size * key.polynomial_size // 2), np.complex128)
+        transformed = np.empty((words.shape[0], words.shape[1] // 2), np.complex128)
+        places = (words.ctypes.data, transformed.ctypes.data)
         sizes = (key.level_count, key.base_log, key.glwe_dimension, key.polynomial_size, self._small)
-        _call(
-            "bootstrap_key_convert_u64_to_fourier",
-            words.ctypes.data,
-            transformed.ctypes.data,
-            *sizes,
-            transform,
-            address,
-            size,
-        )
-        del memory
+        _call("bootstrap_key_convert_u64_to_fourier", *places, *sizes, transform, address, size)
+        del memory  # not before
         return transformed
-
-    def _expand_keyswitch_key(self, key: KeyswitchKeyParameters, data: memoryview) -> Words:
-        seed, bodies = _seed_and_bodies(data)
-        words = np.empty((self.dimension * key.level_count, self._small + 1), np.uint64)
-        sizes = (self.dimension, self._small, key.level_count, key.base_log)
-        _call("decompress_seeded_lwe_keyswitch_key_u64", words.ctypes.data, bodies.ctypes.data, *sizes, seed)
-        return words
 
     def look_up(self, ciphertext: Words, entries: Words) -> Words:
         """One table read at one encrypted position.
@@ -183,7 +156,7 @@ class BootstrappingKeys:
             address,
             self._scratch[0],
         )
-        del memory
+        del memory  # not before
         return result
 
 
@@ -206,5 +179,20 @@ def lookup_polynomial(entries: Words, size: int) -> Words:
     return np.concatenate((boxes[half:], np.negative(boxes[:half])))
 
 
-def _seed_and_bodies(data: memoryview) -> tuple[_Seed, Words]:
-    return _Seed.from_buffer_copy(data[:_SEED_BYTES]), np.frombuffer(data[_SEED_BYTES:], "<u8").astype(np.uint64)
+def _unseeded(data: memoryview, masks: int, bodies: int) -> Words:
+    """A seeded key with its masks.
+
+    Args:
+        data: the seed, then the bodies (protos/SPEC.md, "Evaluation keys").
+        masks: words of a row that come from the seed.
+        bodies: words of a row that follow them.
+    """
+    stream = MaskStream(bytes(data[:SEED_BYTES]))
+    given = np.frombuffer(data[SEED_BYTES:], "<u8").reshape(-1, bodies)
+    words = np.empty((len(given), masks + bodies), np.uint64)
+    words[:, masks:] = given
+    step = max(1, _EXPANDED_WORDS // masks)
+    for first in range(0, len(given), step):
+        rows = words[first : first + step]
+        rows[:, :masks] = stream.words(first * masks, rows.shape[0] * masks).reshape(-1, masks)
+    return words

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from cryptable_protocol import EncryptedTensor, InternalError
 
 from cryptable_engine.bootstrapping import BootstrappingKeys, Words, supports
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from cryptable_engine.program import Program
 
 CIRCUIT, LAYOUT = "circuit.bin", "layout.json"
-_BLOCK_BYTES = 1 << 19
-"""Of a product's source, which caches hold."""
+_WORD_BYTES = 8
+_BLOCK_BYTES, _LEAST_WIDTH = 1 << 19, 64
+"""Dense columns are multiplied by this much of a source at a time, which caches hold, and by as many words at least."""
+_COLUMNS = 32
+"""Sparse columns that a thread takes at a time."""
 _DENSE = 0.4
 """From this share of non-zero weights on, multiplying by the zeros costs less than leaving them out."""
 
@@ -97,12 +101,12 @@ class LookupProgram:
             if isinstance(source, Lookup):
                 np.add.at(offset, term.columns, term.weights * _centres(source)[source.table_of][term.rows])
         bodies = offset.view(np.uint64) << unit
-        products = [(term.source, _columns(term, nodes[term.source].size, node.size)) for term in node.terms]
+        products = [_Product(term, nodes[term.source].size, node.size) for term in node.terms]
 
         def step(values: dict[int, Words], _: BootstrappingKeys) -> Words:
             result = np.zeros((node.size, self._dimension + 1), np.uint64)
-            for source, columns in products:
-                _add_product(result, values[source], columns)
+            for product in products:
+                product.add_to(result, values[product.source])
             result[:, -1] += bodies
             return result
 
@@ -142,35 +146,57 @@ def _centres(node: Lookup) -> IntArray:
     return np.zeros(len(node.tables), np.int64) if node.mirrors is None else node.mirrors // 2
 
 
-_Column = tuple[int, IntArray | slice, Words]
+class _Product:
+    """A term's matrix, made ready to multiply ciphertexts by: its sparse columns, and its dense ones.
+
+    Args:
+        term: of a verified circuit.
+        source_size: rows of the matrix.
+        size: columns of the matrix.
+    """
+
+    def __init__(self, term: Term, source_size: int, size: int) -> None:
+        order = np.argsort(term.columns, kind="stable")
+        rows, weights = term.rows[order], term.weights[order].view(np.uint64)
+        counts = np.bincount(term.columns, minlength=size)
+        ends = np.cumsum(counts)
+        self._sparse = [
+            (int(column), rows[ends[column] - counts[column] : ends[column]])
+            for column in np.flatnonzero((counts > 0) & ~_is_dense(counts, source_size))
+        ]
+        self._sparse_weights = [weights[ends[column] - rows.size : ends[column]] for column, rows in self._sparse]
+        self._dense = np.flatnonzero(_is_dense(counts, source_size))
+        self._dense_weights = term.to_dense(source_size, size)[:, self._dense].T.copy().view(np.uint64)
+        self.source = term.source
+
+    def add_to(self, result: Words, source: Words) -> None:
+        """Add the source's ciphertexts times the matrix to those of the result."""
+
+        def add_sparse(first: int) -> None:
+            for index in range(first, min(first + _COLUMNS, len(self._sparse))):
+                column, rows = self._sparse[index]
+                result[column] += np.einsum("i,ij->j", self._sparse_weights[index], source[rows])
+
+        def add_dense(first: int) -> None:
+            block = np.ascontiguousarray(source[:, first : first + width])
+            for column, weights in zip(self._dense, self._dense_weights, strict=True):
+                result[column, first : first + width] += np.einsum("i,ij->j", weights, block)
+
+        _on_all_threads(add_sparse, range(0, len(self._sparse), _COLUMNS))
+        if self._dense.size:
+            width = max(_LEAST_WIDTH, _BLOCK_BYTES // _WORD_BYTES // source.shape[0])
+            _on_all_threads(add_dense, range(0, source.shape[1], width))
 
 
-def _columns(term: Term, source_size: int, size: int) -> list[_Column]:
-    """By column that has weights: its index, which elements of the source it sums, and their weights."""
-    order = np.argsort(term.columns, kind="stable")
-    rows, weights = term.rows[order], term.weights[order].view(np.uint64)
-    ends = np.cumsum(np.bincount(term.columns, minlength=size))
-    found: list[_Column] = []
-    for column, (start, end) in enumerate(zip((0, *ends[:-1]), ends, strict=True)):
-        if end - start > _DENSE * source_size:
-            dense = np.zeros(source_size, np.uint64)
-            dense[rows[start:end]] = weights[start:end]
-            found.append((column, slice(None), dense))
-        elif end > start:
-            found.append((column, rows[start:end], weights[start:end]))
-    return found
+def dense_cells_and_gathered_entries(term: Term, source_size: int, size: int) -> tuple[int, int]:
+    """What multiplying by a term's matrix costs: weights of dense columns, zeros included, and those of sparse ones."""
+    counts = np.bincount(term.columns, minlength=size)
+    dense = _is_dense(counts, source_size)
+    return int(dense.sum()) * source_size, int(counts[~dense].sum())
 
 
-def _add_product(result: Words, source: Words, columns: list[_Column]) -> None:
-    """Add the source times the matrix, a block of each ciphertext's words at a time."""
-    width = max(64, _BLOCK_BYTES // 8 // max(1, source.shape[0]))
-
-    def add(first: int) -> None:
-        block = np.ascontiguousarray(source[:, first : first + width])
-        for column, rows, weights in columns:
-            result[column, first : first + width] += np.einsum("i,ij->j", weights, block[rows])
-
-    _on_all_threads(add, range(0, source.shape[1], width))
+def _is_dense(counts: IntArray, source_size: int) -> npt.NDArray[np.bool_]:
+    return counts > _DENSE * source_size
 
 
 def _on_all_threads(work: Callable[[int], None], items: Iterable[int]) -> None:
@@ -183,5 +209,6 @@ def _on_all_threads(work: Callable[[int], None], items: Iterable[int]) -> None:
 def _pool(_: int) -> ThreadPoolExecutor | None:
     """A process's threads, as many as OMP_NUM_THREADS says (Concrete's own programs heed it), or as there are cores."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    count = int(asked) if asked.isdecimal() else len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = int(asked) if asked.isdecimal() else cores
     return ThreadPoolExecutor(count, thread_name_prefix="evaluation") if count > 1 else None

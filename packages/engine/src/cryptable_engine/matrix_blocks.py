@@ -39,13 +39,6 @@ def priced_cells(term: Term, source_size: int, size: int) -> int:
     return int(np.minimum(GATHERED_ENTRY_CELLS * entries, source_size).sum())
 
 
-def dense_cells_and_gathered_entries(term: Term, source_size: int, size: int) -> tuple[int, int]:
-    """Cells of dense blocks, and entries of gathered ones with their padding."""
-    blocks = split(term, source_size, size)
-    dense = sum(block.weights.size for block in blocks if block.rows is None)
-    return dense, sum(block.weights.size for block in blocks if block.rows is not None)
-
-
 def split(term: Term, source_size: int, size: int) -> tuple[Block, ...]:
     """Blocks that have each column of the matrix once; a single dense one where nothing else pays.
 

@@ -163,8 +163,9 @@ def result_bytes(spec: ClientSpec) -> int:
 def expanded_keys_bytes(keyset: KeysetParameters) -> int:
     """Estimate of the memory of a client's keys in a worker, which measurement agrees with.
 
-    Concrete keeps the seeded keys, the bootstrap keys with their masks in the Fourier domain, and the keyswitch keys
-    with their masks.
+    Bootstrap keys are kept with their masks in the Fourier domain, keyswitch keys with theirs. Where there are several,
+    Concrete's own program evaluates, which keeps the seeded keys too (`cryptable_engine.bootstrapping.supports`, which
+    the front does not import).
     """
     bootstrap = sum(
         keyset.bootstrap_key_rows(key) * (key.glwe_dimension + 1) * key.polynomial_size for key in keyset.bootstrap_keys
@@ -172,4 +173,5 @@ def expanded_keys_bytes(keyset: KeysetParameters) -> int:
     keyswitch = sum(
         keyset.keyswitch_key_rows(key) * (keyset.dimensions[key.output_key] + 1) for key in keyset.keyswitch_keys
     )
-    return keyset.evaluation_keys_bytes + (bootstrap + keyswitch) * _WORD_BYTES
+    seeded = 0 if len(keyset.bootstrap_keys) == len(keyset.keyswitch_keys) == 1 else keyset.evaluation_keys_bytes
+    return seeded + (bootstrap + keyswitch) * _WORD_BYTES

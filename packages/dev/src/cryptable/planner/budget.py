@@ -179,5 +179,5 @@ def _seconds(cost: DraftCost, rates: MachineRates, p_error: float) -> float:
         return rates.linear_call + words * (rates.linear_input_word + rates.linear_cell_word)
     nearest = min(rates.per_price, key=lambda width: abs(width - cost.width))
     price = total_price(cost.lookups, cost.width, _OUTPUT_BITS, p_error=p_error)
-    gathered = _ENTRIES_A_LOOKUP * cost.lookups * _KEY_BITS * rates.native_gathered_word
-    return rates.native_call + words * rates.native_input_word + price * rates.per_price[nearest] + gathered
+    gathered = _ENTRIES_A_LOOKUP * cost.lookups * _KEY_BITS * rates.gathered_word
+    return rates.call + words * rates.input_word + price * rates.per_price[nearest] + gathered
