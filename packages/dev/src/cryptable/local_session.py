@@ -19,7 +19,7 @@ from cryptable.model_graph import IntArray
 
 @dataclass
 class Measured:
-    """What a session has measured so far: CPU seconds to make keys ready and of each evaluation, bytes of the last row."""
+    """What a session has measured so far: CPU seconds to make keys ready and of each row, bytes of the last one."""
 
     evaluation_cpu_seconds: list[float]
     evaluation_keys_bytes: int
