@@ -83,7 +83,7 @@ def _lines(figures: dict[str, Any], full: list[dict[str, Any]] | None) -> Iterat
     for name, write in (
         ("efficiency", _efficiency),
         ("models", _models),
-        ("growth", _growth),
+        ("growth", lambda growth: _growth(growth, figures.get("efficiency"))),
         ("keys", _keys),
         ("footprint", _footprint),
     ):
@@ -192,7 +192,7 @@ def _full(results: list[dict[str, Any]]) -> Iterator[str]:
     yield f"Geometric mean of the ratios: {mean:.1f}; the smallest: {least:.1f}."
 
 
-def _growth(figures: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+def _growth(figures: dict[str, list[dict[str, Any]]], efficiency: dict[str, Any] | None) -> Iterator[str]:
     yield "## How cost grows"
     yield ""
     yield "![CPU seconds as trees, depth and features grow](growth.svg)"
@@ -202,7 +202,12 @@ def _growth(figures: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         yield f"- lookups by {name}: {points}"
     rows = ", ".join(f"{point['at']}: {point['cpu_seconds'] * 1e3:.0f} ms" for point in figures["rows"])
     yield f"- CPU by rows, a logistic regression, encryption and decryption included: {rows}"
-    yield "- by cores: lookups of a layer are independent; the first table has one core beside all"
+    if efficiency is not None:
+        demo = efficiency["figures"]
+        yield (
+            f"- wall time by cores, the demo's model: 1: {demo['wall_seconds_one_core']:.2f} s, "
+            f"{demo['cores']}: {demo['wall_seconds']:.2f} s; lookups of a layer are independent"
+        )
 
 
 def _keys(figures: list[dict[str, Any]]) -> Iterator[str]:
