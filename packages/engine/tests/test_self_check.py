@@ -23,7 +23,7 @@ def test_machine_without_a_linker(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     linker = self_check._linker()
     assert (linker.severity, "binutils" in linker.advice) == ("bad", True)
-    compiling = self_check._compiles()
+    compiling = self_check._compiles_and_evaluates()
     assert compiling.severity == "bad"
     assert "fails" in compiling.found
 

@@ -13,18 +13,20 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from cryptable_protocol import CompileOptions, CryptableError
+from cryptable_protocol import CompileOptions, CryptableError, EncryptedTensor
 from cryptable_protocol.findings import Finding, installed_version, python_finding, to_json
+from cryptable_protocol.mask_stream import SEED_BYTES
 
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
 from cryptable_engine.compiler import compile_circuit
+from cryptable_engine.evaluator import Evaluator
 
 _LEAST_MEMORY_GB = 2.0
 _CPU_FLAGS = ("aes", "avx2", "avx512f", "fma")
 
 
 def check_machine() -> list[Finding]:
-    """All findings; takes some seconds, for the last really compiles."""
+    """All findings; takes some seconds, for the last really compiles and evaluates."""
     return [
         python_finding((3, 10), (3, 12)),
         _concrete(),
@@ -34,7 +36,7 @@ def check_machine() -> list[Finding]:
         _memory(),
         _linker(),
         _environment_path(),
-        _compiles(),
+        _compiles_and_evaluates(),
     ]
 
 
@@ -106,7 +108,9 @@ def _memory() -> Finding:
         available = min(available, int(limit - (used or 0.0)))
     found = f"{available / 1e9:.1f} GB available"
     if available < _LEAST_MEMORY_GB * 1e9:
-        return Finding("memory", found, "warning", "a worker takes about 1 GB, and loaded keys 5.5 times their size")
+        return Finding(
+            "memory", found, "warning", "a worker takes about 1 GB, and loaded keys up to 4.5 times their size"
+        )
     return Finding("memory", found)
 
 
@@ -125,7 +129,7 @@ def _environment_path() -> Finding:
     return Finding("environment", sys.prefix)
 
 
-def _compiles() -> Finding:
+def _compiles_and_evaluates() -> Finding:
     circuit = Circuit(
         (
             Input((InputGroup(GroupKind.THERMOMETER, 2),)),
@@ -137,10 +141,13 @@ def _compiles() -> Finding:
     )
     try:
         with tempfile.TemporaryDirectory(prefix="cryptable-doctor-") as folder:
-            compile_circuit(circuit, CompileOptions(), Path(folder) / "program")
+            program = compile_circuit(circuit, CompileOptions(), Path(folder) / "program")
+            evaluator = Evaluator(program)
+            keys = evaluator.load_keys(bytes(program.keyset.evaluation_keys_bytes))
+            evaluator.evaluate(EncryptedTensor(np.zeros(program.input.size, np.uint64), seed=bytes(SEED_BYTES)), keys)
     except (CryptableError, OSError) as error:
         return Finding("compiling", f"fails: {error}", "bad", "mend what is bad above; if nothing is, report it")
-    return Finding("compiling", "a circuit with a lookup compiles")
+    return Finding("compiling", "a circuit with a lookup compiles, and is evaluated")
 
 
 if __name__ == "__main__":
