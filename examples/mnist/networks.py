@@ -1,4 +1,4 @@
-"""The two networks of the example, and how they are trained in torch."""
+"""The networks of the example, and how they are trained in torch."""
 
 from __future__ import annotations
 
@@ -31,18 +31,35 @@ def lenet() -> nn.Module:
     )
 
 
+def digits() -> nn.Module:
+    """64-32-10, for scikit-learn's digits: pixels of 0 .. 16."""
+    return nn.Sequential(Scale(16), nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+
+
 class Scale(nn.Module):
-    """Pixels of 0 .. 255 to 0 .. 1."""
+    """Pixels of 0 .. `highest` to 0 .. 1."""
+
+    def __init__(self, highest: int = 255) -> None:
+        super().__init__()
+        self.highest = highest
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Any shape."""
-        return pixels / 255
+        return pixels / self.highest
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"mlp": mlp, "lenet": lenet}
 
 
-def train(network: nn.Module, images: np.ndarray, labels: np.ndarray, *, epochs: int, shifts: int = 1) -> nn.Module:
+def train(
+    network: nn.Module,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    epochs: int,
+    shifts: int = 1,
+    verbose: bool = True,
+) -> nn.Module:
     """Adam with a falling rate; images are shifted by up to `shifts` pixels, so that they are not learnt by heart."""
     x, y = torch.tensor(images), torch.tensor(labels)
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
@@ -58,5 +75,6 @@ def train(network: nn.Module, images: np.ndarray, labels: np.ndarray, *, epochs:
             loss.backward()
             optimizer.step()
             schedule.step()
-        print(f"epoch {epoch + 1} of {epochs}: loss {loss.item():.3f}", flush=True)
+        if verbose:
+            print(f"epoch {epoch + 1} of {epochs}: loss {loss.item():.3f}", flush=True)
     return network.eval()
