@@ -1,4 +1,4 @@
-"""Tree models on encrypted rows, ours and Concrete ML's side by side: CPU seconds a row, lookups, scores.
+"""Trees and networks on encrypted rows, ours and Concrete ML's side by side: CPU seconds a row, lookups, scores.
 
     python tools/bench/against_concrete_ml.py [--rows 2] [--cases 20x3 ...] [--json FILE]
 

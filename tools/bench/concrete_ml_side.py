@@ -27,8 +27,15 @@ CASES: dict[str, tuple[str, dict[str, int], str]] = {
         "breast_cancer",
     ),
     "random forest 50x5, synthetic": ("RandomForestClassifier", {"n_estimators": 50, "max_depth": 5}, "synthetic"),
+    "network 64-32-10 quantized after training, digits": ("mlp after", {}, "digits"),
+    "network 64-32-10 trained with Brevitas, digits": ("mlp trained", {}, "digits"),
+    "network with each side's defaults, digits": ("mlp estimator", {}, "digits"),
+    "network with each side's defaults, breast cancer": ("mlp estimator", {}, "breast_cancer"),
+    "convolutional network quantized after training, digits": ("cnn after", {}, "digits"),
 }
-"""Estimator, its arguments, data; all else is default, and random_state 0."""
+"""Estimator, its arguments, data; all else is default, and random_state 0. Networks: see network_sides.py."""
+
+NETWORKS = ("mlp after", "mlp trained", "mlp estimator", "cnn after")
 
 
 def load(name: str) -> tuple[Any, Any, Any, Any]:
@@ -47,6 +54,16 @@ def prepare_concrete_ml(
     kind: str, arguments: dict[str, int], data: str
 ) -> tuple[dict[str, Any], Callable[[int], object]]:
     """Concrete ML, with its defaults."""
+    if kind in NETWORKS:
+        from network_sides import prepare_concrete_ml_estimator, prepare_concrete_ml_network
+
+        network, how = kind.split()
+        given = load(data)
+        return (
+            prepare_concrete_ml_estimator(given)
+            if how == "estimator"
+            else prepare_concrete_ml_network(network, how, given)
+        )
     from concrete.ml import sklearn as models
 
     train_rows, test_rows, train_target, test_target = load(data)
@@ -65,6 +82,11 @@ def prepare_cryptable(
     kind: str, arguments: dict[str, int], data: str
 ) -> tuple[dict[str, Any], Callable[[int], object]]:
     """Ours, with its defaults."""
+    if kind in NETWORKS:
+        from network_sides import prepare_cryptable_network
+
+        network, how = kind.split()
+        return prepare_cryptable_network(network, how, load(data))
     import cryptable
     from sklearn.metrics import accuracy_score, r2_score
 

@@ -3,12 +3,13 @@
 python tools/bench/networks.py digits-mlp|digits-cnn [--rows N]
 python tools/bench/networks.py mnist-mlp|mnist-lenet --data FOLDER [--rows N]   after examples/mnist/train.py
 
-Prints JSON. Times are CPU seconds of all threads, of client and server together. tools/bench/networks.json has results.
+Prints JSON. Times are CPU seconds of all threads, of client and server together. networks_report.py takes it into docs.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import sys
@@ -118,6 +119,7 @@ def main() -> None:
         "cpu_seconds_to_make_keys_and_first_row": first,
         "cpu_seconds_to_compile": compiled,
         "load_average": os.getloadavg()[0],
+        "date": datetime.date.today().isoformat(),
     }
     print(json.dumps(result, indent=1))
 
