@@ -1,13 +1,18 @@
 """What one caller, or one stranger, can hold of a server, and what the audit log tells of it."""
 
 import json
+import os
 import queue
 from contextlib import suppress
+from pathlib import Path
 
 import grpc
 import pytest
+from cryptable_protocol import limits
 from cryptable_protocol.messages import inference as pb
-from cryptable_protocol.service import SERVICE_NAME
+from cryptable_protocol.messages import keys as keys_pb
+from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.service import SERVICE_NAME, InferenceStub
 from cryptable_server.principals import USUAL_ROLES
 from cryptable_server.tokens import new_token
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -75,6 +80,7 @@ class Held:
 def test_a_stranger_is_refused_before_a_request_is_waited_for(strict, method):
     refusal = Held(strict.channel, method).refusal()
     assert refusal.code() == Status.UNAUTHENTICATED
+    assert refusal.details().startswith("this server asks for a token")
 
 
 @pytest.mark.parametrize("method", ["ListModels", "GetModel"])
@@ -127,6 +133,32 @@ def test_strangers_cannot_hold_all_calls_by_watching_health(strict):
     assert caught.value.code() == Status.RESOURCE_EXHAUSTED
     for stream in watching:
         stream.cancel()
+
+
+def uploaded(channel, spec, wire):
+    header = next(wire.upload_messages(spec, wire.random_keys(spec)))
+    chunk = keys_pb.EvaluationKeysChunk(offset=1, data=bytes(limits.CHUNK_BYTES))
+    InferenceStub(channel).UploadEvaluationKeys(iter([header, pb.UploadEvaluationKeysRequest(chunk=chunk)]))
+
+
+def inferred(channel, spec, wire):
+    row = pb.InferRequest(row=tensor_pb.EncryptedTensor(seed=bytes(16), bodies=bytes(limits.CHUNK_BYTES)))
+    list(InferenceStub(channel).Infer(iter([wire.infer_header(spec), row])))
+
+
+@pytest.mark.parametrize(("model", "send"), [("tables", uploaded), ("linear", inferred)])
+def test_refused_calls_leave_nothing_behind(server, artifacts, wire, model, send):
+    """Else whoever may call could take all of the front's memory, a megabyte at a time."""
+    spec = artifacts[model].client_spec
+
+    def refused(calls):
+        for _ in range(calls):
+            with pytest.raises(grpc.RpcError):
+                send(server.channel, spec, wire)
+        return int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    before = refused(10)
+    assert refused(100) - before < 40 * limits.CHUNK_BYTES
 
 
 def services(channel):

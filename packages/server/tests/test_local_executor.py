@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
+import gc
 import hashlib
 import os
 import signal
 import threading
 import time
+import weakref
 from concurrent.futures import CancelledError
 from pathlib import Path
 
@@ -96,6 +98,21 @@ def test_a_hanging_worker_is_replaced(quick):
     executor.submit(quick).result(SECONDS)
     executor.close()
     assert executor.worker_pids == []
+
+
+@pytest.mark.parametrize("program", [None, "/nowhere"])
+def test_a_row_is_kept_no_longer_than_its_caller_needs_it(executor, quick, program):
+    """Rows can be large, and Python looks for cycles late."""
+    evaluation = dataclasses.replace(quick, program=program or quick.program)
+    kept = weakref.ref(evaluation)
+    gc.disable()
+    try:
+        row = executor.submit(evaluation)
+        assert bool(row.exception(SECONDS)) is bool(program)
+        del evaluation, row
+        until(lambda: kept() is None)
+    finally:
+        gc.enable()
 
 
 def test_a_full_queue_refuses(quick):

@@ -11,7 +11,7 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
 from cryptable_server.errors import UnauthenticatedError
-from cryptable_server.rpc import Context, Entrance, answering, methods_of
+from cryptable_server.rpc import Context, Entrance, admitted, answering, methods_of
 
 _MAX_SHOWN = 128
 _HEALTH = f"/{health.SERVICE_NAME}/"
@@ -45,7 +45,10 @@ class Gate(grpc.aio.ServerInterceptor):
             return await continuation(handler_call_details)
 
         async def refuse(_: AsyncIterator[bytes], context: Context) -> None:
-            async with answering("refused", context, self._entrance, asked_for=method[:_MAX_SHOWN]):
+            with (
+                answering("refused", context, self._entrance, asked_for=method[:_MAX_SHOWN]) as call,
+                admitted(call, context, self._entrance),
+            ):
                 raise UnauthenticatedError("this server asks who calls")
 
         return grpc.stream_stream_rpc_method_handler(refuse)

@@ -7,11 +7,11 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from cryptable_protocol import InternalError
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2
 
 Serving = health_pb2.HealthCheckResponse
+_NO_MESSAGE = "the request is not a HealthCheckRequest message"
 
 
 class HealthChecks(health.aio.HealthServicer):
@@ -33,17 +33,30 @@ class HealthChecks(health.aio.HealthServicer):
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(health.SERVICE_NAME, handlers),))
 
+    # Refusals are not by context.abort(), for the reason that `rpc` gives: strangers get here.
+
     async def Check(self, request: health_pb2.HealthCheckRequest | None, context: Any) -> Serving:  # noqa: ANN401
         """See grpc.health.v1."""
-        return await super().Check(await _given(request, context), context)
+        if request is None:
+            _refuse(context, grpc.StatusCode.INVALID_ARGUMENT, _NO_MESSAGE)
+        elif request.service not in self._shown:
+            _refuse(context, grpc.StatusCode.NOT_FOUND, "no such service")
+        else:
+            return await super().Check(request, context)
+        return Serving()
 
     async def Watch(self, request: health_pb2.HealthCheckRequest | None, context: Any) -> None:  # noqa: ANN401
         """See grpc.health.v1."""
+        if request is None:
+            _refuse(context, grpc.StatusCode.INVALID_ARGUMENT, _NO_MESSAGE)
+            return
         if self._watchers >= self._most_watchers:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many watch this server's health; use Check")
+            too_many = "too many watch this server's health; use Check"
+            _refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, too_many)
+            return
         self._watchers += 1
         try:
-            await super().Watch(await _given(request, context), context)
+            await super().Watch(request, context)
         finally:
             self._watchers -= 1
 
@@ -65,8 +78,6 @@ def parsed_or_none(data: bytes) -> health_pb2.HealthCheckRequest | None:
         return None
 
 
-async def _given(request: health_pb2.HealthCheckRequest | None, context: Any) -> health_pb2.HealthCheckRequest:  # noqa: ANN401
-    if request is None:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request is not a HealthCheckRequest message")
-        raise InternalError("a call that was ended goes on")
-    return request
+def _refuse(context: Any, status: grpc.StatusCode, reason: str) -> None:  # noqa: ANN401
+    context.set_code(status)
+    context.set_details(reason)

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from cryptable_protocol import CryptableError
 
 from cryptable_server.errors import TooLateError
 from cryptable_server.executor import Evaluated, Evaluation
 
 
-@dataclass(eq=False)
-class Job:
-    """A row that waits, or is evaluated."""
+class Job(Future[Evaluated]):
+    """A row that waits, or is evaluated, and the answer to come.
 
-    evaluation: Evaluation
-    future: Future[Evaluated] = field(default_factory=Future)
-    submitted: float = field(default_factory=time.monotonic)
-    begun: bool = False
-    """Whether a worker has had it; it may wait again after that, where the worker's machine was lost."""
-    losses: int = 0
-    """How many workers' machines were lost over it."""
-    passed_over: int = 0
-    """How often a worker took a later row because this one's keys are with another."""
+    In one: a job that had a future with callbacks that know the job would keep a row's ciphertexts until Python looks
+    for cycles.
+    """
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        super().__init__()
+        self.evaluation = evaluation
+        self.submitted = time.monotonic()
+        self.begun = False
+        """Whether a worker has had it; it may wait again after that, where the worker's machine was lost."""
+        self.losses = 0
+        """How many workers' machines were lost over it."""
+        self.passed_over = 0
+        """How often a worker took a later row because this one's keys are with another."""
+
+    def refuse(self, error: Exception) -> None:
+        """End it with an error, which for the reason above comes without the frames that it went through."""
+        if isinstance(error, CryptableError):
+            error = error.with_traceback(None)
+            error.__cause__ = error.__context__ = None
+        self.set_exception(error)
 
     @property
     def lane(self) -> str:

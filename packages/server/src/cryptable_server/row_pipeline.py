@@ -54,7 +54,10 @@ class RowPipeline:
         answer = await self._answers.get()
         if answer is None:
             return None
-        evaluated = await answer
+        try:
+            evaluated = await answer
+        finally:
+            del answer  # the error that it ends with leads here
         self._room.release()
         return evaluated
 
@@ -67,10 +70,7 @@ class RowPipeline:
                     break
                 self._answers.put_nowait(await self._submit(evaluation))
         except Exception as error:  # noqa: BLE001 - it is raised in its place among the answers
-            refusal: asyncio.Future[Evaluated] = asyncio.get_running_loop().create_future()
-            refusal.set_exception(error)
-            _ = refusal.exception()  # it need not be waited for
-            self._answers.put_nowait(refusal)
+            self._answers.put_nowait(_refusal(error))
         self._answers.put_nowait(None)
 
     async def _submit(self, evaluation: Evaluation) -> asyncio.Future[Evaluated]:
@@ -91,3 +91,10 @@ class RowPipeline:
         self._underway.discard(answer)
         if not answer.cancelled():
             _ = answer.exception()  # it need not be waited for
+
+
+def _refusal(error: Exception) -> asyncio.Future[Evaluated]:
+    refusal: asyncio.Future[Evaluated] = asyncio.get_running_loop().create_future()
+    refusal.set_exception(error)
+    _ = refusal.exception()  # it need not be waited for
+    return refusal

@@ -7,8 +7,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Container, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -80,14 +80,12 @@ class Call:
     """For the log line at its end."""
 
 
-_Messages = AsyncIterator[Message | Unparsable]
-
-
 class Requests(Generic[MessageType]):
     """The messages of a client's stream."""
 
-    def __init__(self, messages: AsyncIterator[MessageType | Unparsable], entrance: Entrance) -> None:
-        self._messages = messages
+    def __init__(self, read: Callable[[], Awaitable[Any]], entrance: Entrance) -> None:
+        """`read` is a gRPC context's. Its iterator would hold itself, and the last message, when it is left early."""
+        self._read = read
         self._idle_seconds = entrance.idle_seconds
         self._max_seconds = entrance.max_seconds
         self._began = time.monotonic()
@@ -110,7 +108,7 @@ class Requests(Generic[MessageType]):
         """
         if self._is_over:
             raise StreamTooOldError(self._max_seconds)
-        message: asyncio.Task[MessageType | Unparsable | None] = asyncio.ensure_future(anext(self._messages, None))
+        message: asyncio.Future[Any] = asyncio.ensure_future(self._read())
         tasks: set[asyncio.Future[Any]] = {message}
         if until is not None:
             tasks.add(asyncio.ensure_future(until.wait()))
@@ -127,7 +125,7 @@ class Requests(Generic[MessageType]):
                 task.cancel()
         if message.done() and not message.cancelled():
             received = message.result()
-            return None if received is None else parsed(received)
+            return None if received is grpc.aio.EOF else parsed(received)
         if done:
             raise DrainingError()
         if self._is_over:
@@ -170,13 +168,11 @@ def handlers(
         while_draining: whether calls are answered while the server waits for the last one to end.
     """
 
-    def answered(method: MethodDescriptor, context: Context) -> AbstractAsyncContextManager[Call]:
+    def handler(method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
         audits = method.name in audited
-        return answering(method.name, context, entrance, audited=audits, while_draining=while_draining)
+        return _handler(service, method, entrance, audited=audits, while_draining=while_draining)
 
-    return grpc.method_handlers_generic_handler(
-        name, {method.name: _handler(service, method, entrance, answered) for method in methods_of(name)}
-    )
+    return grpc.method_handlers_generic_handler(name, {method.name: handler(method) for method in methods_of(name)})
 
 
 def methods_of(name: str) -> Sequence[MethodDescriptor]:
@@ -185,44 +181,36 @@ def methods_of(name: str) -> Sequence[MethodDescriptor]:
 
 
 def _handler(
-    service: object,
-    method: MethodDescriptor,
-    entrance: Entrance,
-    answered: Callable[[MethodDescriptor, Context], AbstractAsyncContextManager[Call]],
+    service: object, method: MethodDescriptor, entrance: Entrance, *, audited: bool, while_draining: bool
 ) -> grpc.RpcMethodHandler[Any, Any]:
     behaviour = getattr(service, method.name)
     deserialize = _deserializer(GetMessageClass(method.input_type))
     serialize = GetMessageClass(method.output_type).SerializeToString
 
-    # On the wire, one request is a stream of one. As a stream it is read after it is known who calls, and within the
-    # time that a stream may send nothing: gRPC itself would wait for a stranger's single request without end.
-    async def unary(messages: _Messages, context: Context) -> Message:
-        async with answered(method, context) as call:
-            request: Message | None = await Requests(messages, entrance).next()
-            if request is None:
-                raise MalformedMessageError(f"a {method.input_type.name} is expected, and nothing was sent")
-            response: Message = await behaviour(request, call)
-            return response
+    if method.server_streaming and not method.client_streaming:
+        raise InternalError(f"method {method.name} streams answers to one request, which nothing here does")
 
-    async def stream_to_one(messages: _Messages, context: Context) -> Message:
-        async with answered(method, context) as call:
-            response: Message = await behaviour(Requests(messages, entrance), call)
-            return response
+    # On the wire, one message is a stream of one. A request is read after it is known who calls, and within the time
+    # that a stream may send nothing: gRPC itself would wait for a stranger's single request without end.
+    async def answers(_: object, context: Context) -> AsyncIterator[Message]:
+        requests: Requests[Message] = Requests(context.read, entrance)
+        with (
+            answering(method.name, context, entrance, audited=audited) as call,
+            admitted(call, context, entrance, while_draining=while_draining),
+        ):
+            if method.server_streaming:
+                async with aclosing(behaviour(requests, call)) as responses:
+                    async for response in responses:
+                        yield response
+            elif method.client_streaming:
+                yield await behaviour(requests, call)
+            else:
+                request = await requests.next()
+                if request is None:
+                    raise MalformedMessageError(f"a {method.input_type.name} is expected, and nothing was sent")
+                yield await behaviour(request, call)
 
-    async def stream_to_stream(messages: _Messages, context: Context) -> AsyncIterator[Message]:
-        async with answered(method, context) as call:
-            async for response in behaviour(Requests(messages, entrance), call):
-                yield response
-
-    match method.client_streaming, method.server_streaming:
-        case False, False:
-            return grpc.stream_unary_rpc_method_handler(unary, deserialize, serialize)
-        case True, False:
-            return grpc.stream_unary_rpc_method_handler(stream_to_one, deserialize, serialize)
-        case True, True:
-            return grpc.stream_stream_rpc_method_handler(stream_to_stream, deserialize, serialize)
-        case _:
-            raise InternalError(f"method {method.name} streams answers to one request, which nothing here does")
+    return grpc.stream_stream_rpc_method_handler(answers, deserialize, serialize)
 
 
 def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Unparsable]:
@@ -235,38 +223,35 @@ def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Un
     return deserialize
 
 
-@asynccontextmanager
-async def answering(
-    method: str,
-    context: Context,
-    entrance: Entrance,
-    *,
-    audited: bool = False,
-    while_draining: bool = False,
-    **facts: object,
-) -> AsyncIterator[Call]:
-    """Find out who calls, turn exceptions into statuses, and log how the call ended, with `facts`."""
+@contextmanager
+def answering(
+    method: str, context: Context, entrance: Entrance, *, audited: bool = False, **facts: object
+) -> Iterator[Call]:
+    """Turn exceptions into statuses, and log how the call ended, with `facts`."""
     with entrance.drain.counting():
         call = Call(method, _identity(context), _NOBODY, peer=context.peer(), facts=facts)
-        async with _logged(call, context, entrance, audited=audited, while_draining=while_draining):
+        with _logged(call, context, entrance, audited=audited):
             yield call
 
 
-@asynccontextmanager
-async def _logged(
-    call: Call, context: Context, entrance: Entrance, *, audited: bool, while_draining: bool
-) -> AsyncIterator[None]:
-    token = request_id.set(call.request_id)
+@contextmanager
+def admitted(call: Call, context: Context, entrance: Entrance, *, while_draining: bool = False) -> Iterator[None]:
+    """Find out who calls, who is then one of those whose calls are in progress; raises where they may not call."""
+    if entrance.drain.begun.is_set() and not while_draining:
+        raise DrainingError
+    call.deadline = _deadline(context)
+    call.principal = entrance.authenticator.principal(context.invocation_metadata() or (), context.auth_context())
+    with entrance.calls.counting(call.principal):
+        yield
+
+
+@contextmanager
+def _logged(call: Call, context: Context, entrance: Entrance, *, audited: bool) -> Iterator[None]:
+    request_id.set(call.request_id)  # in the context of this call alone: gRPC answers each in a task of its own
     began = time.perf_counter()
     status, reason = "OK", None
     try:
-        if entrance.drain.begun.is_set() and not while_draining:
-            raise DrainingError
-        metadata = context.invocation_metadata() or ()
-        call.deadline = _deadline(context)
-        call.principal = entrance.authenticator.principal(metadata, context.auth_context())
-        with entrance.calls.counting(call.principal):
-            yield
+        yield
     except (asyncio.CancelledError, GeneratorExit):
         status = "CANCELLED"
         raise
@@ -274,7 +259,11 @@ async def _logged(
         status, reason, retry_after = _refusal(error)
         pushback = -1 if retry_after is None else round(1000 * retry_after)
         trailers = ((_REQUEST_ID, call.request_id), (_PUSHBACK, str(pushback)))
-        await context.abort(grpc.StatusCode[status], f"{reason} [request {call.request_id}]", trailers)
+        # Not by context.abort(): the error that it raises would keep the call, with all that it has read, until
+        # Python looks for cycles, which a thousand refused calls need not bring about.
+        context.set_trailing_metadata(trailers)
+        context.set_code(grpc.StatusCode[status])
+        context.set_details(f"{reason} [request {call.request_id}]")
     finally:
         seconds = round(time.perf_counter() - began, 4)
         entrance.metrics.call(call.method, status, seconds)
@@ -284,7 +273,6 @@ async def _logged(
             about = {"from": call.peer, "request_id": call.request_id, **facts}
             entrance.audit.record(who=call.principal.name, what=call.method, outcome=status, **about)
         log(_LOGGER, level, call.method, status=status, seconds=seconds, principal=call.principal.name, **facts)
-        request_id.reset(token)
 
 
 def _refusal(error: Exception) -> tuple[str, str, float | None]:

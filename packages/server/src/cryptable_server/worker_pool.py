@@ -92,8 +92,12 @@ class WorkerPool:
                 raise DrainingError()
             self._queue.put(job)
         # A row whose caller has gone makes room at once, not when its turn would have come.
-        job.future.add_done_callback(lambda _: self._queue.finished(job))
-        return job.future
+        job.add_done_callback(self._finished)
+        return job
+
+    def _finished(self, ended: Future[Evaluated]) -> None:
+        if isinstance(ended, Job):
+            self._queue.finished(ended)
 
     def forget(self, name: str) -> None:
         """See Executor."""

@@ -105,6 +105,7 @@ class WorkerSlot:
                 self._link.tell(work)
             else:
                 self._answer(work)
+            del work  # a row is not kept until there is another
         self._link.end()
 
     def _start(self) -> None:
@@ -116,7 +117,7 @@ class WorkerSlot:
         log(_LOGGER, logging.INFO, "worker up", worker=self._index, pid=self._link.pid, seconds=seconds)
 
     def _answer(self, job: Job) -> None:
-        if not job.begun and not job.future.set_running_or_notify_cancel():
+        if not job.begun and not job.set_running_or_notify_cancel():
             return
         job.begun = True
         try:
@@ -127,10 +128,10 @@ class WorkerSlot:
             self._queue.emptied(self._index)
             self._queue.put_back(job)
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller waits for it
-            job.future.set_exception(error)
+            job.refuse(error)
         else:
             self.answered += 1
-            job.future.set_result(answer)
+            job.set_result(answer)
         while self._link.pid is None and not self._stopping.is_set():
             # At once, so that the next row need not wait for the worker's imports.
             try:
@@ -142,8 +143,8 @@ class WorkerSlot:
                 self._stopping.wait(_RESTART_SECONDS)
 
     def _refuse(self, job: Job, error: ExecutorError) -> None:
-        if job.begun or job.future.set_running_or_notify_cancel():
-            job.future.set_exception(WorkerDiedError(f"no evaluation worker is up ({error}); try again later"))
+        if job.begun or job.set_running_or_notify_cancel():
+            job.refuse(WorkerDiedError(f"no evaluation worker is up ({error}); try again later"))
 
     def _evaluate(self, job: Job) -> Evaluated:
         if self._stopping.is_set():
