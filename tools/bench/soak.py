@@ -21,21 +21,21 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import grpc
-from cryptable.compiled_model import CompiledModel
 from cryptable_protocol import EvaluationKeysHeader
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
 from serving import Client, Figure, Running, linear, new_client, report, running_server, save_all, trees, upload
 
 KEY_SETS_IN_MEMORY, KEY_SETS_ON_DISK = 3, 4
+EXPANSION = 6
 EXPECTED = frozenset({"INVALID_ARGUMENT", "CANCELLED", "RESOURCE_EXHAUSTED", "NOT_FOUND", "UNAVAILABLE"})
 MEGABYTE = 1e6
 
@@ -50,12 +50,21 @@ class Sample:
     disk_bytes: int
 
 
+class Model(Protocol):
+    """What can be written into the directory of models."""
+
+    def save(self, path: Path, /) -> object:
+        """Write it."""
+
+
 @dataclass
 class Load:
     """Activities, each in a thread of its own, until the end."""
 
     server: Running
     random: Random
+    pace: float = 1.0
+    """What pauses are multiplied by."""
     done: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -65,7 +74,7 @@ class Load:
         """Have `act` called again and again, with pauses of about `every` seconds."""
 
         def work() -> None:
-            while not self._ended.wait(self.random.uniform(0.5, 1.5) * every):
+            while not self._ended.wait(self.random.uniform(0.5, 1.5) * every * self.pace):
                 try:
                     act()
                     self.done[name] += 1
@@ -88,7 +97,7 @@ class Load:
             thread.join()
 
 
-def begin_all(load: Load, models: dict[str, CompiledModel], clients: list[Client], folder: Path) -> None:
+def begin_all(load: Load, models: Mapping[str, Model], clients: list[Client], folder: Path) -> None:
     """The mix."""
     for client in clients:
         load.begin(f"rows to {client.spec.model_name}", partial(replay, client), every=1.0)
@@ -153,10 +162,10 @@ def malformed(load: Load, client: Client) -> None:
     list(method(iter([client.header.SerializeToString(), load.random.randbytes(load.random.randrange(2000))])))
 
 
-def read_again(load: Load, models: dict[str, CompiledModel]) -> None:
+def read_again(load: Load, models: Mapping[str, Model]) -> None:
     """An artifact that is written anew, which is noticed."""
-    model = load.random.choice(list(models.values()))
-    model.save(load.server.folder / "models" / f"{model.name}.cryptable")
+    name = load.random.choice(list(models))
+    models[name].save(load.server.folder / "models" / f"{name}.cryptable")
     load.server.process.send_signal(signal.SIGHUP)
 
 
@@ -209,15 +218,27 @@ def figures_of(samples: list[Sample], quota_bytes: int, memory_bytes: int) -> li
     ]
 
 
+def limits_for(on_disk: int) -> list[object]:
+    """A server's options by which sets of keys, of that size on disk, soon push one another out."""
+    gib = 2**30
+    options: list[object] = ["--workers", 2, "--key-memory", KEY_SETS_IN_MEMORY * EXPANSION * on_disk / gib]
+    return [*options, "--key-quota", (KEY_SETS_ON_DISK + 0.9) * on_disk / gib]
+
+
+def allowances(on_disk: int) -> tuple[int, int]:
+    """Bytes that such a server may take of disk, and its two workers of memory."""
+    # Programs of three models, and what an artifact's preparation leaves for a moment, are far below a set of keys.
+    # Each worker: its own base, keys, and one evaluation's buffers.
+    memory = 2 * (KEY_SETS_IN_MEMORY * EXPANSION * on_disk + 600 * round(MEGABYTE))
+    return round((KEY_SETS_ON_DISK + 2) * on_disk), memory
+
+
 def soak(folder: Path, seconds: float, random: Random, prefill: int) -> int:
     """Run, with so many sets of keys used beforehand; the number of bars missed and failures."""
     models = {model.name: model for model in (linear("linear"), trees("two", 2, 2), trees("six", 6, 3))}
-    spec = models["six"].artifact.client_spec
-    on_disk, gib = spec.keyset.evaluation_keys_bytes, 2**30
-    expanded = 6 * on_disk
-    options = ["--workers", 2, "--threads-per-worker", 1, "--key-memory", KEY_SETS_IN_MEMORY * expanded / gib]
-    options += ["--key-quota", (KEY_SETS_ON_DISK + 0.9) * on_disk / gib]
-    with running_server(save_all(list(models.values()), folder / "models"), folder, *options) as server:
+    on_disk = models["six"].artifact.client_spec.keyset.evaluation_keys_bytes
+    served = save_all(list(models.values()), folder / "models")
+    with running_server(served, folder, "--threads-per-worker", 1, *limits_for(on_disk)) as server:
         load = Load(server, random)
         first = new_client(server, models["six"], rows=4)
         for _ in range(prefill):
@@ -237,17 +258,13 @@ def soak(folder: Path, seconds: float, random: Random, prefill: int) -> int:
         log = server.log.read_text()
     for what, count in sorted(load.done.items()):
         print(f"{count:8d}  {what}")
-    # Programs of three models, and what an artifact's preparation leaves for a moment, are far below a set of keys.
-    allowance = round((KEY_SETS_ON_DISK + 2) * on_disk)
-    # Each worker: its own base, keys, and one evaluation's buffers.
-    memory = 2 * (KEY_SETS_IN_MEMORY * expanded + 600 * round(MEGABYTE))
     failures = [*load.failures, *(line for line in log.splitlines() if '"INTERNAL"' in line or "worker died" in line)]
     for failure in failures[:20]:
         print(f"FAILURE {failure}")
     print(
         f"{seconds / 60:.1f} minutes, {len(samples)} samples, {sum(load.done.values())} calls, {len(failures)} failures"
     )
-    return report(figures_of(samples, allowance, memory)) + len(failures)
+    return report(figures_of(samples, *allowances(on_disk))) + len(failures)
 
 
 def main() -> int:
