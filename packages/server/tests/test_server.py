@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -260,7 +261,9 @@ def test_a_second_signal_ends_calls_at_once(start, spec, wire, process_runs):
 def test_a_signal_while_models_are_compiled_leaves_nothing(models, tmp_path, number):
     command = [sys.executable, "-m", "cryptable_server", "serve", "--models", models, "--keys", tmp_path / "keys"]
     command += ["--address", "127.0.0.1:0", "--insecure"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # A test that runs in the background of a shell has SIGINT ignored, which its children would inherit.
+    default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=default)
     programs = tmp_path / "programs"
     deadline = time.monotonic() + 60
     while not (programs.is_dir() and list(programs.iterdir())):

@@ -7,14 +7,19 @@ its own, which nobody else can reach, and it is no boundary between tenants.
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Sequence
 
 import ray
 
+from cryptable_server.addresses import split_address
 from cryptable_server.config import WorkerConfig
 from cryptable_server.errors import ExecutorError
 from cryptable_server.ray_link import RayLink
 from cryptable_server.worker_pool import WorkerPool
+
+ANY_CLUSTER = "auto"
+_CONNECT_SECONDS = 10.0
 
 
 class RayExecutor(WorkerPool):
@@ -28,6 +33,8 @@ class RayExecutor(WorkerPool):
             address: of the cluster, "HOST:PORT", or "auto" for one that this machine is part of.
             programs: see WorkerPool.
         """
+        if address != ANY_CLUSTER:
+            _check_reachable(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -51,3 +58,17 @@ class RayExecutor(WorkerPool):
         """See Executor."""
         super().close()
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    # Ray itself would go on trying for minutes.
+    try:
+        with socket.create_connection(split_address(address), timeout=_CONNECT_SECONDS):
+            pass
+    except ValueError as error:
+        raise ExecutorError(f"--ray-address {address} {error}; {ANY_CLUSTER}: this machine's cluster") from error
+    except OSError as error:
+        raise ExecutorError(
+            f"--ray-address {address}: nothing can be reached there ({error.strerror or error}); give the address of "
+            "the cluster's head, which `ray start --head` prints"
+        ) from error

@@ -12,6 +12,7 @@ from cryptable_protocol.service import SERVICE_NAME
 from cryptable_server.errors import ModelsError
 from cryptable_server.executor import Executor
 from cryptable_server.health import HealthChecks
+from cryptable_server.heap import give_back
 from cryptable_server.key_store import KeyStore
 from cryptable_server.logs import log
 from cryptable_server.model_directory import DirectoryModelStore
@@ -48,6 +49,7 @@ class Upkeep:
                 self.executor.serve(self.models.programs())
                 await asyncio.to_thread(self.models.clean)
                 await asyncio.to_thread(self.keys.expire)
+                await asyncio.to_thread(give_back)
             except Exception:  # the next round may go better, and calls are answered meanwhile
                 _LOGGER.exception("unexpected error")
 
