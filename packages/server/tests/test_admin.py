@@ -210,15 +210,23 @@ def test_exit_statuses(run):
     assert "Traceback" not in done.stderr
 
 
-def test_administrators_are_audited(run, keys):
+def test_administrators_are_audited(run, artifacts):
+    before = len(Path(run.audit).read_text().splitlines())
+    mine = run.server.upload(artifacts["tables"].client_spec, seed=1, metadata=run.people["bob"])
     run.command("models", "list")
-    lines = [json.loads(line) for line in Path(run.audit).read_text().splitlines()]
-    seen = {(line["who"], line["what"], line["outcome"]) for line in lines}
-    assert ("token:ops", "ListModelVersions", "OK") in seen
-    assert ("token:ops", "UnloadModel", "OK") in seen
-    assert ("token:alice", "UnloadModel", "PERMISSION_DENIED") in seen
-    (deleted,) = [line for line in lines if line["what"] == "DeleteStoredKeys" and line["outcome"] == "OK"]
-    assert (deleted["of"], deleted["keys"], deleted["deleted"]) == ("token:bob", keys.hex()[:16], 1)
+    run.command("models", "load", "linear")
+    run.command("models", "load", "linear", who="alice", status=6)
+    run.command("keys", "delete", "token:bob", "--sha256", mine.hex())
+    lines = [json.loads(line) for line in Path(run.audit).read_text().splitlines()[before:]]
+    assert [(line["who"], line["what"], line["outcome"]) for line in lines] == [
+        ("token:bob", "UploadEvaluationKeys", "OK"),
+        ("token:ops", "ListModelVersions", "OK"),
+        ("token:ops", "LoadModel", "OK"),
+        ("token:alice", "LoadModel", "PERMISSION_DENIED"),
+        ("token:ops", "DeleteStoredKeys", "OK"),
+    ]
+    deleted = lines[-1]
+    assert (deleted["of"], deleted["keys"], deleted["deleted"]) == ("token:bob", mine.hex()[:16], 1)
 
 
 def test_a_server_that_drains_says_so_until_its_last_row_is_answered(run, artifacts, wire):
