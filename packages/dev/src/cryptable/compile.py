@@ -51,7 +51,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
 
     Args:
         estimator: a fitted estimator of a supported class (`cryptable.supported_estimators()`), or a network: a
-            torch.nn.Module, an onnx.ModelProto or the path of an .onnx file.
+            torch.nn.Module, an onnx.ModelProto, the path of an .onnx file, or what `hummingbird.ml.convert`
+            returns; where those hold trees, they are planned as trees.
         X_train: calibration data, shape (rows, features), as the estimator's own `predict` takes it: the import is
             verified on it, and linear models take the range of their encoders from it.
         name: under which a server offers the model; by default the class's name in lower case.
@@ -108,6 +109,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         InvalidInputError: data or an option out of range.
     """
     options = options_for(p_error, keys_of)
+    if is_network(estimator):
+        from cryptable.networks.onnx_trees import read_trees
+
+        trees = read_trees(estimator, X_train, labels)
+        if trees is not None:
+            estimator, name = trees, name or trees.name
     if budget is not None and (is_network(estimator) or is_trained(estimator)):
         raise InvalidInputError("budget= is for models of tables: of a network, fewer bits= make it cheaper")
     if is_network(estimator):

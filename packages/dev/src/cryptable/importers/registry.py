@@ -61,7 +61,10 @@ _WAYS_OUT = {
         "its scores hold products of two features; fit LinearDiscriminantAnalysis, or GaussianNB, whose scores hold "
         "squares of single features and need no lookup"
     ),
-    r"^MLP": "for tabular data, gradient-boosted trees or explainable boosting machines cost far fewer lookups",
+    r"^MLP": (
+        "for tabular data, gradient-boosted trees or explainable boosting machines cost far fewer lookups; "
+        "or compile what hummingbird.ml.convert(model, 'torch', X) returns, which is a network (cryptable[hummingbird])"
+    ),
     r"^GaussianProcess|^KernelRidge": "fit linear models behind a SplineTransformer, or gradient-boosted trees",
     r"^(Calibrated|Voting|Stacking|Bagging|AdaBoost|OneVs|OutputCode|MultiOutput|ClassifierChain|RegressorChain)": (
         "compile the estimators that it is made of, or fit one random forest or one boosted ensemble instead"
@@ -106,9 +109,10 @@ def supported_estimators() -> tuple[str, ...]:
 
 
 def importers() -> tuple[Importer, ...]:
-    """Every importer once, by the first of its classes."""
+    """Every importer of another library's classes once, by the first of them."""
     _discover()
-    return tuple(sorted(set(_by_class.values()), key=lambda entry: entry.class_names))
+    others = {entry for entry in _by_class.values() if not entry.class_names[0].startswith("cryptable.")}
+    return tuple(sorted(others, key=lambda entry: entry.class_names))
 
 
 def find_importer(estimator: object) -> Importer:
@@ -154,7 +158,8 @@ def import_estimator(
     """
     entry = find_importer(estimator)
     try:
-        check_is_fitted(estimator)
+        if hasattr(estimator, "fit"):
+            check_is_fitted(estimator)
     except SklearnNotFittedError as error:
         raise NotFittedError(
             f"this {type(estimator).__name__} is not fitted: call fit(X, y) before compiling"

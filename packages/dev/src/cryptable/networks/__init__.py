@@ -14,7 +14,16 @@ DEFAULT_BITS = 4
 MAX_DROP = 0.005
 """Of accuracy or R², that `bits="auto"` and `autotune` may give up for fewer bits."""
 
-_NETWORKS = frozenset({"onnx.ModelProto", "torch.Module", "builtins.str", "pathlib.Path", "cryptable.OnnxNetwork"})
+_NETWORKS = frozenset(
+    {
+        "onnx.ModelProto",
+        "torch.Module",
+        "builtins.str",
+        "pathlib.Path",
+        "cryptable.OnnxNetwork",
+        "hummingbird.SklearnContainer",
+    }
+)
 """Classes that a module of `sources/` reads, by first package and name."""
 
 READOUT_TOLERANCE = 0.05

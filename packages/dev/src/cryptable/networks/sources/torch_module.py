@@ -31,15 +31,15 @@ def read(module: Any, X: Rows, labels: Sequence[int] | Sequence[str] | None) -> 
     return read_model(exported(module, X), name=name, row_shape=None, labels=labels)
 
 
-def exported(module: Any, X: Rows) -> onnx.ModelProto:  # noqa: ANN401
-    """A torch module as an ONNX model, in evaluation mode, which the module itself is not left in."""
+def exported(module: Any, X: Rows, *, rows: int = 1) -> onnx.ModelProto:  # noqa: ANN401
+    """A torch module as an ONNX model, traced on `rows` rows in evaluation mode, which the module is not left in."""
     import torch
 
-    rows = np.asarray(X, np.float32)
-    if rows.ndim < 2 or not len(rows):
-        raise InvalidInputError(f"X_train has shape {rows.shape}, expected (rows, ...) with at least one row")
-    parameter = next(module.parameters(), None)
-    example = torch.tensor(rows[:1], dtype=torch.float32 if parameter is None else parameter.dtype)
+    given = np.asarray(X, np.float32)
+    if given.ndim < 2 or not len(given):
+        raise InvalidInputError(f"X_train has shape {given.shape}, expected (rows, ...) with at least one row")
+    parameter = next((each for each in module.parameters() if each.is_floating_point()), None)
+    example = torch.tensor(given[:rows], dtype=torch.float32 if parameter is None else parameter.dtype)
     training = [each for each in module.modules() if each.training]
     buffer = io.BytesIO()
     module.eval()
