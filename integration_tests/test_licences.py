@@ -13,7 +13,9 @@ SCRIPT = Path(__file__).resolve().parents[1] / "tools/generate_licences.py"
 def licences():
     spec = spec_from_file_location("generate_licences", SCRIPT)
     module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)  # where what it imports lies
+        spec.loader.exec_module(module)
     return module
 
 
