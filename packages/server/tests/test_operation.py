@@ -100,6 +100,10 @@ def test_metrics_tell_what_was_done(start, artifacts):
     with start("--metrics", "127.0.0.1:0") as server:
         keys = server.upload(spec)
         server.infer(spec, keys, rows=3)
+        # Deleted keys are gone from the worker's memory too: the same ones, stored anew, are loaded anew.
+        server.stub.DeleteEvaluationKeys(pb.DeleteEvaluationKeysRequest(sha256=keys))
+        assert server.upload(spec) == keys
+        server.infer(spec, keys)
         assert refusal(server.stub.GetModel, pb.GetModelRequest(name="none")) == Status.NOT_FOUND
         server.wait_for("GetModel")
         server.wait_for("Infer")
@@ -108,12 +112,12 @@ def test_metrics_tell_what_was_done(start, artifacts):
             text = answer.read().decode()
     found = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     expected = {
-        'cryptable_calls_total{method="UploadEvaluationKeys",status="OK"}': 1,
-        'cryptable_calls_total{method="Infer",status="OK"}': 1,
+        'cryptable_calls_total{method="UploadEvaluationKeys",status="OK"}': 2,
+        'cryptable_calls_total{method="Infer",status="OK"}': 2,
         'cryptable_calls_total{method="GetModel",status="NOT_FOUND"}': 1,
-        'cryptable_rows_total{model="tables"}': 3,
-        "cryptable_lookups_total": 9,
-        'cryptable_key_cache_total{outcome="miss"}': 1,
+        'cryptable_rows_total{model="tables"}': 4,
+        "cryptable_lookups_total": 12,
+        'cryptable_key_cache_total{outcome="miss"}': 2,
         'cryptable_key_cache_total{outcome="hit"}': 2,
         "cryptable_key_bytes": spec.keyset.evaluation_keys_bytes,
         "cryptable_keys": 1,
@@ -123,8 +127,8 @@ def test_metrics_tell_what_was_done(start, artifacts):
         "cryptable_workers": 1,
         "cryptable_queue_limit_rows": 256,
         "cryptable_calls_in_progress": 0,
-        "cryptable_uploaded_bytes_total": spec.keyset.evaluation_keys_bytes,
-        "cryptable_queue_seconds_count": 3,
+        "cryptable_uploaded_bytes_total": 2 * spec.keyset.evaluation_keys_bytes,
+        "cryptable_queue_seconds_count": 4,
         'cryptable_model_versions{state="served"}': 2,
         'cryptable_model_versions{state="refused"}': 0,
         'cryptable_model_serving{model="tables"}': 1,
