@@ -134,6 +134,10 @@ class TreeExpansion:
         at_least, below = path.get(feature, (None, None))
         return bit, {**path, feature: (at_least, bit)}, {**path, feature: (bit, below)}
 
+    def leaves(self) -> Iterator[tuple[Path, float]]:
+        """The tree's leaves: what leads to each, by feature, and its value."""
+        return self._leaves(0, {})
+
     def _leaves(self, node: int, path: Path) -> Iterator[tuple[Path, float]]:
         node = self._resolve(node, path)
         if self._tree.feature[node] == LEAF:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from cryptable.errors import ConstantModelError
 from cryptable.given_up import GivenUp
 from cryptable.model_graph import Gaps, IntArray
 from cryptable.planner.bits import Bits
-from cryptable.planner.quantize import IntegerTable, QuantizedPlan
+from cryptable.planner.quantize import IntegerTable, QuantizedPlan, SharedTable
 from cryptable.planner.thermometers import encoder_of
 
 
@@ -53,14 +53,18 @@ def lower(
     gaps: Mapping[int, Gaps] | None = None,
 ) -> PlannedModel:
     """Lay a plan out as Linear -> Lookup -> Linear, on the bits that it uses."""
-    tables = [(column, table) for column, output in enumerate(plan.outputs) for table in output.tables]
+    tables: list[IntegerTable | SharedTable] = [table for output in plan.outputs for table in output.tables]
+    summed = dict.fromkeys(enumerate(column for column, output in enumerate(plan.outputs) for _ in output.tables), 1)
+    for index, each in enumerate(plan.shared, len(tables)):
+        summed |= {(index, column): weight for column, weight in enumerate(each.weights) if weight}
+    tables += plan.shared
     direct: dict[tuple[int, int], int] = {}
     for column, output in enumerate(plan.outputs):
         for function in output.functions:
             for bit, weight in zip(function.bits, function.weights.tolist(), strict=True):
                 if weight:
                     direct[bit, column] = weight
-    codes = [table.code.weights() for _, table in tables]
+    codes = [table.code.weights() for table in tables]
     used = sorted({bit for weights, _ in codes for bit in weights} | {bit for bit, _ in direct})
     if not used:
         raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
@@ -79,8 +83,8 @@ def lower(
             (position[bit], index): weight for index, (each, _) in enumerate(codes) for bit, weight in each.items()
         }
         nodes.append(Linear((_term(0, weights),), np.array([constant for _, constant in codes], np.int64)))
-        nodes.append(_lookup(1, [table for _, table in tables], width))
-        terms.append(_term(2, {(index, column): 1 for index, (column, _) in enumerate(tables)}))
+        nodes.append(_lookup(1, tables, width))
+        terms.append(_term(2, summed))
     nodes.append(Linear(tuple(terms), offset))
     return PlannedModel(
         _declared(Circuit(tuple(nodes), len(nodes) - 1), plan.highest),
@@ -110,7 +114,7 @@ def _term(source: int, weights: dict[tuple[int, int], int]) -> Term:
     )
 
 
-def _lookup(source: int, tables: list[IntegerTable], width: int) -> Lookup:
+def _lookup(source: int, tables: Sequence[IntegerTable | SharedTable], width: int) -> Lookup:
     """Codes that no honest input makes read 0."""
     padded: IntArray = np.zeros((len(tables), 1 << width), np.int64)
     for index, table in enumerate(tables):

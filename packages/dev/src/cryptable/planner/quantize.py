@@ -31,6 +31,15 @@ class IntegerTable:
 
 
 @dataclass(frozen=True, eq=False)
+class SharedTable:
+    """One lookup that all scores share: each adds its weight times the entry, which is not negative."""
+
+    code: Code
+    entries: IntArray
+    weights: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class IntegerFunction:
     """A free function of one feature: what each of its bits adds."""
 
@@ -57,6 +66,7 @@ class QuantizedPlan:
 
     step: float
     outputs: tuple[IntegerOutput, ...]
+    shared: tuple[SharedTable, ...] = ()
 
     @property
     def highest(self) -> int:

@@ -16,8 +16,9 @@ from cryptable.planner.counted_products import count_products
 from cryptable.planner.cover import TableCover, maximal_masks
 from cryptable.planner.expand import Alphabet, TreeExpansion
 from cryptable.planner.lower import PlannedModel, lower
+from cryptable.planner.one_hot import one_hot_leaves
 from cryptable.planner.polynomial import Polynomial, add_to
-from cryptable.planner.quantize import Range, quantize, scale_integral
+from cryptable.planner.quantize import QuantizedPlan, Range, quantize, scale_integral
 from cryptable.planner.round_leaves import round_leaves
 from cryptable.planner.tables import FloatOutput, fill_tables
 
@@ -76,7 +77,11 @@ def plan_trees(
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
     cheapest = _cheapest_draft(graph, bits, widths, p_error, tolerance)
-    if _most_trees(graph) < _parts(cheapest):
+    width = cheapest.width
+    one_hot = _one_hot(graph, bits, cheapest, tolerance, widths, p_error) if graph.outputs > 1 else None
+    if one_hot is not None:
+        width, plan = one_hot
+    elif _most_trees(graph) < _parts(cheapest):
         rounded = round_leaves(graph, tolerance=tolerance)
         tables = _search(rounded.graph, bits, cheapest, rounds, progress)
         outputs = [_fill(tables, output, integral=True) for output in range(graph.outputs)]
@@ -100,11 +105,25 @@ def plan_trees(
         bits,
         feature_names=graph.feature_names,
         as_float32=graph.as_float32,
-        width=tables.width,
+        width=width,
         link=graph.link,
         labels=graph.labels,
         gaps=graph.gaps,
     )
+
+
+def _one_hot(
+    graph: AdditiveTrees, bits: Bits, draft: TablePlan, tolerance: float, widths: tuple[int, ...], p_error: float
+) -> tuple[int, QuantizedPlan] | None:
+    """The width and the plan of leaves that are looked up as such, where that is cheaper than tables of the scores."""
+    rounded = round_leaves(graph, tolerance=tolerance)
+    alphabet = Alphabet(bits)
+    leaves = one_hot_leaves(rounded.graph, alphabet, widths)
+    if leaves is None or not leaves.by_group:
+        return None
+    plan = leaves.plan(alphabet, rounded, _ranges(rounded.graph))
+    cost = leaves.price(p_error, plan.width)
+    return (leaves.width, plan) if cost < draft.price(p_error, plan.width) else None
 
 
 @dataclass(frozen=True)
@@ -124,6 +143,10 @@ def draft_cost(graph: AdditiveTrees, widths: tuple[int, ...], p_error: float = P
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
     cheapest = _cheapest_draft(graph, bits, widths, p_error)
+    if graph.outputs > 1:
+        leaves = one_hot_leaves(graph, Alphabet(bits), widths)
+        if leaves is not None and leaves.price(p_error, _OUTPUT_BITS) < cheapest.price(p_error, _OUTPUT_BITS):
+            return DraftCost(len(leaves.by_group), leaves.width, bits.count)
     return DraftCost(cheapest.lookups, cheapest.width, bits.count)
 
 
