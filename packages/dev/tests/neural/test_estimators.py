@@ -13,6 +13,7 @@ from cryptable_engine import interpret
 from cryptable_protocol import InvalidInputError, encode_rows
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from skorch.callbacks import Callback
@@ -75,6 +76,16 @@ def test_a_regressor_predicts_in_the_unit_of_its_targets():
     assert regressor.score(X, y) > 0.3
     model = ct.compile(regressor, X)
     np.testing.assert_allclose(model.predict(X), regressor.predict(X), rtol=1e-4)
+
+
+def test_few_noisy_rows_are_not_learnt_by_heart():
+    """Of patients that were not trained on, most of what a linear model explains is explained."""
+    X, y = load_diabetes(return_X_y=True)
+    train, test = slice(0, 353), slice(353, None)
+    small = {**SMALL, "max_epochs": 20, "hidden_layer_sizes": (16,)}
+    found = QuantNeuralNetRegressor(**small).fit(X[train], y[train]).score(X[test], y[test])
+    linear = LinearRegression().fit(X[train], y[train]).score(X[test], y[test])
+    assert found > 0.7 * linear
 
 
 def test_several_targets_are_learned_but_not_compiled():

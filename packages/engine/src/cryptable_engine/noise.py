@@ -28,7 +28,10 @@ _CHUNK_VALUES = 1 << 23
 _MODULUS_BITS = 64
 _DOUBLE_BITS = 53
 _FOURIER_WEIGHT = 0.04
-"""Of one external product. Measured: 0.047 at one level, 0.025 at two (N = 2048). The optimizer's 0.17 is careful."""
+"""Of one external product. Measured: 0.047 at one level, 0.025 at two (N = 2048). The optimizer's 0.17 is careful.
+
+It was fitted to those two; on a third keyset (N = 4096, two levels) the variance of 400 looked-up phases is 0.98 of
+all that is modelled, a third of which is this."""
 
 
 def rounding_variance(input_dimension: int, polynomial_size: int) -> float:

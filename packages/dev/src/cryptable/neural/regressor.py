@@ -24,8 +24,9 @@ from cryptable.neural.sparse_network import SparseQuantNeuralNetwork
 class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[misc]
     """A network of few, cheap lookups, trained with their very rounding. Features and targets are scaled inside.
 
-    The arguments are those of `QuantNeuralNetClassifier`, but for `class_weight`. Targets may be of shape (rows,) or
-    (rows, targets).
+    The arguments are those of `QuantNeuralNetClassifier`, but for `class_weight`, and `weight_decay`, which by default
+    is 160 divided by the number of training rows, at most 0.5: few rows of noisy targets would be learnt by heart.
+    Targets may be of shape (rows,) or (rows, targets).
 
     Attributes:
         module_: the trained Brevitas module, whose scores are targets in standard deviations from their mean.
@@ -49,7 +50,7 @@ class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[m
         max_epochs: int = 30,
         batch_size: int = 32,
         learning_rate: float = 0.01,
-        weight_decay: float = 1e-4,
+        weight_decay: float | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 10,
