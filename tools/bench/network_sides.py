@@ -96,14 +96,20 @@ def prepare_concrete_ml_network(kind: str, how: str, data: tuple[Any, Any, Any, 
 
 
 def prepare_concrete_ml_estimator(data: tuple[Any, Any, Any, Any]) -> Prepared:
-    """Its NeuralNetClassifier of one hidden layer, all else default, on standardised features."""
+    """Its NeuralNetClassifier of one hidden layer, all else default; pixels from 0 to 1, other features standardised.
+
+    Standardised, digits have pixels of 15 deviations, which spoil its quantizers (0.41 of the test set are right then).
+    """
     from concrete.ml.sklearn import NeuralNetClassifier
     from sklearn.preprocessing import StandardScaler
 
     seeded()
     train_rows, test_rows, train_target, test_target = data
-    scaler = StandardScaler().fit(train_rows)
-    train_rows, test_rows = (scaler.transform(rows).astype(np.float32) for rows in (train_rows, test_rows))
+    if train_rows.shape[1] == 64:
+        train_rows, test_rows = images(train_rows, "mlp"), images(test_rows, "mlp")
+    else:
+        scaler = StandardScaler().fit(train_rows)
+        train_rows, test_rows = (scaler.transform(rows).astype(np.float32) for rows in (train_rows, test_rows))
     model, reference = NeuralNetClassifier(module__n_layers=2, max_epochs=30, verbose=0).fit_benchmark(
         train_rows, train_target.astype(np.int64)
     )
