@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 
 from concrete_ml_side import CASES
 from environments import find_uv
+from measured_with import about
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ENVIRONMENT = ROOT / "build/concrete-ml"
@@ -92,17 +92,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=2, help="rows a side and case (default: %(default)s)")
     parser.add_argument("--cases", nargs="*", default=[""], metavar="TEXT", help="only cases whose name holds TEXT")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="also write all figures there; those of cases that are not measured again stay",
+    )
     arguments = parser.parse_args()
     chosen = [case for case in CASES if any(text in case for text in arguments.cases)]
     print(
         "| case | CPU s a row, ours | Concrete ML's | ratio | lookups, ours | theirs | score: float | ours | theirs |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    results = []
+    results: dict[str, dict[str, Any]] = {}
+    if arguments.json and arguments.json.is_file():
+        results = {result["case"]: result for result in json.loads(arguments.json.read_text(encoding="utf-8"))}
     for case in chosen:
-        result = measure(case, arguments.rows)
-        results.append(result)
+        result = results[case] = {**measure(case, arguments.rows), "about": about()}
+        if arguments.json:  # after each: a case takes minutes
+            kept = [results[name] for name in CASES if name in results]
+            arguments.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         ours, theirs = result["cryptable"], result["concrete-ml"]
         print(
             f"| {case} | {ours['cpu_seconds_median']:.2f} | {theirs['cpu_seconds_median']:.1f} | {result['ratio']:.0f} "
@@ -110,10 +119,8 @@ def main() -> None:
             f"| {ours['float_score']:.3f} | {ours['score']:.3f} | {theirs['score']:.3f} |",
             flush=True,
         )
-    mean = math.exp(statistics.fmean(math.log(result["ratio"]) for result in results))
-    print(f"\ngeometric mean of the ratios: {mean:.1f}; smallest: {min(result['ratio'] for result in results):.1f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+    ratios = [results[case]["ratio"] for case in chosen]
+    print(f"\ngeometric mean of the ratios: {statistics.geometric_mean(ratios):.1f}; smallest: {min(ratios):.1f}")
 
 
 if __name__ == "__main__":

@@ -10,48 +10,18 @@ tools/bench/render.py writes the report from what is there.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
+from measured_with import about
 from quick.efficiency import measure_efficiency
 from quick.footprint import measure_footprint
 from quick.growth import measure_growth
 from quick.keys import measure_keys
 from quick.models import measure_models
 from render import FIGURES, ROOT, render
-
-VERSIONS = (
-    "cryptable",
-    "concrete-python",
-    "numpy",
-    "scikit-learn",
-    "xgboost",
-    "lightgbm",
-    "catboost",
-    "interpret-core",
-)
-
-
-def about() -> dict[str, Any]:
-    """What was measured with: no name of a machine, and no path."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "cpu": model,
-        "cores": len(os.sched_getaffinity(0)),
-        "load": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in VERSIONS},
-    }
-
 
 SECTIONS: dict[str, Callable[[int], Any]] = {
     "efficiency": lambda _: measure_efficiency(),

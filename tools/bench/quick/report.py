@@ -186,10 +186,19 @@ def _full(results: list[dict[str, Any]]) -> Iterator[str]:
             f"| {result['ratio']:.0f} | {ours['lookups']} | {theirs['lookups']} | {ours['float_score']:.3f} "
             f"| {ours['score']:.3f} | {theirs['score']:.3f} |"
         )
-    mean = math.exp(statistics.fmean(math.log(result["ratio"]) for result in results))
-    least = min(result["ratio"] for result in results)
+    groups = {
+        "trees": [result["ratio"] for result in results if "network" not in result["case"]],
+        "networks": [result["ratio"] for result in results if "network" in result["case"]],
+    }
     yield ""
-    yield f"Geometric mean of the ratios: {mean:.1f}; the smallest: {least:.1f}."
+    for name, ratios in groups.items():
+        if ratios:
+            mean = statistics.geometric_mean(ratios)
+            yield f"- {name}: geometric mean of the ratios {mean:.1f}, the smallest {min(ratios):.1f}"
+    loads = [result["about"]["load"] for result in results]
+    dates = sorted({result["about"]["date"] for result in results})
+    yield ""
+    yield f"*{', '.join(dates)}, {results[0]['about']['cpu']}, load {min(loads):.1f} to {max(loads):.1f}.*"
 
 
 def _growth(figures: dict[str, list[dict[str, Any]]], efficiency: dict[str, Any] | None) -> Iterator[str]:
