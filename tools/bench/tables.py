@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import cryptable as ct
+from catboost import CatBoostClassifier  # type: ignore[import-untyped]
 from interpret.glassbox import ExplainableBoostingClassifier
 from rich.console import Console
 from rich.table import Table
@@ -88,6 +89,14 @@ CASES = (
         lambda: RandomForestClassifier(n_estimators=50, max_depth=5, random_state=0),
         _synthetic,
         7.4e10,
+    ),
+    Case(
+        "CatBoost 50x4 breast cancer",
+        lambda: CatBoostClassifier(
+            iterations=50, depth=4, random_state=0, verbose=0, allow_writing_files=False, thread_count=1
+        ),
+        _breast_cancer,
+        50 * 1.43e8,
     ),
     Case(
         "XGBoost 50x1 breast cancer",
