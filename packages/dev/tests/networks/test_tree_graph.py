@@ -10,7 +10,7 @@ from cryptable.networks.onnx_trees import read_trees
 from cryptable.networks.sources.torch_module import exported
 from cryptable.plan_estimator import plan
 from onnx import numpy_helper
-from sklearn.datasets import load_diabetes, load_iris
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -56,6 +56,13 @@ def test_the_plan_is_that_of_the_model_itself(name, way):
         assert (trees.predict(X) == estimator.predict(X)).all()
     else:
         assert np.allclose(trees.predict(X), estimator.predict(X), rtol=1e-5)
+
+
+def test_more_leaves_than_are_probed_at_once():
+    X, y = load_digits(return_X_y=True)
+    estimator = RandomForestClassifier(60, max_depth=1, random_state=0).fit(X.astype(np.float32), y)
+    trees = read_trees(converted(estimator, X), X, None)
+    assert np.allclose(trees.tree_graph(tuple(map(str, range(64)))).scores(X), estimator.predict_proba(X), atol=1e-5)
 
 
 @pytest.mark.encrypted

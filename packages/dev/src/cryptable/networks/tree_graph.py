@@ -21,6 +21,8 @@ from cryptable.networks.tree_tensors import Array, Forest, TreeBuilder, read_for
 
 _NEGLIGIBLE = 1e-4
 """Of the largest score: what sums in float32 may be off by."""
+_PROBES = 512
+"""At once: their memory grows with the number of trees."""
 _READERS = frozenset({"Gather", "GatherElements", "Gemm", "MatMul", "Shape", "Transpose"})
 """Operators that read the rows in order to compare them."""
 
@@ -119,28 +121,38 @@ def _sums(model: onnx.ModelProto, forest: Forest, scores: str) -> tuple[FloatArr
     """Weights of shape (trees, numbers of a leaf, scores) and base: found by what the graph makes of unit leaves."""
     count, _, numbers = forest.leaves.shape
     kind = model.graph.input[0].type.tensor_type.elem_type
-    generator = np.random.default_rng(0)
-    probes = np.concatenate([np.zeros((2, count * numbers)), np.eye(count * numbers)])
-    tried = generator.normal(size=(2, count * numbers))
-    probes = np.concatenate([probes, tried]).astype(helper.tensor_dtype_to_np_dtype(kind))
+    size = count * numbers
     given = helper.make_tensor_value_info(forest.output, kind, None)
     nodes = [node for node in without_dead_nodes(model.graph, scores) if forest.output not in node.output]
     nodes = _reached_from(nodes, forest.output)
     result = helper.make_tensor_value_info(scores, kind, None)
     graph = helper.make_graph(nodes, "tail", [given], [result], model.graph.initializer)
     tail = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-    shaped = probes.reshape(len(probes), count, numbers)
-    leaves = shaped.transpose(1, 2, 0) if forest.trees_first else shaped.reshape(-1, numbers)
-    try:
-        (found,) = ReferenceEvaluator(tail).run(None, {forest.output: np.ascontiguousarray(leaves)})
-    except Exception as error:  # whatever its operators raise
-        raise UnsupportedModelError(
-            f"what it does with the leaves of its trees cannot be evaluated: {error}"
-        ) from error
-    results = np.asarray(found, np.float64).reshape(len(probes), -1)
-    base, weights = results[0], results[2:-2] - results[0]
-    expected = tried.astype(np.float32).astype(np.float64) @ weights + base
-    if np.abs(results[-2:] - expected).max() > _NEGLIGIBLE * max(1.0, float(np.abs(expected).max())):
+    evaluator = ReferenceEvaluator(tail)
+
+    def scores_of(leaves: FloatArray) -> FloatArray:
+        """Of leaves' numbers, shape (rows, trees * numbers)."""
+        probes = leaves.astype(helper.tensor_dtype_to_np_dtype(kind)).reshape(len(leaves), count, numbers)
+        tensor = probes.transpose(1, 2, 0) if forest.trees_first else probes.reshape(-1, numbers)
+        try:
+            (found,) = evaluator.run(None, {forest.output: np.ascontiguousarray(tensor)})
+        except Exception as error:  # whatever its operators raise
+            raise UnsupportedModelError(
+                f"what it does with the leaves of its trees cannot be evaluated: {error}"
+            ) from error
+        return np.asarray(found, np.float64).reshape(len(leaves), -1)
+
+    parts = []
+    for start in range(0, size, _PROBES):
+        units = np.arange(start, min(size, start + _PROBES))
+        probes = np.zeros((len(units) + 2, size))  # never one row alone: hummingbird squeezes that
+        probes[np.arange(len(units)), units] = 1.0
+        scored = scores_of(probes)
+        parts.append(scored[:-2] - scored[-1])
+    base, weights = scored[-1], np.concatenate(parts)
+    tried = np.random.default_rng(0).normal(size=(2, size))
+    expected = tried @ weights + base
+    if np.abs(scores_of(tried) - expected).max() > _NEGLIGIBLE * max(1.0, float(np.abs(expected).max())):
         raise UnsupportedModelError("it does not add the leaves of its trees up: no plan of tables can do that")
     return weights.reshape(count, numbers, -1), base
 
