@@ -20,9 +20,9 @@ from typing import Any
 import cryptable as ct
 import numpy as np
 import torch
+from network_sides import float_network, images, trained
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torch import nn
 
 EXAMPLE = Path(__file__).parents[2] / "examples/mnist"
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -33,34 +33,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def digits(network: nn.Module, shape: tuple[int, ...]) -> tuple[Any, ...]:
+def digits(kind: str) -> tuple[Any, ...]:
     """Trained on 1437 images of 8x8 pixels, tested on 360."""
     X, y = load_digits(return_X_y=True)
-    X = (X / 16).astype(np.float32).reshape(-1, *shape)
-    train, test, train_y, test_y = train_test_split(X, y, test_size=360, random_state=0, stratify=y)
-    inputs, labels = torch.tensor(train), torch.tensor(train_y)
-    optimizer = torch.optim.Adam(network.parameters(), 5e-3, weight_decay=3e-4)
-    epochs = 80
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
-    for _ in range(epochs):
-        for batch in torch.randperm(len(inputs)).split(32):  # type: ignore[no-untyped-call]
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(network(inputs[batch]), labels[batch], label_smoothing=0.1)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        schedule.step()
-    return network.eval(), train, test, test_y
-
-
-def digits_mlp() -> tuple[Any, ...]:
-    """64-32-10."""
-    return digits(nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)), (64,))
-
-
-def digits_cnn() -> tuple[Any, ...]:
-    """Eight filters of 3x3, means of 2x2, one fully connected layer."""
-    layers = (nn.Conv2d(1, 8, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(72, 10))
-    return digits(nn.Sequential(*layers), (1, 8, 8))
+    train, test, train_y, test_y = train_test_split(images(X, kind), y, test_size=360, random_state=0, stratify=y)
+    return trained(float_network(kind), train, train_y), train, test, test_y
 
 
 def mnist(name: str, folder: Path) -> tuple[Any, ...]:
@@ -83,7 +60,7 @@ def main() -> None:
     torch.set_num_threads(1)
     kind, name = arguments.case.split("-")
     if kind == "digits":
-        network, train, test, truth = digits_mlp() if name == "mlp" else digits_cnn()
+        network, train, test, truth = digits(name)
     else:
         network, train, test, truth = mnist(name, arguments.data)
     began = time.process_time()
