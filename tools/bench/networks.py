@@ -26,7 +26,7 @@ from sklearn.model_selection import train_test_split
 
 EXAMPLE = Path(__file__).parents[2] / "examples/mnist"
 OPTIONS: dict[str, dict[str, Any]] = {
-    "digits-mlp": {"bits": 4},
+    "digits-mlp": {"bits": 3},
     "digits-cnn": {"bits": 4},
     "mnist-mlp": {"bits": 4},
     "mnist-lenet": {"bits": 4},
