@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from cryptable_protocol import limits
+from cryptable_protocol import EvaluationKeysHeader, limits
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
 from cryptable_protocol.messages import tensor as tensor_pb
@@ -136,9 +136,10 @@ def test_strangers_cannot_hold_all_calls_by_watching_health(strict):
 
 
 def uploaded(channel, spec, wire):
-    header = next(wire.upload_messages(spec, wire.random_keys(spec)))
+    header = EvaluationKeysHeader(spec.keyset.name, spec.keyset.evaluation_keys_bytes, bytes(32)).to_message()
     chunk = keys_pb.EvaluationKeysChunk(offset=1, data=bytes(limits.CHUNK_BYTES))
-    InferenceStub(channel).UploadEvaluationKeys(iter([header, pb.UploadEvaluationKeysRequest(chunk=chunk)]))
+    messages = [pb.UploadEvaluationKeysRequest(header=header), pb.UploadEvaluationKeysRequest(chunk=chunk)]
+    InferenceStub(channel).UploadEvaluationKeys(iter(messages))
 
 
 def inferred(channel, spec, wire):
