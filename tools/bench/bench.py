@@ -21,7 +21,7 @@ from quick.footprint import measure_footprint
 from quick.growth import measure_growth
 from quick.keys import measure_keys
 from quick.models import measure_models
-from render import FIGURES, ROOT, render
+from render import FIGURES, render
 
 SECTIONS: dict[str, Callable[[int], Any]] = {
     "efficiency": lambda _: measure_efficiency(),
@@ -46,7 +46,7 @@ def main() -> int:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         figures[name] = {"about": about(), "figures": SECTIONS[name](options.rows)}
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {FIGURES.parent.relative_to(ROOT)}")
+    print(f"written: {FIGURES.parent.relative_to(FIGURES.parents[2])}")
     return render(check=False)
 
 

@@ -6,7 +6,6 @@ python tools/bench/render.py --check   exit with 1 where what is committed diffe
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -14,7 +13,9 @@ from pathlib import Path
 
 from quick.report import report_files, summary
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from generated_files import ROOT, only_check, write_or_check
+
 FIGURES = ROOT / "docs/benchmarks/quick.json"
 TABLE = re.compile(r"(<!-- table of the benchmark -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -26,21 +27,12 @@ def render(*, check: bool) -> int:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     expected[readme] = TABLE.sub(lambda found: found[1] + summary(figures) + found[2], text)
-    status = 0
-    for path, content in expected.items():
-        if not check:
-            path.write_text(content, encoding="utf-8")
-        elif not path.is_file() or path.read_text(encoding="utf-8") != content:
-            print(f"{path.relative_to(ROOT)} is not what the figures say: run `make generate`", file=sys.stderr)
-            status = 1
-    return status
+    return write_or_check(expected, check=check, source="the figures")
 
 
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only")
-    return render(check=parser.parse_args().check)
+    return render(check=only_check(__doc__))
 
 
 if __name__ == "__main__":

@@ -106,16 +106,20 @@ class BootstrappingKeys:
         sizes = (key.glwe_dimension, key.polynomial_size)
         self._scratch = _scratch("bootstrap_lwe_ciphertext_u64_scratch", *sizes, _transform(key.polynomial_size))
 
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """The bootstrap key's, as Concrete's functions take them."""
+        key = self._key
+        return key.level_count, key.base_log, key.glwe_dimension, key.polynomial_size, self._small
+
     def _transformed(self, words: Words) -> npt.NDArray[np.complex128]:
         """A bootstrap key in the Fourier domain."""
-        key = self._key
-        transform = _transform(key.polynomial_size)
+        transform = _transform(self._key.polynomial_size)
         size, alignment = _scratch("bootstrap_key_convert_u64_to_fourier_scratch", transform)
         memory, address = _aligned(size, alignment)
         transformed = np.empty((words.shape[0], words.shape[1] // 2), np.complex128)
         places = (words.ctypes.data, transformed.ctypes.data)
-        sizes = (key.level_count, key.base_log, key.glwe_dimension, key.polynomial_size, self._small)
-        _call("bootstrap_key_convert_u64_to_fourier", *places, *sizes, transform, address, size)
+        _call("bootstrap_key_convert_u64_to_fourier", *places, *self._sizes, transform, address, size)
         del memory  # not before
         return transformed
 
@@ -144,14 +148,13 @@ class BootstrappingKeys:
         accumulator[-1] = lookup_polynomial(entries, key.polynomial_size)
         result = np.empty(self.dimension + 1, np.uint64)
         memory, address = _aligned(*self._scratch)
-        sizes = (key.level_count, key.base_log, key.glwe_dimension, key.polynomial_size, self._small)
         _call(
             "bootstrap_lwe_ciphertext_u64",
             result.ctypes.data,
             switched.ctypes.data,
             accumulator.ctypes.data,
             self._bootstrap_words.ctypes.data,
-            *sizes,
+            *self._sizes,
             _transform(key.polynomial_size),
             address,
             self._scratch[0],

@@ -19,7 +19,7 @@ from cryptable_engine.bounds import Bounds
 from cryptable_engine.catalogue import KeysetEntry, candidates, secret_key_entries
 from cryptable_engine.circuit import Circuit
 from cryptable_engine.errors import CompilationError
-from cryptable_engine.layout import lay_out
+from cryptable_engine.layout import Layout, lay_out
 from cryptable_engine.lookup_program import write_lookups
 from cryptable_engine.mlir import print_mlir
 from cryptable_engine.native import compile_mlir
@@ -43,6 +43,14 @@ class _Compiler:
     def _bounds(self) -> tuple[Bounds, ...]:
         return verify(self.circuit)
 
+    @cached_property
+    def _usual(self) -> tuple[Layout, str]:
+        return self._printed(spare_bits=0)
+
+    def _printed(self, *, spare_bits: int) -> tuple[Layout, str]:
+        layout = lay_out(self.circuit, self._bounds, spare_bits=spare_bits)
+        return layout, print_mlir(self.circuit, layout)
+
     def program(
         self,
         directory: str,
@@ -52,11 +60,11 @@ class _Compiler:
         p_error: float | None = None,
     ) -> Program:
         """Compile into a new directory below the current one."""
-        layout = lay_out(self.circuit, self._bounds, spare_bits=spare_bits)
+        layout, text = self._printed(spare_bits=spare_bits) if spare_bits else self._usual
         target = Path(directory)
         target.mkdir()
         compile_mlir(
-            print_mlir(self.circuit, layout),
+            text,
             target,
             p_error=self.options.p_error if p_error is None else p_error,
             security_bits=self.options.security_bits,

@@ -14,8 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from cryptable_engine.bounds import Bounds, highest_output
-from cryptable_engine.circuit import Circuit, Linear, Lookup
+from cryptable_engine.circuit import Circuit, IntArray, Linear, Lookup
 
 
 class Reading(NamedTuple):
@@ -72,6 +74,26 @@ def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...], *, spare_bits: int = 0
 def reading_of(node: Lookup) -> Reading:
     """How a Lookup reads its source."""
     return Reading(node.width + node.dropped_bits, node.width)
+
+
+def around_centres(node: Lookup) -> IntArray:
+    """The tables' entries as they are evaluated.
+
+    Half a turn of the torus negates what a bootstrapping reads: with c half a table's mirror, c + (entry - c) becomes
+    c - (entry - c). So c is left out of the entries, and added to what they are summed to.
+    """
+    return node.tables if node.mirrors is None else node.tables - (node.mirrors // 2)[:, None]
+
+
+def offset_with_centres(circuit: Circuit, node: Linear) -> IntArray:
+    """A Linear's offset and what `around_centres` has left out of its sources, modulo 2^64, as it is on the torus."""
+    offset = node.offset.copy()
+    for term in node.terms:
+        source = circuit.nodes[term.source]
+        if isinstance(source, Lookup) and source.mirrors is not None:
+            centres = (source.mirrors // 2)[source.table_of]
+            np.add.at(offset, term.columns, term.weights * centres[term.rows])
+    return offset
 
 
 class _Regions:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from cryptable_protocol import EncryptedTensor, InternalError
 
 from cryptable_engine.bootstrapping import BootstrappingKeys, Words, supports
 from cryptable_engine.circuit import Circuit, Input, IntArray, Linear, Lookup, Term
 from cryptable_engine.errors import UnsupportedProgramError
-from cryptable_engine.layout import Layout, Reading, reading_of
+from cryptable_engine.layout import Layout, Reading, around_centres, offset_with_centres, reading_of
 
 if TYPE_CHECKING:
     from cryptable_engine.program import Program
@@ -95,12 +94,7 @@ class LookupProgram:
 
     def _linear(self, index: int, node: Linear) -> _Step:
         nodes, unit = self._circuit.nodes, np.uint64(63 - self._widths[index])
-        offset = node.offset.copy()
-        for term in node.terms:
-            source = nodes[term.source]
-            if isinstance(source, Lookup):
-                np.add.at(offset, term.columns, term.weights * _centres(source)[source.table_of][term.rows])
-        bodies = offset.view(np.uint64) << unit
+        bodies = offset_with_centres(self._circuit, node).view(np.uint64) << unit
         products = [_Product(term, nodes[term.source].size, node.size) for term in node.terms]
 
         def step(values: dict[int, Words], _: BootstrappingKeys) -> Words:
@@ -113,8 +107,7 @@ class LookupProgram:
         return step
 
     def _lookup(self, index: int, node: Lookup) -> _Step:
-        # Half a turn of the torus negates what a bootstrapping reads: c + (entry - c) becomes c - (entry - c).
-        entries = (node.tables - _centres(node)[:, None]).view(np.uint64) << np.uint64(63 - self._widths[index])
+        entries = around_centres(node).view(np.uint64) << np.uint64(63 - self._widths[index])
 
         def step(values: dict[int, Words], keys: BootstrappingKeys) -> Words:
             read = self._read(values[node.source], node.source, reading_of(node))
@@ -141,11 +134,6 @@ def _sources(node: Input | Linear | Lookup) -> set[int]:
     return set()
 
 
-def _centres(node: Lookup) -> IntArray:
-    """By table, what its entries are stored around."""
-    return np.zeros(len(node.tables), np.int64) if node.mirrors is None else node.mirrors // 2
-
-
 class _Product:
     """A term's matrix, made ready to multiply ciphertexts by: its sparse columns, and its dense ones.
 
@@ -156,34 +144,34 @@ class _Product:
     """
 
     def __init__(self, term: Term, source_size: int, size: int) -> None:
-        order = np.argsort(term.columns, kind="stable")
-        rows, weights = term.rows[order], term.weights[order].view(np.uint64)
-        counts = np.bincount(term.columns, minlength=size)
-        ends = np.cumsum(counts)
-        self._sparse = [
-            (int(column), rows[ends[column] - counts[column] : ends[column]])
-            for column in np.flatnonzero((counts > 0) & ~_is_dense(counts, source_size))
-        ]
-        self._sparse_weights = [weights[ends[column] - rows.size : ends[column]] for column, rows in self._sparse]
-        self._dense = np.flatnonzero(_is_dense(counts, source_size))
-        self._dense_weights = term.to_dense(source_size, size)[:, self._dense].T.copy().view(np.uint64)
         self.source = term.source
+        self._sparse: list[tuple[int, IntArray, Words]] = []
+        self._dense: list[tuple[int, Words]] = []
+        order = np.argsort(term.columns, kind="stable")
+        ends = np.cumsum(np.bincount(term.columns, minlength=size))
+        for column, entries in enumerate(np.split(order, ends[:-1])):
+            rows, weights = term.rows[entries], term.weights[entries].view(np.uint64)
+            if _is_dense(rows.size, source_size):
+                all_weights = np.zeros(source_size, np.uint64)
+                all_weights[rows] = weights
+                self._dense.append((column, all_weights))
+            elif rows.size:
+                self._sparse.append((column, rows, weights))
 
     def add_to(self, result: Words, source: Words) -> None:
         """Add the source's ciphertexts times the matrix to those of the result."""
 
         def add_sparse(first: int) -> None:
-            for index in range(first, min(first + _COLUMNS, len(self._sparse))):
-                column, rows = self._sparse[index]
-                result[column] += np.einsum("i,ij->j", self._sparse_weights[index], source[rows])
+            for column, rows, weights in self._sparse[first : first + _COLUMNS]:
+                result[column] += np.einsum("i,ij->j", weights, source[rows])
 
         def add_dense(first: int) -> None:
             block = np.ascontiguousarray(source[:, first : first + width])
-            for column, weights in zip(self._dense, self._dense_weights, strict=True):
+            for column, weights in self._dense:
                 result[column, first : first + width] += np.einsum("i,ij->j", weights, block)
 
         _on_all_threads(add_sparse, range(0, len(self._sparse), _COLUMNS))
-        if self._dense.size:
+        if self._dense:
             width = max(_LEAST_WIDTH, _BLOCK_BYTES // _WORD_BYTES // source.shape[0])
             _on_all_threads(add_dense, range(0, source.shape[1], width))
 
@@ -191,12 +179,12 @@ class _Product:
 def dense_cells_and_gathered_entries(term: Term, source_size: int, size: int) -> tuple[int, int]:
     """What multiplying by a term's matrix costs: weights of dense columns, zeros included, and those of sparse ones."""
     counts = np.bincount(term.columns, minlength=size)
-    dense = _is_dense(counts, source_size)
+    dense = np.array([_is_dense(count, source_size) for count in counts.tolist()])
     return int(dense.sum()) * source_size, int(counts[~dense].sum())
 
 
-def _is_dense(counts: IntArray, source_size: int) -> npt.NDArray[np.bool_]:
-    return counts > _DENSE * source_size
+def _is_dense(entries: int, source_size: int) -> bool:
+    return entries > _DENSE * source_size
 
 
 def _on_all_threads(work: Callable[[int], None], items: Iterable[int]) -> None:
@@ -209,6 +197,10 @@ def _on_all_threads(work: Callable[[int], None], items: Iterable[int]) -> None:
 def _pool(_: int) -> ThreadPoolExecutor | None:
     """A process's threads, as many as OMP_NUM_THREADS says (Concrete's own programs heed it), or as there are cores."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = int(asked) if asked.isdecimal() else cores
+    count = int(asked) if asked.isdecimal() else usable_cores()
     return ThreadPoolExecutor(count, thread_name_prefix="evaluation") if count > 1 else None
+
+
+def usable_cores() -> int:
+    """Of this machine, those that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cryptable_engine.circuit import Circuit, Input, IntArray, Linear, Lookup, Term
-from cryptable_engine.layout import Layout, Reading, lay_out, reading_of
+from cryptable_engine.layout import Layout, Reading, around_centres, lay_out, offset_with_centres, reading_of
 from cryptable_engine.matrix_blocks import Block, split
 from cryptable_engine.verifier import verify
 
@@ -52,8 +52,6 @@ class _Printer:
         """Names of the nodes' values at scale 1."""
         self._read: dict[tuple[int, Reading], str] = {}
         """Names of the nodes' values as read by Lookups and output."""
-        self._centres: dict[int, IntArray] = {}
-        """By node, what is missing in its value: tables with mirrors are printed around their centres."""
 
     def print(self) -> str:
         circuit, layout = self._circuit, self._layout
@@ -96,12 +94,7 @@ class _Printer:
         for term in node.terms:
             value = self._product(term, node.size, width, scale)
             total = self._add(total, value, node.size, width) if total else value
-        constant = node.offset.copy()
-        for term in node.terms:
-            if term.source in self._centres:
-                # 64-bit integers wrap around, as the torus does.
-                np.add.at(constant, term.columns, term.weights * self._centres[term.source][term.rows])
-        offset = _modular(_modular(constant, width) * scale, width)
+        offset = _modular(_modular(offset_with_centres(self._circuit, node), width) * scale, width)
         if offset.any():
             total = self._combine("add_eint_int", total, self._constant(offset, f"i{width + 1}"), node.size, width)
         return total
@@ -151,13 +144,7 @@ class _Printer:
     def _print_lookup(self, index: int, node: Lookup) -> None:
         width, size = self._layout.widths[index], node.size
         source, given = self._read[node.source, reading_of(node)], _encrypted(size, node.width)
-        entries = node.tables
-        if node.mirrors is not None:
-            # Half a turn of the torus negates what a bootstrapping reads: c + (entry - c) becomes c - (entry - c).
-            centres = node.mirrors // 2
-            entries = entries - centres[:, None]
-            self._centres[index] = centres[node.table_of]
-        tables = self._constant(_modular(entries, width), "i64")
+        tables = self._constant(_modular(around_centres(node), width), "i64")
         table_of = self._constant(node.table_of, "index")
         self._plain[index] = self._emit(
             f'"FHELinalg.apply_mapped_lookup_table"({source}, {tables}, {table_of}) : '

@@ -20,6 +20,7 @@ from cryptable_protocol.mask_stream import SEED_BYTES
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
 from cryptable_engine.compiler import compile_circuit
 from cryptable_engine.evaluator import Evaluator
+from cryptable_engine.lookup_program import usable_cores
 
 _LEAST_MEMORY_GB = 2.0
 _CPU_FLAGS = ("aes", "avx2", "avx512f", "fma")
@@ -76,7 +77,7 @@ def _cpu() -> Finding:
 
 
 def _cores() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     found = f"{cores} cores"
     quota = _cgroup_number("cpu.max")
     if quota is not None and quota < cores:
