@@ -6,6 +6,9 @@ python tools/generate_catalogue.py --check   exit with 1 where what is committed
 For each table width and p_error, circuits of ever more lookups, summed to ever more bits, ask for ever less noise, and
 get ever dearer keysets. Of neighbours whose prices differ little, the dearer one serves both, so only that is kept:
 the fewer entries, the more models share one. Whether it serves both is tried, by compiling.
+
+For circuits of one level the same goes without the optimizer: their keysets are computed
+(`cryptable_engine.one_level`).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import cryptable_engine
 import numpy as np
@@ -35,6 +39,7 @@ from cryptable_engine import (
 )
 from cryptable_engine.catalogue import keyset_to_json
 from cryptable_engine.native import compile_mlir
+from cryptable_engine.one_level import cheapest_keyset, complexity, typical_demands
 from cryptable_engine.program import Program, write_record
 from cryptable_protocol import KeysetParameters, SecretKeyParameters
 
@@ -45,6 +50,8 @@ LOOKUPS = (4, 64, 512)
 OUTPUT_BITS = range(6, 21, 2)
 NEIGHBOURS = 1.15
 """Prices of a lookup that differ by less than this factor are not worth two entries."""
+ONE_LEVEL_NOISE = range(6, 25)
+"""Of a sum, in bits: its own, and half of the logarithm of how many lookups are summed."""
 LARGEST_KEYS = 1 << 30
 """Bytes of evaluation keys that are still worth an entry."""
 SECRET_KEY_DIMENSIONS = (1024, 1536, 2048, 2304, 2496)
@@ -132,9 +139,36 @@ def thinned(found: list[Found], width: int, p_error: float) -> Iterator[Found]:
         start = stop
 
 
+def one_level_keysets(width: int, p_error: float) -> list[KeysetParameters]:
+    """For sums of lookups of one level, of ever less noise, the cheapest first."""
+    found: dict[bytes, KeysetParameters] = {}
+    for noise in ONE_LEVEL_NOISE:
+        keyset = cheapest_keyset(typical_demands(width, noise), p_error)
+        if keyset is not None and keyset.evaluation_keys_bytes <= LARGEST_KEYS:
+            found.setdefault(keyset.name, keyset)
+    return sorted(found.values(), key=lambda keyset: (complexity(keyset, 1), keyset.name))
+
+
+def _one_level_entries() -> Iterator[dict[str, Any]]:
+    """Each keyset once: that the shortest small key is long enough for two p_errors is no reason for two names."""
+    seen: set[bytes] = set()
+    for log2_p_error in LOG2_P_ERRORS:
+        for width in WIDTHS:
+            keysets = [each for each in one_level_keysets(width, 2.0**log2_p_error) if each.name not in seen]
+            seen.update(keyset.name for keyset in keysets)
+            for number, keyset in enumerate(keysets, start=1):
+                yield {
+                    "name": f"one level, width {width}, p_error 2^{log2_p_error}, noise {number}",
+                    "width": width,
+                    "log2_p_error": log2_p_error,
+                    "price": complexity(keyset, 1),
+                    "keyset": keyset_to_json(keyset),
+                }
+
+
 def catalogue() -> str:
     """The file's content."""
-    entries = []
+    entries = list(_one_level_entries())
     for log2_p_error in LOG2_P_ERRORS:
         for width in WIDTHS:
             p_error = 2.0**log2_p_error

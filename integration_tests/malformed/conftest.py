@@ -125,8 +125,14 @@ def expected():
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory):
-    """The artifact of `tables_circuit`."""
-    return make_artifact("good", tables_circuit(), tmp_path_factory.mktemp("compiled") / "good")
+    """The artifact of `tables_circuit`, with keys of every kind."""
+    return make_artifact("good", tables_circuit(), tmp_path_factory.mktemp("compiled") / "good", native=True)
+
+
+@pytest.fixture(scope="session")
+def good_one_level(tmp_path_factory):
+    """The same as a one-level circuit."""
+    return make_artifact("one-level", tables_circuit(), tmp_path_factory.mktemp("compiled") / "one-level")
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +140,7 @@ def party(good, tmp_path_factory):
     folder = tmp_path_factory.mktemp("malformed")
     models = folder / "models"
     models.mkdir()
-    other = make_artifact("other", tables_circuit(), folder / "other", 2.0**-60)
+    other = make_artifact("other", tables_circuit(), folder / "other", 2.0**-60, native=True)
     (key,) = good.client_spec.keyset.bootstrap_keys
     keyset = dataclasses.replace(
         good.client_spec.keyset, bootstrap_keys=(dataclasses.replace(key, variance=key.variance / 4),)

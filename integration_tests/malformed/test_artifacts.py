@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 from cryptable_engine import Circuit, GroupKind, InputGroup
-from cryptable_protocol import KeysetParameters
+from cryptable_protocol import KeysetParameters, KeyswitchKeyParameters
 from cryptable_protocol.messages import artifact as artifact_pb
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import InferenceStub
@@ -77,10 +77,17 @@ def other_keyset(kind, **changes):
     return change
 
 
+def with_keyset(spec, **changes):
+    return dataclasses.replace(spec, keyset=dataclasses.replace(spec.keyset, **changes))
+
+
 def other_small_dimension(spec):
     large, small = spec.keyset.secret_keys
-    keys = (large, dataclasses.replace(small, dimension=small.dimension + 1))
-    return dataclasses.replace(spec, keyset=dataclasses.replace(spec.keyset, secret_keys=keys))
+    return with_keyset(spec, secret_keys=(large, dataclasses.replace(small, dimension=small.dimension + 1)))
+
+
+def with_a_keyswitch_key(spec):
+    return with_keyset(spec, keyswitch_keys=(KeyswitchKeyParameters(0, 0, 1, 3, 4, 1e-8),))
 
 
 def without_evaluation_keys(spec):
@@ -101,12 +108,23 @@ SPECS = {
     "keyswitch key of more levels": (other_keyset("keyswitch_keys", level_count=6), "keyswitch keys"),
     "keyswitch key of less noise": (other_keyset("keyswitch_keys", variance=0.0), "keyswitch keys"),
     "secret key of another dimension": (other_small_dimension, "secret keys"),
+    "no keyswitch key": (lambda spec: with_keyset(spec, keyswitch_keys=()), "secret keys"),
     "no evaluation keys": (without_evaluation_keys, "bootstrap keys"),
     "input under another key": (other_type("input", key=1), "input"),
     "input of less noise": (other_type("input", variance=0.0), "input"),
     "input of another width": (other_type("input", width=5), "input"),
     "output under another key": (other_type("output", key=1), "output"),
     "output of another width": (other_type("output", width=9), "output"),
+}
+ONE_LEVEL_SPECS = {
+    "one level: bootstrap key of less noise": (other_keyset("bootstrap_keys", variance=1e-40), "bootstrap keys"),
+    "one level: bootstrap key of another base": (other_keyset("bootstrap_keys", base_log=9), "bootstrap keys"),
+    "one level: a keyswitch key": (with_a_keyswitch_key, "secret keys"),
+    "one level: secret key of another dimension": (other_small_dimension, "secret keys"),
+    "one level: input under the large key": (other_type("input", key=0), "input"),
+    "one level: input of less noise": (other_type("input", variance=1e-12), "input"),
+    "one level: input of another width": (other_type("input", width=5), "input"),
+    "one level: output under the small key": (other_type("output", key=1), "output"),
 }
 
 
@@ -142,7 +160,7 @@ FILES = {
 }
 
 
-def bad_artifacts(good):
+def bad_artifacts(good, good_one_level):
     """File names and bytes, and what the reason of the refusal must name."""
     for number, (what, (change, names)) in enumerate(CIRCUITS.items()):
         spec = dataclasses.replace(good.client_spec, model_name=f"circuit {number}")
@@ -151,32 +169,36 @@ def bad_artifacts(good):
     for number, (what, (change, names)) in enumerate(SPECS.items()):
         spec = dataclasses.replace(change(good.client_spec), model_name=f"spec {number}")
         yield what, dataclasses.replace(good, client_spec=spec).to_bytes(), names
+    for number, (what, (change, names)) in enumerate(ONE_LEVEL_SPECS.items()):
+        spec = dataclasses.replace(change(good_one_level.client_spec), model_name=f"one level {number}")
+        yield what, dataclasses.replace(good_one_level, client_spec=spec).to_bytes(), names
     for number, (what, make) in enumerate(FILES.items()):
         spec = dataclasses.replace(good.client_spec, model_name=f"file {number}")
         yield what, make(dataclasses.replace(good, client_spec=spec)), ""
 
 
 @pytest.fixture(scope="module")
-def reasons(good, serve, events, tmp_path_factory):
+def reasons(good, good_one_level, serve, events, tmp_path_factory):
     """Why each was refused, by what is wrong with it, and what the reason must name."""
     folder = tmp_path_factory.mktemp("artifacts")
     models = folder / "models"
     models.mkdir()
     good.save(models / "good.cryptable")
+    good_one_level.save(models / "good-one-level.cryptable")
     names = {}
-    for number, (what, data, words) in enumerate(bad_artifacts(good)):
+    for number, (what, data, words) in enumerate(bad_artifacts(good, good_one_level)):
         names[what] = f"bad-{number}.cryptable", words
         (models / f"bad-{number}.cryptable").write_bytes(data)
     with serve(models, folder) as (address, log), grpc.insecure_channel(address) as channel:
         served = InferenceStub(channel).ListModels(pb.ListModelsRequest()).models
-        assert [model.name for model in served] == ["good"]
+        assert [model.name for model in served] == ["good", "one-level"]
         lines = events(log, "artifact refused")
     assert len(lines) == len(names)
     found = {line["file"]: line["reason"] for line in lines}
     return {what: (found[name], words) for what, (name, words) in names.items()}
 
 
-@pytest.mark.parametrize("what", [*CIRCUITS, *SPECS, *FILES])
+@pytest.mark.parametrize("what", [*CIRCUITS, *SPECS, *ONE_LEVEL_SPECS, *FILES])
 def test_a_malformed_artifact_is_refused(reasons, what):
     reason, words = reasons[what]
     assert words in reason

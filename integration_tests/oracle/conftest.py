@@ -14,6 +14,7 @@ import pytest
 from cryptable_client.secret_keys import SecretKeys
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term, compile_circuit, to_mlir
 from cryptable_engine.concrete_messages import _schema, read_value, value_message
+from cryptable_engine.formulas import bootstrap_variance
 from cryptable_protocol import (
     AffineEncoder,
     CiphertextType,
@@ -86,7 +87,11 @@ CIRCUITS = {
     "20 tables of 4 bits, summed": lambda: lookup_circuit(4, 20, summed=True),
     "table of 6 bits": lambda: lookup_circuit(6, 1, summed=False),
     "chain": chain_circuit,
+    "one level, 20 tables of 4 bits, summed": lambda: lookup_circuit(4, 20, summed=True),
+    "one level, 3 tables of 2 bits": lambda: lookup_circuit(2, 3, summed=False),
+    "one level, 2 tables of 5 bits": lambda: lookup_circuit(5, 2, summed=False),
 }
+ONE_LEVEL = "one level"
 
 
 def random_rows(circuit, count, seed=3):
@@ -142,12 +147,46 @@ def concretes_evaluation_keys(keys):
         ]
 
 
+def one_level_info(native, program):
+    """What Concrete would say of a one-level program, from what it says of the circuit that it has compiled itself."""
+    info = json.loads(concrete().Library(str(native.directory)).get_program_info().serialize())
+    dimensions, keyset = program.keyset.dimensions, info["keyset"]
+    for key in keyset["lweSecretKeys"]:
+        key["params"]["lweDimension"] = dimensions[key["id"]]
+    (key,), (ours,) = keyset["lweBootstrapKeys"], program.keyset.bootstrap_keys
+    assert (key["id"], key["inputId"], key["outputId"]) == (ours.id, ours.input_key, ours.output_key)
+    key["params"] |= {
+        "levelCount": ours.level_count,
+        "baseLog": ours.base_log,
+        "glweDimension": ours.glwe_dimension,
+        "polynomialSize": ours.polynomial_size,
+        "inputLweDimension": dimensions[ours.input_key],
+        "variance": ours.variance,
+    }
+    keyset["lweKeyswitchKeys"] = []
+    (circuit,) = info["circuits"]
+    lookup_noise = bootstrap_variance(ours, dimensions[ours.input_key])
+    for (gate,), kind in ((circuit["inputs"], program.input), (circuit["outputs"], program.output)):
+        words = {"dimensions": [kind.size, dimensions[kind.key] + 1]}
+        gate["rawInfo"]["shape"] = words
+        described = gate["typeInfo"]["lweCiphertext"]
+        described["concreteShape"] = words
+        described["encoding"]["integer"]["width"] = kind.width
+        described["encryption"] |= {
+            "keyId": kind.key,
+            "lweDimension": dimensions[kind.key],
+            "variance": kind.variance or lookup_noise,
+        }
+    return concrete().ProgramInfo.deserialize(json.dumps(info).encode())
+
+
 class Oracle:
     """A compiled circuit, its specification, and what concrete-python's own client makes of it."""
 
-    def __init__(self, circuit, program):
+    def __init__(self, circuit, program, *, native=None):
         self.circuit = circuit
         self.program = program
+        self.native = native
 
     @cached_property
     def spec(self):
@@ -174,6 +213,8 @@ class Oracle:
 
     @cached_property
     def program_info(self):
+        if self.native is not None:
+            return one_level_info(self.native, self.program)
         return concrete().Library(str(self.program.directory)).get_program_info()
 
     @cached_property
@@ -240,8 +281,13 @@ def oracle(tmp_path_factory):
     def get(name):
         if name not in made:
             circuit = CIRCUITS[name]()
-            directory = tmp_path_factory.mktemp("oracle") / "program"
-            made[name] = Oracle(circuit, compile_circuit(circuit, CompileOptions(), directory))
+            folder = tmp_path_factory.mktemp("oracle")
+            native = compile_circuit(circuit, CompileOptions(), folder / "native", native=True)
+            if name.startswith(ONE_LEVEL):
+                program = compile_circuit(circuit, CompileOptions(), folder / "program", catalogue=True)
+                made[name] = Oracle(circuit, program, native=native)
+            else:
+                made[name] = Oracle(circuit, native)
         return made[name]
 
     return get
@@ -262,7 +308,7 @@ def uncompressed_oracle(tmp_path_factory):
         str(directory), module.lookup_runtime_lib(), generate_shared_lib=True, generate_program_info=True
     )
     info = compiler.compile(to_mlir(circuit), options).get_program_info()
-    seeded = compile_circuit(circuit, CompileOptions(), directory / "seeded")
+    seeded = compile_circuit(circuit, CompileOptions(), directory / "seeded", native=True)
     result = Oracle(circuit, seeded)
     result.__dict__["program_info"] = info
     return result

@@ -16,6 +16,9 @@ NAMES = [
     "20 tables of 4 bits, summed",
     "table of 6 bits",
     "chain",
+    "one level, 20 tables of 4 bits, summed",
+    "one level, 3 tables of 2 bits",
+    "one level, 2 tables of 5 bits",
 ]
 
 
@@ -68,7 +71,7 @@ def test_a_thousand_random_encryptions_each_way(oracle):
             np.testing.assert_array_equal(decrypt(case.echo_spec, secret_keys, theirs), values)
 
 
-@pytest.mark.parametrize("name", ["one table of 2 bits", "chain"])
+@pytest.mark.parametrize("name", ["one table of 2 bits", "chain", "one level, 20 tables of 4 bits, summed"])
 def test_our_ciphertexts_under_concretes_own_keys(oracle, rows, name):
     """Concrete makes secret and evaluation keys; we encrypt and decrypt with them."""
     case = oracle(name)

@@ -10,7 +10,7 @@ import pytest
 from cryptable_client import SecretKeys, encrypt, write_evaluation_keys
 from cryptable_protocol import MaskStream
 
-NAMES = ["one table of 2 bits", "20 tables of 4 bits, summed", "chain"]
+NAMES = ["one table of 2 bits", "20 tables of 4 bits, summed", "chain", "one level, 20 tables of 4 bits, summed"]
 BITS = 12
 """Input bits of each bootstrap key that are looked at: their rows have tens of thousands of words."""
 

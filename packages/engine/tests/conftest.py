@@ -264,6 +264,11 @@ def named_circuit(request: pytest.FixtureRequest) -> tuple[str, Circuit]:
 
 
 @pytest.fixture(scope="session")
+def named() -> Callable[[str], Circuit]:
+    return lambda name: CIRCUITS[name]()
+
+
+@pytest.fixture(scope="session")
 def shared() -> Circuit:
     return shared_circuit()
 
@@ -275,13 +280,13 @@ def linear() -> Circuit:
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Program]:
-    """The named circuits, compiled once."""
+    """The named circuits, compiled once, by Concrete."""
     compiled: dict[str, Program] = {}
 
     def get(name: str) -> Program:
         if name not in compiled:
             directory: Path = tmp_path_factory.mktemp("programs") / name
-            compiled[name] = compile_circuit(CIRCUITS[name](), CompileOptions(), directory)
+            compiled[name] = compile_circuit(CIRCUITS[name](), CompileOptions(), directory, native=True)
         return compiled[name]
 
     return get

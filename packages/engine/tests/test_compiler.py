@@ -105,7 +105,7 @@ def test_the_child_verifies_again(tmp_path, shared):
 )
 def test_limits_end_the_child_and_leave_nothing(tmp_path, limits, message):
     with pytest.raises(CompilationError, match=message):
-        compile_circuit(large_circuit(), OPTIONS, tmp_path / "program", limits=limits)
+        compile_circuit(large_circuit(), OPTIONS, tmp_path / "program", native=True, limits=limits)
     assert not list(tmp_path.iterdir())
 
 

@@ -18,9 +18,16 @@ from cryptable_engine import (
     compile_circuit,
     interpret,
 )
-from cryptable_engine.catalogue import MAX_FACTOR, candidates, keyset_catalogue, secret_key_entries
+from cryptable_engine.catalogue import (
+    MAX_FACTOR,
+    candidates,
+    keyset_catalogue,
+    one_level_entries,
+    secret_key_entries,
+)
 from cryptable_engine.keyset_choice import compile_onto_keyset
 from cryptable_engine.native import LIBRARY
+from cryptable_engine.one_level import is_exact_enough, typical_demands
 from cryptable_protocol import CompileOptions
 
 
@@ -55,13 +62,13 @@ def test_models_of_different_sizes_run_with_the_same_keys(tmp_path, request):
     """Of 4 bits, and of 3 bits whose own optimum is another keyset: all with the keys made for the first."""
     first, second = sum_of_lookups(0, 6, 4, 9), sum_of_lookups(1, 10, 4, 10)
     programs = [
-        compile_circuit(circuit, CompileOptions(), tmp_path / str(index), catalogue=True)
+        compile_circuit(circuit, CompileOptions(), tmp_path / str(index), catalogue=True, native=True)
         for index, circuit in enumerate((first, second))
     ]
     assert programs[0].keyset_entry == programs[1].keyset_entry != ""
     assert programs[0].keyset == programs[1].keyset
     third = sum_of_lookups(2, 5, 3, 10)
-    assert compile_circuit(third, CompileOptions(), tmp_path / "own").keyset != programs[0].keyset
+    assert compile_circuit(third, CompileOptions(), tmp_path / "own", native=True).keyset != programs[0].keyset
     programs.append(compile_circuit(third, onto(programs[0]), tmp_path / "third"))
     client = type(request.getfixturevalue("concrete_clients")("linear"))(programs[0])
     keys = Evaluator(programs[0]).load_keys(client.evaluation_keys)
@@ -88,11 +95,11 @@ def test_an_entry_is_taken_where_it_costs_little(tmp_path):
         ),
         5,
     )
-    own = compile_circuit(circuit, CompileOptions(), tmp_path / "own")
+    own = compile_circuit(circuit, CompileOptions(), tmp_path / "own", native=True)
     assert len(own.keyset.bootstrap_keys) == 2
     assert own.keyset_entry == ""
     assert own.optimum == own.complexity
-    program = compile_circuit(circuit, CompileOptions(), tmp_path / "catalogue", catalogue=True)
+    program = compile_circuit(circuit, CompileOptions(), tmp_path / "catalogue", catalogue=True, native=True)
     assert program.keyset_entry
     assert len(program.keyset.bootstrap_keys) == 1
     assert program.optimum == own.complexity
@@ -102,7 +109,7 @@ def test_an_entry_is_taken_where_it_costs_little(tmp_path):
 @pytest.mark.parametrize("log2_p_error", [-40, -64, -128])
 def test_p_errors(tmp_path, log2_p_error):
     options = CompileOptions(2.0**log2_p_error)
-    program = compile_circuit(sum_of_lookups(0, 30, 4, 12), options, tmp_path / "program", catalogue=True)
+    program = compile_circuit(sum_of_lookups(0, 30, 4, 12), options, tmp_path / "program", catalogue=True, native=True)
     assert f"p_error 2^{log2_p_error}" in program.keyset_entry
     again = compile_circuit(sum_of_lookups(1, 25, 4, 11), onto(program), tmp_path / "again")
     assert again.keyset == program.keyset
@@ -111,7 +118,9 @@ def test_p_errors(tmp_path, log2_p_error):
 
 def test_a_keyset_that_is_not_exact_enough_is_refused(tmp_path):
     """Concrete itself says nothing, and takes another keyset."""
-    small = compile_circuit(sum_of_lookups(0, 4, 4, 6), CompileOptions(), tmp_path / "small", catalogue=True)
+    small = compile_circuit(
+        sum_of_lookups(0, 4, 4, 6), CompileOptions(), tmp_path / "small", catalogue=True, native=True
+    )
     with pytest.raises(CompilationError, match=f"keyset of entry '{small.keyset_entry.replace('^', '.')}'"):
         compile_circuit(sum_of_lookups(0, 100, 4, 14), onto(small), tmp_path / "large")
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
@@ -144,10 +153,15 @@ def test_the_catalogue():
     entries = keyset_catalogue()
     assert len({entry.name for entry in entries}) == len({entry.keyset.name for entry in entries}) == len(entries)
     for entry in entries:
-        assert len(entry.keyset.bootstrap_keys) == len(entry.keyset.keyswitch_keys) == (1 if entry.width else 0)
+        switched = entry.width and not entry.name.startswith("one level")
+        assert len(entry.keyset.bootstrap_keys) == (1 if entry.width else 0)
+        assert len(entry.keyset.keyswitch_keys) == (1 if switched else 0)
     for width in (2, 3, 4, 5, 6):
         for p_error in (2.0**-40, 2.0**-64, 2.0**-128):
-            assert [entry for entry in entries if (entry.width, entry.p_error) == (width, p_error)]
+            found = [entry for entry in entries if (entry.width, entry.p_error) == (width, p_error)]
+            assert any(entry.keyset.keyswitch_keys for entry in found)
+            demands = typical_demands(width, 10.0)
+            assert any(is_exact_enough(entry.keyset, demands, p_error) for entry in one_level_entries(1e12))
 
 
 def test_candidates_lie_between_the_optimum_and_what_is_accepted():

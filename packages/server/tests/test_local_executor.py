@@ -251,7 +251,7 @@ def test_memory_is_limited(keyed, quick, tmp_path):
     executor = LocalExecutor(config(memory_bytes=2400 << 20, evaluation_seconds=5.0))
 
     def load_more_and_more():
-        for number in range(40):
+        for number in range(80):
             executor.submit(with_other_keys(keyed, tmp_path, number)).result(SECONDS)
 
     with pytest.raises((EvaluationFailedError, WorkerDiedError, EvaluationTimedOutError)):

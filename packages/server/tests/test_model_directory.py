@@ -75,10 +75,10 @@ def test_models_are_ready(models, programs, artifacts, opened):
 
 def test_a_compiled_program_is_used_again(models, tmp_path, opened):
     store = opened(config(models, tmp_path))
-    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.so")}
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("program.json")}
     assert len(files) == 2
     again = opened(config(models, tmp_path))
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.so")} == files
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("program.json")} == files
     assert [model.program for model in again.models()] == [model.program for model in store.models()]
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from cryptable_engine import interpret
 from cryptable_engine.circuit import Lookup
+from cryptable_engine.one_level import has_one_level
 from cryptable_protocol import InvalidInputError, encode_rows
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -127,7 +128,8 @@ def _tried(
 def _price(planned: PlannedModel) -> float:
     bits = (planned.circuit.output_maximum or 1).bit_length()
     nodes = [node for node in planned.circuit.nodes if isinstance(node, Lookup)]
-    return sum(total_price(node.size, node.width, bits) for node in nodes)
+    one_level = has_one_level(planned.circuit)
+    return sum(total_price(node.size, node.width, bits, one_level=one_level) for node in nodes)
 
 
 def _score(planned: PlannedModel, X_test: Rows, y_test: Target) -> float:

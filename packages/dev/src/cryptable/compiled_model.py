@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_engine import Circuit, Program, interpret, simulate, verify
 from cryptable_engine.noise import NoiseModel, NoisyInterpreter
+from cryptable_engine.one_level import serves_one_level
 from cryptable_engine.readout import noise_bound, read_out
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
 
@@ -105,9 +106,10 @@ class CompiledModel:
         match mode:
             case "clear":
                 return self._read(interpret(self.circuit, encoded))
-            case "simulate" if self.circuit.rounds:
-                model = NoiseModel.of(self._program())
-                noisy = NoisyInterpreter(self.circuit, model).evaluate(encoded, np.random.default_rng()).outputs
+            case "simulate" if self.circuit.rounds or self._one_level():
+                model, all_lookups = NoiseModel.of(self._program()), self._one_level()
+                interpreter = NoisyInterpreter(self.circuit, model, all_lookups=all_lookups)
+                noisy = interpreter.evaluate(encoded, np.random.default_rng()).outputs
                 return self._read(noisy, np.random.default_rng())
             case "simulate" if self.circuit.exact_output_bits is not None:
                 return self._read(interpret(self.circuit, encoded), np.random.default_rng())
@@ -124,10 +126,14 @@ class CompiledModel:
         further_bits = spec.decoder.further_bits
         return read_out(self.circuit, outputs, further_bits, p_error=spec.p_error, generator=generator)
 
+    def _one_level(self) -> bool:
+        return serves_one_level(self.artifact.client_spec.keyset)
+
     def _program(self) -> Program:
         """The compiled program; of a loaded model, it is compiled when it is first needed."""
         if self._compiled is None:
-            compiled = ProgramFolder(self.circuit, self.artifact.compile_options)
+            options, native = self.artifact.compile_options, not self._one_level()
+            compiled = ProgramFolder(self.circuit, options, native=native)
             compiled.program.check_spec(self.artifact.client_spec)
             self._compiled = compiled
         return self._compiled.program

@@ -1,4 +1,8 @@
-"""What a lookup costs: the price table that the planner plans by. tools/bench/cost_model.py measures it."""
+"""What a lookup costs: the prices that the planner plans by.
+
+Those of circuits that Concrete compiles stand in a table, which tools/bench/cost_model.py measures; those of circuits
+of one level are computed, as their crypto parameters are.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import json
 import math
 from functools import cache
 from importlib import resources
+
+from cryptable_engine.one_level import cheapest_keyset, complexity, typical_demands
 
 P_ERROR = 2.0**-40
 """Of one lookup, where no other probability is asked for."""
@@ -41,12 +47,35 @@ def lookup_price(width: int, noise: float = _TYPICAL_NOISE, *, p_error: float = 
     return next((price for limit, price in steps if noise <= limit), math.inf)
 
 
-def total_price(lookups: int, width: int, output_bits: int, *, p_error: float = P_ERROR) -> float:
+def one_level_price(width: int, noise: float = _TYPICAL_NOISE, *, p_error: float = P_ERROR) -> float:
+    """As `lookup_price`, of a lookup in a circuit of one level: see `cryptable_engine.one_level`."""
+    return _one_level_price(width, math.ceil(4 * noise) / 4, p_error)
+
+
+@cache
+def _one_level_price(width: int, noise: float, p_error: float) -> float:
+    keyset = cheapest_keyset(typical_demands(width, noise), p_error)
+    return math.inf if keyset is None else complexity(keyset, 1)
+
+
+def total_price(
+    lookups: int, width: int, output_bits: int, *, p_error: float = P_ERROR, one_level: bool = False
+) -> float:
     """Optimizer complexity of `lookups` lookups whose outputs are summed to `output_bits` bits.
 
     More output bits, or more noise summed, need bootstrap keys of more levels, at which all lookups cost more.
+
+    Args:
+        lookups: how many.
+        width: in bits, 1 to 8.
+        output_bits: of their sum.
+        p_error: of one lookup.
+        one_level: whether the circuit is one of one level: its lookups cost less.
     """
-    return lookups * lookup_price(width, noise_level(lookups, output_bits), p_error=p_error) if lookups else 0.0
+    if not lookups:
+        return 0.0
+    price = one_level_price if one_level else lookup_price
+    return lookups * price(width, noise_level(lookups, output_bits), p_error=p_error)
 
 
 @cache

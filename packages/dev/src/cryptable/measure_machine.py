@@ -30,8 +30,15 @@ _FIXED_LINEAR_SECONDS = 1e-4
 class _Sample:
     """A circuit, compiled and evaluated: seconds of a row, and of the first one, which loads the keys."""
 
-    def __init__(self, circuit: Circuit, options: CompileOptions | None = None, *, repeats: int = _REPEATS) -> None:
-        self.folder = ProgramFolder(circuit, options or CompileOptions(), catalogue=True)
+    def __init__(
+        self,
+        circuit: Circuit,
+        options: CompileOptions | None = None,
+        *,
+        repeats: int = _REPEATS,
+        native: bool = False,
+    ) -> None:
+        self.folder = ProgramFolder(circuit, options or CompileOptions(), catalogue=True, native=native)
         self.program = self.folder.program
         self.spec = ClientSpec(
             model_name="calibration",
@@ -66,7 +73,7 @@ def measure_machine(report: Callable[[float], None]) -> MachineRates:
     Args:
         report: is told the fraction done.
     """
-    steps = len(WIDTHS) + 6
+    steps = len(WIDTHS) + 7
     done = 0
 
     def step(sample: _Sample) -> _Sample:
@@ -76,8 +83,10 @@ def measure_machine(report: Callable[[float], None]) -> MachineRates:
         return sample
 
     by_width = {width: step(_Sample(sum_of_lookups(_LOOKUPS, width, 10))) for width in WIDTHS}
+    two = step(_Sample(sum_of_lookups(2, 4, 10), by_width[4].options))
+    # Those with a matrix beside their lookups are no circuits of one level.
     plain_circuit = sum_of_lookups(2, 4, 10, input_bits=_BITS)
-    plain = step(_Sample(plain_circuit))
+    plain = step(_Sample(plain_circuit, native=True))
     few = step(_Sample(sum_of_lookups(2, 4, 10), plain.options))
     native_seconds = _native_seconds(few.folder.program)
     dense_circuit, gathered_circuit = with_matrix(plain_circuit, 100, _BITS // 2), with_matrix(plain_circuit, 6000, 4)
@@ -86,8 +95,8 @@ def measure_machine(report: Callable[[float], None]) -> MachineRates:
     words = plain.words
     input_word = _rate(plain.seconds - few.seconds, (_BITS - few.program.input.size) * words)
     # Two points of one line: a dozen lookups, and two, with as little else as can be.
-    rate = _rate(by_width[4].seconds - few.seconds, 1) / (by_width[4].program.complexity - few.program.complexity)
-    call = max(0.0, few.seconds - rate * few.program.complexity)
+    rate = _rate(by_width[4].seconds - two.seconds, 1) / (by_width[4].program.complexity - two.program.complexity)
+    call = max(0.0, two.seconds - rate * two.program.complexity)
     per_price = {
         width: _rate(sample.seconds - call, 1) / sample.program.complexity for width, sample in by_width.items()
     }

@@ -14,7 +14,11 @@ from cryptable_protocol import CompileOptions
 class ProgramFolder:
     """Compiles a circuit; removes the files when it is collected, or when the process ends."""
 
-    def __init__(self, circuit: Circuit, options: CompileOptions, *, catalogue: bool = False) -> None:
+    def __init__(
+        self, circuit: Circuit, options: CompileOptions, *, catalogue: bool = False, native: bool = False
+    ) -> None:
         folder = tempfile.mkdtemp(prefix="cryptable-program-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.program: Program = compile_circuit(circuit, options, Path(folder) / "program", catalogue=catalogue)
+        self.program: Program = compile_circuit(
+            circuit, options, Path(folder) / "program", catalogue=catalogue, native=native
+        )

@@ -4,7 +4,7 @@ import torch
 from cryptable.neural.activations import ACTIVATIONS, find_activation
 from cryptable.neural.register import Register
 from cryptable_engine.circuit import Lookup
-from cryptable_engine.interpreter import read_mirrored
+from cryptable_engine.interpreter import read_around
 from cryptable_protocol import InvalidInputError
 
 
@@ -18,7 +18,7 @@ def test_values_are_those_of_a_mirrored_lookup(activation, kept_bits):
         levels = (register(given).numpy() + 1) * register.mirror / 2
         offset = register.whole_bias().numpy().astype(np.int64)
     lookup = Lookup(0, register.table().numpy()[None], np.zeros(3, np.int64), 3, np.array([register.mirror]))
-    expected = read_mirrored(lookup, (sums[:, None] + offset).T).T
+    expected = read_around(lookup, (sums[:, None] + offset).T).T
     np.testing.assert_array_equal(levels, expected)
     assert np.unique(levels).size > 1
 

@@ -87,7 +87,7 @@ def _aligned(size: int, alignment: int) -> tuple[npt.NDArray[np.uint8], int]:
 
 
 class BootstrappingKeys:
-    """A client's bootstrap key, in the Fourier domain, and keyswitch key. Thread-safe.
+    """A client's bootstrap key, in the Fourier domain, and keyswitch key, if there is one. Thread-safe.
 
     Args:
         keyset: one that `supports` says yes to.
@@ -95,14 +95,15 @@ class BootstrappingKeys:
     """
 
     def __init__(self, keyset: KeysetParameters, data: memoryview) -> None:
-        (key,), (switch,) = keyset.bootstrap_keys, keyset.keyswitch_keys
-        self._key, self._switch = key, switch
+        (key,) = keyset.bootstrap_keys
+        self._key = key
+        self._switch = keyset.keyswitch_keys[0] if keyset.keyswitch_keys else None
         self.dimension = keyset.dimensions[key.output_key]
-        """Of the secret key that lookups read and write."""
+        """Of the secret key that looked-up values are under."""
         self._small = keyset.dimensions[key.input_key]
         end = keyset.bootstrap_key_bytes(key)
         self._bootstrap_words = self._transformed(_unseeded(data[:end], self.dimension, key.polynomial_size))
-        self._keyswitch_words = _unseeded(data[end:], self._small, 1)
+        self._keyswitch_words = _unseeded(data[end:], self._small, 1) if self._switch else np.empty(0, np.uint64)
         sizes = (key.glwe_dimension, key.polynomial_size)
         self._scratch = _scratch("bootstrap_lwe_ciphertext_u64_scratch", *sizes, _transform(key.polynomial_size))
 
@@ -127,23 +128,14 @@ class BootstrappingKeys:
         """One table read at one encrypted position.
 
         Args:
-            ciphertext: shape (dimension + 1,), the body last: the position in the upper bits below the padding bit.
+            ciphertext: of the position in the upper bits below the padding bit, the body last: shape (dimension + 1,);
+                without a keyswitch key, of the small key's dimension.
             entries: of the table as they are on the torus, shape (2^width,).
 
         Returns:
             The entry's ciphertext, shape (dimension + 1,).
         """
-        key, switch = self._key, self._switch
-        source = np.ascontiguousarray(ciphertext)
-        switched = np.empty(self._small + 1, np.uint64)
-        switch_sizes = (switch.level_count, switch.base_log, self.dimension, self._small)
-        _call(
-            "keyswitch_lwe_ciphertext_u64",
-            switched.ctypes.data,
-            source.ctypes.data,
-            self._keyswitch_words.ctypes.data,
-            *switch_sizes,
-        )
+        key, source = self._key, self._switched(np.ascontiguousarray(ciphertext))
         accumulator = np.zeros((key.glwe_dimension + 1, key.polynomial_size), np.uint64)
         accumulator[-1] = lookup_polynomial(entries, key.polynomial_size)
         result = np.empty(self.dimension + 1, np.uint64)
@@ -151,7 +143,7 @@ class BootstrappingKeys:
         _call(
             "bootstrap_lwe_ciphertext_u64",
             result.ctypes.data,
-            switched.ctypes.data,
+            source.ctypes.data,
             accumulator.ctypes.data,
             self._bootstrap_words.ctypes.data,
             *self._sizes,
@@ -162,12 +154,29 @@ class BootstrappingKeys:
         del memory  # not before
         return result
 
+    def _switched(self, source: Words) -> Words:
+        """Under the small key."""
+        switch = self._switch
+        if switch is None:
+            return source
+        switched = np.empty(self._small + 1, np.uint64)
+        _call(
+            "keyswitch_lwe_ciphertext_u64",
+            switched.ctypes.data,
+            source.ctypes.data,
+            self._keyswitch_words.ctypes.data,
+            *(switch.level_count, switch.base_log, self.dimension, self._small),
+        )
+        return switched
+
 
 def supports(keyset: KeysetParameters) -> bool:
-    """Whether all lookups switch from the one large secret key to the one small one, and bootstrap back."""
+    """Whether all lookups bootstrap from the one small secret key to the one large one, and switch back if at all."""
     match keyset.bootstrap_keys, keyset.keyswitch_keys:
         case (bootstrap,), (keyswitch,):
             return (bootstrap.input_key, bootstrap.output_key) == (keyswitch.output_key, keyswitch.input_key)
+        case (bootstrap,), ():
+            return bootstrap.input_key != bootstrap.output_key
     return False
 
 

@@ -57,14 +57,25 @@ def candidates(p_error: float, optimum: float, lookups: int) -> tuple[KeysetEntr
         optimum: price of the circuit by itself.
         lookups: how many it has, at least 1.
     """
-    classes = {entry.p_error for entry in keyset_catalogue() if entry.width and entry.p_error <= p_error}
+    entries = [entry for entry in keyset_catalogue() if entry.keyset.keyswitch_keys]
+    classes = {entry.p_error for entry in entries if entry.p_error <= p_error}
     if not classes:
         return ()
     lowest, highest = 0.999 * optimum / lookups, MAX_FACTOR * optimum / lookups
+    found = [entry for entry in entries if entry.p_error == max(classes) and lowest <= entry.price <= highest]
+    return tuple(sorted(found, key=lambda entry: entry.price))
+
+
+def one_level_entries(optimum: float) -> tuple[KeysetEntry, ...]:
+    """The entries for one-level circuits, the cheapest first, up to what they may cost.
+
+    Args:
+        optimum: price of a lookup under the keyset that is cheapest for the circuit.
+    """
     found = [
         entry
         for entry in keyset_catalogue()
-        if entry.width and entry.p_error == max(classes) and lowest <= entry.price <= highest
+        if entry.keyset.bootstrap_keys and not entry.keyset.keyswitch_keys and entry.price <= MAX_FACTOR * optimum
     ]
     return tuple(sorted(found, key=lambda entry: entry.price))
 

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,7 +20,9 @@ from cryptable_protocol import CompileOptions, InvalidInputError
 from cryptable_engine.catalogue import keyset_from_json, keyset_to_json
 from cryptable_engine.circuit import Circuit
 from cryptable_engine.errors import CircuitError, CompilationError
+from cryptable_engine.layout import lay_out
 from cryptable_engine.linear_program import write_linear
+from cryptable_engine.one_level_compiler import choose_one_level, write_one_level
 from cryptable_engine.program import Program
 from cryptable_engine.verifier import verify
 
@@ -46,9 +50,13 @@ def compile_circuit(
     directory: str | Path,
     *,
     catalogue: bool = False,
+    native: bool = False,
     limits: CompileLimits | None = None,
 ) -> Program:
     """Compile `circuit` into `directory`.
+
+    A circuit of one level of lookups gets crypto parameters of its own kind (`one_level`), where `options` name no
+    keyset of the other; all others are compiled by Concrete.
 
     Args:
         circuit: any; it is verified here, and again by the child process, which prints the MLIR itself.
@@ -57,6 +65,7 @@ def compile_circuit(
         catalogue: where `options` name no keyset, take one of the catalogue if that costs little more than the
             optimizer's own choice (`catalogue.MAX_FACTOR`): for a model that is to share keys with others. The result's
             `keyset_entry` says which.
+        native: have Concrete compile it in any case: dearer, and an oracle for tests.
         limits: of the child process; the default suits circuits of some thousand lookups.
 
     Raises:
@@ -64,8 +73,13 @@ def compile_circuit(
         InvalidInputError: `directory` is not empty.
         CompilationError: Concrete found no parameters, failed, or went beyond a limit; the message says what to do.
     """
-    verify(circuit)
+    layout = lay_out(circuit, verify(circuit))
     directory = Path(directory).absolute()
+    choice = None if native else choose_one_level(circuit, layout, options, catalogue=catalogue)
+    if choice is not None:
+        with _written_whole(directory) as made:
+            write_one_level(circuit, layout, choice, options, made)
+        return Program.load(directory)
     mode = "catalogue" if catalogue else "encrypted"
     compile_into(circuit, options, directory, limits=limits or CompileLimits(), mode=mode)
     return Program.load(directory)
@@ -77,12 +91,7 @@ def compile_into(
     """Run the child process in `mode` and move what it made to `directory`; raises as `compile_circuit` does."""
     if shutil.which("ld") is None:
         raise CompilationError("Concrete links programs with `ld`, which is not on PATH; install binutils")
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise InvalidInputError(f"{directory} is not an empty directory; give a new one for the program")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as temporary:
-        made = Path(temporary) / "program"
-        made.mkdir()
+    with _written_whole(directory) as made:
         try:
             _run_child(circuit.to_bytes(), options, made, limits, mode)
         except _AbortedError:
@@ -94,6 +103,22 @@ def compile_into(
             made.mkdir()
             _run_child(circuit.to_bytes(), options, made, limits, "encrypted")
         write_linear(circuit, made)
+
+
+@contextmanager
+def _written_whole(directory: Path) -> Iterator[Path]:
+    """A new directory that becomes `directory` when all went well, and leaves nothing else.
+
+    Raises:
+        InvalidInputError: `directory` is not empty.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InvalidInputError(f"{directory} is not an empty directory; give a new one for the program")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as temporary:
+        made = Path(temporary) / "program"
+        made.mkdir()
+        yield made
         if directory.exists():
             directory.rmdir()
         shutil.move(made, directory)

@@ -63,9 +63,12 @@ class Evaluator:
 
     Raises:
         EvaluationError: Concrete cannot load it.
+        InvalidInputError: `native`, where Concrete has compiled nothing: see `compile_circuit`.
     """
 
     def __init__(self, program: Program, *, native: bool = False) -> None:
+        if native and not program.is_native:
+            raise InvalidInputError("Concrete has not compiled this circuit: compile it with native=True")
         self.program, self._native = program, native
         self._linear = None if native else LinearProgram.load(program)
         self._lookups = None if native else LookupProgram.load(program)

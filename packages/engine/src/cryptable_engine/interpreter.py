@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol import InternalError, InvalidInputError
+from cryptable_protocol import InvalidInputError
 
 from cryptable_engine.circuit import Circuit, GroupKind, Input, IntArray, Linear, Lookup, Term
 from cryptable_engine.errors import CircuitError
@@ -134,21 +134,23 @@ def _add_product(total: IntArray, term: Term, source: IntArray) -> None:
 
 def _lookup(index: int, node: Lookup, source: IntArray) -> IntArray:
     if node.mirrors is not None:
-        return read_mirrored(node, source)
+        return read_around(node, source)
     if source.size and (source.min() < 0 or source.max() >= 1 << node.width):
         raise CircuitError(f"looks up a value outside 0 .. {(1 << node.width) - 1}", node=index)
     looked_up: IntArray = node.tables[node.table_of[:, None], source]
     return looked_up
 
 
-def read_mirrored(node: Lookup, source: IntArray) -> IntArray:
-    """What a Lookup with mirrors makes of its source's values, shape (size, rows)."""
-    if node.mirrors is None:
-        raise InternalError("read_mirrored is for lookups with mirrors")
+def read_around(node: Lookup, source: IntArray) -> IntArray:
+    """What a Lookup makes of its source's values, shape (size, rows), wherever on the torus they lie.
+
+    In the second half of a turn, entries are mirrored; those of a Lookup without mirrors are negated.
+    """
     entries = 1 << node.width
+    mirrors = np.zeros(len(node.tables), np.int64) if node.mirrors is None else node.mirrors
     position = ((source + ((1 << node.dropped_bits) >> 1)) >> node.dropped_bits) & (2 * entries - 1)
     looked_up = node.tables[node.table_of[:, None], position & (entries - 1)]
-    mirrored: IntArray = np.where(position < entries, looked_up, node.mirrors[node.table_of][:, None] - looked_up)
+    mirrored: IntArray = np.where(position < entries, looked_up, mirrors[node.table_of][:, None] - looked_up)
     return mirrored
 
 

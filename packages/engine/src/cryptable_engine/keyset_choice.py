@@ -19,6 +19,7 @@ from cryptable_engine.bounds import Bounds
 from cryptable_engine.catalogue import KeysetEntry, candidates, secret_key_entries
 from cryptable_engine.circuit import Circuit
 from cryptable_engine.errors import CompilationError
+from cryptable_engine.formulas import SECURITY_SLOPE
 from cryptable_engine.layout import Layout, lay_out
 from cryptable_engine.lookup_program import write_lookups
 from cryptable_engine.mlir import print_mlir
@@ -27,8 +28,6 @@ from cryptable_engine.program import Program, write_record
 from cryptable_engine.verifier import MAX_VALUE_BITS, verify
 
 _MAX_ATTEMPTS = 4
-_SECURITY_SLOPE = 0.025696778711484593
-"""Bits by which the noise of a ciphertext may fall for each bit that its key gains, at 128-bit security (SPEC.md)."""
 _MAX_DEVIATIONS = 36.0
 """Of a Gaussian: beyond, their probability is no double."""
 
@@ -143,9 +142,9 @@ def _demands(own: Program, dimension: int) -> Iterator[tuple[int, float]]:
 
     The optimizer takes the shortest key whose noise is small enough, and heeds no wish. So the circuit asks for less
     noise than it needs: an output that is wider by a bit, or read with twice the margin, halves what is allowed, and
-    a key's noise falls by `_SECURITY_SLOPE` bits for each of its own.
+    a key's noise falls by `SECURITY_SLOPE` bits for each of its own.
     """
-    surplus = (dimension - own.keyset.secret_keys[0].dimension) * _SECURITY_SLOPE
+    surplus = (dimension - own.keyset.secret_keys[0].dimension) * SECURITY_SLOPE
     if surplus < 0:
         return
     spare_bits = int(surplus)
@@ -153,7 +152,7 @@ def _demands(own: Program, dimension: int) -> Iterator[tuple[int, float]]:
         return
     deviations = -NormalDist().inv_cdf(own.p_error / 2)
     for nudge in (0.0, -0.5, 0.5, -1.0, 1.0):  # bits of the key
-        wanted = deviations * 2.0 ** (surplus - spare_bits + nudge * _SECURITY_SLOPE)
+        wanted = deviations * 2.0 ** (surplus - spare_bits + nudge * SECURITY_SLOPE)
         if deviations <= wanted <= _MAX_DEVIATIONS:
             yield spare_bits, math.erfc(wanted / math.sqrt(2.0))
 

@@ -38,10 +38,21 @@ def write_lookups(circuit: Circuit, layout: Layout, directory: Path) -> None:
 
 
 class LookupProgram:
-    """A circuit with lookups under one bootstrap key."""
+    """A circuit with lookups under one bootstrap key.
 
-    def __init__(self, circuit: Circuit, widths: tuple[int, ...], output: Reading, dimension: int) -> None:
-        self._circuit, self._widths, self._output, self._dimension = circuit, widths, output, dimension
+    Args:
+        circuit: verified.
+        widths: of its nodes' regions.
+        output: how its output is read.
+        given: dimension of the secret key that inputs are under.
+        looked_up: dimension of the one that looked-up values are under: the same, but in one-level circuits.
+    """
+
+    def __init__(
+        self, circuit: Circuit, widths: tuple[int, ...], output: Reading, *, given: int, looked_up: int
+    ) -> None:
+        self._circuit, self._widths, self._output = circuit, widths, output
+        self._dimensions = _dimensions(circuit, given, looked_up)
         self._steps: list[_Step] = [self._step(index) for index in range(1, len(circuit.nodes))]
         self._last_use = {0: 0}
         for index, node in enumerate(circuit.nodes):
@@ -59,11 +70,18 @@ class LookupProgram:
         if not supports(keyset):
             return None
         (key,) = keyset.bootstrap_keys
-        if not program.input.key == program.output.key == key.output_key:
+        read = key.output_key if keyset.keyswitch_keys else key.input_key
+        if program.input.key != read or program.output.key != key.output_key:
             raise UnsupportedProgramError("program: its input or output is not under the key that its lookups read")
         circuit = Circuit.from_bytes((program.directory / CIRCUIT).read_bytes())
         layout = json.loads((program.directory / LAYOUT).read_text())
-        return cls(circuit, tuple(layout["widths"]), Reading(*layout["output"]), keyset.dimensions[key.output_key])
+        return cls(
+            circuit,
+            tuple(layout["widths"]),
+            Reading(*layout["output"]),
+            given=keyset.dimensions[program.input.key],
+            looked_up=keyset.dimensions[key.output_key],
+        )
 
     def evaluate(self, tensor: EncryptedTensor, keys: BootstrappingKeys) -> Words:
         """The result's ciphertexts, shape (outputs, dimension + 1), the body last.
@@ -71,7 +89,7 @@ class LookupProgram:
         Raises:
             MalformedMessageError: another number of ciphertexts, or another dimension.
         """
-        values = {0: tensor.ciphertexts(self._circuit.input.size, self._dimension)}
+        values = {0: tensor.ciphertexts(self._circuit.input.size, self._dimensions[0])}
         for index, step in enumerate(self._steps, 1):
             values[index] = step(values, keys)
             for source in _sources(self._circuit.nodes[index]):
@@ -98,7 +116,7 @@ class LookupProgram:
         products = [_Product(term, nodes[term.source].size, node.size) for term in node.terms]
 
         def step(values: dict[int, Words], _: BootstrappingKeys) -> Words:
-            result = np.zeros((node.size, self._dimension + 1), np.uint64)
+            result = np.zeros((node.size, self._dimensions[index] + 1), np.uint64)
             for product in products:
                 product.add_to(result, values[product.source])
             result[:, -1] += bodies
@@ -111,7 +129,7 @@ class LookupProgram:
 
         def step(values: dict[int, Words], keys: BootstrappingKeys) -> Words:
             read = self._read(values[node.source], node.source, reading_of(node))
-            result = np.empty((node.size, self._dimension + 1), np.uint64)
+            result = np.empty((node.size, self._dimensions[index] + 1), np.uint64)
 
             def look_up(element: int) -> None:
                 result[element] = keys.look_up(read[element], entries[node.table_of[element]])
@@ -120,6 +138,20 @@ class LookupProgram:
             return result
 
         return step
+
+
+def _dimensions(circuit: Circuit, given: int, looked_up: int) -> list[int]:
+    """Of the ciphertexts of each node."""
+    dimensions: list[int] = []
+    for node in circuit.nodes:
+        match node:
+            case Input():
+                dimensions.append(given)
+            case Lookup():
+                dimensions.append(looked_up)
+            case Linear():
+                dimensions.append(dimensions[node.terms[0].source] if node.terms else looked_up)
+    return dimensions
 
 
 _Step = Callable[[dict[int, Words], BootstrappingKeys], Words]

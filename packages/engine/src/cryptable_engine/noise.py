@@ -1,9 +1,6 @@
 """The noise of ciphertexts under a program's crypto parameters, and what it makes of lookups that drop bits.
 
-Everything is a variance on the torus of circumference 1, of binary keys and a modulus of 2^64. The formulas are those
-of Chillotti, Ligier, Orfila and Tap, "Improved programmable bootstrapping with larger precision and efficient
-arithmetic circuits for TFHE" (2021), section 2 and appendix A; what the Fourier transform in doubles adds grows as
-Concrete's optimizer has it, with a factor that fits what tools/bench/rounding_noise.py measures.
+Everything is a variance on the torus of circumference 1 (see `formulas`).
 """
 
 from __future__ import annotations
@@ -13,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol import BootstrapKeyParameters, KeysetParameters, KeyswitchKeyParameters
+from cryptable_protocol import KeysetParameters
 
 from cryptable_engine.circuit import Circuit, Input, IntArray, Linear, Lookup
 from cryptable_engine.errors import UnsupportedProgramError
-from cryptable_engine.interpreter import DENSE_IS_FASTER_BY, checked_rows, linear_value, read_mirrored
+from cryptable_engine.formulas import bootstrap_variance, keyswitch_variance, rounding_variance
+from cryptable_engine.interpreter import DENSE_IS_FASTER_BY, checked_rows, linear_value, read_around
 from cryptable_engine.layout import Layout, lay_out, reading_of
 from cryptable_engine.program import Program
 from cryptable_engine.verifier import verify
@@ -25,36 +23,6 @@ from cryptable_engine.verifier import verify
 FloatArray = npt.NDArray[np.float64]
 
 _CHUNK_VALUES = 1 << 23
-_MODULUS_BITS = 64
-_DOUBLE_BITS = 53
-_FOURIER_WEIGHT = 0.04
-"""Of one external product. Measured: 0.047 at one level, 0.025 at two (N = 2048). The optimizer's 0.17 is careful.
-
-It was fitted to those two; on a third keyset (N = 4096, two levels) the variance of 400 looked-up phases is 0.98 of
-all that is modelled, a third of which is this."""
-
-
-def rounding_variance(input_dimension: int, polynomial_size: int) -> float:
-    """Of switching a ciphertext to the modulus 2N: each word is rounded to a multiple of 1 / 2N."""
-    return (1 / 12 + input_dimension / 24) / (2 * polynomial_size) ** 2
-
-
-def keyswitch_variance(key: KeyswitchKeyParameters, input_dimension: int) -> float:
-    """What a keyswitch adds: words are decomposed inexactly, and key rows are noisy."""
-    base = 2.0**key.base_log
-    inexact = 1 / (24 * base ** (2 * key.level_count))
-    rows = key.level_count * key.variance * (base**2 + 2) / 12
-    return input_dimension * (inexact + rows)
-
-
-def bootstrap_variance(key: BootstrapKeyParameters, input_dimension: int) -> float:
-    """Of a freshly bootstrapped ciphertext, whatever went in."""
-    base, size, dimension = 2.0**key.base_log, key.polynomial_size, key.glwe_dimension
-    rows = key.level_count * (dimension + 1) * size * (base**2 + 2) / 12 * key.variance
-    inexact = (1 + dimension * size / 2) / (24 * base ** (2 * key.level_count))
-    lost = 2.0 ** (2 * (_MODULUS_BITS - _DOUBLE_BITS) - 2 * _MODULUS_BITS)
-    fourier = _FOURIER_WEIGHT * lost * key.level_count * base**2 * size**2 * (dimension + 1)
-    return input_dimension * (rows + inexact + fourier)
 
 
 @dataclass(frozen=True)
@@ -110,11 +78,18 @@ class NoisyInterpreter:
 
     Lookups with mirrors read where noise leads them; others, and the final result, are exact: they fail with the
     program's p_error only.
+
+    Args:
+        circuit: any; it is verified.
+        model: of the program that it was compiled to.
+        all_lookups: whether lookups without mirrors read where noise leads them too. Of a program with several keys
+            of a kind that is too pessimistic, for `model` is that of the noisiest.
     """
 
-    def __init__(self, circuit: Circuit, model: NoiseModel) -> None:
+    def __init__(self, circuit: Circuit, model: NoiseModel, *, all_lookups: bool = False) -> None:
         self._circuit = circuit
         self._model = model
+        self._all_lookups = all_lookups
         self._layout: Layout = lay_out(circuit, verify(circuit))
         entries = [term.rows.size for node in circuit.nodes if isinstance(node, Linear) for term in node.terms]
         self._widest = max(1, *entries, *(node.size for node in circuit.nodes))
@@ -148,11 +123,11 @@ class NoisyInterpreter:
                     noise[index] = self._errors(node, noise, rows.shape[1])
                 case Lookup():
                     source = exact[node.source]
-                    if node.mirrors is None:
+                    if node.mirrors is None and not self._all_lookups:
                         exact[index] = node.tables[node.table_of[:, None], source]
                     else:
                         read = np.floor(source + self._read(node, noise[node.source], rng) + 0.5).astype(np.int64)
-                        exact[index] = read_mirrored(node, read)
+                        exact[index] = read_around(node, read)
                         neighbours += int(np.count_nonzero(positions(node, read) != positions(node, source)))
                     lookups += source.size
                     noise[index] = rng.normal(0.0, math.sqrt(self._model.lookup), exact[index].shape)

@@ -142,7 +142,7 @@ def _compiles_and_evaluates() -> Finding:
     )
     try:
         with tempfile.TemporaryDirectory(prefix="cryptable-doctor-") as folder:
-            program = compile_circuit(circuit, CompileOptions(), Path(folder) / "program")
+            program = compile_circuit(circuit, CompileOptions(), Path(folder) / "program", native=True)
             evaluator = Evaluator(program)
             keys = evaluator.load_keys(bytes(program.keyset.evaluation_keys_bytes))
             evaluator.evaluate(EncryptedTensor(np.zeros(program.input.size, np.uint64), seed=bytes(SEED_BYTES)), keys)

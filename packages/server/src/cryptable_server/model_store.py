@@ -173,5 +173,6 @@ def expanded_keys_bytes(keyset: KeysetParameters) -> int:
     keyswitch = sum(
         keyset.keyswitch_key_rows(key) * (keyset.dimensions[key.output_key] + 1) for key in keyset.keyswitch_keys
     )
-    seeded = 0 if len(keyset.bootstrap_keys) == len(keyset.keyswitch_keys) == 1 else keyset.evaluation_keys_bytes
+    is_single = len(keyset.bootstrap_keys) == 1 and len(keyset.keyswitch_keys) <= 1
+    seeded = 0 if is_single else keyset.evaluation_keys_bytes
     return seeded + (bootstrap + keyswitch) * _WORD_BYTES

@@ -50,10 +50,10 @@ def linear_circuit():
     return Circuit((source, Linear((Term.from_dense(0, np.ones((6, 1), np.int64)),), np.zeros(1, np.int64))), 1)
 
 
-def make_artifact(name, circuit, directory, p_error=2.0**-40):
+def make_artifact(name, circuit, directory, p_error=2.0**-40, *, native=False):
     """A compiled model of two features, whose parameters are those that the circuit compiles to."""
     options = CompileOptions(p_error)
-    program = compile_circuit(circuit, options, directory)
+    program = compile_circuit(circuit, options, directory, native=native)
     features = tuple(ThermometerEncoder(column, (1.0, 2.0, 3.0)) for column in ("a", "b"))
     decoder = Decoder(Link.IDENTITY, (0,), 1.0, (0.0,))
     spec = ClientSpec(name, features, program.keyset, program.input, program.output, decoder, options.p_error)

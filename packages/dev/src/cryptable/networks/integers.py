@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from cryptable_engine.circuit import Lookup
-from cryptable_engine.interpreter import read_mirrored
+from cryptable_engine.interpreter import read_around
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.model_graph import FloatArray, IntArray
@@ -81,7 +81,7 @@ class IntegerLayer:
 
     def values(self, sources: IntArray) -> IntArray:
         """What is found, shape (rows, size)."""
-        return read_mirrored(self.lookup(0), sources.T).T
+        return read_around(self.lookup(0), sources.T).T
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cryptable_protocol import InvalidInputError
 
-from cryptable.cost import P_ERROR, total_price
+from cryptable.cost import P_ERROR
 from cryptable.errors import BudgetError
 from cryptable.machine import MachineRates
 from cryptable.model_graph import LEAF, AdditiveTrees, FloatArray
@@ -118,10 +118,10 @@ def approximations(
     """
 
     def cost_of(trees: AdditiveTrees, among: tuple[int, ...]) -> Cost:
-        return _cost(draft_cost(trees, among, p_error), rates, p_error)
+        return _cost(draft_cost(trees, among, p_error), rates)
 
     draft = draft_cost(graph, widths, p_error)
-    own = _cost(draft, rates, p_error)
+    own = _cost(draft, rates)
     if budget.allows(own):
         return [graph]
     near = tuple(width for width in widths if draft.width - 1 <= width <= draft.width)
@@ -168,16 +168,15 @@ def _one_by_one(
     return None
 
 
-def _cost(draft: DraftCost, rates: MachineRates, p_error: float) -> Cost:
-    return Cost(_seconds(draft, rates, p_error), draft.lookups, _ROW_BYTES + draft.input_bits * _ELEMENT_BYTES)
+def _cost(draft: DraftCost, rates: MachineRates) -> Cost:
+    return Cost(_seconds(draft, rates), draft.lookups, _ROW_BYTES + draft.input_bits * _ELEMENT_BYTES)
 
 
-def _seconds(cost: DraftCost, rates: MachineRates, p_error: float) -> float:
+def _seconds(cost: DraftCost, rates: MachineRates) -> float:
     """As `machine.predict`, from what is known before crypto parameters are."""
     words = _KEY_BITS * cost.input_bits
     if not cost.lookups:
         return rates.linear_call + words * (rates.linear_input_word + rates.linear_cell_word)
     nearest = min(rates.per_price, key=lambda width: abs(width - cost.width))
-    price = total_price(cost.lookups, cost.width, _OUTPUT_BITS, p_error=p_error)
     gathered = _ENTRIES_A_LOOKUP * cost.lookups * _KEY_BITS * rates.gathered_word
-    return rates.call + words * rates.input_word + price * rates.per_price[nearest] + gathered
+    return rates.call + words * rates.input_word + cost.price * rates.per_price[nearest] + gathered

@@ -20,7 +20,7 @@ _MOST_WORK = 2_000_000
 
 
 def count_products(
-    polynomial: Polynomial, masks: Sequence[int], alphabet: Alphabet, capacity: int
+    polynomial: Polynomial, masks: Sequence[int], alphabet: Alphabet, capacity: int, *, bits_are_free: bool = True
 ) -> tuple[Polynomial, list[int]]:
     """Replace pairs of tables by one each, as long as there are any.
 
@@ -29,18 +29,19 @@ def count_products(
         masks: its tables, which cover it.
         alphabet: bits and groups; it grows.
         capacity: codes of a table.
+        bits_are_free: whether a product of a single bit needs no table.
 
     Returns:
         The polynomial, rewritten with groups, and its tables.
     """
-    tables = list(masks)
+    tables, least = list(masks), 2 if bits_are_free else 1
     if len(tables) * len(polynomial) > _MOST_WORK:
         return polynomial, tables
     waiting: list[tuple[int, Polynomial, int]] = []
     index = 0
     while index < len(tables):
         others = tables[:index] + tables[index + 1 :]
-        found = _as_group(polynomial, tables[index], others, alphabet.bits.count)
+        found = _as_group(polynomial, tables[index], others, alphabet.bits.count, least)
         if found is None or found[0].size ** 2 > capacity:
             index += 1
             continue
@@ -59,11 +60,14 @@ def count_products(
 
 
 def _as_group(
-    polynomial: Polynomial, table: int, others: Sequence[int], bit_count: int
+    polynomial: Polynomial, table: int, others: Sequence[int], bit_count: int, least: int
 ) -> tuple[Group, Polynomial] | None:
-    """The group that can stand for all that only this table covers; the polynomial without it, its factor under -1."""
+    """The group that can stand for all that only this table covers; the polynomial without it, its factor under -1.
+
+    Products of `least` bits or more must be covered.
+    """
     within = [mask for mask in polynomial if mask and mask & table == mask]
-    exclusive = [mask for mask in within if mask.bit_count() > 1 and not _is_covered(mask, others)]
+    exclusive = [mask for mask in within if mask.bit_count() >= least and not _is_covered(mask, others)]
     largest = maximal_masks(exclusive)
     # Of two bits a group has 3 codes instead of 4, which frees no table.
     if len(largest) != 1 or largest[0] >= 1 << bit_count or largest[0].bit_count() < 3:
@@ -79,7 +83,7 @@ def _as_group(
             if mask != whole:
                 rewritten[mask] = rewritten.get(mask, 0.0) - factor * value
         rewritten = {mask: value for mask, value in rewritten.items() if abs(value) > negligible}
-        left = [mask for mask in rewritten if mask.bit_count() > 1 and mask & whole == mask]
+        left = [mask for mask in rewritten if mask.bit_count() >= least and mask & whole == mask]
         still = [mask for mask in exclusive if mask in rewritten]
         if all(_is_covered(mask, others) for mask in left + still):
             conditions = tuple((bit, None) if sign else (None, bit) for bit, sign in zip(bits, signs, strict=True))

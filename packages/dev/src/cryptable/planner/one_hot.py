@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryptable.cost import lookup_price
+from cryptable.cost import lookup_price, one_level_price
 from cryptable.model_graph import AdditiveTrees, FloatArray, IntArray
 from cryptable.planner.codes import Code
 from cryptable.planner.expand import Alphabet, Group, TreeExpansion
@@ -33,11 +33,17 @@ class OneHotLeaves:
     by_bit: dict[int, FloatArray]
     by_group: dict[Group, FloatArray]
 
+    @property
+    def one_level(self) -> bool:
+        """Whether no bit is added to a score by itself: see `cryptable_engine.one_level`."""
+        return not self.by_bit
+
     def price(self, p_error: float, output_bits: int) -> float:
         """Optimizer complexity units, at a probability that one lookup fails, for scores of so many bits."""
         squares = sum((weights**2 for weights in self.by_group.values()), np.zeros(1))
         noise = output_bits + math.log2(max(1.0, float(squares.max()))) / 2
-        return len(self.by_group) * lookup_price(self.width, noise, p_error=p_error) if self.by_group else 0.0
+        price = one_level_price if self.one_level else lookup_price
+        return len(self.by_group) * price(self.width, noise, p_error=p_error) if self.by_group else 0.0
 
     def plan(self, alphabet: Alphabet, rounded: RoundedTrees, ranges: Sequence[Range]) -> QuantizedPlan:
         """For `lower`; `ranges` are those of the scores, in units of the step."""
@@ -65,10 +71,18 @@ class OneHotLeaves:
         return QuantizedPlan(rounded.step, tuple(outputs), tuple(shared))
 
 
-def one_hot_leaves(graph: AdditiveTrees, alphabet: Alphabet, widths: Sequence[int]) -> OneHotLeaves | None:
+def one_hot_leaves(
+    graph: AdditiveTrees, alphabet: Alphabet, widths: Sequence[int], *, bits_are_free: bool = True
+) -> OneHotLeaves | None:
     """The leaves of trees; None where no width can count a path's conditions.
 
     One leaf of each tree, that of the longest path, is what is left when no other is reached.
+
+    Args:
+        graph: the trees.
+        alphabet: of their bits and groups.
+        widths: to choose from, in bits.
+        bits_are_free: whether a leaf that one feature decides is to be linear in that feature's bits.
     """
     constant: FloatArray = np.zeros(graph.outputs)
     by_bit: dict[int, FloatArray] = {}
@@ -86,7 +100,7 @@ def one_hot_leaves(graph: AdditiveTrees, alphabet: Alphabet, widths: Sequence[in
             weights = tree.values[node] - tree.values[rest]
             if not weights.any():
                 continue
-            if len(path) == 1:  # of one feature: linear in its bits
+            if len(path) == 1 and bits_are_free:
                 ((at_least, below),) = path.values()
                 if below is not None:
                     add(below, -weights)

@@ -51,7 +51,12 @@ class FloatOutput:
 
 
 def fill_tables(
-    polynomial: Polynomial, masks: Sequence[int], alphabet: Alphabet, *, integral: bool = False
+    polynomial: Polynomial,
+    masks: Sequence[int],
+    alphabet: Alphabet,
+    *,
+    integral: bool = False,
+    bits_are_free: bool = True,
 ) -> FloatOutput:
     """Divide a polynomial between the tables that cover it and the functions of one feature.
 
@@ -60,9 +65,10 @@ def fill_tables(
         masks: the tables' sets of symbols; every product of two symbols or more lies within one.
         alphabet: bits and groups.
         integral: whether coefficients are integers, and every table is to hold integers.
+        bits_are_free: whether there are to be functions of one feature; else the tables cover single symbols too.
     """
     codes = [Code.of_mask(mask, alphabet) for mask in masks]
-    functions = _feature_bits(polynomial, alphabet)
+    functions = _feature_bits(polynomial, alphabet) if bits_are_free else []
     parts: list[FloatArray] = [np.zeros(code.size) for code in codes] + [np.zeros(len(bits) + 1) for bits in functions]
     shares = _shares(polynomial, masks, codes, functions, alphabet, integral)
     for part, basis, share in shares:
@@ -102,7 +108,7 @@ def _shares(
         if mask == 0:
             continue
         holders = [(index, codes[index].product(mask).astype(np.float64)) for index in tables.containing(mask)]
-        if mask.bit_count() == 1 and mask < 1 << alphabet.bits.count:
+        if functions and mask.bit_count() == 1 and mask < 1 << alphabet.bits.count:
             bit = mask.bit_length() - 1
             function = function_of[bit]
             bits = functions[function]

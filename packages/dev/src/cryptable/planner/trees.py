@@ -9,18 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cryptable.cost import P_ERROR, lookup_price, noise_level
+from cryptable.cost import P_ERROR
 from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import LEAF, AdditiveTrees
 from cryptable.planner.bits import Bits
-from cryptable.planner.counted_products import count_products
-from cryptable.planner.cover import TableCover, maximal_masks
-from cryptable.planner.expand import Alphabet, TreeExpansion
+from cryptable.planner.expand import Alphabet
 from cryptable.planner.lower import PlannedModel, lower
 from cryptable.planner.one_hot import one_hot_leaves
-from cryptable.planner.polynomial import Polynomial, add_to
 from cryptable.planner.quantize import QuantizedPlan, Range, quantize, scale_integral
 from cryptable.planner.round_leaves import round_leaves
+from cryptable.planner.table_plan import TablePlan, drafts, improved
 from cryptable.planner.tables import FloatOutput, fill_tables
 
 WIDTHS = (2, 3, 4, 5, 6)
@@ -28,35 +26,6 @@ _OUTPUT_BITS = 12
 """Of a score, where the tolerance is not known yet."""
 _CLEARLY_LESS = 0.8
 """Of what tables would cost by a guess: leaves that cost less are taken without drafting the tables of all scores."""
-_SEARCH = 1_000_000
-"""Rounds times products of the search for fewer tables, in all: some seconds."""
-_NEGLIGIBLE = 1e-12
-"""Relative to the largest coefficient: what is left of products that cancel in exact arithmetic."""
-
-
-@dataclass(frozen=True)
-class TablePlan:
-    """Which tables cover each score, at one width: masks over the alphabet."""
-
-    width: int
-    alphabet: Alphabet
-    polynomials: tuple[Polynomial, ...]
-    masks: tuple[tuple[int, ...], ...]
-
-    @property
-    def lookups(self) -> int:
-        """Lookups of one evaluation."""
-        return sum(map(len, self.masks))
-
-    @property
-    def longest(self) -> int:
-        """Tables of the score that has the most."""
-        return max(map(len, self.masks))
-
-    def price(self, p_error: float, output_bits: int) -> float:
-        """Optimizer complexity units, at a probability that one lookup fails, for scores of so many bits."""
-        noise = noise_level(max(1, self.longest), output_bits)
-        return self.lookups * lookup_price(self.width, noise, p_error=p_error) if self.lookups else 0.0
 
 
 def plan_trees(
@@ -112,12 +81,14 @@ def _leaves(
     graph: AdditiveTrees, bits: Bits, tolerance: float, widths: tuple[int, ...], p_error: float
 ) -> _Leaves | None:
     rounded = round_leaves(graph, tolerance=tolerance)
-    alphabet = Alphabet(bits)
-    leaves = one_hot_leaves(rounded.graph, alphabet, widths)
-    if leaves is None or not leaves.by_group:
-        return None
-    plan = leaves.plan(alphabet, rounded, _ranges(rounded.graph))
-    return _Leaves(leaves.width, plan, leaves.price(p_error, plan.width))
+    found = []
+    for bits_are_free in (True, False):
+        alphabet = Alphabet(bits)
+        leaves = one_hot_leaves(rounded.graph, alphabet, widths, bits_are_free=bits_are_free)
+        if leaves is not None and leaves.by_group:
+            plan = leaves.plan(alphabet, rounded, _ranges(rounded.graph))
+            found.append(_Leaves(leaves.width, plan, leaves.price(p_error, plan.width)))
+    return min(found, key=lambda each: each.price, default=None)
 
 
 def _guessed_price(
@@ -143,7 +114,7 @@ def _with_tables(
     """Tables of the draft's width for each score, rounded leaf by leaf or table by table, whichever is finer."""
     if _most_trees(graph) < _parts(draft):
         rounded = round_leaves(graph, tolerance=tolerance)
-        tables = _search(rounded.graph, bits, draft, rounds, progress)
+        tables = improved(draft, rounded.graph, bits, rounds=rounds, progress=progress)
         outputs = [_fill(tables, output, integral=True) for output in range(graph.outputs)]
         return scale_integral(
             outputs,
@@ -152,7 +123,7 @@ def _with_tables(
             error=rounded.error.tolist(),
             ranges=_ranges(rounded.graph),
         )
-    tables = _search(graph, bits, draft, rounds, progress)
+    tables = improved(draft, graph, bits, rounds=rounds, progress=progress)
     outputs = [_fill(tables, output, integral=False) for output in range(graph.outputs)]
     based = [
         replace(output, constant=output.constant + base)
@@ -163,11 +134,12 @@ def _with_tables(
 
 @dataclass(frozen=True)
 class DraftCost:
-    """What a model of trees costs, before it is planned with care."""
+    """What a model of trees costs, before it is planned with care; the price is in optimizer complexity units."""
 
     lookups: int
     width: int
     input_bits: int
+    price: float
 
 
 def draft_cost(graph: AdditiveTrees, widths: tuple[int, ...], p_error: float = P_ERROR) -> DraftCost:
@@ -178,18 +150,19 @@ def draft_cost(graph: AdditiveTrees, widths: tuple[int, ...], p_error: float = P
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
     cheapest = _cheapest_draft(graph, bits, widths, p_error)
-    if graph.outputs > 1:
-        leaves = one_hot_leaves(graph, Alphabet(bits), widths)
-        if leaves is not None and leaves.price(p_error, _OUTPUT_BITS) < cheapest.price(p_error, _OUTPUT_BITS):
-            return DraftCost(len(leaves.by_group), leaves.width, bits.count)
-    return DraftCost(cheapest.lookups, cheapest.width, bits.count)
+    least = cheapest.price(p_error, _OUTPUT_BITS)
+    found = DraftCost(cheapest.lookups, cheapest.width, bits.count, least)
+    for bits_are_free in (True, False) if graph.outputs > 1 else ():
+        leaves = one_hot_leaves(graph, Alphabet(bits), widths, bits_are_free=bits_are_free)
+        if leaves is not None and leaves.price(p_error, _OUTPUT_BITS) < found.price:
+            found = DraftCost(len(leaves.by_group), leaves.width, bits.count, leaves.price(p_error, _OUTPUT_BITS))
+    return found
 
 
 def _cheapest_draft(
     graph: AdditiveTrees, bits: Bits, widths: tuple[int, ...], p_error: float, tolerance: float | None = None
 ) -> TablePlan:
-    drafts = [_cover(graph, bits, width, rounds=0, progress=None) for width in widths]
-    feasible = [draft for draft in drafts if draft is not None]
+    feasible = [draft for width in widths for draft in drafts(graph, bits, width)]
     if not feasible:
         raise UnsupportedModelError(
             f"a path of a tree asks about more features than a table of {max(widths)} bits can count; lower max_depth"
@@ -208,7 +181,7 @@ def _output_bits(graph: AdditiveTrees, plan: TablePlan, tolerance: float | None)
 
 def _parts(plan: TablePlan) -> int:
     """Tables and functions of one feature that are summed."""
-    return plan.longest + sum(1 for edges in plan.alphabet.bits.edges if edges)
+    return plan.longest + (0 if plan.one_level else sum(1 for edges in plan.alphabet.bits.edges if edges))
 
 
 def _ranges(graph: AdditiveTrees) -> list[Range]:
@@ -224,50 +197,8 @@ def _most_trees(graph: AdditiveTrees) -> int:
     return int(sum(np.any(tree.values != 0, axis=0) for tree in graph.trees).max())
 
 
-def _search(
-    graph: AdditiveTrees, bits: Bits, draft: TablePlan, rounds: int | None, progress: Callable[[float], None] | None
-) -> TablePlan:
-    return _cover(graph, bits, draft.width, rounds=rounds, progress=progress) or draft
-
-
 def _fill(plan: TablePlan, output: int, *, integral: bool) -> FloatOutput:
-    return fill_tables(plan.polynomials[output], plan.masks[output], plan.alphabet, integral=integral)
-
-
-def _cover(
-    graph: AdditiveTrees, bits: Bits, width: int, *, rounds: int | None, progress: Callable[[float], None] | None
-) -> TablePlan | None:
-    """The plan at one width; None where a tree's path has more conditions than a table of that width can count."""
-    alphabet = Alphabet(bits)
-    polynomials = [_expand(graph, output, alphabet, width) for output in range(graph.outputs)]
-    cover = TableCover(alphabet.digit_of, alphabet.digit_sizes, 1 << width)
-    if any(cover.domain(mask) > cover.capacity for polynomial in polynomials for mask in polynomial):
-        return None
-    masks = []
-    for index, polynomial in enumerate(polynomials):
-        products = [mask for mask in polynomial if _needs_table(mask, bits)]
-        if rounds is None:
-            rounds_here = min(3000, _SEARCH // (1 + len(maximal_masks(products))) // graph.outputs)
-        else:
-            rounds_here = rounds
-        tables = [mask for mask in cover.solve(products, rounds=rounds_here) if mask]
-        polynomials[index], tables = count_products(polynomial, tables, alphabet, cover.capacity)
-        masks.append(tuple(tables))
-        if progress is not None:
-            progress((index + 1) / len(polynomials))
-    return TablePlan(width, alphabet, tuple(polynomials), tuple(masks))
-
-
-def _expand(graph: AdditiveTrees, output: int, alphabet: Alphabet, width: int) -> Polynomial:
-    total: Polynomial = {}
-    for tree in graph.trees:
-        values = tree.values[:, output]
-        if values.any():
-            add_to(total, TreeExpansion(tree, values, alphabet, width).polynomial)
-    largest = max(map(abs, total.values()), default=0.0)
-    return {mask: value for mask, value in total.items() if abs(value) > _NEGLIGIBLE * largest}
-
-
-def _needs_table(mask: int, bits: Bits) -> bool:
-    """Whether a product is of more than one bit, or of a group's conditions."""
-    return mask.bit_count() > 1 or mask >= 1 << bits.count
+    free = not plan.one_level
+    return fill_tables(
+        plan.polynomials[output], plan.masks[output], plan.alphabet, integral=integral, bits_are_free=free
+    )

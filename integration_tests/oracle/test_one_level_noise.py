@@ -1,0 +1,98 @@
+"""Under keysets for one-level circuits, lookups err as often as the formulas say, and what they give is as noisy.
+
+Their parameters are chosen by formulas, not by Concrete's optimizer: here the formulas are measured. Counts and
+variances may be six standard deviations off.
+"""
+
+import io
+import math
+
+import numpy as np
+import pytest
+from cryptable_client import SecretKeys, lwe, write_evaluation_keys
+from cryptable_client.encryption import encrypt_words
+from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
+from cryptable_engine.bootstrapping import BootstrappingKeys
+from cryptable_engine.catalogue import keyset_catalogue
+from cryptable_engine.formulas import CAREFUL_FOURIER_WEIGHT, bootstrap_variance, minimal_variance, rounding_variance
+from cryptable_engine.layout import Reading
+from cryptable_engine.lookup_program import LookupProgram
+from cryptable_engine.one_level import LARGE_KEY, SMALL_KEY
+
+LOOKUPS = 80
+OUTPUT_BITS = 8
+KEYSETS = {entry.name: entry.keyset for entry in keyset_catalogue() if entry.name.startswith("one level")}
+
+pytestmark = pytest.mark.encrypted
+
+
+def identities(width):
+    """As many lookups, each of one input of `width` bits, which gives that input."""
+    each = np.eye(LOOKUPS, dtype=np.int64)
+    zeros = np.zeros(LOOKUPS, np.int64)
+    return Circuit(
+        (
+            Input((InputGroup(GroupKind.RANGE, LOOKUPS, (1 << width) - 1),)),
+            Linear((Term.from_dense(0, each),), zeros),
+            Lookup(1, np.arange(1 << width)[None, :], zeros),
+            Linear((Term.from_dense(2, each),), zeros),
+        ),
+        3,
+    )
+
+
+def looked_up(keyset, width, region, rows):
+    """Phases of what lookups of `width` bits give, of values that are encrypted as if they had `region` bits."""
+    small, large = keyset.dimensions[SMALL_KEY], keyset.dimensions[LARGE_KEY]
+    widths = (region, region, OUTPUT_BITS, OUTPUT_BITS)
+    program = LookupProgram(identities(width), widths, Reading(OUTPUT_BITS, OUTPUT_BITS), given=small, looked_up=large)
+    with SecretKeys.generate(keyset) as secret_keys:
+        file = io.BytesIO()
+        write_evaluation_keys(secret_keys, file)
+        keys = BootstrappingKeys(keyset, memoryview(file.getvalue()))
+        small_key, large_key = secret_keys._key_bits(SMALL_KEY), secret_keys._key_bits(LARGE_KEY)
+        results = [
+            program.evaluate(encrypt_words(small_key, lwe.encode(row, region), minimal_variance(small)), keys)
+            for row in rows
+        ]
+        return np.array([lwe.phases(result, large_key) for result in results])
+
+
+@pytest.mark.parametrize(
+    ("width", "region"), [(7, 7), (4, 10)], ids=["of rounding to the polynomial", "of fresh encryptions"]
+)
+def test_lookups_err_as_often_as_modelled(width, region):
+    """Under noise so large, beside the distance between positions, that one in some does."""
+    keyset = KEYSETS["one level, width 4, p_error 2^-40, noise 2"]
+    small, (key,) = keyset.dimensions[SMALL_KEY], keyset.bootstrap_keys
+    rounding = rounding_variance(small, key.polynomial_size)
+    fresh = 4.0 ** (region - width) * minimal_variance(small)
+    assert (rounding > 20 * fresh) == (width == 7)
+    assert (fresh > 20 * rounding) == (width == 4)
+    chance = math.erfc(2.0 ** -(width + 2) / math.sqrt(2 * (rounding + fresh)))
+    rows = np.random.default_rng(1).integers(4, (1 << width) - 4, (5, LOOKUPS))
+    phases = looked_up(keyset, width, region, rows)
+    wrong = np.count_nonzero(lwe.decode(phases, OUTPUT_BITS) != rows)
+    assert 0.05 < chance < 0.4
+    assert abs(wrong - chance * rows.size) < 6 * math.sqrt(chance * (1 - chance) * rows.size)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "one level, width 4, p_error 2^-40, noise 1",
+        "one level, width 4, p_error 2^-40, noise 2",
+        "one level, width 3, p_error 2^-40, noise 1",
+        "one level, width 2, p_error 2^-40, noise 1",
+    ],
+)
+def test_looked_up_values_are_as_noisy_as_modelled(name):
+    keyset = KEYSETS[name]
+    (key,) = keyset.bootstrap_keys
+    small = keyset.dimensions[SMALL_KEY]
+    rows = np.random.default_rng(2).integers(0, 4, (3, LOOKUPS))
+    errors = (looked_up(keyset, 2, 2, rows) - lwe.encode(rows.ravel(), OUTPUT_BITS).reshape(rows.shape)).view(np.int64)
+    variance = float(np.mean(np.square(errors / 2.0**64)))
+    spread = 6 * math.sqrt(2 / rows.size)
+    assert variance < (1 + spread) * bootstrap_variance(key, small, fourier_weight=CAREFUL_FOURIER_WEIGHT)
+    assert 1 - spread < variance / bootstrap_variance(key, small) < 1 + spread

@@ -1,0 +1,84 @@
+"""Compiles one-level circuits, which takes no native code: a choice of crypto parameters, and the circuit itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptable_protocol import CiphertextType, CompileOptions, KeysetParameters
+
+from cryptable_engine.catalogue import one_level_entries
+from cryptable_engine.circuit import Circuit
+from cryptable_engine.errors import CompilationError
+from cryptable_engine.formulas import minimal_variance
+from cryptable_engine.layout import Layout
+from cryptable_engine.lookup_program import write_lookups
+from cryptable_engine.one_level import (
+    LARGE_KEY,
+    SMALL_KEY,
+    cheapest_keyset,
+    complexity,
+    demands_of,
+    is_exact_enough,
+    serves_one_level,
+)
+from cryptable_engine.program import write_one_level_record
+
+
+@dataclass(frozen=True)
+class OneLevelChoice:
+    """A keyset for a one-level circuit, and the price of an evaluation under the cheapest; None where nobody asked."""
+
+    keyset: KeysetParameters
+    entry: str
+    optimum: float | None
+
+
+def choose_one_level(
+    circuit: Circuit, layout: Layout, options: CompileOptions, *, catalogue: bool
+) -> OneLevelChoice | None:
+    """The keyset that a circuit is compiled onto: as `compile_circuit` says; None where that is Concrete's to choose.
+
+    Raises:
+        CompilationError: `options` name a keyset for one-level circuits, and this is none, or not exact enough with it.
+    """
+    wanted = options.keyset
+    if wanted is not None and not serves_one_level(wanted):
+        return None
+    demands = demands_of(circuit, layout)
+    if wanted is not None:
+        if demands is None or not is_exact_enough(wanted, demands, options.p_error):
+            why = "is not" if demands is None else "needs less noise"
+            raise CompilationError(
+                f"it cannot be compiled onto the keyset of entry {options.keyset_entry!r}: that is for circuits of "
+                f"one level of lookups, and this one {why}; compile the model onto another keyset"
+            )
+        return OneLevelChoice(wanted, options.keyset_entry, None)
+    own = None if demands is None else cheapest_keyset(demands, options.p_error)
+    if demands is None or own is None:
+        return None
+    optimum = complexity(own, demands.lookups)
+    for entry in one_level_entries(complexity(own, 1)) if catalogue else ():
+        if is_exact_enough(entry.keyset, demands, options.p_error):
+            return OneLevelChoice(entry.keyset, entry.name, optimum)
+    return OneLevelChoice(own, "", optimum)
+
+
+def write_one_level(
+    circuit: Circuit, layout: Layout, choice: OneLevelChoice, options: CompileOptions, directory: Path
+) -> None:
+    """Store a circuit and its parameters, for `Program.load` and the evaluator."""
+    small = choice.keyset.dimensions[SMALL_KEY]
+    given = CiphertextType(circuit.input.size, SMALL_KEY, layout.widths[0], minimal_variance(small))
+    returned = CiphertextType(circuit.nodes[circuit.output].size, LARGE_KEY, layout.output.width, 0.0)
+    write_lookups(circuit, layout, directory)
+    write_one_level_record(
+        directory,
+        options.p_error,
+        keyset=choice.keyset,
+        given=given,
+        returned=returned,
+        lookups=circuit.lookups,
+        keyset_entry=choice.entry,
+        optimum=choice.optimum,
+    )
