@@ -12,6 +12,7 @@ from cryptable.local_session import LocalSession
 from cryptable.model_graph import Estimator
 from cryptable.plan_estimator import plan
 from cryptable_engine import Lookup
+from cryptable_engine.one_level import has_one_level
 from cryptable_protocol import encode_rows
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
@@ -29,7 +30,8 @@ def _planned(estimator: Estimator, rows: Any, size: int) -> dict[str, Any]:  # n
     circuit = plan(estimator, rows).circuit
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     count, width = sum(node.size for node in lookups), max((node.width for node in lookups), default=0)
-    return {"at": size, "lookups": count, "bits": width, "price": total_price(count, width, 11) if count else 0.0}
+    price = total_price(count, width, 11, one_level=has_one_level(circuit))
+    return {"at": size, "lookups": count, "bits": width, "price": price}
 
 
 def measure_growth() -> dict[str, list[dict[str, Any]]]:
