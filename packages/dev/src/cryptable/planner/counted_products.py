@@ -75,18 +75,18 @@ def _as_group(
     whole = largest[0]
     bits = bits_of(whole)
     negligible = _NEGLIGIBLE * max(map(abs, polynomial.values()))
+    inside = {mask: polynomial[mask] for mask in within if mask & whole == mask}
     for signs in choices((True, False), repeat=len(bits)):
         expansion = _expand(bits, signs)
-        factor = polynomial[whole] / expansion[whole]
-        rewritten = {mask: value for mask, value in polynomial.items() if mask != whole}
-        for mask, value in expansion.items():
-            if mask != whole:
-                rewritten[mask] = rewritten.get(mask, 0.0) - factor * value
-        rewritten = {mask: value for mask, value in rewritten.items() if abs(value) > negligible}
-        left = [mask for mask in rewritten if mask.bit_count() >= least and mask & whole == mask]
-        still = [mask for mask in exclusive if mask in rewritten]
-        if all(_is_covered(mask, others) for mask in left + still):
+        factor = polynomial[whole] / expansion.pop(whole)
+        # Products outside of `whole` stay as they are: there are thousands of them, and up to 64 signs to try.
+        changed = {mask: polynomial.get(mask, 0.0) - factor * value for mask, value in expansion.items()}
+        rest = [mask for mask, value in {**inside, **changed}.items() if mask != whole and abs(value) > negligible]
+        if all(_is_covered(mask, others) for mask in rest if mask.bit_count() >= least):
             conditions = tuple((bit, None) if sign else (None, bit) for bit, sign in zip(bits, signs, strict=True))
+            rewritten = {**polynomial, **changed}
+            del rewritten[whole]
+            rewritten = {mask: value for mask, value in rewritten.items() if abs(value) > negligible}
             rewritten[-1] = factor
             return Group(conditions), rewritten
     return None
