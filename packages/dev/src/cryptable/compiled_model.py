@@ -24,6 +24,7 @@ from cryptable.machine import machine_rates, predict
 from cryptable.model_graph import Estimator, FloatArray, IntArray, Rows
 from cryptable.program_folder import ProgramFolder
 from cryptable.signing import SigningKey, read_signing_key
+from cryptable.training_options import TrainingOptions
 
 Mode = Literal["clear", "simulate", "encrypted"]
 _MODES = ("clear", "simulate", "encrypted")
@@ -49,6 +50,7 @@ class CompiledModel:
         layer_names: tuple[str, ...] = (),
         given_up: GivenUp | None = None,
         ranges: str | None = None,
+        training: TrainingOptions | None = None,
     ) -> None:
         self.artifact = artifact
         self.circuit = circuit
@@ -60,6 +62,7 @@ class CompiledModel:
         self._compiled = compiled
         self._estimator = estimator
         self._session: LocalSession | None = None
+        self._training = training
 
     @property
     def name(self) -> str:
@@ -151,6 +154,7 @@ class CompiledModel:
             given_up=self.given_up,
             edges=self.edges,
             ranges=self.ranges,
+            training=self._training,
         )
 
     def check(self, X: Rows, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:

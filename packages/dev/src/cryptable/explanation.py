@@ -30,6 +30,7 @@ from cryptable.edges import EdgesTold
 from cryptable.given_up import GivenUp
 from cryptable.machine import Prediction, machine_rates, predict
 from cryptable.picture import Figure, draw
+from cryptable.training_options import TrainingOptions
 
 RANGES_TELL = {
     "sound": "no input leads beyond them",
@@ -99,6 +100,9 @@ class Explanation:
     score_noise_bound: float = 0.0
     lookups_by_feature: Mapping[str, float] = field(default_factory=dict)
     """Of those that read what the client sends: a lookup that reads several features is divided between them."""
+    training: TrainingOptions | None = None
+    """What a model of trees that takes lookups would cost, trained otherwise, made when it is asked for; None for other
+    models and loaded ones, whose file holds no trees."""
 
     @property
     def lookups(self) -> int:
@@ -153,6 +157,7 @@ class Explanation:
             "neighbour_rate": self.neighbour_rate,
             "ranges": self.ranges,
             "lookups_by_feature": dict(self.lookups_by_feature),
+            "training_options": None if self.training is None else self.training.to_dict(),
         }
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
@@ -184,8 +189,7 @@ class Explanation:
                 table.add_row(f"lookups, {layer.name}", f"{layer.lookups} of {layer.table_bits} bits")
         else:
             table.add_row("lookups", "none: the model is linear in what the client sends")
-        hint = "; ct.advise(estimator, X_train, y_train) says what makes trees cheaper" if self.lookups else ""
-        table.add_row("price", f"{self.price:.3g} (optimizer complexity){hint}")
+        table.add_row("price", f"{self.price:.3g} (optimizer complexity)")
         table.add_row("CPU", self._seconds())
         table.add_row("evaluation keys", f"{_size(self.bytes.evaluation_keys)}, sent once (keyset {self.keyset[:16]})")
         table.add_row("keys shared", self._sharing())
@@ -222,7 +226,11 @@ class Explanation:
             table.add_row("under other edges=", "; ".join(others).replace("'public'", "a grid"))
         table.add_row("server learns", self.server_learns)
         table.add_row("inputs", self.inputs)
+        if self.training is not None and self.training.absent:
+            table.add_row("trained otherwise", self.training.absent)
         yield table
+        if self.training is not None and self.training.costs:
+            yield self.training.table("What it would cost, about, if it were trained with other options")
 
     def _seconds(self) -> str:
         told = self.seconds
@@ -269,11 +277,13 @@ def explain(
     layer_names: tuple[str, ...] = (),
     given_up: GivenUp | None = None,
     ranges: str | None = None,
+    training: TrainingOptions | None = None,
 ) -> Explanation:
     """Explain a compiled model.
 
     `error_bound` and `edges` are those that it was planned with, None where not known; `layer_names` are those of its
-    Lookup nodes, where they are known; `ranges` says where its tables end, as `compile` names it.
+    Lookup nodes, where they are known; `ranges` says where its tables end, as `compile` names it; `training` what
+    would make its trees cheaper.
     """
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
@@ -308,6 +318,7 @@ def explain(
         ranges=ranges,
         **_noise(spec),
         lookups_by_feature=_lookups_by_feature(circuit, spec),
+        training=training,
     )
 
 

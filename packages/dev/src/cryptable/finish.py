@@ -13,6 +13,7 @@ from cryptable.compiled_model import CompiledModel
 from cryptable.model_graph import Estimator
 from cryptable.planner.lower import PlannedModel
 from cryptable.program_folder import ProgramFolder
+from cryptable.training_options import training_options
 
 _RECORDED = (
     *("cryptable", "concrete-python", "numpy", "scikit-learn", "catboost", "lightgbm", "xgboost", "onnx", "torch"),
@@ -54,6 +55,7 @@ def finish(
         layer_names=planned.layer_names,
         given_up=planned.given_up,
         ranges=planned.ranges,
+        training=training_options(planned, estimator, p_error=options.p_error),
     )
 
 

@@ -25,7 +25,7 @@ from cryptable.networks import Rounding, is_trained
 from cryptable.planner.additive import plan_additive
 from cryptable.planner.budget import Budget, approximations
 from cryptable.planner.linear import plan_linear
-from cryptable.planner.lower import PlannedModel
+from cryptable.planner.lower import PlannedModel, PlannedTrees
 from cryptable.planner.mixed import plan_mixed
 from cryptable.planner.neighbors import SIGN_BITS, plan_neighbors
 from cryptable.planner.quadratic import plan_quadratic
@@ -124,7 +124,8 @@ def _plan_graph(
     if isinstance(graph, AdditiveTrees):
         widths = WIDTHS if table_bits is None else (table_bits,)
         with progress_bar("planning lookups", enabled=show_progress) as report:
-            return plan_trees(graph, tolerance=tolerance, widths=widths, p_error=p_error, progress=report)
+            planned = plan_trees(graph, tolerance=tolerance, widths=widths, p_error=p_error, progress=report)
+        return replace(planned, trees=PlannedTrees(graph, widths))
     if isinstance(graph, AdditiveModel):
         widths = WIDTHS if table_bits is None else (table_bits,)
         with progress_bar("planning lookups", enabled=show_progress) as report:

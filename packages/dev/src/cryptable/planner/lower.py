@@ -13,10 +13,18 @@ from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, Missing
 from cryptable.edges import EdgesTold
 from cryptable.errors import ConstantModelError
 from cryptable.given_up import GivenUp
-from cryptable.model_graph import Gaps, IntArray
+from cryptable.model_graph import AdditiveTrees, Gaps, IntArray
 from cryptable.planner.bits import Bits
 from cryptable.planner.quantize import IntegerTable, QuantizedPlan, SharedTable
 from cryptable.planner.thermometers import encoder_of
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedTrees:
+    """The trees that a plan is of, and the table widths, in bits, that it was free to choose from."""
+
+    graph: AdditiveTrees
+    widths: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +47,8 @@ class PlannedModel:
     """Of an approximation within a budget."""
     ranges: str | None = None
     """Where the tables of a network end, as `cryptable.compile` names it; None for any other model."""
+    trees: PlannedTrees | None = None
+    """Of a model of trees, for advice on what would make them cheaper."""
 
 
 def lower(
