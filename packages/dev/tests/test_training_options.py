@@ -197,7 +197,7 @@ def test_several_scores_are_counted_as_rounds():
 def test_explain_prints_the_estimates_and_to_dict_has_them(tmp_path):
     model = ct.compile(FOREST, X, show_progress=False)
     facts = model.explain()
-    told = facts.to_dict()["training_options"]
+    told = facts.to_dict()["advice"]
     assert told["absent"] == ""
     assert told["estimates"][0]["options"] == "as it is"
     assert told["estimates"][0]["price"] == 1.0
@@ -207,7 +207,7 @@ def test_explain_prints_the_estimates_and_to_dict_has_them(tmp_path):
     assert "Estimates of cost alone" in text
     assert "ct.advise(estimator, X_train, y_train)" in text
     model.save(tmp_path / "forest.cryptable")
-    assert ct.load(tmp_path / "forest.cryptable").explain().to_dict()["training_options"] is None
+    assert ct.load(tmp_path / "forest.cryptable").explain().to_dict()["advice"] is None
 
 
 def test_compiling_estimates_nothing_until_it_is_asked_for(monkeypatch):
@@ -219,14 +219,14 @@ def test_compiling_estimates_nothing_until_it_is_asked_for(monkeypatch):
     facts.to_dict()
     count = len(drafted)
     assert count > 3
-    assert facts.to_dict()["training_options"]["estimates"]
+    assert facts.to_dict()["advice"]["estimates"]
     assert len(drafted) == count
 
 
 def test_large_models_are_not_drafted_again_and_the_reason_is_told(monkeypatch):
     monkeypatch.setattr(training_options, "_MOST_LEAVES", 20)
     facts = ct.compile(FOREST, X, show_progress=False).explain()
-    told = facts.to_dict()["training_options"]
+    told = facts.to_dict()["advice"]
     assert told["estimates"] == []
     assert told["absent"].startswith("not estimated: with ")
     assert "not estimated: with" in str(facts)
@@ -235,7 +235,7 @@ def test_large_models_are_not_drafted_again_and_the_reason_is_told(monkeypatch):
 def test_models_without_lookups_have_nothing_to_gain():
     for estimator in (LogisticRegression(max_iter=10_000), GradientBoostingClassifier(n_estimators=3, max_depth=1)):
         facts = ct.compile(estimator.fit(X, Y), X, show_progress=False).explain()
-        assert facts.to_dict()["training_options"] is None
+        assert facts.to_dict()["advice"] is None
         assert "trained" not in str(facts)
 
 

@@ -50,7 +50,7 @@ class CompiledModel:
         layer_names: tuple[str, ...] = (),
         given_up: GivenUp | None = None,
         ranges: str | None = None,
-        training: TrainingOptions | None = None,
+        advice: TrainingOptions | None = None,
     ) -> None:
         self.artifact = artifact
         self.circuit = circuit
@@ -62,7 +62,7 @@ class CompiledModel:
         self._compiled = compiled
         self._estimator = estimator
         self._session: LocalSession | None = None
-        self._training = training
+        self._advice = advice
 
     @property
     def name(self) -> str:
@@ -154,7 +154,7 @@ class CompiledModel:
             given_up=self.given_up,
             edges=self.edges,
             ranges=self.ranges,
-            training=self._training,
+            advice=self._advice,
         )
 
     def check(self, X: Rows, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:

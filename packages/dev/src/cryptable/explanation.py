@@ -100,7 +100,7 @@ class Explanation:
     score_noise_bound: float = 0.0
     lookups_by_feature: Mapping[str, float] = field(default_factory=dict)
     """Of those that read what the client sends: a lookup that reads several features is divided between them."""
-    training: TrainingOptions | None = None
+    advice: TrainingOptions | None = None
     """What a model of trees that takes lookups would cost, trained otherwise, made when it is asked for; None for other
     models and loaded ones, whose file holds no trees."""
 
@@ -157,7 +157,7 @@ class Explanation:
             "neighbour_rate": self.neighbour_rate,
             "ranges": self.ranges,
             "lookups_by_feature": dict(self.lookups_by_feature),
-            "training_options": None if self.training is None else self.training.to_dict(),
+            "advice": None if self.advice is None else self.advice.to_dict(),
         }
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
@@ -226,11 +226,11 @@ class Explanation:
             table.add_row("under other edges=", "; ".join(others).replace("'public'", "a grid"))
         table.add_row("server learns", self.server_learns)
         table.add_row("inputs", self.inputs)
-        if self.training is not None and self.training.absent:
-            table.add_row("trained otherwise", self.training.absent)
+        if self.advice is not None and self.advice.absent:
+            table.add_row("trained otherwise", self.advice.absent)
         yield table
-        if self.training is not None and self.training.costs:
-            yield self.training.table("What it would cost, about, if it were trained with other options")
+        if self.advice is not None and self.advice.costs:
+            yield self.advice.table("What it would cost, about, if it were trained with other options")
 
     def _seconds(self) -> str:
         told = self.seconds
@@ -277,13 +277,13 @@ def explain(
     layer_names: tuple[str, ...] = (),
     given_up: GivenUp | None = None,
     ranges: str | None = None,
-    training: TrainingOptions | None = None,
+    advice: TrainingOptions | None = None,
 ) -> Explanation:
     """Explain a compiled model.
 
     `error_bound` and `edges` are those that it was planned with, None where not known; `layer_names` are those of its
-    Lookup nodes, where they are known; `ranges` says where its tables end, as `compile` names it; `training` what
-    would make its trees cheaper.
+    Lookup nodes, where they are known; `ranges` says where its tables end, as `compile` names it; `advice` what would
+    make its trees cheaper.
     """
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
@@ -318,7 +318,7 @@ def explain(
         ranges=ranges,
         **_noise(spec),
         lookups_by_feature=_lookups_by_feature(circuit, spec),
-        training=training,
+        advice=advice,
     )
 
 

@@ -55,7 +55,7 @@ def finish(
         layer_names=planned.layer_names,
         given_up=planned.given_up,
         ranges=planned.ranges,
-        training=training_options(planned, estimator, p_error=options.p_error),
+        advice=training_options(planned, estimator, p_error=options.p_error),
     )
 
 
