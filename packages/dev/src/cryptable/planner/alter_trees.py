@@ -110,11 +110,13 @@ def with_fewer_leaves(graph: AdditiveTrees, most: int) -> AdditiveTrees:
 
 
 def _with_fewer_leaves(tree: Tree, graph: AdditiveTrees, most: int) -> Tree:
+    before = tree.feature.shape[0] + 1
     while True:
         levels = _levels(tree, graph)
         leaves = [node for node in levels if tree.feature[node] == LEAF]
-        if len(leaves) <= most:
+        if len(leaves) <= most or len(leaves) >= before:
             return tree
+        before = len(leaves)
         below: dict[int, int] = {node: 1 << index for index, node in enumerate(leaves)}
         for node in reversed(levels):
             if node not in below:
