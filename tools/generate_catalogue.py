@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ NEIGHBOURS = 1.15
 """Prices of a lookup that differ by less than this factor are not worth two entries."""
 ONE_LEVEL_NOISE = range(6, 25)
 """Of a sum, in bits: its own, and half of the logarithm of how many lookups are summed."""
+NORMS = (None, 64, 256)
+"""Of the weights that inputs are summed with: in a code of bits, and in first layers of networks."""
 LARGEST_KEYS = 1 << 30
 """Bytes of evaluation keys that are still worth an entry."""
 SECRET_KEY_DIMENSIONS = (1024, 1536, 2048, 2304, 2496)
@@ -139,11 +142,11 @@ def thinned(found: list[Found], width: int, p_error: float) -> Iterator[Found]:
         start = stop
 
 
-def one_level_keysets(width: int, p_error: float) -> list[KeysetParameters]:
+def one_level_keysets(width: int, p_error: float, norm: int | None) -> list[KeysetParameters]:
     """For sums of lookups of one level, of ever less noise, the cheapest first."""
     found: dict[bytes, KeysetParameters] = {}
     for noise in ONE_LEVEL_NOISE:
-        keyset = cheapest_keyset(typical_demands(width, noise), p_error)
+        keyset = cheapest_keyset(typical_demands(width, noise, norm=norm), p_error)
         if keyset is not None and keyset.evaluation_keys_bytes <= LARGEST_KEYS:
             found.setdefault(keyset.name, keyset)
     return sorted(found.values(), key=lambda keyset: (complexity(keyset, 1), keyset.name))
@@ -152,18 +155,18 @@ def one_level_keysets(width: int, p_error: float) -> list[KeysetParameters]:
 def _one_level_entries() -> Iterator[dict[str, Any]]:
     """Each keyset once: that the shortest small key is long enough for two p_errors is no reason for two names."""
     seen: set[bytes] = set()
-    for log2_p_error in LOG2_P_ERRORS:
-        for width in WIDTHS:
-            keysets = [each for each in one_level_keysets(width, 2.0**log2_p_error) if each.name not in seen]
-            seen.update(keyset.name for keyset in keysets)
-            for number, keyset in enumerate(keysets, start=1):
-                yield {
-                    "name": f"one level, width {width}, p_error 2^{log2_p_error}, noise {number}",
-                    "width": width,
-                    "log2_p_error": log2_p_error,
-                    "price": complexity(keyset, 1),
-                    "keyset": keyset_to_json(keyset),
-                }
+    for norm, log2_p_error, width in product(NORMS, LOG2_P_ERRORS, WIDTHS):
+        keysets = [each for each in one_level_keysets(width, 2.0**log2_p_error, norm) if each.name not in seen]
+        seen.update(keyset.name for keyset in keysets)
+        kind = "one level" if norm is None else f"one level, norm {norm}"
+        for number, keyset in enumerate(keysets, start=1):
+            yield {
+                "name": f"{kind}, width {width}, p_error 2^{log2_p_error}, noise {number}",
+                "width": width,
+                "log2_p_error": log2_p_error,
+                "price": complexity(keyset, 1),
+                "keyset": keyset_to_json(keyset),
+            }
 
 
 def catalogue() -> str:

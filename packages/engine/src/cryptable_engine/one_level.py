@@ -34,7 +34,8 @@ LARGE_KEY, SMALL_KEY = 0, 1
 _POLYNOMIAL_SIZES = (512, 1024, 2048, 4096, 8192, 16384)
 _GLWE_DIMENSIONS = range(1, 7)
 _LARGE_DIMENSIONS = range(1024, 16384 + 1)
-_SMALL_DIMENSIONS = range(MINIMUM_DIMENSION, 1200)
+_SMALL_DIMENSIONS = range(MINIMUM_DIMENSION, 851)
+"""Where a longer key were needed, lookups with a keyswitch cost about as little: 661 to 944 bits do for those."""
 _LEVELS = range(1, 9)
 _MANTISSA_BITS = 53
 
@@ -62,13 +63,16 @@ class OneLevelDemands:
 
 
 def demands_of(circuit: Circuit, layout: Layout) -> OneLevelDemands | None:
-    """None for a circuit of another kind, or one whose lookups drop bits: those are read approximately.
+    """None for a circuit of another kind.
+
+    A lookup that drops bits asks for what it keeps to be exact in the middle of a position, as Concrete has it: near
+    the border between two it may read either.
 
     Args:
         circuit: verified.
         layout: its layout.
     """
-    if not has_one_level(circuit) or circuit.rounds:
+    if not has_one_level(circuit):
         return None
     maps: dict[int, AffineMap] = {}
     inputs: set[Demand] = set()
@@ -112,14 +116,17 @@ def _demand(circuit: Circuit, node: int, maps: dict[int, AffineMap], reading: Re
     return Demand(reading.width, max(1.0, float(squares.max())) * 4.0 ** (layout.widths[node] - reading.bits))
 
 
-def typical_demands(width: int, output_noise: float) -> OneLevelDemands:
-    """Of lookups of codes of several digits: what amplifies noise most is weights 1, 2, 4, ..., each of one input.
+def typical_demands(width: int, output_noise: float, *, norm: float | None = None) -> OneLevelDemands:
+    """Of one lookup.
 
     Args:
         width: of the lookup in bits.
         output_noise: the output's bits, and half of the logarithm of how many lookups are summed in it.
+        norm: the Euclidean norm of the weights that its input is summed with, beside the last bit that it reads; by
+            default that of a code of bits, 1, 2, 4, ..., which no code of several digits exceeds.
     """
-    return OneLevelDemands((Demand(width, (4.0**width - 1) / 3),), Demand(0, 4.0**output_noise), 1)
+    squares = (4.0**width - 1) / 3 if norm is None else norm**2
+    return OneLevelDemands((Demand(width, squares),), Demand(0, 4.0**output_noise), 1)
 
 
 # -- crypto parameters ------------------------------------------------------------------------------------------------
