@@ -131,14 +131,14 @@ def test_a_condition_on_a_feature_that_the_subtree_asks_for_again_is_counted_whe
 
 
 def test_the_width_is_chosen_by_the_price_at_the_p_error_that_is_asked_for():
-    """At 2^-128 a lookup of 4 bits costs more than twice one of 3 bits; at 2^-40 it costs 1.4 times as much."""
+    """At 2^-128 a lookup of 4 bits costs 2.5 times one of 3 bits, at 2^-40 1.6 times; here it saves 6 of 14."""
     generator = np.random.default_rng(3)
     trees = []
     for _ in range(20):
-        f, g, h, i, j = map(int, generator.permutation(8)[:5])
-        a, b, c, d, e, k = generator.normal(size=6).tolist()
-        trees.append(tree_of((f, 0.0, (g, 0.5, (h, -1.0, a, b), c), (i, 2.0, d, (j, 0.0, e, k)))))
+        f, g, h, _ = map(int, generator.permutation(4))
+        a, b, c, d = generator.normal(size=4).tolist()
+        trees.append(tree_of((f, 0.0, (g, 0.5, (h, -1.0, a, b), c), d)))
     for p_error, width in ((2.0**-40, 4), (2.0**-128, 3)):
-        planned = check_plan(graph_of(trees, features=8), 0.01, p_error=p_error, rounds=2)
+        planned = check_plan(graph_of(trees, features=4), 0.01, p_error=p_error, rounds=2)
         (lookup,) = (node for node in planned.circuit.nodes if isinstance(node, Lookup))
         assert lookup.width == width

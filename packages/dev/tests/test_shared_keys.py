@@ -22,7 +22,7 @@ def models():
     estimators = [
         (XGBClassifier(n_estimators=12, max_depth=3, random_state=0).fit(rows[:300], labels[:300]), rows, None),
         (XGBClassifier(n_estimators=12, max_depth=3, random_state=0).fit(rows, labels), rows, None),
-        (GradientBoostingRegressor(n_estimators=5, max_depth=2, random_state=0).fit(features, target), features, 0.1),
+        (GradientBoostingRegressor(n_estimators=5, max_depth=2, random_state=0).fit(features, target), features, 0.01),
     ]
     return [
         (ct.compile(estimator, data, table_bits=4, tolerance=tolerance, show_progress=False), data[:1])
@@ -50,7 +50,7 @@ def test_one_client_runs_them_all(models, tmp_path):
 def test_the_entry_is_told_and_stored(models):
     model, _ = models[0]
     told = model.explain()
-    assert told.keyset_entry.startswith("width 4, p_error 2^-40")
+    assert told.keyset_entry.startswith("one level, width 4, p_error 2^-40")
     assert told.keyset_entry == model.artifact.compile_options.keyset_entry
     assert told.keyset_entry in str(told)
     assert told.price_over_optimum >= 1.0

@@ -42,7 +42,7 @@ def side_by_side() -> Circuit:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    return compile_circuit(side_by_side(), CompileOptions(), tmp_path_factory.mktemp("noise") / "program")
+    return compile_circuit(side_by_side(), CompileOptions(), tmp_path_factory.mktemp("noise") / "program", native=True)
 
 
 def near_borders(rng, deviation):

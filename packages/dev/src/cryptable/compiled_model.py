@@ -63,6 +63,7 @@ class CompiledModel:
         self._estimator = estimator
         self._session: LocalSession | None = None
         self._advice = advice
+        self._cpu_seconds_measured: float | None = None
 
     @property
     def name(self) -> str:
@@ -144,7 +145,7 @@ class CompiledModel:
     # -- judging ------------------------------------------------------------------------------------------------------
 
     def explain(self) -> Explanation:
-        """What one prediction costs, and what each party learns."""
+        """What one prediction costs, by prediction and, after `check`, as measured; and what each party learns."""
         return explain(
             self.circuit,
             self.artifact.client_spec,
@@ -155,6 +156,7 @@ class CompiledModel:
             edges=self.edges,
             ranges=self.ranges,
             advice=self._advice,
+            cpu_seconds_measured=self._cpu_seconds_measured,
         )
 
     def check(self, X: Rows, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:
@@ -181,6 +183,7 @@ class CompiledModel:
         if encrypted_rows:
             values["encrypted"] = self._evaluate(encoded[:encrypted_rows], "encrypted")
             cpu_seconds, sizes = self._measured(encoded)
+            self._cpu_seconds_measured = cpu_seconds
         return CheckReport(
             model=self.name,
             reference="its clear evaluation (no float model is in the file)"

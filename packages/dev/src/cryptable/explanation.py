@@ -66,8 +66,8 @@ class Explanation:
 
     `keyset_entry` names the entry of the catalogue whose keys the model shares with others, empty where it has keys of
     its own; `price_over_optimum` is what that costs, as a factor, None for a loaded model.
-    `price` is the crypto optimizer's complexity, `cpu_seconds_predicted` that on one core of a common server, once
-    evaluation keys are loaded. With approximate readout, `score_noise` is the most that the standard deviation of a
+    `price` is complexity as the crypto optimizer counts it, `cpu_seconds_predicted` that on one core of a common server,
+    once evaluation keys are loaded, `cpu_seconds_measured` what `check` then measured, None before it. With approximate readout, `score_noise` is the most that the standard deviation of a
     score's noise can be, `score_noise_bound` what noise never exceeds but for p_error; `score_error_bound` includes the
     latter. Else both are 0. `given_up` is what an approximation within a budget scores less; then there is no bound.
     `ranges` says where the tables of a network end, None for other models and loaded ones.
@@ -101,6 +101,7 @@ class Explanation:
     lookups_by_feature: Mapping[str, float] = field(default_factory=dict)
     """Of those that read what the client sends: a lookup that reads several features is divided between them."""
     advice: TrainingOptions | None = None
+    cpu_seconds_measured: float | None = None
     """What a model of trees that takes lookups would cost, trained otherwise, made when it is asked for; None for other
     models and loaded ones, whose file holds no trees."""
 
@@ -133,6 +134,7 @@ class Explanation:
             "p_error": self.p_error,
             "security_bits": self.security_bits,
             "cpu_seconds_predicted": self.cpu_seconds_predicted,
+            "cpu_seconds_measured": self.cpu_seconds_measured,
             "cpu_seconds_by_phase": vars(self.seconds).copy(),
             "input_elements": self.input_elements,
             "output_bits": self.output_bits,
@@ -237,9 +239,11 @@ class Explanation:
         phases = {"lookups": told.lookups, "linear maps": told.linear, "ciphertexts in and out": told.ciphertexts}
         parts = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in phases.items() if seconds)
         keys = f"; {told.keys_loaded:.2g} s more for a client's first row" if told.keys_loaded else ""
+        measured = self.cpu_seconds_measured
+        checked = "" if measured is None else f". check() measured {measured:.2g} s a row on this machine"
         return (
-            f"about {told.row:.2g} s a row on one core ({parts}){keys}; {told.encryption:.2g} s to encrypt a row. "
-            f"Measured on: {told.measured_on}"
+            f"about {told.row:.2g} s a row on one core ({parts}){keys}; {told.encryption:.2g} s to encrypt a row, by "
+            f"rates of: {told.measured_on}{checked}"
         )
 
     def _sharing(self) -> str:
@@ -278,12 +282,13 @@ def explain(
     given_up: GivenUp | None = None,
     ranges: str | None = None,
     advice: TrainingOptions | None = None,
+    cpu_seconds_measured: float | None = None,
 ) -> Explanation:
     """Explain a compiled model.
 
     `error_bound` and `edges` are those that it was planned with, None where not known; `layer_names` are those of its
     Lookup nodes, where they are known; `ranges` says where its tables end, as `compile` names it; `advice` what would
-    make its trees cheaper.
+    make its trees cheaper; `cpu_seconds_measured` is what a row took here, where that is known.
     """
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
@@ -319,6 +324,7 @@ def explain(
         **_noise(spec),
         lookups_by_feature=_lookups_by_feature(circuit, spec),
         advice=advice,
+        cpu_seconds_measured=cpu_seconds_measured,
     )
 
 
