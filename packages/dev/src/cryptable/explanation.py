@@ -66,10 +66,11 @@ class Explanation:
 
     `keyset_entry` names the entry of the catalogue whose keys the model shares with others, empty where it has keys of
     its own; `price_over_optimum` is what that costs, as a factor, None for a loaded model.
-    `price` is complexity as the crypto optimizer counts it, `cpu_seconds_predicted` that on one core of a common server,
-    once evaluation keys are loaded, `cpu_seconds_measured` what `check` then measured, None before it. With approximate readout, `score_noise` is the most that the standard deviation of a
-    score's noise can be, `score_noise_bound` what noise never exceeds but for p_error; `score_error_bound` includes the
-    latter. Else both are 0. `given_up` is what an approximation within a budget scores less; then there is no bound.
+    `price` is complexity as the crypto optimizer counts it; `cpu_seconds_predicted` that on one core of a common server,
+    once evaluation keys are loaded, and `cpu_seconds_measured` what `check` then measured, None before it.
+    With approximate readout, `score_noise` is the most that the standard deviation of a score's noise can be,
+    `score_noise_bound` what noise never exceeds but for p_error; `score_error_bound` includes the latter. Else both are
+    0. `given_up` is what an approximation within a budget scores less; then there is no bound.
     `ranges` says where the tables of a network end, None for other models and loaded ones.
     `score_error_bound` is the most that a score differs from the estimator's own, for inputs within the encoders'
     ranges, once thresholds are where `edges` has moved them; both are None for a loaded model, whose file does not say.
