@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(results, indent=2))
     else:
-        Console().print(_table(results))
+        Console(width=None if sys.stdout.isatty() else 150).print(_table(results))
     return 0 if all(result["encrypted_equals_clear"] in (None, True) for result in results) else 1
 
 

@@ -66,8 +66,8 @@ class Explanation:
 
     `keyset_entry` names the entry of the catalogue whose keys the model shares with others, empty where it has keys of
     its own; `price_over_optimum` is what that costs, as a factor, None for a loaded model.
-    `price` is complexity as the crypto optimizer counts it; `cpu_seconds_predicted` that on one core of a common server,
-    once evaluation keys are loaded, and `cpu_seconds_measured` what `check` then measured, None before it.
+    `price` is complexity as the crypto optimizer counts it; `cpu_seconds_predicted` that on one core of a common
+    server, once evaluation keys are loaded, and `cpu_seconds_measured` what `check` then measured, None before it.
     With approximate readout, `score_noise` is the most that the standard deviation of a score's noise can be,
     `score_noise_bound` what noise never exceeds but for p_error; `score_error_bound` includes the latter. Else both are
     0. `given_up` is what an approximation within a budget scores less; then there is no bound.
