@@ -91,7 +91,7 @@ def compile_for(width: int, directory: Path) -> tuple[Path, Path, int]:
         ),
         3,
     )
-    program = compile_circuit(circuit, CompileOptions(), directory / f"program{width}")
+    program = compile_circuit(circuit, CompileOptions(), directory / f"program{width}", native=True)
     spec = ClientSpec(
         model_name="bench",
         features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 2) for index in range(program.input.size)),
