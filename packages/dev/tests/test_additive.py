@@ -75,6 +75,18 @@ def test_plans_compute_the_model_within_the_stated_bound(model, tolerance, width
         assert planned.circuit.lookups == 0
 
 
+def test_a_pair_whose_first_feature_is_merged_away_keeps_what_it_adds():
+    values = np.array([[[2.0], [-3.0]], [[2.01], [-3.01]]])  # hardly differs along the first feature, which has no bits
+    pair = PairFunction((0, 1), (np.zeros(1), np.zeros(1)), values)
+    function = StepFunction(1, np.arange(-1.0, 2.0), np.array([[1.0], [-2.0], [5.0], [0.5]]))
+    model = AdditiveModel(("a", "b"), (function,), (pair,), np.zeros(1), Link.IDENTITY, None)
+    planned = plan_additive(model, tolerance=0.5, widths=(4,))
+    assert planned.circuit.lookups == 0
+    rows = np.array([[first, second] for first in (-1.0, 1.0) for second in (-2.0, -0.5, 0.5, 2.0)])
+    found = planned.decoder.decision_function(interpret(planned.circuit, encode_rows(planned.features, rows)))
+    assert np.abs(found - model.scores(rows)[:, 0]).max() <= planned.error_bound + 1e-9
+
+
 @pytest.mark.parametrize(("bits", "width", "lookups"), [(3, 4, 1), (7, 6, 1), (7, 4, 7), (4, 4, 2)])
 def test_a_pair_takes_as_few_tables_as_its_tiles(bits, width, lookups):
     cuts = np.arange(float(bits))

@@ -14,6 +14,7 @@ from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.decomposition import PCA, TruncatedSVD
@@ -24,6 +25,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     Binarizer,
@@ -42,7 +44,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 CANCER = load_breast_cancer(return_X_y=True)
@@ -308,12 +310,39 @@ def test_naive_bayes_after_scaling_and_selection():
         ct.compile(fitted(PowerTransformer(), GaussianNB(), data=IRIS), IRIS[0])
 
 
-@pytest.mark.parametrize("estimator", [SVC(), GridSearchCV(Ridge(), {"alpha": [1.0]}), KernelRidge()])
-def test_an_estimator_without_importer_names_a_way_out(estimator):
-    with pytest.raises(
-        ct.UnsupportedModelError, match=r"cannot be compiled: .*(LinearSVC|best_estimator_|Spline).*; supp"
-    ):
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (SVC(), r"^sklearn\.svm\.SVC cannot be compiled: its kernel .* each support vector; fit LinearSVC or SGDClass"),
+        (SVC(kernel="linear"), r"^sklearn\.svm\.SVC cannot .*: its kernel is linear: fit LinearSVC, the same kind"),
+        (SVR(), r"^sklearn\.svm\.SVR cannot .*; fit LinearSVR or SGDRegressor"),
+        (OneClassSVM(), r"^sklearn\.svm\.OneClassSVM cannot .*; fit IsolationForest"),
+        (make_pipeline(StandardScaler(), SVC()), r"^sklearn\.svm\.SVC cannot .*; fit LinearSVC"),
+        (GridSearchCV(Ridge(), {"alpha": [1.0]}), r"GridSearchCV cannot be compiled: compile its best_estimator_"),
+        (KernelRidge(), r"^sklearn\.kernel_ridge\.KernelRidge cannot .*: its kernel is linear: fit Ridge, "),
+        (KernelRidge(kernel="rbf"), r"KernelRidge cannot .*: fit linear models behind a SplineTransformer"),
+        (KMeans(3, n_init=1), r"^sklearn\.cluster\.KMeans cannot .*: fit NearestCentroid on its labels"),
+    ],
+)
+def test_an_estimator_without_importer_names_a_way_out(estimator, message):
+    with pytest.raises(ct.UnsupportedModelError, match=message) as caught:
         ct.compile(estimator.fit(*IRIS), IRIS[0])
+    assert len(str(caught.value)) < 400  # the list of all that is supported would hide the advice
+    assert "cryptable.supported_estimators()" in str(caught.value)
+
+
+def test_what_is_no_estimator_is_answered_with_what_is():
+    with pytest.raises(ct.UnsupportedModelError, match=r"^builtins\.object cannot be compiled; supported: .*LinearSVC"):
+        ct.compile(object(), IRIS[0])
+    with pytest.raises(ct.UnsupportedModelError, match=r"^SVC is a class: compile a fitted instance of it"):
+        ct.compile(SVC, IRIS[0])
+
+
+def test_the_way_out_of_clusters_predicts_them():
+    clusters = KMeans(3, n_init=1, random_state=0).fit(IRIS[0])
+    model = ct.compile(NearestCentroid().fit(IRIS[0], clusters.labels_), IRIS[0])
+    assert model.circuit.lookups == 0
+    assert (model.predict(IRIS[0]) == clusters.labels_).mean() > 0.98
 
 
 def test_polynomials_of_one_column_are_curves():

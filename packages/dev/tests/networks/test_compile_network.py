@@ -106,3 +106,29 @@ def test_importing_cryptable_loads_neither_onnx_nor_torch():
     code = "import cryptable, sys; print(sorted({'onnx', 'torch', 'cryptable.networks.tracing'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+class TwoBranches(torch.nn.Module):
+    """Two layers of lookups, of which the scores need `weight` of the second one."""
+
+    def __init__(self, weight):
+        super().__init__()
+        torch.manual_seed(1)
+        self.first, self.second, self.weight = torch.nn.Linear(5, 4), torch.nn.Linear(5, 1), weight
+
+    def forward(self, x):
+        return torch.relu(self.first(x)) + self.weight * torch.sigmoid(self.second(x))
+
+
+def test_lookups_that_no_score_needs_are_left_out(rows):
+    assert ct.compile(TwoBranches(1.0), rows).circuit.lookups == 5
+    assert ct.compile(TwoBranches(1e-9), rows).circuit.lookups == 4
+
+
+def test_scores_that_are_the_same_for_all_rows_are_refused(rows):
+    class Far(torch.nn.Module):
+        def forward(self, x):
+            return (x[:, :1] > 1000).float()
+
+    with pytest.raises(ct.ConstantModelError, match="same scores for all of X_train"):
+        ct.compile(Far(), rows)

@@ -49,10 +49,21 @@ _by_class: dict[str, Importer] = {}
 
 _WAYS_OUT = {
     r"SearchCV$": "compile its best_estimator_",
-    r"^(Nu)?SV[CR]$|^OneClassSVM$": (
-        "a kernel multiplies encrypted numbers for every support vector; fit LinearSVC or LinearSVR, behind a "
-        "KBinsDiscretizer or SplineTransformer where curves are needed, or gradient-boosted trees"
+    r"^(Nu)?SVC$": (
+        "its kernel takes a lookup, or products of encrypted numbers, for each support vector; fit LinearSVC or "
+        "SGDClassifier, behind a KBinsDiscretizer or SplineTransformer where curves are needed, or boosted trees"
     ),
+    r"^(Nu)?SVR$": (
+        "its kernel takes a lookup, or products of encrypted numbers, for each support vector; fit LinearSVR or "
+        "SGDRegressor, behind a KBinsDiscretizer or SplineTransformer where curves are needed, or boosted trees"
+    ),
+    r"^(OneClassSVM|LocalOutlierFactor|EllipticEnvelope)$": (
+        "it multiplies encrypted numbers with one another; fit IsolationForest"
+    ),
+    r"KMeans$|^(AffinityPropagation|MeanShift)$": (
+        "fit NearestCentroid on its labels, NearestCentroid().fit(X, clusters.labels_), which needs no lookup"
+    ),
+    r"Mixture$": "fit GaussianNB on the labels that it predicts, which needs no lookup",
     r"^RadiusNeighbors": (
         "the number of rows within a radius is not known beforehand; fit KNeighborsClassifier or KNeighborsRegressor "
         "on some dozens of rows, or NearestCentroid, which needs no lookup"
@@ -72,6 +83,8 @@ _WAYS_OUT = {
     r"^TransformedTarget": "compile its regressor_, and let clients invert the transform of the target",
 }
 """By pattern of the class's name."""
+_LINEAR = {"SVC": "LinearSVC", "NuSVC": "LinearSVC", "SVR": "LinearSVR", "NuSVR": "LinearSVR", "KernelRidge": "Ridge"}
+"""What a class is with a linear kernel."""
 
 
 def importer(
@@ -126,19 +139,28 @@ def find_importer(estimator: object) -> Importer:
         entry = _by_class.get(f"{base.__module__.partition('.')[0]}.{base.__name__}")
         if entry is not None:
             return entry
+    if isinstance(estimator, type):
+        raise UnsupportedModelError(f"{estimator.__name__} is a class: compile a fitted instance of it")
     kind = type(estimator)
-    raise UnsupportedModelError(
-        f"{kind.__module__}.{kind.__qualname__} cannot be compiled{_way_out(kind.__name__)}; "
-        f"supported: {', '.join(map(_short, supported_estimators()))}"
-    )
+    public = ".".join(part for part in kind.__module__.split(".") if not part.startswith("_"))
+    named = f"{public}.{kind.__qualname__} cannot be compiled"
+    advice = way_out(kind.__name__)
+    if getattr(estimator, "kernel", None) == "linear" and kind.__name__ in _LINEAR:
+        advice = f"its kernel is linear: fit {_LINEAR[kind.__name__]}, the same kind of model, which needs no lookup"
+    if advice:
+        raise UnsupportedModelError(f"{named}: {advice}; supported: all that cryptable.supported_estimators() names")
+    raise UnsupportedModelError(f"{named}; supported: {', '.join(map(_short, supported_estimators()))}")
 
 
-def _way_out(class_name: str) -> str:
-    """What to do instead, for classes that people try."""
-    for pattern, advice in _WAYS_OUT.items():
-        if re.search(pattern, class_name):
-            return f": {advice}"
-    return ""
+def way_out(class_name: str) -> str:
+    """What to do instead, for classes that people try; empty where nothing is known."""
+    return next((advice for pattern, advice in _WAYS_OUT.items() if re.search(pattern, class_name)), "")
+
+
+def has_importer(class_name: str) -> bool:
+    """Whether a class of this name, of whatever package, can be compiled."""
+    _discover()
+    return any(known.rpartition(".")[2] == class_name for known in _by_class)
 
 
 def import_estimator(

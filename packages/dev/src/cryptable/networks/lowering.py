@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 from cryptable_engine.bounds import bounds
 from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Node, Term
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, Labels, Link, UnusedFeature
@@ -29,12 +30,9 @@ def lower(
 ) -> PlannedModel:
     """Lay an integer network out as nodes; features that nothing reads are not sent."""
     grid = network.grid
-    used = np.zeros(grid.size, np.bool_)
-    for matrix in (network.weights, *(layer.weights for layer in network.layers)):
-        used[np.unique(matrix.indices)] = True
-    used &= grid.maximum > 0
+    used = _used(network)
     sent = np.flatnonzero(used[: network.inputs])
-    if not sent.size or not network.weights.nnz:
+    if not sent.size:
         raise ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
     place = np.full(grid.size, -1, np.int64)
     place[sent] = np.arange(sent.size)
@@ -43,7 +41,7 @@ def lower(
     names: list[str] = []
     first = network.inputs
     for layer in network.layers:
-        if not layer.size:  # all of its values are constants
+        if not used[first + layer.elements].any():  # constants, or values whose weights were all rounded to 0
             first += layer.outputs
             continue
         linear = _linear(layer.weights, layer.offset, place, node_of)
@@ -68,6 +66,23 @@ def lower(
         )
     decoder = Decoder(link, tuple((-offset).tolist()), network.step, tuple(network.base.tolist()), labels)
     return PlannedModel(Circuit(tuple(nodes), len(nodes) - 1), tuple(encoders), decoder, None, layer_names=tuple(names))
+
+
+def _used(network: IntegerNetwork) -> npt.NDArray[np.bool_]:
+    """Which variables the scores depend on."""
+    used = np.zeros(network.grid.size, np.bool_)
+
+    def use(weights: csr_array) -> None:
+        used[weights.indices[weights.data != 0]] = True
+
+    use(network.weights)
+    end = network.grid.size
+    for layer in reversed(network.layers):
+        end -= layer.outputs
+        if used[end + layer.elements].any():
+            use(layer.weights)
+    used &= network.grid.maximum > 0
+    return used
 
 
 def _linear(weights: csr_array, offset: IntArray, place: IntArray, node_of: IntArray) -> Linear:

@@ -92,7 +92,7 @@ def _proto_of(model: object, X: Rows) -> tuple[onnx.ModelProto | None, str]:
         except (OSError, DecodeError):  # what is wrong with the file is for the reader of networks to say
             return None, ""
     inner = getattr(model, "model", None)
-    if not type(model).__module__.startswith("hummingbird."):
+    if inner is None or not type(model).__module__.startswith("hummingbird."):
         return None, ""
     if isinstance(inner, onnx.ModelProto):
         return inner, "trees"

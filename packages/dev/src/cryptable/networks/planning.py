@@ -19,6 +19,7 @@ from cryptable.networks.lowering import lower
 from cryptable.networks.onnx_network import OnnxNetwork
 from cryptable.networks.quantize import DEFAULT_OUTPUT_BITS, Precision, quantize
 from cryptable.networks.segments import SegmentedNetwork
+from cryptable.networks.sources.hummingbird import naming_conversion
 from cryptable.networks.sources.registry import read_network
 from cryptable.networks.tracing import trace
 from cryptable.networks.tuning import chosen_bits
@@ -51,10 +52,11 @@ def import_network(
         ImportMismatchError: the layers do not give the network's own scores.
     """
     given = X[:MAX_ROWS] if isinstance(X, np.ndarray) else np.asarray(X)[:MAX_ROWS]
-    network = read_network(model, given, labels=labels)
-    rows = network.rows(given)
-    names = _feature_names(X, network.features)
-    segments = trace(network, names)
+    with naming_conversion(model):
+        network = read_network(model, given, labels=labels)
+        rows = network.rows(given)
+        names = _feature_names(X, network.features)
+        segments = trace(network, names)
     verify_import(segments, rows, network.reference_scores(rows), what=network.name)
     return network, segments, rows
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from cryptable_protocol import InvalidInputError
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
+from cryptable.errors import ConstantModelError
 from cryptable.model_graph import FloatArray, IntArray
 from cryptable.networks import DEFAULT_BITS, RangeChoice, Rounding
 from cryptable.networks.integers import Grid, IntegerLayer, IntegerNetwork, extended
@@ -227,6 +228,8 @@ def _read_out(
     matrix = widened(network.matrix, grid.size)
     steps = csr_array(matrix.multiply(grid.step))
     reach = np.asarray(np.abs(steps.multiply(grid.maximum)).sum(axis=1)).ravel()
+    if not reach.any():
+        raise ConstantModelError("the network gives the same scores for all of X_train: there is nothing to compute")
     step = float(reach.max()) / ((1 << precision.output_bits) - 1 - np.diff(steps.indptr).max() / 2)
     weights = rounded_together(csr_array(steps / step), integers)
     found = IntegerNetwork(grid, inputs, layers, weights, step, np.zeros(network.outputs))

@@ -50,6 +50,11 @@ def read_model(
     graph = model.graph
     initialized = {each.name for each in graph.initializer}
     given = [each for each in graph.input if each.name not in initialized]
+    if not given:
+        raise UnsupportedModelError(
+            f"{name} has no input: its output is the same for every row, as it was computed outside of the graph when "
+            "that was recorded (by NumPy, in a loop over values, or on .data)"
+        )
     if len(given) != 1:
         names = ", ".join(each.name for each in given)
         raise UnsupportedModelError(

@@ -161,7 +161,7 @@ def _tile_shape(rows: int, columns: int, capacity: int) -> tuple[int, int]:
 def _output(graph: AdditiveModel, bits: Bits, output: int, tiles: Sequence[_Tile], width: int) -> FloatOutput:
     alphabet = Alphabet(bits)
     cover = TableCover(alphabet.digit_of, alphabet.digit_sizes, 1 << width)
-    by_feature = _functions(graph, bits, output)
+    constant, by_feature = _functions(graph, bits, output)
     masks = [tile.mask for tile in tiles]
     if 1 < len(tiles) <= _MAX_SEARCHED:
         masks = cover.solve(masks, rounds=min(2000, 20_000_000 // (1 + len(tiles) ** 2)))
@@ -179,17 +179,21 @@ def _output(graph: AdditiveModel, bits: Bits, output: int, tiles: Sequence[_Tile
         numbers = tuple(bits.index[feature, edge] for edge in bits.edges[feature])
         functions.append(FeatureFunction(numbers, values))
     tables = tuple(FloatTable(codes[mask], entries[mask]) for mask in codes)
-    return FloatOutput(0.0, tables, tuple(functions))
+    return FloatOutput(constant, tables, tuple(functions))
 
 
-def _functions(graph: AdditiveModel, bits: Bits, output: int) -> dict[int, FloatArray]:
-    """By feature that has bits, what is free: its own function, and all that pairs add along their lowest bins."""
+def _functions(graph: AdditiveModel, bits: Bits, output: int) -> tuple[float, dict[int, FloatArray]]:
+    """What is free: a constant, and by feature that has bits its own function and what pairs add along lowest bins."""
+    constant = 0.0
     result = {feature: np.zeros(len(edges) + 1) for feature, edges in enumerate(bits.edges) if edges}
 
     def add(feature: int, edges: FloatArray, values: FloatArray) -> None:
+        nonlocal constant
         if feature in result:
             below = np.r_[-np.inf, np.asarray(bits.edges[feature])]
             result[feature] += values[np.searchsorted(edges, below, side="right")]
+        else:  # all of its bins were merged into one, which need not be worth 0 in a pair
+            constant += float(values[0])
 
     for function in graph.functions:
         add(function.feature, function.edges, function.values[:, output])
@@ -197,7 +201,7 @@ def _functions(graph: AdditiveModel, bits: Bits, output: int) -> dict[int, Float
         values = pair.values[:, :, output]
         add(pair.features[0], pair.edges[0], values[:, 0])
         add(pair.features[1], pair.edges[1], values[0, :] - values[0, 0])
-    return result
+    return constant, result
 
 
 def _centre(values: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
