@@ -110,7 +110,7 @@ def _memory() -> Finding:
     found = f"{available / 1e9:.1f} GB available"
     if available < _LEAST_MEMORY_GB * 1e9:
         return Finding(
-            "memory", found, "warning", "a worker takes about 1 GB, and loaded keys up to 4.5 times their size"
+            "memory", found, "warning", "a worker takes about 1 GB, and loaded keys up to 5 times their size"
         )
     return Finding("memory", found)
 
