@@ -179,6 +179,26 @@ def test_a_damaged_list_of_uploads(folder, spec, content):
         directory.entry("a")
 
 
+def test_a_damaged_key_file_does_not_hide_the_others(run, folder, spec, capsys):
+    """They are listed and found; what is damaged is named, and the exit status says so."""
+    directory = KeyDirectory(folder)
+    for name in ("a", "b", "c"):
+        directory.create(spec, name=name, passphrase=PASSPHRASE).close()
+    for name in ("a", "c"):
+        (folder / f"{name}.keys").write_bytes(b"not keys")
+    assert run("list") == 6
+    printed = capsys.readouterr()
+    assert [line.split()[0] for line in printed.out.splitlines()] == ["NAME", "b"]
+    assert "a.keys" in printed.err
+    assert "c.keys" in printed.err
+    assert run("list", "--json") == 6
+    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == ["b"]
+    assert directory.find(spec.keyset).name == "b"
+    directory.delete("b")
+    with pytest.raises(InvalidInputError, match="damaged, so that nobody knows whose they are: a, c"):
+        directory.find(spec.keyset)
+
+
 def test_uploads_are_recorded_once(folder, spec):
     directory = KeyDirectory(folder)
     with pytest.raises(InvalidInputError, match="it has: none"):

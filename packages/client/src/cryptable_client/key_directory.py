@@ -72,13 +72,24 @@ class KeyDirectory:
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self.folder = data_folder() / "keys" if folder is None else Path(folder)
 
-    def entries(self) -> list[KeyEntry]:
+    def entries(self, *, damaged: Callable[[str, KeyFileError], None] | None = None) -> list[KeyEntry]:
         """All key files, by name.
 
+        Args:
+            damaged: is told the name of each that is damaged, and why; it is left out then.
+
         Raises:
-            KeyFileError: one of them is damaged.
+            KeyFileError: one of them is damaged, and nobody is to be told.
         """
-        return [self.entry(name) for name in self._names()]
+        found = []
+        for name in self._names():
+            try:
+                found.append(self.entry(name))
+            except KeyFileError as error:
+                if damaged is None:
+                    raise
+                damaged(name, error)
+        return found
 
     def entry(self, name: str) -> KeyEntry:
         """The key file of that name."""
@@ -91,10 +102,13 @@ class KeyDirectory:
         Raises:
             InvalidInputError: there are none.
         """
-        found = [entry for entry in self.entries() if entry.keyset == keyset]
+        damaged: list[str] = []
+        entries = self.entries(damaged=lambda name, _: damaged.append(name))
+        found = [entry for entry in entries if entry.keyset == keyset]
         if not found:
+            unread = f" (damaged, so that nobody knows whose they are: {', '.join(damaged)})" if damaged else ""
             raise InvalidInputError(
-                f"{self.folder} has no keys of keyset {keyset.name.hex()[:16]}: make some with "
+                f"{self.folder} has no keys of keyset {keyset.name.hex()[:16]}{unread}: make some with "
                 "`cryptable-client keys new`"
             )
         return max(found, key=lambda entry: entry.lifetime.expires_seconds or float("inf"))

@@ -48,6 +48,24 @@ def test_a_file_and_a_model_in_memory_are_the_same_network(compiled, module, row
         assert planned.circuit.to_bytes() == compiled.circuit.to_bytes()
 
 
+@pytest.mark.parametrize("training", [None, False, True])
+def test_a_dropout_at_the_end_is_nothing_but_in_training(compiled, module, rows, training):
+    model = exported(module, rows)
+    (scores,) = model.graph.output
+    inputs = [scores.name] if training is None else [scores.name, "ratio", "training"]
+    model.graph.node.append(onnx.helper.make_node("Dropout", inputs, ["dropped"]))
+    if training is not None:
+        told = {"ratio": np.array(0.5, np.float32), "training": np.array(training)}
+        model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in told.items())
+    scores.name = "dropped"
+    if training:
+        with pytest.raises(ct.UnsupportedModelError, match="it is in training mode; export the network in evaluation"):
+            plan_network(model, rows, labels=["a", "b", "c"], bits=4, ranges="minmax")
+        return
+    _, planned = plan_network(model, rows, labels=["a", "b", "c"], bits=4, ranges="minmax")
+    assert planned.circuit.to_bytes() == compiled.circuit.to_bytes()
+
+
 def borders(compiled, encoded):
     """How far each row's looked-up sums are from a border, in entries, at least."""
     nodes = compiled.circuit.nodes

@@ -25,7 +25,8 @@ from cryptable_client.commands.options import (
     spec_of,
     trust_options,
 )
-from cryptable_client.key_directory import KeyDirectory, Upload
+from cryptable_client.errors import KeyFileError
+from cryptable_client.key_directory import KeyDirectory, KeyEntry, Upload
 
 if TYPE_CHECKING:
     from cryptable_client.secret_keys import SecretKeys
@@ -94,7 +95,18 @@ def _keygen(options: argparse.Namespace) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    if options.json:
+    """Damaged files do not hide the others, but the command fails for them."""
+    damaged: list[KeyFileError] = []
+    entries = key_directory(options).entries(damaged=lambda _, error: damaged.append(error))
+    _print_entries(entries, as_json=options.json)
+    for error in damaged[1:]:
+        say(f"cryptable-client: {error}")
+    if damaged:
+        raise damaged[0]
+
+
+def _print_entries(entries: list[KeyEntry], *, as_json: bool) -> None:
+    if as_json:
         facts = [
             {
                 "name": entry.name,
@@ -104,12 +116,12 @@ def _list(options: argparse.Namespace) -> None:
                 "expired": entry.lifetime.expired,
                 "servers": sorted({upload.address for upload in entry.uploads}),
             }
-            for entry in key_directory(options).entries()
+            for entry in entries
         ]
         print(json.dumps(facts, indent=1))
         return
     lines: list[tuple[str, ...]] = [("NAME", "KEYSET", "CREATED", "EXPIRES", "ON SERVERS")]
-    for entry in key_directory(options).entries():
+    for entry in entries:
         expires = "never" if entry.lifetime.expires is None else f"{entry.lifetime.expires:%Y-%m-%d %H:%M}"
         lines.append(
             (

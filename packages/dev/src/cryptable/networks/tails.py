@@ -44,8 +44,8 @@ def _followed(name: str, makers: dict[str, onnx.NodeProto]) -> Tail:
         node = makers[name]
         if node.op_type in _LINKS and node.domain in ("", "ai.onnx"):
             link = link if link is not None and node.op_type != "Sigmoid" else _LINKS[node.op_type]
-        elif node.op_type not in _PASSING:
-            break
+        elif node.op_type not in _PASSING or (node.op_type == "Dropout" and any(node.input[2:])):
+            break  # a Dropout that is told whether it is in training: its operator finds out, and refuses it if so
         name = node.input[0]
     return Tail(name, link)
 
