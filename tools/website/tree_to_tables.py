@@ -115,12 +115,10 @@ def _draw_tables(drawing: Drawing, planned: PlannedModel) -> None:
         if weight
     ]
     drawing.text(690, y, "4. The score is a sum", size=14, bold=True, colour=INDIGO, anchor="start")
-    terms = [
-        "A",
-        "+ B",
-        *(f"+ {term}" for term in direct),
-        f"{'+' if output.offset[0] > 0 else '−'} {abs(int(output.offset[0]))}",
-    ]
+    offset = int(output.offset[0])
+    terms = ["A", "+ B", *(f"+ {term}" for term in direct)]
+    if offset:
+        terms.append(f"{'+' if offset > 0 else '−'} {abs(offset)}")
     drawing.lines(702, y + 20, [" ".join(terms[:2]), *terms[2:]], size=12)
     sizes = [feature.size + 1 for feature in planned.features]
     drawing.lines(
@@ -140,5 +138,6 @@ def _draw_tables(drawing: Drawing, planned: PlannedModel) -> None:
 def _dense(node: Node, nodes: tuple[Node, ...]) -> npt.NDArray[np.int64]:
     if not isinstance(node, Linear):
         raise TypeError(f"expected a linear node, got {type(node).__name__}")
-    (term,) = [term for term in node.terms if term.source == 0]
-    return term.to_dense(nodes[0].size, node.size)
+    given = nodes[0].size
+    products = [term.to_dense(given, node.size) for term in node.terms if term.source == 0]
+    return sum(products, start=np.zeros((given, node.size), np.int64))
