@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
+from cryptable_engine import compile_circuit
 from cryptable_engine.bootstrapping import BootstrappingKeys, lookup_polynomial, supports
+from cryptable_protocol import CompileOptions, InternalError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +35,16 @@ def test_keysets_of_one_bootstrap_key_and_a_keyswitch_key_that_leads_to_it(progr
     (switch,) = keyset.keyswitch_keys
     elsewhere = dataclasses.replace(switch, input_key=switch.output_key, output_key=switch.input_key)
     assert not supports(dataclasses.replace(keyset, keyswitch_keys=(elsewhere,)))
+
+
+def test_a_ciphertext_of_another_dimension_never_reaches_native_code(programs, tmp_path, named):
+    """Under keys with a keyswitch it is of the large key's, without one of the small key's."""
+    one_level = compile_circuit(named("gathered"), CompileOptions(), tmp_path / "program")
+    for keyset, key_id in ((programs("gathered").keyset, 0), (one_level.keyset, 1)):
+        keys = BootstrappingKeys(keyset, memoryview(bytes(keyset.evaluation_keys_bytes)))
+        for dimension in {*keyset.dimensions.values()} - {keyset.dimensions[key_id]}:
+            with pytest.raises(InternalError, match=f"expected .{keyset.dimensions[key_id] + 1},"):
+                keys.look_up(np.zeros(dimension + 1, np.uint64), np.zeros(8, np.uint64))
 
 
 def test_keys_are_copied(programs):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol import KeysetParameters, MaskStream
+from cryptable_protocol import InternalError, KeysetParameters, MaskStream
 from cryptable_protocol.mask_stream import SEED_BYTES
 
 from cryptable_engine.errors import EvaluationError
@@ -134,7 +134,13 @@ class BootstrappingKeys:
 
         Returns:
             The entry's ciphertext, shape (dimension + 1,).
+
+        Raises:
+            InternalError: a ciphertext of another dimension, beyond whose end native code would read.
         """
+        read = self._small if self._switch is None else self.dimension
+        if ciphertext.shape != (read + 1,):
+            raise InternalError(f"a lookup of a ciphertext of shape {ciphertext.shape}, expected {(read + 1,)}")
         key, source = self._key, self._switched(np.ascontiguousarray(ciphertext))
         accumulator = np.zeros((key.glwe_dimension + 1, key.polynomial_size), np.uint64)
         accumulator[-1] = lookup_polynomial(entries, key.polynomial_size)
