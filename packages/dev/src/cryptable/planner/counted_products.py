@@ -7,11 +7,13 @@ choice decides which smaller products are left over, and those must lie in other
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import product as choices
 
 from cryptable.planner.cover import bits_of, maximal_masks
 from cryptable.planner.expand import Alphabet, Group
+from cryptable.planner.mask_index import MaskIndex
 from cryptable.planner.polynomial import Polynomial
 
 _NEGLIGIBLE = 1e-12
@@ -34,40 +36,53 @@ def count_products(
     Returns:
         The polynomial, rewritten with groups, and its tables.
     """
-    tables, least = list(masks), 2 if bits_are_free else 1
-    if len(tables) * len(polynomial) > _MOST_WORK:
-        return polynomial, tables
+    least = 2 if bits_are_free else 1
+    if len(masks) * len(polynomial) > _MOST_WORK:
+        return polynomial, list(masks)
+    tables, products = MaskIndex(masks), _by_lowest(polynomial)
     waiting: list[tuple[int, Polynomial, int]] = []
     index = 0
-    while index < len(tables):
-        others = tables[:index] + tables[index + 1 :]
-        found = _as_group(polynomial, tables[index], others, alphabet.bits.count, least)
-        if found is None or found[0].size ** 2 > capacity:
-            index += 1
-            continue
-        group, rewritten = found
-        symbol = 1 << alphabet.symbol(group)
-        rewritten[symbol] = rewritten.get(symbol, 0.0) + rewritten.pop(-1)
-        waiting.append((symbol, polynomial, tables[index]))
-        polynomial, tables = rewritten, others
-        if len(waiting) == 2:
-            tables.append(waiting[0][0] | waiting[1][0])
-            waiting.clear()
+    while index < len(tables.masks):
+        table = tables.masks[index]
+        within = [mask for bit in bits_of(table) for mask in products.get(1 << bit, ()) if mask & table == mask]
+        found = _as_group(polynomial, within, tables, index, alphabet.bits.count, least)
+        if found is not None and found[0].size ** 2 <= capacity:
+            group, rewritten = found
+            symbol = 1 << alphabet.symbol(group)
+            rewritten[symbol] = rewritten.get(symbol, 0.0) + rewritten.pop(-1)
+            waiting.append((symbol, polynomial, table))
+            polynomial, products = rewritten, _by_lowest(rewritten)
+            tables.masks[index] = 0  # covers nothing any more
+            if len(waiting) == 2:
+                tables.add(waiting[0][0] | waiting[1][0])
+                waiting.clear()
+        index += 1
     if waiting:  # nothing to pair it with: as it was
         _, polynomial, table = waiting[0]
-        tables.append(table)
-    return polynomial, tables
+        tables.add(table)
+    return polynomial, [table for table in tables.masks if table]
+
+
+def _by_lowest(polynomial: Polynomial) -> dict[int, list[int]]:
+    """The products by the lowest of their symbols."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for mask in polynomial:
+        found[mask & -mask].append(mask)
+    return found
 
 
 def _as_group(
-    polynomial: Polynomial, table: int, others: Sequence[int], bit_count: int, least: int
+    polynomial: Polynomial, within: Sequence[int], tables: MaskIndex, table: int, bit_count: int, least: int
 ) -> tuple[Group, Polynomial] | None:
     """The group that can stand for all that only this table covers; the polynomial without it, its factor under -1.
 
-    Products of `least` bits or more must be covered.
+    `within` are the products that the table contains. Products of `least` bits or more must be covered.
     """
-    within = [mask for mask in polynomial if mask and mask & table == mask]
-    exclusive = [mask for mask in within if mask.bit_count() >= least and not _is_covered(mask, others)]
+
+    def is_covered(mask: int) -> bool:
+        return any(other != table for other in tables.containing(mask))
+
+    exclusive = [mask for mask in within if mask.bit_count() >= least and not is_covered(mask)]
     largest = maximal_masks(exclusive)
     # Of two bits a group has 3 codes instead of 4, which frees no table.
     if len(largest) != 1 or largest[0] >= 1 << bit_count or largest[0].bit_count() < 3:
@@ -82,7 +97,7 @@ def _as_group(
         # Products outside of `whole` stay as they are: there are thousands of them, and up to 64 signs to try.
         changed = {mask: polynomial.get(mask, 0.0) - factor * value for mask, value in expansion.items()}
         rest = [mask for mask, value in {**inside, **changed}.items() if mask != whole and abs(value) > negligible]
-        if all(_is_covered(mask, others) for mask in rest if mask.bit_count() >= least):
+        if all(is_covered(mask) for mask in rest if mask.bit_count() >= least):
             conditions = tuple((bit, None) if sign else (None, bit) for bit, sign in zip(bits, signs, strict=True))
             rewritten = {**polynomial, **changed}
             del rewritten[whole]
@@ -90,10 +105,6 @@ def _as_group(
             rewritten[-1] = factor
             return Group(conditions), rewritten
     return None
-
-
-def _is_covered(mask: int, tables: Sequence[int]) -> bool:
-    return any(mask & table == mask for table in tables)
 
 
 def _expand(bits: Sequence[int], signs: Sequence[bool]) -> dict[int, float]:
