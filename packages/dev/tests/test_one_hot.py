@@ -4,6 +4,8 @@ import cryptable as ct
 import numpy as np
 import pytest
 from cryptable.model_graph import AdditiveTrees
+from cryptable.plan_estimator import plan
+from cryptable.planner import trees
 from cryptable.planner.bits import Bits
 from cryptable.planner.expand import Alphabet
 from cryptable.planner.one_hot import one_hot_leaves
@@ -53,6 +55,21 @@ def test_it_is_taken_where_scores_are_many_and_left_where_they_are_few():
     assert (lookup.size, lookup.width, len(lookup.tables)) == (14, 2, 1)  # 7 leaves a tree, one table for all
     assert draft_cost(bushy_graph(), (2, 3, 4)).lookups == 14
     assert check_plan(bushy_graph(outputs_used=1), 0.01).circuit.lookups == 4  # two tables a tree
+
+
+@pytest.mark.parametrize("depth", [3, 5])
+def test_widths_that_are_not_drafted_would_not_have_been_chosen(depth, monkeypatch):
+    X, y = load_digits(return_X_y=True)
+    forest = RandomForestClassifier(6, max_depth=depth, random_state=0).fit(X, y)
+    drafted = []
+    real = trees.drafts
+    monkeypatch.setattr(trees, "drafts", lambda graph, *given: drafted.append(graph.outputs) or real(graph, *given))
+    planned = plan(forest, X[:200])
+    few = drafted.count(10)
+    monkeypatch.setattr(trees, "_HARDLY_LESS", np.inf)
+    monkeypatch.setattr(trees, "_CLEARLY_LESS", 0.0)
+    assert plan(forest, X[:200]).circuit.to_bytes() == planned.circuit.to_bytes()
+    assert few < drafted.count(10) - few
 
 
 @settings(max_examples=40, deadline=None)

@@ -26,6 +26,8 @@ _OUTPUT_BITS = 12
 """Of a score, where the tolerance is not known yet."""
 _CLEARLY_LESS = 0.8
 """Of what tables would cost by a guess: leaves that cost less are taken without drafting the tables of all scores."""
+_HARDLY_LESS = 2.0
+"""Times what tables of the cheapest width would cost by that guess: widths that cost more are not drafted."""
 
 
 def plan_trees(
@@ -49,7 +51,12 @@ def plan_trees(
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
     leaves = _leaves(graph, bits, tolerance, widths, p_error) if graph.outputs > 1 else None
-    if leaves is not None and leaves.price < _CLEARLY_LESS * _guessed_price(graph, bits, widths, p_error, tolerance):
+    least = math.inf
+    if leaves is not None:
+        guessed = _guessed_prices(graph, bits, widths, p_error, tolerance)
+        least = min(guessed.values(), default=math.inf)
+        widths = tuple(width for width, price in guessed.items() if price <= _HARDLY_LESS * least)
+    if leaves is not None and leaves.price < _CLEARLY_LESS * least:
         width, plan = leaves.width, leaves.plan
     else:
         draft = _cheapest_draft(graph, bits, widths, p_error, tolerance)
@@ -91,16 +98,20 @@ def _leaves(
     return min(found, key=lambda each: each.price, default=None)
 
 
-def _guessed_price(
+def _guessed_prices(
     graph: AdditiveTrees, bits: Bits, widths: tuple[int, ...], p_error: float, tolerance: float
-) -> float:
-    """Of tables, guessed in a fraction of the time from those of the score that the most leaves add to."""
+) -> dict[int, float]:
+    """Of tables, by width, guessed in a fraction of the time from those of the score that the most leaves add to."""
     leaves = sum(np.count_nonzero(tree.values[tree.feature == LEAF], axis=0) for tree in graph.trees)
     most = int(np.argmax(leaves))
     trees = tuple(replace(tree, values=tree.values[:, [most]]) for tree in graph.trees)
     alone = replace(graph, trees=trees, base=graph.base[[most]], labels=None)
-    draft = _cheapest_draft(alone, bits, widths, p_error, tolerance)
-    return draft.price(p_error, _output_bits(alone, draft, tolerance)) * float(np.sum(leaves) / np.max(leaves))
+    found: dict[int, float] = {}
+    for width in widths:
+        prices = [draft.price(p_error, _output_bits(alone, draft, tolerance)) for draft in drafts(alone, bits, width)]
+        if prices:  # else a path has too many conditions
+            found[width] = min(prices) * float(np.sum(leaves) / np.max(leaves))
+    return found
 
 
 def _with_tables(
