@@ -29,7 +29,7 @@ from cryptable.planner.lower import PlannedModel, PlannedTrees
 from cryptable.planner.trees import DraftCost, draft_cost
 
 _MOST_LEAVES = 4000
-"""Leaves times scores that they add to, up to which all drafts together take about two seconds."""
+"""Leaves times scores that they add to, up to which all drafts together take about three seconds."""
 _BINS = 16
 _DEEP = 6
 """Trees of this depth and more are tried at half of it too."""
