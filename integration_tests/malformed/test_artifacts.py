@@ -128,6 +128,16 @@ ONE_LEVEL_SPECS = {
 }
 
 
+def weak_everywhere(artifact):
+    """Spec and compile options agree on keys without noise."""
+    spec = other_keyset("bootstrap_keys", variance=1e-40)(artifact.client_spec)
+    options = dataclasses.replace(artifact.compile_options, keyset_entry="weak", keyset=spec.keyset)
+    return dataclasses.replace(artifact, client_spec=spec, compile_options=options)
+
+
+WEAK = "one level: keys of less noise in spec and options"
+
+
 def flipped_bit(good):
     data = bytearray(good.to_bytes())
     data[len(data) // 3] ^= 4
@@ -172,6 +182,9 @@ def bad_artifacts(good, good_one_level):
     for number, (what, (change, names)) in enumerate(ONE_LEVEL_SPECS.items()):
         spec = dataclasses.replace(change(good_one_level.client_spec), model_name=f"one level {number}")
         yield what, dataclasses.replace(good_one_level, client_spec=spec).to_bytes(), names
+    weak = weak_everywhere(good_one_level)
+    spec = dataclasses.replace(weak.client_spec, model_name="weak")
+    yield WEAK, dataclasses.replace(weak, client_spec=spec).to_bytes(), "fewer than 128 bits of security"
     for number, (what, make) in enumerate(FILES.items()):
         spec = dataclasses.replace(good.client_spec, model_name=f"file {number}")
         yield what, make(dataclasses.replace(good, client_spec=spec)), ""
@@ -198,7 +211,7 @@ def reasons(good, good_one_level, serve, events, tmp_path_factory):
     return {what: (found[name], words) for what, (name, words) in names.items()}
 
 
-@pytest.mark.parametrize("what", [*CIRCUITS, *SPECS, *ONE_LEVEL_SPECS, *FILES])
+@pytest.mark.parametrize("what", [*CIRCUITS, *SPECS, *ONE_LEVEL_SPECS, WEAK, *FILES])
 def test_a_malformed_artifact_is_refused(reasons, what):
     reason, words = reasons[what]
     assert words in reason

@@ -23,8 +23,8 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_concretes_server_computes_on_our_keys_and_ciphertexts(oracle, rows, name):
-    """Ours encrypts, Concrete evaluates with our evaluation keys; both clients decrypt the interpreter's result."""
+def test_our_keys_and_ciphertexts_are_evaluated_and_both_clients_decrypt(oracle, rows, name):
+    """Concrete's functions bootstrap with our evaluation keys; both clients decrypt the interpreter's result."""
     case = oracle(name)
     check_security(case.spec)
     evaluator, inputs = Evaluator(case.program), rows(case.circuit, 3)

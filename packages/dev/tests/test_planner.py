@@ -142,3 +142,10 @@ def test_the_width_is_chosen_by_the_price_at_the_p_error_that_is_asked_for():
         planned = check_plan(graph_of(trees, features=4), 0.01, p_error=p_error, rounds=2)
         (lookup,) = (node for node in planned.circuit.nodes if isinstance(node, Lookup))
         assert lookup.width == width
+
+
+def test_what_rounding_leaves_of_one_feature_takes_no_table():
+    """Leaves that are alike, to the tolerance, are one: the root's bit alone decides."""
+    leaves = (1, 2.0, (2, 0.5, 1.0, 1.0001), (3, 0.0, 1.0002, 0.9999))
+    planned = check_plan(graph_of([tree_of((0, 1.0, 0.0, leaves))]), 0.01, widths=(2,))
+    assert planned.circuit.lookups == 0

@@ -8,9 +8,10 @@ import pytest
 from cryptable.local_session import LocalSession
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_engine import CompilationError, Evaluator, interpret
+from cryptable_engine.one_level import serves_one_level
 from cryptable_protocol import encode_rows
 from sklearn.datasets import load_breast_cancer, load_diabetes
-from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from xgboost import XGBClassifier
 
@@ -76,3 +77,21 @@ def test_keys_of_a_model_without_lookups(models):
     small = XGBClassifier(n_estimators=3, max_depth=2, random_state=0).fit(rows, labels)
     with pytest.raises(CompilationError, match="cannot be compiled onto the keyset of entry 'no lookups"):
         ct.compile(small, rows, keys_of=linear, show_progress=False)
+
+
+@pytest.mark.encrypted
+def test_keys_of_either_kind_serve_a_model_that_would_have_the_other():
+    """Few trees of two features, and trees of one feature each, whose bits are cheaper outside of tables."""
+    rows, labels = load_breast_cancer(return_X_y=True)
+    rows = rows[:, :12]
+    alone = [{0, 1}, *({feature} for feature in range(2, 12))]
+    few = HistGradientBoostingClassifier(max_iter=15, max_depth=2, random_state=0).fit(rows, labels)
+    many = HistGradientBoostingClassifier(max_iter=30, max_depth=2, interaction_cst=alone, random_state=0)
+    many.fit(rows, labels)
+    own = [ct.compile(each, rows, show_progress=False) for each in (few, many)]
+    kinds = [serves_one_level(model.artifact.client_spec.keyset) for model in own]
+    assert kinds == [True, False]
+    for estimator, other in ((many, own[0]), (few, own[1])):
+        model = ct.compile(estimator, rows, keys_of=other, show_progress=False)
+        assert model.artifact.client_spec.keyset == other.artifact.client_spec.keyset
+        assert model.check(rows[:20], encrypted_rows=1).passed

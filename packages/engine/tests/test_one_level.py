@@ -50,6 +50,7 @@ from cryptable_engine.one_level import (
     demands_of,
     has_one_level,
     is_exact_enough,
+    is_secure,
     serves_one_level,
     typical_demands,
 )
@@ -228,6 +229,12 @@ def test_a_program_says_all_that_a_client_must_know(tmp_path):
     assert program.keyset.evaluation_keys_bytes < 0.8 * native.keyset.evaluation_keys_bytes
 
 
+def test_keysets_are_made_for_the_largest_codes():
+    """As 4 counted conditions beside 2 in 4 bits: 2 * 4 + 5^2 * 2 * 2. The planner's tests look at codes themselves."""
+    found = [typical_demands(width, 0.0).inputs[0].amplification for width in (1, 2, 3, 4, 5, 6)]
+    assert found == [1, 6, 25, 108, 433, 1972]
+
+
 def test_models_of_many_sizes_share_a_keyset(tmp_path):
     programs = [
         compile_circuit(sum_of_tables(lookups, 4, bits), CompileOptions(), tmp_path / f"{lookups}", catalogue=True)
@@ -265,6 +272,24 @@ def test_a_keyset_that_does_not_serve_is_refused(tmp_path, named_circuit):
         with pytest.raises(CompilationError, match="one level of lookups, and this one is not"):
             compile_circuit(circuit, onto(small), tmp_path / "other")
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+@pytest.mark.parametrize("change", ["no noise", "a quarter of the noise", "a short key"])
+def test_a_keyset_that_is_not_secure_is_refused(tmp_path, change):
+    """Less noise is more exact: that is no reason to take it."""
+    program = compile_circuit(sum_of_tables(4, 3, 6), CompileOptions(), tmp_path / "program")
+    (large, small), (key,) = program.keyset.secret_keys, program.keyset.bootstrap_keys
+    variance = {"no noise": 0.0, "a quarter of the noise": key.variance / 4}.get(change, key.variance)
+    small = replace(small, dimension=440) if change == "a short key" else small
+    weak = replace(program.keyset, secret_keys=(large, small), bootstrap_keys=(replace(key, variance=variance),))
+    assert not is_secure(weak)
+    with pytest.raises(CompilationError, match="entry 'weak': its keys have fewer than 128 bits of security"):
+        compile_circuit(sum_of_tables(4, 3, 6), CompileOptions(keyset_entry="weak", keyset=weak), tmp_path / "weak")
+
+
+def test_an_absurd_p_error(tmp_path):
+    with pytest.raises(CompilationError, match=r"p_error is 4.94e-324, below 2.-1000"):
+        compile_circuit(sum_of_tables(4, 3, 6), CompileOptions(5e-324), tmp_path / "program")
 
 
 def test_keys_that_concrete_chose_serve_as_ever(tmp_path):

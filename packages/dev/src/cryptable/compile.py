@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy.typing as npt
+from cryptable_engine.one_level import serves_one_level
 from cryptable_protocol import InvalidInputError
 
 from cryptable.budgeting import within_budget
@@ -151,6 +152,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
                     rounding=rounding,
                     readout=readout,
                     p_error=p_error,
+                    one_level=_kind_of_keys(keys_of),
                     budget=wanted,
                     y_train=y_train,
                     show_progress=show_progress,
@@ -163,6 +165,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         )
     _warn_if_dear(model)
     return model
+
+
+def _kind_of_keys(model: CompiledModel | None) -> bool | None:
+    """Whether a model's keys are for circuits of one level; None where it has none that lookups need."""
+    keyset = None if model is None else model.artifact.client_spec.keyset
+    return serves_one_level(keyset) if keyset is not None and keyset.bootstrap_keys else None
 
 
 def _warn_if_dear(model: CompiledModel) -> None:

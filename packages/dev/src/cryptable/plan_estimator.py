@@ -54,11 +54,15 @@ def plan(
     rounding: Rounding = "approximate",
     readout: Readout = "exact",
     p_error: float = 2.0**-40,
+    one_level: bool | None = None,
     budget: Budget | None = None,
     y_train: npt.ArrayLike | None = None,
     show_progress: bool = False,
 ) -> PlannedModel:
-    """The first half of `compile`, with its arguments: the circuit, without crypto parameters; all that it raises."""
+    """The first half of `compile`, with its arguments: the circuit, without crypto parameters; all that it raises.
+
+    `one_level` says which kind of keys trees are planned for, as `plan_trees` does.
+    """
     _check_options(tolerance, table_bits, input_bits, bins)
     if readout not in get_args(Readout):
         raise InvalidInputError(f"readout is {readout!r}, expected 'exact' or 'approximate'")
@@ -83,7 +87,9 @@ def plan(
         raise InvalidInputError(f"edges is {edges!r}, expected 'model' with a budget, which merges thresholds itself")
 
     def planned_of(graph: ModelGraph) -> PlannedModel:
-        return _plan_graph(graph, rows, tolerance, table_bits, input_bits, p_error, show_progress=show_progress)
+        return _plan_graph(
+            graph, rows, tolerance, table_bits, input_bits, p_error, one_level=one_level, show_progress=show_progress
+        )
 
     if budget is not None and isinstance(graph, AdditiveTrees):
         widths = WIDTHS if table_bits is None else (table_bits,)
@@ -119,12 +125,15 @@ def _plan_graph(
     input_bits: int,
     p_error: float,
     *,
+    one_level: bool | None,
     show_progress: bool,
 ) -> PlannedModel:
     if isinstance(graph, AdditiveTrees):
         widths = WIDTHS if table_bits is None else (table_bits,)
         with progress_bar("planning lookups", enabled=show_progress) as report:
-            planned = plan_trees(graph, tolerance=tolerance, widths=widths, p_error=p_error, progress=report)
+            planned = plan_trees(
+                graph, tolerance=tolerance, widths=widths, p_error=p_error, one_level=one_level, progress=report
+            )
         return replace(planned, trees=PlannedTrees(graph, widths))
     if isinstance(graph, AdditiveModel):
         widths = WIDTHS if table_bits is None else (table_bits,)

@@ -20,6 +20,7 @@ from cryptable_protocol import CompileOptions, InvalidInputError
 from cryptable_engine.catalogue import keyset_from_json, keyset_to_json
 from cryptable_engine.circuit import Circuit
 from cryptable_engine.errors import CircuitError, CompilationError
+from cryptable_engine.formulas import LEAST_P_ERROR
 from cryptable_engine.layout import lay_out
 from cryptable_engine.linear_program import write_linear
 from cryptable_engine.one_level_compiler import choose_one_level, write_one_level
@@ -73,6 +74,10 @@ def compile_circuit(
         InvalidInputError: `directory` is not empty.
         CompilationError: Concrete found no parameters, failed, or went beyond a limit; the message says what to do.
     """
+    if options.p_error < LEAST_P_ERROR:
+        raise CompilationError(
+            f"p_error is {options.p_error:.3g}, below 2^-1000: no crypto parameters are that exact; 2^-128 is never met"
+        )
     layout = lay_out(circuit, verify(circuit))
     directory = Path(directory).absolute()
     choice = None if native else choose_one_level(circuit, layout, options, catalogue=catalogue)

@@ -17,6 +17,8 @@ SECURITY_SLOPE, _SECURITY_CONSTANT = 0.025696778711484593, 2.675931372549016
 """By how much the base-2 logarithm of the least secure standard deviation falls with each bit of the key, and what it
 would be without any, at 128 bits of security (protos/SPEC.md)."""
 _LEAST_LOG2_DEVIATION = -62.0
+LEAST_P_ERROR = 2.0**-1000
+"""Half of much less is nothing to a double."""
 MINIMUM_DIMENSION = 450
 """Of a secret key: the line above holds from there on."""
 _MODULUS_BITS = 64

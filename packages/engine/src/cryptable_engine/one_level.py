@@ -35,7 +35,10 @@ _POLYNOMIAL_SIZES = (512, 1024, 2048, 4096, 8192, 16384)
 _GLWE_DIMENSIONS = range(1, 7)
 _LARGE_DIMENSIONS = range(1024, 16384 + 1)
 _SMALL_DIMENSIONS = range(MINIMUM_DIMENSION, 851)
-"""Where a longer key were needed, lookups with a keyswitch cost about as little: 661 to 944 bits do for those."""
+"""Beyond, a bootstrapping alone costs about what it does with a keyswitch and a key that this lets be shorter (those of
+the catalogue have 661 to 944 bits), so such circuits are left to Concrete."""
+_ROUNDED = 1 - 3e-5
+"""Of `minimal_variance`, what Concrete's numbers, which it rounds up, may be."""
 _LEVELS = range(1, 9)
 _MANTISSA_BITS = 53
 
@@ -123,10 +126,23 @@ def typical_demands(width: int, output_noise: float, *, norm: float | None = Non
         width: of the lookup in bits.
         output_noise: the output's bits, and half of the logarithm of how many lookups are summed in it.
         norm: the Euclidean norm of the weights that its input is summed with, beside the last bit that it reads; by
-            default that of a code of bits, 1, 2, 4, ..., which no code of several digits exceeds.
+            default the largest that the code of a table of trees has, of digits without a common bit.
     """
-    squares = (4.0**width - 1) / 3 if norm is None else norm**2
+    squares = _largest_code(1 << width, 1) if norm is None else norm**2
     return OneLevelDemands((Demand(width, squares),), Demand(0, 4.0**output_noise), 1)
+
+
+@cache
+def _largest_code(room: int, bits_a_step: int) -> int:
+    """The largest sum of squared weights of a mixed-radix code of `room` values, of digits of two kinds.
+
+    Counts of a feature's bits, each of which adds the digit's weight, come first. Counts of two or more conditions
+    follow, each of which reads two bits. (A code of single bits, of weights 1, 2, 4, ..., has (room^2 - 1) / 3.)
+    """
+    best = 0
+    for size in range(bits_a_step + 1, room + 1):
+        best = max(best, bits_a_step * (size - 1) + size**2 * _largest_code(room // size, bits_a_step))
+    return max(best, _largest_code(room, 2)) if bits_a_step == 1 else best
 
 
 # -- crypto parameters ------------------------------------------------------------------------------------------------
@@ -144,6 +160,13 @@ def complexity(keyset: KeysetParameters, lookups: int) -> float:
     """As Concrete's optimizer counts operations, of a keyset for one-level circuits."""
     (key,) = keyset.bootstrap_keys
     return lookups * bootstrap_complexity(key, keyset.dimensions[key.input_key])
+
+
+def is_secure(keyset: KeysetParameters) -> bool:
+    """Whether keys for one-level circuits, and inputs under them, have the noise of 128 bits of security."""
+    (key,) = keyset.bootstrap_keys
+    large, small = keyset.dimensions[LARGE_KEY], keyset.dimensions[SMALL_KEY]
+    return min(large, small) >= MINIMUM_DIMENSION and key.variance >= _ROUNDED * minimal_variance(large)
 
 
 def is_exact_enough(keyset: KeysetParameters, demands: OneLevelDemands, p_error: float) -> bool:

@@ -16,10 +16,12 @@ from cryptable_engine.lookup_program import write_lookups
 from cryptable_engine.one_level import (
     LARGE_KEY,
     SMALL_KEY,
+    OneLevelDemands,
     cheapest_keyset,
     complexity,
     demands_of,
     is_exact_enough,
+    is_secure,
     serves_one_level,
 )
 from cryptable_engine.program import write_one_level_record
@@ -47,21 +49,33 @@ def choose_one_level(
         return None
     demands = demands_of(circuit, layout)
     if wanted is not None:
-        if demands is None or not is_exact_enough(wanted, demands, options.p_error):
-            why = "is not" if demands is None else "needs less noise"
-            raise CompilationError(
-                f"it cannot be compiled onto the keyset of entry {options.keyset_entry!r}: that is for circuits of "
-                f"one level of lookups, and this one {why}; compile the model onto another keyset"
-            )
+        _check_wanted(wanted, demands, options)
         return OneLevelChoice(wanted, options.keyset_entry, None)
-    own = None if demands is None else cheapest_keyset(demands, options.p_error)
-    if demands is None or own is None:
+    if demands is None:
+        return None
+    own = cheapest_keyset(demands, options.p_error)
+    if own is None:
         return None
     optimum = complexity(own, demands.lookups)
     for entry in one_level_entries(complexity(own, 1)) if catalogue else ():
         if is_exact_enough(entry.keyset, demands, options.p_error):
             return OneLevelChoice(entry.keyset, entry.name, optimum)
     return OneLevelChoice(own, "", optimum)
+
+
+def _check_wanted(wanted: KeysetParameters, demands: OneLevelDemands | None, options: CompileOptions) -> None:
+    if not is_secure(wanted):
+        why = "its keys have fewer than 128 bits of security"
+    elif demands is None:
+        why = "that is for circuits of one level of lookups, and this one is not"
+    elif not is_exact_enough(wanted, demands, options.p_error):
+        why = "that is for circuits of one level of lookups, and this one needs less noise"
+    else:
+        return
+    raise CompilationError(
+        f"it cannot be compiled onto the keyset of entry {options.keyset_entry!r}: {why}; compile the model onto "
+        "another keyset"
+    )
 
 
 def write_one_level(

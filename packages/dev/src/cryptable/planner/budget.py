@@ -21,8 +21,8 @@ _MARGIN = 0.97
 _MOST_SPLITS = 64
 _STEPS = 12
 """Of the search for the least pruning that meets the budget."""
-_OUTPUT_BITS = 12
 _KEY_BITS = 2048
+"""Of the key that inputs are under, at most: it is shorter in circuits of one level."""
 _ELEMENT_BYTES, _ROW_BYTES = 8, 21
 _ENTRIES_A_LOOKUP = 8
 

@@ -38,11 +38,17 @@ class OneHotLeaves:
         """Whether no bit is added to a score by itself: see `cryptable_engine.one_level`."""
         return not self.by_bit
 
-    def price(self, p_error: float, output_bits: int) -> float:
-        """Optimizer complexity units, at a probability that one lookup fails, for scores of so many bits."""
+    def price(self, p_error: float, output_bits: int, *, one_level: bool | None = None) -> float:
+        """Optimizer complexity units, at a probability that one lookup fails, for scores of so many bits.
+
+        Args:
+            p_error: of a lookup.
+            output_bits: of the scores.
+            one_level: whether it is to run with keys for circuits of one level; by default, if it is such a circuit.
+        """
         squares = sum((weights**2 for weights in self.by_group.values()), np.zeros(1))
         noise = output_bits + math.log2(max(1.0, float(squares.max()))) / 2
-        price = one_level_price if self.one_level else lookup_price
+        price = one_level_price if (self.one_level if one_level is None else one_level) else lookup_price
         return len(self.by_group) * price(self.width, noise, p_error=p_error) if self.by_group else 0.0
 
     def plan(self, alphabet: Alphabet, rounded: RoundedTrees, ranges: Sequence[Range]) -> QuantizedPlan:

@@ -51,14 +51,24 @@ class TablePlan:
         return self.lookups * price(self.width, noise, p_error=p_error) if self.lookups else 0.0
 
 
-def drafts(graph: AdditiveTrees, bits: Bits, width: int) -> list[TablePlan]:
-    """Plans at one width; none where a tree's path has more conditions than a table of that width can count."""
+def drafts(graph: AdditiveTrees, bits: Bits, width: int, *, one_level: bool | None = None) -> list[TablePlan]:
+    """Plans at one width; none where a tree's path has more conditions than a table of that width can count.
+
+    Args:
+        graph: the trees.
+        bits: theirs.
+        width: of the tables, in bits.
+        one_level: the kind that is wanted; by default, of both kinds that may be cheapest.
+    """
     expanded = _expanded(graph, bits, width)
     cover = expanded.cover()
     if any(cover.domain(mask) > cover.capacity for polynomial in expanded.polynomials for mask in polynomial):
         return []
-    kinds = (True, False) if expanded.has_lone_bits else (expanded.has_tables,)
-    return [_cover(expanded, one_level=one_level, rounds=0, progress=None) for one_level in kinds]
+    if one_level is not None:
+        kinds: tuple[bool, ...] = (one_level,)
+    else:
+        kinds = (True, False) if expanded.has_lone_bits else (expanded.has_tables,)
+    return [_cover(expanded, one_level=kind, rounds=0, progress=None) for kind in kinds]
 
 
 def improved(
@@ -66,6 +76,7 @@ def improved(
     graph: AdditiveTrees,
     bits: Bits,
     *,
+    one_level: bool | None = None,
     rounds: int | None,
     progress: Callable[[float], None] | None,
 ) -> TablePlan:
@@ -73,12 +84,15 @@ def improved(
 
     Args:
         draft: one of `drafts`.
-        graph: its trees, or the same with other leaves.
+        graph: its trees, or the same with other leaves: rounded, they may need no table at all.
         bits: theirs.
+        one_level: as `drafts` was told.
         rounds: of the search; by default as many as take some seconds.
         progress: told the fraction done.
     """
-    return _cover(_expanded(graph, bits, draft.width), one_level=draft.one_level, rounds=rounds, progress=progress)
+    expanded = _expanded(graph, bits, draft.width)
+    kind = draft.one_level and expanded.has_tables if one_level is None else one_level
+    return _cover(expanded, one_level=kind, rounds=rounds, progress=progress)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def plan_trees(
     tolerance: float,
     widths: tuple[int, ...] = WIDTHS,
     p_error: float = P_ERROR,
+    one_level: bool | None = None,
     rounds: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
@@ -46,24 +47,26 @@ def plan_trees(
         tolerance: largest error of a score.
         widths: table widths to choose from, in bits.
         p_error: of a lookup: which width is cheapest depends on it.
+        one_level: whether the circuit must be one of one level, or is priced as if it were none, for the keys that it
+            is to run with; by default what is cheaper.
         rounds: of the search for fewer tables; by default as many as take some seconds.
         progress: told the fraction done.
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    leaves = _leaves(graph, bits, tolerance, widths, p_error) if graph.outputs > 1 else None
+    leaves = _leaves(graph, bits, tolerance, widths, p_error, one_level) if graph.outputs > 1 else None
     least = math.inf
     if leaves is not None:
-        guessed = _guessed_prices(graph, bits, widths, p_error, tolerance)
+        guessed = _guessed_prices(graph, bits, widths, p_error, tolerance, one_level)
         least = min(guessed.values(), default=math.inf)
         widths = tuple(width for width, price in guessed.items() if price <= _HARDLY_LESS * least)
     if leaves is not None and leaves.price < _CLEARLY_LESS * least:
         width, plan = leaves.width, leaves.plan
     else:
-        draft = _cheapest_draft(graph, bits, widths, p_error, tolerance)
+        draft = _cheapest_draft(graph, bits, widths, p_error, tolerance, one_level)
         if leaves is not None and leaves.price < draft.price(p_error, _output_bits(graph, draft, tolerance)):
             width, plan = leaves.width, leaves.plan
         else:
-            width, plan = draft.width, _with_tables(graph, bits, draft, tolerance, rounds, progress)
+            width, plan = draft.width, _with_tables(graph, bits, draft, tolerance, one_level, rounds, progress)
     return lower(
         plan,
         bits,
@@ -85,21 +88,32 @@ class _Leaves(NamedTuple):
 
 
 def _leaves(
-    graph: AdditiveTrees, bits: Bits, tolerance: float, widths: tuple[int, ...], p_error: float
+    graph: AdditiveTrees,
+    bits: Bits,
+    tolerance: float,
+    widths: tuple[int, ...],
+    p_error: float,
+    one_level: bool | None,
 ) -> _Leaves | None:
     rounded = round_leaves(graph, tolerance=tolerance)
     found = []
-    for bits_are_free in (True, False):
+    for bits_are_free in (True, False) if one_level is None else (not one_level,):
         alphabet = Alphabet(bits)
         leaves = one_hot_leaves(rounded.graph, alphabet, widths, bits_are_free=bits_are_free)
         if leaves is not None and leaves.by_group:
             plan = leaves.plan(alphabet, rounded, _ranges(rounded.graph))
-            found.append(_Leaves(leaves.width, plan, leaves.price(p_error, plan.width)))
+            price = leaves.price(p_error, plan.width, one_level=one_level)
+            found.append(_Leaves(leaves.width, plan, price))
     return min(found, key=lambda each: each.price, default=None)
 
 
 def _guessed_prices(
-    graph: AdditiveTrees, bits: Bits, widths: tuple[int, ...], p_error: float, tolerance: float
+    graph: AdditiveTrees,
+    bits: Bits,
+    widths: tuple[int, ...],
+    p_error: float,
+    tolerance: float,
+    one_level: bool | None,
 ) -> dict[int, float]:
     """Of tables, by width, guessed in a fraction of the time from those of the score that the most leaves add to."""
     leaves = sum(np.count_nonzero(tree.values[tree.feature == LEAF], axis=0) for tree in graph.trees)
@@ -108,7 +122,8 @@ def _guessed_prices(
     alone = replace(graph, trees=trees, base=graph.base[[most]], labels=None)
     found: dict[int, float] = {}
     for width in widths:
-        prices = [draft.price(p_error, _output_bits(alone, draft, tolerance)) for draft in drafts(alone, bits, width)]
+        drafted = drafts(alone, bits, width, one_level=one_level)
+        prices = [draft.price(p_error, _output_bits(alone, draft, tolerance)) for draft in drafted]
         if prices:  # else a path has too many conditions
             found[width] = min(prices) * float(np.sum(leaves) / np.max(leaves))
     return found
@@ -119,13 +134,14 @@ def _with_tables(
     bits: Bits,
     draft: TablePlan,
     tolerance: float,
+    one_level: bool | None,
     rounds: int | None,
     progress: Callable[[float], None] | None,
 ) -> QuantizedPlan:
     """Tables of the draft's width for each score, rounded leaf by leaf or table by table, whichever is finer."""
     if _most_trees(graph) < _parts(draft):
         rounded = round_leaves(graph, tolerance=tolerance)
-        tables = improved(draft, rounded.graph, bits, rounds=rounds, progress=progress)
+        tables = improved(draft, rounded.graph, bits, one_level=one_level, rounds=rounds, progress=progress)
         outputs = [_fill(tables, output, integral=True) for output in range(graph.outputs)]
         return scale_integral(
             outputs,
@@ -134,7 +150,7 @@ def _with_tables(
             error=rounded.error.tolist(),
             ranges=_ranges(rounded.graph),
         )
-    tables = improved(draft, graph, bits, rounds=rounds, progress=progress)
+    tables = improved(draft, graph, bits, one_level=one_level, rounds=rounds, progress=progress)
     outputs = [_fill(tables, output, integral=False) for output in range(graph.outputs)]
     based = [
         replace(output, constant=output.constant + base)
@@ -171,9 +187,14 @@ def draft_cost(graph: AdditiveTrees, widths: tuple[int, ...], p_error: float = P
 
 
 def _cheapest_draft(
-    graph: AdditiveTrees, bits: Bits, widths: tuple[int, ...], p_error: float, tolerance: float | None = None
+    graph: AdditiveTrees,
+    bits: Bits,
+    widths: tuple[int, ...],
+    p_error: float,
+    tolerance: float | None = None,
+    one_level: bool | None = None,
 ) -> TablePlan:
-    feasible = [draft for width in widths for draft in drafts(graph, bits, width)]
+    feasible = [draft for width in widths for draft in drafts(graph, bits, width, one_level=one_level)]
     if not feasible:
         raise UnsupportedModelError(
             f"a path of a tree asks about more features than a table of {max(widths)} bits can count; lower max_depth"
