@@ -9,6 +9,7 @@ from cryptable.model_graph import LinearModel
 from cryptable.verify_import import verify_import
 from cryptable_protocol import Link
 from sklearn.cluster import KMeans
+from sklearn.covariance import EmpiricalCovariance
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -24,7 +25,9 @@ def test_an_unfitted_estimator_is_told_to_be_fitted():
 
 
 def test_an_unsupported_estimator_gets_the_list_of_supported_ones():
-    with pytest.raises(ct.UnsupportedModelError, match=r"KMeans.*xgboost\.XGBClassifier"):
+    with pytest.raises(ct.UnsupportedModelError, match=r"EmpiricalCovariance.*xgboost\.XGBClassifier"):
+        ct.compile(EmpiricalCovariance().fit(X), X)
+    with pytest.raises(ct.UnsupportedModelError, match=r"KMeans cannot be compiled: fit NearestCentroid on its labels"):
         ct.compile(KMeans(n_clusters=2, n_init=1).fit(X), X)
     with pytest.raises(ct.UnsupportedModelError, match="dict"):
         ct.compile({"a": "model"}, X)
