@@ -25,19 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import cryptable_engine
-import numpy as np
-from cryptable_engine import (
-    Circuit,
-    CompilationError,
-    GroupKind,
-    Input,
-    InputGroup,
-    Linear,
-    Lookup,
-    Term,
-    UnsupportedProgramError,
-    to_mlir,
-)
+from cryptable.sample_circuits import sum_of_lookups
+from cryptable_engine import Circuit, CompilationError, UnsupportedProgramError, to_mlir
 from cryptable_engine.catalogue import keyset_to_json
 from cryptable_engine.native import compile_mlir
 from cryptable_engine.one_level import cheapest_keyset, complexity, typical_demands
@@ -68,23 +57,6 @@ class Found:
     keyset: KeysetParameters
     price: float
     circuits: list[tuple[int, int]] = field(default_factory=list)
-
-
-def sum_of_lookups(lookups: int, width: int, output_bits: int) -> Circuit:
-    """Lookups of bits of their own, summed to one number."""
-    bits = np.arange(lookups * width)
-    codes = Term(0, bits, bits // width, 1 << (bits % width))
-    largest = max(1, ((1 << output_bits) - 1) // lookups)
-    tables = np.array([[largest] + [0] * ((1 << width) - 1)], np.int64)
-    return Circuit(
-        (
-            Input((InputGroup(GroupKind.RANGE, bits.size, 1),)),
-            Linear((codes,), np.zeros(lookups, np.int64)),
-            Lookup(1, tables, np.zeros(lookups, np.int64)),
-            Linear((Term.from_dense(2, np.ones((lookups, 1))),), np.zeros(1, np.int64)),
-        ),
-        3,
-    )
 
 
 def compiled(circuit: Circuit, p_error: float, keyset: KeysetParameters | None = None) -> Program | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 
-from cryptable.cost import lookup_price, noise_level, one_level_price
+from cryptable.cost import lookup_price, noise_level
 from cryptable.machine import COST_TABLE
 from svg import AMBER, INDIGO, INK, QUIET, TEAL, Drawing
 
@@ -22,7 +22,7 @@ def draw_lookup_prices() -> Drawing:
     drawing = Drawing(760, 360, "CPU time of one lookup by its width in bits")
     prices = {
         width: (
-            one_level_price(width, MANY) if width <= MOST_BITS else None,
+            lookup_price(width, MANY, one_level=True) if width <= MOST_BITS else None,
             lookup_price(width, FEW),
             lookup_price(width, MANY),
         )

@@ -29,23 +29,7 @@ from cryptable_engine.keyset_choice import compile_onto_keyset
 from cryptable_engine.native import LIBRARY
 from cryptable_engine.one_level import is_exact_enough, typical_demands
 from cryptable_protocol import CompileOptions
-
-
-def sum_of_lookups(seed, lookups, width, output_bits):
-    rng = np.random.default_rng(seed)
-    bits = np.arange(lookups * width)
-    largest = ((1 << output_bits) - 1) // lookups
-    tables = rng.integers(0, largest + 1, (lookups, 1 << width))
-    tables[:, 0] = largest
-    return Circuit(
-        (
-            Input((InputGroup(GroupKind.RANGE, bits.size, 1),)),
-            Linear((Term(0, bits, bits // width, 1 << (bits % width)),), np.zeros(lookups, np.int64)),
-            Lookup(1, tables, np.arange(lookups)),
-            Linear((Term.from_dense(2, np.ones((lookups, 1))),), np.zeros(1, np.int64)),
-        ),
-        3,
-    )
+from lookup_sums import sum_of_tables
 
 
 def weighted_sum(bits, weight):
@@ -60,14 +44,14 @@ def onto(program):
 @pytest.mark.encrypted
 def test_models_of_different_sizes_run_with_the_same_keys(tmp_path, request):
     """Of 4 bits, and of 3 bits whose own optimum is another keyset: all with the keys made for the first."""
-    first, second = sum_of_lookups(0, 6, 4, 9), sum_of_lookups(1, 10, 4, 10)
+    first, second = sum_of_tables(6, 4, 9), sum_of_tables(10, 4, 10, seed=1)
     programs = [
         compile_circuit(circuit, CompileOptions(), tmp_path / str(index), catalogue=True, native=True)
         for index, circuit in enumerate((first, second))
     ]
     assert programs[0].keyset_entry == programs[1].keyset_entry != ""
     assert programs[0].keyset == programs[1].keyset
-    third = sum_of_lookups(2, 5, 3, 10)
+    third = sum_of_tables(5, 3, 10, seed=2)
     assert compile_circuit(third, CompileOptions(), tmp_path / "own", native=True).keyset != programs[0].keyset
     programs.append(compile_circuit(third, onto(programs[0]), tmp_path / "third"))
     client = type(request.getfixturevalue("concrete_clients")("linear"))(programs[0])
@@ -81,7 +65,7 @@ def test_models_of_different_sizes_run_with_the_same_keys(tmp_path, request):
 
 def test_an_entry_is_taken_where_it_costs_little(tmp_path):
     """Lookups of two widths, each with keys of its own by the optimizer's choice: one keyset serves both."""
-    narrow, wide = sum_of_lookups(0, 20, 3, 9), sum_of_lookups(1, 20, 4, 9)
+    narrow, wide = sum_of_tables(20, 3, 9), sum_of_tables(20, 4, 9, seed=1)
     bits = narrow.input.size
     moved = wide.nodes[1].terms[0]
     circuit = Circuit(
@@ -109,20 +93,18 @@ def test_an_entry_is_taken_where_it_costs_little(tmp_path):
 @pytest.mark.parametrize("log2_p_error", [-40, -64, -128])
 def test_p_errors(tmp_path, log2_p_error):
     options = CompileOptions(2.0**log2_p_error)
-    program = compile_circuit(sum_of_lookups(0, 30, 4, 12), options, tmp_path / "program", catalogue=True, native=True)
+    program = compile_circuit(sum_of_tables(30, 4, 12), options, tmp_path / "program", catalogue=True, native=True)
     assert f"p_error 2^{log2_p_error}" in program.keyset_entry
-    again = compile_circuit(sum_of_lookups(1, 25, 4, 11), onto(program), tmp_path / "again")
+    again = compile_circuit(sum_of_tables(25, 4, 11, seed=1), onto(program), tmp_path / "again")
     assert again.keyset == program.keyset
     assert again.p_error == options.p_error
 
 
 def test_a_keyset_that_is_not_exact_enough_is_refused(tmp_path):
     """Concrete itself says nothing, and takes another keyset."""
-    small = compile_circuit(
-        sum_of_lookups(0, 4, 4, 6), CompileOptions(), tmp_path / "small", catalogue=True, native=True
-    )
+    small = compile_circuit(sum_of_tables(4, 4, 6), CompileOptions(), tmp_path / "small", catalogue=True, native=True)
     with pytest.raises(CompilationError, match=f"keyset of entry '{small.keyset_entry.replace('^', '.')}'"):
-        compile_circuit(sum_of_lookups(0, 100, 4, 14), onto(small), tmp_path / "large")
+        compile_circuit(sum_of_tables(100, 4, 14), onto(small), tmp_path / "large")
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 

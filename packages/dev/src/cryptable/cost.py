@@ -30,26 +30,26 @@ def noise_level(lookups: int, output_bits: int) -> float:
     return output_bits + math.log2(lookups) / 2
 
 
-def lookup_price(width: int, noise: float = _TYPICAL_NOISE, *, p_error: float = P_ERROR) -> float:
+def lookup_price(
+    width: int, noise: float = _TYPICAL_NOISE, *, p_error: float = P_ERROR, one_level: bool = False
+) -> float:
     """Optimizer complexity of one lookup.
 
     Args:
         width: in bits, 1 to 8.
         noise: as `noise_level` says, of the sum that bears least.
         p_error: of one lookup.
+        one_level: whether the circuit is one of one level, where lookups cost less: see `cryptable_engine.one_level`.
 
     Returns:
         The price; infinite where no parameters are exact enough.
     """
+    if one_level:
+        return _one_level_price(width, math.ceil(4 * noise) / 4, p_error)
     classes = _table()[width]
     eligible = [limit for limit in classes if limit <= p_error]
     steps = classes[max(eligible)] if eligible else classes[min(classes)]
     return next((price for limit, price in steps if noise <= limit), math.inf)
-
-
-def one_level_price(width: int, noise: float = _TYPICAL_NOISE, *, p_error: float = P_ERROR) -> float:
-    """As `lookup_price`, of a lookup in a circuit of one level: see `cryptable_engine.one_level`."""
-    return _one_level_price(width, math.ceil(4 * noise) / 4, p_error)
 
 
 @cache
@@ -70,12 +70,11 @@ def total_price(
         width: in bits, 1 to 8.
         output_bits: of their sum.
         p_error: of one lookup.
-        one_level: whether the circuit is one of one level: its lookups cost less.
+        one_level: as `lookup_price` has it.
     """
     if not lookups:
         return 0.0
-    price = one_level_price if one_level else lookup_price
-    return lookups * price(width, noise_level(lookups, output_bits), p_error=p_error)
+    return lookups * lookup_price(width, noise_level(lookups, output_bits), p_error=p_error, one_level=one_level)
 
 
 @cache

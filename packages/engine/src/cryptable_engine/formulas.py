@@ -9,6 +9,7 @@ operation. Both are compared with what the optimizer says of its own choices in 
 from __future__ import annotations
 
 import math
+from functools import cache
 from statistics import NormalDist
 
 from cryptable_protocol import BootstrapKeyParameters, KeyswitchKeyParameters
@@ -42,9 +43,15 @@ def minimal_variance(dimension: int) -> float:
     return float(f"{(1 + 1e-5) * 4.0**log2_deviation:.5e}")
 
 
+@cache
+def deviations(p_error: float) -> float:
+    """How many standard deviations of a Gaussian leave `p_error` outside, on both sides together."""
+    return -NormalDist().inv_cdf(p_error / 2)
+
+
 def tolerated_variance(bits: int, p_error: float) -> float:
     """Of the noise of a value of `bits` bits below the padding bit, which is misread with probability `p_error`."""
-    return (2.0 ** -(bits + 2) / -NormalDist().inv_cdf(p_error / 2)) ** 2
+    return (2.0 ** -(bits + 2) / deviations(p_error)) ** 2
 
 
 def rounding_variance(input_dimension: int, polynomial_size: int) -> float:
@@ -77,9 +84,3 @@ def bootstrap_complexity(key: BootstrapKeyParameters, input_dimension: int) -> f
     rows, size = key.glwe_dimension + 1, key.polynomial_size
     transform = size * math.log2(size) + size
     return input_dimension * (rows * (key.level_count + 1) * transform + rows**2 * key.level_count * size)
-
-
-def keyswitch_complexity(key: KeyswitchKeyParameters, input_dimension: int, output_dimension: int) -> float:
-    """Operations of one keyswitch: each decomposed word times a row of the key, and their sum."""
-    words = input_dimension * key.level_count
-    return words + (2 * words - 1) * (output_dimension + 1) + 1

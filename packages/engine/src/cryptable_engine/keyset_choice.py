@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import NormalDist
 
 from cryptable_protocol import CompileOptions, KeysetParameters
 
@@ -19,7 +18,7 @@ from cryptable_engine.bounds import Bounds
 from cryptable_engine.catalogue import KeysetEntry, candidates, secret_key_entries
 from cryptable_engine.circuit import Circuit
 from cryptable_engine.errors import CompilationError
-from cryptable_engine.formulas import SECURITY_SLOPE
+from cryptable_engine.formulas import SECURITY_SLOPE, deviations
 from cryptable_engine.layout import Layout, lay_out
 from cryptable_engine.lookup_program import write_lookups
 from cryptable_engine.mlir import print_mlir
@@ -150,10 +149,10 @@ def _demands(own: Program, dimension: int) -> Iterator[tuple[int, float]]:
     spare_bits = int(surplus)
     if own.output.width + spare_bits > MAX_VALUE_BITS:
         return
-    deviations = -NormalDist().inv_cdf(own.p_error / 2)
+    least = deviations(own.p_error)
     for nudge in (0.0, -0.5, 0.5, -1.0, 1.0):  # bits of the key
-        wanted = deviations * 2.0 ** (surplus - spare_bits + nudge * SECURITY_SLOPE)
-        if deviations <= wanted <= _MAX_DEVIATIONS:
+        wanted = least * 2.0 ** (surplus - spare_bits + nudge * SECURITY_SLOPE)
+        if least <= wanted <= _MAX_DEVIATIONS:
             yield spare_bits, math.erfc(wanted / math.sqrt(2.0))
 
 

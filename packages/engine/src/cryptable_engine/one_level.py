@@ -172,11 +172,10 @@ def is_secure(keyset: KeysetParameters) -> bool:
 def is_exact_enough(keyset: KeysetParameters, demands: OneLevelDemands, p_error: float) -> bool:
     """Whether no lookup, and no output, is misread with a larger probability under a keyset for one-level circuits."""
     (key,) = keyset.bootstrap_keys
-    dimension = keyset.dimensions[key.input_key]
-    return (
-        _reads(demands, dimension, key.polynomial_size, p_error)
-        and bootstrap_variance(key, dimension, fourier_weight=CAREFUL_FOURIER_WEIGHT) <= _output_limit(demands, p_error)
-    )  # fmt: skip
+    dimension, output = keyset.dimensions[key.input_key], demands.output
+    noise = output.amplification * bootstrap_variance(key, dimension, fourier_weight=CAREFUL_FOURIER_WEIGHT)
+    reads = _reads(demands, dimension, key.polynomial_size, p_error)
+    return reads and noise <= tolerated_variance(output.bits, p_error)
 
 
 def cheapest_keyset(demands: OneLevelDemands, p_error: float, *, levels: int | None = None) -> KeysetParameters | None:
@@ -187,22 +186,25 @@ def cheapest_keyset(demands: OneLevelDemands, p_error: float, *, levels: int | N
         p_error: the largest probability that a lookup, or an output, is misread.
         levels: of the bootstrap key; by default as few as can be.
     """
-    found = [
-        keyset
-        for glwe_dimension in _GLWE_DIMENSIONS
-        for polynomial_size in _POLYNOMIAL_SIZES
-        if glwe_dimension * polynomial_size in _LARGE_DIMENSIONS
-        for keyset in _of_sizes(demands, p_error, glwe_dimension, polynomial_size, levels)
-    ]
+    found: list[KeysetParameters] = []
+    for polynomial_size in _POLYNOMIAL_SIZES:
+        small = next((n for n in _SMALL_DIMENSIONS if _reads(demands, n, polynomial_size, p_error)), None)
+        if small is not None:
+            for glwe_dimension in _GLWE_DIMENSIONS:
+                found += _of_sizes(demands, p_error, small, glwe_dimension, polynomial_size, levels)
     return min(found, key=lambda keyset: (complexity(keyset, 1), keyset.dimensions[LARGE_KEY]), default=None)
 
 
 def _of_sizes(
-    demands: OneLevelDemands, p_error: float, glwe_dimension: int, polynomial_size: int, levels: int | None
+    demands: OneLevelDemands,
+    p_error: float,
+    small: int,
+    glwe_dimension: int,
+    polynomial_size: int,
+    levels: int | None,
 ) -> Iterator[KeysetParameters]:
-    """At most one: with the shortest small key, and the fewest levels."""
-    small = next((n for n in _SMALL_DIMENSIONS if _reads(demands, n, polynomial_size, p_error)), None)
-    if small is None:
+    """At most one: with the fewest levels."""
+    if glwe_dimension * polynomial_size not in _LARGE_DIMENSIONS:
         return
     for level_count in _LEVELS if levels is None else (levels,):
         keyset = _keyset(small, glwe_dimension, polynomial_size, level_count)
@@ -219,10 +221,6 @@ def _reads(demands: OneLevelDemands, dimension: int, polynomial_size: int, p_err
     return all(
         demand.amplification * fresh + rounding <= tolerated_variance(demand.bits, p_error) for demand in demands.inputs
     )
-
-
-def _output_limit(demands: OneLevelDemands, p_error: float) -> float:
-    return tolerated_variance(demands.output.bits, p_error) / demands.output.amplification
 
 
 @cache

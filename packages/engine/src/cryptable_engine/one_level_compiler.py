@@ -24,7 +24,7 @@ from cryptable_engine.one_level import (
     is_secure,
     serves_one_level,
 )
-from cryptable_engine.program import write_one_level_record
+from cryptable_engine.program import one_level_facts, write_record
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,5 @@ def write_one_level(
     given = CiphertextType(circuit.input.size, SMALL_KEY, layout.widths[0], minimal_variance(small))
     returned = CiphertextType(circuit.nodes[circuit.output].size, LARGE_KEY, layout.output.width, 0.0)
     write_lookups(circuit, layout, directory)
-    write_one_level_record(
-        directory,
-        options.p_error,
-        keyset=choice.keyset,
-        given=given,
-        returned=returned,
-        lookups=circuit.lookups,
-        keyset_entry=choice.entry,
-        optimum=choice.optimum,
-    )
+    facts = one_level_facts(choice.keyset, given, returned, circuit.lookups)
+    write_record(directory, options.p_error, keyset_entry=choice.entry, optimum=choice.optimum, one_level=facts)

@@ -56,7 +56,7 @@ class Program:
             p_error, keyset_entry = float(record["p_error"]), str(record["keyset_entry"])
             optimum = None if record["optimum"] is None else float(record["optimum"])
             one_level = record["one_level"]
-            facts = read_concrete(directory, p_error) if one_level is None else _one_level_facts(one_level)
+            facts = read_concrete(directory, p_error) if one_level is None else _one_level_from_json(one_level)
         except (KeyError, TypeError, ValueError) as error:
             raise UnsupportedProgramError(f"program: {RECORD} is damaged ({error!r}); compile it again") from error
         except MalformedMessageError as error:
@@ -85,41 +85,37 @@ class Program:
                 )
 
 
-def write_record(directory: Path, p_error: float, *, keyset_entry: str = "", optimum: float | None = None) -> None:
-    """What Concrete's own files do not say."""
-    _write(directory, p_error, keyset_entry, optimum, None)
-
-
-def write_one_level_record(
+def write_record(
     directory: Path,
     p_error: float,
     *,
-    keyset: KeysetParameters,
-    given: CiphertextType,
-    returned: CiphertextType,
-    lookups: int,
     keyset_entry: str = "",
     optimum: float | None = None,
+    one_level: ProgramFacts | None = None,
 ) -> None:
-    """All that there is to say of a one-level circuit, which is the engine's own."""
-    own = {"keyset": keyset_to_json(keyset), "input": asdict(given), "output": asdict(returned), "lookups": lookups}
-    _write(directory, p_error, keyset_entry, optimum, own)
-
-
-def _write(
-    directory: Path, p_error: float, keyset_entry: str, optimum: float | None, one_level: dict[str, Any] | None
-) -> None:
+    """What Concrete's own files do not say; of a one-level circuit, for which there are none, all facts."""
     record = {
         "format": _RECORD_FORMAT,
         "p_error": p_error,
         "keyset_entry": keyset_entry,
         "optimum": optimum,
-        "one_level": one_level,
+        "one_level": None if one_level is None else _one_level_to_json(one_level),
     }
     (directory / RECORD).write_text(json.dumps(record))
 
 
-def _one_level_facts(own: dict[str, Any]) -> ProgramFacts:
-    keyset, lookups = keyset_from_json(own["keyset"]), int(own["lookups"])
-    given, returned = CiphertextType(**own["input"]), CiphertextType(**own["output"])
+def one_level_facts(
+    keyset: KeysetParameters, given: CiphertextType, returned: CiphertextType, lookups: int
+) -> ProgramFacts:
+    """Of a one-level circuit, whose price follows from its keys."""
     return ProgramFacts(keyset, given, returned, complexity(keyset, lookups), lookups)
+
+
+def _one_level_to_json(facts: ProgramFacts) -> dict[str, Any]:
+    given, returned = asdict(facts.input), asdict(facts.output)
+    return {"keyset": keyset_to_json(facts.keyset), "input": given, "output": returned, "lookups": facts.lookups}
+
+
+def _one_level_from_json(own: dict[str, Any]) -> ProgramFacts:
+    given, returned = CiphertextType(**own["input"]), CiphertextType(**own["output"])
+    return one_level_facts(keyset_from_json(own["keyset"]), given, returned, int(own["lookups"]))

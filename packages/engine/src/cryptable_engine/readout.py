@@ -6,12 +6,11 @@ Parameters that keep `exact_output_bits` bits exact bear noise of at most half a
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 
 from cryptable_engine.bounds import bounds, highest_output
 from cryptable_engine.circuit import Circuit, IntArray
+from cryptable_engine.formulas import deviations
 
 
 def output_bits(circuit: Circuit) -> int:
@@ -25,7 +24,7 @@ def noise_deviation(further_bits: int, p_error: float) -> float:
 
     Half a step of the lowest exact bit is as many deviations of a Gaussian as leave `p_error` outside.
     """
-    return 2.0**further_bits / 2 / -NormalDist().inv_cdf(p_error / 2)
+    return 2.0**further_bits / 2 / deviations(p_error)
 
 
 def noise_bound(further_bits: int) -> int:

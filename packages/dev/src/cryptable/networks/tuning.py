@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from cryptable_engine.formulas import deviations
 from cryptable_protocol import Labels
 
 from cryptable.cost import lookup_price
@@ -143,7 +143,7 @@ class Search:
             yield integers.scores(inputs)
             return
         # A lookup is off by half a position with probability p_error at most: so much noise, and no more.
-        deviation = -0.5 / NormalDist().inv_cdf(p_error / 2)
+        deviation = 0.5 / deviations(p_error)
         for draw in range(_DRAWS):
             yield integers.scores(inputs, deviation=deviation, rng=np.random.default_rng([self._seed, draw]))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryptable.cost import lookup_price, one_level_price
+from cryptable.cost import lookup_price
 from cryptable.model_graph import AdditiveTrees, FloatArray, IntArray
 from cryptable.planner.codes import Code
 from cryptable.planner.expand import Alphabet, Group, TreeExpansion
@@ -48,8 +48,10 @@ class OneHotLeaves:
         """
         squares = sum((weights**2 for weights in self.by_group.values()), np.zeros(1))
         noise = output_bits + math.log2(max(1.0, float(squares.max()))) / 2
-        price = one_level_price if (self.one_level if one_level is None else one_level) else lookup_price
-        return len(self.by_group) * price(self.width, noise, p_error=p_error) if self.by_group else 0.0
+        if not self.by_group:
+            return 0.0
+        kind = self.one_level if one_level is None else one_level
+        return len(self.by_group) * lookup_price(self.width, noise, p_error=p_error, one_level=kind)
 
     def plan(self, alphabet: Alphabet, rounded: RoundedTrees, ranges: Sequence[Range]) -> QuantizedPlan:
         """For `lower`; `ranges` are those of the scores, in units of the step."""

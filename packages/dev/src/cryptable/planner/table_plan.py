@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cryptable.cost import lookup_price, noise_level, one_level_price
+from cryptable.cost import lookup_price, noise_level
 from cryptable.model_graph import AdditiveTrees
 from cryptable.planner.bits import Bits
 from cryptable.planner.counted_products import count_products
@@ -46,9 +46,10 @@ class TablePlan:
 
     def price(self, p_error: float, output_bits: int) -> float:
         """Optimizer complexity units, at a probability that one lookup fails, for scores of so many bits."""
-        price = one_level_price if self.one_level else lookup_price
-        noise = noise_level(max(1, self.longest), output_bits)
-        return self.lookups * price(self.width, noise, p_error=p_error) if self.lookups else 0.0
+        if not self.lookups:
+            return 0.0
+        noise = noise_level(self.longest, output_bits)
+        return self.lookups * lookup_price(self.width, noise, p_error=p_error, one_level=self.one_level)
 
 
 def drafts(graph: AdditiveTrees, bits: Bits, width: int, *, one_level: bool | None = None) -> list[TablePlan]:
