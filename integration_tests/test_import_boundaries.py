@@ -38,7 +38,9 @@ BOUNDARIES = {
     "client": Boundary("client_encrypts.py", ".py", (*LEARNING, *NATIVE, "grpc", *DEV, *ENGINE, *SERVER)),
     "engine": Boundary("engine_evaluates.py", ".py", (*LEARNING, "concrete.fhe", "grpc", *CLIENT, *DEV, *SERVER)),
     "compiler": Boundary(
-        "engine_evaluates.py", "-m cryptable_engine.compile_process", (*LEARNING, "concrete.fhe", "grpc", *DEV, *SERVER)
+        "engine_evaluates.py",
+        "-m cryptable_engine.schemes.bootstrapped.compiling.compile_process",
+        (*LEARNING, "concrete.fhe", "grpc", *DEV, *SERVER),
     ),
     "server front": Boundary(
         "server_serves.py", "-m cryptable_server serve", (*LEARNING, *NATIVE, *CLIENT, *DEV, *ENGINE)
@@ -119,7 +121,9 @@ def test_native_code_is_seen_where_it_belongs(unblocked):
     _, processes, imports = unblocked("server_serves.py")
     native = {processes[pid] for pid, module in imports if module == "concrete"}
     assert any("-m cryptable_server.worker" in arguments for arguments in native)
-    assert any("-m cryptable_engine.compile_process" in arguments for arguments in native)
+    assert any(
+        "-m cryptable_engine.schemes.bootstrapped.compiling.compile_process" in arguments for arguments in native
+    )
 
 
 @pytest.mark.parametrize("module", sorted({name for boundary in BOUNDARIES.values() for name in boundary.modules}))

@@ -8,7 +8,7 @@ get ever dearer keysets. Of neighbours whose prices differ little, the dearer on
 the fewer entries, the more models share one. Whether it serves both is tried, by compiling.
 
 For circuits of one level the same goes without the optimizer: their keysets are computed
-(`cryptable_engine.one_level`).
+(`cryptable_engine.schemes.bootstrapped.parameters.one_level`).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from typing import Any
 import cryptable_engine
 from cryptable.sample_circuits import sum_of_lookups
 from cryptable_engine import Circuit, CompilationError, UnsupportedProgramError, to_mlir
-from cryptable_engine.catalogue import keyset_to_json
-from cryptable_engine.native import compile_mlir
-from cryptable_engine.one_level import cheapest_keyset, complexity, typical_demands
-from cryptable_engine.program import Program, write_record
+from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
+from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_to_json
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import cheapest_keyset, complexity, typical_demands
+from cryptable_engine.schemes.bootstrapped.program import Program, write_record
 from cryptable_protocol import KeysetParameters, SecretKeyParameters
 
-TARGET = Path(cryptable_engine.__file__).parent / "catalogue.json"
+TARGET = Path(cryptable_engine.__file__).parent / "schemes/bootstrapped/parameters/catalogue.json"
 WIDTHS = (2, 3, 4, 5, 6)
 LOG2_P_ERRORS = (-40, -64, -128)
 LOOKUPS = (4, 64, 512)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from cryptable_client import SecretKeys, lwe, write_evaluation_keys
 from cryptable_client.encryption import encrypt_words
-from cryptable_engine.concrete_info import _keyset
-from cryptable_engine.concrete_messages import _schema, keyset_message
+from cryptable_engine.schemes.bootstrapped.concrete.info import _keyset
+from cryptable_engine.schemes.bootstrapped.concrete.messages import _schema, keyset_message
 from cryptable_protocol import MaskStream
 
 pytestmark = pytest.mark.encrypted

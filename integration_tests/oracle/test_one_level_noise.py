@@ -12,12 +12,17 @@ import pytest
 from cryptable_client import SecretKeys, lwe, write_evaluation_keys
 from cryptable_client.encryption import encrypt_words
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
-from cryptable_engine.bootstrapping import BootstrappingKeys
-from cryptable_engine.catalogue import keyset_catalogue
-from cryptable_engine.formulas import CAREFUL_FOURIER_WEIGHT, bootstrap_variance, minimal_variance, rounding_variance
-from cryptable_engine.layout import Reading
-from cryptable_engine.lookup_program import LookupProgram
-from cryptable_engine.one_level import LARGE_KEY, SMALL_KEY
+from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys
+from cryptable_engine.schemes.bootstrapped.lookup_program import LookupProgram
+from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_catalogue
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
+    CAREFUL_FOURIER_WEIGHT,
+    bootstrap_variance,
+    minimal_variance,
+    rounding_variance,
+)
+from cryptable_engine.schemes.bootstrapped.parameters.layout import Reading
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import LARGE_KEY, SMALL_KEY
 
 LOOKUPS = 80
 OUTPUT_BITS = 8

@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
-from cryptable_engine.compiler import compile_circuit
-from cryptable_engine.evaluator import Evaluator
-from cryptable_engine.interpreter import interpret
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
+from cryptable_engine.circuit.interpreter import interpret
+from cryptable_engine.schemes.bootstrapped.compiling.compiler import compile_circuit
+from cryptable_engine.schemes.bootstrapped.evaluator import Evaluator
 from cryptable_protocol import CompileOptions, EncryptedTensor
 
 OPTIONS = CompileOptions(p_error=2.0**-40, security_bits=128)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from cryptable_engine import compile_circuit
-from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
 from cryptable_protocol import ClientSpec, CompileOptions, Decoder, Link, ModelArtifact, Provenance, ThermometerEncoder
 
 EDGES = (18.0, 40.0, 65.0)

@@ -24,8 +24,8 @@ from cryptable.machine import COST_TABLE
 from cryptable.measure_machine import measure_machine
 from cryptable.sample_circuits import sum_of_lookups
 from cryptable_engine import CompilationError, Program, UnsupportedProgramError, to_mlir
-from cryptable_engine.native import compile_mlir
-from cryptable_engine.program import write_record
+from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
+from cryptable_engine.schemes.bootstrapped.program import write_record
 
 TARGET = Path(cryptable.__file__).parent / COST_TABLE
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8)

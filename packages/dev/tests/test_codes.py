@@ -6,7 +6,7 @@ from cryptable.planner.bits import Bits
 from cryptable.planner.codes import Code
 from cryptable.planner.cover import TableCover
 from cryptable.planner.expand import Alphabet, Group
-from cryptable_engine.one_level import typical_demands
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import typical_demands
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

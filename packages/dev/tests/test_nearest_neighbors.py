@@ -6,7 +6,7 @@ import pytest
 from cryptable.importers import import_estimator
 from cryptable.plan_estimator import plan
 from cryptable_engine import interpret
-from cryptable_engine.circuit import Lookup
+from cryptable_engine.circuit.circuit import Lookup
 from cryptable_protocol import encode_rows
 from keychain import keychain
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris

@@ -11,7 +11,7 @@ from cryptable.planner.expand import Alphabet
 from cryptable.planner.one_hot import one_hot_leaves
 from cryptable.planner.trees import draft_cost, plan_trees
 from cryptable_engine import interpret, verify
-from cryptable_engine.circuit import Lookup
+from cryptable_engine.circuit.circuit import Lookup
 from cryptable_protocol import Link, encode_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -6,8 +6,8 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.model_graph import LEAF
 from cryptable.planner.trees import plan_trees
 from cryptable_engine import interpret, verify
-from cryptable_engine.bounds import highest_output
-from cryptable_engine.circuit import Lookup
+from cryptable_engine.circuit.bounds import highest_output
+from cryptable_engine.circuit.circuit import Lookup
 from cryptable_protocol import Link, encode_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ import pytest
 from cryptable.local_session import LocalSession
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_engine import CompilationError, Evaluator, interpret
-from cryptable_engine.one_level import serves_one_level
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
 from cryptable_protocol import encode_rows
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Program, Term, compile_circuit
-from cryptable_engine.bounds import bounds
-from cryptable_engine.circuit import IntArray
-from cryptable_engine.concrete_messages import _schema, read_value, value_message
-from cryptable_engine.native import PROGRAM_INFO, read_json
+from cryptable_engine.circuit.bounds import bounds
+from cryptable_engine.circuit.circuit import IntArray
+from cryptable_engine.schemes.bootstrapped.concrete.messages import _schema, read_value, value_message
+from cryptable_engine.schemes.bootstrapped.concrete.native import PROGRAM_INFO, read_json
 from cryptable_protocol import CiphertextType, CompileOptions, EncryptedTensor
 
 

@@ -12,7 +12,7 @@ from cryptable.local_session import LocalSession
 from cryptable.model_graph import Estimator
 from cryptable.plan_estimator import plan
 from cryptable_engine import Lookup
-from cryptable_engine.one_level import has_one_level
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import has_one_level
 from cryptable_protocol import encode_rows
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression

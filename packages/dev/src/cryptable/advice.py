@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from cryptable_engine import interpret
-from cryptable_engine.circuit import Lookup
-from cryptable_engine.one_level import has_one_level
+from cryptable_engine.circuit.circuit import Lookup
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import has_one_level
 from cryptable_protocol import InvalidInputError, encode_rows
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table

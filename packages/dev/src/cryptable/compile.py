@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy.typing as npt
-from cryptable_engine.one_level import serves_one_level
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
 from cryptable_protocol import InvalidInputError
 
 from cryptable.budgeting import within_budget

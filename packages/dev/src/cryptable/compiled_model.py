@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from cryptable_engine import Circuit, Program, interpret, simulate, verify
-from cryptable_engine.noise import NoiseModel, NoisyInterpreter
-from cryptable_engine.one_level import serves_one_level
-from cryptable_engine.readout import noise_bound, read_out
+from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
+from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_bound, read_out
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
 
 from cryptable.check_report import CheckReport, ModeResult

@@ -11,7 +11,7 @@ import math
 from functools import cache
 from importlib import resources
 
-from cryptable_engine.one_level import cheapest_keyset, complexity, typical_demands
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import cheapest_keyset, complexity, typical_demands
 
 P_ERROR = 2.0**-40
 """Of one lookup, where no other probability is asked for."""
@@ -39,7 +39,7 @@ def lookup_price(
         width: in bits, 1 to 8.
         noise: as `noise_level` says, of the sum that bears least.
         p_error: of one lookup.
-        one_level: whether the circuit is one of one level, where lookups cost less: see `cryptable_engine.one_level`.
+        one_level: whether the circuit is one of one level, where lookups cost less: see engine's `one_level`.
 
     Returns:
         The price; infinite where no parameters are exact enough.

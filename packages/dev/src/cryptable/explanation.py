@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from cryptable_engine import Circuit, Linear, Lookup, Node, Program
-from cryptable_engine.noise import NoiseModel, neighbour_rate, reading_deviation
-from cryptable_engine.readout import noise_deviation
+from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, neighbour_rate, reading_deviation
+from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_deviation
 from cryptable_protocol import (
     CategoricalEncoder,
     ClientSpec,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cryptable_engine import Circuit, Linear, Program
-from cryptable_engine.bootstrapping import supports
-from cryptable_engine.lookup_program import dense_cells_and_gathered_entries
+from cryptable_engine.schemes.bootstrapped.bootstrapping import supports
+from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
 from cryptable_protocol import InvalidInputError
 
 COST_TABLE = "cost_table.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from cryptable_client import SecretKeys, encrypt
 from cryptable_engine import Circuit, Evaluator, Linear, Program
-from cryptable_engine.lookup_program import dense_cells_and_gathered_entries
+from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, EncryptedTensor, InternalError, Link
 
 from cryptable.local_session import LocalSession

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from cryptable_engine.circuit import Lookup
+from cryptable_engine.circuit.circuit import Lookup
 from rich.table import Table
 
 from cryptable.errors import UnsupportedModelError

@@ -9,7 +9,7 @@ from cryptable.networks.planning import plan_network
 from cryptable.networks.units import unit_of
 from cryptable.neural.quantizers import qnn
 from cryptable_engine import interpret
-from cryptable_engine.circuit import Lookup
+from cryptable_engine.circuit.circuit import Lookup
 from cryptable_protocol import encode_rows
 from torch import nn
 

@@ -11,7 +11,7 @@ from cryptable.networks.onnx_trees import read_trees
 from cryptable.networks.sources.torch_module import exported
 from cryptable.plan_estimator import plan
 from cryptable_engine import Lookup
-from cryptable_engine.one_level import has_one_level
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import has_one_level
 from onnx import numpy_helper
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor

@@ -3,8 +3,8 @@ import pytest
 import torch
 from cryptable.neural.activations import ACTIVATIONS, find_activation
 from cryptable.neural.register import Register
-from cryptable_engine.circuit import Lookup
-from cryptable_engine.interpreter import read_around
+from cryptable_engine.circuit.circuit import Lookup
+from cryptable_engine.circuit.interpreter import read_around
 from cryptable_protocol import InvalidInputError
 
 

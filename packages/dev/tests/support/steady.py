@@ -2,7 +2,7 @@
 
 import numpy as np
 from cryptable_engine import interpret
-from cryptable_engine.circuit import Circuit, Linear, Lookup
+from cryptable_engine.circuit.circuit import Circuit, Linear, Lookup
 from cryptable_protocol import encode_rows
 
 

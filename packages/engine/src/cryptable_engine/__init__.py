@@ -1,7 +1,8 @@
 """Circuits of encrypted machine learning: verify, interpret, compile to TFHE, evaluate."""
 
-from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
-from cryptable_engine.compiler import CompileLimits, compile_circuit
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
+from cryptable_engine.circuit.interpreter import interpret
+from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.errors import (
     CircuitError,
     CompilationError,
@@ -9,12 +10,11 @@ from cryptable_engine.errors import (
     ProgramMismatchError,
     UnsupportedProgramError,
 )
-from cryptable_engine.evaluator import Evaluator, ServerKeys
-from cryptable_engine.interpreter import interpret
-from cryptable_engine.mlir import to_mlir
-from cryptable_engine.program import Program
-from cryptable_engine.simulator import simulate
-from cryptable_engine.verifier import verify
+from cryptable_engine.schemes.bootstrapped.compiling.compiler import CompileLimits, compile_circuit
+from cryptable_engine.schemes.bootstrapped.concrete.mlir import to_mlir
+from cryptable_engine.schemes.bootstrapped.evaluator import Evaluator, ServerKeys
+from cryptable_engine.schemes.bootstrapped.program import Program
+from cryptable_engine.schemes.bootstrapped.simulator import simulate
 
 __version__ = "0.1.0"
 

@@ -17,10 +17,10 @@ from cryptable_protocol import CompileOptions, CryptableError, EncryptedTensor
 from cryptable_protocol.findings import Finding, installed_version, python_finding, to_json
 from cryptable_protocol.mask_stream import SEED_BYTES
 
-from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
-from cryptable_engine.compiler import compile_circuit
-from cryptable_engine.evaluator import Evaluator
-from cryptable_engine.lookup_program import usable_cores
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
+from cryptable_engine.schemes.bootstrapped.compiling.compiler import compile_circuit
+from cryptable_engine.schemes.bootstrapped.evaluator import Evaluator
+from cryptable_engine.schemes.bootstrapped.lookup_program import usable_cores
 
 _LEAST_MEMORY_GB = 2.0
 _CPU_FLAGS = ("aes", "avx2", "avx512f", "fma")

@@ -164,7 +164,7 @@ def expanded_keys_bytes(keyset: KeysetParameters) -> int:
     """Estimate of the memory of a client's keys in a worker, which measurement agrees with.
 
     Bootstrap keys are kept with their masks in the Fourier domain, keyswitch keys with theirs. Where there are several,
-    Concrete's own program evaluates, which keeps the seeded keys too (`cryptable_engine.bootstrapping.supports`, which
+    Concrete's own program evaluates, which keeps the seeded keys too (`bootstrapping.supports` of the engine, which
     the front does not import).
     """
     bootstrap = sum(

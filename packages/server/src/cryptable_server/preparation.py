@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cryptable_engine import Circuit, CompileLimits, Program, compile_circuit, verify
-from cryptable_engine.one_level import serves_one_level
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
 from cryptable_protocol import CryptableError, ModelArtifact
 
 from cryptable_server.errors import ArtifactRefusedError

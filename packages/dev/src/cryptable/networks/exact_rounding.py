@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from cryptable_engine.circuit import IntArray, Linear, Lookup, Node, Term
+from cryptable_engine.circuit.circuit import IntArray, Linear, Lookup, Node, Term
 
 
 def exactly_rounded(nodes: list[Node], linear: Linear, lookup: Lookup) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from cryptable_engine.circuit import Lookup
-from cryptable_engine.interpreter import read_around
+from cryptable_engine.circuit.circuit import Lookup
+from cryptable_engine.circuit.interpreter import read_around
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.model_graph import FloatArray, IntArray

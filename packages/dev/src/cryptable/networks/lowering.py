@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_engine.bounds import bounds
-from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Node, Term
+from cryptable_engine.circuit.bounds import bounds
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Node, Term
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, Labels, Link, UnusedFeature
 from scipy.sparse import csc_array, csr_array  # type: ignore[import-untyped]
 

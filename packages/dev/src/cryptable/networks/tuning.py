@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_engine.formulas import deviations
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import deviations
 from cryptable_protocol import Labels
 
 from cryptable.cost import lookup_price

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError

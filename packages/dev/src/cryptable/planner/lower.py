@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from cryptable_engine.bounds import bounds
-from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
+from cryptable_engine.circuit.bounds import bounds
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
 from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, Missing
 
 from cryptable.edges import EdgesTold

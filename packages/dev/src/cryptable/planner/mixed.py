@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
 from cryptable_protocol import (
     AffineEncoder,
     Decoder,

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError

@@ -35,7 +35,7 @@ class OneHotLeaves:
 
     @property
     def one_level(self) -> bool:
-        """Whether no bit is added to a score by itself: see `cryptable_engine.one_level`."""
+        """Whether no bit is added to a score by itself: see engine's `one_level`."""
         return not self.by_bit
 
     def price(self, p_error: float, output_bits: int, *, one_level: bool | None = None) -> float:

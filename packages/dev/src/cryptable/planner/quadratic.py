@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from cryptable_engine.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
 from cryptable_protocol import Decoder, FeatureEncoder, QuadraticEncoder, UnusedFeature
 from cryptable_protocol.limits import MAX_AFFINE_LEVELS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from cryptable_engine.readout import noise_deviation, output_bits
+from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_deviation, output_bits
 from cryptable_protocol import limits
 
 from cryptable.planner.lower import PlannedModel

@@ -25,7 +25,7 @@ class TablePlan:
     """Which tables cover each score, at one width: masks over the alphabet.
 
     Where `one_level`, tables cover single bits too, so that the circuit becomes one of one level, whose lookups cost
-    less (`cryptable_engine.one_level`); else a score may have bits added that no lookup has read.
+    less (engine's `one_level`); else a score may have bits added that no lookup has read.
     """
 
     width: int

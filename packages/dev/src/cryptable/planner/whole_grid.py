@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from cryptable_engine.circuit import Circuit, Input, InputGroup, Linear, Node, Term
+from cryptable_engine.circuit.circuit import Circuit, Input, InputGroup, Linear, Node, Term
 from cryptable_protocol import FeatureEncoder, ThermometerEncoder
 
 from cryptable.model_graph import FloatArray, IntArray

@@ -1,0 +1,295 @@
+"""The verifier: which circuits may be evaluated, and so which ones may be printed as MLIR, which is code."""
+
+from __future__ import annotations
+
+import numpy as np
+from cryptable_protocol import (
+    AffineEncoder,
+    CategoricalEncoder,
+    ClientSpec,
+    FeatureEncoder,
+    PolylineEncoder,
+    QuadraticEncoder,
+    ThermometerEncoder,
+    limits,
+)
+
+from cryptable_engine.circuit.bounds import Bounds, bounds, highest_output
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, IntArray, Linear, Lookup, Term
+from cryptable_engine.circuit.matrix_blocks import priced_cells
+from cryptable_engine.errors import CircuitError
+
+MAX_VALUE_BITS = 60
+"""Bits of an output, an input element or a table entry: below the 62 of a CiphertextType, so that the printed integers,
+one bit wider and signed, stay within 64."""
+MAX_LOOKUP_WIDTH = 8
+MAX_WEIGHT = 1 << 48
+MAX_OFFSET = 1 << 60
+MAX_LOOKUPS = 1 << 16
+MAX_TABLE_ENTRIES = 1 << 23
+"""Of all Lookup nodes together, as printed: one table an element at worst."""
+MAX_MATRIX_CELLS = 1 << 24
+"""Of all terms together, as `matrix_blocks.priced_cells` counts them: each costs about 1 ns per LWE word."""
+MAX_RANGE = 1 << 24
+
+
+def verify(circuit: Circuit, spec: ClientSpec | None = None) -> tuple[Bounds, ...]:
+    """Accept `circuit`, or say which rule it breaks.
+
+    Args:
+        circuit: any circuit, also one from a stranger.
+        spec: what the client encodes and decodes by, where the circuit must agree with it.
+
+    Returns:
+        The bounds of every node's values, which the check has computed anyway.
+
+    Raises:
+        CircuitError: names the node and the rule.
+    """
+    check_structure(circuit)
+    found = bounds(circuit)
+    _check_output(circuit, found)
+    if spec is not None:
+        _check_spec(circuit, found, spec)
+    return found
+
+
+def check_structure(circuit: Circuit) -> None:
+    """All rules that need no bounds; `bounds` relies on them.
+
+    Raises:
+        CircuitError: names the node and the rule.
+    """
+    count = len(circuit.nodes)
+    if not 1 <= count <= limits.MAX_CIRCUIT_NODES:
+        raise CircuitError(f"{count} nodes, expected 1 .. {limits.MAX_CIRCUIT_NODES}")
+    if not isinstance(circuit.nodes[0], Input):
+        raise CircuitError("must be the Input", node=0)
+    lookups = cells = entries = 0
+    for index, node in enumerate(circuit.nodes):
+        match node:
+            case Input():
+                _check_input(index, node)
+            case Linear():
+                _check_linear(index, node, circuit)
+                cells += sum(priced_cells(term, circuit.nodes[term.source].size, node.size) for term in node.terms)
+            case Lookup():
+                _check_lookup(index, node, circuit)
+                lookups += node.size
+                entries += node.size << node.width
+        _check_total(lookups, MAX_LOOKUPS, "lookups", index)
+        _check_total(
+            cells,
+            MAX_MATRIX_CELLS,
+            "matrix cells (a column has its source's size, or 16 an entry where that is less)",
+            index,
+        )
+        _check_total(entries, MAX_TABLE_ENTRIES, "table entries (one table an element)", index)
+    if not 0 <= circuit.output < count or not isinstance(circuit.nodes[circuit.output], Linear):
+        raise CircuitError(f"its output is node {circuit.output}, expected the index of a Linear node")
+    _check_all_used(circuit)
+
+
+def _check_total(total: int, limit: int, what: str, index: int) -> None:
+    if total > limit:
+        raise CircuitError(f"up to here, {total} {what}, at most {limit} are accepted; use a smaller model", node=index)
+
+
+def _check_size(index: int, size: int) -> None:
+    if not 1 <= size <= limits.MAX_VECTOR_SIZE:
+        raise CircuitError(f"a value of {size} elements, expected 1 .. {limits.MAX_VECTOR_SIZE}", node=index)
+
+
+def _check_input(index: int, node: Input) -> None:
+    if index:
+        raise CircuitError("a second Input; only node 0 may be one", node=index)
+    for number, group in enumerate(node.groups):
+        if group.size < 1:
+            raise CircuitError(f"input group {number} is empty", node=index)
+        if group.kind is GroupKind.THERMOMETER and group.maximum != 1:
+            raise CircuitError(
+                f"input group {number}: the elements of a thermometer are bits, got maximum {group.maximum}", node=index
+            )
+        if not 1 <= group.maximum <= MAX_RANGE:
+            raise CircuitError(f"input group {number}: maximum {group.maximum} is not in 1 .. {MAX_RANGE}", node=index)
+    _check_size(index, node.size)
+
+
+def _check_array(index: int, array: IntArray, dimensions: int, what: str) -> None:
+    if array.dtype != np.int64 or array.ndim != dimensions:
+        raise CircuitError(
+            f"{what}: {array.ndim}-dimensional {array.dtype}, expected {dimensions}-dimensional int64", node=index
+        )
+
+
+def _check_source(index: int, source: int) -> None:
+    if not 0 <= source < index:
+        raise CircuitError(f"reads node {source}, which is not an earlier node", node=index)
+
+
+def _check_linear(index: int, node: Linear, circuit: Circuit) -> None:
+    _check_array(index, node.offset, 1, "offset")
+    _check_size(index, node.size)
+    if not node.terms:
+        raise CircuitError("a Linear without terms; a constant needs a term too, which may be empty", node=index)
+    if len({term.source for term in node.terms}) != len(node.terms):
+        raise CircuitError("two terms read the same node; add their matrices up", node=index)
+    if (node.offset > MAX_OFFSET).any() or (node.offset < -MAX_OFFSET).any():
+        raise CircuitError(f"an offset beyond ±{MAX_OFFSET}", node=index)
+    for term in node.terms:
+        _check_source(index, term.source)
+        _check_term(index, term, circuit.nodes[term.source].size, node.size)
+
+
+def _check_term(index: int, term: Term, source_size: int, size: int) -> None:
+    what = f"term of node {term.source}"
+    for array in (term.rows, term.columns, term.weights):
+        _check_array(index, array, 1, what)
+    if not term.rows.shape == term.columns.shape == term.weights.shape:
+        raise CircuitError(f"{what}: rows, columns and weights differ in number", node=index)
+    if not term.rows.size:
+        return
+    if term.rows.min() < 0 or term.rows.max() >= source_size:
+        raise CircuitError(f"{what}: a row outside 0 .. {source_size - 1}", node=index)
+    if term.columns.min() < 0 or term.columns.max() >= size:
+        raise CircuitError(f"{what}: a column outside 0 .. {size - 1}", node=index)
+    if (np.diff(term.rows * size + term.columns) <= 0).any():
+        raise CircuitError(f"{what}: entries are not sorted by (row, column), each once", node=index)
+    if (term.weights == 0).any():
+        raise CircuitError(f"{what}: a weight of zero; leave the entry out", node=index)
+    if (term.weights > MAX_WEIGHT).any() or (term.weights < -MAX_WEIGHT).any():
+        raise CircuitError(f"{what}: a weight beyond ±{MAX_WEIGHT}", node=index)
+
+
+def _check_lookup(index: int, node: Lookup, circuit: Circuit) -> None:
+    _check_array(index, node.tables, 2, "tables")
+    _check_array(index, node.table_of, 1, "table_of")
+    _check_size(index, node.size)
+    _check_source(index, node.source)
+    if not isinstance(circuit.nodes[node.source], Linear):
+        raise CircuitError(f"looks up node {node.source}, which is not a Linear", node=index)
+    if not 1 <= node.width <= MAX_LOOKUP_WIDTH or node.tables.shape[1] != 1 << node.width:
+        raise CircuitError(
+            f"tables of {node.tables.shape[1]} entries, expected 2^width for a width of 1 .. {MAX_LOOKUP_WIDTH}",
+            node=index,
+        )
+    if circuit.nodes[node.source].size != node.size:
+        raise CircuitError(
+            f"{node.size} elements look up node {node.source} of {circuit.nodes[node.source].size}", node=index
+        )
+    if node.table_of.min() < 0 or node.table_of.max() >= node.tables.shape[0]:
+        raise CircuitError(f"table_of points outside its {node.tables.shape[0]} tables", node=index)
+    if node.tables.min() < 0 or int(node.tables.max()) >= 1 << MAX_VALUE_BITS:
+        raise CircuitError(f"a table entry outside 0 .. 2^{MAX_VALUE_BITS} - 1", node=index)
+    if not 0 <= node.dropped_bits <= MAX_VALUE_BITS - node.width:
+        raise CircuitError(
+            f"it drops {node.dropped_bits} bits, expected 0 .. {MAX_VALUE_BITS - node.width} "
+            f"at a width of {node.width}",
+            node=index,
+        )
+    if node.mirrors is not None:
+        _check_mirrors(index, node, node.mirrors)
+    elif node.dropped_bits:
+        raise CircuitError("it drops bits without mirrors: noise can lead beyond a table's ends", node=index)
+
+
+def _check_mirrors(index: int, node: Lookup, mirrors: IntArray) -> None:
+    _check_array(index, mirrors, 1, "mirrors")
+    if mirrors.shape[0] != node.tables.shape[0]:
+        raise CircuitError(f"{mirrors.shape[0]} mirrors for {node.tables.shape[0]} tables", node=index)
+    if mirrors.min() < 0 or int(mirrors.max()) >= 1 << MAX_VALUE_BITS or (mirrors % 2).any():
+        raise CircuitError(f"a mirror that is odd, or outside 0 .. 2^{MAX_VALUE_BITS} - 1", node=index)
+
+
+def _check_all_used(circuit: Circuit) -> None:
+    used = {circuit.output}
+    for index in range(len(circuit.nodes) - 1, -1, -1):
+        if index not in used:
+            raise CircuitError("its value is used nowhere; remove it", node=index)
+        match circuit.nodes[index]:
+            case Linear() as node:
+                used.update(term.source for term in node.terms)
+            case Lookup() as node:
+                used.add(node.source)
+            case Input():
+                pass
+
+
+def _check_output(circuit: Circuit, found: tuple[Bounds, ...]) -> None:
+    low, high = found[circuit.output]
+    declared = circuit.output_maximum
+    if declared is not None:
+        if not circuit.lookups:
+            raise CircuitError("declares the maximum of its outputs, which without lookups is known; leave it out")
+        if declared < 1 or (low.min() >= 0 and declared >= int(high.max())):
+            raise CircuitError(
+                f"declares outputs of 0 .. {declared}, its bounds are {low.min()} .. {high.max()}; declare at least 1, "
+                "and nothing where no more is known than the bounds",
+                node=circuit.output,
+            )
+    if low.min() < 0 and declared is None:
+        element = int(low.argmin())
+        raise CircuitError(
+            f"output element {element} can be as low as {low[element]}; add to its offset (the decoder subtracts it)",
+            node=circuit.output,
+        )
+    highest = highest_output(circuit, found)
+    if highest >= 1 << MAX_VALUE_BITS:
+        raise CircuitError(f"an output of more than {MAX_VALUE_BITS} bits", node=circuit.output)
+    exact = circuit.exact_output_bits
+    if exact is not None and not (circuit.lookups and 1 <= exact < highest.bit_length()):
+        raise CircuitError(
+            f"{exact} exact bits of outputs up to {highest}, expected fewer than they have, 1 at least, of a circuit "
+            "with lookups; leave it out where all are exact",
+            node=circuit.output,
+        )
+
+
+def _check_spec(circuit: Circuit, found: tuple[Bounds, ...], spec: ClientSpec) -> None:
+    groups = circuit.input.groups
+    encoded = [(encoder.name, group) for encoder in spec.features if encoder.size for group in _groups_of(encoder)]
+    if len(groups) != len(encoded):
+        raise CircuitError(f"{len(groups)} input groups, the client spec encodes {len(encoded)}", node=0)
+    for number, (group, (name, expected)) in enumerate(zip(groups, encoded, strict=True)):
+        if group != expected:
+            raise CircuitError(
+                f"input group {number} is {_describe(group)}, but feature {name!r} encodes to {_describe(expected)}",
+                node=0,
+            )
+    size = circuit.nodes[circuit.output].size
+    if size != spec.output.size:
+        raise CircuitError(f"{size} output elements, the client spec has {spec.output.size}", node=circuit.output)
+    highest = highest_output(circuit, found)
+    if circuit.exact_output_bits is not None:
+        read = spec.output.width + spec.decoder.further_bits
+        if spec.output.width != circuit.exact_output_bits or read > highest.bit_length():
+            raise CircuitError(
+                f"{circuit.exact_output_bits} exact bits of outputs up to {highest}, the client spec has "
+                f"{spec.output.width} and reads {spec.decoder.further_bits} further ones",
+                node=circuit.output,
+            )
+    elif spec.decoder.further_bits:
+        raise CircuitError(
+            f"all bits of its outputs are exact, the client spec reads {spec.decoder.further_bits} further ones",
+            node=circuit.output,
+        )
+    elif highest >= 1 << spec.output.width:
+        raise CircuitError(
+            f"outputs up to {highest}, the client spec has {spec.output.width} bits", node=circuit.output
+        )
+
+
+def _groups_of(encoder: FeatureEncoder) -> tuple[InputGroup, ...]:
+    match encoder:
+        case ThermometerEncoder() | CategoricalEncoder():
+            return (InputGroup(GroupKind.THERMOMETER, encoder.size),)
+        case AffineEncoder() | PolylineEncoder():
+            return (InputGroup(GroupKind.RANGE, 1, encoder.maximum),)
+        case QuadraticEncoder():
+            return (InputGroup(GroupKind.RANGE, 2, encoder.maximum),)
+        case _:
+            raise CircuitError(f"feature {encoder.name!r} has an encoder that no input group stands for", node=0)
+
+
+def _describe(group: InputGroup) -> str:
+    return f"{group.kind.name} of {group.size} element(s) up to {group.maximum}"

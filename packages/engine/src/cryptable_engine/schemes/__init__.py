@@ -1,0 +1,1 @@
+"""The schemes: each folder is one way to evaluate a circuit under encryption."""

@@ -1,0 +1,1 @@
+"""From a circuit to a program: crypto parameters chosen, and Concrete's compiler in a process of its own."""

@@ -1,0 +1,217 @@
+"""Compiles circuits: in a child process with limits, because Concrete's compiler can crash, hang, or eat the memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from cryptable_protocol import CompileOptions, InvalidInputError
+
+from cryptable_engine.circuit.circuit import Circuit
+from cryptable_engine.circuit.verifier import verify
+from cryptable_engine.errors import CircuitError, CompilationError
+from cryptable_engine.schemes.bootstrapped.compiling.one_level_compiler import choose_one_level, write_one_level
+from cryptable_engine.schemes.bootstrapped.linear_program import write_linear
+from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import LEAST_P_ERROR
+from cryptable_engine.schemes.bootstrapped.parameters.layout import lay_out
+from cryptable_engine.schemes.bootstrapped.program import Program
+
+REFUSED, FAILED = 3, 4
+"""Exit statuses of the child process."""
+_MAX_REPORT = 4000
+
+
+class _AbortedError(CompilationError):
+    """The child process ended itself: native code found a state that it takes for impossible."""
+
+
+@dataclass(frozen=True)
+class CompileLimits:
+    """What one compilation may use at most."""
+
+    address_space_bytes: int = 8 << 30
+    cpu_seconds: int = 600
+    wall_seconds: float = 900.0
+
+
+def compile_circuit(
+    circuit: Circuit,
+    options: CompileOptions,
+    directory: str | Path,
+    *,
+    catalogue: bool = False,
+    native: bool = False,
+    limits: CompileLimits | None = None,
+) -> Program:
+    """Compile `circuit` into `directory`.
+
+    A circuit of one level of lookups gets crypto parameters of its own kind (`one_level`), where `options` name no
+    keyset of the other; all others are compiled by Concrete.
+
+    Args:
+        circuit: any; it is verified here, and again by the child process, which prints the MLIR itself.
+        options: failure probability and security level, and the keyset where it is fixed already.
+        directory: where the program is to be: new or empty. Written whole or not at all.
+        catalogue: where `options` name no keyset, take one of the catalogue if that costs little more than the
+            optimizer's own choice (`catalogue.MAX_FACTOR`): for a model that is to share keys with others. The result's
+            `keyset_entry` says which.
+        native: have Concrete compile it in any case: dearer, and an oracle for tests.
+        limits: of the child process; the default suits circuits of some thousand lookups.
+
+    Raises:
+        CircuitError: the verifier refuses the circuit.
+        InvalidInputError: `directory` is not empty.
+        CompilationError: Concrete found no parameters, failed, or went beyond a limit; the message says what to do.
+    """
+    if options.p_error < LEAST_P_ERROR:
+        raise CompilationError(
+            f"p_error is {options.p_error:.3g}, below 2^-1000: no crypto parameters are that exact; 2^-128 is never met"
+        )
+    layout = lay_out(circuit, verify(circuit))
+    directory = Path(directory).absolute()
+    choice = None if native else choose_one_level(circuit, layout, options, catalogue=catalogue)
+    if choice is not None:
+        with _written_whole(directory) as made:
+            write_one_level(circuit, layout, choice, options, made)
+        return Program.load(directory)
+    mode = "catalogue" if catalogue else "encrypted"
+    compile_into(circuit, options, directory, limits=limits or CompileLimits(), mode=mode)
+    return Program.load(directory)
+
+
+def compile_into(
+    circuit: Circuit, options: CompileOptions, directory: Path, *, limits: CompileLimits, mode: str
+) -> None:
+    """Run the child process in `mode` and move what it made to `directory`; raises as `compile_circuit` does."""
+    if shutil.which("ld") is None:
+        raise CompilationError("Concrete links programs with `ld`, which is not on PATH; install binutils")
+    with _written_whole(directory) as made:
+        try:
+            _run_child(circuit.to_bytes(), options, made, limits, mode)
+        except _AbortedError:
+            if mode != "catalogue":
+                raise
+            # Concrete's optimizer panics over some circuits with lookups of several widths, each of which is to have
+            # keys of its own, when it is told to make do with the keys of an entry.
+            shutil.rmtree(made)
+            made.mkdir()
+            _run_child(circuit.to_bytes(), options, made, limits, "encrypted")
+        write_linear(circuit, made)
+
+
+@contextmanager
+def _written_whole(directory: Path) -> Iterator[Path]:
+    """A new directory that becomes `directory` when all went well, and leaves nothing else.
+
+    Raises:
+        InvalidInputError: `directory` is not empty.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InvalidInputError(f"{directory} is not an empty directory; give a new one for the program")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as temporary:
+        made = Path(temporary) / "program"
+        made.mkdir()
+        yield made
+        if directory.exists():
+            directory.rmdir()
+        shutil.move(made, directory)
+
+
+def options_to_json(options: CompileOptions) -> str:
+    """For the child process."""
+    keyset = None if options.keyset is None else keyset_to_json(options.keyset)
+    return json.dumps([options.p_error, options.security_bits, options.keyset_entry, keyset])
+
+
+def options_from_json(text: str) -> CompileOptions:
+    """What `options_to_json` was given."""
+    p_error, security_bits, keyset_entry, keyset = json.loads(text)
+    return CompileOptions(p_error, security_bits, keyset_entry, keyset and keyset_from_json(keyset))
+
+
+def _run_child(circuit: bytes, options: CompileOptions, directory: Path, limits: CompileLimits, mode: str) -> None:
+    arguments = [
+        sys.executable,
+        "-m",
+        "cryptable_engine.schemes.bootstrapped.compiling.compile_process",
+        str(limits.address_space_bytes),
+        str(limits.cpu_seconds),
+        mode,
+        options_to_json(options),
+    ]
+    # Concrete hands the paths of its output to a shell, unquoted: the child compiles into its current directory.
+    # A session of its own, so that a timeout also ends the linker that the compiler starts.
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd=directory,
+            start_new_session=True,
+        ) as child,
+    ):
+        try:
+            child.communicate(circuit, timeout=limits.wall_seconds)
+        except subprocess.TimeoutExpired as error:
+            _kill_session(child)
+            raise CompilationError(
+                f"compiling took longer than {limits.wall_seconds} s; use a smaller model, or raise "
+                "CompileLimits.wall_seconds"
+            ) from error
+        except BaseException:
+            _kill_session(child)
+            raise
+        _check_status(child.returncode, _read_report(errors), limits)
+
+
+def _read_report(errors: IO[bytes]) -> str:
+    """The end of what the child wrote: Concrete may print a whole module."""
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - _MAX_REPORT))
+    return errors.read().decode(errors="replace").strip()
+
+
+def _kill_session(child: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _check_status(status: int, report: str, limits: CompileLimits) -> None:
+    if status == 0:
+        return
+    last = report.splitlines()[-1] if report else "no message"
+    if status == REFUSED:
+        raise CircuitError(f"the compiling process refused it: {last}")
+    if "NoParametersFound" in report:
+        raise CompilationError(
+            "no crypto parameters are exact enough for this circuit: its outputs or lookups have too many bits for the "
+            "sums they are made of; use fewer bits for scores, narrower lookups, or a larger p_error"
+        )
+    if status in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise CompilationError(
+            f"compiling was ended by {signal.Signals(-status).name}, after at most {limits.cpu_seconds} s of CPU; "
+            "use a smaller model, raise CompileLimits.cpu_seconds, or give the machine more memory"
+        )
+    if status != FAILED:
+        kind = _AbortedError if status == -signal.SIGABRT else CompilationError
+        raise kind(
+            f"the compiling process ended with status {status} ({last}); it may have met its limit of "
+            f"{limits.address_space_bytes >> 20} MiB of address space: raise CompileLimits.address_space_bytes, or use "
+            "a smaller model; or, if lookups have several widths, not know a way to run them with the keys asked for"
+        )
+    raise CompilationError(f"Concrete failed to compile the circuit: {last}")

@@ -1,0 +1,90 @@
+"""Compiles one-level circuits, which takes no native code: a choice of crypto parameters, and the circuit itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptable_protocol import CiphertextType, CompileOptions, KeysetParameters
+
+from cryptable_engine.circuit.circuit import Circuit
+from cryptable_engine.errors import CompilationError
+from cryptable_engine.schemes.bootstrapped.lookup_program import write_lookups
+from cryptable_engine.schemes.bootstrapped.parameters.catalogue import one_level_entries
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import minimal_variance
+from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
+    LARGE_KEY,
+    SMALL_KEY,
+    OneLevelDemands,
+    cheapest_keyset,
+    complexity,
+    demands_of,
+    is_exact_enough,
+    is_secure,
+    serves_one_level,
+)
+from cryptable_engine.schemes.bootstrapped.program import one_level_facts, write_record
+
+
+@dataclass(frozen=True)
+class OneLevelChoice:
+    """A keyset for a one-level circuit, and the price of an evaluation under the cheapest; None where nobody asked."""
+
+    keyset: KeysetParameters
+    entry: str
+    optimum: float | None
+
+
+def choose_one_level(
+    circuit: Circuit, layout: Layout, options: CompileOptions, *, catalogue: bool
+) -> OneLevelChoice | None:
+    """The keyset that a circuit is compiled onto: as `compile_circuit` says; None where that is Concrete's to choose.
+
+    Raises:
+        CompilationError: `options` name a keyset for one-level circuits, and this is none, or not exact enough with it.
+    """
+    wanted = options.keyset
+    if wanted is not None and not serves_one_level(wanted):
+        return None
+    demands = demands_of(circuit, layout)
+    if wanted is not None:
+        _check_wanted(wanted, demands, options)
+        return OneLevelChoice(wanted, options.keyset_entry, None)
+    if demands is None:
+        return None
+    own = cheapest_keyset(demands, options.p_error)
+    if own is None:
+        return None
+    optimum = complexity(own, demands.lookups)
+    for entry in one_level_entries(complexity(own, 1)) if catalogue else ():
+        if is_exact_enough(entry.keyset, demands, options.p_error):
+            return OneLevelChoice(entry.keyset, entry.name, optimum)
+    return OneLevelChoice(own, "", optimum)
+
+
+def _check_wanted(wanted: KeysetParameters, demands: OneLevelDemands | None, options: CompileOptions) -> None:
+    if not is_secure(wanted):
+        why = "its keys have fewer than 128 bits of security"
+    elif demands is None:
+        why = "that is for circuits of one level of lookups, and this one is not"
+    elif not is_exact_enough(wanted, demands, options.p_error):
+        why = "that is for circuits of one level of lookups, and this one needs less noise"
+    else:
+        return
+    raise CompilationError(
+        f"it cannot be compiled onto the keyset of entry {options.keyset_entry!r}: {why}; compile the model onto "
+        "another keyset"
+    )
+
+
+def write_one_level(
+    circuit: Circuit, layout: Layout, choice: OneLevelChoice, options: CompileOptions, directory: Path
+) -> None:
+    """Store a circuit and its parameters, for `Program.load` and the evaluator."""
+    small = choice.keyset.dimensions[SMALL_KEY]
+    given = CiphertextType(circuit.input.size, SMALL_KEY, layout.widths[0], minimal_variance(small))
+    returned = CiphertextType(circuit.nodes[circuit.output].size, LARGE_KEY, layout.output.width, 0.0)
+    write_lookups(circuit, layout, directory)
+    facts = one_level_facts(choice.keyset, given, returned, circuit.lookups)
+    write_record(directory, options.p_error, keyset_entry=choice.entry, optimum=choice.optimum, one_level=facts)

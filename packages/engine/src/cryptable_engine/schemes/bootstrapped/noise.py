@@ -1,0 +1,204 @@
+"""The noise of ciphertexts under a program's crypto parameters, and what it makes of lookups that drop bits.
+
+Everything is a variance on the torus of circumference 1 (see `formulas`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol import KeysetParameters
+
+from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup
+from cryptable_engine.circuit.interpreter import DENSE_IS_FASTER_BY, checked_rows, linear_value, read_around
+from cryptable_engine.circuit.verifier import verify
+from cryptable_engine.errors import UnsupportedProgramError
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
+    bootstrap_variance,
+    keyswitch_variance,
+    rounding_variance,
+)
+from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, lay_out, reading_of
+from cryptable_engine.schemes.bootstrapped.program import Program
+
+FloatArray = npt.NDArray[np.float64]
+
+_CHUNK_VALUES = 1 << 23
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Variances of a program: of an encrypted input, of a looked-up value, and what reading for a lookup adds.
+
+    Where a program has several keys of a kind, they are those of the noisiest.
+    """
+
+    input: float
+    lookup: float
+    reading: float
+
+    @classmethod
+    def of(cls, program: Program) -> NoiseModel:
+        """From a program's crypto parameters.
+
+        Raises:
+            UnsupportedProgramError: it has no bootstrap keys.
+        """
+        return cls.of_keyset(program.keyset, program.input.variance)
+
+    @classmethod
+    def of_keyset(cls, keyset: KeysetParameters, input_variance: float) -> NoiseModel:
+        """From the parameters of keys, and the variance that inputs are encrypted with."""
+        if not keyset.bootstrap_keys:
+            raise UnsupportedProgramError("program: without lookups there is no noise to model: results are exact")
+        dimensions = keyset.dimensions
+        lookup = max(bootstrap_variance(key, dimensions[key.input_key]) for key in keyset.bootstrap_keys)
+        reading = 0.0
+        for key in keyset.bootstrap_keys:
+            switches = [
+                keyswitch_variance(each, dimensions[each.input_key])
+                for each in keyset.keyswitch_keys
+                if each.output_key == key.input_key
+            ]
+            rounding = rounding_variance(dimensions[key.input_key], key.polynomial_size)
+            reading = max(reading, max(switches, default=0.0) + rounding)
+        return cls(input_variance, lookup, reading)
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyEvaluation:
+    """What `simulate_noise` found: outputs of shape (rows, output size), and how many lookups read a neighbour."""
+
+    outputs: IntArray
+    neighbours: int
+    lookups: int
+
+
+class NoisyInterpreter:
+    """Evaluates a circuit on clear rows with the noise of its ciphertexts, element by element.
+
+    Lookups with mirrors read where noise leads them; others, and the final result, are exact: they fail with the
+    program's p_error only.
+
+    Args:
+        circuit: any; it is verified.
+        model: of the program that it was compiled to.
+        all_lookups: whether lookups without mirrors read where noise leads them too. Of a program with several keys
+            of a kind that is too pessimistic, for `model` is that of the noisiest.
+    """
+
+    def __init__(self, circuit: Circuit, model: NoiseModel, *, all_lookups: bool = False) -> None:
+        self._circuit = circuit
+        self._model = model
+        self._all_lookups = all_lookups
+        self._layout: Layout = lay_out(circuit, verify(circuit))
+        entries = [term.rows.size for node in circuit.nodes if isinstance(node, Linear) for term in node.terms]
+        self._widest = max(1, *entries, *(node.size for node in circuit.nodes))
+
+    def evaluate(self, values: IntArray, rng: np.random.Generator) -> NoisyEvaluation:
+        """Evaluate encoded rows, shape (rows, input size).
+
+        Raises:
+            InvalidInputError: values that no honest encoder makes.
+        """
+        rows = checked_rows(self._circuit.input, values)
+        step = max(1, _CHUNK_VALUES // self._widest)
+        parts = [self._evaluate(rows[start : start + step].T, rng) for start in range(0, max(1, len(rows)), step)]
+        return NoisyEvaluation(
+            np.concatenate([part.outputs for part in parts]),
+            sum(part.neighbours for part in parts),
+            sum(part.lookups for part in parts),
+        )
+
+    def _evaluate(self, rows: IntArray, rng: np.random.Generator) -> NoisyEvaluation:
+        exact: dict[int, IntArray] = {}
+        noise: dict[int, FloatArray] = {}
+        neighbours = lookups = 0
+        for index, node in enumerate(self._circuit.nodes):
+            match node:
+                case Input():
+                    exact[index] = rows
+                    noise[index] = rng.normal(0.0, math.sqrt(self._model.input), rows.shape)
+                case Linear():
+                    exact[index] = linear_value(node, exact, rows.shape[1])
+                    noise[index] = self._errors(node, noise, rows.shape[1])
+                case Lookup():
+                    source = exact[node.source]
+                    if node.mirrors is None and not self._all_lookups:
+                        exact[index] = node.tables[node.table_of[:, None], source]
+                    else:
+                        read = np.floor(source + self._read(node, noise[node.source], rng) + 0.5).astype(np.int64)
+                        exact[index] = read_around(node, read)
+                        neighbours += int(np.count_nonzero(positions(node, read) != positions(node, source)))
+                    lookups += source.size
+                    noise[index] = rng.normal(0.0, math.sqrt(self._model.lookup), exact[index].shape)
+        return NoisyEvaluation(exact[self._circuit.output].T, neighbours, lookups)
+
+    def _errors(self, node: Linear, noise: dict[int, FloatArray], count: int) -> FloatArray:
+        errors = np.zeros((node.size, count))
+        for term in node.terms:
+            if not term.rows.size:
+                continue
+            source = noise[term.source]
+            if source.shape[0] * node.size < DENSE_IS_FASTER_BY * term.rows.size:
+                errors += term.to_dense(source.shape[0], node.size).T.astype(np.float64) @ source
+                continue
+            order = np.argsort(term.columns, kind="stable")
+            rows, columns, weights = term.rows[order], term.columns[order], term.weights[order, None]
+            first = np.flatnonzero(np.r_[True, np.diff(columns) != 0])
+            errors[columns[first]] += np.add.reduceat(source[rows] * weights, first, axis=0)
+        return errors
+
+    def _read(self, node: Lookup, noise: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """The noise that a lookup meets, in units of its source's values."""
+        region, reading = self._layout.widths[node.source], reading_of(node)
+        scaled = noise * 2.0 ** (region - reading.bits)
+        met = scaled + rng.normal(0.0, math.sqrt(self._model.reading), noise.shape)
+        found: FloatArray = met * 2.0 ** (reading.bits + 1)  # a value of 1 is 2^-(bits + 1) of the torus
+        return found
+
+
+def positions(node: Lookup, source: IntArray) -> IntArray:
+    """Where a Lookup reads its table for these values, before the table wraps around."""
+    return (source + ((1 << node.dropped_bits) >> 1)) >> node.dropped_bits
+
+
+def reading_deviation(circuit: Circuit, model: NoiseModel) -> dict[int, FloatArray]:
+    """By Lookup node with mirrors, the standard deviation of the noise that each element meets, in positions."""
+    layout = lay_out(circuit, verify(circuit))
+    shares: dict[int, FloatArray] = {}
+    found: dict[int, FloatArray] = {}
+    for index, node in enumerate(circuit.nodes):
+        match node:
+            case Input():
+                shares[index] = np.full(node.size, model.input)
+            case Linear():
+                # Of sums of independent ones; where a value reaches a sum by two ways they are not quite independent.
+                total = np.zeros(node.size)
+                for term in node.terms:
+                    np.add.at(
+                        total, term.columns, np.square(term.weights.astype(np.float64)) * shares[term.source][term.rows]
+                    )
+                shares[index] = total
+            case Lookup():
+                shares[index] = np.full(node.size, model.lookup)
+                if node.mirrors is not None:
+                    region, reading = layout.widths[node.source], reading_of(node)
+                    scale = 4.0 ** (region - reading.bits)
+                    variance = shares[node.source] * scale + model.reading
+                    found[index] = np.sqrt(variance) * 2.0 ** (node.width + 1)
+    return found
+
+
+def neighbour_rate(deviations: dict[int, FloatArray]) -> float:
+    """Which part of all lookups with mirrors reads a neighbour, for sums that lie anywhere between borders alike.
+
+    Args:
+        deviations: what `reading_deviation` gives.
+    """
+    every = np.concatenate([np.zeros(0), *deviations.values()])
+    # The mean over x of P(noise > x), on both sides of a border: a Gaussian's mean absolute value.
+    return float(np.minimum(every * math.sqrt(2 / math.pi), 1.0).mean()) if every.size else 0.0

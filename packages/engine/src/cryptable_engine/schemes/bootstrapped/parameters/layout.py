@@ -1,0 +1,112 @@
+"""Which bit width and which scale every value of a circuit is computed with.
+
+Under TFHE, values that meet in one sum need one encoding. So the Linear nodes and what they read fall into *regions*,
+each of one width; a Lookup leads from one region to another. A value that a narrow Lookup reads stands in the lower
+bits of its region: it is scaled up to the region's top bits, then reinterpreted as the Lookup's width. A Lookup that
+drops bits is reinterpreted just so: the bits below its width are then no more than noise to it.
+
+Arithmetic in a region of width w is modulo 2^(w + 1), so only what is read from it needs to fit, not what it is the sum
+of: table entries are taken modulo 2^(w + 1) too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from cryptable_engine.circuit.bounds import Bounds, highest_output
+from cryptable_engine.circuit.circuit import Circuit, IntArray, Linear, Lookup
+
+
+class Reading(NamedTuple):
+    """How a value is read from its region: it has `bits` bits, of which the upper `width` are kept."""
+
+    bits: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Widths in bits, one entry a node.
+
+    `widths[i]` is that of node i's region. `readings[i]` has, in ascending order, how Lookups and the output read node
+    i; 2^(widths[i] - reading.bits) is the scale.
+    """
+
+    widths: tuple[int, ...]
+    readings: tuple[tuple[Reading, ...], ...]
+    output: Reading
+
+
+def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...], *, spare_bits: int = 0) -> Layout:
+    """Choose the narrowest regions.
+
+    Args:
+        circuit: verified.
+        bounds: what the verifier found.
+        spare_bits: by how many bits the output is wider than its values need, which asks for less noise.
+    """
+    regions = _Regions(len(circuit.nodes))
+    readings: list[set[Reading]] = [set() for _ in circuit.nodes]
+    needs = [0] * len(circuit.nodes)
+    for index, node in enumerate(circuit.nodes):
+        match node:
+            case Linear():
+                for term in node.terms:
+                    regions.union(term.source, index)
+            case Lookup():
+                readings[node.source].add(reading_of(node))
+            case _:
+                needs[index] = int(bounds[index].high.max()).bit_length()
+    output_bits = max(1, highest_output(circuit, bounds).bit_length()) + spare_bits
+    output = Reading(output_bits, circuit.exact_output_bits or output_bits)
+    readings[circuit.output].add(output)
+    width_of: dict[int, int] = {}
+    for index in range(len(circuit.nodes)):
+        root = regions.find(index)
+        width_of[root] = max(width_of.get(root, 1), needs[index], *(reading.bits for reading in readings[index]), 1)
+    widths = tuple(width_of[regions.find(index)] for index in range(len(circuit.nodes)))
+    return Layout(widths, tuple(tuple(sorted(reading)) for reading in readings), output)
+
+
+def reading_of(node: Lookup) -> Reading:
+    """How a Lookup reads its source."""
+    return Reading(node.width + node.dropped_bits, node.width)
+
+
+def around_centres(node: Lookup) -> IntArray:
+    """The tables' entries as they are evaluated.
+
+    Half a turn of the torus negates what a bootstrapping reads: with c half a table's mirror, c + (entry - c) becomes
+    c - (entry - c). So c is left out of the entries, and added to what they are summed to.
+    """
+    return node.tables if node.mirrors is None else node.tables - (node.mirrors // 2)[:, None]
+
+
+def offset_with_centres(circuit: Circuit, node: Linear) -> IntArray:
+    """A Linear's offset and what `around_centres` has left out of its sources, modulo 2^64, as it is on the torus."""
+    offset = node.offset.copy()
+    for term in node.terms:
+        source = circuit.nodes[term.source]
+        if isinstance(source, Lookup) and source.mirrors is not None:
+            centres = (source.mirrors // 2)[source.table_of]
+            np.add.at(offset, term.columns, term.weights * centres[term.rows])
+    return offset
+
+
+class _Regions:
+    """Disjoint sets of nodes."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+
+    def find(self, node: int) -> int:
+        while self._parent[node] != node:
+            self._parent[node] = self._parent[self._parent[node]]
+            node = self._parent[node]
+        return node
+
+    def union(self, one: int, other: int) -> None:
+        self._parent[self.find(one)] = self.find(other)

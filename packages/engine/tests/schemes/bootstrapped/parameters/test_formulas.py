@@ -1,0 +1,89 @@
+"""The formulas are those of Concrete's optimizer: its prices, its failure probabilities and its curve are theirs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term, compile_circuit
+from cryptable_engine.schemes.bootstrapped.concrete.native import FEEDBACK, read_json
+from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_catalogue
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
+    CAREFUL_FOURIER_WEIGHT,
+    bootstrap_complexity,
+    bootstrap_variance,
+    keyswitch_variance,
+    minimal_variance,
+    rounding_variance,
+    tolerated_variance,
+)
+from cryptable_protocol import CompileOptions
+
+OPTIMIZERS = [entry for entry in keyset_catalogue() if entry.keyset.keyswitch_keys]
+
+
+def keyswitch_complexity(key, input_dimension, output_dimension):
+    """Operations of one keyswitch: each decomposed word times a row of the key, and their sum."""
+    words = input_dimension * key.level_count
+    return words + (2 * words - 1) * (output_dimension + 1) + 1
+
+
+@pytest.mark.parametrize("entry", OPTIMIZERS, ids=lambda entry: entry.name)
+def test_prices_and_variances_of_the_catalogue_are_the_optimizers(entry):
+    keyset = entry.keyset
+    (bootstrap,), (keyswitch,) = keyset.bootstrap_keys, keyset.keyswitch_keys
+    large, small = keyset.dimensions[bootstrap.output_key], keyset.dimensions[bootstrap.input_key]
+    price = bootstrap_complexity(bootstrap, small) + keyswitch_complexity(keyswitch, large, small)
+    assert price == pytest.approx(entry.price, rel=1e-9)
+    for key, dimension in ((bootstrap, large), (keyswitch, small)):
+        assert key.variance <= minimal_variance(dimension) < 1.00003 * key.variance
+
+
+def table(width: int, weight: int, outputs: int) -> Circuit:
+    """Lookups of many equal inputs, added to themselves: noise of the input, of reading, and of lookups."""
+    size = (1 << width) - 1
+    return Circuit(
+        (
+            Input((InputGroup(GroupKind.THERMOMETER, size),)),
+            Linear((Term.from_dense(0, np.ones((size, outputs))),), np.zeros(outputs, np.int64)),
+            Lookup(1, np.arange(1 << width)[None, :], np.zeros(outputs, np.int64)),
+            Linear((Term.from_dense(2, np.full((outputs, 1), weight)),), np.zeros(1, np.int64)),
+        ),
+        3,
+    )
+
+
+@pytest.mark.parametrize(("width", "weight", "outputs"), [(2, 1, 3), (3, 5, 20), (4, 1, 40), (4, 40, 3), (5, 1, 2)])
+def test_failure_probabilities_are_the_optimizers(tmp_path, width, weight, outputs):
+    """Of the lookups or of the output, whichever fails more often."""
+    program = compile_circuit(table(width, weight, outputs), CompileOptions(), tmp_path / "program", native=True)
+    (bootstrap,), (keyswitch,) = program.keyset.bootstrap_keys, program.keyset.keyswitch_keys
+    dimensions = program.keyset.dimensions
+    small = dimensions[bootstrap.input_key]
+    met = keyswitch_variance(keyswitch, dimensions[keyswitch.input_key])
+    met += rounding_variance(small, bootstrap.polynomial_size)
+    lookup = bootstrap_variance(bootstrap, small, fourier_weight=CAREFUL_FOURIER_WEIGHT)
+    expected = max(
+        misread(met + ((1 << width) - 1) * program.input.variance * 4.0 ** (program.input.width - width), width),
+        misread(lookup * weight**2 * outputs, program.output.width),
+    )
+    assert expected == pytest.approx(read_json(program.directory / FEEDBACK)["pError"], rel=0.01)
+
+
+def misread(variance: float, bits: int) -> float:
+    return math.erfc(2.0 ** -(bits + 2) / math.sqrt(2 * variance))
+
+
+@pytest.mark.parametrize("log2_p_error", [-40, -64, -128])
+@pytest.mark.parametrize("bits", [1, 4, 12])
+def test_tolerated_noise_is_misread_so_often(log2_p_error, bits):
+    assert misread(tolerated_variance(bits, 2.0**log2_p_error), bits) == pytest.approx(2.0**log2_p_error, rel=1e-6)
+
+
+def test_the_least_variance_falls_with_the_dimension_down_to_the_modulus():
+    variances = [minimal_variance(dimension) for dimension in range(450, 4000)]
+    assert variances == sorted(variances, reverse=True)
+    assert variances[-1] == pytest.approx(2.0**-124, rel=3e-5)
+    assert variances[-1] >= 2.0**-124
+    assert float(f"{variances[0]:.5e}") == variances[0]

@@ -1,0 +1,59 @@
+"""Circuits evaluated node by node: from what is stored beside a program, and alike on one thread and on several."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from cryptable_engine.errors import UnsupportedProgramError
+from cryptable_engine.schemes.bootstrapped import lookup_program
+from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys
+from cryptable_engine.schemes.bootstrapped.lookup_program import LookupProgram
+from cryptable_protocol import EncryptedTensor, MalformedMessageError
+
+
+def test_which_programs_it_takes(programs):
+    for name in ("shared", "gathered", "cancelling", "mirrored"):
+        assert LookupProgram.load(programs(name)) is not None
+    for name in ("chain", "linear"):
+        assert LookupProgram.load(programs(name)) is None
+    program = programs("shared")
+    given = dataclasses.replace(program.input, key=program.keyset.bootstrap_keys[0].input_key)
+    with pytest.raises(UnsupportedProgramError, match="not under the key that its lookups read"):
+        LookupProgram.load(dataclasses.replace(program, input=given))
+
+
+@pytest.mark.parametrize("name", ["shared", "gathered", "mirrored"])
+def test_words_do_not_depend_on_the_number_of_threads(programs, name, monkeypatch):
+    """Random keys and ciphertexts: every word is looked at, and nothing is decrypted."""
+    program, rng = programs(name), np.random.default_rng(0)
+    evaluation = LookupProgram.load(program)
+    keys = BootstrappingKeys(program.keyset, memoryview(rng.bytes(program.keyset.evaluation_keys_bytes)))
+    words = rng.integers(0, 1 << 63, (program.input.size, keys.dimension + 1), dtype=np.uint64)
+    tensor = EncryptedTensor.from_ciphertexts(words)
+    results = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        lookup_program._pool.cache_clear()
+        results.append(evaluation.evaluate(tensor, keys))
+    lookup_program._pool.cache_clear()
+    np.testing.assert_array_equal(*results)
+    with pytest.raises(MalformedMessageError, match="encrypted tensor"):
+        evaluation.evaluate(EncryptedTensor.from_ciphertexts(words[:, 1:]), keys)
+
+
+def test_products_are_those_of_the_matrix(monkeypatch):
+    """Sparse, dense and empty columns; several blocks of words."""
+    monkeypatch.setattr(lookup_program, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(lookup_program, "_COLUMNS", 2)
+    rng = np.random.default_rng(1)
+    matrix = rng.integers(-9, 9, (40, 7)) * (rng.random((40, 7)) < [0, 0.02, 0.1, 0.3, 0.5, 0.9, 1])
+    source = rng.integers(0, 1 << 63, (40, 150), dtype=np.uint64)
+    term = lookup_program.Term.from_dense(0, matrix)
+    result = rng.integers(0, 1 << 63, (7, 150), dtype=np.uint64)
+    expected = result + np.array(
+        [[(column.astype(np.uint64) * word).sum() for word in source.T] for column in matrix.T]
+    )
+    lookup_program._Product(term, 40, 7).add_to(result, source)
+    np.testing.assert_array_equal(result, expected)
