@@ -22,8 +22,11 @@ from pathlib import Path
 from random import Random
 from types import FrameType
 
-from cryptable_client import inference, key_file, remote, security, tensor_file, trust
-from cryptable_client import lifetime as lifetime_module
+from cryptable_client.files import tensors
+from cryptable_client.keys import key_file
+from cryptable_client.keys import lifetime as lifetime_module
+from cryptable_client.schemes.bootstrapped import security
+from cryptable_client.server import inference, remote_model, trust
 from cryptable_protocol import (
     canonical,
     categorical_encoder,
@@ -43,7 +46,7 @@ from fuzz.validators import Hits
 
 MODULES = [
     canonical, categorical_encoder, client_spec, decoder, encoders, encrypted_tensor, names, parameters,
-    polyline_encoder, signature, trimming, wire, inference, key_file, lifetime_module, remote, security, tensor_file,
+    polyline_encoder, signature, trimming, wire, inference, key_file, lifetime_module, remote_model, security, tensors,
     trust,
 ]  # fmt: skip
 CPU_SECONDS, WALL_SECONDS, MEGABYTES = 10, 120, 100

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import capnp
 import numpy as np
 import pytest
-from cryptable_client.secret_keys import SecretKeys
+from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term, compile_circuit, to_mlir
 from cryptable_engine.schemes.bootstrapped.concrete.messages import _schema, read_value, value_message
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import bootstrap_variance

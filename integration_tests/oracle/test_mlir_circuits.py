@@ -12,8 +12,9 @@ from functools import cached_property
 
 import numpy as np
 import pytest
-from cryptable_client import SecretKeys, lwe, write_evaluation_keys
-from cryptable_client.encryption import encrypt_words
+from cryptable_client import SecretKeys, write_evaluation_keys
+from cryptable_client.schemes.bootstrapped import lwe
+from cryptable_client.schemes.bootstrapped.encryption import encrypt_words
 from cryptable_engine.schemes.bootstrapped.concrete.info import _keyset
 from cryptable_engine.schemes.bootstrapped.concrete.messages import _schema, keyset_message
 from cryptable_protocol import MaskStream

@@ -9,8 +9,9 @@ import math
 
 import numpy as np
 import pytest
-from cryptable_client import SecretKeys, lwe, write_evaluation_keys
-from cryptable_client.encryption import encrypt_words
+from cryptable_client import SecretKeys, write_evaluation_keys
+from cryptable_client.schemes.bootstrapped import lwe
+from cryptable_client.schemes.bootstrapped.encryption import encrypt_words
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
 from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.lookup_program import LookupProgram

@@ -22,7 +22,7 @@ OURS = ("cryptable_client", "cryptable_protocol")
 IMPORTS = (
     "import cryptable_client",
     "from cryptable_client import connect",
-    "import cryptable_client.remote",
+    "import cryptable_client.server.remote_model",
 )
 NO_GRPC = """
 import sys
@@ -38,7 +38,7 @@ from cryptable_protocol import (
     AffineEncoder, BootstrapKeyParameters, CiphertextType, ClientSpec, Decoder, KeysetParameters,
     KeyswitchKeyParameters, Link, SecretKeyParameters,
 )
-import cryptable_client.remote
+import cryptable_client.server.remote_model
 if len(sys.argv) > 1:
     spec = ClientSpec.from_bytes(Path(sys.argv[1]).read_bytes())
 else:  # the demo model's parameters: tables of four bits

@@ -13,7 +13,8 @@ import math
 import numpy as np
 from cryptable.local_session import LocalSession
 from cryptable.program_folder import ProgramFolder
-from cryptable_client import encrypt, lwe
+from cryptable_client import encrypt
+from cryptable_client.schemes.bootstrapped import lwe
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term, interpret
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter, reading_deviation
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, Link

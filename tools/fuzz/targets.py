@@ -12,12 +12,14 @@ from random import Random
 from typing import Any, cast
 
 import numpy as np
-from cryptable_client import SecretKeys, encrypt, key_file, trust
-from cryptable_client.access import Access
-from cryptable_client.inference import infer
-from cryptable_client.remote import fetch_models, fetch_spec
-from cryptable_client.security import minimum_log2_deviation
-from cryptable_client.tensor_file import TensorFile, TensorKind, write_tensors
+from cryptable_client import SecretKeys, encrypt
+from cryptable_client.files.tensors import TensorFile, TensorKind, write_tensors
+from cryptable_client.keys import key_file
+from cryptable_client.schemes.bootstrapped.security import minimum_log2_deviation
+from cryptable_client.server import trust
+from cryptable_client.server.access import Access
+from cryptable_client.server.inference import infer
+from cryptable_client.server.remote_model import fetch_models, fetch_spec
 from cryptable_protocol import (
     AffineEncoder,
     BootstrapKeyParameters,

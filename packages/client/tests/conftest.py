@@ -2,8 +2,8 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from cryptable_client.secret_keys import SecretKeys
-from cryptable_client.security import minimum_log2_deviation
+from cryptable_client.keys.secret_keys import SecretKeys
+from cryptable_client.schemes.bootstrapped.security import minimum_log2_deviation
 from cryptable_protocol import (
     AffineEncoder,
     BootstrapKeyParameters,

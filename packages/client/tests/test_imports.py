@@ -30,7 +30,7 @@ def test_grpc_is_loaded_by_a_connection_only():
 
 
 def test_nothing_of_the_other_side_is_loaded():
-    loaded = loaded_by("import cryptable_client, cryptable_client.remote, cryptable_client.__main__")
+    loaded = loaded_by("import cryptable_client, cryptable_client.server.remote_model, cryptable_client.__main__")
     assert "grpc" in loaded
     assert not FOREIGN & loaded
 
@@ -78,5 +78,5 @@ def test_no_exported_name_is_a_modules_too():
     import pkgutil
 
     modules = {module.name for module in pkgutil.iter_modules(cryptable_client.__path__)}
-    assert {"spooling", "connection"} <= modules
+    assert {"keys", "server"} <= modules
     assert not modules & set(cryptable_client.__all__)

@@ -13,7 +13,7 @@ from environments import find_uv
 ROOT = Path(__file__).resolve().parents[3]
 IMPORTS = {
     "cryptable-protocol": "cryptable_protocol",
-    "cryptable-client": "cryptable_client.remote",
+    "cryptable-client": "cryptable_client.server.remote_model",
     "cryptable-engine": "cryptable_engine",
     "cryptable-server": "cryptable_server.command_line",
     "cryptable": "cryptable",

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cryptable_protocol.errors import CryptableError
 
-    from cryptable_client.connection import connect, fetch_spec, list_models
-    from cryptable_client.encryption import decrypt, encrypt
     from cryptable_client.errors import (
         AuthenticationError,
         CorruptedKeyFileError,
@@ -33,11 +31,13 @@ if TYPE_CHECKING:
         WeakParametersError,
         WrongPassphraseError,
     )
-    from cryptable_client.evaluation_keys import write_evaluation_keys
-    from cryptable_client.remote import RemoteModel
-    from cryptable_client.secret_keys import SecretKeys
-    from cryptable_client.security import check_security
-    from cryptable_client.spooling import SpooledEvaluationKeys, spool
+    from cryptable_client.keys.secret_keys import SecretKeys
+    from cryptable_client.keys.spooled import SpooledEvaluationKeys, spool
+    from cryptable_client.schemes.bootstrapped.encryption import decrypt, encrypt
+    from cryptable_client.schemes.bootstrapped.evaluation_keys import write_evaluation_keys
+    from cryptable_client.schemes.bootstrapped.security import check_security
+    from cryptable_client.server.connection import connect, fetch_spec, list_models
+    from cryptable_client.server.remote_model import RemoteModel
 
 __version__ = "0.1.0"
 
@@ -76,17 +76,17 @@ __all__ = [
 
 _HOMES = {
     "CryptableError": "cryptable_protocol.errors",
-    "RemoteModel": "cryptable_client.remote",
-    "SecretKeys": "cryptable_client.secret_keys",
-    "SpooledEvaluationKeys": "cryptable_client.spooling",
-    "check_security": "cryptable_client.security",
-    "connect": "cryptable_client.connection",
-    "decrypt": "cryptable_client.encryption",
-    "encrypt": "cryptable_client.encryption",
-    "fetch_spec": "cryptable_client.connection",
-    "list_models": "cryptable_client.connection",
-    "spool": "cryptable_client.spooling",
-    "write_evaluation_keys": "cryptable_client.evaluation_keys",
+    "RemoteModel": "cryptable_client.server.remote_model",
+    "SecretKeys": "cryptable_client.keys.secret_keys",
+    "SpooledEvaluationKeys": "cryptable_client.keys.spooled",
+    "check_security": "cryptable_client.schemes.bootstrapped.security",
+    "connect": "cryptable_client.server.connection",
+    "decrypt": "cryptable_client.schemes.bootstrapped.encryption",
+    "encrypt": "cryptable_client.schemes.bootstrapped.encryption",
+    "fetch_spec": "cryptable_client.server.connection",
+    "list_models": "cryptable_client.server.connection",
+    "spool": "cryptable_client.keys.spooled",
+    "write_evaluation_keys": "cryptable_client.schemes.bootstrapped.evaluation_keys",
 }
 
 

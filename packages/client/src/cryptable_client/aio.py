@@ -11,16 +11,16 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cryptable_client import connection
-from cryptable_client.cancellation import CURRENT, Cancellation
+from cryptable_client.server import connection
+from cryptable_client.server.cancellation import CURRENT, Cancellation
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from cryptable_protocol.client_spec import ClientSpec
 
-    from cryptable_client.remote import ModelSummary, RemoteModel
-    from cryptable_client.secret_keys import SecretKeys
+    from cryptable_client.keys.secret_keys import SecretKeys
+    from cryptable_client.server.remote_model import ModelSummary, RemoteModel
 
 Result = TypeVar("Result")
 

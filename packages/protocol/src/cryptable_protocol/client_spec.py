@@ -24,7 +24,7 @@ class ClientSpec:
     """Encoders, crypto parameters and decoder of one compiled model.
 
     Construction checks that the parts are in range and fit together. That the parameters are *secure* is for the
-    client to check, before it makes a key (`cryptable_client.security`).
+    client to check, before it makes a key (`cryptable_client.schemes.bootstrapped.security`).
     """
 
     model_name: str

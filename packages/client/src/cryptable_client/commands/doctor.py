@@ -27,8 +27,8 @@ def _doctor(options: argparse.Namespace) -> int:
         to_lines,
     )
 
-    from cryptable_client import connection
-    from cryptable_client.places import config_folder, data_folder
+    from cryptable_client.files.places import config_folder, data_folder
+    from cryptable_client.server import connection
 
     findings = [
         python_finding((3, 10), None),

@@ -26,10 +26,10 @@ from cryptable_client.commands.options import (
     trust_options,
 )
 from cryptable_client.errors import KeyFileError
-from cryptable_client.key_directory import KeyDirectory, KeyEntry, Upload
+from cryptable_client.keys.directory import KeyDirectory, KeyEntry, Upload
 
 if TYPE_CHECKING:
-    from cryptable_client.secret_keys import SecretKeys
+    from cryptable_client.keys.secret_keys import SecretKeys
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
@@ -80,7 +80,7 @@ def _for_a_model(parser: argparse.ArgumentParser) -> None:
 def _keygen(options: argparse.Namespace) -> None:
     from cryptable_protocol.errors import InvalidInputError
 
-    from cryptable_client.secret_keys import SecretKeys
+    from cryptable_client.keys.secret_keys import SecretKeys
 
     if Path(options.output).exists() and not options.overwrite:
         raise InvalidInputError(f"{options.output} exists: choose another --output, or --overwrite its keys")
@@ -174,8 +174,8 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _spool(secret_keys: SecretKeys, path: str, copy: str | None = None) -> None:
-    from cryptable_client.progress import byte_bar, wanted
-    from cryptable_client.spooling import spool
+    from cryptable_client.console.progress import byte_bar, wanted
+    from cryptable_client.keys.spooled import spool
 
     with (
         byte_bar("making evaluation keys", shown=wanted(None)) as update,
@@ -193,8 +193,8 @@ def _delete_from_servers(options: argparse.Namespace, directory: KeyDirectory) -
 
     def tell(upload: Upload) -> bool:
         from cryptable_client.errors import NotFoundError
-        from cryptable_client.evaluation_upload import delete_evaluation_keys
-        from cryptable_client.transport import open_channel
+        from cryptable_client.server.transport import open_channel
+        from cryptable_client.server.upload import delete_evaluation_keys
 
         as_recorded = {
             "address": upload.address,

@@ -15,7 +15,7 @@ from cryptable_client.commands.options import (
     trust_of,
     trust_options,
 )
-from cryptable_client.files import whole_file
+from cryptable_client.files.whole import whole_file
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
@@ -31,7 +31,7 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from cryptable_client import connection
+    from cryptable_client.server import connection
 
     models = connection.models_at(access_of(options))
     if options.json:
@@ -43,7 +43,7 @@ def _models(options: argparse.Namespace) -> None:
 
 
 def _spec(options: argparse.Namespace) -> None:
-    from cryptable_client import connection
+    from cryptable_client.server import connection
 
     access = access_of(options)
     spec = connection.spec_of(access, trust_of(options, access), options.model)

@@ -52,9 +52,9 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
 
 
 def _encrypt(options: argparse.Namespace) -> None:
-    from cryptable_client.encryption import encrypt
-    from cryptable_client.secret_keys import SecretKeys
-    from cryptable_client.tensor_file import TensorKind, write_tensors
+    from cryptable_client.files.tensors import TensorKind, write_tensors
+    from cryptable_client.keys.secret_keys import SecretKeys
+    from cryptable_client.schemes.bootstrapped.encryption import encrypt
 
     spec = _spec(options)
     rows = read_rows(options.input, spec)
@@ -67,10 +67,10 @@ def _encrypt(options: argparse.Namespace) -> None:
 def _decrypt(options: argparse.Namespace) -> None:
     import numpy as np
 
-    from cryptable_client.encryption import decrypt
-    from cryptable_client.secret_keys import SecretKeys
-    from cryptable_client.table_files import write_table
-    from cryptable_client.tensor_file import TensorFile, TensorKind
+    from cryptable_client.files.tables import write_table
+    from cryptable_client.files.tensors import TensorFile, TensorKind
+    from cryptable_client.keys.secret_keys import SecretKeys
+    from cryptable_client.schemes.bootstrapped.encryption import decrypt
 
     spec = _spec(options)
     file = TensorFile.open(options.input, kind=TensorKind.ANSWERS, client_spec_digest=spec.digest)
@@ -82,8 +82,8 @@ def _decrypt(options: argparse.Namespace) -> None:
 
 
 def _relay(options: argparse.Namespace) -> None:
-    from cryptable_client.relay import relay
-    from cryptable_client.tensor_file import TensorFile, TensorKind, write_tensors
+    from cryptable_client.files.tensors import TensorFile, TensorKind, write_tensors
+    from cryptable_client.server.relay import relay
 
     def check(spec: ClientSpec) -> Iterator[EncryptedTensor]:
         return TensorFile.open(options.input, kind=TensorKind.ROWS, client_spec_digest=spec.digest).tensors()
@@ -98,7 +98,7 @@ def _relay(options: argparse.Namespace) -> None:
 def _spec(options: argparse.Namespace) -> ClientSpec:
     from cryptable_protocol.client_spec import ClientSpec
 
-    from cryptable_client.security import check_security
+    from cryptable_client.schemes.bootstrapped.security import check_security
 
     spec = ClientSpec.from_bytes(read_spec(options.spec))
     check_security(spec)

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptable_client.key_directory import KeyDirectory
+from cryptable_client.keys.directory import KeyDirectory
 
 if TYPE_CHECKING:
     from cryptable_protocol.client_spec import ClientSpec
 
-    from cryptable_client.access import Access
-    from cryptable_client.trust import Trust
+    from cryptable_client.server.access import Access
+    from cryptable_client.server.trust import Trust
 
 Parsers = argparse._SubParsersAction
 
@@ -129,7 +129,7 @@ def output_options(parser: argparse.ArgumentParser) -> None:
 
 def access_of(options: argparse.Namespace) -> Access:
     """How the server is reached."""
-    from cryptable_client.access import Access
+    from cryptable_client.server.access import Access
 
     return Access(
         address=options.address,
@@ -144,7 +144,7 @@ def access_of(options: argparse.Namespace) -> Access:
 
 def trust_of(options: argparse.Namespace, access: Access) -> Trust:
     """What a model there must be."""
-    from cryptable_client.connection import make_trust
+    from cryptable_client.server.connection import make_trust
 
     return make_trust(
         access,
@@ -163,11 +163,11 @@ def spec_of(options: argparse.Namespace) -> ClientSpec:
     if options.spec is None:
         if options.address is None or options.model is None:
             raise InvalidInputError("say for which model: --address and --model, or --spec FILE")
-        from cryptable_client import connection
+        from cryptable_client.server import connection
 
         access = access_of(options)
         return connection.spec_of(access, trust_of(options, access), options.model)
-    from cryptable_client.security import check_security
+    from cryptable_client.schemes.bootstrapped.security import check_security
 
     spec = ClientSpec.from_bytes(read_spec(options.spec))
     check_security(spec)

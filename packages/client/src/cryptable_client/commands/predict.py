@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from cryptable_protocol.client_spec import ClientSpec
 
-    from cryptable_client.access import Access
-    from cryptable_client.trust import Trust
+    from cryptable_client.server.access import Access
+    from cryptable_client.server.trust import Trust
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
@@ -62,8 +62,8 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from cryptable_client import connection
-    from cryptable_client.table_files import write_table
+    from cryptable_client.files.tables import write_table
+    from cryptable_client.server import connection
 
     access = access_of(options)
     trust = trust_of(options, access)
@@ -79,7 +79,7 @@ def read_rows(path: str, spec: ClientSpec) -> npt.NDArray[np.int64]:
     """A table's rows, encoded: bad ones are refused before anything is generated or sent."""
     from cryptable_protocol.encoders import encode_rows
 
-    from cryptable_client.table_files import read_table
+    from cryptable_client.files.tables import read_table
 
     table, left_out = read_table(path, spec.features)
     if left_out:
@@ -105,9 +105,9 @@ def answers(
 def _evaluate(
     options: argparse.Namespace, spec: ClientSpec, access: Access, trust: Trust, encoded: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    from cryptable_client.connection import open_model
-    from cryptable_client.key_directory import Upload
-    from cryptable_client.secret_keys import SecretKeys
+    from cryptable_client.keys.directory import Upload
+    from cryptable_client.keys.secret_keys import SecretKeys
+    from cryptable_client.server.connection import open_model
 
     if options.probabilities:  # a model without probabilities refuses before anything is sent
         spec.decoder.predict_proba(encoded[:0, :1].repeat(spec.output.size, axis=1))

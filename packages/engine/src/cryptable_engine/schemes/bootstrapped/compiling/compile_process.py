@@ -1,8 +1,8 @@
 """The child process of `compiler`: reads a circuit's bytes, verifies it again, prints its MLIR and compiles that.
 
 Run by `compiler` with the arguments ADDRESS_SPACE_BYTES CPU_SECONDS MODE OPTIONS, where MODE is `catalogue` (an entry
-of the catalogue may be taken), `encrypted` or `simulation`, and OPTIONS is what `options_to_json` makes; writes into the
-current directory.
+of the catalogue may be taken), `encrypted` or `simulation`, and OPTIONS is what `options_to_json` makes; writes into
+the current directory.
 """
 
 from __future__ import annotations

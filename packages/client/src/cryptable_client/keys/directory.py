@@ -1,0 +1,263 @@
+"""KeyDirectory: a folder of key files, with their evaluation keys and where those were uploaded to.
+
+NAME.keys              the key file (docs/key-file.md)
+NAME.evaluation-keys   its evaluation keys, once they were made
+NAME.uploads.json      servers that have them
+to-delete.json         uploads of keys that are no more, which servers have not been told yet
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptable_protocol.client_spec import ClientSpec
+from cryptable_protocol.errors import InvalidInputError
+from cryptable_protocol.parameters import KeysetParameters
+
+from cryptable_client.errors import KeyFileError
+from cryptable_client.files.places import data_folder
+from cryptable_client.files.whole import whole_file
+from cryptable_client.keys import key_file
+from cryptable_client.keys.lifetime import Lifetime
+from cryptable_client.keys.secret_keys import SecretKeys
+
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_DEVICE = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]", re.IGNORECASE)
+"""What Windows takes for devices whatever the ending: keys written to NUL.keys would be gone."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_JSON_BYTES = 1 << 20
+_TO_DELETE = "to-delete.json"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Evaluation keys on a server: how it was reached, and their SHA-256 in hexadecimal."""
+
+    address: str
+    sha256: str
+    insecure: bool = False
+    root_certificates: str | None = None
+
+    def __post_init__(self) -> None:
+        texts = [self.address, self.sha256, self.root_certificates or ""]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(self.insecure, bool):
+            raise TypeError(f"not an upload: {self}")
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"{self.sha256[:80]!r} is no SHA-256")
+
+
+@dataclass(frozen=True)
+class KeyEntry:
+    """One key file, as it describes itself; what it says is proven when it is loaded."""
+
+    name: str
+    keyset: KeysetParameters
+    lifetime: Lifetime
+    uploads: tuple[Upload, ...]
+
+
+class KeyDirectory:
+    """Keys by name, one set for a keyset, so that models of one keyset share them.
+
+    Args:
+        folder: by default `cryptable/keys` in your data folder. Made when it is first written to, for you alone.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self.folder = data_folder() / "keys" if folder is None else Path(folder)
+
+    def entries(self, *, damaged: Callable[[str, KeyFileError], None] | None = None) -> list[KeyEntry]:
+        """All key files, by name.
+
+        Args:
+            damaged: is told the name of each that is damaged, and why; it is left out then.
+
+        Raises:
+            KeyFileError: one of them is damaged, and nobody is to be told.
+        """
+        found = []
+        for name in self._names():
+            try:
+                found.append(self.entry(name))
+            except KeyFileError as error:
+                if damaged is None:
+                    raise
+                damaged(name, error)
+        return found
+
+    def entry(self, name: str) -> KeyEntry:
+        """The key file of that name."""
+        keyset, lifetime = key_file.read_public_part(self._existing(name))
+        return KeyEntry(name, keyset, lifetime, tuple(_read(self._uploads(name))))
+
+    def find(self, keyset: KeysetParameters) -> KeyEntry:
+        """The keys of a keyset: those that expire last, where there are several.
+
+        Raises:
+            InvalidInputError: there are none.
+        """
+        damaged: list[str] = []
+        entries = self.entries(damaged=lambda name, _: damaged.append(name))
+        found = [entry for entry in entries if entry.keyset == keyset]
+        if not found:
+            unread = f" (damaged, so that nobody knows whose they are: {', '.join(damaged)})" if damaged else ""
+            raise InvalidInputError(
+                f"{self.folder} has no keys of keyset {keyset.name.hex()[:16]}{unread}: make some with "
+                "`cryptable-client keys new`"
+            )
+        return max(found, key=lambda entry: entry.lifetime.expires_seconds or float("inf"))
+
+    def create(
+        self,
+        parameters: ClientSpec | KeysetParameters,
+        *,
+        name: str | None = None,
+        expires: datetime | None = None,
+        passphrase: str | None = None,
+        insecure_plaintext: bool = False,
+    ) -> SecretKeys:
+        """New keys, saved.
+
+        Args:
+            parameters: a model's specification, or its keyset alone.
+            name: letters, digits, - and _; by default the first 16 digits of the keyset's name.
+            expires: when they stop being used.
+            passphrase: see `SecretKeys.save`.
+            insecure_plaintext: see `SecretKeys.save`.
+
+        Raises:
+            InvalidInputError: no such name can be, or there are keys of that name.
+        """
+        keyset = parameters.keyset if isinstance(parameters, ClientSpec) else parameters
+        path = self._path(keyset.name.hex()[:16] if name is None else name)
+        if path.exists():
+            raise InvalidInputError(f"{path} exists: rotate or delete its keys, or choose another name")
+        secret_keys = SecretKeys.generate(parameters, expires=expires)
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            secret_keys.save(path, passphrase=passphrase, insecure_plaintext=insecure_plaintext)
+        except BaseException:
+            secret_keys.close()
+            raise
+        return secret_keys
+
+    def load(
+        self,
+        name: str,
+        *,
+        passphrase: str | None = None,
+        insecure_plaintext: bool = False,
+        allow_expired: bool = False,
+    ) -> SecretKeys:
+        """The keys of that name; errors as for `SecretKeys.load`."""
+        return SecretKeys.load(
+            self._existing(name),
+            passphrase=passphrase,
+            insecure_plaintext=insecure_plaintext,
+            allow_expired=allow_expired,
+        )
+
+    def evaluation_keys(self, name: str) -> Path:
+        """The file that keeps their evaluation keys, for `connect`."""
+        return self._path(name).with_suffix(".evaluation-keys")
+
+    def record(self, name: str, upload: Upload) -> None:
+        """Remember that a server has the evaluation keys."""
+        uploads = _read(self._uploads(name))
+        if upload not in uploads:
+            _write(self._uploads(name), [*uploads, upload])
+
+    def rotate(
+        self,
+        name: str,
+        *,
+        expires: datetime | None = None,
+        passphrase: str | None = None,
+        insecure_plaintext: bool = False,
+    ) -> None:
+        """Put new keys in the place of old ones, which are lost with all that only they decrypt.
+
+        What servers have of the old ones is theirs until `delete_from_servers`. Nothing of the old evaluation keys, nor
+        a seed of theirs, is used again.
+        """
+        keyset = self.entry(name).keyset
+        with SecretKeys.generate(keyset, expires=expires) as secret_keys:
+            self._retire(name)
+            secret_keys.save(
+                self._path(name), passphrase=passphrase, insecure_plaintext=insecure_plaintext, overwrite=True
+            )
+
+    def delete(self, name: str) -> None:
+        """Delete keys, which are lost with all that only they decrypt; for servers see `delete_from_servers`."""
+        path = self._existing(name)
+        self._retire(name)
+        path.unlink()
+
+    def delete_from_servers(self, tell: Callable[[Upload], bool]) -> list[Upload]:
+        """Have servers forget evaluation keys of keys that are no more.
+
+        Args:
+            tell: tells a server; whether it has forgotten them.
+
+        Returns:
+            Those that were not told; the next call tries them again.
+        """
+        path = self.folder / _TO_DELETE
+        left = [upload for upload in _read(path) if not tell(upload)]
+        if path.exists():
+            _write(path, left)
+        return left
+
+    def _retire(self, name: str) -> None:
+        uploads = _read(self._uploads(name))
+        if uploads:
+            path = self.folder / _TO_DELETE
+            _write(path, [*_read(path), *uploads])
+        self._uploads(name).unlink(missing_ok=True)
+        self.evaluation_keys(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name) or _DEVICE.fullmatch(name):
+            raise InvalidInputError(f"keys cannot be called {name[:80]!r}: up to 64 letters, digits, - and _, please")
+        return self.folder / f"{name}.keys"
+
+    def _existing(self, name: str) -> Path:
+        path = self._path(name)
+        if not path.exists():
+            names = ", ".join(self._names()) or "none"
+            raise InvalidInputError(f"{self.folder} has no keys called {name!r}; it has: {names}")
+        return path
+
+    def _names(self) -> list[str]:
+        # A file of another name is no business of this folder: somebody's copy, perhaps.
+        return sorted(path.stem for path in self.folder.glob("*.keys") if _NAME.fullmatch(path.stem))
+
+    def _uploads(self, name: str) -> Path:
+        return self._path(name).with_suffix(".uploads.json")
+
+
+def _read(path: Path) -> list[Upload]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_JSON_BYTES + 1)
+    except FileNotFoundError:
+        return []
+    try:
+        if len(data) > _MAX_JSON_BYTES:
+            raise ValueError("too long")
+        return [Upload(**each) for each in json.loads(data)]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise KeyFileError(
+            f"{path} is no list of uploads: restore it, or delete it and those uploads by hand"
+        ) from error
+
+
+def _write(path: Path, uploads: list[Upload]) -> None:
+    with whole_file(path) as file:
+        file.write((json.dumps([asdict(upload) for upload in uploads], indent=1) + "\n").encode())

@@ -1,0 +1,219 @@
+"""SecretKeys: an opaque handle on a user's secret keys, which stay in this process and in encrypted files."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol.client_spec import ClientSpec
+from cryptable_protocol.errors import InternalError, InvalidInputError
+from cryptable_protocol.parameters import KeysetParameters
+
+from cryptable_client.keys import key_file
+from cryptable_client.keys.lifetime import Lifetime
+from cryptable_client.schemes.bootstrapped.security import SECURITY_BITS, check_keyset, check_security
+from cryptable_client.schemes.randomness import SecretStream
+
+if TYPE_CHECKING:
+    from cryptable_client.keys.spooled import SpooledEvaluationKeys
+
+Bits = npt.NDArray[np.uint8]
+
+
+class SecretKeys:
+    """The secret keys of one keyset.
+
+    Made by `generate` or `load` only; shows nothing of its content, and refuses to be pickled or copied. `close`, or
+    the end of a `with` block, overwrites the keys in memory: Python may have left copies of parts elsewhere, and the
+    arithmetic is not constant-time for someone who runs code on the same machine.
+    """
+
+    _keyset: KeysetParameters
+    _bits: dict[int, Bits]
+    _lifetime: Lifetime
+    _evaluation_keys: SpooledEvaluationKeys | None
+    _lock: threading.Lock
+
+    def __init__(self) -> None:
+        raise TypeError("SecretKeys are made by SecretKeys.generate(spec) or SecretKeys.load(path, passphrase=...)")
+
+    @classmethod
+    def generate(
+        cls,
+        parameters: ClientSpec | KeysetParameters,
+        *,
+        expires: datetime | None = None,
+        security_bits: int = SECURITY_BITS,
+    ) -> SecretKeys:
+        """New uniform binary keys.
+
+        Args:
+            parameters: a model's specification, or its keyset alone.
+            expires: when they stop being used, with a time zone; None: never. Saved with them.
+            security_bits: that the parameters must give: 128 or 132.
+
+        Raises:
+            WeakParametersError: the parameters are refused; nothing random was drawn.
+            InvalidInputError: `expires` has no time zone or has passed.
+        """
+        if isinstance(parameters, ClientSpec):
+            check_security(parameters, security_bits=security_bits)
+            keyset = parameters.keyset
+        else:
+            check_keyset(parameters, security_bits=security_bits)
+            keyset = parameters
+        lifetime = Lifetime.until(expires)
+        stream = SecretStream()
+        return cls._adopt(keyset, {key.id: stream.bits(key.dimension) for key in keyset.secret_keys}, lifetime)
+
+    @classmethod
+    def _adopt(cls, keyset: KeysetParameters, bits: Mapping[int, Bits], lifetime: Lifetime | None = None) -> SecretKeys:
+        """From key bits of the keyset's ids and dimensions, which become this handle's own."""
+        if {key: array.size for key, array in bits.items()} != keyset.dimensions:
+            raise InternalError("secret keys do not have the keyset's ids and dimensions")
+        secret_keys = object.__new__(cls)
+        secret_keys._keyset = keyset
+        secret_keys._bits = dict(bits)
+        secret_keys._lifetime = lifetime or Lifetime.until(None)
+        secret_keys._evaluation_keys = None
+        secret_keys._lock = threading.Lock()
+        return secret_keys
+
+    @property
+    def keyset(self) -> KeysetParameters:
+        """The parameters that these keys are for."""
+        return self._keyset
+
+    @property
+    def created(self) -> datetime:
+        """When they were made, to the second."""
+        return self._lifetime.created
+
+    @property
+    def expires(self) -> datetime | None:
+        """When they stop being used; None: never."""
+        return self._lifetime.expires
+
+    def check_not_expired(self) -> None:
+        """Raise KeysExpiredError where these keys are past their date."""
+        self._lifetime.check("these secret keys")
+
+    @property
+    def closed(self) -> bool:
+        """Whether the keys were overwritten."""
+        return not self._bits
+
+    def _key_bits(self, key_id: int) -> Bits:
+        """One key's bits, for the package's own modules; the array is the key itself, not a copy."""
+        if self.closed:
+            raise InvalidInputError("these secret keys are closed: generate or load them again")
+        return self._bits[key_id]
+
+    def _spooled(self, make: Callable[[SecretKeys], SpooledEvaluationKeys]) -> SpooledEvaluationKeys:
+        """The evaluation keys of these keys, made at the first call; they live as long as this handle."""
+        with self._lock:
+            if self._evaluation_keys is None:
+                self._evaluation_keys = make(self)
+            return self._evaluation_keys
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        passphrase: str | None = None,
+        insecure_plaintext: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        """Write a key file (docs/key-file.md), whole or not at all, that only this user may read.
+
+        Args:
+            path: where to.
+            passphrase: encrypts the file: scrypt and AES-256-GCM. At least 8 characters.
+            insecure_plaintext: write the keys unencrypted instead.
+            overwrite: replace a file that exists. Its keys are then lost, with all that only they decrypt.
+
+        Raises:
+            InvalidInputError: no passphrase and no `insecure_plaintext`, or both, or the file exists.
+            OSError: the file cannot be written.
+        """
+        for key in self._keyset.secret_keys:
+            self._key_bits(key.id)
+        key_file.write(
+            path,
+            self._keyset,
+            self._bits,
+            self._lifetime,
+            passphrase=passphrase,
+            insecure_plaintext=insecure_plaintext,
+            overwrite=overwrite,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        passphrase: str | None = None,
+        insecure_plaintext: bool = False,
+        allow_expired: bool = False,
+    ) -> SecretKeys:
+        """Read a key file.
+
+        Args:
+            path: where from.
+            passphrase: the one that it was saved with.
+            insecure_plaintext: the file is unencrypted, and that is meant.
+            allow_expired: load keys past their date too, to decrypt what they encrypted.
+
+        Raises:
+            KeysExpiredError: the keys are past their date.
+            WrongPassphraseError: the passphrase is another.
+            CorruptedKeyFileError: the file is damaged, or no key file.
+            KeyFileError: it is encrypted and there is no passphrase, or unencrypted without `insecure_plaintext`, or
+                others may read it.
+            WeakParametersError: its keyset is not secure.
+            OSError: it cannot be read.
+        """
+        keyset, lifetime, bits = key_file.read(path, passphrase=passphrase, insecure_plaintext=insecure_plaintext)
+        if not allow_expired:
+            lifetime.check(f"the keys in {Path(path)}")
+        check_keyset(keyset)
+        return cls._adopt(keyset, bits, lifetime)
+
+    def close(self) -> None:
+        """Overwrite the keys and remove their temporary files. Any further use is an InvalidInputError."""
+        if self._evaluation_keys is not None:
+            self._evaluation_keys.close()
+            self._evaluation_keys = None
+        for bits in self._bits.values():
+            bits.fill(0)
+        self._bits = {}
+
+    def __enter__(self) -> SecretKeys:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_bits", None):
+            self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"{len(self._bits)} secret"
+        return f"<SecretKeys of keyset {self._keyset.name.hex()[:16]}, {state}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("SecretKeys cannot be pickled or copied: pass the handle on, or save(path, passphrase=...)")
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("SecretKeys cannot be copied: pass the handle itself on")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise TypeError("SecretKeys cannot be copied: pass the handle itself on")

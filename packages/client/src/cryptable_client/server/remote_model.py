@@ -1,0 +1,306 @@
+"""RemoteModel: a model on a server, to be used like one at hand."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol import limits, messages
+from cryptable_protocol.canonical import from_any_bytes
+from cryptable_protocol.client_spec import ClientSpec
+from cryptable_protocol.encoders import encode_rows
+from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.service import SERVICE_NAME, InferenceStub
+
+from cryptable_client.console.progress import byte_bar, wanted
+from cryptable_client.errors import DataLossError, NotFoundError, ServerError, SpecChangedError, UnavailableError
+from cryptable_client.keys.secret_keys import SecretKeys
+from cryptable_client.keys.spooled import SpooledEvaluationKeys, spool
+from cryptable_client.server.access import Access
+from cryptable_client.server.inference import infer
+from cryptable_client.server.transport import typed_errors
+from cryptable_client.server.trust import Trust
+from cryptable_client.server.upload import Count, EvaluationKeyUpload
+
+_LIST_MODELS = f"/{SERVICE_NAME}/ListModels"
+_GOODBYE_SECONDS = 5.0
+_ATTEMPTS = 3
+"""Streams begun in a row without a single answer, before an error is the caller's."""
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A line of a server's list: `keyset_name` and `client_spec_digest` are SHA-256 in hexadecimal."""
+
+    name: str
+    version: str
+    keyset_name: str
+    client_spec_digest: str
+
+
+def fetch_models(channel: grpc.Channel, *, timeout: float) -> list[ModelSummary]:
+    """The server's list of models.
+
+    Raises:
+        ServerError: the server cannot be reached, or refuses.
+        MalformedMessageError: the answer is no list of models, or larger than any.
+    """
+    # Bytes first: a parser makes dozens of bytes of the two that an empty entry takes.
+    call: Callable[..., bytes] = channel.unary_unary(
+        _LIST_MODELS, request_serializer=messages.inference.ListModelsRequest.SerializeToString
+    )
+    with typed_errors("listing the server's models"):
+        answer = call(messages.inference.ListModelsRequest(), timeout=timeout)
+    response = from_any_bytes(
+        messages.inference.ListModelsResponse,
+        answer,
+        limit=limits.MAX_MODEL_LIST_BYTES,
+        what="the server's list of models",
+    )
+    return [
+        ModelSummary(model.name, model.version, model.keyset_name.hex(), model.client_spec_digest.hex())
+        for model in response.models
+    ]
+
+
+def fetch_spec(
+    channel: grpc.Channel, access: Access, model: str, *, trust: Trust, count: Count | None = None
+) -> tuple[ClientSpec, str]:
+    """A model's specification, checked as `trust` says, and its version."""
+    request = messages.inference.GetModelRequest(name=model)
+    with typed_errors(f"fetching model {model!r}"):
+        response = InferenceStub(channel).GetModel(request, timeout=access.timeout)
+    if count is not None:
+        count("spec", sent=request.ByteSize(), received=response.ByteSize())
+    spec = ClientSpec.from_bytes(response.client_spec)
+    if spec.model_name != model:
+        raise MalformedMessageError(f"asked for model {model!r}, got the specification of {spec.model_name!r}")
+    trust.check(access, spec, response)
+    return spec, response.version[: limits.MAX_NAME_LENGTH]
+
+
+class RemoteModel:
+    """A model on a server; made by `connect`, to be used in a `with` block.
+
+    Rows are encoded and encrypted here and answers decrypted here: the server gets ciphertexts and evaluation keys.
+    May be used from several threads.
+
+    Attributes:
+        spec: the model's specification, checked.
+        version: the model's version as the developer named it.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.Channel,
+        access: Access,
+        *,
+        model: str,
+        trust: Trust,
+        secret_keys: SecretKeys | None,
+        evaluation_keys: str | os.PathLike[str] | None,
+        progress: bool | None,
+    ) -> None:
+        self._channel = channel
+        self._stub = InferenceStub(channel)
+        self._timeout = access.timeout
+        self._bars = wanted(progress)
+        self._lock = threading.Lock()
+        self._traffic = Counter[str](sent=0, received=0)
+        self._timings: dict[str, float] = {}
+        self._upload: EvaluationKeyUpload | None = None
+        self._own_keys: SecretKeys | None = None
+        self._closed = False
+        try:
+            with self._timed("spec"):
+                self.spec, self.version = fetch_spec(channel, access, model, trust=trust, count=self._count)
+            if secret_keys is None:
+                with self._timed("secret_keys"):
+                    secret_keys = self._own_keys = SecretKeys.generate(self.spec, security_bits=trust.security_bits)
+            self._secret_keys = secret_keys
+            self._check_keys()
+            if self.spec.keyset.evaluation_keys_bytes:
+                spooled = self._spooled(evaluation_keys)
+                self._upload = EvaluationKeyUpload(
+                    self._stub, spooled, timeout=self._timeout, bars=self._bars, count=self._count
+                )
+                with self._timed("upload"):
+                    self._upload.ensure()
+        except BaseException:
+            self.close()
+            raise
+
+    def predict(self, rows: npt.ArrayLike) -> npt.NDArray[Any]:
+        """Labels (classifier) or values (regressor), of shape (rows,) or as the model's scores.
+
+        Args:
+            rows: numbers of shape (rows, columns), or a frame with the model's column names.
+
+        Raises:
+            InvalidInputError: the rows do not fit the model; nothing was sent.
+            ServerError: the server failed or refused; the subclass says how.
+            MalformedMessageError: the answer is not of the model's form.
+        """
+        return self.spec.decoder.predict(self._evaluate(rows))
+
+    def predict_proba(self, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Probabilities of shape (rows, labels); arguments and errors as for `predict`."""
+        # A model without probabilities refuses here, before anything is sent.
+        self.spec.decoder.predict_proba(np.zeros((1, self.spec.output.size), np.int64))
+        return self.spec.decoder.predict_proba(self._evaluate(rows))
+
+    def decision_function(self, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Scores of shape (rows,), or (rows, scores) where there are several; arguments and errors as for `predict`."""
+        return self.spec.decoder.decision_function(self._evaluate(rows))
+
+    @property
+    def traffic(self) -> dict[str, int]:
+        """Bytes of messages so far: "sent" and "received" in all, and by phase; "rows" counts the rows answered."""
+        with self._lock:
+            return dict(self._traffic)
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds so far, by phase; "server_wall" and "server_cpu" are what the server says of its evaluations."""
+        with self._lock:
+            return dict(self._timings)
+
+    @property
+    def secret_keys(self) -> SecretKeys:
+        """The handle on the keys in use, for example to save them."""
+        return self._secret_keys
+
+    def close(self) -> None:
+        """End the connection. Keys made for it alone are destroyed, and their evaluation keys deleted on the server."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._own_keys is not None and self._upload is not None:
+                with suppress(ServerError):  # where this fails, the server forgets them in its own time
+                    self._upload.delete(timeout=min(self._timeout, _GOODBYE_SECONDS))
+        finally:
+            if self._own_keys is not None:
+                self._own_keys.close()
+            self._channel.close()
+
+    def __enter__(self) -> RemoteModel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<RemoteModel {self.spec.model_name!r}, version {self.version!r}{', closed' if self._closed else ''}>"
+
+    def _check_keys(self) -> None:
+        self._secret_keys.check_not_expired()
+        got, needed = self._secret_keys.keyset.name.hex()[:16], self.spec.keyset.name.hex()[:16]
+        if got != needed:
+            raise InvalidInputError(
+                f"these secret keys are of keyset {got}, model {self.spec.model_name!r} needs keyset {needed}: "
+                "generate keys for this model"
+            )
+
+    def _spooled(self, path: str | os.PathLike[str] | None) -> SpooledEvaluationKeys:
+        with self._timed("evaluation_keys"), byte_bar("making evaluation keys", shown=self._bars) as update:
+            spooled = self._secret_keys._spooled(lambda keys: spool(keys, path=path, progress=update))
+            if path is not None:
+                spooled.keep(path)
+            return spooled
+
+    def evaluate(self, encoded: npt.NDArray[np.int64], spec: ClientSpec) -> npt.NDArray[np.int64]:
+        """Decrypted integers for rows that are encoded already.
+
+        Args:
+            encoded: integers of shape (rows, spec.input.size).
+            spec: that they are encoded with; a server whose specification is another by now is not sent them.
+
+        Returns:
+            Integers of shape (rows, spec.output.size).
+        """
+        if self.spec != spec:
+            raise SpecChangedError(
+                f"model {spec.model_name!r} was replaced while its rows were encoded: run again", code="CHANGED"
+            )
+        return self._evaluate_encoded(encoded)
+
+    @property
+    def evaluation_keys_digest(self) -> bytes | None:
+        """SHA-256 of the evaluation keys that the server has; None where the model needs none."""
+        return None if self._upload is None else self._upload.header.sha256
+
+    def _evaluate(self, rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        self._check_open()
+        return self._evaluate_encoded(encode_rows(self.spec.features, rows))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InvalidInputError("this connection is closed: connect again")
+
+    def _evaluate_encoded(self, encoded: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        self._check_open()
+        answers: list[npt.NDArray[np.int64]] = []
+        attempts = 0
+        with self._timed("predict"):
+            while len(answers) < len(encoded):
+                before = len(answers)
+                try:
+                    self._infer(encoded[before:], answers.append)
+                except ServerError as error:
+                    attempts = 1 if len(answers) > before else attempts + 1
+                    if attempts == _ATTEMPTS or not self._mended(error):
+                        raise
+        return np.stack(answers) if answers else np.empty((0, self.spec.output.size), np.int64)
+
+    def _infer(self, encoded: npt.NDArray[np.int64], keep: Callable[[npt.NDArray[np.int64]], None]) -> None:
+        infer(
+            self._stub,
+            self.spec,
+            self._secret_keys,
+            encoded,
+            evaluation_keys=b"" if self._upload is None else self._upload.header.sha256,
+            timeout=self._timeout,
+            keep=keep,
+            count=self._count,
+            time_spent=self._add_time,
+        )
+
+    def _mended(self, error: ServerError) -> bool:
+        """Whether rows that are left may be sent again, each encrypted anew. The status decides, never an answer."""
+        match error:
+            case NotFoundError() | DataLossError():  # the server may have lost the evaluation keys in the meantime
+                return self._upload is not None and self._upload.ensure()
+            case UnavailableError() if error.retry_after is not None:
+                time.sleep(error.retry_after)
+                return True
+        return False
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._add_time(phase, time.perf_counter() - began)
+
+    def _add_time(self, phase: str, seconds: float) -> None:
+        with self._lock:
+            self._timings[phase] = self._timings.get(phase, 0.0) + seconds
+
+    def _count(self, phase: str, *, sent: int = 0, received: int = 0, rows: int = 0) -> None:
+        with self._lock:
+            self._traffic.update(
+                {"sent": sent, "received": received, f"{phase}_sent": sent, f"{phase}_received": received}
+            )
+            if rows:
+                self._traffic["rows"] += rows
