@@ -46,10 +46,10 @@ BOUNDARIES = {
         "server_serves.py", "-m cryptable_server serve", (*LEARNING, *NATIVE, *CLIENT, *DEV, *ENGINE)
     ),
     "server worker": Boundary(
-        "server_serves.py", "-m cryptable_server.worker", (*LEARNING, "concrete.fhe", "grpc", *CLIENT, *DEV)
+        "server_serves.py", "-m cryptable_server.processes.worker", (*LEARNING, "concrete.fhe", "grpc", *CLIENT, *DEV)
     ),
     "server compiler": Boundary(
-        "server_serves.py", "-m cryptable_server.preparation", (*LEARNING, "concrete.fhe", *CLIENT, *DEV)
+        "server_serves.py", "-m cryptable_server.processes.preparation", (*LEARNING, "concrete.fhe", *CLIENT, *DEV)
     ),
     "client of a server": Boundary(
         "server_serves.py", "client_connects.py", (*LEARNING, *NATIVE, *DEV, *ENGINE, *SERVER)
@@ -120,7 +120,7 @@ def test_runs_where_nothing_foreign_can_be_imported(tmp_path, boundary):
 def test_native_code_is_seen_where_it_belongs(unblocked):
     _, processes, imports = unblocked("server_serves.py")
     native = {processes[pid] for pid, module in imports if module == "concrete"}
-    assert any("-m cryptable_server.worker" in arguments for arguments in native)
+    assert any("-m cryptable_server.processes.worker" in arguments for arguments in native)
     assert any(
         "-m cryptable_engine.schemes.bootstrapped.compiling.compile_process" in arguments for arguments in native
     )

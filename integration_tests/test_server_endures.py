@@ -5,8 +5,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from cryptable_server.calls.tokens import new_token
 from cryptable_server.principals import Role
-from cryptable_server.tokens import new_token
 from server_process import infer_header, linear_circuit, make_artifact, row_of, run_server, tables_circuit
 
 TOOLS = Path(__file__).parents[1] / "tools"

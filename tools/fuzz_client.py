@@ -56,7 +56,7 @@ EXCLUDED = (
     ("key_file:write", ""),
     ("key_file:_derive", ""),
     ("lifetime:Lifetime.until", ""),
-    ("remote:RemoteModel", ""),
+    ("remote_model:RemoteModel", ""),
     ("security:minimum_log2_deviation", ""),
     ("trust:Trust.__post_init__", ""),
     ("encrypted_tensor:EncryptedTensor.trimmed", ""),

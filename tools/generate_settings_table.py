@@ -10,8 +10,8 @@ import re
 import sys
 from itertools import groupby
 
-from cryptable_server.config import declared_settings
-from cryptable_server.setting_kinds import Switch
+from cryptable_server.settings.config import declared_settings
+from cryptable_server.settings.kinds import Switch
 from generated_files import ROOT, only_check, write_or_check
 
 DOCUMENT = ROOT / "docs/reference/server-settings.md"

@@ -24,12 +24,12 @@ from cryptable.compiled_model import CompiledModel
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_engine import Circuit, compile_circuit, interpret
 from cryptable_protocol import EncryptedTensor, encode_rows
-from cryptable_server.config import WorkerConfig
-from cryptable_server.executor import Evaluated, Evaluation, KeysReference
-from cryptable_server.local_executor import LocalExecutor
-from cryptable_server.model_store import expanded_keys_bytes
-from cryptable_server.ray_executor import RayExecutor
-from cryptable_server.worker_pool import WorkerPool
+from cryptable_server.executors.executor import Evaluated, Evaluation, KeysReference
+from cryptable_server.executors.local import LocalExecutor
+from cryptable_server.executors.pool import WorkerPool
+from cryptable_server.executors.ray import RayExecutor
+from cryptable_server.models.store import expanded_keys_bytes
+from cryptable_server.settings.config import WorkerConfig
 from ray.cluster_utils import Cluster
 from serving import Figure, report, trees
 from sklearn.datasets import load_breast_cancer

@@ -11,7 +11,7 @@ from unittest import mock
 PROGRAMS = (
     ("cryptable", "cryptable.__main__"),
     ("cryptable-client", "cryptable_client.__main__"),
-    ("cryptable-server", "cryptable_server.command_line"),
+    ("cryptable-server", "cryptable_server.commands.command_line"),
 )
 
 

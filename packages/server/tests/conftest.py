@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from cryptable_engine import Circuit, compile_circuit
-from cryptable_server.executor import Evaluation, KeysReference
-from cryptable_server.key_directory import DirectoryKeyStore
+from cryptable_server.executors.executor import Evaluation, KeysReference
+from cryptable_server.keys.directory import DirectoryKeyStore
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from server_process import (
     infer_header,

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cryptable_server import tls
+from cryptable_server.calls import tls
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 ROOT = DEPLOY.parents[2]

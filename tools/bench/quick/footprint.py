@@ -15,7 +15,7 @@ IMPORTS = {
     "cryptable-protocol": "cryptable_protocol",
     "cryptable-client": "cryptable_client.server.remote_model",
     "cryptable-engine": "cryptable_engine",
-    "cryptable-server": "cryptable_server.command_line",
+    "cryptable-server": "cryptable_server.commands.command_line",
     "cryptable": "cryptable",
 }
 FOLDERS = {name: name.removeprefix("cryptable-") for name in IMPORTS} | {"cryptable": "dev"}

@@ -2,7 +2,7 @@
 
 import sys
 
-from cryptable_server.command_line import main
+from cryptable_server.commands.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,0 +1,17 @@
+"""LocalExecutor: evaluation workers as processes on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptable_server.executors.pool import WorkerPool
+from cryptable_server.executors.process_link import WorkerProcess
+from cryptable_server.settings.config import WorkerConfig
+
+
+class LocalExecutor(WorkerPool):
+    """A WorkerPool of child processes."""
+
+    def __init__(self, config: WorkerConfig, *, programs: Sequence[str] = ()) -> None:
+        """See WorkerPool."""
+        super().__init__(config, lambda index: WorkerProcess(index, config), programs=programs)

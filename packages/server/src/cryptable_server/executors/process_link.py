@@ -1,0 +1,121 @@
+"""WorkerProcess: a WorkerLink to a process on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from cryptable_protocol import InternalError
+
+from cryptable_server.errors import ExecutorError
+from cryptable_server.executors.job import Note
+from cryptable_server.executors.link import WorkerLostError, WorkerSilentError
+from cryptable_server.processes.channel import Channel
+from cryptable_server.settings.config import WorkerConfig
+
+_END_SECONDS = 5.0
+
+
+class WorkerProcess:
+    """See WorkerLink."""
+
+    def __init__(self, index: int, config: WorkerConfig) -> None:
+        self._index = index
+        self._config = config
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._killed = False
+
+    @property
+    def pid(self) -> int | None:
+        """See WorkerLink."""
+        process = self._process
+        return None if process is None or process.poll() is not None else process.pid
+
+    def start(self, programs: Sequence[str]) -> None:
+        """See WorkerLink."""
+        self.end()
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "cryptable_server.processes.worker", str(theirs.fileno()), str(os.getpid())]
+        command += [str(self._config.key_memory_bytes), str(self._config.memory_bytes or 0)]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(self._config.threads), "PYTHONUNBUFFERED": "1"}
+        with theirs:
+            # A session of its own keeps a terminal's Ctrl-C away; standard output is the front's ready line alone.
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=sys.__stderr__,
+                start_new_session=True,
+            )
+        self._channel = Channel(ours.detach())
+        if self._killed:
+            self._process.kill()
+        try:
+            for program in programs:
+                self._channel.send({"do": "load", "program": program})
+            self._channel.send({"do": "report"})
+            ready = self._channel.wait(self._config.start_seconds) and self._channel.receive()[0].get("ready")
+        except (OSError, EOFError, ValueError):
+            ready = False
+        if not ready:
+            self.end()
+            raise ExecutorError(
+                f"evaluation worker {self._index} did not come up in {self._config.start_seconds:g} s; see the log"
+            )
+
+    def evaluate(self, facts: Mapping[str, object], tensor: bytes) -> tuple[dict[str, Any], bytes]:
+        """See WorkerLink."""
+        if self._channel is None:
+            raise InternalError("a worker without a channel")
+        try:
+            self._channel.send(dict(facts), tensor)
+            if not self._channel.wait(self._config.evaluation_seconds):
+                self.end()
+                raise WorkerSilentError
+            return self._channel.receive()
+        except (OSError, EOFError, ValueError) as error:
+            raise WorkerLostError(self._how_it_ended()) from error
+
+    def tell(self, note: Note) -> None:
+        """See WorkerLink."""
+        if self.pid is None or self._channel is None:
+            return
+        try:
+            self._channel.send(note.facts)
+        except OSError:
+            self.end()
+
+    def kill(self) -> None:
+        """See WorkerLink."""
+        self._killed = True
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def end(self) -> None:
+        """See WorkerLink."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def _how_it_ended(self) -> str:
+        status = None
+        if self._process is not None:
+            # Its socket closes before it has ended: let it end in its own way, to tell which.
+            with suppress(subprocess.TimeoutExpired):
+                status = self._process.wait(_END_SECONDS)
+        self.end()
+        if status is None:
+            return "without closing"
+        return f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"

@@ -1,0 +1,176 @@
+"""RowQueue: what waits for workers: bounded, taken from principals in turn, and by the workers that have the keys."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+
+from cryptable_server.executors.evaluation_times import Pace
+from cryptable_server.executors.job import Job, Note
+from cryptable_server.executors.key_affinity import KeyPlaces
+from cryptable_server.executors.queue_bounds import QueueBounds
+from cryptable_server.processes.key_cache import check_size
+from cryptable_server.settings.config import WorkerConfig
+
+_LOOK_AGAIN_SECONDS = 0.25
+"""For an idle worker, while rows wait for another one: by then it may be time to share them."""
+
+
+class RowQueue:
+    """One queue for all workers. Safe to use from several threads.
+
+    A worker takes a row when it is free, not before, so that no row waits behind a slow one while a worker is idle.
+    """
+
+    def __init__(self, config: WorkerConfig, pace: Pace) -> None:
+        self._pace = pace
+        self._workers = config.count
+        self._key_memory_bytes = config.key_memory_bytes
+        self._condition = threading.Condition()
+        self._notes: list[deque[Note]] = [deque() for _ in range(config.count)]
+        self._principals: OrderedDict[str, OrderedDict[str, deque[Job]]] = OrderedDict()
+        self._bounds = QueueBounds(config, pace)
+        self._places = KeyPlaces(config.count, config.key_memory_bytes)
+        self._idle: set[int] = set()
+        self._up: set[int] = set()
+        self._closed = False
+
+    @property
+    def rows(self) -> int:
+        """Rows that wait or are evaluated."""
+        return self._bounds.total
+
+    def put(self, job: Job) -> None:
+        """Add a row; counted until `finished`.
+
+        Raises:
+            OverloadedError, TooLateError, KeysTooLargeError: see Executor.submit.
+        """
+        keys = job.evaluation.keys
+        if keys is not None:
+            check_size(keys.memory_bytes, self._key_memory_bytes)
+        with self._condition:
+            if job.evaluation.deadline is not None:
+                job.check_deadline(self._least_seconds(job))
+            self._bounds.enter(job)
+            self._lane(job).append(job)
+            self._condition.notify_all()
+
+    def put_back(self, job: Job) -> None:
+        """Add a row that was taken, and whose worker was lost for no fault of it, before all others of its lane."""
+        with self._condition:
+            self._lane(job).appendleft(job)
+            self._condition.notify_all()
+
+    def tell(self, note: Note, worker: int | None = None) -> None:
+        """Have all workers, or one, take a note before any row."""
+        with self._condition:
+            for index, notes in enumerate(self._notes):
+                if worker in (None, index):
+                    notes.append(note)
+            self._condition.notify_all()
+
+    def finished(self, job: Job) -> None:
+        """A row has been answered, or its caller has gone; it leaves the queue, if its turn has not come."""
+        with self._condition:
+            self._bounds.leave(job)
+            lanes = self._principals.get(job.evaluation.principal, OrderedDict())
+            jobs = lanes.get(job.lane, deque())
+            if job in jobs:
+                jobs.remove(job)
+                self._tidy(job)
+
+    def take(self, worker: int) -> Job | Note | None:
+        """What `worker` is to do next, waited for; None when the queue has been closed and everything was taken."""
+        with self._condition:
+            self._idle.add(worker)
+            try:
+                while True:
+                    if self._notes[worker]:
+                        return self._notes[worker].popleft()
+                    job = self._next_for(worker)
+                    if job is not None:
+                        return job
+                    if self._closed:
+                        return None
+                    self._condition.wait(_LOOK_AGAIN_SECONDS if self._principals else None)
+            finally:
+                self._idle.discard(worker)
+
+    def forget(self, name: str, worker: int | None = None) -> None:
+        """Keys are not in memory any more, of all workers or one."""
+        with self._condition:
+            self._places.drop(name, None if worker is None else {worker})
+            self._condition.notify_all()
+
+    def emptied(self, worker: int) -> None:
+        """A worker is not up, and the one that takes its place has no keys in memory."""
+        with self._condition:
+            self._up.discard(worker)
+            self._places.clear(worker)
+            self._notes[worker].clear()
+            self._condition.notify_all()
+
+    def worker_up(self, worker: int) -> None:
+        """A worker is up and will take rows."""
+        with self._condition:
+            self._up.add(worker)
+
+    def abandoned(self) -> list[Job]:
+        """The rows that wait, where no worker is up that could take them; they leave the queue."""
+        with self._condition:
+            if self._up:
+                return []
+            jobs = [job for lane in self._in_turn() for job in lane]
+            self._principals.clear()
+            return jobs
+
+    def close(self) -> None:
+        """Let `take` return None once everything is taken, by whichever worker."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+    def _next_for(self, worker: int) -> Job | None:
+        passed_over: list[Job] = []
+        for jobs in self._in_turn():
+            if self._closed or self._places.should_take(worker, jobs, self._idle):
+                for other in passed_over:
+                    other.passed_over += 1
+                return self._taken(worker, jobs.popleft())
+            passed_over.append(jobs[0])
+        return None
+
+    def _in_turn(self) -> Iterator[deque[Job]]:
+        for lanes in self._principals.values():
+            yield from lanes.values()
+
+    def _taken(self, worker: int, job: Job) -> Job:
+        principal = job.evaluation.principal
+        self._tidy(job)
+        lanes = self._principals.get(principal)
+        if lanes is not None:
+            self._principals.move_to_end(principal)  # behind all other principals
+            if job.lane in lanes:
+                lanes.move_to_end(job.lane)
+        if job.evaluation.keys is not None:
+            self._places.used(worker, job.evaluation.keys)
+        return job
+
+    def _lane(self, job: Job) -> deque[Job]:
+        return self._principals.setdefault(job.evaluation.principal, OrderedDict()).setdefault(job.lane, deque())
+
+    def _tidy(self, job: Job) -> None:
+        principal = job.evaluation.principal
+        lanes = self._principals[principal]
+        if not lanes[job.lane]:
+            del lanes[job.lane]
+        if not lanes:
+            del self._principals[principal]
+
+    def _least_seconds(self, job: Job) -> float:
+        """What passes at least until a row is answered: that those before it in its lane are, and itself."""
+        before = self._principals.get(job.evaluation.principal, OrderedDict()).get(job.lane, ())
+        ahead = sum(self._pace.fastest(other.evaluation.program) for other in before)
+        return ahead / self._workers + self._pace.fastest(job.evaluation.program)

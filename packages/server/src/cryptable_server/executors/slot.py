@@ -1,0 +1,211 @@
+"""WorkerSlot: the thread that keeps one worker up, takes rows for it, and answers for it when it dies."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import Future
+from typing import Any
+
+from cryptable_server.errors import (
+    DrainingError,
+    EvaluationFailedError,
+    EvaluationTimedOutError,
+    ExecutorError,
+    KeysCorruptedError,
+    KeysNotFoundError,
+    KeysTooLargeError,
+    ServerError,
+    WorkerDiedError,
+)
+from cryptable_server.executors.crash_throttle import CrashThrottle
+from cryptable_server.executors.evaluation_times import Pace
+from cryptable_server.executors.executor import Evaluated, Evaluation
+from cryptable_server.executors.job import Job, Note
+from cryptable_server.executors.link import WorkerLink, WorkerLostError, WorkerSilentError, request
+from cryptable_server.executors.row_queue import RowQueue
+from cryptable_server.logs import log
+from cryptable_server.settings.config import WorkerConfig
+
+_LOGGER = logging.getLogger(__name__)
+_RESTART_SECONDS = 1.0
+"""Between two attempts to start a worker that does not come up."""
+_MOST_LOSSES = 3
+"""A row with which so many machines were lost may be why."""
+_ERRORS: dict[str, type[ServerError]] = {
+    "keys_not_found": KeysNotFoundError,
+    "keys_corrupted": KeysCorruptedError,
+    "keys_too_large": KeysTooLargeError,
+    "failed": EvaluationFailedError,
+}
+
+
+class WorkerSlot:
+    """One worker of an executor.
+
+    The thread lives as long as the worker: Linux ties the life of a child process to the thread that started it.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        link: WorkerLink,
+        config: WorkerConfig,
+        queue: RowQueue,
+        *,
+        pace: Pace,
+        throttle: CrashThrottle,
+        programs: tuple[str, ...],
+    ) -> None:
+        self._index = index
+        self._link = link
+        self._config = config
+        self._queue = queue
+        self._pace = pace
+        self._throttle = throttle
+        self.programs = programs
+        """Loaded whenever the worker starts."""
+        self.answered = 0
+        """Rows that it has evaluated."""
+        self.deaths = 0
+        """Times that the worker ended, or was ended, while it had a row."""
+        self._started: Future[None] = Future()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"worker-{index}", daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the worker's process, if it is up."""
+        return self._link.pid
+
+    def wait_until_ready(self) -> None:
+        """Return when the worker is up for the first time; raises ExecutorError where it does not come up."""
+        self._started.result()
+
+    def stop(self) -> None:
+        """End the worker, and with the queue closed, the thread; does not wait."""
+        self._stopping.set()
+        self._link.kill()
+
+    def join(self) -> None:
+        """Wait until the thread, and with it the worker, has ended."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._start()
+        except ExecutorError as error:
+            self._started.set_exception(error)
+            return
+        self._started.set_result(None)
+        while (work := self._queue.take(self._index)) is not None:
+            if isinstance(work, Note):
+                self._link.tell(work)
+            else:
+                self._answer(work)
+            del work  # a row is not kept until there is another
+        self._link.end()
+
+    def _start(self) -> None:
+        began = time.monotonic()
+        self._queue.emptied(self._index)
+        self._link.start(self.programs)
+        self._queue.worker_up(self._index)
+        seconds = round(time.monotonic() - began, 3)
+        log(_LOGGER, logging.INFO, "worker up", worker=self._index, pid=self._link.pid, seconds=seconds)
+
+    def _answer(self, job: Job) -> None:
+        if not job.begun and not job.set_running_or_notify_cancel():
+            return
+        job.begun = True
+        try:
+            answer = self._evaluate(job)
+        except WorkerLostError as error:
+            # Only what the worker's machine took with it comes here.
+            log(_LOGGER, logging.ERROR, "worker lost", worker=self._index, how=str(error))
+            self._queue.emptied(self._index)
+            self._queue.put_back(job)
+        except Exception as error:  # noqa: BLE001 - whatever happens, the caller waits for it
+            job.refuse(error)
+        else:
+            self.answered += 1
+            job.set_result(answer)
+        while self._link.pid is None and not self._stopping.is_set():
+            # At once, so that the next row need not wait for the worker's imports.
+            try:
+                self._start()
+            except ExecutorError as error:
+                log(_LOGGER, logging.ERROR, "worker does not come up", worker=self._index, reason=str(error))
+                for waiting in self._queue.abandoned():
+                    self._refuse(waiting, error)
+                self._stopping.wait(_RESTART_SECONDS)
+
+    def _refuse(self, job: Job, error: ExecutorError) -> None:
+        if job.begun or job.set_running_or_notify_cancel():
+            job.refuse(WorkerDiedError(f"no evaluation worker is up ({error}); try again later"))
+
+    def _evaluate(self, job: Job) -> Evaluated:
+        if self._stopping.is_set():
+            raise DrainingError()
+        evaluation = job.evaluation
+        job.check_deadline(self._pace.fastest(evaluation.program))
+        queue_seconds = time.monotonic() - job.submitted
+        if self._link.pid is None:
+            # It died while it was idle: nobody's row is lost.
+            try:
+                self._start()
+            except ExecutorError as error:
+                raise WorkerDiedError(f"the evaluation worker does not come up ({error}); try again later") from error
+        try:
+            answer, tensor = self._link.evaluate(request(evaluation), evaluation.tensor)
+        except WorkerSilentError as error:
+            self._count_death(job)
+            log(_LOGGER, logging.ERROR, "evaluation timed out", worker=self._index, **_about(evaluation))
+            raise EvaluationTimedOutError(
+                f"the evaluation took longer than {self._config.evaluation_seconds:g} s, which this server allows; "
+                "sending the row again will not help"
+            ) from error
+        except WorkerLostError as error:
+            if self._stopping.is_set():
+                raise DrainingError() from error
+            job.losses += 1
+            if error.innocent and job.losses < _MOST_LOSSES:
+                raise
+            self._count_death(job)
+            log(_LOGGER, logging.ERROR, "worker died", worker=self._index, how=str(error), **_about(evaluation))
+            raise WorkerDiedError(
+                f"the worker that evaluated this row ended {error} and is being replaced; "
+                "it is safe to send the same row again, once: if it fails again, the row or the keys are the cause"
+            ) from error
+        if not answer.get("done"):
+            if evaluation.keys is not None:
+                # Whether they were loaded before it failed is not known; if they were, nothing but a hint is lost.
+                self._queue.forget(evaluation.keys.name, self._index)
+            raise _ERRORS.get(str(answer.get("error")), EvaluationFailedError)(str(answer.get("message")))
+        return self._evaluated(evaluation.program, answer, tensor, queue_seconds)
+
+    def _evaluated(self, program: str, answer: dict[str, Any], tensor: bytes, queue_seconds: float) -> Evaluated:
+        cached = answer["keys_cached"]
+        evaluated = Evaluated(
+            tensor,
+            cpu_seconds=float(answer["cpu_seconds"]),
+            wall_seconds=float(answer["wall_seconds"]),
+            queue_seconds=queue_seconds,
+            key_seconds=float(answer["key_seconds"]),
+            keys_cached=None if cached is None else bool(cached),
+            lookups=int(answer["lookups"]),
+        )
+        if evaluated.keys_cached is not False:
+            self._pace.add(program, evaluated.wall_seconds)
+        return evaluated
+
+    def _count_death(self, job: Job) -> None:
+        self.deaths += 1
+        self._throttle.crashed(job.evaluation.principal)
+
+
+def _about(evaluation: Evaluation) -> dict[str, object]:
+    # A worker's thread is outside the call, whose log line has the same id.
+    return {"request_id": evaluation.call, "model": evaluation.model}

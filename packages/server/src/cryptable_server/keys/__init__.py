@@ -1,0 +1,1 @@
+"""Evaluation keys of callers: uploads, whole or in parts, quotas, and where they are stored."""

@@ -1,0 +1,212 @@
+"""One server's life: stores and workers up, ready, answering, draining, down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+from cryptable_protocol import limits
+from cryptable_protocol.service import ADMIN_SERVICE_NAME, SERVICE_NAME
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
+from grpc_reflection.v1alpha import reflection
+
+from cryptable_server.calls.audit import AuditLog
+from cryptable_server.calls.call_counter import CallCounter
+from cryptable_server.calls.drain import Drain
+from cryptable_server.calls.grpc_entry import Entrance, handlers
+from cryptable_server.calls.health import HealthChecks
+from cryptable_server.calls.metrics import Metrics
+from cryptable_server.calls.strangers import Gate
+from cryptable_server.calls.tls import server_credentials
+from cryptable_server.calls.tokens import TokenFile
+from cryptable_server.errors import BindError
+from cryptable_server.executors.choose import new_executor
+from cryptable_server.executors.executor import keys_name
+from cryptable_server.executors.pool import WorkerPool
+from cryptable_server.keys.directory import DirectoryKeyStore
+from cryptable_server.keys.store import KeysEntry
+from cryptable_server.lifecycle.gauges import add_gauges
+from cryptable_server.lifecycle.systemd import notify
+from cryptable_server.logs import log
+from cryptable_server.models.directory import DirectoryModelStore
+from cryptable_server.principals import Authenticator
+from cryptable_server.services.admin import AUDITED as ADMIN_AUDITED
+from cryptable_server.services.admin import AdminService
+from cryptable_server.services.inference import AUDITED, InferenceService
+from cryptable_server.services.upkeep import Upkeep
+from cryptable_server.settings.addresses import join_address
+from cryptable_server.settings.config import ServerConfig
+
+_LOGGER = logging.getLogger(__name__)
+_SERVICES = (SERVICE_NAME, ADMIN_SERVICE_NAME)
+_SPARE_CALLS = 64
+"""For health checks, reflection, administrators and refusals, while as many calls as may be are in progress."""
+_WATCHERS_SHARE = 8
+"""Of the calls in progress at most one in so many watches health, which strangers may."""
+_FLUSH_SECONDS = 1.0
+"""For answers that gRPC has taken, but not yet sent, when the last call ends."""
+READY = "cryptable-server ready on"
+"""Begins the one line of standard output that tells a parent process the address, once calls are answered."""
+
+
+def serve(config: ServerConfig) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the calls in progress at once.
+
+    SIGHUP, and a change of the directory, read the models again.
+
+    Raises:
+        StartError: the server cannot start; nothing is left running.
+        KeyboardInterrupt: a signal came before calls were answered; nothing is left running.
+    """
+    credentials = server_credentials(config)
+    tokens = None if config.tokens is None else TokenFile(config.tokens)
+    authenticator = Authenticator(tokens=tokens, certificates=config.client_ca is not None, admins=config.admins)
+    # Until calls are answered there is nothing to drain: everything is undone at once. What is read anyway, is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with ExitStack() as parts:
+        metrics = Metrics()
+        audit = AuditLog(config.audit_log, count=metrics.audited)
+        parts.callback(audit.close)
+
+        def dropped(entry: KeysEntry, reason: str) -> None:
+            metrics.dropped(reason)
+            facts = {"of": entry.principal, "keys": entry.keys.sha256.hex()[:16], "reason": reason}
+            audit.record(who="server", what="DropEvaluationKeys", outcome="OK", **facts)
+
+        keys = DirectoryKeyStore(
+            config.keys,
+            quota_bytes=config.key_quota_bytes,
+            principal_quota_bytes=config.principal_key_quota_bytes,
+            time_to_live=config.key_seconds,
+            on_drop=dropped,
+        )
+        parts.callback(keys.close)
+        models = DirectoryModelStore(config)
+        parts.callback(models.close)
+        executor = new_executor(config, models.programs())
+        parts.callback(executor.close)
+        keys.on_removal = lambda removed: executor.forget(keys_name(removed.owner, removed.sha256))
+        calls = CallCounter(most=config.max_calls, most_each=config.max_calls_per_principal)
+        add_gauges(metrics, config=config, calls=calls, executor=executor, keys=keys, models=models)
+        if config.metrics is not None:
+            address = parts.enter_context(metrics.serving(*config.metrics))
+            log(_LOGGER, logging.INFO, "metrics", address=address)
+        entrance = Entrance(
+            authenticator,
+            metrics,
+            audit,
+            calls,
+            Drain(),
+            config.idle_seconds,
+            config.max_stream_seconds,
+        )
+        asyncio.run(_Life(config, credentials, models, keys, executor, entrance).run())
+
+
+@dataclass
+class _Life:
+    """From the first answer to the last."""
+
+    config: ServerConfig
+    credentials: grpc.ServerCredentials | None
+    models: DirectoryModelStore
+    keys: DirectoryKeyStore
+    executor: WorkerPool
+    entrance: Entrance
+
+    async def run(self) -> None:
+        """Answer calls until a signal comes."""
+        config = self.config
+        draining, at_once = self.entrance.drain.begun, asyncio.Event()
+
+        def stop() -> None:
+            (at_once if draining.is_set() else draining).set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        # Uploads write and hash in threads; evaluation has threads of its own.
+        loop.set_default_executor(ThreadPoolExecutor(8, thread_name_prefix="store"))
+
+        health = HealthChecks(most_watchers=max(1, min(config.max_calls, _SPARE_CALLS) // _WATCHERS_SHARE))
+        upkeep = Upkeep(self.models, self.keys, self.executor, health, config.watch_seconds)
+        loop.add_signal_handler(signal.SIGHUP, upkeep.asked.set)
+        inference = InferenceService(
+            models=self.models,
+            keys=self.keys,
+            executor=self.executor,
+            metrics=self.entrance.metrics,
+            max_rows=config.max_rows,
+            draining=draining,
+        )
+        admin = AdminService(config, self.models, self.keys, self.executor, self.entrance, upkeep)
+        gate = Gate(self.entrance, services=_SERVICES, reflection_for_all=config.reflection == "everyone")
+        server = grpc.aio.server(
+            interceptors=[gate], options=_options(config), maximum_concurrent_rpcs=config.max_calls + _SPARE_CALLS
+        )
+        server.add_generic_rpc_handlers(
+            (
+                handlers(SERVICE_NAME, inference, self.entrance, audited=AUDITED),
+                handlers(ADMIN_SERVICE_NAME, admin, self.entrance, audited=ADMIN_AUDITED, while_draining=True),
+            )
+        )
+        health.add_to(server)
+        await upkeep.show_health()
+        if config.reflection != "off":
+            reflection.enable_server_reflection((*_SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
+        port = _bind(server, config, self.credentials)
+        await server.start()
+        address = join_address(config.host, port)
+        facts = {"tls": self.credentials is not None, "workers": self.executor.worker_pids}
+        log(_LOGGER, logging.INFO, "ready", address=address, open=self.entrance.authenticator.open, **facts)
+        sys.stdout.write(f"{READY} {address}\n")
+        sys.stdout.flush()
+        notify("READY=1")
+        keeping = asyncio.ensure_future(upkeep.run())
+
+        await draining.wait()
+        notify("STOPPING=1")
+        log(_LOGGER, logging.INFO, "draining", seconds=config.drain_seconds)
+        keeping.cancel()
+        self.models.stop()
+        await health.enter_graceful_shutdown()
+        last_call = asyncio.ensure_future(self.entrance.drain.ended())
+        second = asyncio.ensure_future(at_once.wait())
+        ends = {last_call, second}
+        await asyncio.wait(ends, timeout=config.drain_seconds, return_when=asyncio.FIRST_COMPLETED)
+        await server.stop(_FLUSH_SECONDS if last_call.done() else None)
+        for end in ends:
+            end.cancel()
+        log(_LOGGER, logging.INFO, "stopped")
+
+
+def _options(config: ServerConfig) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", config.max_request_bytes),
+        ("grpc.max_send_message_length", limits.MAX_MESSAGE_BYTES),
+        # Two servers on one port would share its calls, though not their keys.
+        ("grpc.so_reuseport", 0),
+        # Bounds what has no limit of its own, reflection and watched health; clients connect again by themselves.
+        ("grpc.max_connection_age_ms", round(1000 * config.max_stream_seconds)),
+        ("grpc.max_connection_age_grace_ms", round(1000 * (config.max_stream_seconds + config.idle_seconds))),
+    ]
+
+
+def _bind(server: grpc.aio.Server, config: ServerConfig, credentials: grpc.ServerCredentials | None) -> int:
+    try:
+        if credentials is None:
+            return server.add_insecure_port(config.address)
+        return server.add_secure_port(config.address, credentials)
+    except RuntimeError as error:
+        raise BindError(
+            f"--address {config.address} cannot be listened on: another process has the port, or the address is not "
+            "this machine's"
+        ) from error

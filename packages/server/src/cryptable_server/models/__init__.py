@@ -1,0 +1,1 @@
+"""Models: the directory that is served, each version verified and prepared, with settings of its own."""

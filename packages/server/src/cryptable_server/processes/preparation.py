@@ -1,0 +1,138 @@
+"""The preparation of one artifact: verify its circuit, compile it, compare the parameters. A process of its own.
+
+    python -m cryptable_server.processes.preparation ARTIFACT SHA256 PROGRAM_DIRECTORY PARENT_PID SECONDS
+
+Writes one JSON object to standard output: {"prepared": true} or {"refused": reason}. Nothing in an artifact reaches
+the compiler except through the verifier.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptable_engine import Circuit, CompileLimits, Program, compile_circuit, verify
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
+from cryptable_protocol import CryptableError, ModelArtifact
+
+from cryptable_server.errors import ArtifactRefusedError
+from cryptable_server.processes.limits import die_with_parent, limit_memory
+
+_REMOVALS = 20
+_REMOVAL_SECONDS = 0.05
+
+
+def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits, stop: _Stop) -> None:
+    """Leave the compiled program of `artifact` in `directory`, from an earlier run if it is there already.
+
+    Raises:
+        CryptableError: the circuit breaks a rule, cannot be compiled, or compiles to other parameters than the client
+            specification's.
+    """
+    spec = artifact.client_spec
+    circuit = Circuit.from_bytes(artifact.circuit)
+    verify(circuit, spec)
+    if directory.exists():
+        try:
+            Program.load(directory).check_spec(spec)
+        except CryptableError as error:
+            logging.getLogger(__name__).warning("a cached program is compiled again: %s", error)
+            shutil.rmtree(directory)
+        else:
+            return
+    with stop.scratch(directory.parent) as scratch:
+        # An artifact of keys that Concrete chose stays one, whatever this version would choose.
+        native = not serves_one_level(spec.keyset)
+        program = compile_circuit(circuit, artifact.compile_options, scratch / "program", native=native, limits=limits)
+        program.check_spec(spec)
+        try:
+            program.directory.rename(directory)
+        except OSError:
+            # Another server with the same directory of programs was faster.
+            Program.load(directory).check_spec(spec)
+
+
+class _Stop:
+    """Ends this process on SIGTERM, but not while its scratch directory is made or removed."""
+
+    def __init__(self) -> None:
+        self._deferred = False
+        self._asked = False
+        signal.signal(signal.SIGTERM, self._handle)
+
+    def _handle(self, *_: object) -> None:
+        # Raised once: a second one would interrupt the cleaning up.
+        if not self._asked:
+            self._asked = True
+            self.check()
+
+    def check(self) -> None:
+        """End, if that was asked for and can be done now."""
+        if self._asked and not self._deferred:
+            raise SystemExit(1)
+
+    @contextmanager
+    def scratch(self, parent: Path) -> Iterator[Path]:
+        """A directory that goes with the block. A signal mask would not do: other threads could take the signal."""
+        self._deferred = True
+        path = Path(tempfile.mkdtemp(prefix=".", dir=parent))
+        try:
+            self._deferred = False
+            self.check()
+            yield path
+        finally:
+            self._deferred = True
+            _remove(path)
+            self._deferred = False
+            self.check()
+
+
+def _remove(path: Path) -> None:
+    # A killed compiler's linker may write until it has ended too.
+    for _ in range(_REMOVALS):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+        time.sleep(_REMOVAL_SECONDS)
+
+
+def main() -> int:
+    """Prepare what the command line names."""
+    source, digest, directory, parent, seconds = sys.argv[1:]
+    # Not by SIGKILL: the compiler, a child of this process, and its files are to go as well.
+    stop = _Stop()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(int(parent), by=signal.SIGTERM)
+    limits = CompileLimits(wall_seconds=float(seconds))
+    limit_memory(limits.address_space_bytes)
+    # Native code may print: standard output is for the answer alone.
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    try:
+        artifact = ModelArtifact.load(source)
+        if artifact.digest.hex() != digest:
+            raise ArtifactRefusedError("the file changed while it was read")
+        prepare(artifact, Path(directory), limits, stop)
+        outcome: dict[str, object] = {"prepared": True}
+    except CryptableError as error:
+        outcome = {"refused": str(error)}
+    except OSError as error:
+        outcome = {"refused": f"{error.filename or directory}: {error.strerror}"}
+    except MemoryError:
+        outcome = {"refused": "it needs more memory than a compilation may take"}
+    with answer:
+        json.dump(outcome, answer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

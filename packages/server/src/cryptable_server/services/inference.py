@@ -1,0 +1,258 @@
+"""InferenceService: the methods of protos/cryptable/v1/inference.proto, on models, keys and an executor.
+
+Every method takes its request and a Call, and raises CryptableError for a refusal; `rpc` makes statuses of those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
+
+from cryptable_protocol import EncryptedTensor, EvaluationKeysHeader, InternalError, MalformedMessageError
+from cryptable_protocol.evaluation_keys import check_digest
+from cryptable_protocol.messages import inference as pb
+from cryptable_protocol.messages import tensor as tensor_pb
+
+from cryptable_server.calls.grpc_entry import Call, Requests
+from cryptable_server.calls.metrics import Metrics
+from cryptable_server.errors import (
+    DrainingError,
+    KeysCorruptedError,
+    KeysetDiffersError,
+    KeysMissingError,
+    KeysNotFoundError,
+    RowLimitExceededError,
+)
+from cryptable_server.executors.executor import Evaluated, Evaluation, Executor, KeysReference
+from cryptable_server.keys.store import KeyStore
+from cryptable_server.models.store import Model, ModelStore
+from cryptable_server.principals import Principal, Role
+from cryptable_server.services.row_pipeline import RowPipeline
+
+AUDITED = frozenset({"UploadEvaluationKeys", "DeleteEvaluationKeys"})
+"""Methods whose calls the audit log tells of."""
+_WORD_BITS = 64
+
+
+class InferenceService:
+    """Validates everything that comes in against the model's own parameters, and only then hands it to the executor."""
+
+    def __init__(
+        self,
+        *,
+        models: ModelStore,
+        keys: KeyStore,
+        executor: Executor,
+        metrics: Metrics,
+        max_rows: int,
+        draining: asyncio.Event,
+    ) -> None:
+        self._models = models
+        self._keys = keys
+        self._executor = executor
+        self._metrics = metrics
+        self._max_rows = max_rows
+        self._draining = draining
+
+    async def ListModels(self, _: pb.ListModelsRequest, call: Call) -> pb.ListModelsResponse:  # noqa: ARG002
+        """All models."""
+        summaries = [
+            pb.ModelSummary(
+                name=model.name,
+                version=model.version,
+                client_spec_digest=model.spec.digest,
+                keyset_name=model.spec.keyset.name,
+            )
+            for model in self._models.models()
+        ]
+        return pb.ListModelsResponse(models=summaries)
+
+    async def GetModel(self, request: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:
+        """One model's client specification."""
+        model = self._models.get(request.name, request.version)
+        call.facts["model"] = model.name
+        return pb.GetModelResponse(
+            version=model.version,
+            client_spec=model.spec.to_bytes(),
+            artifact_digest=model.artifact_digest,
+            signature=None if model.signature is None else model.signature.to_message(),
+        )
+
+    async def UploadEvaluationKeys(
+        self, requests: Requests[pb.UploadEvaluationKeysRequest], call: Call
+    ) -> pb.UploadEvaluationKeysResponse:
+        """Receive keys whose size and keyset a model needs."""
+        call.principal.require(Role.UPLOAD)
+        first = await requests.next()
+        if first is None or first.WhichOneof("part") != "header":
+            raise MalformedMessageError("the first message of an upload must be its header")
+        header = EvaluationKeysHeader.from_message(first.header)
+        call.facts["keys"] = header.sha256.hex()[:16]
+        self._check_header(header)
+        received = 0
+        with self._keys.begin(call.principal, header) as upload:
+            while (message := await requests.next()) is not None:
+                if message.WhichOneof("part") != "chunk":
+                    raise MalformedMessageError("after the header of an upload, every message must be a chunk")
+                await asyncio.to_thread(upload.write, message.chunk.offset, message.chunk.data)
+                received += len(message.chunk.data)
+                requests.check_pace(received)
+            stored = await asyncio.to_thread(upload.commit)
+        call.facts["bytes"] = stored.size
+        self._metrics.uploaded(stored.size)
+        return pb.UploadEvaluationKeysResponse(sha256=stored.sha256)
+
+    async def GetEvaluationKeys(self, request: pb.GetEvaluationKeysRequest, call: Call) -> pb.GetEvaluationKeysResponse:
+        """Whether the caller's keys are here, or how much of them."""
+        sha256 = check_digest(request.sha256, "digest of evaluation keys")
+        try:
+            stored = self._keys.find(call.principal, sha256)
+        except KeysNotFoundError:
+            received = self._keys.received(call.principal, sha256)
+            if not received:
+                raise
+            call.facts["received"] = received
+            return pb.GetEvaluationKeysResponse(received=received)
+        return pb.GetEvaluationKeysResponse(keyset_name=stored.keyset_name, size=stored.size)
+
+    async def DeleteEvaluationKeys(
+        self, request: pb.DeleteEvaluationKeysRequest, call: Call
+    ) -> pb.DeleteEvaluationKeysResponse:
+        """Remove the caller's keys from disk and memory."""
+        call.principal.require(Role.UPLOAD)
+        sha256 = check_digest(request.sha256, "digest of evaluation keys")
+        call.facts["keys"] = sha256.hex()[:16]
+        await asyncio.to_thread(self._keys.delete, call.principal, sha256)
+        return pb.DeleteEvaluationKeysResponse()
+
+    async def Infer(self, requests: Requests[pb.InferRequest], call: Call) -> AsyncIterator[pb.InferResponse]:
+        """Evaluate rows, several at once, and answer in their order."""
+        call.principal.require(Role.EVALUATE)
+        first = await requests.next(until=self._draining)
+        if first is None or first.WhichOneof("part") != "header":
+            raise MalformedMessageError("the first message of an Infer stream must be its header")
+        with ExitStack() as using:
+            model, keys = self._check_infer_header(first.header, call.principal, using)
+            call.facts["model"] = model.name
+            row, cpu_seconds = 0, 0.0
+            async with RowPipeline(self._executor, self._reader(requests, call, model, keys)) as pipeline:
+                while (evaluated := await self._answer(pipeline, call.principal, keys)) is not None:
+                    self._metrics.row(model.name, evaluated)
+                    cpu_seconds += evaluated.cpu_seconds
+                    call.facts.update(rows=row + 1, cpu_seconds=round(cpu_seconds, 4))
+                    yield pb.InferResponse(
+                        row=row,
+                        result=_result(evaluated, model),
+                        cpu_seconds=evaluated.cpu_seconds,
+                        wall_seconds=evaluated.wall_seconds,
+                    )
+                    row += 1
+
+    def _reader(
+        self, requests: Requests[pb.InferRequest], call: Call, model: Model, keys: KeysReference | None
+    ) -> Callable[[Callable[[], bool]], Awaitable[Evaluation | None]]:
+        row = 0
+
+        async def read(waits: Callable[[], bool]) -> Evaluation | None:
+            nonlocal row
+            message = await requests.next(until=self._draining, waits=waits)
+            if message is None:
+                return None
+            if message.WhichOneof("part") != "row":
+                raise MalformedMessageError("after the header of an Infer stream, every message must be a row")
+            if self._draining.is_set():
+                raise DrainingError
+            if row >= (most := model.limits.max_rows or self._max_rows):
+                raise RowLimitExceededError(f"a stream has at most {most} rows; open another for the rest")
+            tensor = check_row(message.row, model, row)
+            row += 1
+            return Evaluation(
+                model.program,
+                tensor,
+                keys,
+                principal=call.principal.name,
+                model=model.name,
+                model_queue_rows=model.limits.queue_rows,
+                call=call.request_id,
+                deadline=call.deadline,
+            )
+
+        return read
+
+    async def _answer(
+        self, pipeline: RowPipeline, principal: Principal, keys: KeysReference | None
+    ) -> Evaluated | None:
+        try:
+            return await pipeline.next()
+        except KeysCorruptedError:
+            # Else GetEvaluationKeys would go on saying that they need not be uploaded.
+            if keys is not None:
+                await asyncio.to_thread(self._keys.delete, principal, keys.sha256)
+            raise
+
+    def _check_header(self, header: EvaluationKeysHeader) -> None:
+        keyset = self._models.keyset(header.keyset_name)
+        if keyset is None:
+            raise KeysetDiffersError(
+                f"no model of this server uses keyset {header.keyset_name.hex()[:16]}…; make keys for a ClientSpec "
+                "that GetModel returns"
+            )
+        if header.size != keyset.evaluation_keys_bytes:
+            raise MalformedMessageError(
+                f"evaluation keys of {header.size} bytes, those of this keyset have {keyset.evaluation_keys_bytes}"
+            )
+
+    def _check_infer_header(
+        self, header: pb.InferHeader, principal: Principal, using: ExitStack
+    ) -> tuple[Model, KeysReference | None]:
+        """The model and the keys, which stay as long as `using` is open."""
+        self._models.get(header.model_name)
+        digest = check_digest(header.client_spec_digest, "digest of the client spec")
+        model = using.enter_context(self._models.use(header.model_name, digest))
+        if not model.needs_keys:
+            if header.evaluation_keys:
+                raise MalformedMessageError(f"model {model.name!r} needs no evaluation keys, and the call names some")
+            return model, None
+        if not header.evaluation_keys:
+            raise KeysMissingError(
+                f"model {model.name!r} needs evaluation keys; upload them and name them in the header"
+            )
+        sha256 = check_digest(header.evaluation_keys, "digest of evaluation keys")
+        stored = using.enter_context(self._keys.use(principal, sha256))
+        if stored.keyset_name != model.spec.keyset.name:
+            raise KeysetDiffersError(
+                f"these evaluation keys are of keyset {stored.keyset_name.hex()[:16]}…, model {model.name!r} uses "
+                f"{model.spec.keyset.name.hex()[:16]}…; make and upload keys for it"
+            )
+        return model, KeysReference(stored.sha256, principal.folder, stored.reference, model.key_memory_bytes)
+
+
+def check_row(message: tensor_pb.EncryptedTensor, model: Model, row: int) -> bytes:
+    """A row's canonical bytes, if it is a seeded tensor of the model's input type.
+
+    Raises:
+        MalformedMessageError: says what was got and what was expected.
+    """
+    try:
+        tensor = EncryptedTensor.from_message(message)
+        if tensor.seed is None:
+            raise MalformedMessageError("encrypted tensor: masks are given, expected a seed")
+        expected = model.spec.input.size
+        if tensor.bodies.shape != (expected,):
+            raise MalformedMessageError(f"encrypted tensor: {tensor.bodies.size} ciphertexts, expected {expected}")
+    except MalformedMessageError as error:
+        raise MalformedMessageError(f"row {row}: {error}") from error
+    return tensor.to_bytes()
+
+
+def _result(evaluated: Evaluated, model: Model) -> tensor_pb.EncryptedTensor:
+    # A worker has run native code on a stranger's bytes, so what it returns is checked as well.
+    message = tensor_pb.EncryptedTensor.FromString(evaluated.tensor)
+    masks = message.trimmed if model.word_bits < _WORD_BITS else message.explicit
+    size, bodies = len(masks) + len(message.bodies), (model.spec.output.size * model.word_bits + 7) // 8
+    if size != model.result_bytes or len(message.bodies) != bodies:
+        raise InternalError(f"a result of {size} bytes, expected {model.result_bytes}")
+    if message.word_bits != (model.word_bits if model.word_bits < _WORD_BITS else 0):
+        raise InternalError(f"a result in words of {message.word_bits} bits, expected {model.word_bits}")
+    return message

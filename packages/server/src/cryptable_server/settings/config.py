@@ -1,0 +1,363 @@
+"""ServerConfig: every setting of a server, declared once, checked, in one frozen value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptable_protocol import limits
+
+from cryptable_server.settings.addresses import is_loopback, join_address
+from cryptable_server.settings.declaration import Setting, SettingError, check_fields, setting, settings_of
+from cryptable_server.settings.kinds import DAY, GIB, Address, FilePath, Names, Number, Switch, Text
+
+_MODELS = "what is served"
+_WHERE = "where, and how callers connect (one of the TLS settings is needed)"
+_WHO = "who may call (default: everyone who can connect)"
+_HOW_MUCH = "how much it may take"
+_WATCHED = "what operators see"
+
+_SECONDS = Number("SECONDS", or_equal=False)
+_GIBIBYTES = Number("GIB", scale=GIB, or_equal=False)
+_GIBIBYTES_OR_ANY = Number("GIB", scale=GIB, zero_is_none=True)
+
+
+def _rows(*, or_any: bool = False) -> Number:
+    return Number("ROWS", whole=True, minimum=1, zero_is_none=or_any)
+
+
+def default_data_directory() -> Path:
+    """Where keys and compiled programs are kept unless told otherwise."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "cryptable-server"
+
+
+def _callers_are_known(raw: Mapping[str, Any]) -> bool:
+    return raw["tokens"] is not None or raw["client-ca"] is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerConfig:
+    """Evaluation workers: processes of their own, which alone load native cryptography."""
+
+    count: int = setting(
+        "workers",
+        Number("N", whole=True, minimum=1),
+        group=_HOW_MUCH,
+        default=1,
+        help="evaluation processes",
+    )
+    threads: int = setting(
+        "threads-per-worker",
+        Number("N", whole=True, minimum=1),
+        group=_HOW_MUCH,
+        default_text="the cores divided by workers",
+        derive=lambda raw: max(1, (os.cpu_count() or 1) // max(1, raw["workers"])),
+        help="of one worker",
+    )
+    key_memory_bytes: int = setting(
+        "key-memory",
+        _GIBIBYTES,
+        group=_HOW_MUCH,
+        default=4,
+        help="expanded evaluation keys that one worker keeps; the least recently used go first",
+    )
+    memory_bytes: int | None = setting(
+        "worker-memory", _GIBIBYTES_OR_ANY, group=_HOW_MUCH, default=16, help="all of one worker; 0: no limit"
+    )
+    evaluation_seconds: float = setting(
+        "evaluation-timeout",
+        _SECONDS,
+        group=_HOW_MUCH,
+        default=300,
+        help="of one row; a worker that takes longer is killed",
+    )
+    start_seconds: float = 60.0
+    queue_rows: int = setting(
+        "queue", _rows(), group=_HOW_MUCH, default=256, help="waiting for all workers together; more are refused"
+    )
+    queue_rows_per_principal: int | None = setting(
+        "queue-per-principal",
+        _rows(or_any=True),
+        group=_HOW_MUCH,
+        default_text="half of queue with tokens or client-ca, else 0",
+        derive=lambda raw: max(1, raw["queue"] // 2) if _callers_are_known(raw) else 0,
+        default=0,
+        help="waiting of one caller; 0: no limit but queue",
+    )
+    queue_rows_per_model: int | None = setting(
+        "queue-per-model",
+        _rows(or_any=True),
+        group=_HOW_MUCH,
+        default_text="three quarters of queue",
+        derive=lambda raw: max(1, 3 * raw["queue"] // 4),
+        default=0,
+        help="waiting for one model, all its versions together; 0: no limit but queue",
+    )
+    crashes: int = 3
+    """A principal whose rows ended so many workers within `crash_seconds` is refused for a while."""
+    crash_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerConfig:
+    """What `cryptable-server serve` runs with. Sizes are in bytes, times in seconds."""
+
+    models: Path = setting(
+        "models", FilePath("DIR"), group=_MODELS, required=True, help="directory of *.cryptable artifacts"
+    )
+    keys: Path = setting(
+        "keys",
+        FilePath("DIR"),
+        group=_MODELS,
+        default_text="keys in the user's data directory, ~/.local/share/cryptable-server",
+        derive=lambda _: str(default_data_directory() / "keys"),
+        help="where clients' evaluation keys are kept",
+    )
+    programs: Path = setting(
+        "programs",
+        FilePath("DIR"),
+        group=_MODELS,
+        default_text="programs, beside keys",
+        derive=lambda raw: str(Path(raw["keys"]).parent / "programs"),
+        help="where compiled models are kept, native code that nobody else may write to",
+    )
+    watch_seconds: float = setting(
+        "watch",
+        Number("SECONDS"),
+        group=_MODELS,
+        default=5,
+        help="between looks for changes in models; 0: on SIGHUP only",
+    )
+    compile_seconds: float = setting(
+        "compile-timeout", _SECONDS, group=_MODELS, default=600, help="of one model's verification and compilation"
+    )
+
+    listen: tuple[str, int] = setting(
+        "address", Address(), group=_WHERE, default="127.0.0.1:50051", help="port 0: any free one"
+    )
+    tls_certificate: Path | None = setting(
+        "tls-certificate", FilePath("FILE"), group=_WHERE, family="connection", help="certificate chain, PEM"
+    )
+    tls_key: Path | None = setting(
+        "tls-key", FilePath("FILE"), group=_WHERE, family="connection", help="its private key, PEM, not encrypted"
+    )
+    development_certificate: Path | None = setting(
+        "development-certificate",
+        FilePath("DIR"),
+        group=_WHERE,
+        family="connection",
+        help="use a self-signed certificate for localhost from DIR, made there if there is none",
+    )
+    insecure: bool = setting(
+        "insecure",
+        Switch(),
+        group=_WHERE,
+        family="connection",
+        default=False,
+        help="no TLS; loopback addresses only",
+    )
+
+    tokens: Path | None = setting(
+        "tokens",
+        FilePath("FILE"),
+        group=_WHO,
+        help="callers show a bearer token that cryptable-server tokens made",
+    )
+    client_ca: Path | None = setting(
+        "client-ca",
+        FilePath("FILE"),
+        group=_WHO,
+        help="callers show a TLS certificate that one of these (PEM) has signed; its common name is theirs",
+    )
+
+    admins: tuple[str, ...] = setting(
+        "admins",
+        Names(),
+        group=_WHO,
+        default=(),
+        default_text="none",
+        help="common names of client certificates whose owners may administer; tokens have roles of their own",
+    )
+    reflection: str = setting(
+        "reflection",
+        Text("WHO", choices=("everyone", "callers", "off")),
+        group=_WHO,
+        default="callers",
+        help="to whom server reflection answers: everyone, callers (who may call anyway), or off",
+    )
+
+    executor: str = setting(
+        "executor",
+        Text("KIND", choices=("local", "ray")),
+        group=_HOW_MUCH,
+        default="local",
+        help="where workers run: on this machine, or on a Ray cluster, in a network that nobody else can reach",
+    )
+    ray_address: str = setting(
+        "ray-address",
+        Text("HOST:PORT"),
+        group=_HOW_MUCH,
+        default="auto",
+        help="of the Ray cluster; auto: the one that this machine is part of",
+    )
+    workers: WorkerConfig
+    key_quota_bytes: int | None = setting(
+        "key-quota",
+        _GIBIBYTES_OR_ANY,
+        group=_HOW_MUCH,
+        default=64,
+        help="all stored keys, what has come of uploads included; the least recently used make room, but not those in "
+        "use; 0: no limit",
+    )
+    principal_key_quota_bytes: int | None = setting(
+        "key-quota-per-principal",
+        _GIBIBYTES_OR_ANY,
+        group=_HOW_MUCH,
+        default=0,
+        default_text="a quarter of key-quota with tokens or client-ca, else 0",
+        derive=lambda raw: raw["key-quota"] / 4 if _callers_are_known(raw) else 0,
+        help="one caller's stored keys, announced uploads included; 0: no limit but key-quota",
+    )
+    key_seconds: float | None = setting(
+        "key-days",
+        Number("DAYS", scale=DAY, zero_is_none=True),
+        group=_HOW_MUCH,
+        default=90,
+        help="keys unused for so long, while the server ran, are removed; 0: never",
+    )
+    max_rows: int = setting(
+        "max-rows", Number("N", whole=True, minimum=1), group=_HOW_MUCH, default=100_000, help="of one stream"
+    )
+    max_calls: int = setting(
+        "max-calls",
+        Number("N", whole=True, minimum=1),
+        group=_HOW_MUCH,
+        default=256,
+        help="in progress at once, but for health checks and administrators",
+    )
+    max_calls_per_principal: int | None = setting(
+        "max-calls-per-principal",
+        Number("N", whole=True, minimum=1, zero_is_none=True),
+        group=_HOW_MUCH,
+        default=0,
+        default_text="half of max-calls with tokens or client-ca, else 0",
+        derive=lambda raw: max(1, raw["max-calls"] // 2) if _callers_are_known(raw) else 0,
+        help="of one caller in progress at once; 0: no limit but max-calls",
+    )
+    max_stream_seconds: float = setting(
+        "max-stream",
+        _SECONDS,
+        group=_HOW_MUCH,
+        default=3600,
+        help="from a stream's beginning to its end; clients go on in another",
+    )
+    idle_seconds: float = setting(
+        "idle-timeout", _SECONDS, group=_HOW_MUCH, default=120, help="of a stream that sends nothing"
+    )
+    drain_seconds: float = setting(
+        "drain", Number("SECONDS"), group=_HOW_MUCH, default=30, help="for calls in progress after SIGTERM"
+    )
+    max_request_bytes: int = limits.CHUNK_BYTES + 8 * limits.MAX_VECTOR_SIZE
+    """One request message: room for a chunk of keys or a row of the largest input tensor, whichever is more."""
+
+    audit_log: Path | None = setting(
+        "audit-log",
+        FilePath("FILE"),
+        group=_WATCHED,
+        help="append a JSON line for each upload, deletion, administrator's call, refused caller; -: to standard error",
+    )
+    metrics: tuple[str, int] | None = setting(
+        "metrics", Address(), group=_WATCHED, help="answer Prometheus there, over HTTP; loopback only"
+    )
+    log_level: str = setting(
+        "log-level",
+        Text("LEVEL", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+        group=_WATCHED,
+        default="INFO",
+        help="DEBUG, INFO, WARNING or ERROR",
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        _require(
+            not self.admins or self.client_ca is not None,
+            "--admins are known by client certificates, which only --client-ca asks for; a token is made an "
+            "administrator's by `tokens new --roles admin`",
+            "admins",
+        )
+        _require(self.models.is_dir(), f"--models {self.models}: no such directory", "models")
+        self._check_connection()
+        _require(
+            self.metrics is None or is_loopback(self.metrics[0]),
+            "--metrics is for loopback addresses only: it asks nobody who they are",
+            "metrics",
+        )
+
+    def _check_connection(self) -> None:
+        chosen = [name for name, given in self._connections().items() if given]
+        if len(chosen) != 1:
+            raise SettingError(
+                ("no certificate was given; choose" if not chosen else "more than one kind of connection; choose one")
+                + " of:\n"
+                "  --tls-certificate FILE --tls-key FILE  a certificate that clients trust\n"
+                "  --development-certificate DIR          a self-signed one for localhost, made in DIR\n"
+                "  --insecure                             no TLS, loopback addresses only",
+                *chosen,
+            )
+        _require(
+            (self.tls_certificate is None) == (self.tls_key is None),
+            "--tls-certificate and --tls-key go together",
+            "tls-certificate",
+            "tls-key",
+        )
+        _require(
+            not self.insecure or is_loopback(self.host),
+            f"--insecure is for loopback addresses only, and {self.host!r} is not one. Ciphertexts are safe without "
+            "TLS, but nothing would prove to a client which server it talks to. Give --tls-certificate and --tls-key, "
+            "or --address 127.0.0.1:50051",
+            "insecure",
+            "address",
+        )
+        _require(
+            self.client_ca is None or not self.insecure,
+            "--client-ca needs TLS: a certificate of the server as well",
+            "client-ca",
+            "insecure",
+        )
+
+    def _connections(self) -> dict[str, bool]:
+        return {
+            "tls-certificate" if self.tls_certificate else "tls-key": bool(self.tls_certificate or self.tls_key),
+            "development-certificate": self.development_certificate is not None,
+            "insecure": self.insecure,
+        }
+
+    @property
+    def host(self) -> str:
+        """Where it listens."""
+        return self.listen[0]
+
+    @property
+    def address(self) -> str:
+        """As gRPC takes it."""
+        return join_address(*self.listen)
+
+
+NESTED = {"workers": WorkerConfig}
+
+
+def declared_settings() -> Iterator[tuple[str, Setting]]:
+    """Dotted names of ServerConfig's fields and their settings, in order of declaration."""
+    return settings_of(ServerConfig, nested=NESTED)
+
+
+def _require(condition: bool, message: str, *names: str) -> None:
+    if not condition:
+        raise SettingError(message, *names)
