@@ -22,7 +22,7 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).parent / "bench"))
 
 import numpy as np
-from cryptable.compiled_model import CompiledModel
+from cryptable.compiled.compiled_model import CompiledModel
 from cryptable_client import connect
 from fuzz.attacker import ROLES, Attacker, attack
 from fuzz.server_targets import TARGETS, Material

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import cryptable_engine
-from cryptable.sample_circuits import sum_of_lookups
+from cryptable.calibrating.sample_circuits import sum_of_lookups
 from cryptable_engine import Circuit, CompilationError, UnsupportedProgramError, to_mlir
 from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_to_json

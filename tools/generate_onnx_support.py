@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cryptable.networks.operators.registry import Operator, supported_operators
+from cryptable.importers.networks.operators.registry import Operator, supported_operators
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/reference/onnx.md"

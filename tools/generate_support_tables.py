@@ -39,7 +39,7 @@ def estimators() -> str:
 
 def steps() -> str:
     """By module of `preprocessing/`: the classes."""
-    registry = importlib.import_module("cryptable.preprocessing.registry")
+    registry = importlib.import_module("cryptable.importers.pipelines.registry")
     homes: dict[str, list[str]] = defaultdict(list)
     for name in registry.supported_steps():
         homes[name.rpartition(".")[0]].append(f"`{name.rpartition('.')[2]}`")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from cryptable.networks.segments import Layer, SegmentedNetwork
+from cryptable.graphs.network import Layer, SegmentedNetwork
 from onnx_node_wrapping import Array
 
 BITS, INPUT_BITS, VALUE_BITS = 6, 12, 8

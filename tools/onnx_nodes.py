@@ -20,12 +20,12 @@ from functools import cache
 import numpy as np
 import onnx
 from cryptable.errors import ConstantModelError
-from cryptable.networks.operators.registry import supported_operators
-from cryptable.networks.planning import plan_segments
-from cryptable.networks.quantize import Precision
-from cryptable.networks.reading import read_model
-from cryptable.networks.segments import SegmentedNetwork
-from cryptable.networks.tracing import trace
+from cryptable.graphs.network import SegmentedNetwork
+from cryptable.importers.networks.operators.registry import supported_operators
+from cryptable.importers.networks.reading import read_model
+from cryptable.importers.networks.tracing import trace
+from cryptable.planner.networks.plan import plan_segments
+from cryptable.planner.networks.quantize import Precision
 from cryptable_engine import interpret
 from cryptable_protocol import CryptableError, encode_rows
 from onnx import TensorProto

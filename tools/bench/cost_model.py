@@ -1,7 +1,7 @@
 """Measures what the planner plans by: prices of lookups from the optimizer, and this machine's rates.
 
     python tools/bench/cost_model.py             print what would be committed
-    python tools/bench/cost_model.py --write     write packages/dev/src/cryptable/cost_table.json
+    python tools/bench/cost_model.py --write     write packages/dev/src/cryptable/cost/cost_table.json
 
 Prices depend on the version of concrete-python alone, rates on the machine. It takes some minutes; run it where nothing
 else runs.
@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import cryptable
-from cryptable.cost import noise_level
-from cryptable.machine import COST_TABLE
-from cryptable.measure_machine import measure_machine
-from cryptable.sample_circuits import sum_of_lookups
+from cryptable.calibrating.measure import measure_machine
+from cryptable.calibrating.sample_circuits import sum_of_lookups
+from cryptable.cost.prices import noise_level
+from cryptable.cost.rates import COST_TABLE
 from cryptable_engine import CompilationError, Program, UnsupportedProgramError, to_mlir
 from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
 from cryptable_engine.schemes.bootstrapped.program import write_record
 
-TARGET = Path(cryptable.__file__).parent / COST_TABLE
+TARGET = Path(cryptable.__file__).parent / "cost" / COST_TABLE
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8)
 LOG2_P_ERRORS = (-40, -64, -128)
 LOOKUPS = 16

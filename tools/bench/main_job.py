@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from cryptable.compile import compile as compile_model
-from cryptable.compiled_model import CompiledModel
+from cryptable.compiled.compiled_model import CompiledModel
+from cryptable.compiling.compile import compile as compile_model
 from cryptable.demo.parties import running_client, running_server
-from cryptable.demo.story import MODEL_NAME, Study, train
+from cryptable.demo.walkthrough import MODEL_NAME, Study, train
 
 
 class Figure(NamedTuple):

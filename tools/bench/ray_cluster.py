@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cryptable.compiled_model import CompiledModel
+from cryptable.compiled.compiled_model import CompiledModel
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_engine import Circuit, compile_circuit, interpret
 from cryptable_protocol import EncryptedTensor, encode_rows

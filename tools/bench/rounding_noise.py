@@ -11,8 +11,8 @@ import argparse
 import math
 
 import numpy as np
-from cryptable.local_session import LocalSession
-from cryptable.program_folder import ProgramFolder
+from cryptable.compiled.local_session import LocalSession
+from cryptable.compiled.program_folder import ProgramFolder
 from cryptable_client import encrypt
 from cryptable_client.schemes.bootstrapped import lwe
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term, interpret

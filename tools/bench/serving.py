@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import grpc
 import numpy as np
-from cryptable.compile import compile as compile_model
-from cryptable.compiled_model import CompiledModel
+from cryptable.compiled.compiled_model import CompiledModel
+from cryptable.compiling.compile import compile as compile_model
 from cryptable_client import SecretKeys, encrypt, write_evaluation_keys
 from cryptable_protocol import ClientSpec, EncryptedTensor, EvaluationKeysHeader, encode_rows, limits
 from cryptable_protocol.messages import inference as pb

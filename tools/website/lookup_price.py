@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from importlib import resources
 
-from cryptable.cost import lookup_price, noise_level
-from cryptable.machine import COST_TABLE
+from cryptable.cost.prices import lookup_price, noise_level
+from cryptable.cost.rates import COST_TABLE
 from svg import AMBER, INDIGO, INK, QUIET, TEAL, Drawing
 
 WIDTHS = range(2, 9)
@@ -67,5 +67,5 @@ def draw_lookup_prices() -> Drawing:
 
 def _rate() -> float:
     """CPU seconds for a unit of price, of the machine that the table was measured on: not of this one."""
-    content = json.loads(resources.files("cryptable").joinpath(COST_TABLE).read_text("utf-8"))
+    content = json.loads(resources.files("cryptable.cost").joinpath(COST_TABLE).read_text("utf-8"))
     return float(content["rates"]["per_price"]["4"])

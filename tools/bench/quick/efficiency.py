@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cryptable.compile import compile as compile_model
-from cryptable.compiled_model import CompiledModel
-from cryptable.demo.story import train
-from cryptable.program_folder import ProgramFolder
-from cryptable.sample_circuits import sum_of_lookups
+from cryptable.calibrating.sample_circuits import sum_of_lookups
+from cryptable.compiled.compiled_model import CompiledModel
+from cryptable.compiled.program_folder import ProgramFolder
+from cryptable.compiling.compile import compile as compile_model
+from cryptable.demo.walkthrough import train
 from cryptable_client import SecretKeys, encrypt, write_evaluation_keys
 from cryptable_engine import Evaluator
 from cryptable_protocol import AffineEncoder, ClientSpec, Decoder, Link

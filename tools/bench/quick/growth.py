@@ -7,10 +7,10 @@ from typing import Any
 
 import cryptable as ct
 import numpy as np
-from cryptable.cost import total_price
-from cryptable.local_session import LocalSession
-from cryptable.model_graph import Estimator
-from cryptable.plan_estimator import plan
+from cryptable.compiled.local_session import LocalSession
+from cryptable.compiling.plan import plan
+from cryptable.cost.prices import total_price
+from cryptable.graphs.graph import Estimator
 from cryptable_engine import Lookup
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import has_one_level
 from cryptable_protocol import encode_rows

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from cryptable.cost import lookup_price
+from cryptable.cost.prices import lookup_price
 from markdown import markdown
 
 from .plots import against_peer, growth

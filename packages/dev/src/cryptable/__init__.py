@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from cryptable_protocol import CryptableError, InvalidInputError, MalformedMessageError
 
-from cryptable.advice import Advice, advise
-from cryptable.autotune import Tuning, autotune
-from cryptable.check_report import CheckReport
-from cryptable.compile import compile  # noqa: A004  (cryptable.compile, as torch.compile)
-from cryptable.compiled_model import CompiledModel, load
-from cryptable.encrypted_estimator import EncryptedClassifier, EncryptedRegressor
+from cryptable.compiled.check_report import CheckReport
+from cryptable.compiled.compiled_model import CompiledModel, load
+from cryptable.compiling.compile import compile  # noqa: A004  (cryptable.compile, as torch.compile)
 from cryptable.errors import (
     BudgetError,
     ConstantModelError,
@@ -21,10 +18,13 @@ from cryptable.errors import (
     NotFittedError,
     UnsupportedModelError,
 )
-from cryptable.explanation import Explanation
+from cryptable.explaining.explanation import Explanation
 from cryptable.importers import supported_estimators
-from cryptable.networks.setting import Setting
-from cryptable.planner.budget import Budget
+from cryptable.planner.approximation.budget import Budget
+from cryptable.planner.networks.setting import Setting
+from cryptable.searching.advice import Advice, advise
+from cryptable.searching.autotune import Tuning, autotune
+from cryptable.searching.encrypted_estimator import EncryptedClassifier, EncryptedRegressor
 
 if TYPE_CHECKING:
     from cryptable import neural

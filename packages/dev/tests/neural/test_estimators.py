@@ -7,8 +7,8 @@ import cryptable as ct
 import numpy as np
 import pytest
 import torch
-from cryptable.networks.trained import plan_trained
 from cryptable.neural import QuantConvNetClassifier, QuantNeuralNetClassifier, QuantNeuralNetRegressor
+from cryptable.planner.networks.trained_integers import plan_trained
 from cryptable_engine import interpret
 from cryptable_protocol import InvalidInputError, encode_rows
 from sklearn.base import clone

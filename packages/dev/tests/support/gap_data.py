@@ -4,8 +4,8 @@ import importlib.util
 
 import numpy as np
 import pytest
-from cryptable.calibration import columns_that_may_miss, read_rows
-from cryptable.importers.learned_trees import restrict_missing
+from cryptable.importers.calibration import columns_that_may_miss, read_rows
+from cryptable.importers.reading.learned_trees import restrict_missing
 from cryptable.importers.registry import find_importer, import_estimator, reference_scores
 
 pd = pytest.importorskip("pandas")

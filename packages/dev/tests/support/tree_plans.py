@@ -2,8 +2,8 @@
 
 import numpy as np
 from cryptable.errors import UnsupportedModelError
-from cryptable.model_graph import LEAF, AdditiveTrees, Tree
-from cryptable.planner.trees import plan_trees
+from cryptable.graphs.graph import LEAF, AdditiveTrees, Tree
+from cryptable.planner.trees.plan import plan_trees
 from cryptable_engine import interpret, verify
 from cryptable_protocol import Link, encode_rows
 from hypothesis import strategies as st

@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from cryptable.calibrating.measure import measure_machine
 from cryptable.commands.registry import command
-from cryptable.machine import calibration_file
-from cryptable.measure_machine import measure_machine
-from cryptable.progress import progress_bar
-from cryptable.terminal import make_console
+from cryptable.console.progress import progress_bar
+from cryptable.console.terminal import make_console
+from cryptable.cost.rates import calibration_file
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 
 from cryptable.commands.files import read_table
 from cryptable.commands.registry import command
-from cryptable.compiled_model import load
-from cryptable.terminal import make_console, show
+from cryptable.compiled.compiled_model import load
+from cryptable.console.terminal import make_console, show
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

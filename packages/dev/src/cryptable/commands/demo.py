@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from cryptable.commands.registry import command
-from cryptable.demo.story import run_demo
+from cryptable.console.terminal import make_console
+from cryptable.demo.walkthrough import run_demo
 from cryptable.errors import DemoError
-from cryptable.terminal import make_console
 
 _MOST_ROWS = 114  # the test set
 

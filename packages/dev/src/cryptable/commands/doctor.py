@@ -20,8 +20,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from cryptable.commands.registry import command
-from cryptable.machine import calibration_file, machine_rates
-from cryptable.terminal import make_console, show
+from cryptable.console.terminal import make_console, show
+from cryptable.cost.rates import calibration_file, machine_rates
 
 _OURS = ("cryptable", "cryptable-client", "cryptable-engine", "cryptable-protocol")
 _LIBRARIES = (

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from cryptable.commands.registry import command
-from cryptable.compiled_model import load
-from cryptable.terminal import make_console, show
+from cryptable.compiled.compiled_model import load
+from cryptable.console.terminal import make_console, show
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

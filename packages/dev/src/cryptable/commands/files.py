@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from cryptable_protocol import InvalidInputError
 
-from cryptable.model_graph import Estimator, FloatArray
+from cryptable.graphs.graph import Estimator, FloatArray
 
 PICKLE_WARNING = (
     "Loading a pickle or joblib file RUNS WHATEVER CODE IT CONTAINS, with your rights: open only files that you made "

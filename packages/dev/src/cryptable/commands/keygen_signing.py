@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptable.commands.files import read_passphrase
 from cryptable.commands.registry import command
-from cryptable.signing import make_signing_key
+from cryptable.compiled.signing import make_signing_key
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

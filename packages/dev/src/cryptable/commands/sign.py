@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cryptable.commands.files import read_passphrase
 from cryptable.commands.registry import command
-from cryptable.compiled_model import load
-from cryptable.signing import read_signing_key
+from cryptable.compiled.compiled_model import load
+from cryptable.compiled.signing import read_signing_key
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

@@ -14,10 +14,10 @@ from cryptable_protocol import InvalidInputError, Link
 from cryptable_protocol.decoder import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.importers.labels import categories_of, labels_of
-from cryptable.importers.learned_trees import EITHER, LEFT, RIGHT, CategoryColumn, LearnedTree, assemble
+from cryptable.graphs.graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Rows, Tree
+from cryptable.importers.reading.labels import categories_of, labels_of
+from cryptable.importers.reading.learned_trees import EITHER, LEFT, RIGHT, CategoryColumn, LearnedTree, assemble
 from cryptable.importers.registry import importer
-from cryptable.model_graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Rows, Tree
 
 Split: TypeAlias = dict[str, Any]
 

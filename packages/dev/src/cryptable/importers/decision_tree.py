@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from cryptable.graphs.graph import AdditiveTrees, Estimator
+from cryptable.importers.reading.sklearn_trees import predictions, probability, read_averaged_trees
 from cryptable.importers.registry import importer
-from cryptable.importers.sklearn_tree_reader import predictions, probability, read_averaged_trees
-from cryptable.model_graph import AdditiveTrees, Estimator
 
 
 @importer("sklearn.tree.DecisionTreeClassifier", reference=probability, takes_gaps=True)

@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from cryptable_protocol import Labels, Link
 
-from cryptable.additive_model import AdditiveModel, PairFunction, StepFunction
 from cryptable.errors import UnsupportedModelError
-from cryptable.importers.labels import labels_of
-from cryptable.importers.linear_classifier import decision_function
+from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
+from cryptable.graphs.graph import Estimator, FloatArray, IntArray, Rows
+from cryptable.importers.reading.labels import labels_of
+from cryptable.importers.reading.linear_classifier import decision_function
 from cryptable.importers.registry import importer
-from cryptable.model_graph import Estimator, FloatArray, IntArray, Rows
 
 Bins: TypeAlias = Any
 """Cuts of a continuous feature (an array), or the index by category of a nominal one (a dictionary)."""

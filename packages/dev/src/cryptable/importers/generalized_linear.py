@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from cryptable_protocol import Link
 
+from cryptable.graphs.graph import Estimator, FloatArray, LinearModel, Rows
 from cryptable.importers.linear_regression import read_affine
 from cryptable.importers.registry import importer
-from cryptable.model_graph import Estimator, FloatArray, LinearModel, Rows
 
 
 def _link(estimator: Estimator) -> Link:

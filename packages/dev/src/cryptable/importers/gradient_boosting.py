@@ -6,11 +6,11 @@ import numpy as np
 from cryptable_protocol import Link
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.importers.labels import labels_of
-from cryptable.importers.learned_trees import LearnedTree, assemble
+from cryptable.graphs.graph import AdditiveTrees, Estimator, FloatArray, Rows
+from cryptable.importers.reading.labels import labels_of
+from cryptable.importers.reading.learned_trees import LearnedTree, assemble
+from cryptable.importers.reading.sklearn_trees import predictions, read_tree
 from cryptable.importers.registry import importer
-from cryptable.importers.sklearn_tree_reader import predictions, read_tree
-from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, Rows
 
 
 def _log_odds(estimator: Estimator, rows: Rows) -> FloatArray:

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from cryptable_protocol import Labels, Link
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.importers.labels import categories_of, labels_of
-from cryptable.importers.learned_trees import LEFT, MISSING, UNKNOWN, CategoryColumn, LearnedTree, assemble
-from cryptable.importers.linear_classifier import decision_function
+from cryptable.graphs.graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Rows, Tree
+from cryptable.importers.reading.labels import categories_of, labels_of
+from cryptable.importers.reading.learned_trees import LEFT, MISSING, UNKNOWN, CategoryColumn, LearnedTree, assemble
+from cryptable.importers.reading.linear_classifier import decision_function
 from cryptable.importers.registry import importer
-from cryptable.model_graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Rows, Tree
 
 Predictor: TypeAlias = Any
 

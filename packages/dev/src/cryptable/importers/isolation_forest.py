@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from cryptable_protocol import Link
 
-from cryptable.importers.learned_trees import assemble
+from cryptable.graphs.graph import AdditiveTrees, Estimator, FloatArray, Rows
+from cryptable.importers.reading.learned_trees import assemble
+from cryptable.importers.reading.sklearn_trees import read_tree
 from cryptable.importers.registry import importer
-from cryptable.importers.sklearn_tree_reader import read_tree
-from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, Rows
 
 
 def _reference(estimator: Estimator, rows: Rows) -> FloatArray:

@@ -10,8 +10,9 @@ from cryptable_protocol import InvalidInputError, Labels, Link
 from cryptable_protocol.decoder import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.importers.labels import categories_of, labels_of
-from cryptable.importers.learned_trees import (
+from cryptable.graphs.graph import LEAF, AdditiveTrees, Estimator, FloatArray, Rows, Tree
+from cryptable.importers.reading.labels import categories_of, labels_of
+from cryptable.importers.reading.learned_trees import (
     EITHER,
     LEFT,
     MISSING,
@@ -22,7 +23,6 @@ from cryptable.importers.learned_trees import (
     assemble,
 )
 from cryptable.importers.registry import importer
-from cryptable.model_graph import LEAF, AdditiveTrees, Estimator, FloatArray, Rows, Tree
 
 Node: TypeAlias = dict[str, Any]
 

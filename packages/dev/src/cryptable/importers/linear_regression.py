@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from cryptable_protocol import Link
 
+from cryptable.graphs.graph import Estimator, FloatArray, LinearModel, Rows
 from cryptable.importers.registry import importer
-from cryptable.model_graph import Estimator, FloatArray, LinearModel, Rows
 
 
 def _predict(estimator: Estimator, rows: Rows) -> FloatArray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cryptable_protocol import Link
 
-from cryptable.importers.linear_classifier import decision_function, read_linear_classifier
+from cryptable.graphs.graph import Estimator, LinearModel
+from cryptable.importers.reading.linear_classifier import decision_function, read_linear_classifier
 from cryptable.importers.registry import importer
-from cryptable.model_graph import Estimator, LinearModel
 
 
 @importer(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from cryptable_protocol import Labels, Link
 
-from cryptable.additive_model import AdditiveModel, StepFunction
-from cryptable.importers.labels import labels_of
+from cryptable.graphs.additive import AdditiveModel, StepFunction
+from cryptable.graphs.graph import Estimator, FloatArray, LinearModel, Rows
+from cryptable.graphs.quadratic import QuadraticModel
+from cryptable.importers.reading.labels import labels_of
 from cryptable.importers.registry import importer
-from cryptable.model_graph import Estimator, FloatArray, LinearModel, Rows
-from cryptable.quadratic_model import QuadraticModel
 
 
 def _scores(estimator: Estimator, rows: Rows) -> FloatArray:

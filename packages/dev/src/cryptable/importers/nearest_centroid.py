@@ -6,9 +6,9 @@ import numpy as np
 from cryptable_protocol import Link
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.importers.labels import labels_of
+from cryptable.graphs.graph import Estimator, FloatArray, LinearModel, Rows
+from cryptable.importers.reading.labels import labels_of
 from cryptable.importers.registry import importer
-from cryptable.model_graph import Estimator, FloatArray, LinearModel, Rows
 
 
 def _geometry(estimator: Estimator) -> tuple[FloatArray, FloatArray, FloatArray, float]:

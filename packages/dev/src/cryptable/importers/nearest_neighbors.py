@@ -6,11 +6,11 @@ import numpy as np
 from cryptable_protocol import Link
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.importers.labels import labels_of
+from cryptable.graphs.graph import Estimator, FloatArray
+from cryptable.graphs.neighbors import NeighborsModel
+from cryptable.importers.reading.labels import labels_of
+from cryptable.importers.reading.sklearn_trees import predictions, probability
 from cryptable.importers.registry import importer
-from cryptable.importers.sklearn_tree_reader import predictions, probability
-from cryptable.model_graph import Estimator, FloatArray
-from cryptable.neighbors_model import NeighborsModel
 
 
 @importer("sklearn.neighbors.KNeighborsClassifier", reference=probability)

@@ -1,9 +1,9 @@
-"""Trees that were read from an ONNX graph (`cryptable.networks.onnx_trees`): they are trees already."""
+"""Trees that were read from an ONNX graph (`importers.networks.trees`): they are trees already."""
 
 from __future__ import annotations
 
+from cryptable.graphs.graph import AdditiveTrees, Estimator, FloatArray, Rows
 from cryptable.importers.registry import importer
-from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, Rows
 
 
 def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
@@ -11,7 +11,7 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
     return scores
 
 
-@importer("cryptable.networks.onnx_trees.OnnxTrees", reference=_reference)
+@importer("cryptable.importers.networks.trees.as_estimator.OnnxTrees", reference=_reference)
 def read(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
     """The trees."""
     graph: AdditiveTrees = estimator.tree_graph(feature_names)

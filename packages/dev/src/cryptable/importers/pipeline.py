@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from cryptable.additive_model import AdditiveModel
 from cryptable.errors import UnsupportedModelError
-from cryptable.importers.learned_trees import restrict_missing
+from cryptable.graphs.additive import AdditiveModel
+from cryptable.graphs.graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
+from cryptable.graphs.quadratic import QuadraticModel
+from cryptable.importers.pipelines import RawColumns, Stage, apply_steps
+from cryptable.importers.pipelines.rebase_additive import rebase_linear, rebase_steps
+from cryptable.importers.pipelines.rebase_quadratic import rebase_quadratic
+from cryptable.importers.pipelines.rebase_trees import rebase_trees
+from cryptable.importers.reading.learned_trees import restrict_missing
 from cryptable.importers.registry import find_importer, import_estimator, importer
-from cryptable.model_graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
-from cryptable.preprocessing import RawColumns, Stage, apply_steps
-from cryptable.preprocessing.rebase_additive import rebase_linear, rebase_steps
-from cryptable.preprocessing.rebase_quadratic import rebase_quadratic
-from cryptable.preprocessing.rebase_trees import rebase_trees
-from cryptable.quadratic_model import QuadraticModel
 
 _REBASE: dict[type, Callable[[Any, Stage], ModelGraph]] = {
     AdditiveTrees: rebase_trees,

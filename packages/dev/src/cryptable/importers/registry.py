@@ -21,7 +21,7 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from cryptable.errors import NotFittedError, UnsupportedModelError
-from cryptable.model_graph import FloatArray, ModelGraph, Rows
+from cryptable.graphs.graph import FloatArray, ModelGraph, Rows
 
 Read = Callable[..., ModelGraph]
 """(estimator, feature names), and where `needs_rows` also kept= and rows=, as `import_estimator` takes them."""
@@ -209,7 +209,8 @@ def reference_scores(estimator: object, rows: FloatArray) -> FloatArray:
 def _discover() -> None:
     package = importlib.import_module("cryptable.importers")
     for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"cryptable.importers.{module.name}")
+        if not module.ispkg:
+            importlib.import_module(f"cryptable.importers.{module.name}")
 
 
 def _short(class_name: str) -> str:

@@ -18,11 +18,11 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import ValidSplit
 from torch import nn
 
-from cryptable.model_graph import FloatArray
-from cryptable.networks.integers import IntegerNetwork
+from cryptable.graphs.graph import FloatArray
 from cryptable.neural.input_levels import InputLevels
 from cryptable.neural.network import INPUT_RANGE, QuantNetwork
 from cryptable.neural.read_integers import read_integers
+from cryptable.planner.networks.integers import IntegerNetwork
 
 Parameters: TypeAlias = Mapping[str, Any]
 Callbacks: TypeAlias = list[Callback] | None

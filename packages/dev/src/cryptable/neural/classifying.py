@@ -16,10 +16,10 @@ from sklearn.utils.validation import validate_data
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
-from cryptable.importers.labels import labels_of
-from cryptable.model_graph import FloatArray
-from cryptable.networks.trained import TrainedIntegers
+from cryptable.graphs.graph import FloatArray
+from cryptable.importers.reading.labels import labels_of
 from cryptable.neural.base import NetClass, QuantEstimator, Rows, Target
+from cryptable.planner.networks.trained_integers import TrainedIntegers
 
 ClassWeight: TypeAlias = Mapping[Any, float] | str | None
 

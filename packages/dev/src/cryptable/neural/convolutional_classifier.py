@@ -10,7 +10,7 @@ import numpy as np
 from cryptable_protocol import InvalidInputError
 from sklearn.utils.validation import validate_data
 
-from cryptable.model_graph import FloatArray
+from cryptable.graphs.graph import FloatArray
 from cryptable.neural.base import Callbacks, Parameters, Rows, Target
 from cryptable.neural.classifying import ClassWeight, QuantClassifier
 from cryptable.neural.convolutional_network import QuantConvNetwork

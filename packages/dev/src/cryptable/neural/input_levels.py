@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from cryptable_protocol import AffineEncoder
 
-from cryptable.model_graph import FloatArray
+from cryptable.graphs.graph import FloatArray
 
 _DEVIATIONS = 3.0
 """What lies further from the mean is cut off."""

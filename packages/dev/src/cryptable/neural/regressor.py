@@ -14,11 +14,11 @@ from skorch import NeuralNetRegressor
 from torch import nn
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.model_graph import FloatArray
-from cryptable.networks.trained import TrainedIntegers
+from cryptable.graphs.graph import FloatArray
 from cryptable.neural.base import Callbacks, NetClass, Parameters, QuantEstimator, Rows, Target
 from cryptable.neural.network import QuantNetwork
 from cryptable.neural.sparse_network import SparseQuantNeuralNetwork
+from cryptable.planner.networks.trained_integers import TrainedIntegers
 
 
 class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[misc]

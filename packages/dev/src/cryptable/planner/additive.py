@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryptable.additive_model import AdditiveModel, PairFunction
-from cryptable.cost import P_ERROR, lookup_price
+from cryptable.cost.prices import P_ERROR, lookup_price
 from cryptable.errors import UnsupportedModelError
-from cryptable.model_graph import FloatArray, IntArray
-from cryptable.planner.bits import Bits
+from cryptable.graphs.additive import AdditiveModel, PairFunction
+from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.planner.coarsen import coarsen
-from cryptable.planner.codes import Code
-from cryptable.planner.cover import TableCover
-from cryptable.planner.expand import Alphabet
-from cryptable.planner.lower import PlannedModel, lower
-from cryptable.planner.quantize import MAX_OUTPUT_WIDTH, scale_integral
-from cryptable.planner.tables import FeatureFunction, FloatOutput, FloatTable
+from cryptable.planner.thresholds.bits import Bits
+from cryptable.planner.trees.codes import Code
+from cryptable.planner.trees.fill_tables import FeatureFunction, FloatOutput, FloatTable
+from cryptable.planner.trees.lower import PlannedModel, lower
+from cryptable.planner.trees.quantize import MAX_OUTPUT_WIDTH, scale_integral
+from cryptable.planner.trees.set_cover import TableCover
+from cryptable.planner.trees.tree_polynomials import Alphabet
 
 MAX_LINEAR_WIDTH = 36
 """Bits of a score that crypto parameters exist for where nothing is looked up."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryptable.additive_model import AdditiveModel, PairFunction, StepFunction
-from cryptable.model_graph import FloatArray, IntArray
+from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
+from cryptable.graphs.graph import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

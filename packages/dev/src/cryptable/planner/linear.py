@@ -7,8 +7,8 @@ from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGro
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
-from cryptable.model_graph import FloatArray, IntArray, LinearModel
-from cryptable.planner.lower import PlannedModel
+from cryptable.graphs.graph import FloatArray, IntArray, LinearModel
+from cryptable.planner.trees.lower import PlannedModel
 
 _MARGIN = 1.0
 """How far the encoders reach beyond the calibration data, on both sides, relative to its range."""

@@ -24,9 +24,9 @@ from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGro
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
-from cryptable.model_graph import FloatArray, IntArray
-from cryptable.neighbors_model import NeighborsModel
-from cryptable.planner.lower import PlannedModel
+from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.neighbors import NeighborsModel
+from cryptable.planner.trees.lower import PlannedModel
 
 Others: TypeAlias = dict[int, IntArray]
 """By training row, those that it must be compared with."""

@@ -15,10 +15,10 @@ from cryptable_protocol import Decoder, FeatureEncoder, QuadraticEncoder, Unused
 from cryptable_protocol.limits import MAX_AFFINE_LEVELS
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
-from cryptable.model_graph import FloatArray, IntArray
+from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.quadratic import QuadraticModel
 from cryptable.planner.linear import calibrated_ranges
-from cryptable.planner.lower import PlannedModel
-from cryptable.quadratic_model import QuadraticModel
+from cryptable.planner.trees.lower import PlannedModel
 
 MAX_PRECISION = 56.0
 """Bits of a score plus log2 of its weights' Euclidean norm: what 64-bit ciphertexts of 128-bit security leave above

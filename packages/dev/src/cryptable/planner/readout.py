@@ -8,7 +8,7 @@ from typing import Literal
 from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_deviation, output_bits
 from cryptable_protocol import limits
 
-from cryptable.planner.lower import PlannedModel
+from cryptable.planner.trees.lower import PlannedModel
 
 Readout = Literal["exact", "approximate"]
 

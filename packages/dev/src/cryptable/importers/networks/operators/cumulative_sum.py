@@ -1,5 +1,5 @@
 """CumSum: running sums along an axis."""
 
-from cryptable.networks.operators.registry import linear
+from cryptable.importers.networks.operators.registry import linear
 
 linear("CumSum")

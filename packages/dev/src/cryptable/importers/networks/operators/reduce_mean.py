@@ -1,5 +1,5 @@
 """ReduceMean: means along axes."""
 
-from cryptable.networks.operators.registry import linear
+from cryptable.importers.networks.operators.registry import linear
 
 linear("ReduceMean")

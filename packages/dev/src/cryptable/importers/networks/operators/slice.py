@@ -1,5 +1,5 @@
 """Slice: ranges along axes."""
 
-from cryptable.networks.operators.registry import structural
+from cryptable.importers.networks.operators.registry import structural
 
 structural("Slice", data=1)

@@ -1,5 +1,5 @@
 """Trilu: one triangle of each matrix."""
 
-from cryptable.networks.operators.registry import linear
+from cryptable.importers.networks.operators.registry import linear
 
 linear("Trilu")

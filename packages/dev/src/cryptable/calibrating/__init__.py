@@ -1,0 +1,1 @@
+"""Measures a machine, so that prices become seconds."""

@@ -1,0 +1,289 @@
+"""CompiledModel: predict in the clear, with simulated noise or under encryption; check, explain, save, load."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_engine import Circuit, Program, interpret, simulate, verify
+from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
+from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_bound, read_out
+from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
+
+from cryptable.compiled.check_report import CheckReport, ModeResult
+from cryptable.compiled.local_session import LocalSession
+from cryptable.compiled.program_folder import ProgramFolder
+from cryptable.compiled.signing import SigningKey, read_signing_key
+from cryptable.cost.rates import machine_rates, predict
+from cryptable.explaining.explanation import Explanation, explain
+from cryptable.explaining.training_options import TrainingOptions
+from cryptable.graphs.graph import Estimator, FloatArray, IntArray, Rows
+from cryptable.importers.registry import reference_scores
+from cryptable.planner.approximation.score_drop import GivenUp
+from cryptable.planner.thresholds.grid import EdgesTold
+
+Mode = Literal["clear", "simulate", "encrypted"]
+_MODES = ("clear", "simulate", "encrypted")
+_SIMULATED_ROWS = 100
+
+
+class CompiledModel:
+    """A model that a server can evaluate on encrypted data.
+
+    Made by `cryptable.compile` or `cryptable.load`. Holds no secret but, after the first encrypted prediction, keys of
+    its own to try the model with on this machine; they are never saved.
+    """
+
+    def __init__(
+        self,
+        artifact: ModelArtifact,
+        circuit: Circuit,
+        *,
+        compiled: ProgramFolder | None = None,
+        estimator: Estimator = None,
+        error_bound: float | None = None,
+        edges: EdgesTold | None = None,
+        layer_names: tuple[str, ...] = (),
+        given_up: GivenUp | None = None,
+        ranges: str | None = None,
+        advice: TrainingOptions | None = None,
+    ) -> None:
+        self.artifact = artifact
+        self.circuit = circuit
+        self.error_bound = error_bound
+        self.edges = edges
+        self.given_up = given_up
+        self.ranges = ranges
+        self._layer_names = layer_names
+        self._compiled = compiled
+        self._estimator = estimator
+        self._session: LocalSession | None = None
+        self._advice = advice
+        self._cpu_seconds_measured: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Name under which a server offers the model."""
+        return self.artifact.model_name
+
+    @property
+    def version(self) -> str:
+        """Version, for people to read."""
+        return self.artifact.model_version
+
+    def __repr__(self) -> str:
+        return f"<CompiledModel {self.name!r}, version {self.version!r}, {self.circuit.lookups} lookups>"
+
+    # -- predicting ---------------------------------------------------------------------------------------------------
+
+    def predict(self, X: Rows, *, mode: Mode = "clear") -> npt.NDArray[Any]:
+        """Labels, or a regression's predictions.
+
+        Args:
+            X: rows of shape (rows, features); a pandas frame's columns are matched by name.
+            mode: "clear" evaluates the circuit in NumPy, "simulate" with the noise that ciphertexts would have,
+                "encrypted" really makes keys, encrypts, evaluates and decrypts.
+
+        Raises:
+            InvalidInputError: another shape, unknown columns, NaN or infinite values, or an unknown mode.
+        """
+        return self.artifact.client_spec.decoder.predict(self._values(X, mode))
+
+    def predict_proba(self, X: Rows, *, mode: Mode = "clear") -> FloatArray:
+        """Class probabilities of shape (rows, classes); as `predict`, and an InvalidInputError where there are none."""
+        return self.artifact.client_spec.decoder.predict_proba(self._values(X, mode))
+
+    def decision_function(self, X: Rows, *, mode: Mode = "clear") -> FloatArray:
+        """Scores before the link, shape (rows,) or (rows, scores); as `predict`."""
+        return self.artifact.client_spec.decoder.decision_function(self._values(X, mode))
+
+    def _values(self, X: Rows, mode: str) -> IntArray:
+        if mode not in _MODES:
+            raise InvalidInputError(f"mode is {mode!r}, expected one of {', '.join(map(repr, _MODES))}")
+        return self._evaluate(encode_rows(self.artifact.client_spec.features, X), mode)
+
+    def _evaluate(self, encoded: IntArray, mode: str) -> IntArray:
+        match mode:
+            case "clear":
+                return self._read(interpret(self.circuit, encoded))
+            case "simulate" if self.circuit.rounds or self._one_level():
+                model, all_lookups = NoiseModel.of(self._program()), self._one_level()
+                interpreter = NoisyInterpreter(self.circuit, model, all_lookups=all_lookups)
+                noisy = interpreter.evaluate(encoded, np.random.default_rng()).outputs
+                return self._read(noisy, np.random.default_rng())
+            case "simulate" if self.circuit.exact_output_bits is not None:
+                return self._read(interpret(self.circuit, encoded), np.random.default_rng())
+            case "simulate":
+                return simulate(self.circuit, self.artifact.compile_options, encoded)
+            case _:
+                if self._session is None:
+                    self._session = LocalSession(self.artifact.client_spec, self._program())
+                return self._session.evaluate(encoded)
+
+    def _read(self, outputs: IntArray, generator: np.random.Generator | None = None) -> IntArray:
+        """What a client reads of outputs, with the noise of approximate readout where there is a generator."""
+        spec = self.artifact.client_spec
+        further_bits = spec.decoder.further_bits
+        return read_out(self.circuit, outputs, further_bits, p_error=spec.p_error, generator=generator)
+
+    def _one_level(self) -> bool:
+        return serves_one_level(self.artifact.client_spec.keyset)
+
+    def _program(self) -> Program:
+        """The compiled program; of a loaded model, it is compiled when it is first needed."""
+        if self._compiled is None:
+            options, native = self.artifact.compile_options, not self._one_level()
+            compiled = ProgramFolder(self.circuit, options, native=native)
+            compiled.program.check_spec(self.artifact.client_spec)
+            self._compiled = compiled
+        return self._compiled.program
+
+    # -- judging ------------------------------------------------------------------------------------------------------
+
+    def explain(self) -> Explanation:
+        """What one prediction costs, by prediction and, after `check`, as measured; and what each party learns."""
+        return explain(
+            self.circuit,
+            self.artifact.client_spec,
+            self._program(),
+            error_bound=self.error_bound,
+            layer_names=self._layer_names,
+            given_up=self.given_up,
+            edges=self.edges,
+            ranges=self.ranges,
+            advice=self._advice,
+            cpu_seconds_measured=self._cpu_seconds_measured,
+        )
+
+    def check(self, X: Rows, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:
+        """Predict the same rows in every way there is, and compare.
+
+        Args:
+            X: rows of shape (rows, features).
+            y: the truth, shape (rows,), to score the predictions by.
+            encrypted_rows: rows to evaluate under encryption, the first ones; 0 for none.
+
+        Returns:
+            The report. A loaded model has no float model to compare with: there, the clear evaluation is the reference.
+        """
+        encoded = encode_rows(self.artifact.client_spec.features, X)
+        if not encoded.shape[0]:
+            raise InvalidInputError("X has no rows: there is nothing to check")
+        truth = None if y is None else np.asarray(y)
+        if truth is not None and truth.shape[:1] != encoded.shape[:1]:
+            raise InvalidInputError(f"y has {truth.shape[0]} rows, X has {encoded.shape[0]}")
+        clear = self._read(interpret(self.circuit, encoded))
+        values = {"clear": clear, "simulate": self._evaluate(encoded[:_SIMULATED_ROWS], "simulate")}
+        cpu_seconds: float | None = None
+        sizes: dict[str, int] = {}
+        if encrypted_rows:
+            values["encrypted"] = self._evaluate(encoded[:encrypted_rows], "encrypted")
+            cpu_seconds, sizes = self._measured(encoded)
+            self._cpu_seconds_measured = cpu_seconds
+        return CheckReport(
+            model=self.name,
+            reference="its clear evaluation (no float model is in the file)"
+            if self._estimator is None
+            else "the float model",
+            results=tuple(self._compare(X, truth, clear, values)),
+            cpu_seconds=cpu_seconds,
+            cpu_seconds_predicted=predict(self.circuit, self._program(), machine_rates()).row,
+            bytes=sizes,
+            lookups=self.circuit.lookups,
+            exact=self.circuit.exact_output_bits is None,
+        )
+
+    def _measured(self, encoded: IntArray) -> tuple[float, dict[str, int]]:
+        session = self._session
+        if session is None:
+            raise InternalError("nothing has been evaluated under encryption yet")
+        measured = session.measured
+        if len(measured.evaluation_cpu_seconds) == 1:  # the first evaluation unpacks the keys: not what a row costs
+            session.evaluate(encoded[:1])
+        sizes = {
+            "evaluation_keys": measured.evaluation_keys_bytes,
+            "input_row": measured.input_row_bytes,
+            "output_row": measured.output_row_bytes,
+        }
+        return statistics.median(measured.evaluation_cpu_seconds[1:]), sizes
+
+    def _compare(
+        self, X: Rows, truth: npt.NDArray[Any] | None, clear: IntArray, values: dict[str, IntArray]
+    ) -> list[ModeResult]:
+        decoder = self.artifact.client_spec.decoder
+        reference = decoder.decision_function(clear).reshape(clear.shape[0], -1)
+        labels = decoder.predict(clear)
+        results = []
+        if self._estimator is not None:
+            reference = reference_scores(self._estimator, X)
+            labels = np.asarray(self._estimator.predict(X))
+            if decoder.is_classifier:
+                labels = labels.reshape(-1)  # CatBoost's are a column
+            score = None if truth is None else _score(truth, labels, decoder.is_classifier)
+            results.append(ModeResult("float", clear.shape[0], 1.0, 0.0, score, None))
+        for mode, integers in values.items():
+            count = integers.shape[0]
+            difference = np.abs(decoder.decision_function(integers).reshape(count, -1) - reference[:count]).max(axis=1)
+            predicted = decoder.predict(integers)
+            agrees = predicted == labels[:count] if decoder.is_classifier else difference <= (self.error_bound or 0.0)
+            score = None if truth is None else _score(truth[:count], predicted, decoder.is_classifier)
+            results.append(
+                ModeResult(
+                    mode,
+                    count,
+                    float(np.mean(agrees)),
+                    float(difference.max()),
+                    score,
+                    bool((np.abs(integers - clear[:count]) <= noise_bound(decoder.further_bits)).all()),
+                )
+            )
+        return results
+
+    # -- storing ------------------------------------------------------------------------------------------------------
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        signing_key: SigningKey | None = None,
+        passphrase: str | None = None,
+    ) -> None:
+        """Write the artifact, whole or not at all: circuit and client specification, no key.
+
+        It holds no training data either, but for nearest neighbours, which are the differences between their rows.
+
+        Args:
+            path: where to.
+            signing_key: of the developer: a PEM file (`cryptable keygen-signing`) or an Ed25519PrivateKey. Signs the
+                model, so that clients can tell it from one by anybody else.
+            passphrase: of the PEM file.
+        """
+        if signing_key is not None:
+            self.artifact = self.artifact.signed(read_signing_key(signing_key, passphrase=passphrase))
+        self.artifact.save(path)
+
+
+def load(path: str | os.PathLike[str]) -> CompiledModel:
+    """Read an artifact.
+
+    Raises:
+        OSError: it cannot be read.
+        MalformedMessageError: not an artifact, corrupted, or a circuit that the verifier refuses.
+    """
+    artifact = ModelArtifact.load(path)
+    circuit = Circuit.from_bytes(artifact.circuit)
+    verify(circuit, artifact.client_spec)
+    return CompiledModel(artifact, circuit)
+
+
+def _score(truth: npt.NDArray[Any], predicted: npt.NDArray[Any], is_classifier: bool) -> float | None:
+    """Accuracy, or R² where there are two rows at least."""
+    from sklearn.metrics import accuracy_score, r2_score
+
+    if is_classifier:
+        return float(accuracy_score(truth, predicted))
+    return float(r2_score(truth, predicted)) if len(truth) > 1 else None

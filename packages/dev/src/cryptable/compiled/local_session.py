@@ -1,0 +1,81 @@
+"""Client and server in one process, to try a model out on this machine: real keys, ciphertexts and evaluation."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
+from cryptable_engine import Evaluator, Program
+from cryptable_protocol import ClientSpec
+from cryptable_protocol.trimming import answer_word_bits
+
+from cryptable.graphs.graph import IntArray
+
+
+@dataclass
+class Measured:
+    """What a session has measured so far: CPU seconds to make keys ready and of each row, bytes of the last one."""
+
+    evaluation_cpu_seconds: list[float]
+    evaluation_keys_bytes: int
+    keys_cpu_seconds: float = 0.0
+    input_row_bytes: int = 0
+    output_row_bytes: int = 0
+
+
+class LocalSession:
+    """Keys made with the client package, and an evaluator that holds the evaluation keys."""
+
+    def __init__(self, spec: ClientSpec, program: Program) -> None:
+        self._spec = spec
+        self._secret_keys = SecretKeys.generate(spec)
+        self._evaluator = Evaluator(program)
+        self._keys = None
+        self.measured = Measured([], spec.keyset.evaluation_keys_bytes)
+        if self.measured.evaluation_keys_bytes:
+            with tempfile.TemporaryDirectory(prefix="cryptable-keys-") as folder:
+                path = Path(folder) / "evaluation-keys"
+                with path.open("wb") as file:
+                    write_evaluation_keys(self._secret_keys, file)
+                began = time.process_time()
+                self._keys = self._evaluator.load_keys(path)
+                self.measured.keys_cpu_seconds = time.process_time() - began
+
+    def evaluate(self, values: IntArray) -> IntArray:
+        """Encrypt, evaluate and decrypt encoded rows.
+
+        Args:
+            values: shape (rows, input size).
+
+        Returns:
+            Decrypted integers, shape (rows, output size).
+        """
+        output = self._spec.output
+        word_bits = answer_word_bits(output.width, self._spec.keyset.dimensions[output.key], self._spec.p_error)
+        results = np.empty((values.shape[0], self._spec.output.size), np.int64)
+        for index, row in enumerate(values):
+            sent = encrypt(self._spec, self._secret_keys, row)
+            began = time.process_time()
+            answer = self._evaluator.evaluate(sent, self._keys).trimmed(word_bits)
+            self.measured.evaluation_cpu_seconds.append(time.process_time() - began)
+            results[index] = decrypt(self._spec, self._secret_keys, answer)
+            self.measured.input_row_bytes = len(sent.to_bytes())
+            self.measured.output_row_bytes = len(answer.to_bytes())
+        return results
+
+    def close(self) -> None:
+        """Overwrite the secret keys."""
+        self._secret_keys.close()
+
+    def __enter__(self) -> LocalSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

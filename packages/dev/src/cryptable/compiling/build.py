@@ -1,0 +1,79 @@
+"""The second half of compiling: from a planned model to crypto parameters, a program and an artifact."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from importlib import metadata
+
+from cryptable_engine import verify
+from cryptable_protocol import ClientSpec, CompileOptions, ModelArtifact, Provenance, limits
+
+from cryptable.compiled.compiled_model import CompiledModel
+from cryptable.compiled.program_folder import ProgramFolder
+from cryptable.explaining.training_options import training_options
+from cryptable.graphs.graph import Estimator
+from cryptable.planner.trees.lower import PlannedModel
+
+_RECORDED = (
+    *("cryptable", "concrete-python", "numpy", "scikit-learn", "catboost", "lightgbm", "xgboost", "onnx", "torch"),
+)
+
+
+def finish(
+    planned: PlannedModel,
+    estimator: Estimator,
+    options: CompileOptions,
+    *,
+    name: str | None = None,
+    version: str = "1",
+) -> CompiledModel:
+    """The second half of `compile`: crypto parameters, the program, the artifact."""
+    compiled = ProgramFolder(planned.circuit, options, catalogue=True)
+    program = compiled.program
+    if program.keyset_entry:
+        # A server is to compile it onto the same keyset, whatever its own version would choose.
+        options = replace(options, keyset_entry=program.keyset_entry, keyset=program.keyset)
+    spec = ClientSpec(
+        model_name=name or type(estimator).__name__.lower(),
+        features=planned.features,
+        keyset=program.keyset,
+        input=program.input,
+        output=program.output,
+        decoder=planned.decoder,
+        p_error=options.p_error,
+    )
+    verify(planned.circuit, spec)
+    artifact = ModelArtifact(version, _provenance(estimator), spec, planned.circuit.to_bytes(), options)
+    return CompiledModel(
+        artifact,
+        planned.circuit,
+        compiled=compiled,
+        estimator=estimator,
+        error_bound=planned.error_bound,
+        edges=planned.edges,
+        layer_names=planned.layer_names,
+        given_up=planned.given_up,
+        ranges=planned.ranges,
+        advice=training_options(planned, estimator, p_error=options.p_error),
+    )
+
+
+def options_for(p_error: float, keys_of: CompiledModel | None) -> CompileOptions:
+    """The options that `finish` takes: which keyset, if that of another model, see `compile`."""
+    if keys_of is None:
+        return CompileOptions(p_error=p_error)
+    entry = keys_of.artifact.compile_options.keyset_entry or f"keys of {keys_of.name}"[: limits.MAX_NAME_LENGTH]
+    return CompileOptions(p_error=p_error, keyset_entry=entry, keyset=keys_of.artifact.client_spec.keyset)
+
+
+def _provenance(estimator: object) -> Provenance:
+    packages = []
+    for package in _RECORDED:
+        try:
+            packages.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    kind = type(estimator)
+    return Provenance(f"{kind.__module__}.{kind.__qualname__}", tuple(sorted(packages)), created)

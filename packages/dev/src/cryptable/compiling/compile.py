@@ -1,0 +1,185 @@
+"""The one call that does it all: fitted estimator in, compiled model out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy.typing as npt
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
+from cryptable_protocol import InvalidInputError
+
+from cryptable.compiled.compiled_model import CompiledModel
+from cryptable.compiling.build import finish, options_for
+from cryptable.compiling.plan import DEFAULT_INPUT_BITS, plan
+from cryptable.compiling.within_budget import within_budget
+from cryptable.errors import CostWarning
+from cryptable.graphs.graph import Estimator, Rows
+from cryptable.planner.approximation.budget import Budget
+from cryptable.planner.networks import DEFAULT_BITS, RangeChoice, Rounding, is_network, is_trained
+from cryptable.planner.readout import Readout
+from cryptable.planner.thresholds.grid import Edges
+
+DEAR_SECONDS = 60.0
+"""CPU seconds of one prediction above which `compile` warns."""
+
+
+def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
+    estimator: Estimator,
+    X_train: Rows,
+    *,
+    name: str | None = None,
+    version: str = "1",
+    tolerance: float | None = None,
+    table_bits: int | None = None,
+    input_bits: int | None = None,
+    p_error: float = 2.0**-40,
+    readout: Readout = "exact",
+    budget: Budget | None = None,
+    y_train: npt.ArrayLike | None = None,
+    edges: Edges = "model",
+    bins: int = 64,
+    missing: str | Sequence[str] = "seen",
+    bits: int | Mapping[str, int] | Literal["auto"] = DEFAULT_BITS,
+    ranges: RangeChoice = "minmax",
+    rounding: Rounding = "approximate",
+    labels: Sequence[int] | Sequence[str] | None = None,
+    keys_of: CompiledModel | None = None,
+    show_progress: bool = True,
+) -> CompiledModel:
+    """Compile a fitted estimator or a network for evaluation on encrypted data.
+
+    Args:
+        estimator: a fitted estimator of a supported class (`cryptable.supported_estimators()`), or a network: a
+            torch.nn.Module, an onnx.ModelProto, the path of an .onnx file, or what `hummingbird.ml.convert`
+            returns; where those hold trees, they are planned as trees.
+        X_train: calibration data, shape (rows, features), as the estimator's own `predict` takes it: the import is
+            verified on it, and linear models take the range of their encoders from it.
+        name: under which a server offers the model; by default the class's name in lower case.
+        version: of your choosing, for people to read.
+        tolerance: the most that a score may differ from the estimator's own, guaranteed for every input within the
+            encoders' ranges. By default 0.05 for log-odds and margins of unit size, 0.0125 for probabilities, 0.02 for
+            logarithms, else 2 % of the standard deviation of the scores on X_train; additive models take the larger of
+            0.05 and those 2 %, and GaussianNB is as exact as can be.
+        table_bits: width of the lookups, 2 to 6; by default the cheapest.
+        input_bits: most bits of a feature that is sent as a number, up to 24; by default 20 for a linear model, 8 for a
+            network.
+        p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40.
+        readout: "exact", or "approximate", which costs up to a third less: scores keep noise, whose standard deviation
+            is at most a third of the tolerance. `explain` states it; its bound, never exceeded but for p_error, is part
+            of the error bound. Whoever publishes scores tells a little of the noise: see docs/threat-model.md.
+        budget: what one prediction may cost at most, of a model of trees: `Budget(seconds=..., max_lookups=...,
+            upload_bytes=...)`. If the model costs more, thresholds are merged, subtrees pruned and leaves fitted again
+            until it does not, on X_train. `CompiledModel.given_up` and `explain` say what that costs in score; no error
+            bound holds then.
+        y_train: the truth of X_train, to judge approximations, and a network's bits="auto", by. Without it they are
+            judged by the model's own predictions.
+        edges: which numbers the client compares with; its specification shows them. "model": the thresholds of trees
+            and step functions themselves, exactly. Else thresholds move to the nearest number of a grid, all of which
+            the client is told: "quantile" of the columns of X_train, "uniform" between their ends, or a grid of your
+            own, increasing numbers, for all columns or by the column's name. `explain` says what that does to scores.
+        bins: that "quantile" and "uniform" cut a column into.
+        missing: which columns may hold missing values (NaN), of an estimator that takes them: "seen", those that do in
+            X_train; "all"; or more names. A row with one in any other column is refused.
+        bits: of a network, how many bits of a sum are kept before its lookup, 1 to 8: one number, or by the name of the
+            layer (`explain` has them; "default" stands for the others); or "auto", the cheapest choice for each layer
+            that costs at most 0.005 of accuracy (R², for a regression) on X_train, judged by y_train where it is given,
+            else by the network's own predictions. Each bit less makes a lookup cheaper.
+        ranges: of a network, where the ends of its tables lie: "sound", where no input can lead beyond them; or, as
+            seen on X_train, "minmax", "percentile" (a thousandth is left out on either side) or "mse" (least squares).
+            Sums beyond the ends wrap around: see docs/guides/networks.md.
+        rounding: of a network, "approximate", where a lookup may read a neighbouring entry when a sum is within the
+            noise of the border between two, or "exact", with a further lookup of one bit for each bit that is dropped.
+        labels: of a network's classes. Without any, one that ends in a softmax, an argmax or a sigmoid has the labels
+            0, 1, ..., and another one is a regression.
+        keys_of: a compiled model whose keys this one is to run with, whatever that costs: its predecessor, so that no
+            client has to make and upload new keys. By default a keyset of the catalogue that many models share, if it
+            costs at most a third more than the cheapest; `explain` says what it costs.
+        show_progress: draw a bar on standard error where planning takes longer than a second.
+
+    Returns:
+        The compiled model. A CostWarning says so where one prediction takes more than a minute of CPU.
+
+    Raises:
+        BudgetError: no approximation is within the budget.
+        CompilationError: no crypto parameters are exact enough, or not those of `keys_of`.
+        UnsupportedModelError: the estimator's class or a setting of it cannot be compiled.
+        NotFittedError: it is not fitted.
+        ImportMismatchError: the graph read from it does not reproduce its scores.
+        InvalidInputError: data or an option out of range.
+    """
+    options = options_for(p_error, keys_of)
+    if is_network(estimator):
+        from cryptable.importers.networks.trees.as_estimator import read_trees
+
+        trees = read_trees(estimator, X_train, labels)
+        if trees is not None:
+            estimator, name = trees, name or trees.name
+    if budget is not None and (is_network(estimator) or is_trained(estimator)):
+        raise InvalidInputError("budget= is for models of tables: of a network, fewer bits= make it cheaper")
+    if is_network(estimator):
+        from cryptable.planner.networks.plan import plan_network
+
+        estimator, planned = plan_network(
+            estimator,
+            X_train,
+            bits=bits,
+            ranges=ranges,
+            labels=labels,
+            y=y_train,
+            input_bits=input_bits,
+            rounding=rounding,
+            readout=readout,
+            tolerance=tolerance,
+            p_error=p_error,
+            show_progress=show_progress,
+        )
+        model = finish(planned, estimator, options, name=name or estimator.name, version=version)
+    else:
+        model = within_budget(
+            budget,
+            lambda wanted: finish(
+                plan(
+                    estimator,
+                    X_train,
+                    tolerance=tolerance,
+                    table_bits=table_bits,
+                    input_bits=DEFAULT_INPUT_BITS if input_bits is None else input_bits,
+                    edges=edges,
+                    bins=bins,
+                    missing=missing,
+                    rounding=rounding,
+                    readout=readout,
+                    p_error=p_error,
+                    one_level=_kind_of_keys(keys_of),
+                    budget=wanted,
+                    y_train=y_train,
+                    show_progress=show_progress,
+                ),
+                estimator,
+                options,
+                name=name,
+                version=version,
+            ),
+        )
+    _warn_if_dear(model)
+    return model
+
+
+def _kind_of_keys(model: CompiledModel | None) -> bool | None:
+    """Whether a model's keys are for circuits of one level; None where it has none that lookups need."""
+    keyset = None if model is None else model.artifact.client_spec.keyset
+    return serves_one_level(keyset) if keyset is not None and keyset.bootstrap_keys else None
+
+
+def _warn_if_dear(model: CompiledModel) -> None:
+    facts = model.explain()
+    if facts.cpu_seconds_predicted > DEAR_SECONDS:
+        warnings.warn(
+            f"one prediction of {model.name!r} takes about {facts.cpu_seconds_predicted:.0f} s of CPU, for "
+            f"{facts.lookups} lookups of {facts.table_bits} bits; fewer or shallower trees cost less in proportion to "
+            "their leaves",
+            CostWarning,
+            stacklevel=3,
+        )

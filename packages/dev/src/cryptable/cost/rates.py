@@ -1,0 +1,151 @@
+"""How fast a machine evaluates: rates measured by `cryptable calibrate`, and what they predict for a circuit."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from cryptable_engine import Circuit, Linear, Program
+from cryptable_engine.schemes.bootstrapped.bootstrapping import supports
+from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
+from cryptable_protocol import InvalidInputError
+
+COST_TABLE = "cost_table.json"
+_FORMAT = 2
+
+
+@dataclass(frozen=True)
+class MachineRates:
+    """CPU seconds of one core. A word is one number of a ciphertext, which has one more than its key has bits.
+
+    `per_price` is by width of the lookups: larger polynomials miss more caches. `linear_*` are rates of circuits
+    without lookups. `native_call` is what a row takes beyond all else where lookups have several bootstrap keys:
+    Concrete's own program evaluates it then.
+    """
+
+    engine: str
+    machine: str
+    per_price: dict[int, float]
+    native_call: float
+    call: float
+    input_word: float
+    cell_word: float
+    gathered_word: float
+    key_byte: float
+    linear_call: float
+    linear_input_word: float
+    linear_cell_word: float
+    encryption_element: float
+
+    def to_json(self) -> str:
+        """For a file."""
+        return json.dumps({"format": _FORMAT, **asdict(self)}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, what: str) -> MachineRates:
+        """What `to_json` made.
+
+        Raises:
+            InvalidInputError: anything else; names `what`.
+        """
+        try:
+            content: dict[str, Any] = json.loads(text)
+            if content.pop("format") != _FORMAT:
+                raise ValueError("another format")
+            content["per_price"] = {int(width): float(rate) for width, rate in content["per_price"].items()}
+            rates = cls(**content)
+            numbers = [value for name, value in asdict(rates).items() if name not in ("engine", "machine", "per_price")]
+            if not rates.per_price or not all(
+                math.isfinite(value) and value >= 0 for value in (*numbers, *rates.per_price.values())
+            ):
+                raise ValueError("a rate that is not a number of seconds")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InvalidInputError(
+                f"{what} is not what `cryptable calibrate` writes ({error}); run it again, or remove the file"
+            ) from error
+        return rates
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """CPU seconds of one core for a row: by phase on the server, and to encrypt it on the client.
+
+    `keys_loaded` is what the first row with new keys costs more, `measured_on` the machine whose rates these are.
+    """
+
+    lookups: float
+    linear: float
+    ciphertexts: float
+    keys_loaded: float
+    encryption: float
+    measured_on: str
+
+    @property
+    def row(self) -> float:
+        """A row on the server, once keys are loaded."""
+        return self.lookups + self.linear + self.ciphertexts
+
+
+def predict(circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:
+    """What evaluating `circuit`, compiled to `program`, takes on the machine of `rates`."""
+    words = program.keyset.dimensions[program.input.key] + 1
+    inputs = program.input.size * words
+    widths = [node_width for node_width in _widths(circuit) if node_width]
+    dense = gathered = 0
+    for node in circuit.nodes:
+        if isinstance(node, Linear):
+            for term in node.terms:
+                cells, entries = dense_cells_and_gathered_entries(term, circuit.nodes[term.source].size, node.size)
+                dense, gathered = dense + cells, gathered + entries
+    if not program.lookups:
+        linear = (dense + gathered) * words * rates.linear_cell_word
+        return Prediction(
+            0.0,
+            linear,
+            rates.linear_call + inputs * rates.linear_input_word,
+            0.0,
+            program.input.size * rates.encryption_element,
+            rates.machine,
+        )
+    nearest = min(rates.per_price, key=lambda width: abs(width - max(widths)))
+    return Prediction(
+        program.complexity * rates.per_price[nearest],
+        words * (dense * rates.cell_word + gathered * rates.gathered_word),
+        rates.call + (0.0 if supports(program.keyset) else rates.native_call) + inputs * rates.input_word,
+        program.keyset.evaluation_keys_bytes * rates.key_byte,
+        program.input.size * rates.encryption_element,
+        rates.machine,
+    )
+
+
+def _widths(circuit: Circuit) -> list[int]:
+    return [getattr(node, "width", 0) for node in circuit.nodes]
+
+
+def calibration_file() -> Path:
+    """Where `cryptable calibrate` stores the rates of this machine for this user (XDG base directories)."""
+    folder = os.environ.get("XDG_CONFIG_HOME", "")
+    base = Path(folder) if Path(folder).is_absolute() else Path.home() / ".config"
+    return base / "cryptable" / "machine.json"
+
+
+def machine_rates() -> MachineRates:
+    """Of this machine, where it has been calibrated, else of the one that the cost table was measured on.
+
+    Raises:
+        InvalidInputError: the calibration file is damaged.
+    """
+    path = calibration_file()
+    try:
+        return MachineRates.from_json(path.read_text("utf-8"), what=str(path))
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{path} cannot be read ({error}); remove the file, or mend its permissions") from error
+    table = json.loads(resources.files("cryptable.cost").joinpath(COST_TABLE).read_text("utf-8"))
+    return MachineRates.from_json(json.dumps(table["rates"]), what=COST_TABLE)

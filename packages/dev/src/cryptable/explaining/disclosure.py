@@ -1,0 +1,58 @@
+"""What each party learns from one prediction, in sentences, and what the client would learn under other `edges`."""
+
+from __future__ import annotations
+
+from cryptable_protocol import (
+    AffineEncoder,
+    CategoricalEncoder,
+    ClientSpec,
+    QuadraticEncoder,
+    ThermometerEncoder,
+    UnusedFeature,
+)
+
+from cryptable.planner.thresholds.grid import EdgesTold
+
+SERVER_LEARNS = (
+    "The server learns the model, who asks, when and how often. It learns no value, no score and no secret key: a row "
+    "and its result are ciphertexts under the client's key."
+)
+
+EDGES_TELL = {
+    "model": "the thresholds that the model compares with",
+    "quantile": "quantiles of the calibration data, and none of the model's thresholds",
+    "uniform": "the range of the calibration data, of features that are used, and none of the model's thresholds",
+    "public": "the developer's own grid, and none of the model's thresholds",
+}
+"""By what `edges` chooses."""
+
+
+def client_learns(spec: ClientSpec, lookups: int, edges: EdgesTold | None) -> str:
+    """What the client specification and the answers tell. `edges` is None where it is not known (a loaded model)."""
+    features = spec.features
+    count = sum(feature.size for feature in features if isinstance(feature, ThermometerEncoder))
+    ranged = sum(isinstance(feature, (AffineEncoder, QuadraticEncoder)) for feature in features)
+    unused = sum(isinstance(feature, UnusedFeature) for feature in features)
+    told = ["its scores" + (" and the class labels" if spec.decoder.is_classifier else "")]
+    if count and edges is None:
+        told.append(
+            f"the {count} numbers that its encoders compare with: thresholds, or a grid that they were moved to"
+        )
+    elif count and edges is not None:
+        numbers = f"{count} numbers to compare with: " if edges.kind != "model" else f"{count} numbers: "
+        told.append(numbers + EDGES_TELL[edges.kind])
+    categorical = sum(isinstance(feature, CategoricalEncoder) for feature in features)
+    if categorical:
+        told.append(f"the categories of {categorical} features, and which of them the model tells apart")
+    if ranged:
+        told.append(f"the ranges and steps of {ranged} features, which tell how much each can weigh at most")
+    if unused:
+        told.append(f"which {unused} features the model does not use")
+    listed = told[-1] if len(told) == 1 else f"{'; '.join(told[:-1])}; and {told[-1]}"
+    if not lookups:
+        # docs/threat-model.md, "What the client learns": answers of a linear circuit are not re-randomised.
+        return (
+            f"The client learns {listed}. A model without lookups also gives its weights away, exactly, to a client "
+            "that looks into one encrypted answer: serve it only where they may be known."
+        )
+    return f"The client learns {listed}; not the tables of the model, its weights or other rows."

@@ -1,0 +1,1 @@
+"""Model graphs: what importers write and planners read, in floats."""

@@ -1,0 +1,1 @@
+"""Neural networks: from torch, ONNX or hummingbird to a graph of segments."""

@@ -1,0 +1,114 @@
+"""OnnxNetwork: a float network as an ONNX graph of one input and one output, with what its scores mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from cryptable_protocol import InvalidInputError, Labels, Link
+from onnx.reference import ReferenceEvaluator
+
+from cryptable.errors import UnsupportedModelError
+from cryptable.graphs.graph import FloatArray, Rows
+from cryptable.importers.networks.reference import custom_operators
+
+_CHUNK_ROWS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNetwork:
+    """A network in ONNX, its tail (softmax, sigmoid, ...) cut off into `link`.
+
+    Predictions are those of `onnx.reference` on the graph. `input_shape` is that of one row, without the batch axis.
+    """
+
+    model: onnx.ModelProto
+    input_name: str
+    input_shape: tuple[int, ...]
+    input_dtype: np.dtype[Any]
+    output_name: str
+    link: Link
+    labels: Labels | None
+    name: str = "network"
+
+    @property
+    def features(self) -> int:
+        """Numbers of one row."""
+        return int(np.prod(self.input_shape))
+
+    @property
+    def opsets(self) -> dict[str, int]:
+        """Version of each domain of operators."""
+        return {each.domain: each.version for each in self.model.opset_import}
+
+    @cached_property
+    def _evaluator(self) -> ReferenceEvaluator:
+        return ReferenceEvaluator(self.model, new_ops=custom_operators or None)
+
+    def rows(self, X: Rows) -> FloatArray:
+        """Rows in the network's own shape or flattened, as doubles of shape (rows, features).
+
+        Raises:
+            InvalidInputError: another shape, no rows, or numbers that are not finite.
+        """
+        try:
+            rows = np.asarray(X, np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError(f"rows must be numbers, shape (rows, {self.features}): {error}") from error
+        if rows.ndim < 2 or not len(rows) or int(np.prod(rows.shape[1:])) != self.features:
+            shape = ", ".join(map(str, self.input_shape))
+            raise InvalidInputError(
+                f"rows have shape {rows.shape}, expected (rows, {shape})"
+                + ("" if len(self.input_shape) == 1 else f" or (rows, {self.features})")
+                + " with at least one row"
+            )
+        flat: FloatArray = rows.reshape(len(rows), self.features)
+        if not np.isfinite(flat).all():
+            raise InvalidInputError("rows hold NaN or infinite numbers: impute them, and train on the imputed data")
+        return flat
+
+    def reference_scores(self, X: Rows) -> FloatArray:
+        """The network's own scores before the link, shape (rows, outputs)."""
+        rows = self.rows(X)
+        found = []
+        for step in self._batches(len(rows)):
+            shape = (len(rows[step]), *self.input_shape)
+            batch = rows[step].reshape(shape).astype(self.input_dtype)
+            with np.errstate(all="ignore"):
+                (scores,) = self._evaluator.run([self.output_name], {self.input_name: batch})
+            found.append(np.asarray(scores, np.float64).reshape(len(batch), -1))
+        return np.concatenate(found)
+
+    def _batches(self, count: int) -> list[slice]:
+        first = next(each for each in self.model.graph.input if each.name == self.input_name)
+        fixed = first.type.tensor_type.shape.dim[0].dim_value
+        step = 1 if fixed == 1 else _CHUNK_ROWS
+        return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+    def decision_function(self, X: Rows) -> FloatArray:
+        """Scores before the link: shape (rows,) where there is one a row, else (rows, outputs)."""
+        scores = self.reference_scores(X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Rows) -> npt.NDArray[Any]:
+        """Labels, or a regression's predictions."""
+        scores = self.reference_scores(X)
+        if self.labels is None:
+            return scores[:, 0] if scores.shape[1] == 1 else scores
+        labels = np.asarray(self.labels, np.str_ if isinstance(self.labels[0], str) else np.int64)
+        chosen = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
+        found: npt.NDArray[Any] = labels[chosen]
+        return found
+
+
+def check_labels(labels: Labels | None, outputs: int) -> None:
+    """Raises UnsupportedModelError where labels do not fit the number of scores."""
+    if labels is not None and len(labels) != max(2, outputs):
+        raise UnsupportedModelError(
+            f"labels= has {len(labels)} labels, but the network gives {outputs} score(s) a row; "
+            f"expected {max(2, outputs)}"
+        )

@@ -1,0 +1,5 @@
+"""Concat: tensors joined along an axis."""
+
+from cryptable.importers.networks.operators.registry import structural
+
+structural("Concat", data=None)

@@ -1,0 +1,5 @@
+"""GatherND: slices by constant multi-dimensional indices."""
+
+from cryptable.importers.networks.operators.registry import structural
+
+structural("GatherND", data=1)

@@ -1,0 +1,196 @@
+"""Traces a network on symbolic tensors of one row: affine maps stay affine, chains of functions become layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+
+from cryptable.errors import ConstantModelError, UnsupportedModelError
+from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.network import Layer, SegmentedNetwork
+from cryptable.graphs.symbols import Affine, Constant, Pending, Value, as_pending, is_encrypted, same_line, stacked
+from cryptable.importers.networks.onnx_network import OnnxNetwork
+from cryptable.importers.networks.operators.registry import find_operator
+from cryptable.importers.networks.reference import NodeRunner
+
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+_PROBES = 33
+"""Points at which two functions of one number must agree to be looked up once."""
+
+
+class Trace:
+    """The layers found so far, and the ways in which operators add to them."""
+
+    def __init__(self, inputs: int) -> None:
+        self.layers: list[Layer] = []
+        self.variables = inputs
+        self._known: dict[int, tuple[Pending, Affine]] = {}
+        """What has been looked up already, by identity; the key's object is kept alive."""
+
+    def affine(self, value: Value) -> Affine:
+        """Whatever it is as an affine tensor: a pending function is looked up."""
+        if isinstance(value, Affine):
+            return value
+        if isinstance(value, Pending):
+            if id(value) not in self._known:
+                self._known[id(value)] = (value, self._looked_up(value))
+            return self._known[id(value)][1]
+        return Affine.of_constant(np.asarray(value))
+
+    def _looked_up(self, value: Pending) -> Affine:
+        source = value.source.ravel()
+        if not source.size:
+            return Affine.of_constant(np.zeros(value.shape))
+        kept, place = self._distinct(value, source)
+        numbers, taken = value.base.offset.copy(), source[kept]
+
+        def function(sums: FloatArray) -> FloatArray:
+            given = numbers.copy()
+            given[taken] = sums
+            return np.asarray(value.function(given), np.float64).ravel()[kept]
+
+        base = value.base.take(taken)
+        varies = np.diff(base.matrix.indptr) > 0
+        if varies.all():
+            found = self._add_layer(base, function, value.chain)
+        else:
+            found = self._partly_constant(base, varies, function, value.chain)
+        dtype = np.asarray(value.function(numbers)).dtype
+        return found.take(place.reshape(value.shape)).as_type(dtype if dtype.kind == "f" else np.dtype(np.float32))
+
+    def _partly_constant(
+        self, base: Affine, varies: BoolArray, function: Callable[[FloatArray], FloatArray], chain: tuple[str, ...]
+    ) -> Affine:
+        constant = Affine.of_constant(function(base.offset))
+        chosen = np.flatnonzero(varies)
+        if not chosen.size:
+            return constant
+
+        def of_chosen(sums: FloatArray) -> FloatArray:
+            given = base.offset.copy()
+            given[chosen] = sums
+            return function(given)[chosen]
+
+        layer = self._add_layer(base.take(chosen), of_chosen, chain)
+        index = np.arange(base.size)
+        index[chosen] = base.size + np.arange(chosen.size)
+        return stacked([constant, layer]).take(index)
+
+    def _distinct(self, value: Pending, source: IntArray) -> tuple[IntArray, IntArray]:
+        """Elements that need a lookup of their own, and for every element the number of its lookup."""
+        if np.unique(source).size == source.size:
+            return np.arange(source.size), np.arange(source.size)
+        points = np.linspace(-8.0, 8.0, _PROBES)
+        probes = [np.asarray(value.function(np.full(value.base.size, point)), np.float64).ravel() for point in points]
+        keys = np.column_stack([source, *probes])
+        _, kept, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        return kept, place.reshape(-1)
+
+    def _add_layer(self, base: Affine, function: Callable[[FloatArray], FloatArray], chain: tuple[str, ...]) -> Affine:
+        names = {layer.name for layer in self.layers}
+        name = wanted = chain[-1] if chain else "identity"
+        count = 1
+        while name in names:
+            count += 1
+            name = f"{wanted} ({count})"
+        self.layers.append(Layer(name, base.matrix, base.offset, function))
+        first, self.variables = self.variables, self.variables + base.size
+        return Affine.of_variables((base.size,), first, base.dtype)
+
+    def apply(self, base: Affine, function: Callable[[Constant], Constant], name: str) -> Pending:
+        """A function of each element of an affine tensor."""
+        shape = base.shape
+        return Pending(
+            base.reshaped((base.size,)),
+            np.arange(base.size).reshape(shape),
+            lambda numbers: function(numbers.reshape(shape)),
+            (name,),
+        )
+
+    def fused(self, values: Sequence[Value | None], runner: NodeRunner) -> Pending | None:
+        """An elementwise operator on tensors that are all functions of the same sums; None where they are not."""
+        pending = [as_pending(value) if isinstance(value, Affine | Pending) else None for value in values]
+        there = [each for each in pending if each is not None]
+        given = [
+            value if each is None else each.function(each.base.offset)
+            for each, value in zip(pending, values, strict=True)
+        ]
+        try:
+            shape = runner.run(given)[0].shape  # type: ignore[arg-type]
+        except (ValueError, TypeError, IndexError) as error:
+            raise UnsupportedModelError(f"onnx.reference cannot run it: {error}") from error
+        name = runner.node.name or runner.node.output[0]
+        first = there[0]
+        chain = (*(part for each in there for part in each.chain), name)
+        sources = [np.broadcast_to(each.source, shape) for each in there]
+        if all(each.base is first.base and (s == sources[0]).all() for each, s in zip(there, sources, strict=True)):
+
+            def of_base(numbers: Constant) -> Constant:
+                given = [value if p is None else p.function(numbers) for p, value in zip(pending, values, strict=True)]
+                return runner.run(given)[0]  # type: ignore[arg-type]
+
+            return Pending(first.base, sources[0], of_base, chain)
+        line = first.base.take(sources[0].ravel())
+        maps = []
+        for each, source in zip(there, sources, strict=True):
+            found = same_line(line, each.base.take(source.ravel()))
+            if found is None:
+                return None
+            maps.append((each, source.ravel(), *found))
+
+        def of_line(numbers: Constant) -> Constant:
+            moved = iter(maps)
+            given: list[Any] = []
+            for p, value in zip(pending, values, strict=True):
+                if p is None:
+                    given.append(value)
+                    continue
+                each, source, factors, offsets = next(moved)
+                base = each.base.offset.copy()
+                base[source] = numbers * factors + offsets
+                given.append(np.broadcast_to(each.function(base), shape))
+            return runner.run(given)[0]
+
+        return Pending(line, np.arange(line.size).reshape(shape), of_line, chain)
+
+
+def trace(network: OnnxNetwork, feature_names: tuple[str, ...]) -> SegmentedNetwork:
+    """A network, layer by layer.
+
+    Raises:
+        UnsupportedModelError: an operator, or a use of one, that cannot be compiled; names the node and a way out.
+        ConstantModelError: its scores are the same for every input.
+    """
+    graph = network.model.graph
+    state = Trace(network.features)
+    values: dict[str, Value] = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    values[network.input_name] = Affine.of_variables((1, *network.input_shape), 0, network.input_dtype)
+    for node in graph.node:
+        inputs = [values[name] if name else None for name in node.input]
+        outputs = _convert(node, inputs, state, network.opsets)
+        values.update((name, value) for name, value in zip(node.output, outputs, strict=False) if name)
+    output = values[network.output_name]
+    if not is_encrypted(output):
+        raise ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
+    scores = state.affine(output)
+    if not scores.matrix.nnz:
+        raise ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
+    return SegmentedNetwork(
+        feature_names, tuple(state.layers), scores.matrix, scores.offset, network.link, network.labels
+    )
+
+
+def _convert(node: onnx.NodeProto, inputs: list[Value | None], state: Trace, opsets: dict[str, int]) -> list[Value]:
+    runner = NodeRunner(node, opsets)
+    if not any(is_encrypted(value) for value in inputs):
+        return list(runner.run(inputs))  # type: ignore[arg-type]
+    operator = find_operator(node)
+    try:
+        return operator.convert(runner, inputs, state)
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(f"{runner.label}: {error}") from error

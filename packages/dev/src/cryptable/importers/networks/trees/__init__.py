@@ -1,0 +1,1 @@
+"""Trees that hummingbird has written as tensors become trees again."""

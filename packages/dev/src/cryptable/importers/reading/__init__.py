@@ -1,0 +1,1 @@
+"""What several importers read alike: labels, trees, linear predictors."""

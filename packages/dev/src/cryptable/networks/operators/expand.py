@@ -1,5 +1,0 @@
-"""Expand: elements repeated along new or short axes."""
-
-from cryptable.networks.operators.registry import structural
-
-structural("Expand", data=1)

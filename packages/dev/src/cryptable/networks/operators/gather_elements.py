@@ -1,5 +1,0 @@
-"""GatherElements: elements by constant indices along an axis."""
-
-from cryptable.networks.operators.registry import structural
-
-structural("GatherElements", data=1)

@@ -1,5 +1,0 @@
-"""GatherND: slices by constant multi-dimensional indices."""
-
-from cryptable.networks.operators.registry import structural
-
-structural("GatherND", data=1)

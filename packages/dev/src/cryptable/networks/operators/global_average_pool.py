@@ -1,5 +1,0 @@
-"""GlobalAveragePool: means over all pixels of a channel."""
-
-from cryptable.networks.operators.registry import linear
-
-linear("GlobalAveragePool")

@@ -1,5 +1,0 @@
-"""Reshape: the same elements in another shape."""
-
-from cryptable.networks.operators.registry import structural
-
-structural("Reshape", data=1)

@@ -1,5 +1,0 @@
-"""Resize: images made larger or smaller, by any mode that is linear in the pixels."""
-
-from cryptable.networks.operators.registry import linear
-
-linear("Resize")

@@ -1,5 +1,0 @@
-"""SpaceToDepth: pixels become channels."""
-
-from cryptable.networks.operators.registry import structural
-
-structural("SpaceToDepth", data=1)

@@ -1,5 +1,0 @@
-"""Split: a tensor cut along an axis."""
-
-from cryptable.networks.operators.registry import structural
-
-structural("Split", data=1)

@@ -1,5 +1,0 @@
-"""Squeeze: axes of one element are left out."""
-
-from cryptable.networks.operators.registry import structural
-
-structural("Squeeze", data=1)

@@ -1,5 +1,0 @@
-"""Tile: a tensor repeated along its axes."""
-
-from cryptable.networks.operators.registry import structural
-
-structural("Tile", data=1)

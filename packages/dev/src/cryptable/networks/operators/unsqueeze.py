@@ -1,5 +1,0 @@
-"""Unsqueeze: axes of one element are put in."""
-
-from cryptable.networks.operators.registry import structural
-
-structural("Unsqueeze", data=1)

@@ -1,0 +1,1 @@
+"""Cheaper models that are not quite the model: pruned, merged and refitted within a budget."""

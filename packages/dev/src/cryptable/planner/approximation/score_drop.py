@@ -1,0 +1,63 @@
+"""GivenUp: what an approximation within a budget scores less than the model itself, on the calibration data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_engine import Circuit, interpret
+from cryptable_protocol import Decoder, FeatureEncoder, InvalidInputError, encode_rows
+
+from cryptable.graphs.graph import Estimator, Rows
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """`before` is what the model itself scores by `measure`, `after` what its approximation does."""
+
+    measure: str
+    before: float
+    after: float
+
+    @property
+    def score(self) -> float:
+        """What is given up."""
+        return self.before - self.after
+
+    def __str__(self) -> str:
+        return (
+            f"{self.score:.4g} of {self.measure}, from {self.before:.4g} to {self.after:.4g}, on the calibration data"
+        )
+
+
+def judge(
+    circuit: Circuit,
+    features: tuple[FeatureEncoder, ...],
+    decoder: Decoder,
+    estimator: Estimator,
+    rows: Rows,
+    truth: npt.ArrayLike | None,
+) -> GivenUp:
+    """Compare a circuit's predictions with the estimator's: by the truth, or without it by each other.
+
+    Args:
+        circuit: with exact outputs.
+        features: its encoders.
+        decoder: of its outputs.
+        estimator: the model itself.
+        rows: calibration data, as the estimator takes them.
+        truth: shape (rows,).
+    """
+    from sklearn.metrics import accuracy_score, r2_score
+
+    after = decoder.predict(interpret(circuit, encode_rows(features, rows)))
+    before = np.asarray(estimator.predict(rows)).reshape(after.shape)
+    measure, score = ("accuracy", accuracy_score) if decoder.is_classifier else ("R²", r2_score)
+    if truth is None:
+        whose = "labels" if decoder.is_classifier else "predictions"
+        return GivenUp(f"{measure} against the model's own {whose}", 1.0, float(score(before, after)))
+    expected = np.asarray(truth)
+    if expected.shape[0] != after.shape[0]:
+        raise InvalidInputError(f"y_train has {expected.shape[0]} rows, X_train has {after.shape[0]}")
+    return GivenUp(measure, float(score(expected, before)), float(score(expected, after)))

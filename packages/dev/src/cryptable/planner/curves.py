@@ -1,0 +1,173 @@
+"""Plans mixed models: lines and curves are sent as one integer a feature, steps as bits; the circuit is one matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
+from cryptable_protocol import (
+    AffineEncoder,
+    Decoder,
+    FeatureEncoder,
+    Missing,
+    PolylineEncoder,
+    UnusedFeature,
+    limits,
+)
+
+from cryptable.errors import ConstantModelError, UnsupportedModelError
+from cryptable.graphs.curves import MixedModel, Polyline
+from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.planner.thresholds.thermometers import encoder_of
+from cryptable.planner.trees.lower import PlannedModel
+from cryptable.planner.trees.rounding import round_values
+
+_MARGIN = 1.0
+"""How far the encoders of lines reach beyond the calibration data, on both sides, relative to its range."""
+_MAX_WIDTH = 36
+"""Bits of a score that crypto parameters exist for where nothing is looked up."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Ranged:
+    """A feature that is sent as one integer: weights times a number in lower .. upper."""
+
+    feature: int
+    weights: FloatArray
+    lower: float
+    upper: float
+    polyline: Polyline | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What one feature becomes: an encoder, its input group, and integer weights of shape (elements, outputs)."""
+
+    feature: int
+    encoder: FeatureEncoder
+    group: InputGroup
+    weights: IntArray
+    constant: FloatArray
+    error: FloatArray
+
+
+def plan_mixed(graph: MixedModel, rows: FloatArray, *, tolerance: float, input_bits: int) -> PlannedModel:
+    """Plan a mixed model.
+
+    Half of the tolerance goes to rounding lines and curves, in equal parts; half to rounding the weights and the steps.
+
+    Args:
+        graph: the model.
+        rows: calibration data, which sets the range of the encoders of lines; shape (rows, features).
+        tolerance: largest error of a score, within the encoders' ranges.
+        input_bits: most bits of a feature that is sent as a number.
+
+    Raises:
+        UnsupportedModelError: the tolerance needs more than `input_bits`, or scores of too many bits.
+    """
+    ranged = [each for each in _ranged(graph, rows) if np.any(each.weights)]
+    levels = [_levels(graph, each, tolerance, len(ranged), input_bits) for each in ranged]
+    unit = tolerance / (sum(count - 1 for count in levels) / 2 + len(graph.steps))
+    parts = [_ranged_part(graph, each, count, unit) for each, count in zip(ranged, levels, strict=True)]
+    for step in graph.steps:
+        part = _step_part(graph, step.feature, step.edges, step.values, unit)
+        parts.append(part)
+    base = graph.base + sum((part.constant for part in parts), start=np.zeros(graph.outputs))
+    error = sum((part.error for part in parts), start=np.zeros(graph.outputs))
+    parts = sorted((part for part in parts if part.weights.any()), key=lambda part: part.feature)
+    if not parts:
+        raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
+    offset, width = _offset(parts)
+    if width > _MAX_WIDTH:
+        raise UnsupportedModelError(
+            f"scores within {tolerance:.3g} take {width} bits, more than {_MAX_WIDTH}; raise tolerance="
+        )
+    encoders: list[FeatureEncoder] = [UnusedFeature(name) for name in graph.feature_names]
+    for part in parts:
+        encoders[part.feature] = part.encoder
+    circuit = Circuit(
+        (
+            Input(tuple(part.group for part in parts)),
+            Linear((Term.from_dense(0, np.concatenate([part.weights for part in parts])),), offset),
+        ),
+        1,
+    )
+    decoder = Decoder(graph.link, tuple((-offset).tolist()), unit, tuple(base.tolist()), graph.labels)
+    return PlannedModel(circuit, tuple(encoders), decoder, float(error.max()))
+
+
+def _ranged(graph: MixedModel, rows: FloatArray) -> list[_Ranged]:
+    result = []
+    for line in graph.lines:
+        low, high = float(rows[:, line.feature].min()), float(rows[:, line.feature].max())
+        # A feature that is constant in the calibration data may yet vary: by its own size.
+        width = high - low or max(abs(low), 1.0)
+        result.append(_Ranged(line.feature, line.slopes, low - _MARGIN * width, high + _MARGIN * width, None))
+    for each in graph.polylines:
+        result.append(_Ranged(each.feature, each.weights, float(each.values.min()), float(each.values.max()), each))
+    return result
+
+
+def _levels(graph: MixedModel, each: _Ranged, tolerance: float, parts: int, input_bits: int) -> int:
+    step = tolerance / (parts * float(np.abs(each.weights).max()))
+    count = max(int(np.ceil((each.upper - each.lower) / step)) + 1, 2)
+    if count > min(1 << input_bits, limits.MAX_AFFINE_LEVELS):
+        raise UnsupportedModelError(
+            f"feature {graph.feature_names[each.feature]!r}: for scores within {tolerance:.3g} it needs "
+            f"{int(np.ceil(np.log2(count)))} bits, input_bits is {input_bits}; raise tolerance= or input_bits="
+        )
+    return count
+
+
+def _ranged_part(graph: MixedModel, each: _Ranged, levels: int, unit: float) -> _Part:
+    step = (each.upper - each.lower) / (levels - 1)
+    exact = each.weights * step
+    weights: IntArray = np.rint(exact / unit).astype(np.int64)
+    # An error of half a unit in a weight is multiplied by at most half the levels, once the middle is made exact.
+    left = exact - weights * unit
+    middle = (levels - 1) / 2
+    name = graph.feature_names[each.feature]
+    encoder: FeatureEncoder
+    if each.polyline is None:
+        encoder = AffineEncoder(name, each.lower, step, levels)
+    else:
+        heights = np.clip((each.polyline.values - each.lower) / step, 0, levels - 1)
+        encoder = PolylineEncoder(name, tuple(each.polyline.knots.tolist()), tuple(heights.tolist()), levels)
+    return _Part(
+        each.feature,
+        encoder,
+        InputGroup(GroupKind.RANGE, 1, levels - 1),
+        weights[None, :],
+        each.weights * each.lower + left * middle,
+        np.abs(left) * middle + np.abs(weights) * unit / 2,
+    )
+
+
+def _step_part(graph: MixedModel, feature: int, edges: FloatArray, values: FloatArray, unit: float) -> _Part:
+    """Edges at which no score's integer changes are dropped."""
+    rounded = [round_values(column, unit) for column in values.T]
+    integers: IntArray = np.stack([each[0] for each in rounded], axis=1)
+    weights = np.diff(integers, axis=0)
+    kept = np.flatnonzero(weights.any(axis=1))
+    constant = np.array([each[1] for each in rounded]) + unit * integers[0]
+    error = np.array([each[2] for each in rounded])
+    name = graph.feature_names[feature]
+    gaps = graph.gaps.get(feature, Missing.REFUSED)
+    encoder = encoder_of(name, tuple(edges[kept].tolist()), as_float32=False, gaps=gaps)
+    return _Part(feature, encoder, InputGroup(GroupKind.THERMOMETER, max(1, kept.size)), weights[kept], constant, error)
+
+
+def _offset(parts: list[_Part]) -> tuple[IntArray, int]:
+    """What makes every score's integer non-negative, and the bits of the widest."""
+    outputs = parts[0].weights.shape[1]
+    low, high = np.zeros(outputs, np.int64), np.zeros(outputs, np.int64)
+    for part in parts:
+        if part.group.kind is GroupKind.RANGE:
+            extremes = part.weights * part.group.maximum
+        else:
+            extremes = np.cumsum(part.weights, axis=0)  # of a thermometer, the first bits are set
+        low += np.minimum(extremes.min(axis=0), 0)
+        high += np.maximum(extremes.max(axis=0), 0)
+    offset: IntArray = -low
+    return offset, int((high - low).max()).bit_length()

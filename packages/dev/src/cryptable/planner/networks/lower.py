@@ -1,0 +1,104 @@
+"""From an IntegerNetwork to a Circuit, and to what the client needs to feed it and to read it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_engine.circuit.bounds import bounds
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Node, Term
+from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, Labels, Link, UnusedFeature
+from scipy.sparse import csc_array, csr_array  # type: ignore[import-untyped]
+
+from cryptable.errors import ConstantModelError
+from cryptable.graphs.graph import IntArray
+from cryptable.graphs.symbols import widened
+from cryptable.planner.networks import Rounding
+from cryptable.planner.networks.bitwise_rounding import exactly_rounded
+from cryptable.planner.networks.integers import IntegerNetwork
+from cryptable.planner.trees.lower import PlannedModel
+
+
+def lower(
+    network: IntegerNetwork,
+    *,
+    feature_names: tuple[str, ...],
+    link: Link,
+    labels: Labels | None,
+    rounding: Rounding = "approximate",
+) -> PlannedModel:
+    """Lay an integer network out as nodes; features that nothing reads are not sent."""
+    grid = network.grid
+    used = _used(network)
+    sent = np.flatnonzero(used[: network.inputs])
+    if not sent.size:
+        raise ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
+    place = np.full(grid.size, -1, np.int64)
+    place[sent] = np.arange(sent.size)
+    node_of = np.zeros(grid.size, np.int64)
+    nodes: list[Node] = [Input(tuple(InputGroup(GroupKind.RANGE, 1, int(grid.maximum[each])) for each in sent))]
+    names: list[str] = []
+    first = network.inputs
+    for layer in network.layers:
+        if not used[first + layer.elements].any():  # constants, or values whose weights were all rounded to 0
+            first += layer.outputs
+            continue
+        linear = _linear(layer.weights, layer.offset, place, node_of)
+        if rounding == "exact" and layer.dropped_bits:
+            names += [f"{layer.name}, bit {bit}" for bit in range(layer.dropped_bits)]
+            exactly_rounded(nodes, linear, layer.lookup(0))
+        else:
+            nodes.append(linear)
+            nodes.append(layer.lookup(len(nodes) - 1))
+        names.append(layer.name)
+        elements = first + layer.elements
+        place[elements], node_of[elements] = np.arange(layer.size), len(nodes) - 1
+        first += layer.outputs
+    scores = _linear(network.weights, np.zeros(network.base.size, np.int64), place, node_of)
+    # Sums that wrap around can make values that the grid does not have, so bounds say how low scores can be.
+    offset = -bounds(Circuit((*nodes, scores), len(nodes)))[-1].low
+    nodes.append(replace(scores, offset=offset))
+    encoders: list[FeatureEncoder] = [UnusedFeature(name) for name in feature_names]
+    for each in sent.tolist():
+        encoders[each] = AffineEncoder(
+            feature_names[each], float(grid.zero[each]), float(grid.step[each]), int(grid.maximum[each]) + 1
+        )
+    decoder = Decoder(link, tuple((-offset).tolist()), network.step, tuple(network.base.tolist()), labels)
+    return PlannedModel(Circuit(tuple(nodes), len(nodes) - 1), tuple(encoders), decoder, None, layer_names=tuple(names))
+
+
+def _used(network: IntegerNetwork) -> npt.NDArray[np.bool_]:
+    """Which variables the scores depend on."""
+    used = np.zeros(network.grid.size, np.bool_)
+
+    def use(weights: csr_array) -> None:
+        used[weights.indices[weights.data != 0]] = True
+
+    use(network.weights)
+    end = network.grid.size
+    for layer in reversed(network.layers):
+        end -= layer.outputs
+        if used[end + layer.elements].any():
+            use(layer.weights)
+    used &= network.grid.maximum > 0
+    return used
+
+
+def _linear(weights: csr_array, offset: IntArray, place: IntArray, node_of: IntArray) -> Linear:
+    """Terms by the node that holds the variables; variables that are constants have no place, and no weight either."""
+    columns = csc_array(widened(weights, place.size))
+    columns.eliminate_zeros()
+    entries = columns.tocoo()
+    kept = place[entries.coords[1]] >= 0
+    targets, variables, values = entries.coords[0][kept], entries.coords[1][kept], entries.data[kept]
+    terms = []
+    for source in np.unique(node_of[variables]).tolist():
+        part = node_of[variables] == source
+        rows, targets_of = place[variables[part]], targets[part].astype(np.int64)
+        order = np.lexsort((targets_of, rows))
+        terms.append(Term(source, rows[order], targets_of[order], values[part][order].astype(np.int64)))
+    if not terms:
+        nothing = np.zeros(0, np.int64)
+        terms = [Term(0, nothing, nothing, nothing)]
+    return Linear(tuple(terms), offset.astype(np.int64))

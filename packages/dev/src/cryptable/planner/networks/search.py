@@ -1,0 +1,210 @@
+"""The search for the cheapest way to quantize a traced network: bits of each layer, ends of tables, rounding, p_error.
+
+Settings are scored by the integers of the circuit, which are what the interpreter computes, with as much noise as the
+p_error allows: nothing is compiled, and a compiled model meets no more noise than that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import deviations
+from cryptable_protocol import Labels
+
+from cryptable.cost.prices import lookup_price
+from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.network import SegmentedNetwork
+from cryptable.planner.networks import RangeChoice, Rounding
+from cryptable.planner.networks.integers import IntegerNetwork
+from cryptable.planner.networks.quantize import Precision, encode, input_grid, quantize
+from cryptable.planner.networks.setting import Setting
+
+WIDEST = 6
+NARROWEST = 2
+_DRAWS = 3
+"""Evaluations with other noise, whose scores are averaged."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is searched besides the bits of each layer; the first of each is the cheapest, or the preferred one."""
+
+    ranges: tuple[RangeChoice, ...] = ("minmax", "mse")
+    rounding: tuple[Rounding, ...] = ("approximate", "exact")
+    p_errors: tuple[float, ...] = (2.0**-40, 2.0**-64)
+
+    def __iter__(self) -> Iterator[tuple[Rounding, float, RangeChoice]]:
+        """The cheapest first. Exact rounding meets no noise that a smaller p_error could lessen."""
+        for rounding in self.rounding:
+            for p_error in sorted(self.p_errors, reverse=True)[: None if rounding == "approximate" else 1]:
+                for ranges in self.ranges:
+                    yield rounding, p_error, ranges
+
+    @property
+    def combinations(self) -> int:
+        """How many there are."""
+        return sum(1 for _ in self)
+
+
+class Search:
+    """Settings tried so far, and what is needed to try more.
+
+    Args:
+        segments: the network.
+        rows: to calibrate and to score on, shape (rows, features).
+        truth: labels, or a regression's targets, shape (rows,).
+        labels: of the classes, None for a regression.
+        choices: what is searched.
+        report: is told the fraction done.
+        seed: of the noise.
+    """
+
+    def __init__(
+        self,
+        segments: SegmentedNetwork,
+        rows: FloatArray,
+        truth: npt.NDArray[Any],
+        labels: Labels | None,
+        *,
+        choices: Choices,
+        report: Callable[[float], None],
+        seed: int = 0,
+    ) -> None:
+        self.tried: list[Setting] = []
+        self._sizes = {layer.name: layer.size for layer in segments.layers}
+        self._segments, self._rows, self._truth, self._labels = segments, rows, truth, labels
+        self._choices, self._report, self._seed = choices, report, seed
+        self._steps = choices.combinations * (WIDEST - NARROWEST + 1) + 2 * len(self._sizes)
+        self.float_score = self._score(segments.scores(rows))
+
+    def cheapest(self, wanted: float) -> Setting:
+        """The cheapest setting that scores as wanted; where none does, the best-scoring one.
+
+        All layers lose bits together for as long as the score bears it, then one after the other. What cannot be
+        cheaper than the cheapest so far is not tried.
+        """
+        best: Setting | None = None
+        for rounding, p_error, ranges in self._choices:
+            for width in range(WIDEST, NARROWEST - 1, -1):
+                bits = dict.fromkeys(self._sizes, width)
+                if best is not None and self._least_price(bits, rounding, p_error) > best.price:
+                    continue
+                tried = self._try(bits, ranges, rounding, p_error)
+                if tried.score < wanted:
+                    break
+                if best is None or (tried.price, -tried.score) < (best.price, -best.score):
+                    best = tried
+        return max(self.tried, key=lambda each: each.score) if best is None else self._narrowed(best, wanted)
+
+    def _narrowed(self, best: Setting, wanted: float) -> Setting:
+        """One bit less in one layer after the other, the dearest first, until none bears it."""
+        open_layers = set(best.bits)
+        while open_layers:
+            name = max(open_layers, key=lambda each: self._sizes[each] * lookup_price(best.bits[each]))
+            tried = None
+            if best.bits[name] > NARROWEST:
+                bits = {**best.bits, name: best.bits[name] - 1}
+                tried = self._try(bits, best.ranges, best.rounding, best.p_error)
+            if tried is not None and tried.score >= wanted:
+                best = tried
+            else:
+                open_layers.discard(name)
+        return best
+
+    def _least_price(self, bits: dict[str, int], rounding: Rounding, p_error: float) -> float:
+        """Before the network is quantized, which tells how many bits are dropped, and which lookups are constants."""
+        dropped = 0 if rounding == "approximate" else 1
+        return math.fsum(
+            size * (lookup_price(bits[name], p_error=p_error) + dropped * lookup_price(1, p_error=p_error))
+            for name, size in self._sizes.items()
+        )
+
+    def _try(self, bits: dict[str, int], ranges: RangeChoice, rounding: Rounding, p_error: float) -> Setting:
+        """Quantize and score."""
+        precision = Precision(bits=bits, ranges=ranges, rounding=rounding)
+        integers = quantize(self._segments, self._rows, precision)
+        inputs = encode(input_grid(self._rows, precision.input_bits), self._rows)
+        lookups, price = _cost(integers, rounding, p_error)
+        score = float(np.mean([self._score(scores) for scores in self._evaluated(integers, inputs, rounding, p_error)]))
+        setting = Setting(bits, ranges, lookups, price, score, rounding, p_error)
+        self.tried.append(setting)
+        self._report(min(1.0, len(self.tried) / self._steps))
+        return setting
+
+    def _evaluated(
+        self, integers: IntegerNetwork, inputs: IntArray, rounding: Rounding, p_error: float
+    ) -> Iterator[FloatArray]:
+        if rounding == "exact":
+            yield integers.scores(inputs)
+            return
+        # A lookup is off by half a position with probability p_error at most: so much noise, and no more.
+        deviation = 0.5 / deviations(p_error)
+        for draw in range(_DRAWS):
+            yield integers.scores(inputs, deviation=deviation, rng=np.random.default_rng([self._seed, draw]))
+
+    def _score(self, scores: FloatArray) -> float:
+        from sklearn.metrics import r2_score
+
+        if self._labels is None:
+            return float(r2_score(self._truth, scores.reshape(len(scores), -1)[:, 0]))
+        return float(np.mean(np.asarray(self._labels)[_chosen(scores)] == self._truth))
+
+
+def _cost(integers: IntegerNetwork, rounding: Rounding, p_error: float) -> tuple[int, float]:
+    """Lookups of a row, and their price."""
+    lookups, prices = 0, []
+    for layer in integers.layers:
+        dropped = layer.dropped_bits if rounding == "exact" else 0
+        lookups += layer.size * (1 + dropped)
+        each = lookup_price(layer.width, p_error=p_error) + dropped * lookup_price(1, p_error=p_error)
+        prices.append(layer.size * each)
+    return lookups, math.fsum(prices)
+
+
+def chosen_bits(
+    segments: SegmentedNetwork,
+    rows: FloatArray,
+    truth: npt.ArrayLike | None,
+    labels: Labels | None,
+    precision: Precision,
+    *,
+    p_error: float,
+    max_drop: float,
+    report: Callable[[float], None],
+) -> Precision:
+    """The precision with the fewest bits in each layer that the score bears: what `bits="auto"` means.
+
+    Args:
+        segments: the network.
+        rows: to calibrate and to score on, shape (rows, features).
+        truth: of these rows; None for the network's own predictions.
+        labels: of the classes, None for a regression.
+        precision: all else of it stays as it is.
+        p_error: of one lookup.
+        max_drop: of accuracy, or of R².
+        report: is told the fraction done.
+    """
+    if not segments.layers:
+        return replace(precision, bits={})
+    wanted = _own_predictions(segments.scores(rows), labels) if truth is None else np.asarray(truth)[: len(rows)]
+    choices = Choices((precision.ranges,), (precision.rounding,), (p_error,))
+    search = Search(segments, rows, wanted, labels, choices=choices, report=report)
+    return replace(precision, bits=search.cheapest(search.float_score - max_drop).bits)
+
+
+def _own_predictions(scores: FloatArray, labels: Labels | None) -> npt.NDArray[Any]:
+    if labels is None:
+        return scores[:, 0]
+    found: npt.NDArray[Any] = np.asarray(labels)[_chosen(scores)]
+    return found
+
+
+def _chosen(scores: FloatArray) -> IntArray:
+    """Which class each row is taken for."""
+    found: IntArray = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
+    return found

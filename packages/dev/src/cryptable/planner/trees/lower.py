@@ -1,0 +1,133 @@
+"""From a quantized plan to a Circuit, and to what the client needs to feed it and to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from cryptable_engine.circuit.bounds import bounds
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
+from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, Missing
+
+from cryptable.errors import ConstantModelError
+from cryptable.graphs.graph import AdditiveTrees, Gaps, IntArray
+from cryptable.planner.approximation.score_drop import GivenUp
+from cryptable.planner.thresholds.bits import Bits
+from cryptable.planner.thresholds.grid import EdgesTold
+from cryptable.planner.thresholds.thermometers import encoder_of
+from cryptable.planner.trees.quantize import IntegerTable, QuantizedPlan, SharedTable
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedTrees:
+    """The trees that a plan is of, and the table widths, in bits, that it was free to choose from."""
+
+    graph: AdditiveTrees
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedModel:
+    """What the planner makes: the circuit, the client's encoders and decoder, and how exact the scores are.
+
+    `layer_names` has one name for each Lookup of the circuit, where the model has names for them.
+    """
+
+    circuit: Circuit
+    features: tuple[FeatureEncoder, ...]
+    decoder: Decoder
+    error_bound: float | None
+    """No score differs from the float model graph's by more, for inputs within the encoders' ranges; None where no such
+    bound is known."""
+    edges: EdgesTold | None = None
+    """Which thresholds the client is told; None where the model compares with none."""
+    layer_names: tuple[str, ...] = ()
+    given_up: GivenUp | None = None
+    """Of an approximation within a budget."""
+    ranges: str | None = None
+    """Where the tables of a network end, as `cryptable.compile` names it; None for any other model."""
+    trees: PlannedTrees | None = None
+    """Of a model of trees, for advice on what would make them cheaper."""
+
+
+def lower(
+    plan: QuantizedPlan,
+    bits: Bits,
+    *,
+    feature_names: tuple[str, ...],
+    as_float32: bool,
+    width: int,
+    link: Link,
+    labels: Labels | None,
+    gaps: Mapping[int, Gaps] | None = None,
+) -> PlannedModel:
+    """Lay a plan out as Linear -> Lookup -> Linear, on the bits that it uses."""
+    tables: list[IntegerTable | SharedTable] = [table for output in plan.outputs for table in output.tables]
+    summed = dict.fromkeys(enumerate(column for column, output in enumerate(plan.outputs) for _ in output.tables), 1)
+    for index, each in enumerate(plan.shared, len(tables)):
+        summed |= {(index, column): weight for column, weight in enumerate(each.weights) if weight}
+    tables += plan.shared
+    direct: dict[tuple[int, int], int] = {}
+    for column, output in enumerate(plan.outputs):
+        for function in output.functions:
+            for bit, weight in zip(function.bits, function.weights.tolist(), strict=True):
+                if weight:
+                    direct[bit, column] = weight
+    codes = [table.code.weights() for table in tables]
+    used = sorted({bit for weights, _ in codes for bit in weights} | {bit for bit, _ in direct})
+    if not used:
+        raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
+    position = {bit: index for index, bit in enumerate(used)}
+
+    edges: list[list[float]] = [[] for _ in bits.edges]
+    flat = [edge for each in bits.edges for edge in each]
+    for bit in used:
+        edges[bits.feature_of[bit]].append(flat[bit])
+    groups = tuple(InputGroup(GroupKind.THERMOMETER, len(each)) for each in edges if each)
+    offset = np.array([-output.minimum for output in plan.outputs], np.int64)
+    terms = [_term(0, {(position[bit], column): weight for (bit, column), weight in direct.items()})] if direct else []
+    nodes: list[Node] = [Input(groups)]
+    if tables:
+        weights = {
+            (position[bit], index): weight for index, (each, _) in enumerate(codes) for bit, weight in each.items()
+        }
+        nodes.append(Linear((_term(0, weights),), np.array([constant for _, constant in codes], np.int64)))
+        nodes.append(_lookup(1, tables, width))
+        terms.append(_term(2, summed))
+    nodes.append(Linear(tuple(terms), offset))
+    return PlannedModel(
+        _declared(Circuit(tuple(nodes), len(nodes) - 1), plan.highest),
+        tuple(
+            encoder_of(name, tuple(each), as_float32=as_float32, gaps=(gaps or {}).get(feature, Missing.REFUSED))
+            for feature, (name, each) in enumerate(zip(feature_names, edges, strict=True))
+        ),
+        Decoder(link, tuple((-offset).tolist()), plan.step, tuple(output.base for output in plan.outputs), labels),
+        plan.error,
+    )
+
+
+def _declared(circuit: Circuit, maximum: int) -> Circuit:
+    """With the maximum of its outputs, where that says more than the circuit's bounds do."""
+    low, high = bounds(circuit)[circuit.output]
+    says_more = circuit.lookups and (int(low.min()) < 0 or maximum < int(high.max()))
+    return replace(circuit, output_maximum=max(1, maximum)) if says_more else circuit
+
+
+def _term(source: int, weights: dict[tuple[int, int], int]) -> Term:
+    entries = sorted(weights.items())
+    return Term(
+        source,
+        np.array([row for (row, _), _ in entries], np.int64),
+        np.array([column for (_, column), _ in entries], np.int64),
+        np.array([weight for _, weight in entries], np.int64),
+    )
+
+
+def _lookup(source: int, tables: Sequence[IntegerTable | SharedTable], width: int) -> Lookup:
+    """Codes that no honest input makes read 0."""
+    padded: IntArray = np.zeros((len(tables), 1 << width), np.int64)
+    for index, table in enumerate(tables):
+        padded[index, : table.entries.shape[0]] = table.entries
+    distinct, table_of = np.unique(padded, axis=0, return_inverse=True)
+    return Lookup(source, distinct, table_of.reshape(-1).astype(np.int64))
