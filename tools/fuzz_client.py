@@ -33,19 +33,17 @@ from cryptable_protocol import (
     client_spec,
     decoder,
     encoders,
-    encrypted_tensor,
     names,
-    parameters,
     polyline_encoder,
     signature,
-    trimming,
     wire,
 )
+from cryptable_protocol.schemes.bootstrapped import keyset, tensor, trimming
 from fuzz.targets import TARGETS, TYPED, Workshop
 from fuzz.validators import Hits
 
 MODULES = [
-    canonical, categorical_encoder, client_spec, decoder, encoders, encrypted_tensor, names, parameters,
+    canonical, categorical_encoder, client_spec, decoder, encoders, tensor, names, keyset,
     polyline_encoder, signature, trimming, wire, inference, key_file, lifetime_module, remote_model, security, tensors,
     trust,
 ]  # fmt: skip
@@ -59,7 +57,7 @@ EXCLUDED = (
     ("remote_model:RemoteModel", ""),
     ("security:minimum_log2_deviation", ""),
     ("trust:Trust.__post_init__", ""),
-    ("encrypted_tensor:EncryptedTensor.trimmed", ""),
+    ("tensor:EncryptedTensor.trimmed", ""),
     ("decoder:Decoder.predict_proba", ""),
     ("decoder:Decoder.decision_function", ""),
     # Rows to encode.
@@ -67,9 +65,9 @@ EXCLUDED = (
     ("categorical_encoder:CategoricalEncoder._category", ""),
     ("encoders:_encode_column", ""),
     # What a message cannot express, because its fields have types.
-    ("encrypted_tensor:EncryptedTensor.__post_init__", "either a seed or masks"),
-    ("encrypted_tensor:EncryptedTensor.__post_init__", "words of fewer than 64 bits"),
-    ("parameters:_require_id", ""),
+    ("tensor:EncryptedTensor.__post_init__", "either a seed or masks"),
+    ("tensor:EncryptedTensor.__post_init__", "words of fewer than 64 bits"),
+    ("keyset:_require_id", ""),
     ("categorical_encoder:CategoricalEncoder.__post_init__", "is not a 64-bit integer"),
     ("decoder:Decoder._check_labels", "labels are of two kinds"),
     ("decoder:Decoder._check_labels", "does not fit 64 bits"),

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import grpc
-from cryptable_protocol import encrypted_tensor, evaluation_keys
+from cryptable_protocol import evaluation_keys
+from cryptable_protocol.schemes.bootstrapped import tensor
 from cryptable_server import principals
 from cryptable_server.calls import call_counter, grpc_entry, strangers
 from cryptable_server.keys import store as key_store
@@ -20,7 +21,7 @@ from fuzz.server_targets import REFLECTION, TARGETS, Attack, Material
 from fuzz.told import Told
 
 MODULES = [
-    call_counter, encrypted_tensor, evaluation_keys, strangers, key_store, upload, model_store, principals, grpc_entry,
+    call_counter, tensor, evaluation_keys, strangers, key_store, upload, model_store, principals, grpc_entry,
     inference,
 ]  # fmt: skip
 EXCLUDED = (
@@ -35,15 +36,15 @@ EXCLUDED = (
     ("store:Catalogue.get", "stands for version"),
     ("principals:Authenticator._of_certificate", ""),
     # Of tensors that are not a caller's: the engine's, the client's.
-    ("encrypted_tensor:EncryptedTensor.ciphertexts", ""),
-    ("encrypted_tensor:EncryptedTensor.trimmed", ""),
+    ("tensor:EncryptedTensor.ciphertexts", ""),
+    ("tensor:EncryptedTensor.trimmed", ""),
     # Of strangers: the authenticator has said so before.
     ("strangers:Gate.intercept_service.refuse", ""),
     # Beyond what gRPC lets in.
-    ("encrypted_tensor:EncryptedTensor.from_message", "more than"),
+    ("tensor:EncryptedTensor.from_message", "more than"),
     # What a message cannot express.
-    ("encrypted_tensor:EncryptedTensor.__post_init__", "either a seed or masks"),
-    ("encrypted_tensor:EncryptedTensor.__post_init__", "words of fewer than 64 bits"),
+    ("tensor:EncryptedTensor.__post_init__", "either a seed or masks"),
+    ("tensor:EncryptedTensor.__post_init__", "words of fewer than 64 bits"),
 )
 DEFINED = frozenset(
     {

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from cryptable_protocol import CompileOptions, CryptableError, EncryptedTensor
 from cryptable_protocol.findings import Finding, installed_version, python_finding, to_json
-from cryptable_protocol.mask_stream import SEED_BYTES
+from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES
 
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
 from cryptable_engine.schemes.bootstrapped.compiling.compiler import compile_circuit

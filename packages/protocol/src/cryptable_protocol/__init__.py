@@ -13,7 +13,6 @@ from cryptable_protocol.encoders import (
     UnusedFeature,
     encode_rows,
 )
-from cryptable_protocol.encrypted_tensor import EncryptedTensor
 from cryptable_protocol.errors import (
     CryptableError,
     InternalError,
@@ -22,15 +21,16 @@ from cryptable_protocol.errors import (
     MalformedMessageError,
 )
 from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
-from cryptable_protocol.mask_stream import MaskStream
-from cryptable_protocol.parameters import (
+from cryptable_protocol.polyline_encoder import PolylineEncoder
+from cryptable_protocol.schemes.bootstrapped.keyset import (
     BootstrapKeyParameters,
     CiphertextType,
     KeysetParameters,
     KeyswitchKeyParameters,
     SecretKeyParameters,
 )
-from cryptable_protocol.polyline_encoder import PolylineEncoder
+from cryptable_protocol.schemes.bootstrapped.mask_stream import MaskStream
+from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 from cryptable_protocol.signature import ModelSignature
 
 __version__ = "0.1.0"

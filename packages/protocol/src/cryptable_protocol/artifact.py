@@ -16,7 +16,7 @@ from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_byte
 from cryptable_protocol.client_spec import MAX_P_ERROR, ClientSpec
 from cryptable_protocol.errors import InvalidInputError, LimitExceededError, MalformedMessageError
 from cryptable_protocol.names import check_name
-from cryptable_protocol.parameters import KeysetParameters
+from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
 from cryptable_protocol.signature import ModelSignature
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from cryptable_protocol.decoder import Decoder
 from cryptable_protocol.encoders import FeatureEncoder, encoder_from_message, encoder_to_message
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.names import check_name
-from cryptable_protocol.parameters import CiphertextType, KeysetParameters
+from cryptable_protocol.schemes.bootstrapped.keyset import CiphertextType, KeysetParameters
 
 MAX_P_ERROR = 2.0**-40
 """Largest probability, of one lookup or reading failing, that a model may be published with."""

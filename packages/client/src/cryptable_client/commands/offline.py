@@ -25,7 +25,7 @@ from cryptable_client.commands.predict import answers, read_rows
 
 if TYPE_CHECKING:
     from cryptable_protocol.client_spec import ClientSpec
-    from cryptable_protocol.encrypted_tensor import EncryptedTensor
+    from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:

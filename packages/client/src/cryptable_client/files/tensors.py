@@ -11,8 +11,8 @@ from enum import IntEnum
 from pathlib import Path
 
 from cryptable_protocol import limits
-from cryptable_protocol.encrypted_tensor import EncryptedTensor
 from cryptable_protocol.errors import LimitExceededError, MalformedMessageError
+from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 
 from cryptable_client.files.whole import whole_file
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import InvalidInputError
-from cryptable_protocol.parameters import KeysetParameters
+from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
 
 from cryptable_client.errors import KeyFileError
 from cryptable_client.files.places import data_folder

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import InternalError, InvalidInputError
-from cryptable_protocol.parameters import KeysetParameters
+from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
 
 from cryptable_client.keys import key_file
 from cryptable_client.keys.lifetime import Lifetime

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import messages
 from cryptable_protocol.client_spec import ClientSpec
-from cryptable_protocol.encrypted_tensor import EncryptedTensor
 from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 from cryptable_protocol.service import InferenceStub
 
 from cryptable_client.keys.secret_keys import SecretKeys

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cryptable_protocol import messages
 from cryptable_protocol.client_spec import ClientSpec
-from cryptable_protocol.encrypted_tensor import EncryptedTensor
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 from cryptable_protocol.service import InferenceStub
 
 from cryptable_client.console.progress import wanted

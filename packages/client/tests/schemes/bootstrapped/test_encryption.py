@@ -5,7 +5,7 @@ import pytest
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.bootstrapped.encryption import decrypt, encrypt
 from cryptable_protocol import EncryptedTensor, InvalidInputError, MalformedMessageError, MaskStream
-from cryptable_protocol.trimming import answer_word_bits
+from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

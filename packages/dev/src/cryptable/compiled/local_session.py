@@ -12,7 +12,7 @@ import numpy as np
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_engine import Evaluator, Program
 from cryptable_protocol import ClientSpec
-from cryptable_protocol.trimming import answer_word_bits
+from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
 
 from cryptable.graphs.graph import IntArray
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from cryptable_protocol import ClientSpec, KeysetParameters, ModelSignature, limits
-from cryptable_protocol.trimming import answer_word_bits
+from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
 
 from cryptable_server.errors import ModelNotFoundError, SpecDiffersError
 from cryptable_server.models.settings import NO_LIMITS, ModelLimits, ModelSettings

@@ -13,7 +13,7 @@ from typing import Any
 
 from cryptable_engine import Evaluator, Program, ServerKeys
 from cryptable_protocol import CryptableError, EncryptedTensor
-from cryptable_protocol.trimming import answer_word_bits
+from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
 
 from cryptable_server.errors import KeysCorruptedError, KeysNotFoundError, KeysTooLargeError
 from cryptable_server.processes.channel import Channel

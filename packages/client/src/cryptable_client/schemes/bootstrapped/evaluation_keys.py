@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.errors import InternalError, InvalidInputError
 from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
-from cryptable_protocol.mask_stream import SEED_BYTES, MaskStream
-from cryptable_protocol.parameters import BootstrapKeyParameters, KeyswitchKeyParameters
+from cryptable_protocol.schemes.bootstrapped.keyset import BootstrapKeyParameters, KeyswitchKeyParameters
+from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES, MaskStream
 
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.bootstrapped import lwe

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from cryptable_protocol import limits
 from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import InvalidInputError
-from cryptable_protocol.parameters import (
+from cryptable_protocol.schemes.bootstrapped.keyset import (
     BootstrapKeyParameters,
     CiphertextType,
     KeysetParameters,

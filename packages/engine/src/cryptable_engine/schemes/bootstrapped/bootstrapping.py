@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import InternalError, KeysetParameters, MaskStream
-from cryptable_protocol.mask_stream import SEED_BYTES
+from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES
 
 from cryptable_engine.errors import EvaluationError
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cryptable_protocol import EncryptedTensor, LimitExceededError, MalformedMessageError
 from cryptable_protocol.messages import tensor as pb
-from cryptable_protocol.trimming import answer_word_bits, pack, rounded, unpack
+from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits, pack, rounded, unpack
 from hypothesis import given
 from hypothesis import strategies as st
 

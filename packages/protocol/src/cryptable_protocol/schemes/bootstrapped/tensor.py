@@ -11,8 +11,8 @@ from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import tensor_pb2 as pb
 from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.errors import LimitExceededError, MalformedMessageError
-from cryptable_protocol.mask_stream import SEED_BYTES, MaskStream
-from cryptable_protocol.trimming import MAX_WORD_BITS, MIN_WORD_BITS, pack, rounded, unpack
+from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES, MaskStream
+from cryptable_protocol.schemes.bootstrapped.trimming import MAX_WORD_BITS, MIN_WORD_BITS, pack, rounded, unpack
 
 _WORD_BYTES = 8
 _WORD_BITS = 64
@@ -71,7 +71,7 @@ class EncryptedTensor:
         return cls(bodies=words[:, -1].copy(), masks=words[:, :-1].copy())
 
     def trimmed(self, word_bits: int) -> EncryptedTensor:
-        """The same with each word rounded to its upper bits; see `cryptable_protocol.trimming.answer_word_bits`.
+        """The same with each word rounded to its upper bits; see `trimming.answer_word_bits`.
 
         Args:
             word_bits: 8 to 63; 64 leaves all as it is.

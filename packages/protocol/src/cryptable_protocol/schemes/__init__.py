@@ -1,0 +1,1 @@
+"""The schemes: each folder has what all parties agree on for one kind of keys and ciphertexts."""

@@ -1,0 +1,1 @@
+"""The scheme `bootstrapped`: parameters of LWE keys and ciphertexts, and their bytes."""
