@@ -17,16 +17,16 @@ pytestmark = pytest.mark.elsewhere
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "packages" / "client" / "tests"
 SELECTED = (
-    "test_encryption.py",
-    "test_evaluation_keys.py",
+    "schemes/bootstrapped/test_encryption.py",
+    "schemes/bootstrapped/test_evaluation_keys.py",
     "test_imports.py",
-    "test_lifetime.py",
-    "test_lwe.py",
-    "test_polynomials.py",
-    "test_randomness.py",
-    "test_security.py",
-    "test_table_files.py",
-    "test_trust.py",
+    "keys/test_lifetime.py",
+    "schemes/bootstrapped/test_lwe.py",
+    "schemes/bootstrapped/test_polynomials.py",
+    "schemes/test_randomness.py",
+    "schemes/bootstrapped/test_security.py",
+    "files/test_tables.py",
+    "server/test_trust.py",
 )
 PYARROW = "pyarrow>=15,<26"
 """The last that takes the NumPy that concrete-python needs, 1.26."""
@@ -71,7 +71,7 @@ def uv_install(*arguments):
 
 def test_parquet_on_this_version(tmp_path):
     uv_install("--python", sys.executable, "--no-deps", "--target", tmp_path / "libraries", PYARROW)
-    chosen = [TESTS / name for name in ("test_main.py", "test_table_files.py")]
+    chosen = [TESTS / name for name in ("test_main.py", "files/test_tables.py")]
     pytest_run = (sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-k", "parquet")
     tested = run(*pytest_run, *chosen, path=tmp_path / "libraries", timeout=300)
     assert tested.returncode == 0, tested.stdout[-3000:]

@@ -39,21 +39,21 @@ folder = pathlib.Path(sys.argv[1])
 os.environ["APPDATA"], os.environ["LOCALAPPDATA"] = str(folder / "Roaming"), str(folder / "Local")
 real_name, sys.platform, os.name = os.name, "win32", "nt"
 import cryptable_client.aio, cryptable_client.commands.keys, cryptable_client.keys.directory
-import cryptable_client.files.places, cryptable_client.files.tables, cryptable_client.files.tensors
+import cryptable_protocol.files.places, cryptable_client.files.tables, cryptable_client.files.tensors
 import cryptable_client.server.trust
 from cryptable_client import SecretKeys, decrypt, encrypt, spool
-from cryptable_client.files import whole
+from cryptable_protocol.files import whole
 from cryptable_protocol import ClientSpec, encode_rows
 os.name = real_name  # pathlib looks at it whenever a path is made
 
 from cryptable_client.schemes.bootstrapped.evaluation_keys import usable_cores
 from cryptable_client.keys.directory import KeyDirectory
-from cryptable_client.files.places import config_folder, data_folder
+from cryptable_protocol.files.places import config_folder, data_folder
 from cryptable_client.files.tables import read_table, write_table
 from cryptable_client.files.tensors import TensorFile, TensorKind, write_tensors
 from cryptable_client.server.trust import _Pin
 
-assert not files.POSIX
+assert not whole.POSIX
 spec = ClientSpec.from_bytes(pathlib.Path(sys.argv[2]).read_bytes())
 directory = KeyDirectory()
 directory.create(spec, name="mine", passphrase="long enough").close()

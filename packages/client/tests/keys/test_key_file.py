@@ -5,11 +5,11 @@ import stat
 import numpy as np
 import pytest
 from cryptable_client.errors import CorruptedKeyFileError, KeyFileError, WeakParametersError, WrongPassphraseError
-from cryptable_client.files import whole
 from cryptable_client.keys import key_file
 from cryptable_client.keys.lifetime import Lifetime
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_protocol import CryptableError, InvalidInputError, KeysetParameters, SecretKeyParameters
+from cryptable_protocol.files import whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from cryptable_protocol._generated.cryptable.v1 import artifact_pb2 as pb
 from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.client_spec import MAX_P_ERROR, ClientSpec
 from cryptable_protocol.errors import InvalidInputError, LimitExceededError, MalformedMessageError
+from cryptable_protocol.files.whole import AS_USUAL, whole_file
 from cryptable_protocol.names import check_name
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
 from cryptable_protocol.signature import ModelSignature
@@ -205,18 +205,9 @@ class ModelArtifact:
         Raises:
             OSError: it cannot be written; the old file, if any, is as it was.
         """
-        target = Path(path)
         content = self.to_bytes()
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with whole_file(path, mode=AS_USUAL) as file:
+            file.write(content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ModelArtifact:

@@ -17,6 +17,7 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
 
 def _doctor(options: argparse.Namespace) -> int:
     from cryptable_protocol.errors import CryptableError
+    from cryptable_protocol.files.places import config_folder, data_folder
     from cryptable_protocol.findings import (
         Finding,
         exit_status,
@@ -27,7 +28,6 @@ def _doctor(options: argparse.Namespace) -> int:
         to_lines,
     )
 
-    from cryptable_client.files.places import config_folder, data_folder
     from cryptable_client.server import connection
 
     findings = [

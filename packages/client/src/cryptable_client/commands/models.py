@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from cryptable_protocol.files.whole import whole_file
+
 from cryptable_client.commands.options import (
     Parsers,
     access_of,
@@ -15,7 +17,6 @@ from cryptable_client.commands.options import (
     trust_of,
     trust_options,
 )
-from cryptable_client.files.whole import whole_file
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:

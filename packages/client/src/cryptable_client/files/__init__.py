@@ -1,1 +1,1 @@
-"""What is kept between runs or moved by hand: where, written whole or not at all, in which form."""
+"""Files that people move by hand: tables, and encrypted rows and answers."""

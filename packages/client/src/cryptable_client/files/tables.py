@@ -16,8 +16,7 @@ import numpy.typing as npt
 from cryptable_protocol.categorical_encoder import CategoricalEncoder
 from cryptable_protocol.encoders import FeatureEncoder, UnusedFeature
 from cryptable_protocol.errors import InvalidInputError
-
-from cryptable_client.files.whole import whole_file
+from cryptable_protocol.files.whole import whole_file
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from cryptable_protocol import limits
 from cryptable_protocol.errors import LimitExceededError, MalformedMessageError
+from cryptable_protocol.files.whole import whole_file
 from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
-
-from cryptable_client.files.whole import whole_file
 
 MAGIC = b"cryptable tensor"
 FORMAT_VERSION = 1

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import InvalidInputError
+from cryptable_protocol.files.places import data_folder
+from cryptable_protocol.files.whole import whole_file
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
 
 from cryptable_client.errors import KeyFileError
-from cryptable_client.files.places import data_folder
-from cryptable_client.files.whole import whole_file
 from cryptable_client.keys import key_file
 from cryptable_client.keys.lifetime import Lifetime
 from cryptable_client.keys.secret_keys import SecretKeys

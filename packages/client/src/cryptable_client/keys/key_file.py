@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.files import whole
+from cryptable_protocol.files.whole import whole_file
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
 from cryptography.exceptions import InvalidTag
@@ -21,8 +23,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from cryptable_client.errors import CorruptedKeyFileError, KeyFileError, WrongPassphraseError
-from cryptable_client.files import whole
-from cryptable_client.files.whole import whole_file
 from cryptable_client.keys.lifetime import Lifetime
 
 Bits = npt.NDArray[np.uint8]

@@ -14,9 +14,9 @@ import numpy as np
 from cryptable_protocol import limits
 from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
+from cryptable_protocol.files.whole import whole_file
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
 
-from cryptable_client.files.whole import whole_file
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.bootstrapped.evaluation_keys import Progress, first_row_noise, write_evaluation_keys
 

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from cryptable_protocol.files.whole import AS_USUAL, whole_file
+
 from cryptable.calibrating.measure import measure_machine
 from cryptable.commands.registry import command
 from cryptable.console.progress import progress_bar
@@ -38,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     with progress_bar("measuring", enabled=True) as report:
         rates = measure_machine(report)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(rates.to_json(), encoding="utf-8")
+    with whole_file(target, mode=AS_USUAL) as file:
+        file.write(rates.to_json().encode())
     if arguments.json:
         sys.stdout.write(rates.to_json())
         return 0

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from cryptable_protocol import InvalidInputError
+from cryptable_protocol.files.whole import whole_file
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -32,11 +33,10 @@ def make_signing_key(path: str | os.PathLike[str], *, passphrase: str | None = N
         encryption = serialization.BestAvailableEncryption(passphrase.encode())
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with whole_file(path, overwrite=False) as file:
+            file.write(pem)
     except FileExistsError as error:
         raise InvalidInputError(f"{Path(path)} exists, and its key would be lost: choose another path") from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
     return key.public_key().public_bytes_raw().hex()
 
 

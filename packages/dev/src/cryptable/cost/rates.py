@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,6 +13,7 @@ from cryptable_engine import Circuit, Linear, Program
 from cryptable_engine.schemes.bootstrapped.bootstrapping import supports
 from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
 from cryptable_protocol import InvalidInputError
+from cryptable_protocol.files.places import config_folder
 
 COST_TABLE = "cost_table.json"
 _FORMAT = 2
@@ -128,10 +128,8 @@ def _widths(circuit: Circuit) -> list[int]:
 
 
 def calibration_file() -> Path:
-    """Where `cryptable calibrate` stores the rates of this machine for this user (XDG base directories)."""
-    folder = os.environ.get("XDG_CONFIG_HOME", "")
-    base = Path(folder) if Path(folder).is_absolute() else Path.home() / ".config"
-    return base / "cryptable" / "machine.json"
+    """Where `cryptable calibrate` stores the rates of this machine for this user."""
+    return config_folder() / "machine.json"
 
 
 def machine_rates() -> MachineRates:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc
 from cryptable_protocol import InternalError
+from cryptable_protocol.files.whole import whole_file
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -171,14 +172,8 @@ def _make(files: TlsFiles) -> None:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(files.private_key, private, 0o600)
-    _write(files.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, mode)
-        file.write(data)
-    temporary.replace(path)
+    with whole_file(files.private_key) as file:
+        file.write(private)
+    with whole_file(files.certificate) as file:
+        os.fchmod(file.fileno(), 0o644)  # whatever the umask: clients of other users are to trust it
+        file.write(certificate.public_bytes(serialization.Encoding.PEM))

@@ -12,13 +12,14 @@ import json
 import logging
 import os
 import secrets
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from cryptable_protocol.files.whole import whole_file
 
 from cryptable_server.errors import ConfigurationError
 from cryptable_server.logs import log
@@ -158,12 +159,8 @@ def _write(path: Path, tokens: Iterable[Token]) -> None:
         }
         for token in tokens
     ]
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    with os.fdopen(descriptor, "w") as file:
-        json.dump({"version": _VERSION, "tokens": entries}, file, indent=1)
-        file.flush()
-        os.fsync(descriptor)
-    Path(name).replace(path)
+    with whole_file(path) as file:
+        file.write(json.dumps({"version": _VERSION, "tokens": entries}, indent=1).encode())
 
 
 @contextmanager

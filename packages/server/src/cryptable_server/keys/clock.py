@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from cryptable_protocol.files.whole import whole_file
+
 _NAME = ".clock"
 _SAVE_SECONDS = 60.0
 _FAR = float(1 << 40)
@@ -39,11 +41,9 @@ class StoreClock:
         if not force and time.monotonic() - self._saved_at < _SAVE_SECONDS:
             return
         self._saved_at = time.monotonic()
-        temporary = self._path.with_name(f"{_NAME}.new")
         # A full disk costs the store its count of the last hour, not its keys.
-        with suppress(OSError):
-            temporary.write_text(f"{self.now():.3f}\n")
-            temporary.replace(self._path)
+        with suppress(OSError), whole_file(self._path) as file:
+            file.write(f"{self.now():.3f}\n".encode())
 
     def _read(self) -> float:
         try:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cryptable_protocol import EvaluationKeysHeader
+from cryptable_protocol.files.whole import sync_folder
 
 from cryptable_server.errors import (
     ConfigurationError,
@@ -247,7 +248,7 @@ class DirectoryKeyStore:
     def _remove(self, keys: StoredKeys) -> None:
         path = Path(keys.reference)
         path.unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        sync_folder(path.parent)
         self._keys.pop((keys.owner, keys.sha256), None)
         if all(owner != keys.owner for owner, _ in self._keys):
             forget_name(path.parent)
@@ -324,22 +325,14 @@ class DirectoryKeyStore:
         with self._mutex:
             if not folder.exists():
                 folder.mkdir(mode=0o700)
-                _sync_directory(self._directory)
+                sync_folder(self._directory)
             write_name(folder, principal.name)
             now = self._clock.now()
             os.utime(source, (now, now))
             source.replace(target)
             self._partials.drop(principal.folder, header.sha256)
-            _sync_directory(folder)
+            sync_folder(folder)
             self._keys[keys.owner, keys.sha256] = keys
             self._used_at[keys.owner, keys.sha256] = now
             self._received_bytes -= header.size
         return keys
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

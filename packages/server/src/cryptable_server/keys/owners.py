@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from cryptable_protocol.files.whole import whole_file
+
 from cryptable_server.principals import Principal
 
 _NAME = "principal"
@@ -15,10 +17,8 @@ def write_name(folder: Path, principal: str) -> None:
     path = folder / _NAME
     if path.exists():
         return
-    temporary = folder / f"{_NAME}-new"
-    with suppress(OSError):
-        temporary.write_text(principal, encoding="utf-8")
-        temporary.replace(path)
+    with suppress(OSError), whole_file(path) as file:
+        file.write(principal.encode())
 
 
 def read_name(folder: Path) -> str:
@@ -32,6 +32,7 @@ def read_name(folder: Path) -> str:
 
 def forget_name(folder: Path) -> None:
     """Remove the name and the folder, if it holds nothing else."""
-    (folder / _NAME).unlink(missing_ok=True)
+    for path in (folder / _NAME, *folder.glob(f".{_NAME}.*")):  # the latter are left where a kill met the writing
+        path.unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptable_protocol import limits
+from cryptable_protocol.files.places import SERVER, data_folder
 
 from cryptable_server.settings.addresses import is_loopback, join_address
 from cryptable_server.settings.declaration import Setting, SettingError, check_fields, setting, settings_of
@@ -31,8 +32,7 @@ def _rows(*, or_any: bool = False) -> Number:
 
 def default_data_directory() -> Path:
     """Where keys and compiled programs are kept unless told otherwise."""
-    base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "cryptable-server"
+    return data_folder(SERVER)
 
 
 def _callers_are_known(raw: Mapping[str, Any]) -> bool:

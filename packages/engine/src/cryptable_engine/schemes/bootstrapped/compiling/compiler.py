@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from cryptable_protocol import CompileOptions, InvalidInputError
+from cryptable_protocol.files.whole import sync_folders
 
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.circuit.verifier import verify
@@ -124,6 +125,7 @@ def _written_whole(directory: Path) -> Iterator[Path]:
         made = Path(temporary) / "program"
         made.mkdir()
         yield made
+        sync_folders(made)  # else a power cut could leave a library under its name that is half there
         if directory.exists():
             directory.rmdir()
         shutil.move(made, directory)
