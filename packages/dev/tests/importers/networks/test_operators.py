@@ -12,7 +12,7 @@ from cryptable.importers.networks.operators.registry import operator, supported_
 from cryptable.planner.networks.plan import import_network
 from onnx import TensorProto, helper, numpy_helper
 
-sys.path.insert(0, str(Path(__file__).parents[4] / "tools"))
+sys.path.insert(0, str(Path(__file__).parents[5] / "tools"))
 from onnx_nodes import run_all
 
 SAMPLE = (
