@@ -93,6 +93,7 @@ generate: protos generate-docs ## Generate everything that is generated and trac
 
 generate-docs: setup
 	@$(BIN)/python tools/generate_module_tables.py
+	@$(BIN)/python tools/generate_public_names.py
 	@$(BIN)/python tools/generate_settings_table.py
 	@$(BIN)/python tools/generate_support_tables.py
 	@$(BIN)/python tools/generate_onnx_support.py
