@@ -32,7 +32,7 @@ def test_a_validator_that_lets_something_through_is_found(tmp_path):
         "import sys\n"
         f"sys.path.insert(0, {str(ROOT / 'tools')!r})\n"
         "import fuzz_client\n"
-        "from cryptable_protocol import decoder, names\n"
+        "from cryptable_protocol.encoding import decoder\n"
         "def broken(*_, **__): raise ZeroDivisionError\n"
         "decoder.check_name = broken\n"
         "sys.exit(fuzz_client.main())\n"

@@ -27,24 +27,16 @@ from cryptable_client.keys import key_file
 from cryptable_client.keys import lifetime as lifetime_module
 from cryptable_client.schemes.bootstrapped import security
 from cryptable_client.server import inference, remote_model, trust
-from cryptable_protocol import (
-    canonical,
-    categorical_encoder,
-    client_spec,
-    decoder,
-    encoders,
-    names,
-    polyline_encoder,
-    signature,
-    wire,
-)
+from cryptable_protocol.encoding import categorical_encoder, decoder, encoders, polyline_encoder
+from cryptable_protocol.model import client_spec, signature
 from cryptable_protocol.schemes.bootstrapped import keyset, tensor, trimming
+from cryptable_protocol.wire import canonical, names, walk
 from fuzz.targets import TARGETS, TYPED, Workshop
 from fuzz.validators import Hits
 
 MODULES = [
     canonical, categorical_encoder, client_spec, decoder, encoders, tensor, names, keyset,
-    polyline_encoder, signature, trimming, wire, inference, key_file, lifetime_module, remote_model, security, tensors,
+    polyline_encoder, signature, trimming, walk, inference, key_file, lifetime_module, remote_model, security, tensors,
     trust,
 ]  # fmt: skip
 CPU_SECONDS, WALL_SECONDS, MEGABYTES = 10, 120, 100

@@ -14,7 +14,7 @@ from cryptable_protocol import (
     ThermometerEncoder,
     encode_rows,
 )
-from cryptable_protocol.decoder import Link
+from cryptable_protocol.encoding.decoder import Link
 
 DIMENSION = 1024
 VARIANCE = 4.0 ** minimum_log2_deviation(DIMENSION)

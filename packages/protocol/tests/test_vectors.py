@@ -19,8 +19,8 @@ from cryptable_protocol import (
     encode_rows,
     limits,
 )
-from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.messages import circuit, keys
+from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
 VECTORS = Path(__file__).parents[3] / "protos/vectors"
 ACCEPT = json.loads((VECTORS / "accept/index.json").read_text("utf-8"))

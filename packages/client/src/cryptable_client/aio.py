@@ -17,7 +17,7 @@ from cryptable_client.server.cancellation import CURRENT, Cancellation
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from cryptable_protocol.client_spec import ClientSpec
+    from cryptable_protocol.model.client_spec import ClientSpec
 
     from cryptable_client.keys.secret_keys import SecretKeys
     from cryptable_client.server.remote_model import ModelSummary, RemoteModel

@@ -1,10 +1,8 @@
 """What all Cryptable packages share: messages, value encoders and decoders, parameters and exceptions."""
 
-from cryptable_protocol.artifact import CompileOptions, ModelArtifact, Provenance
-from cryptable_protocol.categorical_encoder import CategoricalEncoder
-from cryptable_protocol.client_spec import ClientSpec
-from cryptable_protocol.decoder import Decoder, Labels, Link
-from cryptable_protocol.encoders import (
+from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
+from cryptable_protocol.encoding.decoder import Decoder, Labels, Link
+from cryptable_protocol.encoding.encoders import (
     AffineEncoder,
     FeatureEncoder,
     Missing,
@@ -13,6 +11,7 @@ from cryptable_protocol.encoders import (
     UnusedFeature,
     encode_rows,
 )
+from cryptable_protocol.encoding.polyline_encoder import PolylineEncoder
 from cryptable_protocol.errors import (
     CryptableError,
     InternalError,
@@ -21,7 +20,9 @@ from cryptable_protocol.errors import (
     MalformedMessageError,
 )
 from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
-from cryptable_protocol.polyline_encoder import PolylineEncoder
+from cryptable_protocol.model.artifact import CompileOptions, ModelArtifact, Provenance
+from cryptable_protocol.model.client_spec import ClientSpec
+from cryptable_protocol.model.signature import ModelSignature
 from cryptable_protocol.schemes.bootstrapped.keyset import (
     BootstrapKeyParameters,
     CiphertextType,
@@ -31,7 +32,6 @@ from cryptable_protocol.schemes.bootstrapped.keyset import (
 )
 from cryptable_protocol.schemes.bootstrapped.mask_stream import MaskStream
 from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
-from cryptable_protocol.signature import ModelSignature
 
 __version__ = "0.1.0"
 

@@ -24,7 +24,7 @@ from cryptable_client.commands.options import (
 from cryptable_client.commands.predict import answers, read_rows
 
 if TYPE_CHECKING:
-    from cryptable_protocol.client_spec import ClientSpec
+    from cryptable_protocol.model.client_spec import ClientSpec
     from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 
 
@@ -96,7 +96,7 @@ def _relay(options: argparse.Namespace) -> None:
 
 
 def _spec(options: argparse.Namespace) -> ClientSpec:
-    from cryptable_protocol.client_spec import ClientSpec
+    from cryptable_protocol.model.client_spec import ClientSpec
 
     from cryptable_client.schemes.bootstrapped.security import check_security
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cryptable_client.keys.directory import KeyDirectory
 
 if TYPE_CHECKING:
-    from cryptable_protocol.client_spec import ClientSpec
+    from cryptable_protocol.model.client_spec import ClientSpec
 
     from cryptable_client.server.access import Access
     from cryptable_client.server.trust import Trust
@@ -157,8 +157,8 @@ def trust_of(options: argparse.Namespace, access: Access) -> Trust:
 
 def spec_of(options: argparse.Namespace) -> ClientSpec:
     """The specification from --spec, or else from the server."""
-    from cryptable_protocol.client_spec import ClientSpec
     from cryptable_protocol.errors import InvalidInputError
+    from cryptable_protocol.model.client_spec import ClientSpec
 
     if options.spec is None:
         if options.address is None or options.model is None:

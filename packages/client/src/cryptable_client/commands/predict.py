@@ -27,7 +27,7 @@ from cryptable_client.commands.options import (
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from cryptable_protocol.client_spec import ClientSpec
+    from cryptable_protocol.model.client_spec import ClientSpec
 
     from cryptable_client.server.access import Access
     from cryptable_client.server.trust import Trust
@@ -77,7 +77,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 def read_rows(path: str, spec: ClientSpec) -> npt.NDArray[np.int64]:
     """A table's rows, encoded: bad ones are refused before anything is generated or sent."""
-    from cryptable_protocol.encoders import encode_rows
+    from cryptable_protocol.encoding.encoders import encode_rows
 
     from cryptable_client.files.tables import read_table
 

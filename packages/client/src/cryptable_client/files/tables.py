@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol.categorical_encoder import CategoricalEncoder
-from cryptable_protocol.encoders import FeatureEncoder, UnusedFeature
+from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
+from cryptable_protocol.encoding.encoders import FeatureEncoder, UnusedFeature
 from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.files.whole import whole_file
 

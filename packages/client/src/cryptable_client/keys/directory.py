@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.files.places import data_folder
 from cryptable_protocol.files.whole import whole_file
+from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
 
 from cryptable_client.errors import KeyFileError

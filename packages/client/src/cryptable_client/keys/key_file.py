@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.files import whole
 from cryptable_protocol.files.whole import whole_file
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
+from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import InternalError, InvalidInputError
+from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
 
 from cryptable_client.keys import key_file

@@ -14,7 +14,7 @@ from cryptable_client.schemes.bootstrapped.security import SECURITY_BITS
 from cryptable_client.server.access import DEFAULT_TIMEOUT, Access, PemSource
 
 if TYPE_CHECKING:
-    from cryptable_protocol.client_spec import ClientSpec
+    from cryptable_protocol.model.client_spec import ClientSpec
 
     from cryptable_client.server.remote_model import ModelSummary, RemoteModel
     from cryptable_client.server.trust import Trust

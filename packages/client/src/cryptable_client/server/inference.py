@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import messages
-from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 from cryptable_protocol.service import InferenceStub
 

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from cryptable_protocol import messages
-from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 from cryptable_protocol.service import InferenceStub
 

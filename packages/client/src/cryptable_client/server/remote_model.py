@@ -15,11 +15,11 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import limits, messages
-from cryptable_protocol.canonical import from_any_bytes
-from cryptable_protocol.client_spec import ClientSpec
-from cryptable_protocol.encoders import encode_rows
+from cryptable_protocol.encoding.encoders import encode_rows
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.service import SERVICE_NAME, InferenceStub
+from cryptable_protocol.wire.canonical import from_any_bytes
 
 from cryptable_client.console.progress import byte_bar, wanted
 from cryptable_client.errors import DataLossError, NotFoundError, ServerError, SpecChangedError, UnavailableError

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from cryptable_protocol import messages
-from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.files.places import config_folder
 from cryptable_protocol.files.whole import whole_file
-from cryptable_protocol.signature import PUBLIC_KEY_BYTES, ModelSignature
+from cryptable_protocol.model.client_spec import ClientSpec
+from cryptable_protocol.model.signature import PUBLIC_KEY_BYTES, ModelSignature
 
 from cryptable_client.errors import PinChangedError, SignatureError, TrustError
 from cryptable_client.schemes.bootstrapped.security import SECURITY_BITS, check_security

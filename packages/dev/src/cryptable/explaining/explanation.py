@@ -20,7 +20,7 @@ from cryptable_protocol import (
     Missing,
     ThermometerEncoder,
 )
-from cryptable_protocol.artifact import SECURITY_BITS
+from cryptable_protocol.model.artifact import SECURITY_BITS
 from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import CategoricalEncoder, Labels, Link, Missing
-from cryptable_protocol.rows import read_columns
+from cryptable_protocol.encoding.rows import read_columns
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import InvalidInputError
-from cryptable_protocol.rows import is_missing
+from cryptable_protocol.encoding.rows import is_missing
 
 from cryptable.graphs.graph import Estimator, FloatArray, Rows
 

@@ -19,8 +19,8 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import MalformedMessageError, limits
-from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.messages import circuit as pb
+from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
 IntArray = npt.NDArray[np.int64]
 

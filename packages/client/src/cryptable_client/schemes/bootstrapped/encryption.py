@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES, MaskStream
 from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cryptable_protocol import limits
-from cryptable_protocol.client_spec import ClientSpec
 from cryptable_protocol.errors import InvalidInputError
+from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.schemes.bootstrapped.keyset import (
     BootstrapKeyParameters,
     CiphertextType,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import CategoricalEncoder, Missing
-from cryptable_protocol.rows import is_missing
+from cryptable_protocol.encoding.rows import is_missing
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import MISSING_EDGE, FloatArray, Gaps, Rows

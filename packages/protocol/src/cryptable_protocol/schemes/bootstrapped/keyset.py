@@ -9,9 +9,9 @@ from functools import cached_property
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
-from cryptable_protocol.canonical import to_canonical_bytes
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES
+from cryptable_protocol.wire.canonical import to_canonical_bytes
 
 _WORD_BYTES = 8
 _TORUS_BITS = 64

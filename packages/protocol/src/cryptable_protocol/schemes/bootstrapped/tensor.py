@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import tensor_pb2 as pb
-from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.errors import LimitExceededError, MalformedMessageError
 from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES, MaskStream
 from cryptable_protocol.schemes.bootstrapped.trimming import MAX_WORD_BITS, MIN_WORD_BITS, pack, rounded, unpack
+from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
 _WORD_BYTES = 8
 _WORD_BITS = 64

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-SAMPLE = Path(__file__).parents[3] / "protos/vectors/accept/model_artifact.complete.bin"
+SAMPLE = Path(__file__).parents[4] / "protos/vectors/accept/model_artifact.complete.bin"
 DATA = SAMPLE.read_bytes()
 
 

@@ -8,12 +8,12 @@ from functools import cached_property
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
-from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
-from cryptable_protocol.decoder import Decoder
-from cryptable_protocol.encoders import FeatureEncoder, encoder_from_message, encoder_to_message
+from cryptable_protocol.encoding.decoder import Decoder
+from cryptable_protocol.encoding.encoders import FeatureEncoder, encoder_from_message, encoder_to_message
 from cryptable_protocol.errors import MalformedMessageError
-from cryptable_protocol.names import check_name
 from cryptable_protocol.schemes.bootstrapped.keyset import CiphertextType, KeysetParameters
+from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
+from cryptable_protocol.wire.names import check_name
 
 MAX_P_ERROR = 2.0**-40
 """Largest probability, of one lookup or reading failing, that a model may be published with."""

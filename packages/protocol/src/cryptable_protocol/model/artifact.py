@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import artifact_pb2 as pb
-from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
-from cryptable_protocol.client_spec import MAX_P_ERROR, ClientSpec
 from cryptable_protocol.errors import InvalidInputError, LimitExceededError, MalformedMessageError
 from cryptable_protocol.files.whole import AS_USUAL, whole_file
-from cryptable_protocol.names import check_name
+from cryptable_protocol.model.client_spec import MAX_P_ERROR, ClientSpec
+from cryptable_protocol.model.signature import ModelSignature
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
-from cryptable_protocol.signature import ModelSignature
+from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
+from cryptable_protocol.wire.names import check_name
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -21,8 +21,8 @@ from cryptable_protocol import (
     ThermometerEncoder,
     UnusedFeature,
 )
-from cryptable_protocol.canonical import from_canonical_bytes
 from cryptable_protocol.messages import client_spec as pb
+from cryptable_protocol.wire.canonical import from_canonical_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
-from cryptable_protocol.names import check_name
+from cryptable_protocol.wire.names import check_name
 
 Categories = tuple[int, ...] | tuple[str, ...]
 _SHOWN = 5

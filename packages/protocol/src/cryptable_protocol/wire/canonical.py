@@ -8,7 +8,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
 from cryptable_protocol.errors import LimitExceededError, MalformedMessageError
-from cryptable_protocol.wire import check_wire
+from cryptable_protocol.wire.walk import check_wire
 
 MessageType = TypeVar("MessageType", bound=Message)
 

@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
-from cryptable_protocol.categorical_encoder import CategoricalEncoder
+from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
+from cryptable_protocol.encoding.polyline_encoder import PolylineEncoder
+from cryptable_protocol.encoding.rows import Column, read_columns
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
-from cryptable_protocol.names import check_name
-from cryptable_protocol.polyline_encoder import PolylineEncoder
-from cryptable_protocol.rows import Column, read_columns
+from cryptable_protocol.wire.names import check_name
 
 
 class Missing(enum.Enum):

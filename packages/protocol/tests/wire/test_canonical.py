@@ -17,12 +17,12 @@ from cryptable_protocol import (
     ModelArtifact,
     limits,
 )
-from cryptable_protocol.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.messages import circuit, client_spec, keys
+from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-VECTORS = Path(__file__).parents[3] / "protos/vectors"
+VECTORS = Path(__file__).parents[4] / "protos/vectors"
 
 
 def of_message(message_type: Any) -> Any:

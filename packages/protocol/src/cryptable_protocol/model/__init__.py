@@ -1,0 +1,1 @@
+"""What is said of a model: to clients, in one file, and by whose signature."""

@@ -1,0 +1,1 @@
+"""Messages as bytes: one canonical form, refused before it costs memory, and what names in it may be."""
