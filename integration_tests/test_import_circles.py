@@ -12,7 +12,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {path.name: path for path in sorted(ROOT.glob("packages/*/src/*")) if (path / "__init__.py").is_file()}
 KNOWN = {
-    frozenset({"cryptable_server.keys.directory", "cryptable_server.keys.upload"}),
     frozenset(
         {
             "cryptable_client.keys.secret_keys",

@@ -22,6 +22,7 @@ from server_process import (
     zero_row,
 )
 
+pytest.register_assert_rewrite("executor_contract", "key_store_contract")
 SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 

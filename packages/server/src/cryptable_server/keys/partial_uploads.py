@@ -66,8 +66,7 @@ class PartialUploads:
     def keep(self, owner: str, sha256: bytes, path: Path, size: int) -> None:
         """Keep what has come, unless there is more of the same upload already."""
         now = self._clock.now()
-        with suppress(OSError):
-            os.utime(path, (now, now))
+        _date(path, now)
         self._add(owner, sha256, path, size, now)
         own = [name for name in self._oldest_first() if name[0] == owner]
         for name in own[:-PER_PRINCIPAL]:
@@ -103,11 +102,20 @@ class PartialUploads:
             path.unlink(missing_ok=True)
             return
         self.drop(owner, sha256)
-        # The file of an upload that a kill ended has the machine's time, which may be ahead of the store's.
-        self._parts[owner, sha256] = _Part(path, size, min(kept_at, self._clock.now()))
+        now = self._clock.now()
+        if kept_at > now:
+            # The file of an upload that a kill ended has the machine's time, which may be ahead of the store's.
+            kept_at = now
+            _date(path, now)
+        self._parts[owner, sha256] = _Part(path, size, kept_at)
 
     def _oldest_first(self) -> Iterator[tuple[str, bytes]]:
         return iter(sorted(self._parts, key=lambda name: self._parts[name].kept_at))
 
     def _is_old(self, part: _Part) -> bool:
         return self._clock.now() - part.kept_at > KEEP_SECONDS
+
+
+def _date(path: Path, seconds: float) -> None:
+    with suppress(OSError):
+        os.utime(path, (seconds, seconds))

@@ -1,4 +1,4 @@
-"""DirectoryUpload: evaluation keys on their way into a DirectoryKeyStore, which has them whole or not at all.
+"""DirectoryUpload: evaluation keys on their way into a directory, which has them whole or not at all.
 
 What an interruption leaves is kept for an upload of the same keys by the same principal that goes on from there.
 """
@@ -13,26 +13,47 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from cryptable_protocol import EvaluationKeysHeader, InternalError, MalformedMessageError, limits
 
 from cryptable_server.errors import KeysCorruptedError, StorageFullError, StreamTooSlowError, UploadCutShortError
-from cryptable_server.principals import Principal
-
-if TYPE_CHECKING:
-    from cryptable_server.keys.directory import DirectoryKeyStore
 from cryptable_server.keys.store import StoredKeys
+from cryptable_server.principals import Principal
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # gRPC may report the end of the stream before it reports that the connection broke.
 _INTERRUPTIONS = (asyncio.CancelledError, StreamTooSlowError, UploadCutShortError)
 
 
-class DirectoryUpload:
-    """A KeyUpload into a DirectoryKeyStore."""
+class IncomingFiles(Protocol):
+    """What an upload needs of its store."""
 
-    def __init__(self, store: DirectoryKeyStore, principal: Principal, header: EvaluationKeysHeader) -> None:
+    def incoming_file(self, principal: Principal, header: EvaluationKeysHeader, offset: int) -> tuple[int, Path]:
+        """A file for an upload, descriptor and path: a new one, or what an interrupted upload left, to be continued.
+
+        Raises:
+            PartGoneError: there is none of exactly `offset` bytes.
+        """
+
+    def make_room(self, size: int) -> None:
+        """Count `size` bytes that are about to be written, and drop keys for them if need be.
+
+        Raises:
+            QuotaExceededError: all keys that could go are in use by now.
+        """
+
+    def publish(self, principal: Principal, header: EvaluationKeysHeader, source: Path) -> StoredKeys:
+        """Give a whole, synced file its name."""
+
+    def release(self, principal: Principal, header: EvaluationKeysHeader, taken: int, kept: Path | None) -> None:
+        """The upload has ended, one way or the other; `taken` bytes of it are not stored, but kept where `kept` is."""
+
+
+class DirectoryUpload:
+    """A KeyUpload into a directory."""
+
+    def __init__(self, store: IncomingFiles, principal: Principal, header: EvaluationKeysHeader) -> None:
         self._store = store
         self._principal = principal
         self._header = header
