@@ -5,6 +5,7 @@ import pytest
 from cryptable_client import SecretKeys, encrypt
 from cryptable_engine import Circuit, Evaluator, GroupKind, Input, InputGroup, Linear, Term, compile_circuit
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, Link
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 MODULUS = 1 << 64
 WEIGHTS = [3, -17, 0, 255, 4, -1]
@@ -43,11 +44,8 @@ def test_one_answer_of_a_model_without_lookups_tells_its_weights(tmp_path):
     spec = ClientSpec(
         model_name="linear",
         features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 16) for index in range(len(WEIGHTS))),
-        keyset=program.keyset,
-        input=program.input,
-        output=program.output,
+        parameters=BootstrappedParameters(program.keyset, program.input, program.output, options.p_error),
         decoder=Decoder(link=Link.IDENTITY, offset=(-1000,), step=1.0, base=(0.0,)),
-        p_error=options.p_error,
     )
     with SecretKeys.generate(spec) as secret_keys:
         sent = encrypt(spec, secret_keys, np.zeros(len(WEIGHTS), np.int64))

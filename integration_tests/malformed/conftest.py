@@ -145,7 +145,11 @@ def party(good, tmp_path_factory):
     keyset = dataclasses.replace(
         good.client_spec.keyset, bootstrap_keys=(dataclasses.replace(key, variance=key.variance / 4),)
     )
-    refused = dataclasses.replace(good.client_spec, model_name="refused", keyset=keyset)
+    refused = dataclasses.replace(
+        good.client_spec,
+        parameters=dataclasses.replace(good.client_spec.parameters, keyset=keyset),
+        model_name="refused",
+    )
     for artifact in (good, other, dataclasses.replace(good, client_spec=refused)):
         artifact.save(models / f"{artifact.model_name}.cryptable")
     with running(models, folder) as (address, log):

@@ -71,14 +71,20 @@ def other_keyset(kind, **changes):
     def change(spec):
         (key,) = getattr(spec.keyset, kind)
         return dataclasses.replace(
-            spec, keyset=dataclasses.replace(spec.keyset, **{kind: (dataclasses.replace(key, **changes),)})
+            spec,
+            parameters=dataclasses.replace(
+                spec.parameters,
+                keyset=dataclasses.replace(spec.keyset, **{kind: (dataclasses.replace(key, **changes),)}),
+            ),
         )
 
     return change
 
 
 def with_keyset(spec, **changes):
-    return dataclasses.replace(spec, keyset=dataclasses.replace(spec.keyset, **changes))
+    return dataclasses.replace(
+        spec, parameters=dataclasses.replace(spec.parameters, keyset=dataclasses.replace(spec.keyset, **changes))
+    )
 
 
 def other_small_dimension(spec):
@@ -91,12 +97,15 @@ def with_a_keyswitch_key(spec):
 
 
 def without_evaluation_keys(spec):
-    return dataclasses.replace(spec, keyset=KeysetParameters(spec.keyset.secret_keys))
+    return dataclasses.replace(
+        spec, parameters=dataclasses.replace(spec.parameters, keyset=KeysetParameters(spec.keyset.secret_keys))
+    )
 
 
 def other_type(which, **changes):
     def change(spec):
-        return dataclasses.replace(spec, **{which: dataclasses.replace(getattr(spec, which), **changes)})
+        changed = {which: dataclasses.replace(getattr(spec, which), **changes)}
+        return dataclasses.replace(spec, parameters=dataclasses.replace(spec.parameters, **changed))
 
     return change
 

@@ -24,6 +24,7 @@ from cryptable_protocol import (
     EncryptedTensor,
     Link,
 )
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_LIMIT = 1 << 61
@@ -195,11 +196,8 @@ class Oracle:
         return ClientSpec(
             model_name="oracle",
             features=tuple(AffineEncoder(f"x{i}", 0.0, 1.0, levels) for i in range(program.input.size)),
-            keyset=program.keyset,
-            input=program.input,
-            output=program.output,
+            parameters=BootstrappedParameters(program.keyset, program.input, program.output, program.p_error),
             decoder=Decoder(Link.IDENTITY, (0,) * program.output.size, 1.0, (0.0,) * program.output.size),
-            p_error=program.p_error,
         )
 
     @cached_property
@@ -208,7 +206,9 @@ class Oracle:
         program = self.program
         output = replace(program.input, variance=0.0)
         return replace(
-            self.spec, output=output, decoder=Decoder(Link.IDENTITY, (0,) * output.size, 1.0, (0.0,) * output.size)
+            self.spec,
+            parameters=replace(self.spec.parameters, output=output),
+            decoder=Decoder(Link.IDENTITY, (0,) * output.size, 1.0, (0.0,) * output.size),
         )
 
     @cached_property

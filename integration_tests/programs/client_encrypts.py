@@ -15,6 +15,7 @@ from cryptable_protocol import (
     encode_rows,
 )
 from cryptable_protocol.encoding.decoder import Link
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 DIMENSION = 1024
 VARIANCE = 4.0 ** minimum_log2_deviation(DIMENSION)
@@ -22,11 +23,13 @@ VARIANCE = 4.0 ** minimum_log2_deviation(DIMENSION)
 spec = ClientSpec(
     model_name="identity",
     features=(ThermometerEncoder("age", (18.0, 40.0, 65.0)), AffineEncoder("dose", 0.0, 0.5, 16)),
-    keyset=KeysetParameters((SecretKeyParameters(0, DIMENSION),), (), ()),
-    input=CiphertextType(size=4, key=0, width=4, variance=VARIANCE),
-    output=CiphertextType(size=4, key=0, width=4, variance=0.0),
+    parameters=BootstrappedParameters(
+        KeysetParameters((SecretKeyParameters(0, DIMENSION),), (), ()),
+        CiphertextType(size=4, key=0, width=4, variance=VARIANCE),
+        CiphertextType(size=4, key=0, width=4, variance=0.0),
+        2.0**-40,
+    ),
     decoder=Decoder(link=Link.IDENTITY, offset=(0, 0, 0, -4), step=0.5, base=(0.0, 0.0, 0.0, 2.0)),
-    p_error=2.0**-40,
 )
 assert ClientSpec.from_bytes(spec.to_bytes()) == spec
 

@@ -12,6 +12,7 @@ import numpy as np
 from cryptable_engine import compile_circuit
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
 from cryptable_protocol import ClientSpec, CompileOptions, Decoder, Link, ModelArtifact, Provenance, ThermometerEncoder
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 EDGES = (18.0, 40.0, 65.0)
 OPTIONS = CompileOptions()
@@ -26,11 +27,8 @@ def write_artifact(path: Path, folder: Path) -> None:
     spec = ClientSpec(
         model_name="count",
         features=(ThermometerEncoder("age", EDGES),),
-        keyset=program.keyset,
-        input=program.input,
-        output=program.output,
+        parameters=BootstrappedParameters(program.keyset, program.input, program.output, OPTIONS.p_error),
         decoder=Decoder(link=Link.IDENTITY, offset=(0,), step=1.0, base=(0.0,)),
-        p_error=OPTIONS.p_error,
     )
     ModelArtifact(
         model_version="1",

@@ -75,7 +75,7 @@ def compile_for(width: int, directory: Path) -> tuple[Path, Path, int]:
     """
     import numpy as np
     from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term, compile_circuit
-    from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, Link
+    from cryptable_protocol import AffineEncoder, BootstrappedParameters, ClientSpec, CompileOptions, Decoder, Link
 
     count = 20 if width == 4 else 1
     codes = np.zeros((width * count, count), np.int64)
@@ -95,11 +95,8 @@ def compile_for(width: int, directory: Path) -> tuple[Path, Path, int]:
     spec = ClientSpec(
         model_name="bench",
         features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 2) for index in range(program.input.size)),
-        keyset=program.keyset,
-        input=program.input,
-        output=program.output,
+        parameters=BootstrappedParameters(program.keyset, program.input, program.output, program.p_error),
         decoder=Decoder(Link.IDENTITY, (0,), 1.0, (0.0,)),
-        p_error=program.p_error,
     )
     path = directory / f"spec{width}"
     path.write_bytes(spec.to_bytes())

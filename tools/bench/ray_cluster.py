@@ -28,7 +28,6 @@ from cryptable_server.executors.executor import Evaluated, Evaluation, KeysRefer
 from cryptable_server.executors.local import LocalExecutor
 from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.executors.ray import RayExecutor
-from cryptable_server.models.store import expanded_keys_bytes
 from cryptable_server.settings.config import WorkerConfig
 from ray.cluster_utils import Cluster
 from serving import Figure, report, trees
@@ -51,7 +50,7 @@ class Client:
         with path.open("wb") as file:
             write_evaluation_keys(self._secret_keys, file)
         digest = hashlib.sha256(path.read_bytes()).digest()
-        self._keys = KeysReference(digest, "owner", str(path), expanded_keys_bytes(self.spec.keyset))
+        self._keys = KeysReference(digest, "owner", str(path), self.spec.parameters.key_memory_bytes)
         X, _ = load_breast_cancer(return_X_y=True)
         encoded = np.asarray(encode_rows(self.spec.features, X[:8]))
         self._expected = interpret(circuit, encoded)

@@ -18,6 +18,7 @@ from cryptable_client.schemes.bootstrapped import lwe
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term, interpret
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter, reading_deviation
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, Link
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 LOOKUPS, DROPPED = 100, 10
@@ -51,13 +52,10 @@ def main() -> None:
     model = NoiseModel.of(program)
     deviation = float(reading_deviation(made, model)[2].max())
     spec = ClientSpec(
-        "noise",
-        tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 2) for index in range(LOOKUPS)),
-        program.keyset,
-        program.input,
-        program.output,
-        Decoder(Link.IDENTITY, (0,) * LOOKUPS, 1.0, (0.0,) * LOOKUPS, None),
-        program.p_error,
+        model_name="noise",
+        features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 2) for index in range(LOOKUPS)),
+        parameters=BootstrappedParameters(program.keyset, program.input, program.output, program.p_error),
+        decoder=Decoder(Link.IDENTITY, (0,) * LOOKUPS, 1.0, (0.0,) * LOOKUPS, None),
     )
     session = LocalSession(spec, program)
     rng = np.random.default_rng()

@@ -36,6 +36,7 @@ from cryptable_protocol import (
     limits,
     messages,
 )
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError, Message
 
@@ -60,13 +61,12 @@ def own_spec() -> ClientSpec:
         (KeyswitchKeyParameters(0, 0, 1, 2, 4, _least(SMALL)),),
     )
     return ClientSpec(
-        "model",
-        tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 4) for index in range(3)),
-        keyset,
-        CiphertextType(3, 0, 2, _least(LARGE)),
-        CiphertextType(3, 0, 2, 0.0),
-        Decoder(Link.IDENTITY, (0,) * 3, 1.0, (0.0,) * 3),
-        2.0**-40,
+        model_name="model",
+        features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 4) for index in range(3)),
+        parameters=BootstrappedParameters(
+            keyset, CiphertextType(3, 0, 2, _least(LARGE)), CiphertextType(3, 0, 2, 0.0), 2.0**-40
+        ),
+        decoder=Decoder(Link.IDENTITY, (0,) * 3, 1.0, (0.0,) * 3),
     )
 
 
@@ -331,7 +331,11 @@ def tensor_file(shop: Workshop) -> None:
         del content[random.randrange(40) :]
     digest = hashlib.sha256(content).digest()
     path.write_bytes(bytes(content) + (mutate_bytes(digest, random) if random.random() < 0.05 else digest))
-    spec = shop.spec if random.random() < 0.98 else replace(shop.spec, p_error=2.0**-41)
+    spec = (
+        shop.spec
+        if random.random() < 0.98
+        else replace(shop.spec, parameters=replace(shop.spec.bootstrapped, p_error=2.0**-41))
+    )
     for tensor in TensorFile.open(path, kind=TensorKind.ANSWERS, client_spec_digest=spec.digest).tensors():
         tensor.ciphertexts(3, LARGE)
 

@@ -16,6 +16,7 @@ from cryptable_protocol import (
     SecretKeyParameters,
     ThermometerEncoder,
 )
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 SMALL, LARGE = 480, 1024
 
@@ -74,11 +75,10 @@ def make_spec(keyset, *, width=5, size=6, name="echo"):
     return ClientSpec(
         model_name=name,
         features=features,
-        keyset=keyset,
-        input=CiphertextType(size, 0, width, least_variance(LARGE)),
-        output=CiphertextType(size, 0, width, 0.0),
+        parameters=BootstrappedParameters(
+            keyset, CiphertextType(size, 0, width, least_variance(LARGE)), CiphertextType(size, 0, width, 0.0), 2.0**-40
+        ),
         decoder=Decoder(Link.IDENTITY, (0,) * size, 1.0, (0.0,) * size),
-        p_error=2.0**-40,
     )
 
 

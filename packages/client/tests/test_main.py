@@ -131,7 +131,7 @@ def test_probabilities_of_a_regression(echo, data, tmp_path):
 def test_exit_status_of_weak_parameters(echo, spec, data, tmp_path, capsys):
     from dataclasses import replace
 
-    echo.spec = replace(spec, input=replace(spec.input, variance=1e-30))
+    echo.spec = replace(spec, parameters=replace(spec.parameters, input=replace(spec.input, variance=1e-30)))
     assert run(echo, "predict", "--model", "echo", "--input", data, "--output", tmp_path / "out.csv") == 4
     assert "input tensor: variance" in capsys.readouterr().err
 

@@ -31,6 +31,7 @@ from cryptable.demo.walkthrough import train
 from cryptable_client import SecretKeys, encrypt, write_evaluation_keys
 from cryptable_engine import Evaluator
 from cryptable_protocol import AffineEncoder, ClientSpec, Decoder, Link
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 ROUNDS = 8
 LOOKUPS = (32, 96)
@@ -104,11 +105,8 @@ def _bare(lookups: int, demo: CompiledModel) -> tuple[ClientSpec, ProgramFolder]
     spec = ClientSpec(
         model_name="bare",
         features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 2) for index in range(program.input.size)),
-        keyset=program.keyset,
-        input=program.input,
-        output=program.output,
+        parameters=BootstrappedParameters(program.keyset, program.input, program.output, program.p_error),
         decoder=Decoder(Link.IDENTITY, (0,), 1.0, (0.0,)),
-        p_error=program.p_error,
     )
     return spec, folder
 

@@ -51,7 +51,10 @@ def test_a_second_model_of_the_keyset_uploads_nothing(run, name, echo, spec, ser
     assert run("predict") == 0
     assert len(echo.uploads) == 1
     calls = echo.calls
-    echo.spec, echo.calls = replace(spec, decoder=replace(spec.decoder, step=2.0), p_error=2.0**-60), []
+    echo.spec, echo.calls = (
+        replace(spec, parameters=replace(spec.parameters, p_error=2.0**-60), decoder=replace(spec.decoder, step=2.0)),
+        [],
+    )
     assert run("predict") == 0
     assert len(echo.uploads) == 1
     assert "UploadEvaluationKeys" in calls
@@ -152,7 +155,7 @@ def test_names_that_exist_or_do_not(run, name, capsys):
 
 def test_a_model_of_another_keyset_finds_no_keys(run, name, echo, spec, capsys):
     keyset = replace(spec.keyset, bootstrap_keys=(replace(spec.keyset.bootstrap_keys[0], base_log=11),))
-    echo.spec = replace(spec, keyset=keyset)
+    echo.spec = replace(spec, parameters=replace(spec.parameters, keyset=keyset))
     assert run("predict") == 3
     assert "keys new" in capsys.readouterr().err
 

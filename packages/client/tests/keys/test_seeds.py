@@ -92,7 +92,9 @@ def test_through_everything_that_can_happen(echo, spec, tmp_path):
     write_down()
     assert len(book.bodies) >= before + 2 + len(ROWS)
     changed = replace(spec.keyset.keyswitch_keys[0], base_log=5)
-    echo.spec = replace(spec, keyset=replace(spec.keyset, keyswitch_keys=(changed,)))
+    echo.spec = replace(
+        spec, parameters=replace(spec.parameters, keyset=replace(spec.keyset, keyswitch_keys=(changed,)))
+    )
     directory.create(echo.spec, passphrase=PASSPHRASE).close()
     use()
     write_down()

@@ -158,7 +158,7 @@ def test_weak_parameters_are_refused_before_keys(echo, spec, monkeypatch):
     from dataclasses import replace
 
     monkeypatch.setattr(remote_module.SecretKeys, "generate", lambda *_: pytest.fail("keys were generated"))
-    echo.spec = replace(spec, input=replace(spec.input, variance=0.0))
+    echo.spec = replace(spec, parameters=replace(spec.parameters, input=replace(spec.input, variance=0.0)))
     with pytest.raises(WeakParametersError, match="input tensor: variance"):
         open_echo(echo)
     assert echo.calls == ["GetModel"]

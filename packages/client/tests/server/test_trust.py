@@ -34,7 +34,7 @@ def fetch(echo, tmp_path):
 
 
 def with_keyset(spec, **changes):
-    return replace(spec, keyset=replace(spec.keyset, **changes))
+    return replace(spec, parameters=replace(spec.parameters, keyset=replace(spec.keyset, **changes)))
 
 
 def test_a_retrained_model_under_the_same_signer_is_fine(echo, spec, fetch):
@@ -51,7 +51,9 @@ def test_changed_parameters_are_not(echo, spec, fetch, tmp_path, signed):
     if signed:
         sign(echo)
     fetch()
-    echo.spec = replace(spec, input=replace(spec.input, variance=spec.input.variance * 4))
+    echo.spec = replace(
+        spec, parameters=replace(spec.parameters, input=replace(spec.input, variance=spec.input.variance * 4))
+    )
     if signed:
         sign(echo)
     with pytest.raises(PinChangedError, match=r"input variance was .*, is .*--accept-changes"):
@@ -72,9 +74,9 @@ def test_each_pinned_field_counts(echo, spec, fetch, change):
             bootstrap_key = replace(spec.keyset.bootstrap_keys[0], base_log=11)
             echo.spec = with_keyset(spec, bootstrap_keys=(bootstrap_key,))
         case "p_error":
-            echo.spec = replace(spec, p_error=2.0**-50)
+            echo.spec = replace(spec, parameters=replace(spec.parameters, p_error=2.0**-50))
         case _:
-            echo.spec = replace(spec, output=replace(spec.output, key=1))
+            echo.spec = replace(spec, parameters=replace(spec.parameters, output=replace(spec.output, key=1)))
     with pytest.raises(PinChangedError, match=f"{change} was"):
         fetch()
 
@@ -123,7 +125,7 @@ def test_a_signature_of_another_spec_or_artifact_is_wrong(echo, spec, fetch):
 
 def test_nothing_is_made_or_sent_for_a_changed_model(echo, spec, fetch, tmp_path):
     fetch()
-    echo.spec = replace(spec, p_error=2.0**-50)
+    echo.spec = replace(spec, parameters=replace(spec.parameters, p_error=2.0**-50))
     echo.calls.clear()
     with pytest.raises(PinChangedError):
         connect(echo.address, model="echo", insecure=True, pins=tmp_path / "pins")
@@ -131,7 +133,7 @@ def test_nothing_is_made_or_sent_for_a_changed_model(echo, spec, fetch, tmp_path
 
 
 def test_insecure_parameters_are_never_pinned(echo, spec, fetch, tmp_path):
-    echo.spec = replace(spec, input=replace(spec.input, variance=1e-30))
+    echo.spec = replace(spec, parameters=replace(spec.parameters, input=replace(spec.input, variance=1e-30)))
     with pytest.raises(WeakParametersError):
         fetch(accept_changes=True)
     assert not (tmp_path / "pins").exists()
@@ -150,7 +152,9 @@ def test_132_bits_on_request(echo, spec, fetch):
         bootstrap_keys=(replace(spec.keyset.bootstrap_keys[0], variance=variance(1024)),),
         keyswitch_keys=(replace(spec.keyset.keyswitch_keys[0], variance=variance(480)),),
     )
-    echo.spec = replace(spec, keyset=keyset, input=replace(spec.input, variance=variance(1024)))
+    echo.spec = replace(
+        spec, parameters=replace(spec.parameters, keyset=keyset, input=replace(spec.input, variance=variance(1024)))
+    )
     fetch(security_bits=132, pins=False)
     with connect(echo.address, model="echo", insecure=True, security_bits=132) as remote:
         remote.predict([[22.0, 3.0]])
@@ -161,7 +165,7 @@ def test_132_bits_on_request(echo, spec, fetch):
 def test_models_and_servers_have_pins_of_their_own(spec, tmp_path):
     response = messages.inference.GetModelResponse()
     rule = trust.Trust(tmp_path)
-    other = replace(spec, p_error=2.0**-50)
+    other = replace(spec, parameters=replace(spec.parameters, p_error=2.0**-50))
     rule.check(Access("one.example:1"), spec, response)
     rule.check(Access("one.example:2"), other, response)
     rule.check(Access("one.example:1"), replace(other, model_name="another"), response)
@@ -190,7 +194,7 @@ def test_where_pins_are_by_default(monkeypatch, tmp_path):
 
 
 def test_first_uses_at_once_agree_on_one_pin(spec, tmp_path):
-    specs = [replace(spec, p_error=2.0 ** -(40 + number)) for number in range(8)]
+    specs = [replace(spec, parameters=replace(spec.parameters, p_error=2.0 ** -(40 + number))) for number in range(8)]
     response, outcomes, barrier = messages.inference.GetModelResponse(), [], Barrier(len(specs))
 
     def use(each):

@@ -29,6 +29,7 @@ from cryptable_protocol import (
     UnusedFeature,
     limits,
 )
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 INPUT = Input((InputGroup(GroupKind.THERMOMETER, 2), InputGroup(GroupKind.RANGE, 1, 3)))
 
@@ -229,11 +230,13 @@ def spec(*features, input_width=4, output_size=1, output_width=4):
     return ClientSpec(
         model_name="m",
         features=features,
-        keyset=KeysetParameters((SecretKeyParameters(0, 600),)),
-        input=CiphertextType(size, 0, input_width, 1e-9),
-        output=CiphertextType(output_size, 0, output_width, 0.0),
+        parameters=BootstrappedParameters(
+            KeysetParameters((SecretKeyParameters(0, 600),)),
+            CiphertextType(size, 0, input_width, 1e-9),
+            CiphertextType(output_size, 0, output_width, 0.0),
+            2.0**-40,
+        ),
         decoder=Decoder(Link.IDENTITY, (0,) * output_size, 1.0, (0.0,) * output_size),
-        p_error=2.0**-40,
     )
 
 

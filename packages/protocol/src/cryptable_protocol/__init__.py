@@ -31,13 +31,16 @@ from cryptable_protocol.schemes.bootstrapped.keyset import (
     SecretKeyParameters,
 )
 from cryptable_protocol.schemes.bootstrapped.mask_stream import MaskStream
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
+from cryptable_protocol.schemes.scheme import SchemeParameters
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AffineEncoder",
     "BootstrapKeyParameters",
+    "BootstrappedParameters",
     "CategoricalEncoder",
     "CiphertextType",
     "ClientSpec",
@@ -62,6 +65,7 @@ __all__ = [
     "PolylineEncoder",
     "Provenance",
     "QuadraticEncoder",
+    "SchemeParameters",
     "SecretKeyParameters",
     "ThermometerEncoder",
     "UnusedFeature",

@@ -22,6 +22,7 @@ from cryptable_protocol import (
     UnusedFeature,
 )
 from cryptable_protocol.messages import client_spec as pb
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from cryptable_protocol.wire.canonical import from_canonical_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,15 +98,17 @@ def specs(draw: Any) -> ClientSpec:
     key = st.sampled_from([key.id for key in keyset.secret_keys])
     needed = max(part.maximum for part in parts).bit_length()
     return ClientSpec(
-        draw(NAMES),
-        tuple(parts),
-        keyset,
-        CiphertextType(
-            sum(part.size for part in parts), draw(key), draw(st.integers(max(1, needed), 62)), draw(VARIANCES)
+        model_name=draw(NAMES),
+        features=tuple(parts),
+        parameters=BootstrappedParameters(
+            keyset,
+            CiphertextType(
+                sum(part.size for part in parts), draw(key), draw(st.integers(max(1, needed), 62)), draw(VARIANCES)
+            ),
+            CiphertextType(len(decoder.offset), draw(key), draw(st.integers(1, 62)), 0.0),
+            draw(st.floats(0.0, 2.0**-40, exclude_min=True)),
         ),
-        CiphertextType(len(decoder.offset), draw(key), draw(st.integers(1, 62)), 0.0),
-        decoder,
-        draw(st.floats(0.0, 2.0**-40, exclude_min=True)),
+        decoder=decoder,
     )
 
 
@@ -136,13 +139,12 @@ def one() -> ClientSpec:
         (KeyswitchKeyParameters(0, 0, 1, 3, 5, 2.0**-34),),
     )
     return ClientSpec(
-        "m",
-        (ThermometerEncoder("a", (0.0, 1.0)), UnusedFeature("b")),
-        keyset,
-        CiphertextType(2, 0, 4, 2.0**-100),
-        CiphertextType(1, 0, 9, 0.0),
-        Decoder(Link.MARGIN, (0,), 1.0, (0.0,), ("n", "y")),
-        2.0**-40,
+        model_name="m",
+        features=(ThermometerEncoder("a", (0.0, 1.0)), UnusedFeature("b")),
+        parameters=BootstrappedParameters(
+            keyset, CiphertextType(2, 0, 4, 2.0**-100), CiphertextType(1, 0, 9, 0.0), 2.0**-40
+        ),
+        decoder=Decoder(Link.MARGIN, (0,), 1.0, (0.0,), ("n", "y")),
     )
 
 
@@ -160,11 +162,11 @@ def test_every_field_is_in_the_digest() -> None:
         {"model_name": "n"},
         {"features": (ThermometerEncoder("a", (0.0, 1.0), True), UnusedFeature("b"))},
         {"features": (UnusedFeature("b"), ThermometerEncoder("a", (0.0, 1.0)))},
-        {"input": dataclasses.replace(spec.input, width=5)},
-        {"output": dataclasses.replace(spec.output, key=1)},
+        {"parameters": dataclasses.replace(spec.parameters, input=dataclasses.replace(spec.input, width=5))},
+        {"parameters": dataclasses.replace(spec.parameters, output=dataclasses.replace(spec.output, key=1))},
         {"decoder": dataclasses.replace(spec.decoder, base=(0.5,))},
         {"decoder": dataclasses.replace(spec.decoder, labels=(0, 1))},
-        {"p_error": 2.0**-41},
+        {"parameters": dataclasses.replace(spec.parameters, p_error=2.0**-41)},
     ]
     digests = {dataclasses.replace(spec, **fields).digest for fields in changed}
     assert len(digests | {spec.digest}) == len(changed) + 1
@@ -172,6 +174,10 @@ def test_every_field_is_in_the_digest() -> None:
 
 def test_feature_names() -> None:
     assert one().feature_names == ("a", "b")
+
+
+def with_p_error(spec: ClientSpec, p_error: float) -> ClientSpec:
+    return dataclasses.replace(spec, parameters=dataclasses.replace(spec.bootstrapped, p_error=p_error))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +192,7 @@ def test_feature_names() -> None:
         (lambda: KeysetParameters(()), "no secret key"),
         (lambda: dataclasses.replace(one(), model_name=""), "model name"),
         (lambda: dataclasses.replace(one(), model_name="a\ud800"), "surrogate"),
-        (lambda: dataclasses.replace(one(), p_error=float("nan")), "p_error nan"),
+        (lambda: with_p_error(one(), float("nan")), "p_error nan"),
     ],
 )
 def test_what_cannot_be_written_cannot_be_made(make: Any, message: str) -> None:

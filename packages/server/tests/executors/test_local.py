@@ -29,7 +29,6 @@ from cryptable_server.errors import (
 )
 from cryptable_server.executors.executor import Evaluation, KeysReference
 from cryptable_server.executors.local import LocalExecutor
-from cryptable_server.models.store import expanded_keys_bytes
 from cryptable_server.settings.config import WorkerConfig
 
 SECONDS = 60
@@ -284,7 +283,7 @@ def test_keys_take_the_memory_that_is_reckoned_with(compiled, keyed, tmp_path):
     before = resident()
     for number in range(2):
         executor.submit(with_other_keys(keyed, tmp_path, number)).result(SECONDS)
-    assert resident() - before == pytest.approx(2 * expanded_keys_bytes(keyset), rel=0.2)
+    assert resident() - before == pytest.approx(2 * keyset.memory_bytes, rel=0.2)
     executor.close()
 
 

@@ -17,7 +17,7 @@ from cryptable_server.errors import (
     SpecDiffersError,
 )
 from cryptable_server.models.directory import DirectoryModelStore
-from cryptable_server.models.store import expanded_keys_bytes, version_order
+from cryptable_server.models.store import version_order
 from cryptable_server.settings.config import ServerConfig, WorkerConfig
 
 
@@ -57,7 +57,11 @@ def reasons(caplog):
 
 
 def changed_spec(artifact, **changes):
-    return dataclasses.replace(artifact, client_spec=dataclasses.replace(artifact.client_spec, **changes))
+    spec = artifact.client_spec
+    fields = {field.name for field in dataclasses.fields(spec)} & set(changes)
+    outer = {name: changes.pop(name) for name in fields}
+    changed = dataclasses.replace(spec, parameters=dataclasses.replace(spec.parameters, **changes), **outer)
+    return dataclasses.replace(artifact, client_spec=changed)
 
 
 def test_models_are_ready(models, programs, artifacts, opened):
@@ -157,7 +161,7 @@ def test_duplicates_are_refused(models, programs, tmp_path, artifacts, opened):
 
 
 def test_keys_that_would_not_fit_a_worker_are_told(models, programs, reasons, artifacts, opened):
-    need = expanded_keys_bytes(artifacts["tables"].client_spec.keyset)
+    need = artifacts["tables"].client_spec.keyset.memory_bytes
     store = opened(config(models, programs, key_memory_bytes=need - 1))
     assert [model.name for model in store.models()] == ["linear"]
     assert "--key-memory" in reasons()["tables.cryptable"]

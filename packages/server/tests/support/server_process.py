@@ -29,6 +29,7 @@ from cryptable_protocol import (
 )
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from cryptable_protocol.service import InferenceStub
 
 
@@ -56,7 +57,12 @@ def make_artifact(name, circuit, directory, p_error=2.0**-40, *, native=False):
     program = compile_circuit(circuit, options, directory, native=native)
     features = tuple(ThermometerEncoder(column, (1.0, 2.0, 3.0)) for column in ("a", "b"))
     decoder = Decoder(Link.IDENTITY, (0,), 1.0, (0.0,))
-    spec = ClientSpec(name, features, program.keyset, program.input, program.output, decoder, options.p_error)
+    spec = ClientSpec(
+        model_name=name,
+        features=features,
+        parameters=BootstrappedParameters(program.keyset, program.input, program.output, options.p_error),
+        decoder=decoder,
+    )
     return ModelArtifact("1", Provenance("by hand", (), ""), spec, circuit.to_bytes(), options)
 
 

@@ -15,7 +15,7 @@ def variance_at(log2_deviation):
 
 
 def with_keyset(spec, **changes):
-    return replace(spec, keyset=replace(spec.keyset, **changes))
+    return replace(spec, parameters=replace(spec.parameters, keyset=replace(spec.keyset, **changes)))
 
 
 def with_bootstrap_key(spec, **changes):
@@ -35,7 +35,7 @@ def with_extra_key(spec, dimension):
 
 
 def with_input(spec, **changes):
-    return replace(spec, input=replace(spec.input, **changes))
+    return replace(spec, parameters=replace(spec.parameters, input=replace(spec.input, **changes)))
 
 
 def with_large_key(spec, dimension):
@@ -62,9 +62,17 @@ def enormous_tensor(spec, which):
     keyset = replace(spec.keyset, secret_keys=(*spec.keyset.secret_keys, SecretKeyParameters(2, dimension)))
     features = (replace(spec.features[0], edges=tuple(map(float, range(1 << 16)))),)
     if which == "input":
-        return replace(spec, keyset=keyset, features=features, input=CiphertextType(1 << 16, 2, 5, variance_at(-62)))
+        return replace(
+            spec,
+            parameters=replace(spec.parameters, keyset=keyset, input=CiphertextType(1 << 16, 2, 5, variance_at(-62))),
+            features=features,
+        )
     decoder = replace(spec.decoder, offset=(0,) * (1 << 16), base=(0.0,) * (1 << 16))
-    return replace(spec, keyset=keyset, decoder=decoder, output=CiphertextType(1 << 16, 2, 5, 0.0))
+    return replace(
+        spec,
+        parameters=replace(spec.parameters, keyset=keyset, output=CiphertextType(1 << 16, 2, 5, 0.0)),
+        decoder=decoder,
+    )
 
 
 REFUSED = {

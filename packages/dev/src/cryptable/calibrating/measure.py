@@ -13,6 +13,7 @@ from cryptable_client import SecretKeys, encrypt
 from cryptable_engine import Circuit, Evaluator, Linear, Program
 from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, EncryptedTensor, InternalError, Link
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 from cryptable.calibrating.sample_circuits import sum_of_lookups, weighted_sum, with_matrix
 from cryptable.compiled.local_session import LocalSession
@@ -43,11 +44,10 @@ class _Sample:
         self.spec = ClientSpec(
             model_name="calibration",
             features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 2) for index in range(circuit.input.size)),
-            keyset=self.program.keyset,
-            input=self.program.input,
-            output=self.program.output,
+            parameters=BootstrappedParameters(
+                self.program.keyset, self.program.input, self.program.output, self.program.p_error
+            ),
             decoder=Decoder(Link.IDENTITY, (0,) * self.program.output.size, 1.0, (0.0,) * self.program.output.size),
-            p_error=self.program.p_error,
         )
         rows = np.zeros((1 + repeats, circuit.input.size), np.int64)
         with LocalSession(self.spec, self.program) as session:

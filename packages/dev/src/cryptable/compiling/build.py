@@ -8,6 +8,7 @@ from importlib import metadata
 
 from cryptable_engine import verify
 from cryptable_protocol import ClientSpec, CompileOptions, ModelArtifact, Provenance, limits
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiled.program_folder import ProgramFolder
@@ -37,11 +38,8 @@ def finish(
     spec = ClientSpec(
         model_name=name or type(estimator).__name__.lower(),
         features=planned.features,
-        keyset=program.keyset,
-        input=program.input,
-        output=program.output,
+        parameters=BootstrappedParameters(program.keyset, program.input, program.output, options.p_error),
         decoder=planned.decoder,
-        p_error=options.p_error,
     )
     verify(planned.circuit, spec)
     artifact = ModelArtifact(version, _provenance(estimator), spec, planned.circuit.to_bytes(), options)

@@ -20,6 +20,7 @@ from cryptable_engine import (
     verify,
 )
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, Link
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 
 def circuits(size, width, dropped):
@@ -52,13 +53,10 @@ def test_encrypted_is_clear_wherever_sums_lie(tmp_path):
     _, circuit = circuits(4, 3, 2)
     program = compile_circuit(circuit, CompileOptions(), tmp_path / "program")
     spec = ClientSpec(
-        "exact",
-        tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 16) for index in range(3)),
-        program.keyset,
-        program.input,
-        program.output,
-        Decoder(Link.IDENTITY, (0,) * 4, 1.0, (0.0,) * 4, None),
-        program.p_error,
+        model_name="exact",
+        features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 16) for index in range(3)),
+        parameters=BootstrappedParameters(program.keyset, program.input, program.output, program.p_error),
+        decoder=Decoder(Link.IDENTITY, (0,) * 4, 1.0, (0.0,) * 4, None),
     )
     keys, path = SecretKeys.generate(spec), tmp_path / "keys"
     with path.open("wb") as file:

@@ -19,6 +19,7 @@ from cryptable_protocol import (
     Link,
     ThermometerEncoder,
 )
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 
 def test_a_program_with_lookups(programs):
@@ -129,7 +130,12 @@ def spec_of(program):
         AffineEncoder("c", 0.0, 1.0, 6),
     )
     decoder = Decoder(Link.IDENTITY, (0,), 1.0, (0.0,))
-    return ClientSpec("m", features, program.keyset, program.input, program.output, decoder, program.p_error)
+    return ClientSpec(
+        model_name="m",
+        features=features,
+        parameters=BootstrappedParameters(program.keyset, program.input, program.output, program.p_error),
+        decoder=decoder,
+    )
 
 
 def test_a_spec_must_promise_what_was_compiled(programs):
@@ -139,11 +145,13 @@ def test_a_spec_must_promise_what_was_compiled(programs):
     (key,) = spec.keyset.bootstrap_keys
     weaker = replace(spec.keyset, bootstrap_keys=(replace(key, variance=key.variance / 2),))
     cases = {
-        "bootstrap keys": replace(spec, keyset=weaker),
-        "secret keys": replace(spec, keyset=KeysetParameters(spec.keyset.secret_keys[:1])),
-        "input": replace(spec, input=CiphertextType(8, 0, 9, spec.input.variance)),
-        "output": replace(spec, output=CiphertextType(1, 0, 9, 0.0)),
-        "p_error": replace(spec, p_error=2.0**-41),
+        "bootstrap keys": replace(spec, parameters=replace(spec.parameters, keyset=weaker)),
+        "secret keys": replace(
+            spec, parameters=replace(spec.parameters, keyset=KeysetParameters(spec.keyset.secret_keys[:1]))
+        ),
+        "input": replace(spec, parameters=replace(spec.parameters, input=CiphertextType(8, 0, 9, spec.input.variance))),
+        "output": replace(spec, parameters=replace(spec.parameters, output=CiphertextType(1, 0, 9, 0.0))),
+        "p_error": replace(spec, parameters=replace(spec.parameters, p_error=2.0**-41)),
     }
     for name, other in cases.items():
         with pytest.raises(ProgramMismatchError, match=f"compiles to {name} .* compile the model again"):

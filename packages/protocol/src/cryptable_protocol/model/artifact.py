@@ -100,7 +100,7 @@ class ModelArtifact:
                 f"artifact: compiled for p_error {self.compile_options.p_error}, "
                 f"its client spec says {self.client_spec.p_error}"
             )
-        if self.compile_options.keyset not in (None, self.client_spec.keyset):
+        if self.compile_options.keyset not in (None, self.client_spec.parameters.keyset):
             raise MalformedMessageError("artifact: compiled onto another keyset than its client spec's")
         if self.signature is not None:
             self.signature.verify(client_spec=self.client_spec.digest, artifact=self.digest)

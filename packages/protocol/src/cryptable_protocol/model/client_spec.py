@@ -10,8 +10,10 @@ from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
 from cryptable_protocol.encoding.decoder import Decoder
 from cryptable_protocol.encoding.encoders import FeatureEncoder, encoder_from_message, encoder_to_message
-from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.schemes.bootstrapped.keyset import CiphertextType, KeysetParameters
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
+from cryptable_protocol.schemes.scheme import SchemeParameters, read_parameters
 from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.wire.names import check_name
 
@@ -21,51 +23,82 @@ MAX_P_ERROR = 2.0**-40
 
 @dataclass(frozen=True)
 class ClientSpec:
-    """Encoders, crypto parameters and decoder of one compiled model.
+    """Encoders, parameters of a scheme, and decoder of one compiled model.
 
     Construction checks that the parts are in range and fit together. That the parameters are *secure* is for the
-    client to check, before it makes a key (`cryptable_client.schemes.bootstrapped.security`).
+    client to check, before it makes a key (`check_security` of the client's scheme).
     """
 
     model_name: str
     features: tuple[FeatureEncoder, ...]
-    keyset: KeysetParameters
-    input: CiphertextType
-    output: CiphertextType
+    parameters: SchemeParameters
     decoder: Decoder
-    p_error: float
 
     def __post_init__(self) -> None:
+        parameters = self.parameters
         check_name(self.model_name, "client spec: model name")
         names = [feature.name for feature in self.features]
         _require(1 <= len(names) <= limits.MAX_VECTOR_SIZE, f"{len(names)} features")
         _require(len(set(names)) == len(names), "two features of one name")
         size = sum(feature.size for feature in self.features)
-        _require(size == self.input.size, f"encoders make {size} elements, the input tensor has {self.input.size}")
+        _require(size == parameters.inputs, f"encoders make {size} elements, the input tensor has {parameters.inputs}")
         maximum = max(feature.maximum for feature in self.features)
         _require(
-            maximum < 1 << self.input.width,
-            f"an encoder makes values up to {maximum}, the input tensor has {self.input.width} bits",
+            maximum < 1 << parameters.input_bits,
+            f"an encoder makes values up to {maximum}, the input tensor has {parameters.input_bits} bits",
         )
         _require(
-            len(self.decoder.offset) == self.output.size,
-            f"decoder of {len(self.decoder.offset)} values, the output tensor has {self.output.size}",
+            len(self.decoder.offset) == parameters.outputs,
+            f"decoder of {len(self.decoder.offset)} values, the output tensor has {parameters.outputs}",
         )
-        read = self.output.width + self.decoder.further_bits
+        further, most = self.decoder.further_bits, parameters.most_further_bits
         _require(
-            not self.decoder.further_bits or read <= limits.MAX_FURTHER_WIDTH,
-            f"an output read at {read} bits, expected {limits.MAX_FURTHER_WIDTH} at most",
+            not further or further <= most,
+            f"an output read at {parameters.output_bits + further} bits, expected {parameters.output_bits + most} "
+            "at most",
         )
-        for what, tensor in (("input", self.input), ("output", self.output)):
-            _require(
-                tensor.key in self.keyset.dimensions,
-                f"{what} tensor under secret key {tensor.key}, which does not exist",
-            )
-        _require(self.output.variance == 0.0, "an output tensor has no variance of its own")
         _require(
             0.0 < self.p_error <= MAX_P_ERROR,
             f"p_error {self.p_error} is not in (0, 2^-40]",
         )
+
+    @property
+    def scheme(self) -> str:
+        """Name of the scheme that the model is evaluated by."""
+        return self.parameters.scheme
+
+    @property
+    def p_error(self) -> float:
+        """Probability that one operation, or the reading of the result, fails."""
+        return self.parameters.p_error
+
+    @property
+    def bootstrapped(self) -> BootstrappedParameters:
+        """The parameters of a model of the scheme `bootstrapped`.
+
+        Raises:
+            InvalidInputError: the model is of another scheme.
+        """
+        if isinstance(self.parameters, BootstrappedParameters):
+            return self.parameters
+        raise InvalidInputError(
+            f"model {self.model_name!r} is of scheme {self.scheme!r}, which has no bootstrapped parameters"
+        )
+
+    @property
+    def keyset(self) -> KeysetParameters:
+        """Of the scheme `bootstrapped`; of any, `parameters.keyset`."""
+        return self.bootstrapped.keyset
+
+    @property
+    def input(self) -> CiphertextType:
+        """Of the scheme `bootstrapped`: ciphertexts of a row."""
+        return self.bootstrapped.input
+
+    @property
+    def output(self) -> CiphertextType:
+        """Of the scheme `bootstrapped`: ciphertexts of an answer."""
+        return self.bootstrapped.output
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -79,17 +112,13 @@ class ClientSpec:
 
     def to_bytes(self) -> bytes:
         """Canonical bytes."""
-        return to_canonical_bytes(
-            pb.ClientSpec(
-                model_name=self.model_name,
-                features=map(encoder_to_message, self.features),
-                keyset=self.keyset.to_message(),
-                input=self.input.to_message(),
-                output=self.output.to_message(),
-                decoder=self.decoder.to_message(),
-                p_error=self.p_error,
-            )
+        message = pb.ClientSpec(
+            model_name=self.model_name,
+            features=map(encoder_to_message, self.features),
+            decoder=self.decoder.to_message(),
         )
+        self.parameters.write(message)
+        return to_canonical_bytes(message)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ClientSpec:
@@ -99,16 +128,13 @@ class ClientSpec:
             MalformedMessageError: not canonical, a field missing or out of range, or parts that do not fit together.
         """
         message = from_canonical_bytes(pb.ClientSpec, data, limit=limits.MAX_CLIENT_SPEC_BYTES, what="client spec")
-        for part in ("keyset", "input", "output", "decoder"):
-            _require(message.HasField(part), f"no {part}")
+        parameters = read_parameters(message)
+        _require(message.HasField("decoder"), "no decoder")
         return cls(
             message.model_name,
             tuple(map(encoder_from_message, message.features)),
-            KeysetParameters.from_message(message.keyset),
-            CiphertextType.from_message(message.input),
-            CiphertextType.from_message(message.output),
+            parameters,
             Decoder.from_message(message.decoder),
-            message.p_error,
         )
 
 

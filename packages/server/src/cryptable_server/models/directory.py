@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from cryptable_protocol import CryptableError, KeysetParameters, ModelArtifact, limits
+from cryptable_protocol import CryptableError, ModelArtifact, limits
+from cryptable_protocol.schemes.scheme import Keyset
 
 from cryptable_server.errors import (
     ArtifactRefusedError,
@@ -27,7 +28,7 @@ from cryptable_server.models.entry import ModelEntry, Refusal, State
 from cryptable_server.models.preparations import Preparations
 from cryptable_server.models.programs import ProgramDirectory
 from cryptable_server.models.settings import FILE, ModelSettings, read_model_settings
-from cryptable_server.models.store import LATEST, Catalogue, Model, expanded_keys_bytes, result_bytes
+from cryptable_server.models.store import LATEST, Catalogue, Model
 from cryptable_server.settings.config import ServerConfig
 
 _LOGGER = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class DirectoryModelStore:
         """See ModelStore."""
         return self._catalogue.models
 
-    def keyset(self, name: bytes) -> KeysetParameters | None:
+    def keyset(self, name: bytes) -> Keyset | None:
         """See ModelStore."""
         return self._catalogue.keysets.get(name)
 
@@ -266,10 +267,10 @@ class DirectoryModelStore:
 
     def _prepare(self, path: Path, artifact: ModelArtifact) -> Model:
         config, spec = self._config, artifact.client_spec
-        size = result_bytes(spec) + _ENVELOPE_BYTES
+        size = spec.parameters.answer_bytes + _ENVELOPE_BYTES
         if size > limits.MAX_MESSAGE_BYTES:
             raise ArtifactRefusedError(f"a result has {size} bytes, a message at most {limits.MAX_MESSAGE_BYTES}")
-        memory, budget = expanded_keys_bytes(spec.keyset), config.workers.key_memory_bytes
+        memory, budget = spec.parameters.key_memory_bytes, config.workers.key_memory_bytes
         if memory > budget:
             raise ArtifactRefusedError(
                 f"a client's evaluation keys take about {memory} bytes in memory, a worker has {budget}; raise "

@@ -10,14 +10,13 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Protocol
 
-from cryptable_protocol import ClientSpec, KeysetParameters, ModelSignature, limits
-from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
+from cryptable_protocol import ClientSpec, ModelSignature, limits
+from cryptable_protocol.schemes.scheme import Keyset
 
 from cryptable_server.errors import ModelNotFoundError, SpecDiffersError
 from cryptable_server.models.settings import NO_LIMITS, ModelLimits, ModelSettings
 
 LATEST = "latest"
-_WORD_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -40,25 +39,12 @@ class Model:
     @property
     def needs_keys(self) -> bool:
         """Whether evaluation keys must be uploaded for it."""
-        return self.spec.keyset.evaluation_keys_bytes > 0
-
-    @cached_property
-    def result_bytes(self) -> int:
-        """Words of a result, in bytes: masks and bodies, each packed by itself."""
-        dimension = self.spec.keyset.dimensions[self.spec.output.key]
-        size, bits = self.spec.output.size, self.word_bits
-        return sum((words * bits + 7) // 8 for words in (size * dimension, size))
-
-    @cached_property
-    def word_bits(self) -> int:
-        """Bits of a result's word (protos/SPEC.md, "EncryptedTensor")."""
-        output = self.spec.output
-        return answer_word_bits(output.width, self.spec.keyset.dimensions[output.key], self.spec.p_error)
+        return self.spec.parameters.keyset.evaluation_keys_bytes > 0
 
     @cached_property
     def key_memory_bytes(self) -> int:
         """Estimate of what a client's evaluation keys take in a worker."""
-        return expanded_keys_bytes(self.spec.keyset)
+        return self.spec.parameters.key_memory_bytes
 
 
 class ModelStore(Protocol):
@@ -79,7 +65,7 @@ class ModelStore(Protocol):
     def models(self) -> tuple[Model, ...]:
         """All models, sorted by name, and the latest version of each first."""
 
-    def keyset(self, name: bytes) -> KeysetParameters | None:
+    def keyset(self, name: bytes) -> Keyset | None:
         """The keyset of that name, if a model uses it."""
 
 
@@ -98,7 +84,8 @@ class Catalogue:
             latest = self._aliases[name].get(LATEST)
             versions.sort(key=lambda model: (model.version == latest, version_order(model.version)), reverse=True)
         self.models = tuple(model for versions in self._versions.values() for model in versions)
-        self.keysets = {model.spec.keyset.name: model.spec.keyset for model in self.models}
+        keysets = (model.spec.parameters.keyset for model in self.models)
+        self.keysets = {keyset.name: keyset for keyset in keysets}
 
     def get(self, name: str, version: str = LATEST) -> Model:
         """See ModelStore."""
@@ -153,26 +140,3 @@ def version_order(version: str) -> list[tuple[int, int, str]]:
     """A key by which versions sort: numbers in them by value, so that 1.10 is later than 1.9."""
     parts = re.findall(r"[0-9]+|[^0-9]+", version)
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
-
-
-def result_bytes(spec: ClientSpec) -> int:
-    """Bytes of a result's words before they are trimmed: output size x (LWE dimension + 1) words."""
-    return spec.output.size * (spec.keyset.dimensions[spec.output.key] + 1) * _WORD_BYTES
-
-
-def expanded_keys_bytes(keyset: KeysetParameters) -> int:
-    """Estimate of the memory of a client's keys in a worker, which measurement agrees with.
-
-    Bootstrap keys are kept with their masks in the Fourier domain, keyswitch keys with theirs. Where there are several,
-    Concrete's own program evaluates, which keeps the seeded keys too (`bootstrapping.supports` of the engine, which
-    the front does not import).
-    """
-    bootstrap = sum(
-        keyset.bootstrap_key_rows(key) * (key.glwe_dimension + 1) * key.polynomial_size for key in keyset.bootstrap_keys
-    )
-    keyswitch = sum(
-        keyset.keyswitch_key_rows(key) * (keyset.dimensions[key.output_key] + 1) for key in keyset.keyswitch_keys
-    )
-    is_single = len(keyset.bootstrap_keys) == 1 and len(keyset.keyswitch_keys) <= 1
-    seeded = 0 if is_single else keyset.evaluation_keys_bytes
-    return seeded + (bootstrap + keyswitch) * _WORD_BYTES

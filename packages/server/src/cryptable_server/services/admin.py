@@ -147,7 +147,7 @@ def _message(entry: ModelEntry) -> pb.ModelVersion:
         aliases=entry.aliases,
         artifact_digest=b"" if model is None else model.artifact_digest,
         client_spec_digest=b"" if model is None else model.spec.digest,
-        keyset_name=b"" if model is None else model.spec.keyset.name,
+        keyset_name=b"" if model is None else model.spec.parameters.keyset.name,
         max_rows=limits.max_rows or 0,
         max_streams=limits.max_streams or 0,
         queue_rows=limits.queue_rows or 0,

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 
-from cryptable_protocol import EncryptedTensor, EvaluationKeysHeader, InternalError, MalformedMessageError
+from cryptable_protocol import EvaluationKeysHeader, InternalError, MalformedMessageError
 from cryptable_protocol.evaluation_keys import check_digest
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
@@ -62,7 +62,7 @@ class InferenceService:
                 name=model.name,
                 version=model.version,
                 client_spec_digest=model.spec.digest,
-                keyset_name=model.spec.keyset.name,
+                keyset_name=model.spec.parameters.keyset.name,
             )
             for model in self._models.models()
         ]
@@ -220,39 +220,31 @@ class InferenceService:
             )
         sha256 = check_digest(header.evaluation_keys, "digest of evaluation keys")
         stored = using.enter_context(self._keys.use(principal, sha256))
-        if stored.keyset_name != model.spec.keyset.name:
+        if stored.keyset_name != model.spec.parameters.keyset.name:
             raise KeysetDiffersError(
                 f"these evaluation keys are of keyset {stored.keyset_name.hex()[:16]}…, model {model.name!r} uses "
-                f"{model.spec.keyset.name.hex()[:16]}…; make and upload keys for it"
+                f"{model.spec.parameters.keyset.name.hex()[:16]}…; make and upload keys for it"
             )
         return model, KeysReference(stored.sha256, principal.folder, stored.reference, model.key_memory_bytes)
 
 
 def check_row(message: tensor_pb.EncryptedTensor, model: Model, row: int) -> bytes:
-    """A row's canonical bytes, if it is a seeded tensor of the model's input type.
+    """A row's canonical bytes, if it is of the form that the model's parameters fix.
 
     Raises:
         MalformedMessageError: says what was got and what was expected.
     """
     try:
-        tensor = EncryptedTensor.from_message(message)
-        if tensor.seed is None:
-            raise MalformedMessageError("encrypted tensor: masks are given, expected a seed")
-        expected = model.spec.input.size
-        if tensor.bodies.shape != (expected,):
-            raise MalformedMessageError(f"encrypted tensor: {tensor.bodies.size} ciphertexts, expected {expected}")
+        return model.spec.parameters.check_input(message)
     except MalformedMessageError as error:
         raise MalformedMessageError(f"row {row}: {error}") from error
-    return tensor.to_bytes()
 
 
 def _result(evaluated: Evaluated, model: Model) -> tensor_pb.EncryptedTensor:
     # A worker has run native code on a stranger's bytes, so what it returns is checked as well.
     message = tensor_pb.EncryptedTensor.FromString(evaluated.tensor)
-    masks = message.trimmed if model.word_bits < _WORD_BITS else message.explicit
-    size, bodies = len(masks) + len(message.bodies), (model.spec.output.size * model.word_bits + 7) // 8
-    if size != model.result_bytes or len(message.bodies) != bodies:
-        raise InternalError(f"a result of {size} bytes, expected {model.result_bytes}")
-    if message.word_bits != (model.word_bits if model.word_bits < _WORD_BITS else 0):
-        raise InternalError(f"a result in words of {message.word_bits} bits, expected {model.word_bits}")
+    try:
+        model.spec.parameters.check_output(message)
+    except MalformedMessageError as error:
+        raise InternalError(str(error)) from error
     return message

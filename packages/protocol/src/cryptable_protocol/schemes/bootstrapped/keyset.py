@@ -6,11 +6,13 @@ import hashlib
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 from cryptable_protocol.wire.canonical import to_canonical_bytes
 
 _WORD_BYTES = 8
@@ -117,6 +119,8 @@ class KeysetParameters:
     bootstrap_keys: tuple[BootstrapKeyParameters, ...] = ()
     keyswitch_keys: tuple[KeyswitchKeyParameters, ...] = ()
 
+    scheme: ClassVar[str] = BOOTSTRAPPED
+
     def __post_init__(self) -> None:
         _require(len(self.secret_keys) >= 1, "keyset: no secret key")
         _require_ids("secret", [key.id for key in self.secret_keys])
@@ -170,6 +174,23 @@ class KeysetParameters:
         return sum(map(self.bootstrap_key_bytes, self.bootstrap_keys)) + sum(
             map(self.keyswitch_key_bytes, self.keyswitch_keys)
         )
+
+    @property
+    def memory_bytes(self) -> int:
+        """Estimate of what the evaluation keys take in a worker, which measurement agrees with.
+
+        Bootstrap keys are kept with their masks in the Fourier domain, keyswitch keys with theirs. Where there are
+        several, Concrete's own program evaluates, which keeps the seeded keys too.
+        """
+        bootstrap = sum(
+            self.bootstrap_key_rows(key) * (key.glwe_dimension + 1) * key.polynomial_size for key in self.bootstrap_keys
+        )
+        keyswitch = sum(
+            self.keyswitch_key_rows(key) * (self.dimensions[key.output_key] + 1) for key in self.keyswitch_keys
+        )
+        is_single = len(self.bootstrap_keys) == 1 and len(self.keyswitch_keys) <= 1
+        seeded = 0 if is_single else self.evaluation_keys_bytes
+        return seeded + (bootstrap + keyswitch) * _WORD_BYTES
 
     @cached_property
     def name(self) -> bytes:

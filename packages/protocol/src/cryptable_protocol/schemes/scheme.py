@@ -1,0 +1,138 @@
+"""SchemeParameters: what a client specification says of keys and ciphertexts, and where the schemes are found.
+
+A scheme is a name and one folder in each of four packages: here its parameters, in the client its keys and encryption,
+in the engine its evaluation, in dev its prices. Everything outside those folders works with the Protocols below.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from typing import ClassVar, Protocol, TypeVar
+
+from cryptable_protocol.errors import InternalError
+from cryptable_protocol.messages import client_spec as pb
+from cryptable_protocol.messages import tensor as tensor_pb
+
+BOOTSTRAPPED = "bootstrapped"
+"""The scheme of a specification that names no other, and of every artifact made before there were several."""
+
+
+class Keyset(Protocol):
+    """The parameters of a client's keys: models with keysets of one name work with the same keys."""
+
+    scheme: ClassVar[str]
+
+    @property
+    def name(self) -> bytes:
+        """SHA-256 of the canonical parameters, 32 bytes."""
+
+    @property
+    def evaluation_keys_bytes(self) -> int:
+        """Exact length of the evaluation keys on the wire; 0 where none are needed."""
+
+
+class SchemeParameters(Protocol):
+    """Parameters of keys, rows and answers of one model. Every size is known before a byte is read."""
+
+    scheme: ClassVar[str]
+
+    @property
+    def keyset(self) -> Keyset:
+        """Of the keys that a client needs."""
+
+    @property
+    def p_error(self) -> float:
+        """Probability that one operation, or the reading of the answer, fails."""
+
+    @property
+    def key_memory_bytes(self) -> int:
+        """Estimate of the memory that a client's evaluation keys take once they are made ready."""
+
+    @property
+    def inputs(self) -> int:
+        """Integers of a row."""
+
+    @property
+    def input_bits(self) -> int:
+        """Bits of each: 0 .. 2^input_bits - 1."""
+
+    @property
+    def outputs(self) -> int:
+        """Integers of an answer."""
+
+    @property
+    def output_bits(self) -> int:
+        """Bits of each."""
+
+    @property
+    def most_further_bits(self) -> int:
+        """Noisy bits below an output's that may be read (approximate readout); 0 where the scheme knows none."""
+
+    @property
+    def rows_per_tensor(self) -> int:
+        """Rows that one encrypted tensor carries at most."""
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one encrypted row, without the few of its framing."""
+
+    @property
+    def answer_bytes(self) -> int:
+        """Bytes of one answer, without the few of its framing."""
+
+    def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
+        """A row's canonical bytes; MalformedMessageError says what was got and what was expected."""
+
+    def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
+        """MalformedMessageError where an answer has not exactly the form that these parameters fix."""
+
+    def pinned_facts(self) -> Mapping[str, object]:
+        """What decides over a user's keys and the meaning of an answer, under names for people, as JSON can hold it."""
+
+    def write(self, message: pb.ClientSpec) -> None:
+        """Fill the scheme's own fields of a client specification."""
+
+    @classmethod
+    def read(cls, message: pb.ClientSpec) -> SchemeParameters | None:
+        """From a client specification, None where it is of another scheme; MalformedMessageError where damaged."""
+
+
+Kind = TypeVar("Kind", bound=type[SchemeParameters])
+
+_KINDS: dict[str, type[SchemeParameters]] = {}
+
+
+def scheme_parameters(kind: Kind) -> Kind:
+    """Decorator: the parameters of the scheme that `kind.scheme` names.
+
+    Raises:
+        ValueError: there is one of that name already.
+    """
+    if _KINDS.setdefault(kind.scheme, kind) is not kind:
+        raise ValueError(f"two kinds of parameters of scheme {kind.scheme!r}")
+    return kind
+
+
+def read_parameters(message: pb.ClientSpec) -> SchemeParameters:
+    """The parameters of the scheme that a client specification is of.
+
+    Raises:
+        MalformedMessageError: they are missing, damaged, or those of several schemes.
+    """
+    _discover()
+    for kind in sorted(_KINDS.values(), key=lambda kind: kind.scheme == BOOTSTRAPPED):
+        parameters = kind.read(message)
+        if parameters is not None:
+            return parameters
+    raise InternalError("the bootstrapped scheme reads what no other does")
+
+
+@cache
+def _discover() -> None:
+    package = importlib.import_module("cryptable_protocol.schemes")
+    for folder in pkgutil.iter_modules(package.__path__):
+        if folder.ispkg:
+            importlib.import_module(f"cryptable_protocol.schemes.{folder.name}.parameters")
