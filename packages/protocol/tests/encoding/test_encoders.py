@@ -220,3 +220,7 @@ def test_wider_floats_beyond_range_are_refused_with_their_place() -> None:
 def test_encoders_that_cannot_be(make: object) -> None:
     with pytest.raises(MalformedMessageError):
         make()
+
+
+def test_edges_may_lie_further_apart_than_a_double_reaches() -> None:
+    assert ThermometerEncoder("a", (-1.5e308, 1.5e308)).size == 2

@@ -48,7 +48,7 @@ class ThermometerEncoder:
     def __post_init__(self) -> None:
         check_name(self.name, "feature")
         edges = np.asarray(self.edges, np.float64)
-        if not np.isfinite(edges).all() or (np.diff(edges) <= 0).any() or not self.size:
+        if not np.isfinite(edges).all() or (edges[1:] <= edges[:-1]).any() or not self.size:
             raise MalformedMessageError(
                 f"feature {self.name!r}: edges must be finite, strictly increasing, and at least one"
             )
