@@ -8,7 +8,18 @@ import cryptable_engine
 def test_exported_names_are_those_agreed_on():
     assert sorted(cryptable_engine.__all__) == [
         *("Circuit", "CircuitError", "CompilationError", "CompileLimits", "EvaluationError", "Evaluator", "GroupKind"),
-        *("Input", "InputGroup", "Linear", "Lookup", "Node", "Program", "ProgramMismatchError", "ServerKeys", "Term"),
+        *(
+            "Input",
+            "InputGroup",
+            "Linear",
+            "Lookup",
+            "Node",
+            "Product",
+            "Program",
+            "ProgramMismatchError",
+            "ServerKeys",
+            "Term",
+        ),
         *("UnsupportedProgramError", "__version__", "compile_circuit", "interpret", "simulate", "to_mlir", "verify"),
     ]
     for name in cryptable_engine.__all__:

@@ -1,6 +1,6 @@
 """Circuits of encrypted machine learning: verify, interpret, compile to TFHE, evaluate."""
 
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Product, Term
 from cryptable_engine.circuit.interpreter import interpret
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.errors import (
@@ -31,6 +31,7 @@ __all__ = [
     "Linear",
     "Lookup",
     "Node",
+    "Product",
     "Program",
     "ProgramMismatchError",
     "ServerKeys",

@@ -24,6 +24,8 @@ MAX_PACKAGES = 256
 MAX_KEYS_PER_KIND = 16
 """Secret, bootstrap and keyswitch keys in a keyset, each."""
 MAX_LWE_DIMENSION = 1 << 17
+MAX_LEVELLED_POLYNOMIALS = 64
+"""Polynomials of one row of the scheme levelled: half a megabyte."""
 MAX_EVALUATION_KEYS_BYTES = 4 << 30
 MAX_MESSAGE_BYTES = 64 << 20
 """One gRPC message."""

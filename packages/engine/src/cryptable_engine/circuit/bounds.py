@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cryptable_engine.circuit.affine import MAX_ENTRIES, AffineMap, compose
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Lookup
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Lookup, Product
 from cryptable_engine.errors import CircuitError
 
 _CHUNK_ENTRIES = 1 << 24
@@ -22,7 +22,7 @@ class Bounds(NamedTuple):
 
 
 class _Origin(NamedTuple):
-    """How the elements of an Input or Lookup vary.
+    """How the elements of an Input, Lookup or Product vary.
 
     element = low + scale * bit; the bits of one group never increase, those of different groups are independent.
     """
@@ -35,9 +35,9 @@ class _Origin(NamedTuple):
 def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
     """Bounds of every element of every node.
 
-    Each Linear is first composed down to an affine function of the Input and the Lookup outputs. Over a thermometer
+    Each Linear is first composed down to an affine function of Input, Lookups and Products. Over a thermometer
     (1 1 1 0 0) the extremes of such a function are those of the prefix sums of its weights, so bounds over the Input
-    alone are exact; Lookup outputs are taken as independent of each other and of the Input.
+    alone are exact; those outputs are taken as independent of each other and of the Input.
 
     Args:
         circuit: well-formed (`verifier.check_structure`).
@@ -63,6 +63,11 @@ def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
                 result.append(_linear_bounds(index, maps[index], origins))
             case Lookup():
                 value = _lookup_bounds(index, node, result[node.source])
+                origins[index] = _Origin(value.low, value.high - value.low, np.arange(node.size))
+                result.append(value)
+            case Product():
+                # A bit may be 0; how products depend on each other is not looked into.
+                value = Bounds(np.minimum(result[node.source].low, 0), np.maximum(result[node.source].high, 0))
                 origins[index] = _Origin(value.low, value.high - value.low, np.arange(node.size))
                 result.append(value)
     return tuple(result)

@@ -5,6 +5,7 @@ Every value is a vector of integers. Nodes refer to earlier nodes by index; node
     Input    the encrypted vector that a client sends, in groups whose honest values depend on each other
     Linear   an integer affine map of earlier values: free under encryption
     Lookup   one table an element: one programmable bootstrapping (PBS) each, paid
+    Product  a bit of the input times a block of a Linear: one external product each, paid; instead of Lookups
 
 `verifier` says which circuits are well-formed, `bounds` what values they can take, `interpreter` what they compute.
 """
@@ -122,7 +123,25 @@ class Lookup:
         return int(self.table_of.shape[0])
 
 
-Node = Input | Linear | Lookup
+@dataclass(frozen=True, eq=False)
+class Product:
+    """value[i * m + j] = input[bits[i]] * source[i * m + j], where m = source size / number of bits.
+
+    A block of m elements is a vector with one element an output, which the scheme `levelled` multiplies at once.
+    """
+
+    source: int
+    bits: IntArray
+    size: int
+    """Elements of the value: those of the source."""
+
+    @property
+    def block(self) -> int:
+        """m: elements that each bit multiplies."""
+        return self.size // len(self.bits)
+
+
+Node = Input | Linear | Lookup | Product
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +171,11 @@ class Circuit:
         return sum(node.size for node in self.nodes if isinstance(node, Lookup))
 
     @property
+    def products(self) -> int:
+        """External products that one evaluation costs."""
+        return sum(len(node.bits) for node in self.nodes if isinstance(node, Product))
+
+    @property
     def rounds(self) -> bool:
         """Whether lookups drop bits or wrap around, so that noise may lead them to a neighbouring position."""
         return any(isinstance(node, Lookup) and node.mirrors is not None for node in self.nodes)
@@ -178,8 +202,11 @@ class Circuit:
             raise MalformedMessageError(
                 f"circuit: {len(message.nodes)} nodes, expected 1 .. {limits.MAX_CIRCUIT_NODES}"
             )
+        nodes: list[Node] = []
+        for index, node in enumerate(message.nodes):
+            nodes.append(_node_from_message(index, node, nodes))
         return cls(
-            tuple(_node_from_message(index, node) for index, node in enumerate(message.nodes)),
+            tuple(nodes),
             message.output,
             message.output_maximum if message.HasField("output_maximum") else None,
             message.exact_output_bits if message.HasField("exact_output_bits") else None,
@@ -216,9 +243,11 @@ def _node_to_message(node: Node) -> pb.Node:
                     mirrors=[] if node.mirrors is None else node.mirrors.tolist(),
                 )
             )
+        case Product():
+            return pb.Node(product=pb.Product(source=node.source, bits=node.bits.tolist()))
 
 
-def _node_from_message(index: int, message: pb.Node) -> Node:
+def _node_from_message(index: int, message: pb.Node, earlier: Sequence[Node]) -> Node:
     match message.WhichOneof("kind"):
         case "input":
             return Input(tuple(_group_from_message(index, group) for group in message.input.groups))
@@ -227,6 +256,14 @@ def _node_from_message(index: int, message: pb.Node) -> Node:
             return Linear(terms, _integers(message.linear.offset))
         case "lookup":
             return _lookup_from_message(index, message.lookup)
+        case "product":
+            source = message.product.source
+            if source >= len(earlier) or not message.product.bits:
+                raise MalformedMessageError(
+                    f"circuit: node {index}: a product of {len(message.product.bits)} bits with node {source}, "
+                    "expected one bit or more and an earlier node"
+                )
+            return Product(source, _integers(message.product.bits), earlier[source].size)
         case _:
             raise MalformedMessageError(f"circuit: node {index} is of no kind")
 

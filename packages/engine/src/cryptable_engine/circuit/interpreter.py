@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import InvalidInputError
 
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Lookup, Term
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Lookup, Product, Term
 from cryptable_engine.errors import CircuitError
 
 _CHUNK_VALUES = 1 << 22
@@ -100,6 +100,8 @@ def _interpret_chunk(circuit: Circuit, chunk: IntArray, last_use: list[int]) -> 
                 values[index] = linear_value(node, values, chunk.shape[1])
             case Lookup():
                 values[index] = _lookup(index, node, values[node.source])
+            case Product():
+                values[index] = values[node.source] * np.repeat(chunk[node.bits], node.block, axis=0)
         for past in [key for key in values if last_use[key] <= index and key != circuit.output]:
             del values[past]
     return values[circuit.output]
@@ -161,6 +163,6 @@ def _last_uses(circuit: Circuit) -> list[int]:
             case Linear():
                 for term in node.terms:
                     last[term.source] = index
-            case Lookup():
+            case Lookup() | Product():
                 last[node.source] = index
     return last

@@ -15,7 +15,17 @@ from cryptable_protocol import (
 )
 
 from cryptable_engine.circuit.bounds import Bounds, bounds, highest_output
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, IntArray, Linear, Lookup, Term
+from cryptable_engine.circuit.circuit import (
+    Circuit,
+    GroupKind,
+    Input,
+    InputGroup,
+    IntArray,
+    Linear,
+    Lookup,
+    Product,
+    Term,
+)
 from cryptable_engine.circuit.matrix_blocks import priced_cells
 from cryptable_engine.errors import CircuitError
 
@@ -25,6 +35,7 @@ one bit wider and signed, stay within 64."""
 MAX_LOOKUP_WIDTH = 8
 MAX_WEIGHT = 1 << 48
 MAX_OFFSET = 1 << 60
+MAX_PRODUCT_ELEMENTS = 1 << 20
 MAX_LOOKUPS = 1 << 16
 MAX_TABLE_ENTRIES = 1 << 23
 """Of all Lookup nodes together, as printed: one table an element at worst."""
@@ -65,7 +76,7 @@ def check_structure(circuit: Circuit) -> None:
         raise CircuitError(f"{count} nodes, expected 1 .. {limits.MAX_CIRCUIT_NODES}")
     if not isinstance(circuit.nodes[0], Input):
         raise CircuitError("must be the Input", node=0)
-    lookups = cells = entries = 0
+    lookups = cells = entries = products = 0
     for index, node in enumerate(circuit.nodes):
         match node:
             case Input():
@@ -77,7 +88,13 @@ def check_structure(circuit: Circuit) -> None:
                 _check_lookup(index, node, circuit)
                 lookups += node.size
                 entries += node.size << node.width
+            case Product():
+                _check_product(index, node, circuit)
+                products += node.size
         _check_total(lookups, MAX_LOOKUPS, "lookups", index)
+        _check_total(products, MAX_PRODUCT_ELEMENTS, "elements of products", index)
+        if lookups and products:
+            raise CircuitError("has lookups beside products: no scheme evaluates both", node=index)
         _check_total(
             cells,
             MAX_MATRIX_CELLS,
@@ -193,6 +210,26 @@ def _check_lookup(index: int, node: Lookup, circuit: Circuit) -> None:
         raise CircuitError("it drops bits without mirrors: noise can lead beyond a table's ends", node=index)
 
 
+def _check_product(index: int, node: Product, circuit: Circuit) -> None:
+    _check_array(index, node.bits, 1, "bits")
+    _check_source(index, node.source)
+    source = circuit.nodes[node.source]
+    if not isinstance(source, Linear):
+        raise CircuitError(f"multiplies node {node.source}, which is not a Linear", node=index)
+    if node.size != source.size or not len(node.bits) or node.size % len(node.bits):
+        raise CircuitError(
+            f"{len(node.bits)} bits multiply node {node.source} of {source.size} elements, expected a multiple",
+            node=index,
+        )
+    _check_size(index, node.size)
+    groups = circuit.input.groups
+    maximum = np.repeat(np.array([group.maximum for group in groups]), [group.size for group in groups])
+    if node.bits.min() < 0 or node.bits.max() >= maximum.size:
+        raise CircuitError(f"a bit outside the {maximum.size} elements of the Input", node=index)
+    if (maximum[node.bits] > 1).any():
+        raise CircuitError("multiplies by an element of the Input that is no bit", node=index)
+
+
 def _check_mirrors(index: int, node: Lookup, mirrors: IntArray) -> None:
     _check_array(index, mirrors, 1, "mirrors")
     if mirrors.shape[0] != node.tables.shape[0]:
@@ -209,7 +246,7 @@ def _check_all_used(circuit: Circuit) -> None:
         match circuit.nodes[index]:
             case Linear() as node:
                 used.update(term.source for term in node.terms)
-            case Lookup() as node:
+            case Lookup() | Product() as node:
                 used.add(node.source)
             case Input():
                 pass
@@ -219,8 +256,10 @@ def _check_output(circuit: Circuit, found: tuple[Bounds, ...]) -> None:
     low, high = found[circuit.output]
     declared = circuit.output_maximum
     if declared is not None:
-        if not circuit.lookups:
-            raise CircuitError("declares the maximum of its outputs, which without lookups is known; leave it out")
+        if not (circuit.lookups or circuit.products):
+            raise CircuitError(
+                "declares the maximum of its outputs, which without lookups or products is known; leave it out"
+            )
         if declared < 1 or (low.min() >= 0 and declared >= int(high.max())):
             raise CircuitError(
                 f"declares outputs of 0 .. {declared}, its bounds are {low.min()} .. {high.max()}; declare at least 1, "
@@ -257,15 +296,17 @@ def _check_spec(circuit: Circuit, found: tuple[Bounds, ...], spec: ClientSpec) -
                 node=0,
             )
     size = circuit.nodes[circuit.output].size
-    if size != spec.output.size:
-        raise CircuitError(f"{size} output elements, the client spec has {spec.output.size}", node=circuit.output)
+    if size != spec.parameters.outputs:
+        raise CircuitError(
+            f"{size} output elements, the client spec has {spec.parameters.outputs}", node=circuit.output
+        )
     highest = highest_output(circuit, found)
     if circuit.exact_output_bits is not None:
-        read = spec.output.width + spec.decoder.further_bits
-        if spec.output.width != circuit.exact_output_bits or read > highest.bit_length():
+        read = spec.parameters.output_bits + spec.decoder.further_bits
+        if spec.parameters.output_bits != circuit.exact_output_bits or read > highest.bit_length():
             raise CircuitError(
                 f"{circuit.exact_output_bits} exact bits of outputs up to {highest}, the client spec has "
-                f"{spec.output.width} and reads {spec.decoder.further_bits} further ones",
+                f"{spec.parameters.output_bits} and reads {spec.decoder.further_bits} further ones",
                 node=circuit.output,
             )
     elif spec.decoder.further_bits:
@@ -273,9 +314,9 @@ def _check_spec(circuit: Circuit, found: tuple[Bounds, ...], spec: ClientSpec) -
             f"all bits of its outputs are exact, the client spec reads {spec.decoder.further_bits} further ones",
             node=circuit.output,
         )
-    elif highest >= 1 << spec.output.width:
+    elif highest >= 1 << spec.parameters.output_bits:
         raise CircuitError(
-            f"outputs up to {highest}, the client spec has {spec.output.width} bits", node=circuit.output
+            f"outputs up to {highest}, the client spec has {spec.parameters.output_bits} bits", node=circuit.output
         )
 
 

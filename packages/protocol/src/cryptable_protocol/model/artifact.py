@@ -16,6 +16,7 @@ from cryptable_protocol.files.whole import AS_USUAL, whole_file
 from cryptable_protocol.model.client_spec import MAX_P_ERROR, ClientSpec
 from cryptable_protocol.model.signature import ModelSignature
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.wire.names import check_name
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 MAGIC = "cryptable-artifact"
 FORMAT_VERSION = 1
+"""Of artifacts of the scheme bootstrapped, which every reader knows;"""
+SCHEMES_FORMAT_VERSION = 2
+"""of those of any other."""
 SECURITY_BITS = 128
 
 
@@ -54,18 +58,22 @@ class CompileOptions:
     """What the circuit was compiled for.
 
     `keyset` is what it must compile to, and `keyset_entry` the name that the catalogue has for that; None and empty
-    where the compiler chooses.
+    where the compiler chooses: both are for the scheme bootstrapped alone.
     """
 
     p_error: float = MAX_P_ERROR
     security_bits: int = SECURITY_BITS
     keyset_entry: str = ""
     keyset: KeysetParameters | None = None
+    scheme: str = BOOTSTRAPPED
 
     def __post_init__(self) -> None:
         check_name(self.keyset_entry, "compile options: keyset entry", may_be_empty=True)
         if bool(self.keyset_entry) != (self.keyset is not None):
             raise InvalidInputError("compile options: a keyset and the name of its catalogue entry come together")
+        check_name(self.scheme, "compile options: scheme")
+        if self.keyset is not None and self.scheme != BOOTSTRAPPED:
+            raise InvalidInputError(f"compile options: a keyset to compile onto, of scheme {self.scheme!r}")
         if not 0.0 < self.p_error <= MAX_P_ERROR:
             raise InvalidInputError(f"p_error {self.p_error} is not in (0, 2^-40]")
         if self.security_bits != SECURITY_BITS:
@@ -100,6 +108,11 @@ class ModelArtifact:
                 f"artifact: compiled for p_error {self.compile_options.p_error}, "
                 f"its client spec says {self.client_spec.p_error}"
             )
+        if self.compile_options.scheme != self.client_spec.scheme:
+            raise MalformedMessageError(
+                f"artifact: compiled for scheme {self.compile_options.scheme!r}, its client spec is of "
+                f"{self.client_spec.scheme!r}"
+            )
         if self.compile_options.keyset not in (None, self.client_spec.parameters.keyset):
             raise MalformedMessageError("artifact: compiled onto another keyset than its client spec's")
         if self.signature is not None:
@@ -109,6 +122,11 @@ class ModelArtifact:
     def model_name(self) -> str:
         """Name under which a server offers the model."""
         return self.client_spec.model_name
+
+    @property
+    def format_version(self) -> int:
+        """Of the file: readers that know no other scheme than bootstrapped refuse the second at its first bytes."""
+        return FORMAT_VERSION if self.client_spec.scheme == BOOTSTRAPPED else SCHEMES_FORMAT_VERSION
 
     def _message(self) -> pb.ModelArtifact:
         return pb.ModelArtifact(
@@ -123,6 +141,7 @@ class ModelArtifact:
                 p_error=self.compile_options.p_error,
                 security_bits=self.compile_options.security_bits,
                 keyset_entry=self.compile_options.keyset_entry,
+                scheme="" if self.compile_options.scheme == BOOTSTRAPPED else self.compile_options.scheme,
             ),
         )
 
@@ -143,7 +162,7 @@ class ModelArtifact:
         return to_canonical_bytes(
             pb.ArtifactFile(
                 magic=MAGIC,
-                format_version=FORMAT_VERSION,
+                format_version=self.format_version,
                 artifact=artifact,
                 sha256=digest,
                 signature=None if self.signature is None else self.signature.to_message(),
@@ -162,10 +181,12 @@ class ModelArtifact:
         # Before the parse, because another format version may have fields that this one refuses.
         if not data.startswith(to_canonical_bytes(pb.ArtifactFile(magic=MAGIC))):
             raise MalformedMessageError("artifact: this is not a Cryptable artifact (it does not begin like one)")
-        if not data.startswith(to_canonical_bytes(pb.ArtifactFile(magic=MAGIC, format_version=FORMAT_VERSION))):
+        known = (FORMAT_VERSION, SCHEMES_FORMAT_VERSION)
+        beginnings = (to_canonical_bytes(pb.ArtifactFile(magic=MAGIC, format_version=version)) for version in known)
+        if not data.startswith(tuple(beginnings)):
             raise MalformedMessageError(
-                f"artifact: not format version {FORMAT_VERSION}, the one this reader knows; "
-                "upgrade Cryptable, or compile the model again"
+                f"artifact: not format version {FORMAT_VERSION} or {SCHEMES_FORMAT_VERSION}, those that this reader "
+                "knows; upgrade Cryptable, or compile the model again"
             )
         file = from_canonical_bytes(pb.ArtifactFile, data, limit=limits.MAX_ARTIFACT_BYTES, what="artifact")
         if hashlib.sha256(file.artifact).digest() != file.sha256:
@@ -174,7 +195,13 @@ class ModelArtifact:
             pb.ModelArtifact, file.artifact, limit=limits.MAX_ARTIFACT_BYTES, what="artifact"
         )
         signature = ModelSignature.from_message(file.signature) if file.HasField("signature") else None
-        return cls._from_message(message, signature)
+        read = cls._from_message(message, signature)
+        if read.format_version != file.format_version:
+            raise MalformedMessageError(
+                f"artifact: format version {file.format_version}, one of scheme {read.client_spec.scheme!r} has "
+                f"{read.format_version}"
+            )
+        return read
 
     @classmethod
     def _from_message(cls, message: pb.ModelArtifact, signature: ModelSignature | None) -> ModelArtifact:
@@ -190,6 +217,7 @@ class ModelArtifact:
                 message.compile_options.security_bits,
                 message.compile_options.keyset_entry,
                 spec.keyset if message.compile_options.keyset_entry else None,
+                _scheme_name(message.compile_options.scheme),
             )
         except InvalidInputError as error:
             raise MalformedMessageError(f"artifact: {error}") from error
@@ -222,3 +250,9 @@ class ModelArtifact:
         if len(data) > limits.MAX_ARTIFACT_BYTES:
             raise LimitExceededError(f"artifact: {path} is larger than {limits.MAX_ARTIFACT_BYTES} bytes")
         return cls.from_bytes(data)
+
+
+def _scheme_name(written: str) -> str:
+    if written == BOOTSTRAPPED:
+        raise MalformedMessageError("artifact: the scheme bootstrapped is written as none")
+    return written or BOOTSTRAPPED

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from cryptable_protocol import EncryptedTensor, InternalError
 
-from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup, Term
+from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup, Node, Term
 from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys, Words, supports
 from cryptable_engine.schemes.bootstrapped.parameters.layout import (
@@ -163,7 +163,7 @@ def _dimensions(circuit: Circuit, given: int, looked_up: int) -> list[int]:
 _Step = Callable[[dict[int, Words], BootstrappingKeys], Words]
 
 
-def _sources(node: Input | Linear | Lookup) -> set[int]:
+def _sources(node: Node) -> set[int]:
     match node:
         case Linear():
             return {term.source for term in node.terms}

@@ -107,6 +107,8 @@ class EncryptedTensor:
             LimitExceededError: trimmed words that would take more than 64 MiB.
         """
         form, word_bits = message.WhichOneof("masks"), message.word_bits
+        if message.polynomials:
+            raise MalformedMessageError("encrypted tensor: polynomials, which a bootstrapped model does not have")
         if form == "trimmed":
             _check_word_bits(word_bits)
             for data in (message.trimmed, message.bodies):

@@ -79,7 +79,10 @@ def compile_circuit(
         raise CompilationError(
             f"p_error is {options.p_error:.3g}, below 2^-1000: no crypto parameters are that exact; 2^-128 is never met"
         )
-    layout = lay_out(circuit, verify(circuit))
+    found = verify(circuit)
+    if circuit.products:
+        raise CircuitError("multiplies bits, which the scheme bootstrapped does not: compile it for scheme levelled")
+    layout = lay_out(circuit, found)
     directory = Path(directory).absolute()
     choice = None if native else choose_one_level(circuit, layout, options, catalogue=catalogue)
     if choice is not None:

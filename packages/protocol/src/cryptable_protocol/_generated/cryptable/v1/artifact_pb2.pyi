@@ -158,22 +158,26 @@ class CompileOptions(_message.Message):
     P_ERROR_FIELD_NUMBER: _builtins.int
     SECURITY_BITS_FIELD_NUMBER: _builtins.int
     KEYSET_ENTRY_FIELD_NUMBER: _builtins.int
+    SCHEME_FIELD_NUMBER: _builtins.int
     p_error: _builtins.float
     security_bits: _builtins.int
     keyset_entry: _builtins.str
     """Name of the catalogue entry whose keyset the circuit was compiled onto: it must compile to exactly the client spec's
     keyset again, whatever the compiler would choose by itself. Empty: the keyset is the compiler's own choice.
     """
+    scheme: _builtins.str
+    """Name of the scheme. Empty: bootstrapped."""
     def __init__(
         self,
         *,
         p_error: _builtins.float = ...,
         security_bits: _builtins.int = ...,
         keyset_entry: _builtins.str = ...,
+        scheme: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyset_entry", b"keyset_entry", "p_error", b"p_error", "security_bits", b"security_bits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyset_entry", b"keyset_entry", "p_error", b"p_error", "scheme", b"scheme", "security_bits", b"security_bits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -76,24 +76,28 @@ class Node(_message.Message):
     INPUT_FIELD_NUMBER: _builtins.int
     LINEAR_FIELD_NUMBER: _builtins.int
     LOOKUP_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def input(self) -> Global___Input: ...
     @_builtins.property
     def linear(self) -> Global___Linear: ...
     @_builtins.property
     def lookup(self) -> Global___Lookup: ...
+    @_builtins.property
+    def product(self) -> Global___Product: ...
     def __init__(
         self,
         *,
         input: Global___Input | None = ...,
         linear: Global___Linear | None = ...,
         lookup: Global___Lookup | None = ...,
+        product: Global___Product | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["input", "linear", "lookup"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["input", "linear", "lookup", "product"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -284,3 +288,33 @@ class Lookup(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Lookup: _TypeAlias = Lookup  # noqa: Y015
+
+@_typing.final
+class Product(_message.Message):
+    """A bit times each value of a block: value[i * m + j] = input[bits[i]] * source[i * m + j], m being the source's size
+    divided by the number of bits. In the scheme `levelled`, one external product a bit.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    BITS_FIELD_NUMBER: _builtins.int
+    source: _builtins.int
+    """Index of an earlier Linear node, whose size is a multiple of the number of bits."""
+    @_builtins.property
+    def bits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Elements of the input, each of whose values is at most 1."""
+
+    def __init__(
+        self,
+        *,
+        source: _builtins.int = ...,
+        bits: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits", b"bits", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Product: _TypeAlias = Product  # noqa: Y015

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63ryptable/v1/client_spec.proto\x12\x0c\x63ryptable.v1\"\x94\x02\n\nClientSpec\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12.\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32\x1c.cryptable.v1.FeatureEncoder\x12.\n\x06keyset\x18\x03 \x01(\x0b\x32\x1e.cryptable.v1.KeysetParameters\x12+\n\x05input\x18\x04 \x01(\x0b\x32\x1c.cryptable.v1.CiphertextType\x12,\n\x06output\x18\x05 \x01(\x0b\x32\x1c.cryptable.v1.CiphertextType\x12&\n\x07\x64\x65\x63oder\x18\x06 \x01(\x0b\x32\x15.cryptable.v1.Decoder\x12\x0f\n\x07p_error\x18\x07 \x01(\x01\"\xde\x02\n\x0e\x46\x65\x61tureEncoder\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x0bthermometer\x18\x02 \x01(\x0b\x32 .cryptable.v1.ThermometerEncoderH\x00\x12-\n\x06\x61\x66\x66ine\x18\x03 \x01(\x0b\x32\x1b.cryptable.v1.AffineEncoderH\x00\x12-\n\x06unused\x18\x04 \x01(\x0b\x32\x1b.cryptable.v1.UnusedFeatureH\x00\x12\x33\n\tquadratic\x18\x05 \x01(\x0b\x32\x1e.cryptable.v1.QuadraticEncoderH\x00\x12\x31\n\x08polyline\x18\x07 \x01(\x0b\x32\x1d.cryptable.v1.PolylineEncoderH\x00\x12\x37\n\x0b\x63\x61tegorical\x18\x06 \x01(\x0b\x32 .cryptable.v1.CategoricalEncoderH\x00\x42\x06\n\x04kind\"\xb4\x01\n\x12ThermometerEncoder\x12\r\n\x05\x65\x64ges\x18\x01 \x03(\x01\x12\x12\n\nas_float32\x18\x02 \x01(\x08\x12\x39\n\x07missing\x18\x03 \x01(\x0e\x32(.cryptable.v1.ThermometerEncoder.Missing\"@\n\x07Missing\x12\x0b\n\x07REFUSED\x10\x00\x12\x0b\n\x07HIGHEST\x10\x01\x12\n\n\x06LOWEST\x10\x02\x12\x0f\n\x0bOWN_ELEMENT\x10\x03\"\xd6\x01\n\x12\x43\x61tegoricalEncoder\x12/\n\x08integers\x18\x01 \x01(\x0b\x32\x1b.cryptable.v1.IntegerLabelsH\x00\x12-\n\x07strings\x18\x02 \x01(\x0b\x32\x1a.cryptable.v1.StringLabelsH\x00\x12\x0e\n\x06levels\x18\x03 \x03(\r\x12\x14\n\x07missing\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x14\n\x07unknown\x18\x05 \x01(\rH\x02\x88\x01\x01\x42\x0c\n\ncategoriesB\n\n\x08_missingB\n\n\x08_unknown\"<\n\rAffineEncoder\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"?\n\x10QuadraticEncoder\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"C\n\x0fPolylineEncoder\x12\r\n\x05knots\x18\x01 \x03(\x01\x12\x11\n\tlevels_at\x18\x02 \x03(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"\x0f\n\rUnusedFeature\"4\n\x13SecretKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tdimension\x18\x02 \x01(\r\"\xb5\x01\n\x16\x42ootstrapKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tinput_key\x18\x02 \x01(\r\x12\x12\n\noutput_key\x18\x03 \x01(\r\x12\x13\n\x0blevel_count\x18\x04 \x01(\r\x12\x10\n\x08\x62\x61se_log\x18\x05 \x01(\r\x12\x16\n\x0eglwe_dimension\x18\x06 \x01(\r\x12\x17\n\x0fpolynomial_size\x18\x07 \x01(\r\x12\x10\n\x08variance\x18\x08 \x01(\x01\"\x84\x01\n\x16KeyswitchKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tinput_key\x18\x02 \x01(\r\x12\x12\n\noutput_key\x18\x03 \x01(\r\x12\x13\n\x0blevel_count\x18\x04 \x01(\r\x12\x10\n\x08\x62\x61se_log\x18\x05 \x01(\r\x12\x10\n\x08variance\x18\x06 \x01(\x01\"\xc6\x01\n\x10KeysetParameters\x12\x36\n\x0bsecret_keys\x18\x01 \x03(\x0b\x32!.cryptable.v1.SecretKeyParameters\x12<\n\x0e\x62ootstrap_keys\x18\x02 \x03(\x0b\x32$.cryptable.v1.BootstrapKeyParameters\x12<\n\x0ekeyswitch_keys\x18\x03 \x03(\x0b\x32$.cryptable.v1.KeyswitchKeyParameters\"L\n\x0e\x43iphertextType\x12\x0c\n\x04size\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12\x10\n\x08variance\x18\x04 \x01(\x01\"\xe2\x02\n\x07\x44\x65\x63oder\x12(\n\x04link\x18\x01 \x01(\x0e\x32\x1a.cryptable.v1.Decoder.Link\x12\x0e\n\x06offset\x18\x02 \x03(\x12\x12\x0c\n\x04step\x18\x03 \x01(\x01\x12/\n\x08integers\x18\x04 \x01(\x0b\x32\x1b.cryptable.v1.IntegerLabelsH\x00\x12-\n\x07strings\x18\x05 \x01(\x0b\x32\x1a.cryptable.v1.StringLabelsH\x00\x12\x0c\n\x04\x62\x61se\x18\x06 \x03(\x01\x12\x14\n\x0c\x66urther_bits\x18\x07 \x01(\r\"\x80\x01\n\x04Link\x12\x14\n\x10LINK_UNSPECIFIED\x10\x00\x12\x0c\n\x08IDENTITY\x10\x01\x12\n\n\x06MARGIN\x10\x02\x12\x0b\n\x07SIGMOID\x10\x03\x12\x0b\n\x07SOFTMAX\x10\x04\x12\x0f\n\x0bPROBABILITY\x10\x05\x12\x0f\n\x0b\x45XPONENTIAL\x10\x06\x12\x0c\n\x08LOGISTIC\x10\x07\x42\x08\n\x06labels\"\x1f\n\rIntegerLabels\x12\x0e\n\x06values\x18\x01 \x03(\x12\"\x1e\n\x0cStringLabels\x12\x0e\n\x06values\x18\x01 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63ryptable/v1/client_spec.proto\x12\x0c\x63ryptable.v1\"\xc8\x02\n\nClientSpec\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12.\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32\x1c.cryptable.v1.FeatureEncoder\x12.\n\x06keyset\x18\x03 \x01(\x0b\x32\x1e.cryptable.v1.KeysetParameters\x12+\n\x05input\x18\x04 \x01(\x0b\x32\x1c.cryptable.v1.CiphertextType\x12,\n\x06output\x18\x05 \x01(\x0b\x32\x1c.cryptable.v1.CiphertextType\x12&\n\x07\x64\x65\x63oder\x18\x06 \x01(\x0b\x32\x15.cryptable.v1.Decoder\x12\x0f\n\x07p_error\x18\x07 \x01(\x01\x12\x32\n\x08levelled\x18\x08 \x01(\x0b\x32 .cryptable.v1.LevelledParameters\"\xde\x02\n\x0e\x46\x65\x61tureEncoder\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x0bthermometer\x18\x02 \x01(\x0b\x32 .cryptable.v1.ThermometerEncoderH\x00\x12-\n\x06\x61\x66\x66ine\x18\x03 \x01(\x0b\x32\x1b.cryptable.v1.AffineEncoderH\x00\x12-\n\x06unused\x18\x04 \x01(\x0b\x32\x1b.cryptable.v1.UnusedFeatureH\x00\x12\x33\n\tquadratic\x18\x05 \x01(\x0b\x32\x1e.cryptable.v1.QuadraticEncoderH\x00\x12\x31\n\x08polyline\x18\x07 \x01(\x0b\x32\x1d.cryptable.v1.PolylineEncoderH\x00\x12\x37\n\x0b\x63\x61tegorical\x18\x06 \x01(\x0b\x32 .cryptable.v1.CategoricalEncoderH\x00\x42\x06\n\x04kind\"\xb4\x01\n\x12ThermometerEncoder\x12\r\n\x05\x65\x64ges\x18\x01 \x03(\x01\x12\x12\n\nas_float32\x18\x02 \x01(\x08\x12\x39\n\x07missing\x18\x03 \x01(\x0e\x32(.cryptable.v1.ThermometerEncoder.Missing\"@\n\x07Missing\x12\x0b\n\x07REFUSED\x10\x00\x12\x0b\n\x07HIGHEST\x10\x01\x12\n\n\x06LOWEST\x10\x02\x12\x0f\n\x0bOWN_ELEMENT\x10\x03\"\xd6\x01\n\x12\x43\x61tegoricalEncoder\x12/\n\x08integers\x18\x01 \x01(\x0b\x32\x1b.cryptable.v1.IntegerLabelsH\x00\x12-\n\x07strings\x18\x02 \x01(\x0b\x32\x1a.cryptable.v1.StringLabelsH\x00\x12\x0e\n\x06levels\x18\x03 \x03(\r\x12\x14\n\x07missing\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x14\n\x07unknown\x18\x05 \x01(\rH\x02\x88\x01\x01\x42\x0c\n\ncategoriesB\n\n\x08_missingB\n\n\x08_unknown\"<\n\rAffineEncoder\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"?\n\x10QuadraticEncoder\x12\r\n\x05lower\x18\x01 \x01(\x01\x12\x0c\n\x04step\x18\x02 \x01(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"C\n\x0fPolylineEncoder\x12\r\n\x05knots\x18\x01 \x03(\x01\x12\x11\n\tlevels_at\x18\x02 \x03(\x01\x12\x0e\n\x06levels\x18\x03 \x01(\r\"\x0f\n\rUnusedFeature\"4\n\x13SecretKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tdimension\x18\x02 \x01(\r\"\xb5\x01\n\x16\x42ootstrapKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tinput_key\x18\x02 \x01(\r\x12\x12\n\noutput_key\x18\x03 \x01(\r\x12\x13\n\x0blevel_count\x18\x04 \x01(\r\x12\x10\n\x08\x62\x61se_log\x18\x05 \x01(\r\x12\x16\n\x0eglwe_dimension\x18\x06 \x01(\r\x12\x17\n\x0fpolynomial_size\x18\x07 \x01(\r\x12\x10\n\x08variance\x18\x08 \x01(\x01\"\x84\x01\n\x16KeyswitchKeyParameters\x12\n\n\x02id\x18\x01 \x01(\r\x12\x11\n\tinput_key\x18\x02 \x01(\r\x12\x12\n\noutput_key\x18\x03 \x01(\r\x12\x13\n\x0blevel_count\x18\x04 \x01(\r\x12\x10\n\x08\x62\x61se_log\x18\x05 \x01(\r\x12\x10\n\x08variance\x18\x06 \x01(\x01\"\xc6\x01\n\x10KeysetParameters\x12\x36\n\x0bsecret_keys\x18\x01 \x03(\x0b\x32!.cryptable.v1.SecretKeyParameters\x12<\n\x0e\x62ootstrap_keys\x18\x02 \x03(\x0b\x32$.cryptable.v1.BootstrapKeyParameters\x12<\n\x0ekeyswitch_keys\x18\x03 \x03(\x0b\x32$.cryptable.v1.KeyswitchKeyParameters\"L\n\x0e\x43iphertextType\x12\x0c\n\x04size\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\r\x12\r\n\x05width\x18\x03 \x01(\r\x12\x10\n\x08variance\x18\x04 \x01(\x01\"\xe3\x01\n\x12LevelledParameters\x12\x0e\n\x06keyset\x18\x01 \x01(\r\x12\x0e\n\x06inputs\x18\x02 \x01(\r\x12\x11\n\tselectors\x18\x03 \x03(\r\x12\x0e\n\x06leaves\x18\x04 \x03(\r\x12\x0e\n\x06placed\x18\x05 \x03(\r\x12\x15\n\rgadget_levels\x18\x06 \x01(\r\x12\x17\n\x0fgadget_base_log\x18\x07 \x01(\r\x12\x0e\n\x06moduli\x18\x08 \x03(\r\x12\x0f\n\x07outputs\x18\t \x01(\r\x12\x0f\n\x07maximum\x18\n \x01(\x04\x12\x18\n\x10\x61nswer_word_bits\x18\x0b \x01(\r\"\xe2\x02\n\x07\x44\x65\x63oder\x12(\n\x04link\x18\x01 \x01(\x0e\x32\x1a.cryptable.v1.Decoder.Link\x12\x0e\n\x06offset\x18\x02 \x03(\x12\x12\x0c\n\x04step\x18\x03 \x01(\x01\x12/\n\x08integers\x18\x04 \x01(\x0b\x32\x1b.cryptable.v1.IntegerLabelsH\x00\x12-\n\x07strings\x18\x05 \x01(\x0b\x32\x1a.cryptable.v1.StringLabelsH\x00\x12\x0c\n\x04\x62\x61se\x18\x06 \x03(\x01\x12\x14\n\x0c\x66urther_bits\x18\x07 \x01(\r\"\x80\x01\n\x04Link\x12\x14\n\x10LINK_UNSPECIFIED\x10\x00\x12\x0c\n\x08IDENTITY\x10\x01\x12\n\n\x06MARGIN\x10\x02\x12\x0b\n\x07SIGMOID\x10\x03\x12\x0b\n\x07SOFTMAX\x10\x04\x12\x0f\n\x0bPROBABILITY\x10\x05\x12\x0f\n\x0b\x45XPONENTIAL\x10\x06\x12\x0c\n\x08LOGISTIC\x10\x07\x42\x08\n\x06labels\"\x1f\n\rIntegerLabels\x12\x0e\n\x06values\x18\x01 \x03(\x12\"\x1e\n\x0cStringLabels\x12\x0e\n\x06values\x18\x01 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,39 +32,41 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cryptable.v1.client_spec_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CLIENTSPEC']._serialized_start=49
-  _globals['_CLIENTSPEC']._serialized_end=325
-  _globals['_FEATUREENCODER']._serialized_start=328
-  _globals['_FEATUREENCODER']._serialized_end=678
-  _globals['_THERMOMETERENCODER']._serialized_start=681
-  _globals['_THERMOMETERENCODER']._serialized_end=861
-  _globals['_THERMOMETERENCODER_MISSING']._serialized_start=797
-  _globals['_THERMOMETERENCODER_MISSING']._serialized_end=861
-  _globals['_CATEGORICALENCODER']._serialized_start=864
-  _globals['_CATEGORICALENCODER']._serialized_end=1078
-  _globals['_AFFINEENCODER']._serialized_start=1080
-  _globals['_AFFINEENCODER']._serialized_end=1140
-  _globals['_QUADRATICENCODER']._serialized_start=1142
-  _globals['_QUADRATICENCODER']._serialized_end=1205
-  _globals['_POLYLINEENCODER']._serialized_start=1207
-  _globals['_POLYLINEENCODER']._serialized_end=1274
-  _globals['_UNUSEDFEATURE']._serialized_start=1276
-  _globals['_UNUSEDFEATURE']._serialized_end=1291
-  _globals['_SECRETKEYPARAMETERS']._serialized_start=1293
-  _globals['_SECRETKEYPARAMETERS']._serialized_end=1345
-  _globals['_BOOTSTRAPKEYPARAMETERS']._serialized_start=1348
-  _globals['_BOOTSTRAPKEYPARAMETERS']._serialized_end=1529
-  _globals['_KEYSWITCHKEYPARAMETERS']._serialized_start=1532
-  _globals['_KEYSWITCHKEYPARAMETERS']._serialized_end=1664
-  _globals['_KEYSETPARAMETERS']._serialized_start=1667
-  _globals['_KEYSETPARAMETERS']._serialized_end=1865
-  _globals['_CIPHERTEXTTYPE']._serialized_start=1867
-  _globals['_CIPHERTEXTTYPE']._serialized_end=1943
-  _globals['_DECODER']._serialized_start=1946
-  _globals['_DECODER']._serialized_end=2300
-  _globals['_DECODER_LINK']._serialized_start=2162
-  _globals['_DECODER_LINK']._serialized_end=2290
-  _globals['_INTEGERLABELS']._serialized_start=2302
-  _globals['_INTEGERLABELS']._serialized_end=2333
-  _globals['_STRINGLABELS']._serialized_start=2335
-  _globals['_STRINGLABELS']._serialized_end=2365
+  _globals['_CLIENTSPEC']._serialized_end=377
+  _globals['_FEATUREENCODER']._serialized_start=380
+  _globals['_FEATUREENCODER']._serialized_end=730
+  _globals['_THERMOMETERENCODER']._serialized_start=733
+  _globals['_THERMOMETERENCODER']._serialized_end=913
+  _globals['_THERMOMETERENCODER_MISSING']._serialized_start=849
+  _globals['_THERMOMETERENCODER_MISSING']._serialized_end=913
+  _globals['_CATEGORICALENCODER']._serialized_start=916
+  _globals['_CATEGORICALENCODER']._serialized_end=1130
+  _globals['_AFFINEENCODER']._serialized_start=1132
+  _globals['_AFFINEENCODER']._serialized_end=1192
+  _globals['_QUADRATICENCODER']._serialized_start=1194
+  _globals['_QUADRATICENCODER']._serialized_end=1257
+  _globals['_POLYLINEENCODER']._serialized_start=1259
+  _globals['_POLYLINEENCODER']._serialized_end=1326
+  _globals['_UNUSEDFEATURE']._serialized_start=1328
+  _globals['_UNUSEDFEATURE']._serialized_end=1343
+  _globals['_SECRETKEYPARAMETERS']._serialized_start=1345
+  _globals['_SECRETKEYPARAMETERS']._serialized_end=1397
+  _globals['_BOOTSTRAPKEYPARAMETERS']._serialized_start=1400
+  _globals['_BOOTSTRAPKEYPARAMETERS']._serialized_end=1581
+  _globals['_KEYSWITCHKEYPARAMETERS']._serialized_start=1584
+  _globals['_KEYSWITCHKEYPARAMETERS']._serialized_end=1716
+  _globals['_KEYSETPARAMETERS']._serialized_start=1719
+  _globals['_KEYSETPARAMETERS']._serialized_end=1917
+  _globals['_CIPHERTEXTTYPE']._serialized_start=1919
+  _globals['_CIPHERTEXTTYPE']._serialized_end=1995
+  _globals['_LEVELLEDPARAMETERS']._serialized_start=1998
+  _globals['_LEVELLEDPARAMETERS']._serialized_end=2225
+  _globals['_DECODER']._serialized_start=2228
+  _globals['_DECODER']._serialized_end=2582
+  _globals['_DECODER_LINK']._serialized_start=2444
+  _globals['_DECODER_LINK']._serialized_end=2572
+  _globals['_INTEGERLABELS']._serialized_start=2584
+  _globals['_INTEGERLABELS']._serialized_end=2615
+  _globals['_STRINGLABELS']._serialized_start=2617
+  _globals['_STRINGLABELS']._serialized_end=2647
 # @@protoc_insertion_point(module_scope)

@@ -34,9 +34,12 @@ class ClientSpec(_message.Message):
     OUTPUT_FIELD_NUMBER: _builtins.int
     DECODER_FIELD_NUMBER: _builtins.int
     P_ERROR_FIELD_NUMBER: _builtins.int
+    LEVELLED_FIELD_NUMBER: _builtins.int
     model_name: _builtins.str
     p_error: _builtins.float
-    """Probability that one lookup, or the reading of the result, fails. At most 2^-40."""
+    """Probability that one lookup, or the reading of the result, fails; of other schemes, that the whole answer is wrong for
+    any honest row. At most 2^-40.
+    """
     @_builtins.property
     def features(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureEncoder]:
         """One encoder an input feature, in the order of the model's columns. Their elements, in order, are the input tensor."""
@@ -49,6 +52,10 @@ class ClientSpec(_message.Message):
     def output(self) -> Global___CiphertextType: ...
     @_builtins.property
     def decoder(self) -> Global___Decoder: ...
+    @_builtins.property
+    def levelled(self) -> Global___LevelledParameters:
+        """Set for a model of the scheme `levelled`, which has no keyset, input and output above (SPEC-LEVELLED.md)."""
+
     def __init__(
         self,
         *,
@@ -59,10 +66,11 @@ class ClientSpec(_message.Message):
         output: Global___CiphertextType | None = ...,
         decoder: Global___Decoder | None = ...,
         p_error: _builtins.float = ...,
+        levelled: Global___LevelledParameters | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "input", b"input", "keyset", b"keyset", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "input", b"input", "keyset", b"keyset", "levelled", b"levelled", "output", b"output"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "features", b"features", "input", b"input", "keyset", b"keyset", "model_name", b"model_name", "output", b"output", "p_error", b"p_error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "features", b"features", "input", b"input", "keyset", b"keyset", "levelled", b"levelled", "model_name", b"model_name", "output", b"output", "p_error", b"p_error"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -503,6 +511,74 @@ class CiphertextType(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CiphertextType: _TypeAlias = CiphertextType  # noqa: Y015
+
+@_typing.final
+class LevelledParameters(_message.Message):
+    """Parameters of the scheme `levelled`. SPEC-LEVELLED.md says what a reader must refuse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYSET_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    SELECTORS_FIELD_NUMBER: _builtins.int
+    LEAVES_FIELD_NUMBER: _builtins.int
+    PLACED_FIELD_NUMBER: _builtins.int
+    GADGET_LEVELS_FIELD_NUMBER: _builtins.int
+    GADGET_BASE_LOG_FIELD_NUMBER: _builtins.int
+    MODULI_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    ANSWER_WORD_BITS_FIELD_NUMBER: _builtins.int
+    keyset: _builtins.int
+    """Number of the keyset: 1, the universal one."""
+    inputs: _builtins.int
+    """Elements that the encoders make, each a bit."""
+    gadget_levels: _builtins.int
+    """Digits of an external product, and bits of each."""
+    gadget_base_log: _builtins.int
+    outputs: _builtins.int
+    """Number of outputs, and the highest value of any."""
+    maximum: _builtins.int
+    answer_word_bits: _builtins.int
+    """Bits of a word of the answer."""
+    @_builtins.property
+    def selectors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Those that products multiply by; strictly increasing."""
+
+    @_builtins.property
+    def leaves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Those with a leaf of their own, which linear forms read; strictly increasing, no selector."""
+
+    @_builtins.property
+    def placed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Those in polynomials that are not expanded, in the order of their places."""
+
+    @_builtins.property
+    def moduli(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """What outputs are computed modulo: pairwise coprime, strictly increasing."""
+
+    def __init__(
+        self,
+        *,
+        keyset: _builtins.int = ...,
+        inputs: _builtins.int = ...,
+        selectors: _abc.Iterable[_builtins.int] | None = ...,
+        leaves: _abc.Iterable[_builtins.int] | None = ...,
+        placed: _abc.Iterable[_builtins.int] | None = ...,
+        gadget_levels: _builtins.int = ...,
+        gadget_base_log: _builtins.int = ...,
+        moduli: _abc.Iterable[_builtins.int] | None = ...,
+        outputs: _builtins.int = ...,
+        maximum: _builtins.int = ...,
+        answer_word_bits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "gadget_base_log", b"gadget_base_log", "gadget_levels", b"gadget_levels", "inputs", b"inputs", "keyset", b"keyset", "leaves", b"leaves", "maximum", b"maximum", "moduli", b"moduli", "outputs", b"outputs", "placed", b"placed", "selectors", b"selectors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LevelledParameters: _TypeAlias = LevelledParameters  # noqa: Y015
 
 @_typing.final
 class Decoder(_message.Message):

@@ -27,6 +27,7 @@ class EncryptedTensor(_message.Message):
     TRIMMED_FIELD_NUMBER: _builtins.int
     BODIES_FIELD_NUMBER: _builtins.int
     WORD_BITS_FIELD_NUMBER: _builtins.int
+    POLYNOMIALS_FIELD_NUMBER: _builtins.int
     seed: _builtins.bytes
     """Client to server. One 16-byte seed for the whole tensor: its masks are one linear stream of that seed."""
     explicit: _builtins.bytes
@@ -37,6 +38,8 @@ class EncryptedTensor(_message.Message):
     """One word a ciphertext: 64-bit little-endian, or packed as `trimmed` is."""
     word_bits: _builtins.int
     """Bits of a packed word; set with `trimmed` only."""
+    polynomials: _builtins.bytes
+    """Of schemes over rings: packed words of polynomials, in the scheme's own layout; then there are no `bodies`."""
     def __init__(
         self,
         *,
@@ -45,10 +48,11 @@ class EncryptedTensor(_message.Message):
         trimmed: _builtins.bytes = ...,
         bodies: _builtins.bytes = ...,
         word_bits: _builtins.int = ...,
+        polynomials: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["explicit", b"explicit", "masks", b"masks", "seed", b"seed", "trimmed", b"trimmed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bodies", b"bodies", "explicit", b"explicit", "masks", b"masks", "seed", b"seed", "trimmed", b"trimmed", "word_bits", b"word_bits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bodies", b"bodies", "explicit", b"explicit", "masks", b"masks", "polynomials", b"polynomials", "seed", b"seed", "trimmed", b"trimmed", "word_bits", b"word_bits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_masks: _TypeAlias = _typing.Literal["seed", "explicit", "trimmed"]  # noqa: Y015
     _WhichOneofArgType_masks: _TypeAlias = _typing.Literal["masks", b"masks"]  # noqa: Y015

@@ -1,0 +1,1 @@
+"""The scheme `levelled`: its keyset, the layout of rows, and their bytes (protos/SPEC-LEVELLED.md)."""

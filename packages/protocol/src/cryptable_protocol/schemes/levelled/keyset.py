@@ -1,0 +1,71 @@
+"""The universal keyset of the scheme `levelled`: one for every model, for good (protos/SPEC-LEVELLED.md, "Keyset")."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.schemes.scheme import LEVELLED
+
+RING_SIZE = 2048
+"""N: coefficients of a polynomial."""
+LOG2_RING_SIZE = 11
+GRID_BITS = 52
+"""Torus elements are integers modulo 2^52."""
+LOG2_DEVIATION = -0.025696778711484593 * RING_SIZE + 2.675931372549016
+"""σ of fresh noise: on the 128-bit curve at N."""
+SEED_BYTES = 16
+
+
+class Gadget(NamedTuple):
+    """Digits of a decomposition, most significant first, and bits of each."""
+
+    levels: int
+    base_log: int
+
+
+@dataclass(frozen=True)
+class LevelledKeyset:
+    """Gadgets of the keys for the automorphisms X → X^(N/2^i + 1), i = 0 … 10, and of the switch."""
+
+    number: int
+
+    scheme: ClassVar[str] = LEVELLED
+    automorphisms: ClassVar[tuple[Gadget, ...]] = (
+        *(Gadget(7, 6),) * 4,
+        *(Gadget(6, 7),) * 2,
+        *(Gadget(5, 8),) * 2,
+        *(Gadget(4, 10),) * 3,
+    )
+    switch: ClassVar[Gadget] = Gadget(3, 13)
+
+    def __post_init__(self) -> None:
+        if self.number != 1:
+            raise MalformedMessageError(
+                f"levelled parameters: keyset {self.number} is not known, only 1 is; upgrade Cryptable"
+            )
+
+    @property
+    def name(self) -> bytes:
+        """SHA-256 that stores and key files know it by."""
+        return hashlib.sha256(b"cryptable levelled keyset %d" % self.number).digest()
+
+    @property
+    def rows(self) -> int:
+        """Ciphertexts in the evaluation keys, the public pair's among them."""
+        return sum(gadget.levels for gadget in self.automorphisms) + self.switch.levels + 1
+
+    @property
+    def evaluation_keys_bytes(self) -> int:
+        """A seed, and one packed body a row."""
+        return SEED_BYTES + self.rows * RING_SIZE * GRID_BITS // 8
+
+    @property
+    def memory_bytes(self) -> int:
+        """In a worker: two polynomials a row, as the transforms of their doubles."""
+        return self.rows * 2 * RING_SIZE * 8
+
+
+UNIVERSAL = LevelledKeyset(1)

@@ -1,0 +1,34 @@
+"""Words of 8 to 52 bits, packed (SPEC-LEVELLED.md, "Packing")."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Words = npt.NDArray[np.uint64]
+
+
+def packed_bytes(count: int, bits: int) -> int:
+    """Bytes that `count` words of `bits` bits take."""
+    return (count * bits + 7) // 8
+
+
+def pack(words: Words, bits: int) -> bytes:
+    """Words below 2^bits as one string of bits, least significant first."""
+    flat = np.ascontiguousarray(words, "<u8").ravel()
+    expanded = np.unpackbits(flat.view(np.uint8).reshape(flat.size, 8), axis=1, count=bits, bitorder="little")
+    return np.packbits(expanded, axis=None, bitorder="little").tobytes()
+
+
+def unpack(data: bytes | memoryview, count: int, bits: int) -> Words:
+    """The inverse of `pack`, of exactly `packed_bytes(count, bits)` bytes; bits beyond the last word are ignored."""
+    string = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little", count=count * bits)
+    expanded = np.zeros((count, 64), np.uint8)
+    expanded[:, :bits] = string.reshape(count, bits)
+    return np.packbits(expanded, axis=1, bitorder="little").view("<u8").ravel().astype(np.uint64, copy=False)
+
+
+def rounded(torus: Words, grid_bits: int, bits: int) -> Words:
+    """Torus elements below 2^grid_bits as words of fewer bits, modulo 2^bits; halves upwards."""
+    half = np.uint64(1 << (grid_bits - bits - 1))
+    return ((torus + half) >> np.uint64(grid_bits - bits)) & np.uint64((1 << bits) - 1)

@@ -1,0 +1,263 @@
+"""LevelledParameters: layout, moduli and words of a model that is evaluated without bootstrapping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import ClassVar
+
+from cryptable_protocol import limits
+from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.messages import client_spec as pb
+from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, SEED_BYTES, Gadget, LevelledKeyset
+from cryptable_protocol.schemes.levelled.layout import Layout
+from cryptable_protocol.schemes.levelled.packing import packed_bytes
+from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters, scheme_parameters
+from cryptable_protocol.wire.canonical import to_canonical_bytes
+
+GADGETS = tuple(Gadget(*pair) for pair in ((2, 8), (2, 9), (3, 6), (3, 7), (4, 5), (4, 6)))
+MODULI = (3, 4, 5, 7, 8, 9, 11, 13, 16)
+MAX_MODULI = 8
+MAX_SLOTS = 128
+"""Of an answer: more would say more about the server's randomness than leaves it 128 bits."""
+ROW_WORD_BITS, PLACED_WORD_BITS = 36, 28
+LEAST_ANSWER_BITS, MOST_ANSWER_BITS = 12, 20
+SECRET_NORM = 1.02 * 2 * RING_SIZE / 3
+"""Greatest ‖s‖² of a secret that clients use."""
+
+
+@scheme_parameters
+@dataclass(frozen=True)
+class LevelledParameters:
+    """What a client needs to lay out and encrypt its bits, and to read residues. All inputs are bits.
+
+    Attributes:
+        keyset: of the keys.
+        inputs: elements that the encoders make.
+        selectors: those that products multiply by.
+        leaves: those with a leaf of their own.
+        placed: those in polynomials that are not expanded.
+        gadget: of external products.
+        moduli: that outputs are computed modulo.
+        outputs: number of them.
+        maximum: highest value of any.
+        answer_word_bits: of an answer's word.
+        p_error: probability that an answer is wrong, for any honest row.
+    """
+
+    keyset: LevelledKeyset
+    inputs: int
+    selectors: tuple[int, ...]
+    leaves: tuple[int, ...]
+    placed: tuple[int, ...]
+    gadget: Gadget
+    moduli: tuple[int, ...]
+    outputs: int
+    maximum: int
+    answer_word_bits: int
+    p_error: float
+
+    scheme: ClassVar[str] = LEVELLED
+
+    def __post_init__(self) -> None:
+        self._check_elements()
+        _require(self.gadget in GADGETS, f"a gadget of {self.gadget.levels} digits of {self.gadget.base_log} bits")
+        self._check_moduli()
+        _require(self.outputs > 0 and self.slots <= MAX_SLOTS, f"{self.slots} slots, expected 1 .. {MAX_SLOTS}")
+        layout = self.layout
+        _require(
+            layout.finest_scale <= ROW_WORD_BITS,
+            f"leaves down to 2^-{layout.finest_scale}, words of a row have {ROW_WORD_BITS} bits",
+        )
+        polynomials = len(layout.runs) + layout.placed_polynomials
+        _require(
+            1 <= polynomials <= limits.MAX_LEVELLED_POLYNOMIALS,
+            f"{polynomials} polynomials in a row, expected 1 .. {limits.MAX_LEVELLED_POLYNOMIALS}",
+        )
+        _require(0.0 < self.p_error < 1.0, f"p_error {self.p_error} is not in (0, 1)")
+        self._check_answer_bits()
+
+    def _check_elements(self) -> None:
+        _require(
+            1 <= self.inputs <= limits.MAX_VECTOR_SIZE, f"{self.inputs} inputs, expected 1 .. {limits.MAX_VECTOR_SIZE}"
+        )
+        for what, elements in (("selectors", self.selectors), ("leaves", self.leaves)):
+            _require(
+                all(one < other for one, other in pairwise(elements)),
+                f"{what} do not strictly increase",
+            )
+        _require(len(set(self.placed)) == len(self.placed), "an element is placed twice")
+        _require(not set(self.selectors) & set(self.leaves), "an element is both a selector and a leaf")
+        highest = max((*self.selectors, *self.leaves, *self.placed), default=-1)
+        _require(0 <= highest < self.inputs, f"element {highest} of {self.inputs} inputs")
+
+    def _check_moduli(self) -> None:
+        _require(
+            1 <= len(self.moduli) <= MAX_MODULI and set(self.moduli) <= set(MODULI),
+            f"moduli {self.moduli}, expected up to {MAX_MODULI} of {MODULI}",
+        )
+        _require(
+            all(one < other for one, other in pairwise(self.moduli)),
+            f"moduli {self.moduli} do not strictly increase",
+        )
+        _require(math.lcm(*self.moduli) == self.modulus, f"moduli {self.moduli} share a factor")
+        _require(
+            0 <= self.maximum < min(self.modulus, 1 << 52),
+            f"outputs up to {self.maximum}, the moduli tell apart {self.modulus}",
+        )
+
+    def _check_answer_bits(self) -> None:
+        bits = self.answer_word_bits
+        _require(
+            LEAST_ANSWER_BITS <= bits <= MOST_ANSWER_BITS,
+            f"answers in words of {bits} bits, expected {LEAST_ANSWER_BITS} .. {MOST_ANSWER_BITS}",
+        )
+        deviation = math.sqrt((1 + SECRET_NORM) / 12) * 2.0**-bits
+        needed = math.sqrt(2 * math.log(2) * (2 + math.log2(self.slots) - math.log2(self.p_error)))
+        _require(
+            1 / (2 * self.moduli[-1]) >= needed * deviation,
+            f"answers in words of {bits} bits: rounding alone is misread more often than p_error allows",
+        )
+
+    @property
+    def modulus(self) -> int:
+        """Product of the moduli."""
+        return math.prod(self.moduli)
+
+    @property
+    def slots(self) -> int:
+        """Coefficients of an answer: output o modulo moduli[r] stands in slot r · outputs + o."""
+        return self.outputs * len(self.moduli)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where each bit stands in a row."""
+        return Layout(self.selectors, self.leaves, self.placed, self.gadget, self.slots)
+
+    @property
+    def key_memory_bytes(self) -> int:
+        """Of a client's keys in a worker."""
+        return self.keyset.memory_bytes
+
+    @property
+    def input_bits(self) -> int:
+        """Every input is a bit."""
+        return 1
+
+    @property
+    def output_bits(self) -> int:
+        """Bits of the highest value of an output."""
+        return max(1, self.maximum.bit_length())
+
+    @property
+    def most_further_bits(self) -> int:
+        """None: residues have no lower bits."""
+        return 0
+
+    @property
+    def rows_per_tensor(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def row_bytes(self) -> int:
+        """Packed bodies of all polynomials."""
+        layout = self.layout
+        return len(layout.runs) * packed_bytes(RING_SIZE, ROW_WORD_BITS) + layout.placed_polynomials * packed_bytes(
+            RING_SIZE, PLACED_WORD_BITS
+        )
+
+    @property
+    def answer_bytes(self) -> int:
+        """A packed mask, and the body at the slots."""
+        return packed_bytes(RING_SIZE, self.answer_word_bits) + packed_bytes(self.slots, self.answer_word_bits)
+
+    def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
+        """A row's canonical bytes, if it has a seed and exactly the packed bodies."""
+        _require_form(message, "seed")
+        if len(message.seed) != SEED_BYTES:
+            raise MalformedMessageError(f"row: a seed of {len(message.seed)} bytes, expected {SEED_BYTES}")
+        if len(message.polynomials) != self.row_bytes:
+            raise MalformedMessageError(
+                f"row: polynomials of {len(message.polynomials)} bytes, expected {self.row_bytes}"
+            )
+        return to_canonical_bytes(message)
+
+    def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
+        """Whether an answer has exactly the packed mask and slots."""
+        _require_form(message, None)
+        if len(message.polynomials) != self.answer_bytes:
+            raise MalformedMessageError(
+                f"answer: polynomials of {len(message.polynomials)} bytes, expected {self.answer_bytes}"
+            )
+
+    def pinned_facts(self) -> Mapping[str, object]:
+        """Which keys, how rarely an answer is wrong, and the form of answers."""
+        return {
+            "scheme": self.scheme,
+            "keyset": self.keyset.name.hex(),
+            "gadget": list(self.gadget),
+            "moduli": list(self.moduli),
+            "outputs": self.outputs,
+            "maximum": self.maximum,
+            "answer word bits": self.answer_word_bits,
+            "p_error": self.p_error,
+        }
+
+    def write(self, message: pb.ClientSpec) -> None:
+        """Fill the scheme's own message."""
+        message.p_error = self.p_error
+        message.levelled.CopyFrom(
+            pb.LevelledParameters(
+                keyset=self.keyset.number,
+                inputs=self.inputs,
+                selectors=self.selectors,
+                leaves=self.leaves,
+                placed=self.placed,
+                gadget_levels=self.gadget.levels,
+                gadget_base_log=self.gadget.base_log,
+                moduli=self.moduli,
+                outputs=self.outputs,
+                maximum=self.maximum,
+                answer_word_bits=self.answer_word_bits,
+            )
+        )
+
+    @classmethod
+    def read(cls, message: pb.ClientSpec) -> SchemeParameters | None:
+        """From the scheme's own message; None where there is none."""
+        if not message.HasField("levelled"):
+            return None
+        for part in ("keyset", "input", "output"):
+            _require(not message.HasField(part), f"beside a {part}, which is the scheme bootstrapped's")
+        own = message.levelled
+        return cls(
+            LevelledKeyset(own.keyset),
+            own.inputs,
+            tuple(own.selectors),
+            tuple(own.leaves),
+            tuple(own.placed),
+            Gadget(own.gadget_levels, own.gadget_base_log),
+            tuple(own.moduli),
+            own.outputs,
+            own.maximum,
+            own.answer_word_bits,
+            message.p_error,
+        )
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise MalformedMessageError(f"levelled parameters: {message}")
+
+
+def _require_form(message: tensor_pb.EncryptedTensor, form: str | None) -> None:
+    got = message.WhichOneof("masks")
+    if got != form or message.bodies or message.word_bits:
+        raise MalformedMessageError(
+            f"encrypted tensor: a row of another scheme, expected {'a seed and ' if form else ''}polynomials alone"
+        )
