@@ -39,7 +39,7 @@ EXCLUDED = (
     ("tensor:EncryptedTensor.ciphertexts", ""),
     ("tensor:EncryptedTensor.trimmed", ""),
     # Of strangers: the authenticator has said so before.
-    ("strangers:Gate.intercept_service.refuse", ""),
+    ("strangers:StrangerInterceptor.intercept_service.refuse", ""),
     # Beyond what gRPC lets in.
     ("tensor:EncryptedTensor.from_message", "more than"),
     # What a message cannot express.

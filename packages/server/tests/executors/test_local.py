@@ -1,84 +1,59 @@
 """Workers that die, hang, or are too few, under a real LocalExecutor and real programs."""
 
-import contextlib
 import dataclasses
 import gc
 import hashlib
 import os
 import signal
 import threading
-import time
 import weakref
-from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
-from cryptable_protocol import EncryptedTensor
 from cryptable_server.errors import (
-    DrainingError,
     EvaluationFailedError,
     EvaluationTimedOutError,
     ExecutorError,
-    KeysCorruptedError,
-    KeysNotFoundError,
-    KeysTooLargeError,
     OverloadedError,
     ThrottledError,
-    TooLateError,
     WorkerDiedError,
 )
-from cryptable_server.executors.executor import Evaluation, KeysReference
+from cryptable_server.executors.executor import KeysReference
 from cryptable_server.executors.local import LocalExecutor
 from cryptable_server.settings.config import WorkerConfig
+from executor_contract import CLOCK, ExecutorContract, all_stopped
+from waiting import LONG_SECONDS, until
 
-SECONDS = 60
+SECONDS = LONG_SECONDS
 
 
 def config(**changes):
     return WorkerConfig(**{"count": 1, "threads": 1, **changes})
 
 
-@pytest.fixture
+class TestLocalExecutor(ExecutorContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def executor(cls):
+        made = LocalExecutor(config(count=2), clock=CLOCK)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
 def executor():
-    made = LocalExecutor(config(evaluation_seconds=20.0))
+    """One worker that many tests share."""
+    made = LocalExecutor(config())
     yield made
     made.close()
 
 
-@pytest.fixture
-def stopped(executor):
-    """The pid of the one worker, which does not run: it hangs until it is told to go on."""
-    (pid,) = executor.worker_pids
-    os.kill(pid, signal.SIGSTOP)
-    yield pid
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
-
-
-def until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_a_row_is_evaluated(executor, quick, compiled):
-    answer = executor.submit(quick).result(SECONDS)
-    program = compiled["linear"]
-    words = EncryptedTensor.from_bytes(answer.tensor).ciphertexts(1, program.keyset.dimensions[program.output.key])
-    assert words[0, -1] == 0  # the sum of trivial bodies of zero
-    assert answer.wall_seconds > 0
-
-
-def test_a_killed_worker_costs_its_row_alone(executor, quick, stopped):
-    first, second = executor.submit(quick), executor.submit(quick)
-    until(first.running)
-    os.kill(stopped, signal.SIGKILL)
-    with pytest.raises(WorkerDiedError, match="SIGKILL"):
-        first.result(SECONDS)
-    second.result(SECONDS)
-    (pid,) = executor.worker_pids
-    assert pid != stopped
+@pytest.fixture(scope="module")
+def short():
+    """One worker, and room for two rows that wait."""
+    made = LocalExecutor(config(queue_rows=2))
+    yield made
+    made.close()
 
 
 def test_a_worker_that_died_while_idle_costs_no_row(executor, quick):
@@ -114,61 +89,14 @@ def test_a_row_is_kept_no_longer_than_its_caller_needs_it(executor, quick, progr
         gc.enable()
 
 
-def test_a_full_queue_refuses(quick):
-    executor = LocalExecutor(config(queue_rows=2))
-    (pid,) = executor.worker_pids
-    os.kill(pid, signal.SIGSTOP)
-    rows = [executor.submit(quick) for _ in range(3)]
-    with pytest.raises(OverloadedError, match="3 rows"):
-        executor.submit(quick)
-    os.kill(pid, signal.SIGCONT)
+def test_a_full_queue_refuses(short, quick):
+    with all_stopped(short):
+        rows = [short.submit(quick) for _ in range(3)]
+        with pytest.raises(OverloadedError, match="3 rows"):
+            short.submit(quick)
     for future in rows:
         future.result(SECONDS)
-    executor.submit(quick).result(SECONDS)
-    executor.close()
-
-
-def test_a_cancelled_row_is_not_evaluated(executor, quick, stopped):
-    first, second, third = (executor.submit(quick) for _ in range(3))
-    until(first.running)
-    assert second.cancel()
-    assert not first.cancel()
-    os.kill(stopped, signal.SIGCONT)
-    third.result(SECONDS)
-    with pytest.raises(CancelledError):
-        second.result()
-
-
-def test_close_ends_the_processes_and_refuses_what_waits(quick):
-    executor = LocalExecutor(config(count=2))
-    pids = executor.worker_pids
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    rows = [executor.submit(quick) for _ in range(4)]
-    until(lambda: sum(future.running() for future in rows) == 2)
-    executor.close()
-    for future in rows:
-        with pytest.raises(DrainingError):
-            future.result(SECONDS)
-    for pid in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-    with pytest.raises(DrainingError):
-        executor.submit(quick)
-    executor.forget("none")
-
-
-@pytest.mark.encrypted
-def test_keys_stay_with_their_worker(executor_of_two, keyed):
-    executor = executor_of_two
-    executor.submit(keyed).result(SECONDS)
-    # No worker reads the file again, so it may go.
-    Path(keyed.keys.location).unlink()
-    for _ in range(3):
-        executor.submit(keyed).result(SECONDS)
-    executor.forget(keyed.keys.name)
-    with pytest.raises(KeysNotFoundError):
-        executor.submit(keyed).result(SECONDS)
+    short.submit(quick).result(SECONDS)
 
 
 @pytest.mark.encrypted
@@ -184,64 +112,11 @@ def test_concurrent_rows_share_the_loading_of_their_keys(keyed):
     executor.close()
 
 
-@pytest.mark.encrypted
-def test_rows_of_one_client_spread_over_workers_where_keys_fit_twice(executor_of_two, keyed):
-    rows = [executor_of_two.submit(keyed) for _ in range(8)]
-    loaded = [row.result(SECONDS).keys_cached for row in rows].count(False)
-    assert loaded == 2
-
-
-def test_keys_that_fit_no_worker(keyed):
-    executor = LocalExecutor(config(key_memory_bytes=keyed.keys.memory_bytes - 1))
-    with pytest.raises(KeysTooLargeError, match="--key-memory"):
-        executor.submit(keyed)
-    assert executor.waiting == 0
-    executor.close()
-
-
-def test_a_row_whose_deadline_passes_while_it_waits_is_not_evaluated(executor, quick, stopped):
-    first = executor.submit(quick)
-    until(first.running)
-    late = executor.submit(dataclasses.replace(quick, deadline=time.monotonic() + 1.0))
-    last = executor.submit(quick)
-    time.sleep(1.1)
-    os.kill(stopped, signal.SIGCONT)
-    with pytest.raises(TooLateError, match="passed before a worker was free"):
-        late.result(SECONDS)
-    last.result(SECONDS)
-
-
-@pytest.fixture
-def executor_of_two():
-    made = LocalExecutor(config(count=2))
-    yield made
-    made.close()
-
-
-def test_damaged_keys_are_not_used(executor, keyed):
-    with Path(keyed.keys.location).open("r+b") as file:
-        file.write(b"damage")
-    with pytest.raises(KeysCorruptedError):
-        executor.submit(keyed).result(SECONDS)
-
-
-def test_a_program_that_is_gone(executor, quick, tmp_path):
-    pids = executor.worker_pids
-    with pytest.raises(EvaluationFailedError):
-        executor.submit(Evaluation(str(tmp_path), quick.tensor, None)).result(SECONDS)
-    executor.submit(quick).result(SECONDS)
-    assert executor.worker_pids == pids
-
-
-def test_a_tensor_that_is_none_is_refused_by_the_worker_too(executor, quick):
-    with pytest.raises(EvaluationFailedError):
-        executor.submit(Evaluation(quick.program, b"garbage", None)).result(SECONDS)
-
-
 def test_workers_that_do_not_come_up(quick):
+    before = threading.enumerate()
     with pytest.raises(ExecutorError, match="did not come up"):
         LocalExecutor(config(memory_bytes=1 << 20), programs=[quick.program])
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("worker-")]
+    assert threading.enumerate() == before
 
 
 @pytest.mark.encrypted
@@ -291,7 +166,7 @@ def of(evaluation, principal):
     return dataclasses.replace(evaluation, principal=principal)
 
 
-def test_principals_are_served_in_turn(executor, quick, stopped):
+def test_principals_are_served_in_turn(executor, quick):
     order = []
 
     def submit(principal):
@@ -299,10 +174,10 @@ def test_principals_are_served_in_turn(executor, quick, stopped):
         future.add_done_callback(lambda _: order.append(principal))
         return future
 
-    first = submit("token:greedy")
-    until(first.running)
-    rows = [submit("token:greedy") for _ in range(5)] + [submit("token:modest") for _ in range(2)]
-    os.kill(stopped, signal.SIGCONT)
+    with all_stopped(executor):
+        first = submit("token:greedy")
+        until(first.running)
+        rows = [submit("token:greedy") for _ in range(5)] + [submit("token:modest") for _ in range(2)]
     for future in rows:
         future.result(SECONDS)
     until(lambda: len(order) == 8)
@@ -324,20 +199,16 @@ def test_a_principal_cannot_fill_the_queue(quick):
     executor.close()
 
 
-def test_rows_whose_callers_have_gone_make_room_at_once(quick):
-    executor = LocalExecutor(config(queue_rows=2))
-    (pid,) = executor.worker_pids
-    os.kill(pid, signal.SIGSTOP)
-    first = executor.submit(quick)
-    until(first.running)
-    for _ in range(10):
-        waiting = [executor.submit(quick) for _ in range(2)]
-        assert executor.waiting == 3
-        assert all(future.cancel() for future in waiting)
-        assert executor.waiting == 1
-    os.kill(pid, signal.SIGCONT)
+def test_rows_whose_callers_have_gone_make_room_at_once(short, quick):
+    with all_stopped(short):
+        first = short.submit(quick)
+        until(first.running)
+        for _ in range(10):
+            waiting = [short.submit(quick) for _ in range(2)]
+            assert short.waiting == 3
+            assert all(future.cancel() for future in waiting)
+            assert short.waiting == 1
     first.result(SECONDS)
-    executor.close()
 
 
 def test_a_principal_whose_rows_end_workers_has_to_wait(quick):
@@ -356,22 +227,3 @@ def test_a_principal_whose_rows_end_workers_has_to_wait(quick):
         executor.submit(of(quick, "token:bad"))
     executor.submit(of(quick, "anonymous")).result(SECONDS)
     executor.close()
-
-
-def test_the_same_keys_of_two_principals_are_two_sets_in_a_worker(executor, keyed):
-    others = dataclasses.replace(keyed, keys=dataclasses.replace(keyed.keys, owner="other"))
-    assert executor.submit(keyed).result(SECONDS).keys_cached is False
-    assert executor.submit(keyed).result(SECONDS).keys_cached is True
-    # What one has loaded does not make the other's row faster, and forgetting the one's leaves the other's.
-    assert executor.submit(others).result(SECONDS).keys_cached is False
-    executor.forget(others.keys.name)
-    answer = executor.submit(keyed).result(SECONDS)
-    assert answer.keys_cached is True
-    assert answer.lookups == 3
-
-
-def test_programs_come_and_go(executor, quick, keyed):
-    executor.serve([quick.program, keyed.program])
-    executor.submit(quick).result(SECONDS)
-    executor.serve([quick.program])
-    executor.submit(quick).result(SECONDS)

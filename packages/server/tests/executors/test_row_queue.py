@@ -2,30 +2,32 @@
 
 import itertools
 import threading
-import time
 
 import pytest
 from cryptable_server.errors import KeysTooLargeError, OverloadedError, TooLateError
-from cryptable_server.executors import key_affinity
-from cryptable_server.executors.evaluation_times import Pace
+from cryptable_server.executors.evaluation_times import EvaluationTimes
 from cryptable_server.executors.executor import Evaluation, KeysReference
-from cryptable_server.executors.job import Job, Note
+from cryptable_server.executors.job import Job
 from cryptable_server.executors.row_queue import RowQueue
+from cryptable_server.processes.messages import Forget, Load
 from cryptable_server.settings.config import WorkerConfig
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import LONG_SECONDS, Clock
 
 SIZE = 10
+CLOCK = Clock()
+"""Of all queues here, since jobs know the time as well."""
 
 
-def queue_of(workers=1, *, pace=None, budget=100, **bounds):
+def queue_of(workers=1, *, times=None, budget=100, **bounds):
     config = WorkerConfig(count=workers, threads=1, key_memory_bytes=budget, **bounds)
-    return RowQueue(config, pace or Pace())
+    return RowQueue(config, times or EvaluationTimes(), CLOCK)
 
 
 def job(principal="a", keys=None, *, size=SIZE, call="", **fields):
     reference = None if keys is None else KeysReference(keys.encode().ljust(32), principal, "", size)
-    return Job(Evaluation("program", b"", reference, principal, call=call, **fields))
+    return Job(Evaluation("program", b"", reference, principal, call=call, **fields), CLOCK)
 
 
 def put(queue, *jobs):
@@ -38,37 +40,6 @@ def rest(queue, worker=0):
     """All that waits, in the order in which it is taken."""
     queue.close()
     return list(iter(lambda: queue.take(worker), None))
-
-
-class Asking:
-    """A worker that asks for its next row in a thread, and gets it when there is one for it."""
-
-    def __init__(self, queue, worker):
-        self.got = None
-        self._thread = threading.Thread(target=self._ask, args=(queue, worker))
-        self._thread.start()
-        until(lambda: worker in queue._idle or not self._thread.is_alive())
-
-    def _ask(self, queue, worker):
-        self.got = queue.take(worker)
-
-    def result(self):
-        self._thread.join(10)
-        assert not self._thread.is_alive()
-        return self.got
-
-
-@pytest.fixture
-def patient(monkeypatch):
-    """No row waits so long that it is shared for that alone, however slow this machine is."""
-    monkeypatch.setattr(key_affinity, "_LONG_SECONDS", float("inf"))
-
-
-def until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=30))
@@ -99,7 +70,7 @@ def test_calls_of_a_principal_are_served_in_turn():
 def test_notes_come_first_and_to_whom_they_are_for():
     queue = queue_of(2)
     (row,) = put(queue, job())
-    all_of_them, second = Note({"to": "all"}), Note({"to": "1"})
+    all_of_them, second = Load("for all"), Forget("for one")
     queue.tell(all_of_them)
     queue.tell(second, 1)
     assert [queue.take(1), queue.take(1), queue.take(0)] == [all_of_them, second, all_of_them]
@@ -117,9 +88,27 @@ def test_what_is_finished_leaves_the_queue():
 
 def test_a_worker_waits_for_a_row():
     queue = queue_of()
-    asking = Asking(queue, 0)
+    got = []
+    asking = threading.Thread(target=lambda: got.append(queue.take(0)))
+    asking.start()
     (row,) = put(queue, job())
-    assert asking.result() is row
+    asking.join(LONG_SECONDS)
+    assert got == [row]
+
+
+def test_a_worker_that_waits_looks_again_by_itself():
+    """A row becomes its own by the time that passes, of which nobody tells it."""
+    queue = queue_of(2)
+    put(queue, job("a", "k"))
+    queue.take(0)
+    (row,) = put(queue, job("a", "k"))
+    assert queue.ask(1) is None
+    got = []
+    asking = threading.Thread(target=lambda: got.append(queue.take(1)))
+    asking.start()
+    CLOCK.pass_by(1)
+    asking.join(LONG_SECONDS)
+    assert got == [row]
 
 
 def test_a_row_that_is_put_back_is_the_next():
@@ -140,9 +129,9 @@ def test_a_row_that_is_put_back_is_the_next():
     ],
 )
 def test_bounds(bounds, told):
-    pace = Pace()
-    pace.add("program", 4.0)
-    queue = queue_of(pace=pace, **bounds)
+    times = EvaluationTimes()
+    times.add("program", 4.0)
+    queue = queue_of(times=times, **bounds)
     put(queue, *(job(model="m") for _ in range(3)))
     with pytest.raises(OverloadedError, match=told) as caught:
         queue.put(job(model="m"))
@@ -166,16 +155,14 @@ def test_keys_that_fit_no_worker_are_refused_with_the_reason():
         queue_of(budget=1 << 20).put(job(keys="k", size=2 << 20))
 
 
-def test_rows_go_to_the_worker_that_has_their_keys(patient):
+def test_rows_go_to_the_worker_that_has_their_keys():
     queue = queue_of(2)
     put(queue, job("a", "k"))
     queue.take(0)
-    second = Asking(queue, 1)
+    assert queue.ask(1) is None
     (again,) = put(queue, job("a", "k"))
+    assert queue.ask(1) is None
     assert queue.take(0) is again
-    assert second.got is None
-    queue.close()
-    second.result()
 
 
 def test_new_keys_go_to_the_idle_worker_with_the_fewest_keys_in_use():
@@ -183,13 +170,13 @@ def test_new_keys_go_to_the_idle_worker_with_the_fewest_keys_in_use():
     put(queue, job("a", "k"))
     queue.take(0)
     (other,) = put(queue, job("b", "other"))
-    assert Asking(queue, 1).result() is other
+    assert queue.ask(1) is other
     # Both have one by now; who asks alone gets it.
     (third,) = put(queue, job("c", "third"))
     assert queue.take(0) is third
 
 
-def test_many_rows_of_one_client_are_shared_while_its_worker_is_busy(patient):
+def test_many_rows_of_one_client_are_shared_while_its_worker_is_busy():
     queue = queue_of(2)
     first, second, third = put(queue, *(job("a", "k") for _ in range(3)))
     assert queue.take(0) is first
@@ -202,12 +189,13 @@ def test_one_row_waits_for_the_worker_with_its_keys_but_not_for_long():
     put(queue, job("a", "k"))
     queue.take(0)
     (row,) = put(queue, job("a", "k"))
-    began = time.monotonic()
-    assert queue.take(1) is row
-    assert time.monotonic() - began > 0.4
+    CLOCK.pass_by(0.49)
+    assert queue.ask(1) is None
+    CLOCK.pass_by(0.02)
+    assert queue.ask(1) is row
 
 
-def test_a_row_that_is_passed_over_again_and_again_is_taken(patient):
+def test_a_row_that_is_passed_over_again_and_again_is_taken():
     queue = queue_of(2)
     put(queue, job("a", "k"))
     queue.take(0)
@@ -216,25 +204,24 @@ def test_a_row_that_is_passed_over_again_and_again_is_taken(patient):
     assert queue.take(1) is waiting
 
 
-def test_keys_in_use_are_not_pushed_out_to_share_others(monkeypatch):
+def test_keys_in_use_are_not_pushed_out_to_share_others():
     queue = queue_of(2, budget=SIZE)
     put(queue, job("a", "k"))
     queue.take(0)
     put(queue, job("b", "other"))
     queue.take(1)
     rows = put(queue, *(job("a", "k") for _ in range(3)))
-    second = Asking(queue, 1)
-    assert [queue.take(0) for _ in range(3)] == list(rows)
-    assert second.got is None
+    for row in rows:
+        assert queue.ask(1) is None
+        assert queue.ask(0) is row
     # Keys that nobody has used for a while are.
     shared = put(queue, *(job("a", "k") for _ in range(2)))
-    later = time.monotonic() + 100
-    monkeypatch.setattr(time, "monotonic", lambda: later)
-    assert second.result() is shared[0]
+    CLOCK.pass_by(100)
+    assert queue.ask(1) is shared[0]
     assert queue.take(0) is shared[1]
 
 
-def test_what_a_new_worker_has_is_nothing(patient):
+def test_what_a_new_worker_has_is_nothing():
     queue = queue_of(2)
     put(queue, job("a", "k"))
     queue.take(0)
@@ -243,7 +230,7 @@ def test_what_a_new_worker_has_is_nothing(patient):
     assert queue.take(1).evaluation.keys is not None
 
 
-def test_forgotten_keys_are_with_nobody(patient):
+def test_forgotten_keys_are_with_nobody():
     queue = queue_of(2)
     put(queue, job("a", "k"))
     queue.take(0)
@@ -266,33 +253,33 @@ def test_rows_are_abandoned_only_where_no_worker_is_up():
 
 def test_a_deadline_that_has_passed_is_refused():
     with pytest.raises(TooLateError, match="passed"):
-        queue_of().put(job(deadline=time.monotonic() - 1))
+        queue_of().put(job(deadline=CLOCK() - 1))
 
 
 def test_a_deadline_that_cannot_be_met_is_refused():
-    pace = Pace()
+    times = EvaluationTimes()
     for seconds in (5.0, 9.0):
-        pace.add("program", seconds)
-    queue = queue_of(2, pace=pace)
+        times.add("program", seconds)
+    queue = queue_of(2, times=times)
     with pytest.raises(TooLateError, match=r"less than about 5\.00 s"):
-        queue.put(job(deadline=time.monotonic() + 4))
+        queue.put(job(deadline=CLOCK() + 4))
     for _ in range(4):
-        queue.put(job(deadline=time.monotonic() + 30))
+        queue.put(job(deadline=CLOCK() + 30))
     # Two workers have 10 s to do before it.
     with pytest.raises(TooLateError, match=r"less than about 15\.00 s"):
-        queue.put(job(deadline=time.monotonic() + 14))
-    queue.put(job(deadline=time.monotonic() + 16))
-    queue.put(job("b", deadline=time.monotonic() + 6))  # before whom nobody's rows must be done
+        queue.put(job(deadline=CLOCK() + 14))
+    queue.put(job(deadline=CLOCK() + 16))
+    queue.put(job("b", deadline=CLOCK() + 6))  # before whom nobody's rows must be done
 
 
 def test_no_row_is_refused_on_a_guess():
-    queue_of().put(job(deadline=time.monotonic() + 0.5))
+    queue_of().put(job(deadline=CLOCK() + 0.5))
 
 
-def test_pace_is_that_of_the_last_rows():
-    pace = Pace()
-    assert (pace.fastest("p"), pace.usual("p")) == (0.0, 1.0)
-    pace.add("p", 0.001)
+def test_evaluation_times_are_those_of_the_last_rows():
+    times = EvaluationTimes()
+    assert (times.fastest("p"), times.usual("p")) == (0.0, 1.0)
+    times.add("p", 0.001)
     for _ in range(32):
-        pace.add("p", 3.0)
-    assert (pace.fastest("p"), pace.usual("p")) == (3.0, 3.0)
+        times.add("p", 3.0)
+    assert (times.fastest("p"), times.usual("p")) == (3.0, 3.0)

@@ -1,7 +1,7 @@
 import socket
 
 import pytest
-from cryptable_server.lifecycle.systemd import notify
+from cryptable_server.lifecycle.systemd import sd_notify
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def listening(tmp_path):
 
 def test_a_state_is_sent_to_the_socket_that_systemd_names(listening, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", listening.getsockname())
-    notify("READY=1")
+    sd_notify("READY=1")
     assert listening.recv(100) == b"READY=1"
 
 
@@ -23,7 +23,7 @@ def test_an_abstract_socket(monkeypatch):
         there.bind("")  # the kernel chooses a name, which begins with a zero byte
         there.settimeout(10)
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + there.getsockname()[1:].decode())
-        notify("STOPPING=1")
+        sd_notify("STOPPING=1")
         assert there.recv(100) == b"STOPPING=1"
 
 
@@ -32,4 +32,4 @@ def test_without_one_that_listens_nothing_happens(monkeypatch, address):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     if address is not None:
         monkeypatch.setenv("NOTIFY_SOCKET", address)
-    notify("READY=1")
+    sd_notify("READY=1")

@@ -3,6 +3,7 @@ from cryptable_server.errors import KeysTooLargeError
 from cryptable_server.processes.key_cache import KeyCache
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import Clock
 
 
 class Loads:
@@ -49,11 +50,11 @@ def test_the_budget_is_kept(uses):
         assert cache.used_bytes == sum(size for name, size in sizes.items() if name in cache) <= 12
 
 
-def test_room_is_what_was_not_used_lately(monkeypatch):
-    cache, now = KeyCache(10), [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+def test_room_is_what_was_not_used_lately():
+    clock = Clock()
+    cache = KeyCache(10, clock)
     cache.get("a", 6, lambda: None)
-    now[0] = 100.0
+    clock.pass_by(100)
     cache.get("b", 3, lambda: None)
     assert cache.recent_bytes(60.0) == 3
     assert cache.has_room(7, recent_seconds=60.0)

@@ -33,7 +33,7 @@ class HealthChecks(health.aio.HealthServicer):
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(health.SERVICE_NAME, handlers),))
 
-    # Refusals are not by context.abort(), for the reason that `rpc` gives: strangers get here.
+    # Refusals are not by context.abort(), for the reason that `grpc_entry` gives: strangers get here.
 
     async def Check(self, request: health_pb2.HealthCheckRequest | None, context: Any) -> Serving:  # noqa: ANN401
         """See grpc.health.v1."""

@@ -1,4 +1,4 @@
-"""Gate: keeps strangers from what does not ask who calls by itself, reflection and methods that there are not."""
+"""StrangerInterceptor: keeps strangers from what does not ask who calls: reflection, and methods that there are not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEALTH = f"/{health.SERVICE_NAME}/"
 _REFLECTION = f"/{reflection.SERVICE_NAME}/"
 
 
-class Gate(grpc.aio.ServerInterceptor):
+class StrangerInterceptor(grpc.aio.ServerInterceptor):
     """Lets in calls of our own methods, which ask by themselves, health checks, and of the rest those who are known.
 
     Where client certificates are asked for, TLS has kept strangers out already.

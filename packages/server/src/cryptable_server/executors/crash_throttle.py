@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from cryptable_server.errors import ThrottledError
 from cryptable_server.principals import ANONYMOUS
@@ -18,10 +19,11 @@ class CrashThrottle:
     Anonymous callers are not counted: they cannot be told apart, and one would shut out all others.
     """
 
-    def __init__(self, *, crashes: int, seconds: float) -> None:
+    def __init__(self, *, crashes: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Refuse a principal after `crashes` in the last `seconds`, until the first of them is that old."""
         self._crashes = crashes
         self._seconds = seconds
+        self._clock = clock
         self._mutex = threading.Lock()
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
@@ -31,7 +33,7 @@ class CrashThrottle:
             times = self._times.get(principal)
             if times is None or len(times) < self._crashes:
                 return
-            wait = times[0] + self._seconds - time.monotonic()
+            wait = times[0] + self._seconds - self._clock()
         if wait > 0:
             raise ThrottledError(
                 f"{self._crashes} evaluation workers ended over your rows in the last {self._seconds:g} s; "
@@ -44,7 +46,7 @@ class CrashThrottle:
         if principal == ANONYMOUS.name:
             return
         with self._mutex:
-            self._times.setdefault(principal, deque(maxlen=self._crashes)).append(time.monotonic())
+            self._times.setdefault(principal, deque(maxlen=self._crashes)).append(self._clock())
             self._times.move_to_end(principal)
             if len(self._times) > _MAX_REMEMBERED:
                 self._times.popitem(last=False)

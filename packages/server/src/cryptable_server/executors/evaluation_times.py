@@ -1,4 +1,4 @@
-"""Pace: how long rows of each program have taken lately, from which waits are foreseen."""
+"""EvaluationTimes: how long rows of each program have taken lately, from which waits are foreseen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_REMEMBERED_PROGRAMS = 1 << 10
 _UNKNOWN_SECONDS = 1.0
 
 
-class Pace:
+class EvaluationTimes:
     """Seconds of the last rows of each program. Safe to use from several threads."""
 
     def __init__(self) -> None:

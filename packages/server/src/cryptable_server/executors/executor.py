@@ -50,7 +50,7 @@ class Evaluation:
     call: str = ""
     """Of which call it is: rows without keys are taken from one call of a principal after the other."""
     deadline: float | None = None
-    """By `time.monotonic()` of the front: when the caller stops waiting. None: it does not."""
+    """By the front's monotonic clock: when the caller stops waiting. None: it does not."""
     model_queue_rows: int | None = None
     """How many of the model's rows may wait; None: as many as of any model."""
 

@@ -1,10 +1,10 @@
-"""Job and Note: what workers are given to do."""
+"""Job: a row that waits for a worker, and the answer to come."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from cryptable_protocol import CryptableError
 
@@ -19,10 +19,11 @@ class Job(Future[Evaluated]):
     for cycles.
     """
 
-    def __init__(self, evaluation: Evaluation) -> None:
+    def __init__(self, evaluation: Evaluation, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self.evaluation = evaluation
-        self.submitted = time.monotonic()
+        self._clock = clock
+        self._submitted = clock()
         self.begun = False
         """Whether a worker has had it; it may wait again after that, where the worker's machine was lost."""
         self.losses = 0
@@ -43,12 +44,17 @@ class Job(Future[Evaluated]):
         keys = self.evaluation.keys
         return f"call {self.evaluation.call}" if keys is None else keys.name
 
+    @property
+    def waited_seconds(self) -> float:
+        """Since it was submitted."""
+        return self._clock() - self._submitted
+
     def check_deadline(self, seconds: float) -> None:
         """Raise TooLateError if the caller will not wait `seconds` more."""
         deadline = self.evaluation.deadline
         if deadline is None:
             return
-        left = deadline - time.monotonic()
+        left = deadline - self._clock()
         if left <= 0:
             raise TooLateError("the deadline passed before a worker was free for this row; it was not evaluated")
         if left < seconds:
@@ -56,10 +62,3 @@ class Job(Future[Evaluated]):
                 f"the deadline is in {left:.2f} s, and this row cannot be answered in less than about {seconds:.2f} s; "
                 "it was not evaluated: call with a later deadline, or when the server has less to do"
             )
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something that a worker is told and does not answer."""
-
-    facts: dict[str, str]

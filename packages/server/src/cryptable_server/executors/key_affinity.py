@@ -1,9 +1,8 @@
-"""KeyPlaces: which worker has which evaluation keys in memory, and so which rows it should take."""
+"""KeyAffinity: which worker has which evaluation keys in memory, and so which rows it should take."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from cryptable_server.executors.executor import KeysReference
 from cryptable_server.executors.job import Job
@@ -16,14 +15,14 @@ _PASSED_OVER = 2
 _MANY_ROWS = 2
 
 
-class KeyPlaces:
+class KeyAffinity:
     """What the front knows of its workers' caches: a cache of names for each, with the workers' own rule of dropping.
 
     Not safe to use from several threads by itself.
     """
 
-    def __init__(self, workers: int, budget_bytes: int) -> None:
-        self._caches: list[KeyCache[None]] = [KeyCache(budget_bytes) for _ in range(workers)]
+    def __init__(self, workers: int, budget_bytes: int, clock: Callable[[], float]) -> None:
+        self._caches: list[KeyCache[None]] = [KeyCache(budget_bytes, clock) for _ in range(workers)]
 
     def used(self, worker: int, keys: KeysReference) -> None:
         """A worker is given a row with these keys."""
@@ -61,9 +60,7 @@ class KeyPlaces:
         if not holders.isdisjoint(idle):
             return False
         has_waited = (
-            len(waiting) >= _MANY_ROWS
-            or job.passed_over >= _PASSED_OVER
-            or time.monotonic() - job.submitted >= _LONG_SECONDS
+            len(waiting) >= _MANY_ROWS or job.passed_over >= _PASSED_OVER or job.waited_seconds >= _LONG_SECONDS
         )
         return has_waited and self._caches[worker].has_room(keys.memory_bytes, recent_seconds=_RECENT_SECONDS)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from cryptable_server.executors.executor import Evaluation
-from cryptable_server.executors.job import Note
+from cryptable_server.processes.messages import Done, Evaluate, Failed, KeysFile, Note
 
 
 class WorkerLostError(Exception):
@@ -36,7 +36,7 @@ class WorkerLink(Protocol):
             ExecutorError: it does not come up in time.
         """
 
-    def evaluate(self, facts: Mapping[str, object], tensor: bytes) -> tuple[dict[str, Any], bytes]:
+    def evaluate(self, request: Evaluate, tensor: bytes) -> tuple[Done | Failed, bytes]:
         """Have a row evaluated: what `worker.answer` returns for it.
 
         Raises:
@@ -53,15 +53,8 @@ class WorkerLink(Protocol):
         """End the worker, and wait for it."""
 
 
-def request(evaluation: Evaluation) -> dict[str, object]:
+def request(evaluation: Evaluation) -> Evaluate:
     """What a worker is asked, but for the tensor."""
-    facts: dict[str, object] = {"do": "evaluate", "program": evaluation.program}
     keys = evaluation.keys
-    if keys is not None:
-        facts["keys"] = {
-            "name": keys.name,
-            "sha256": keys.sha256.hex(),
-            "location": keys.location,
-            "memory_bytes": keys.memory_bytes,
-        }
-    return facts
+    file = None if keys is None else KeysFile(keys.name, keys.sha256.hex(), keys.location, keys.memory_bytes)
+    return Evaluate(evaluation.program, file)

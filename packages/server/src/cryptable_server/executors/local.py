@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.executors.process_link import WorkerProcess
@@ -12,6 +13,8 @@ from cryptable_server.settings.config import WorkerConfig
 class LocalExecutor(WorkerPool):
     """A WorkerPool of child processes."""
 
-    def __init__(self, config: WorkerConfig, *, programs: Sequence[str] = ()) -> None:
+    def __init__(
+        self, config: WorkerConfig, *, programs: Sequence[str] = (), clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """See WorkerPool."""
-        super().__init__(config, lambda index: WorkerProcess(index, config), programs=programs)
+        super().__init__(config, lambda index: WorkerProcess(index, config), programs=programs, clock=clock)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from cryptable_server.errors import DrainingError
 from cryptable_server.executors.crash_throttle import CrashThrottle
-from cryptable_server.executors.evaluation_times import Pace
+from cryptable_server.executors.evaluation_times import EvaluationTimes
 from cryptable_server.executors.executor import Evaluated, Evaluation
-from cryptable_server.executors.job import Job, Note
+from cryptable_server.executors.job import Job
 from cryptable_server.executors.link import WorkerLink
 from cryptable_server.executors.row_queue import RowQueue
 from cryptable_server.executors.slot import WorkerSlot
+from cryptable_server.processes.messages import Forget, Load, Unload
 from cryptable_server.settings.config import WorkerConfig
 
 
@@ -21,7 +23,12 @@ class WorkerPool:
     """An Executor of `config.count` workers. See `executor.Executor`."""
 
     def __init__(
-        self, config: WorkerConfig, connect: Callable[[int], WorkerLink], *, programs: Sequence[str] = ()
+        self,
+        config: WorkerConfig,
+        connect: Callable[[int], WorkerLink],
+        *,
+        programs: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the workers and wait until they are ready.
 
@@ -29,23 +36,25 @@ class WorkerPool:
             config: how many, and how much each may take.
             connect: makes the link to a worker of that number.
             programs: references of programs that every worker loads before it is ready.
+            clock: seconds, by which rows have waited and deadlines pass.
 
         Raises:
             ExecutorError: a worker does not come up in time.
         """
         self._mutex = threading.Lock()
         self._closed = False
+        self._clock = clock
         self._programs = tuple(programs)
-        pace = Pace()
-        self._throttle = CrashThrottle(crashes=config.crashes, seconds=config.crash_seconds)
-        self._queue = RowQueue(config, pace)
+        times = EvaluationTimes()
+        self._throttle = CrashThrottle(crashes=config.crashes, seconds=config.crash_seconds, clock=clock)
+        self._queue = RowQueue(config, times, clock)
         self._slots = [
             WorkerSlot(
                 index,
                 connect(index),
                 config,
                 self._queue,
-                pace=pace,
+                times=times,
                 throttle=self._throttle,
                 programs=self._programs,
             )
@@ -85,7 +94,7 @@ class WorkerPool:
 
     def submit(self, evaluation: Evaluation) -> Future[Evaluated]:
         """See Executor."""
-        job = Job(evaluation)
+        job = Job(evaluation, self._clock)
         self._throttle.check(evaluation.principal)
         with self._mutex:
             if self._closed:
@@ -102,7 +111,7 @@ class WorkerPool:
     def forget(self, name: str) -> None:
         """See Executor."""
         self._queue.forget(name)
-        self._queue.tell(Note({"do": "forget", "name": name}))
+        self._queue.tell(Forget(name))
 
     def serve(self, programs: Sequence[str]) -> None:
         """See Executor."""
@@ -112,10 +121,10 @@ class WorkerPool:
                 slot.programs = self._programs
             for program in self._programs:
                 if program not in before:
-                    self._queue.tell(Note({"do": "load", "program": program}))
+                    self._queue.tell(Load(program))
             for program in before:
                 if program not in self._programs:
-                    self._queue.tell(Note({"do": "unload", "program": program}))
+                    self._queue.tell(Unload(program))
 
     def close(self) -> None:
         """See Executor."""

@@ -7,16 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from cryptable_protocol import InternalError
 
 from cryptable_server.errors import ExecutorError
-from cryptable_server.executors.job import Note
 from cryptable_server.executors.link import WorkerLostError, WorkerSilentError
 from cryptable_server.processes.channel import Channel
+from cryptable_server.processes.messages import Done, Evaluate, Failed, Load, Note, Ready, Report
 from cryptable_server.settings.config import WorkerConfig
 
 _END_SECONDS = 5.0
@@ -60,10 +59,10 @@ class WorkerProcess:
             self._process.kill()
         try:
             for program in programs:
-                self._channel.send({"do": "load", "program": program})
-            self._channel.send({"do": "report"})
-            ready = self._channel.wait(self._config.start_seconds) and self._channel.receive()[0].get("ready")
-        except (OSError, EOFError, ValueError):
+                self._channel.send(Load(program))
+            self._channel.send(Report())
+            ready = self._channel.wait(self._config.start_seconds) and isinstance(self._channel.receive()[0], Ready)
+        except (OSError, EOFError):
             ready = False
         if not ready:
             self.end()
@@ -71,25 +70,28 @@ class WorkerProcess:
                 f"evaluation worker {self._index} did not come up in {self._config.start_seconds:g} s; see the log"
             )
 
-    def evaluate(self, facts: Mapping[str, object], tensor: bytes) -> tuple[dict[str, Any], bytes]:
+    def evaluate(self, request: Evaluate, tensor: bytes) -> tuple[Done | Failed, bytes]:
         """See WorkerLink."""
         if self._channel is None:
             raise InternalError("a worker without a channel")
         try:
-            self._channel.send(dict(facts), tensor)
+            self._channel.send(request, tensor)
             if not self._channel.wait(self._config.evaluation_seconds):
                 self.end()
                 raise WorkerSilentError
-            return self._channel.receive()
-        except (OSError, EOFError, ValueError) as error:
+            answer, block = self._channel.receive()
+            if not isinstance(answer, Done | Failed):
+                raise OSError(f"a worker answered a row with {type(answer).__name__}")
+        except (OSError, EOFError) as error:
             raise WorkerLostError(self._how_it_ended()) from error
+        return answer, block
 
     def tell(self, note: Note) -> None:
         """See WorkerLink."""
         if self.pid is None or self._channel is None:
             return
         try:
-            self._channel.send(note.facts)
+            self._channel.send(note)
         except OSError:
             self.end()
 

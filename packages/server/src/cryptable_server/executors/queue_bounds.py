@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from cryptable_server.errors import OverloadedError
-from cryptable_server.executors.evaluation_times import Pace
+from cryptable_server.executors.evaluation_times import EvaluationTimes
 from cryptable_server.executors.job import Job
 from cryptable_server.settings.config import WorkerConfig
 
@@ -18,12 +18,12 @@ class QueueBounds:
     What workers have in hand counts as well, so that every bound is one row for each worker above what may wait.
     """
 
-    def __init__(self, config: WorkerConfig, pace: Pace) -> None:
+    def __init__(self, config: WorkerConfig, times: EvaluationTimes) -> None:
         self._workers = config.count
         self._rows = config.queue_rows
         self._rows_per_principal = config.queue_rows_per_principal
         self._rows_per_model = config.queue_rows_per_model
-        self._pace = pace
+        self._times = times
         self._total = 0
         self._of_principal: Counter[str] = Counter()
         self._of_model: Counter[str] = Counter()
@@ -61,5 +61,5 @@ class QueueBounds:
 
     def _retry(self, job: Job, rows: int) -> float:
         # When half of it is done: at the first free place, all who were refused would come at once.
-        seconds = self._pace.usual(job.evaluation.program) * rows / self._workers / 2
+        seconds = self._times.usual(job.evaluation.program) * rows / self._workers / 2
         return min(max(seconds, _LEAST_RETRY_SECONDS), _MOST_RETRY_SECONDS)

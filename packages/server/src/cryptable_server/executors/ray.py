@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import ray
 
@@ -25,13 +26,21 @@ _CONNECT_SECONDS = 10.0
 class RayExecutor(WorkerPool):
     """A WorkerPool of actors, which read programs and keys from directories that all machines have in common."""
 
-    def __init__(self, config: WorkerConfig, *, address: str, programs: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        config: WorkerConfig,
+        *,
+        address: str,
+        programs: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Join a cluster, and start workers there. See WorkerPool.
 
         Args:
             config: how many workers in all, and how much each may take.
             address: of the cluster, "HOST:PORT", or "auto" for one that this machine is part of.
             programs: see WorkerPool.
+            clock: see WorkerPool.
         """
         if address != ANY_CLUSTER:
             _check_reachable(address)
@@ -47,7 +56,7 @@ class RayExecutor(WorkerPool):
             self._links.append(RayLink(index, config))
             return self._links[-1]
 
-        super().__init__(config, connect, programs=programs)
+        super().__init__(config, connect, programs=programs, clock=clock)
 
     @property
     def nodes(self) -> list[str]:

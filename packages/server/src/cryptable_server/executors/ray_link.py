@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -11,8 +11,8 @@ from cryptable_protocol import InternalError
 from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayError
 
 from cryptable_server.errors import ExecutorError
-from cryptable_server.executors.job import Note
 from cryptable_server.executors.link import WorkerLostError, WorkerSilentError
+from cryptable_server.processes.messages import Done, Evaluate, Failed, Load, Note, facts_of, message_of
 from cryptable_server.processes.ray_worker import RayWorker
 from cryptable_server.settings.config import WorkerConfig
 
@@ -54,7 +54,7 @@ class RayLink:
         self._actor = options.remote(
             threads=config.threads, key_memory_bytes=config.key_memory_bytes, memory_bytes=config.memory_bytes
         )
-        loaded = [self._actor.load.remote(program) for program in programs]
+        loaded = [self._actor.tell.remote(facts_of(Load(program))) for program in programs]
         try:
             pid, self._node = self._when_ready([*loaded, self._actor.place.remote()])
         except RayError as error:
@@ -65,13 +65,13 @@ class RayLink:
             ) from error
         self._pid = pid
 
-    def evaluate(self, facts: Mapping[str, object], tensor: bytes) -> tuple[dict[str, Any], bytes]:
+    def evaluate(self, request: Evaluate, tensor: bytes) -> tuple[Done | Failed, bytes]:
         """See WorkerLink."""
         if self._actor is None:
             raise InternalError("a worker without an actor")
         try:
-            answer: tuple[dict[str, Any], bytes] = ray.get(
-                self._actor.evaluate.remote(dict(facts), tensor), timeout=self._config.evaluation_seconds
+            facts, block = ray.get(
+                self._actor.evaluate.remote(facts_of(request), tensor), timeout=self._config.evaluation_seconds
             )
         except GetTimeoutError as error:
             self.end()
@@ -81,14 +81,16 @@ class RayLink:
             self.end()
             how = "with its machine" if lost else f"({_first_line(error)})"
             raise WorkerLostError(how, innocent=lost) from error
-        return answer
+        answer = message_of(facts)
+        if not isinstance(answer, Done | Failed):
+            raise InternalError(f"a worker answered a row with {type(answer).__name__}")
+        return answer, block
 
     def tell(self, note: Note) -> None:
         """See WorkerLink."""
         if self._pid is None:
             return
-        what, *values = note.facts.values()
-        getattr(self._actor, what).remote(*values)
+        self._actor.tell.remote(facts_of(note))
 
     def kill(self) -> None:
         """See WorkerLink."""

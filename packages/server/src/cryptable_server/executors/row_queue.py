@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from cryptable_server.executors.evaluation_times import Pace
-from cryptable_server.executors.job import Job, Note
-from cryptable_server.executors.key_affinity import KeyPlaces
+from cryptable_server.executors.evaluation_times import EvaluationTimes
+from cryptable_server.executors.job import Job
+from cryptable_server.executors.key_affinity import KeyAffinity
 from cryptable_server.executors.queue_bounds import QueueBounds
 from cryptable_server.processes.key_cache import check_size
+from cryptable_server.processes.messages import Note
 from cryptable_server.settings.config import WorkerConfig
 
 _LOOK_AGAIN_SECONDS = 0.25
@@ -23,15 +25,17 @@ class RowQueue:
     A worker takes a row when it is free, not before, so that no row waits behind a slow one while a worker is idle.
     """
 
-    def __init__(self, config: WorkerConfig, pace: Pace) -> None:
-        self._pace = pace
+    def __init__(
+        self, config: WorkerConfig, times: EvaluationTimes, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._times = times
         self._workers = config.count
         self._key_memory_bytes = config.key_memory_bytes
         self._condition = threading.Condition()
         self._notes: list[deque[Note]] = [deque() for _ in range(config.count)]
         self._principals: OrderedDict[str, OrderedDict[str, deque[Job]]] = OrderedDict()
-        self._bounds = QueueBounds(config, pace)
-        self._places = KeyPlaces(config.count, config.key_memory_bytes)
+        self._bounds = QueueBounds(config, times)
+        self._affinity = KeyAffinity(config.count, config.key_memory_bytes, clock)
         self._idle: set[int] = set()
         self._up: set[int] = set()
         self._closed = False
@@ -84,31 +88,30 @@ class RowQueue:
     def take(self, worker: int) -> Job | Note | None:
         """What `worker` is to do next, waited for; None when the queue has been closed and everything was taken."""
         with self._condition:
+            while (work := self.ask(worker)) is None and not self._closed:
+                self._condition.wait(_LOOK_AGAIN_SECONDS if self._principals else None)
+            return work
+
+    def ask(self, worker: int) -> Job | Note | None:
+        """What `worker` is to do next; where that is None, it is idle from now on, until it is given something."""
+        with self._condition:
             self._idle.add(worker)
-            try:
-                while True:
-                    if self._notes[worker]:
-                        return self._notes[worker].popleft()
-                    job = self._next_for(worker)
-                    if job is not None:
-                        return job
-                    if self._closed:
-                        return None
-                    self._condition.wait(_LOOK_AGAIN_SECONDS if self._principals else None)
-            finally:
+            work = self._notes[worker].popleft() if self._notes[worker] else self._next_for(worker)
+            if work is not None:
                 self._idle.discard(worker)
+            return work
 
     def forget(self, name: str, worker: int | None = None) -> None:
         """Keys are not in memory any more, of all workers or one."""
         with self._condition:
-            self._places.drop(name, None if worker is None else {worker})
+            self._affinity.drop(name, None if worker is None else {worker})
             self._condition.notify_all()
 
     def emptied(self, worker: int) -> None:
         """A worker is not up, and the one that takes its place has no keys in memory."""
         with self._condition:
             self._up.discard(worker)
-            self._places.clear(worker)
+            self._affinity.clear(worker)
             self._notes[worker].clear()
             self._condition.notify_all()
 
@@ -135,7 +138,7 @@ class RowQueue:
     def _next_for(self, worker: int) -> Job | None:
         passed_over: list[Job] = []
         for jobs in self._in_turn():
-            if self._closed or self._places.should_take(worker, jobs, self._idle):
+            if self._closed or self._affinity.should_take(worker, jobs, self._idle):
                 for other in passed_over:
                     other.passed_over += 1
                 return self._taken(worker, jobs.popleft())
@@ -155,7 +158,7 @@ class RowQueue:
             if job.lane in lanes:
                 lanes.move_to_end(job.lane)
         if job.evaluation.keys is not None:
-            self._places.used(worker, job.evaluation.keys)
+            self._affinity.used(worker, job.evaluation.keys)
         return job
 
     def _lane(self, job: Job) -> deque[Job]:
@@ -172,5 +175,5 @@ class RowQueue:
     def _least_seconds(self, job: Job) -> float:
         """What passes at least until a row is answered: that those before it in its lane are, and itself."""
         before = self._principals.get(job.evaluation.principal, OrderedDict()).get(job.lane, ())
-        ahead = sum(self._pace.fastest(other.evaluation.program) for other in before)
-        return ahead / self._workers + self._pace.fastest(job.evaluation.program)
+        ahead = sum(self._times.fastest(other.evaluation.program) for other in before)
+        return ahead / self._workers + self._times.fastest(job.evaluation.program)

@@ -6,26 +6,21 @@ import logging
 import threading
 import time
 from concurrent.futures import Future
-from typing import Any
 
 from cryptable_server.errors import (
     DrainingError,
-    EvaluationFailedError,
     EvaluationTimedOutError,
     ExecutorError,
-    KeysCorruptedError,
-    KeysNotFoundError,
-    KeysTooLargeError,
-    ServerError,
     WorkerDiedError,
 )
 from cryptable_server.executors.crash_throttle import CrashThrottle
-from cryptable_server.executors.evaluation_times import Pace
+from cryptable_server.executors.evaluation_times import EvaluationTimes
 from cryptable_server.executors.executor import Evaluated, Evaluation
-from cryptable_server.executors.job import Job, Note
+from cryptable_server.executors.job import Job
 from cryptable_server.executors.link import WorkerLink, WorkerLostError, WorkerSilentError, request
 from cryptable_server.executors.row_queue import RowQueue
 from cryptable_server.logs import log
+from cryptable_server.processes.messages import FAILURES, Done, Failed
 from cryptable_server.settings.config import WorkerConfig
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,12 +28,6 @@ _RESTART_SECONDS = 1.0
 """Between two attempts to start a worker that does not come up."""
 _MOST_LOSSES = 3
 """A row with which so many machines were lost may be why."""
-_ERRORS: dict[str, type[ServerError]] = {
-    "keys_not_found": KeysNotFoundError,
-    "keys_corrupted": KeysCorruptedError,
-    "keys_too_large": KeysTooLargeError,
-    "failed": EvaluationFailedError,
-}
 
 
 class WorkerSlot:
@@ -54,7 +43,7 @@ class WorkerSlot:
         config: WorkerConfig,
         queue: RowQueue,
         *,
-        pace: Pace,
+        times: EvaluationTimes,
         throttle: CrashThrottle,
         programs: tuple[str, ...],
     ) -> None:
@@ -62,7 +51,7 @@ class WorkerSlot:
         self._link = link
         self._config = config
         self._queue = queue
-        self._pace = pace
+        self._times = times
         self._throttle = throttle
         self.programs = programs
         """Loaded whenever the worker starts."""
@@ -101,10 +90,10 @@ class WorkerSlot:
             return
         self._started.set_result(None)
         while (work := self._queue.take(self._index)) is not None:
-            if isinstance(work, Note):
-                self._link.tell(work)
-            else:
+            if isinstance(work, Job):
                 self._answer(work)
+            else:
+                self._link.tell(work)
             del work  # a row is not kept until there is another
         self._link.end()
 
@@ -150,8 +139,8 @@ class WorkerSlot:
         if self._stopping.is_set():
             raise DrainingError()
         evaluation = job.evaluation
-        job.check_deadline(self._pace.fastest(evaluation.program))
-        queue_seconds = time.monotonic() - job.submitted
+        job.check_deadline(self._times.fastest(evaluation.program))
+        queue_seconds = job.waited_seconds
         if self._link.pid is None:
             # It died while it was idle: nobody's row is lost.
             try:
@@ -179,26 +168,25 @@ class WorkerSlot:
                 f"the worker that evaluated this row ended {error} and is being replaced; "
                 "it is safe to send the same row again, once: if it fails again, the row or the keys are the cause"
             ) from error
-        if not answer.get("done"):
+        if isinstance(answer, Failed):
             if evaluation.keys is not None:
                 # Whether they were loaded before it failed is not known; if they were, nothing but a hint is lost.
                 self._queue.forget(evaluation.keys.name, self._index)
-            raise _ERRORS.get(str(answer.get("error")), EvaluationFailedError)(str(answer.get("message")))
+            raise FAILURES[answer.error](answer.message)
         return self._evaluated(evaluation.program, answer, tensor, queue_seconds)
 
-    def _evaluated(self, program: str, answer: dict[str, Any], tensor: bytes, queue_seconds: float) -> Evaluated:
-        cached = answer["keys_cached"]
+    def _evaluated(self, program: str, done: Done, tensor: bytes, queue_seconds: float) -> Evaluated:
         evaluated = Evaluated(
             tensor,
-            cpu_seconds=float(answer["cpu_seconds"]),
-            wall_seconds=float(answer["wall_seconds"]),
+            cpu_seconds=done.cpu_seconds,
+            wall_seconds=done.wall_seconds,
             queue_seconds=queue_seconds,
-            key_seconds=float(answer["key_seconds"]),
-            keys_cached=None if cached is None else bool(cached),
-            lookups=int(answer["lookups"]),
+            key_seconds=done.key_seconds,
+            keys_cached=done.keys_cached,
+            lookups=done.lookups,
         )
         if evaluated.keys_cached is not False:
-            self._pace.add(program, evaluated.wall_seconds)
+            self._times.add(program, evaluated.wall_seconds)
         return evaluated
 
     def _count_death(self, job: Job) -> None:

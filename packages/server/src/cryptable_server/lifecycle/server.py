@@ -23,7 +23,7 @@ from cryptable_server.calls.drain import Drain
 from cryptable_server.calls.grpc_entry import Entrance, handlers
 from cryptable_server.calls.health import HealthChecks
 from cryptable_server.calls.metrics import Metrics
-from cryptable_server.calls.strangers import Gate
+from cryptable_server.calls.strangers import StrangerInterceptor
 from cryptable_server.calls.tls import server_credentials
 from cryptable_server.calls.tokens import TokenFile
 from cryptable_server.errors import BindError
@@ -33,7 +33,7 @@ from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.keys.directory import DirectoryKeyStore
 from cryptable_server.keys.store import KeysEntry
 from cryptable_server.lifecycle.gauges import add_gauges
-from cryptable_server.lifecycle.systemd import notify
+from cryptable_server.lifecycle.systemd import sd_notify
 from cryptable_server.logs import log
 from cryptable_server.models.directory import DirectoryModelStore
 from cryptable_server.principals import Authenticator
@@ -148,9 +148,11 @@ class _Life:
             draining=draining,
         )
         admin = AdminService(config, self.models, self.keys, self.executor, self.entrance, upkeep)
-        gate = Gate(self.entrance, services=_SERVICES, reflection_for_all=config.reflection == "everyone")
+        strangers = StrangerInterceptor(
+            self.entrance, services=_SERVICES, reflection_for_all=config.reflection == "everyone"
+        )
         server = grpc.aio.server(
-            interceptors=[gate], options=_options(config), maximum_concurrent_rpcs=config.max_calls + _SPARE_CALLS
+            interceptors=[strangers], options=_options(config), maximum_concurrent_rpcs=config.max_calls + _SPARE_CALLS
         )
         server.add_generic_rpc_handlers(
             (
@@ -169,11 +171,11 @@ class _Life:
         log(_LOGGER, logging.INFO, "ready", address=address, open=self.entrance.authenticator.open, **facts)
         sys.stdout.write(f"{READY} {address}\n")
         sys.stdout.flush()
-        notify("READY=1")
+        sd_notify("READY=1")
         keeping = asyncio.ensure_future(upkeep.run())
 
         await draining.wait()
-        notify("STOPPING=1")
+        sd_notify("STOPPING=1")
         log(_LOGGER, logging.INFO, "draining", seconds=config.drain_seconds)
         keeping.cancel()
         self.models.stop()

@@ -9,7 +9,7 @@ from contextlib import suppress
 _VARIABLE = "NOTIFY_SOCKET"
 
 
-def notify(state: str) -> None:
+def sd_notify(state: str) -> None:
     """Send a state, as "READY=1", to the socket that systemd names; without one, nothing happens.
 
     The protocol is that of sd_notify(3). A server serves whether it can tell so or not.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from multiprocessing.connection import Connection
-from typing import Any
 
 from cryptable_protocol import limits
+
+from cryptable_server.processes.messages import Message, UnreadableMessageError, facts_of, message_of
 
 _MAX_FACTS_BYTES = 1 << 16
 
@@ -17,18 +18,19 @@ class Channel:
     def __init__(self, descriptor: int) -> None:
         self._connection = Connection(descriptor)
 
-    def send(self, facts: dict[str, Any], block: bytes = b"") -> None:
+    def send(self, message: Message, block: bytes = b"") -> None:
         """Send one message; raises OSError where the other end is gone."""
-        self._connection.send_bytes(json.dumps(facts).encode())
+        self._connection.send_bytes(json.dumps(facts_of(message)).encode())
         self._connection.send_bytes(block)
 
-    def receive(self) -> tuple[dict[str, Any], bytes]:
-        """The next message; raises EOFError or OSError where the other end is gone or breaks the limits."""
-        facts = json.loads(self._connection.recv_bytes(_MAX_FACTS_BYTES))
+    def receive(self) -> tuple[Message, bytes]:
+        """The next message; raises EOFError or OSError where the other end is gone or breaks the rules."""
+        facts = self._connection.recv_bytes(_MAX_FACTS_BYTES)
         block = self._connection.recv_bytes(limits.MAX_MESSAGE_BYTES)
-        if not isinstance(facts, dict):
-            raise OSError("a message whose facts are not an object")
-        return facts, block
+        try:
+            return message_of(json.loads(facts)), block
+        except (UnreadableMessageError, ValueError, RecursionError) as error:
+            raise OSError(f"the other end of a channel sent {error}") from error
 
     def wait(self, seconds: float) -> bool:
         """Whether a message (or the end) arrives within `seconds`."""

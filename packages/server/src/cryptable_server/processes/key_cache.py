@@ -27,8 +27,9 @@ class _Entry(Generic[Keys]):
 class KeyCache(Generic[Keys]):
     """Loaded keys by name, of at most `budget_bytes` together."""
 
-    def __init__(self, budget_bytes: int) -> None:
+    def __init__(self, budget_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._budget_bytes = budget_bytes
+        self._clock = clock
         self._entries: OrderedDict[str, _Entry[Keys]] = OrderedDict()
 
     @property
@@ -49,18 +50,18 @@ class KeyCache(Generic[Keys]):
         found = self._entries.get(name)
         if found is not None:
             self._entries.move_to_end(name)
-            found.used_at = time.monotonic()
+            found.used_at = self._clock()
             return found.keys
         check_size(size, self._budget_bytes)
         while self._entries and self.used_bytes + size > self._budget_bytes:
             self._entries.popitem(last=False)
         keys = load()
-        self._entries[name] = _Entry(keys, size, time.monotonic())
+        self._entries[name] = _Entry(keys, size, self._clock())
         return keys
 
     def recent_bytes(self, seconds: float) -> int:
         """What keys take that were used in the last `seconds`."""
-        since = time.monotonic() - seconds
+        since = self._clock() - seconds
         return sum(entry.size for entry in self._entries.values() if entry.used_at >= since)
 
     def has_room(self, size: int, *, recent_seconds: float) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptable_server.processes.limits import limit_memory
+from cryptable_server.processes.messages import facts_of, message_of
 
 
 class RayWorker:
@@ -29,17 +30,9 @@ class RayWorker:
         self._module: Any = importlib.import_module("cryptable_server.processes.worker")
         self._worker = self._module.Worker(key_memory_bytes=key_memory_bytes)
 
-    def load(self, program: str) -> None:
-        """Load a program, from the directory that all machines share."""
-        self._worker.load(program)
-
-    def unload(self, program: str) -> None:
-        """Drop a program."""
-        self._worker.unload(program)
-
-    def forget(self, name: str) -> None:
-        """Drop keys."""
-        self._worker.forget(name)
+    def tell(self, facts: dict[str, Any]) -> None:
+        """Do what a note says; programs are in a directory that all machines share."""
+        self._worker.tell(message_of(facts))
 
     def place(self) -> tuple[int, str]:
         """Where it is: this process, and Ray's id of this machine."""
@@ -48,8 +41,8 @@ class RayWorker:
 
     def evaluate(self, facts: dict[str, Any], tensor: bytes) -> tuple[dict[str, Any], bytes]:
         """What the worker makes of a row, or why it could not."""
-        answer: tuple[dict[str, Any], bytes] = self._module.answer(self._worker, facts, tensor)
-        return answer
+        answer, block = self._module.answer(self._worker, message_of(facts), tensor)
+        return facts_of(answer), block
 
 
 def _address_space() -> int:

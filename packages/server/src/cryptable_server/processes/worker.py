@@ -9,23 +9,31 @@ import hashlib
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from cryptable_engine import Evaluator, Program, ServerKeys
 from cryptable_protocol import CryptableError, EncryptedTensor
 from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
 
-from cryptable_server.errors import KeysCorruptedError, KeysNotFoundError, KeysTooLargeError
+from cryptable_server.errors import KeysCorruptedError, KeysNotFoundError
 from cryptable_server.processes.channel import Channel
 from cryptable_server.processes.key_cache import KeyCache
 from cryptable_server.processes.limits import die_with_parent, ignore_terminal_signals, limit_memory
+from cryptable_server.processes.messages import (
+    FAILURES,
+    Done,
+    Evaluate,
+    Failed,
+    Forget,
+    KeysFile,
+    Load,
+    Note,
+    Ready,
+    Report,
+    Unload,
+)
 
 _BLOCK_BYTES = 1 << 20
-_ERROR_NAMES: dict[type[Exception], str] = {
-    KeysNotFoundError: "keys_not_found",
-    KeysCorruptedError: "keys_corrupted",
-    KeysTooLargeError: "keys_too_large",
-}
+_NAMES: dict[type[Exception], str] = {kind: name for name, kind in FAILURES.items()}
 
 
 class Worker:
@@ -42,45 +50,46 @@ class Worker:
             evaluator = self._evaluators[program] = Evaluator(Program.load(Path(program)))
         return evaluator
 
-    def evaluate(self, request: dict[str, Any], tensor: bytes) -> tuple[dict[str, Any], bytes]:
-        """One row: the facts of the answer, and the canonical EncryptedTensor."""
-        evaluator = self.load(request["program"])
+    def tell(self, note: Note) -> None:
+        """Do what a note says."""
+        match note:
+            case Load():
+                self.load(note.program)
+            case Unload():
+                self._evaluators.pop(note.program, None)
+            case Forget():
+                self._keys.drop(note.name)
+
+    def evaluate(self, request: Evaluate, tensor: bytes) -> tuple[Done, bytes]:
+        """One row: how it went, and the canonical EncryptedTensor."""
+        evaluator = self.load(request.program)
         began = time.perf_counter()
         cached, keys = None, None
-        if "keys" in request:
-            cached = request["keys"]["name"] in self._keys
-            keys = self._load_keys(evaluator, request["keys"])
+        if request.keys is not None:
+            cached = request.keys.name in self._keys
+            keys = self._load_keys(evaluator, request.keys)
         key_seconds = time.perf_counter() - began
         row = EncryptedTensor.from_bytes(tensor)
         wall, cpu = time.perf_counter(), time.process_time()
         result = evaluator.evaluate(row, keys)
-        facts = {
-            "done": True,
-            "cpu_seconds": time.process_time() - cpu,
-            "wall_seconds": time.perf_counter() - wall,
-            "key_seconds": key_seconds,
-            "keys_cached": cached,
-            "lookups": evaluator.program.lookups,
-        }
-        return facts, result.trimmed(_word_bits(evaluator.program)).to_bytes()
+        done = Done(
+            cpu_seconds=time.process_time() - cpu,
+            wall_seconds=time.perf_counter() - wall,
+            key_seconds=key_seconds,
+            keys_cached=cached,
+            lookups=evaluator.program.lookups,
+        )
+        return done, result.trimmed(_word_bits(evaluator.program)).to_bytes()
 
-    def forget(self, name: str) -> None:
-        """Drop keys."""
-        self._keys.drop(name)
-
-    def unload(self, program: str) -> None:
-        """Drop a program."""
-        self._evaluators.pop(program, None)
-
-    def _load_keys(self, evaluator: Evaluator, reference: dict[str, Any]) -> ServerKeys:
-        path = Path(reference["location"])
+    def _load_keys(self, evaluator: Evaluator, file: KeysFile) -> ServerKeys:
+        path = Path(file.location)
 
         def load() -> ServerKeys:
-            if _sha256(path) != reference["sha256"]:
+            if _sha256(path) != file.sha256:
                 raise KeysCorruptedError("the stored evaluation keys are damaged; upload them again")
             return evaluator.load_keys(path)
 
-        return self._keys.get(str(reference["name"]), int(reference["memory_bytes"]), load)
+        return self._keys.get(file.name, file.memory_bytes, load)
 
 
 def _word_bits(program: Program) -> int:
@@ -112,26 +121,22 @@ def main() -> int:
             request, tensor = channel.receive()
         except EOFError:
             return 0
-        match request["do"]:
-            case "load":
-                worker.load(request["program"])
-            case "report":
-                channel.send({"ready": True})
-            case "forget":
-                worker.forget(request["name"])
-            case "unload":
-                worker.unload(request["program"])
-            case "evaluate":
+        match request:
+            case Load() | Unload() | Forget():
+                worker.tell(request)
+            case Report():
+                channel.send(Ready())
+            case Evaluate():
                 channel.send(*answer(worker, request, tensor))
 
 
-def answer(worker: Worker, request: dict[str, Any], tensor: bytes) -> tuple[dict[str, Any], bytes]:
+def answer(worker: Worker, request: Evaluate, tensor: bytes) -> tuple[Done | Failed, bytes]:
     """What `worker` makes of a row, or why it could not."""
     try:
         return worker.evaluate(request, tensor)
     except (CryptableError, MemoryError, RuntimeError, OSError) as error:
         message = str(error) if isinstance(error, CryptableError) else f"{type(error).__name__} in the engine"
-        return {"error": _ERROR_NAMES.get(type(error), "failed"), "message": message}, b""
+        return Failed(_NAMES.get(type(error), "failed"), message), b""
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """InferenceService: the methods of protos/cryptable/v1/inference.proto, on models, keys and an executor.
 
-Every method takes its request and a Call, and raises CryptableError for a refusal; `rpc` makes statuses of those.
+Every method takes its request and a Call, and raises CryptableError for refusals; `grpc_entry` makes statuses of those.
 """
 
 from __future__ import annotations

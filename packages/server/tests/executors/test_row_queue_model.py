@@ -1,0 +1,279 @@
+"""RowQueue beside a reference that keeps one flat list of rows and reckons each decision anew from what is promised.
+
+Promised is: notes first; principals in turn, lanes of a principal in turn, a lane in its order; keys stay with the
+worker that has them, unless work waits for it and another has room; bounds on what waits or is evaluated; deadlines.
+"""
+
+import itertools
+from types import SimpleNamespace
+
+import pytest
+from cryptable_server.errors import KeysTooLargeError, OverloadedError, TooLateError
+from cryptable_server.executors.evaluation_times import EvaluationTimes
+from cryptable_server.executors.executor import Evaluation, KeysReference
+from cryptable_server.executors.job import Job
+from cryptable_server.executors.row_queue import RowQueue
+from cryptable_server.processes.messages import Load
+from cryptable_server.settings.config import WorkerConfig
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from waiting import Clock
+
+WORKERS, BUDGET = 3, 20
+RECENT_SECONDS, PATIENCE_SECONDS, MANY_ROWS, PASSED_OVER = 60.0, 0.5, 2, 2
+SECONDS = {"quick": 0.25, "slow": 4.0}
+BOUNDS = st.none() | st.integers(1, 4)
+OWNERS, CALLS, MODELS = st.sampled_from(["a", "b", "c"]), st.sampled_from(["1", "2"]), st.sampled_from(["m", "n"])
+KEYS = st.sampled_from([("k", 8), ("l", 8), ("large", 20)])
+
+
+class Memory:
+    """Names in a worker's memory, as one list, the least recently used first."""
+
+    def __init__(self):
+        self.held = []  # of [name, size, used_at]
+
+    def has(self, name):
+        return any(held[0] == name for held in self.held)
+
+    def drop(self, name):
+        self.held = [held for held in self.held if held[0] != name]
+
+    def use(self, name, size, now):
+        if not self.has(name):
+            while sum(held[1] for held in self.held) + size > BUDGET:
+                del self.held[0]
+        self.drop(name)
+        self.held.append([name, size, now])
+
+    def recent(self, now):
+        return sum(size for _, size, used_at in self.held if used_at >= now - RECENT_SECONDS)
+
+
+class Queues(RuleBasedStateMachine):
+    """Three workers that ask, are given rows, answer them, or are lost."""
+
+    @initialize(rows=st.integers(1, 8), of_principal=BOUNDS, of_model=BOUNDS)
+    def open(self, rows, of_principal, of_model):
+        bounds = {"queue_rows": rows, "queue_rows_per_principal": of_principal, "queue_rows_per_model": of_model}
+        times = EvaluationTimes()
+        for program, seconds in SECONDS.items():
+            times.add(program, seconds)
+        self.clock = Clock()
+        config = WorkerConfig(count=WORKERS, threads=1, key_memory_bytes=BUDGET, **bounds)
+        self.queue = RowQueue(config, times, self.clock)
+        self.bounds = rows, of_principal, of_model
+        self.turns = itertools.count()
+        self.waiting = []  # rows in the order in which they came, those that were put back before their lane's
+        self.counted = []  # rows that are waiting or evaluated
+        self.turn_of_principal, self.turn_of_lane = {}, {}
+        self.memories = [Memory() for _ in range(WORKERS)]
+        self.notes = [[] for _ in range(WORKERS)]
+        self.idle, self.up, self.busy = set(), set(), {}
+
+    # What is promised:
+
+    def lane(self, row):
+        return [other for other in self.waiting if other.lane == row.lane]
+
+    def join(self, row, place):
+        """A principal or lane that comes, or comes back, is behind all others."""
+        self.waiting.insert(place, row)
+        self.turn_of_principal.setdefault(row.lane[0], next(self.turns))
+        self.turn_of_lane.setdefault(row.lane, next(self.turns))
+
+    def leave(self, row):
+        self.waiting.remove(row)
+        if not self.lane(row):
+            del self.turn_of_lane[row.lane]
+        if not any(other.lane[0] == row.lane[0] for other in self.waiting):
+            del self.turn_of_principal[row.lane[0]]
+
+    def heads(self):
+        """The first row of each lane, in turn."""
+        lanes = sorted(self.turn_of_lane, key=lambda lane: (self.turn_of_principal[lane[0]], self.turn_of_lane[lane]))
+        return [next(row for row in self.waiting if row.lane == lane) for lane in lanes]
+
+    def may_take(self, worker, row):
+        if row.keys is None or self.memories[worker].has(row.keys):
+            return True
+        holders = {other for other in range(WORKERS) if self.memories[other].has(row.keys)}
+        recent = [memory.recent(self.clock()) for memory in self.memories]
+        if not holders:
+            return all(recent[worker] <= recent[other] for other in self.idle)
+        work_waits = (
+            len(self.lane(row)) >= MANY_ROWS
+            or row.passed_over >= PASSED_OVER
+            or self.clock() - row.since >= PATIENCE_SECONDS
+        )
+        return not holders & self.idle and work_waits and recent[worker] + row.size <= BUDGET
+
+    # What happens:
+
+    @rule(seconds=st.sampled_from([0.0, 0.125, 0.5, 30.0, 61.0]))
+    def time_passes(self, seconds):
+        self.clock.pass_by(seconds)
+
+    @rule(
+        owner=OWNERS,
+        call=CALLS,
+        keys=st.none() | KEYS,
+        model=MODELS,
+        program=st.sampled_from(sorted(SECONDS)),
+        own_bound=st.sampled_from([None, None, 1]),
+        patience=st.sampled_from([None, None, -1.0, 0.125, 2.0, 8.0, 100.0]),
+    )
+    def put(self, owner, call, keys, model, program, own_bound, patience):
+        name, size = (None, 0) if keys is None else keys
+        reference = None if keys is None else KeysReference(name.encode().ljust(32), owner, "", size)
+        deadline = None if patience is None else self.clock() + patience
+        fields = {"call": call, "model": model, "deadline": deadline, "model_queue_rows": own_bound}
+        job = Job(Evaluation(program, b"", reference, owner, **fields), self.clock)
+        lane = (owner, call) if keys is None else (owner, reference.name)
+        row = SimpleNamespace(job=job, lane=lane, keys=reference and reference.name, size=size, model=model)
+        row.program, row.since, row.passed_over = program, self.clock(), 0
+
+        before = sum(SECONDS[other.program] for other in self.lane(row)) / WORKERS
+        late = patience is not None and (patience <= 0 or patience < before + SECONDS[program])
+        most = [bound if bound is None else bound + WORKERS for bound in self.bounds]
+        if own_bound is not None:
+            most[2] = own_bound + WORKERS
+        there = [
+            len(self.counted),
+            sum(other.lane[0] == owner for other in self.counted),
+            sum(other.model == model for other in self.counted),
+        ]
+        full = any(bound is not None and count >= bound for count, bound in zip(there, most, strict=True))
+        if late or full:
+            with pytest.raises(TooLateError if late else OverloadedError):
+                self.queue.put(job)
+            return
+        self.queue.put(job)
+        self.counted.append(row)
+        self.join(row, len(self.waiting))
+
+    @rule()
+    def put_keys_that_fit_no_worker(self):
+        reference = KeysReference(bytes(32), "a", "", BUDGET + 1)
+        with pytest.raises(KeysTooLargeError):
+            self.queue.put(Job(Evaluation("quick", b"", reference, "a"), self.clock))
+
+    @rule(worker=st.none() | st.integers(0, WORKERS - 1))
+    def tell(self, worker):
+        note = Load(str(next(self.turns)))
+        self.queue.tell(note, worker)
+        for each in range(WORKERS) if worker is None else [worker]:
+            self.notes[each].append(note)
+
+    @rule(worker=st.integers(0, WORKERS - 1))
+    def ask(self, worker):
+        if worker in self.busy:
+            return
+        self.idle.add(worker)
+        found, expected = self.queue.ask(worker), None
+        if self.notes[worker]:
+            expected = self.notes[worker].pop(0)
+        else:
+            passed_over = []
+            for row in self.heads():
+                if self.may_take(worker, row):
+                    expected = row.job
+                    self.take(worker, row, passed_over)
+                    break
+                passed_over.append(row)
+        assert found is expected
+        if expected is not None:
+            self.idle.discard(worker)
+
+    def take(self, worker, row, passed_over):
+        for other in passed_over:
+            other.passed_over += 1
+        self.busy[worker] = row
+        self.leave(row)
+        if row.lane[0] in self.turn_of_principal:
+            self.turn_of_principal[row.lane[0]] = next(self.turns)
+        if row.lane in self.turn_of_lane:
+            self.turn_of_lane[row.lane] = next(self.turns)
+        if row.keys is not None:
+            self.memories[worker].use(row.keys, row.size, self.clock())
+
+    @precondition(lambda self: self.busy)
+    @rule(data=st.data())
+    def answer(self, data):
+        row = self.busy.pop(data.draw(st.sampled_from(sorted(self.busy))))
+        self.queue.finished(row.job)
+        self.counted.remove(row)
+
+    @precondition(lambda self: self.busy)
+    @rule(data=st.data())
+    def lose_a_workers_machine(self, data):
+        worker = data.draw(st.sampled_from(sorted(self.busy)))
+        row = self.busy.pop(worker)
+        self.worker_ends(worker)
+        self.queue.put_back(row.job)
+        places = [place for place, other in enumerate(self.waiting) if other.lane == row.lane]
+        self.join(row, places[0] if places else len(self.waiting))
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def caller_goes(self, data):
+        row = data.draw(st.sampled_from(self.waiting))
+        self.queue.finished(row.job)
+        self.counted.remove(row)
+        self.leave(row)
+
+    @rule(name=st.sampled_from(["k", "l", "large"]), owner=OWNERS, worker=st.none() | st.integers(0, WORKERS - 1))
+    def forget(self, name, owner, worker):
+        reference = KeysReference(name.encode().ljust(32), owner, "", 0)
+        self.queue.forget(reference.name, worker)
+        for each, memory in enumerate(self.memories):
+            if worker in (None, each):
+                memory.drop(reference.name)
+
+    @rule(worker=st.integers(0, WORKERS - 1))
+    def worker_ends(self, worker):
+        self.queue.emptied(worker)
+        self.memories[worker] = Memory()
+        self.notes[worker] = []
+        self.up.discard(worker)
+
+    @rule(worker=st.integers(0, WORKERS - 1))
+    def worker_comes_up(self, worker):
+        self.queue.worker_up(worker)
+        self.up.add(worker)
+
+    @rule()
+    def give_up_where_nobody_is_up(self):
+        abandoned = self.queue.abandoned()
+        if self.up:
+            assert abandoned == []
+            return
+        lanes = [self.lane(row) for row in self.heads()]
+        assert abandoned == [row.job for lane in lanes for row in lane]
+        for row in list(self.waiting):
+            self.leave(row)
+            self.queue.finished(row.job)
+            self.counted.remove(row)
+
+    @invariant()
+    def rows_are_counted(self):
+        if hasattr(self, "queue"):
+            assert self.queue.rows == len(self.counted) == len(self.waiting) + len(self.busy)
+
+    def teardown(self):
+        """Closed, a queue is emptied by whoever asks, in the same order."""
+        if not hasattr(self, "queue"):
+            return
+        self.queue.close()
+        expected = []
+        notes = [self.notes[0].pop(0) for _ in range(len(self.notes[0]))]
+        while self.waiting:
+            row = self.heads()[0]
+            expected.append(row.job)
+            self.take(0, row, [])
+        assert list(iter(lambda: self.queue.take(0), None)) == [*notes, *expected]
+
+
+TestQueues = Queues.TestCase
+TestQueues.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
