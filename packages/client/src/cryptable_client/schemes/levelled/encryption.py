@@ -1,0 +1,83 @@
+"""Rows encrypted and answers read (protos/SPEC-LEVELLED.md, "A row", "An answer")."""
+
+from __future__ import annotations
+
+import os
+from operator import mul
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE, SEED_BYTES
+from cryptable_protocol.schemes.levelled.layout import PLACE_SCALE, Layout
+from cryptable_protocol.schemes.levelled.mask_stream import masks
+from cryptable_protocol.schemes.levelled.packing import pack, packed_bytes, rounded, unpack
+from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS, LevelledParameters
+from cryptable_protocol.schemes.levelled.tensor import RingTensor
+
+from cryptable_client.schemes.levelled.ring import GRID_MASK, Words, times, torus_times, transform
+from cryptable_client.schemes.levelled.secret import Secret
+from cryptable_client.schemes.randomness import SecretStream
+
+_NOISE_VARIANCE = 4.0 ** (LOG2_DEVIATION - 64 + GRID_BITS)
+"""For a sampler that rounds to integers times 2^64: what it draws is round(g · 2^52)."""
+
+
+def encrypt_bodies(secret: Secret, mask: Words, message: Words) -> Words:
+    """Bodies modulo 2^52 of torus polynomials under given masks, with fresh noise; all of shape (count, N)."""
+    noise = SecretStream().gaussian(message.size, _NOISE_VARIANCE).reshape(message.shape)
+    return (torus_times(mask, transform(secret.astype(np.float64))) + noise + message) & GRID_MASK
+
+
+def encrypt_row(parameters: LevelledParameters, secret: Secret, bits: npt.NDArray[np.int64]) -> RingTensor:
+    """Encrypt a row of bits, of shape (parameters.inputs,), under one fresh seed."""
+    layout = parameters.layout
+    message = np.concatenate([_expanded(layout, bits), _placed(layout, bits)])
+    seed = os.urandom(SEED_BYTES)
+    bodies = encrypt_bodies(secret, masks(seed, 0, len(message)), message)
+    word_bits = [ROW_WORD_BITS] * len(layout.runs) + [PLACED_WORD_BITS] * layout.placed_polynomials
+    packed = (pack(rounded(body, GRID_BITS, width), width) for body, width in zip(bodies, word_bits, strict=True))
+    return RingTensor(b"".join(packed), seed)
+
+
+def _expanded(layout: Layout, bits: npt.NDArray[np.int64]) -> Words:
+    """Polynomials of leaves, shape (runs, N)."""
+    message = np.zeros((len(layout.runs), RING_SIZE), np.uint64)
+    for polynomial, run in zip(message, layout.runs, strict=True):
+        part = slice(run.first, run.first + run.count)
+        shifts = GRID_BITS - layout.leaf_scales[part] - run.doublings
+        polynomial[np.arange(run.count) << run.shift] = bits[layout.leaf_bits[part]] << shifts
+    return message
+
+
+def _placed(layout: Layout, bits: npt.NDArray[np.int64]) -> Words:
+    """Polynomials that are not expanded, shape (placed polynomials, N)."""
+    message = np.zeros((layout.placed_polynomials, RING_SIZE), np.uint64)
+    index = np.arange(len(layout.placed))
+    message[index // layout.room, index % layout.room * layout.slots] = bits[np.array(layout.placed, np.int64)] << (
+        GRID_BITS - PLACE_SCALE
+    )
+    return message
+
+
+def decrypt_answer(parameters: LevelledParameters, secret: Secret, tensor: RingTensor) -> npt.NDArray[np.int64]:
+    """Integers in 0 … maximum, shape (outputs,), of any answer of the right form: an honest one's are the model's.
+
+    Raises:
+        MalformedMessageError: it is of another form.
+    """
+    parameters.check_output(tensor.to_message())
+    width = parameters.answer_word_bits
+    at = packed_bytes(RING_SIZE, width)
+    mask = unpack(tensor.polynomials[:at], RING_SIZE, width).astype(np.int64)
+    body = unpack(tensor.polynomials[at:], parameters.slots, width).astype(np.int64)
+    phase = (body - times(mask, transform(secret.astype(np.float64)))[: parameters.slots]) % (1 << width)
+    moduli = np.array(parameters.moduli, np.int64)[:, None]
+    residues = ((2 * phase.reshape(len(parameters.moduli), -1) * moduli + (1 << width)) >> (width + 1)) % moduli
+    return np.array([min(value, parameters.maximum) for value in _combine(parameters, residues)], np.int64)
+
+
+def _combine(parameters: LevelledParameters, residues: npt.NDArray[np.int64]) -> list[int]:
+    """The Chinese remainder theorem, output by output, in Python's integers: the product of moduli may exceed 2^52."""
+    factors = [(rest := parameters.modulus // modulus) * pow(rest, -1, modulus) for modulus in parameters.moduli]
+    columns = residues.T.tolist()
+    return [sum(map(mul, column, factors)) % parameters.modulus for column in columns]
