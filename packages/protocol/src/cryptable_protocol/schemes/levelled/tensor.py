@@ -29,7 +29,10 @@ class RingTensor:
 
     def to_message(self) -> tensor_pb.EncryptedTensor:
         """As protobuf."""
-        return tensor_pb.EncryptedTensor(seed=self.seed, polynomials=self.polynomials)
+        message = tensor_pb.EncryptedTensor(polynomials=self.polynomials)
+        if self.seed is not None:
+            message.seed = self.seed
+        return message
 
     @classmethod
     def from_message(cls, message: tensor_pb.EncryptedTensor) -> RingTensor:
