@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vectors import reject_circuit, reject_client_spec, reject_others
+from vectors import levelled, reject_circuit, reject_client_spec, reject_others
 from vectors.accept import accepted
 from vectors.mask_words import mask_words
 from vectors.vector import Accepted, Rejected
@@ -22,11 +22,17 @@ TARGET = Path(__file__).resolve().parent.parent / "protos/vectors"
 
 def files() -> dict[str, bytes]:
     """Content of every file, by its path below `TARGET`."""
-    rejected = [*reject_client_spec.rejected(), *reject_circuit.rejected(), *reject_others.rejected()]
+    rejected = [
+        *reject_client_spec.rejected(),
+        *reject_circuit.rejected(),
+        *reject_others.rejected(),
+        *levelled.rejected(),
+    ]
     return {
-        **_folder("accept", accepted()),
+        **_folder("accept", [*accepted(), *levelled.accepted()]),
         **_folder("reject", rejected),
         "mask_stream.json": _json(mask_words()),
+        "levelled.json": _json(levelled.figures()),
     }
 
 

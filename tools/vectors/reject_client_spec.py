@@ -31,7 +31,7 @@ def _bytes() -> list[Rejected]:
 
     cases = {
         "empty": ("no bytes: every field is missing", b""),
-        "unknown_field": ("a field that no version has", data + integer(8, 1)),
+        "unknown_field": ("a field that no version has", data + integer(15, 1)),
         "unknown_nested_field": ("... inside a feature", with_feature(unused + integer(5, 1))),
         "unknown_deep_field": (
             "... inside a feature's encoder",

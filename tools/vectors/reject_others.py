@@ -26,7 +26,11 @@ def _files() -> list[Rejected]:
         "other_file": ("a file of another kind", b"PK\x03\x04" + bytes(60)),
         "magic": ("another magic", changed(good, lambda file: put(file, magic="cryptable-artifacts"))),
         "version_zero": ("no format version", changed(good, lambda file: file.ClearField("format_version"))),
-        "version_two": ("format version 2", changed(good, lambda file: put(file, format_version=2))),
+        "version_two": (
+            "format version 2, which is for other schemes than bootstrapped",
+            changed(good, lambda file: put(file, format_version=2)),
+        ),
+        "version_three": ("format version 3", changed(good, lambda file: put(file, format_version=3))),
         "version_129": ("format version 129", changed(good, lambda file: put(file, format_version=129))),
         "version_long": ("format version 1 in two bytes", data[:20] + integer(2, 1, length=2) + data[22:]),
         "digest": ("a digest of something else", canonical(samples.artifact_file(content, digest=bytes(32)))),
@@ -80,7 +84,7 @@ def _artifacts() -> list[Rejected]:
         message.provenance.packages[:] = [f"package{index} 1" for index in range(257)]
 
     def nested(message: artifact.ModelArtifact) -> None:
-        message.client_spec += integer(8, 1)
+        message.client_spec += integer(15, 1)
 
     changes: dict[str, tuple[str, Callable[[artifact.ModelArtifact], object]]] = {
         "name_differs": ("another name than its client spec's", renamed),
@@ -145,7 +149,7 @@ def _tensors() -> list[Rejected]:
     raw = {
         "seed_and_masks": ("both a seed and masks", block(1, bytes(16)) + block(2, bytes(16)) + block(3, bytes(8))),
         "bodies_twice": ("the bodies twice", data + block(3, bytes(8))),
-        "unknown_field": ("a field that no version has", data + integer(6, 1)),
+        "unknown_field": ("a field that no version has", data + integer(15, 1)),
         "seed_and_trimmed": (
             "both a seed and trimmed masks",
             block(1, bytes(16)) + block(3, bytes(2)) + block(4, bytes(2)) + integer(5, 11),

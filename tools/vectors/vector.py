@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 MessageType = TypeVar("MessageType", bound=Message)
 
-Type = Literal["client_spec", "circuit", "model_artifact", "encrypted_tensor", "evaluation_keys_header"]
+Type = Literal["client_spec", "circuit", "model_artifact", "encrypted_tensor", "ring_tensor", "evaluation_keys_header"]
 Stage = Literal["bytes", "fields", "verifier"]
 
 

@@ -20,6 +20,9 @@ from cryptable_protocol import (
     limits,
 )
 from cryptable_protocol.messages import circuit, keys
+from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_mask
+from cryptable_protocol.schemes.levelled.packing import pack
+from cryptable_protocol.schemes.levelled.tensor import RingTensor
 from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
 VECTORS = Path(__file__).parents[3] / "protos/vectors"
@@ -62,6 +65,7 @@ READERS: dict[str, Any] = {
     "circuit": CircuitMessage,
     "model_artifact": ModelArtifact,
     "encrypted_tensor": EncryptedTensor,
+    "ring_tensor": RingTensor,
     "evaluation_keys_header": KeysHeader,
 }
 
@@ -122,10 +126,10 @@ def test_client_spec_says_what_the_index_says(entry: dict[str, Any]) -> None:
     spec = ClientSpec.from_bytes(read("accept", entry))
     facts = entry["facts"]
     assert spec.digest.hex() == facts["digest"]
-    assert spec.keyset.name.hex() == facts["keyset_name"]
+    assert spec.parameters.keyset.name.hex() == facts["keyset_name"]
     assert list(spec.feature_names) == facts["feature_names"]
     if "evaluation_keys_bytes" in facts:
-        assert spec.keyset.evaluation_keys_bytes == facts["evaluation_keys_bytes"]
+        assert spec.parameters.keyset.evaluation_keys_bytes == facts["evaluation_keys_bytes"]
     for case in facts.get("encodes", []):
         assert encode_rows(spec.features, [case["row"]]).tolist() == [case["elements"]]
     for case in facts.get("decodes", []):
@@ -159,6 +163,11 @@ def test_tensor_says_what_the_index_says(entry: dict[str, Any]) -> None:
         )
 
 
+@pytest.mark.parametrize("entry", of_type(ACCEPT, "ring_tensor"))
+def test_ring_tensor_says_what_the_index_says(entry: dict[str, Any]) -> None:
+    assert len(RingTensor.from_bytes(read("accept", entry)).polynomials) == entry["facts"]["bytes"]
+
+
 @pytest.mark.parametrize("entry", of_type(ACCEPT, "evaluation_keys_header"))
 def test_header_says_what_the_index_says(entry: dict[str, Any]) -> None:
     header = KeysHeader.from_bytes(read("accept", entry)).header
@@ -169,3 +178,14 @@ def test_header_says_what_the_index_says(entry: dict[str, Any]) -> None:
 def test_mask_stream(case: dict[str, Any]) -> None:
     words = MaskStream(bytes.fromhex(case["seed"])).words(case["first"], len(case["words"]))
     assert [f"{word:016x}" for word in words.tolist()] == case["words"]
+
+
+def test_levelled_masks_and_packing() -> None:
+    figures = json.loads((VECTORS / "levelled.json").read_text("utf-8"))
+    for case in figures["masks"]:
+        (found,) = masks(bytes.fromhex(case["seed"]), case["polynomial"], 1)
+        assert [*found[:4].tolist(), int(found[-1])] == case["words"]
+    pair = figures["public_pair"]
+    assert public_pair_mask(bytes.fromhex(pair["seed"]))[:4].tolist() == pair["words"]
+    packed = figures["packed"]
+    assert pack(np.array(packed["words"], np.uint64), packed["bits"]).hex() == packed["bytes"]

@@ -1,12 +1,14 @@
 """The scheme levelled on a client: exact products, secrets that pass the test, keys, rows and answers."""
 
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cryptable_client.schemes.levelled import encryption, evaluation_keys, ring, secret
 from cryptable_client.schemes.randomness import SecretStream
-from cryptable_protocol import MalformedMessageError
+from cryptable_protocol import ClientSpec, MalformedMessageError
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE, UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.mask_stream import masks
 from cryptable_protocol.schemes.levelled.packing import pack, packed_bytes, unpack
@@ -171,3 +173,27 @@ def test_answers_of_another_form_are_malformed(key):
     ):
         with pytest.raises(MalformedMessageError):
             encryption.decrypt_answer(PARAMETERS, key, tensor)
+
+
+FIGURES = json.loads((Path(__file__).parents[5] / "protos/vectors/levelled.json").read_text("utf-8"))
+
+
+def test_rows_are_laid_out_as_the_vectors_say():
+    """They were worked out by hand: a coefficient, and the binary exponent of what stands there."""
+    folder = Path(__file__).parents[5] / "protos/vectors"
+    parameters = ClientSpec.from_bytes((folder / FIGURES["row"]["client_spec"]).read_bytes()).parameters
+    bits = np.array(FIGURES["row"]["bits"])
+    messages = [*encryption._expanded(parameters.layout, bits), *encryption._placed(parameters.layout, bits)]
+    for message, expected in zip(messages, FIGURES["row"]["messages"], strict=True):
+        found = [[int(at), int(message[at]).bit_length() - 1 - GRID_BITS] for at in np.flatnonzero(message)]
+        assert found == expected
+
+
+def test_answers_are_read_as_the_vectors_say():
+    folder = Path(__file__).parents[5] / "protos/vectors"
+    parameters = ClientSpec.from_bytes((folder / FIGURES["row"]["client_spec"]).read_bytes()).parameters
+    key = np.array(list(FIGURES["secret"]["trits"]), np.int64) - 1
+    assert secret.is_good(key) == FIGURES["secret"]["passes"]
+    for case in FIGURES["answers"]:
+        answer = RingTensor(bytes.fromhex(case["polynomials"]))
+        assert encryption.decrypt_answer(parameters, key, answer).tolist() == case["values"]
