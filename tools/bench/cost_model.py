@@ -21,7 +21,7 @@ from typing import Any
 import cryptable
 from cryptable.calibrating.measure import measure_machine
 from cryptable.calibrating.sample_circuits import sum_of_lookups
-from cryptable.cost.prices import noise_level
+from cryptable.cost.bootstrapped import noise_level
 from cryptable.cost.rates import COST_TABLE
 from cryptable_engine import CompilationError, Program, UnsupportedProgramError, to_mlir
 from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from importlib import resources
 
-from cryptable.cost.prices import lookup_price, noise_level
+from cryptable.cost.prices import Draft, price_list
 from cryptable.cost.rates import COST_TABLE
 from svg import AMBER, INDIGO, INK, QUIET, TEAL, Drawing
 
 WIDTHS = range(2, 9)
 MOST_BITS = 6
 """Up to which the planner of trees, whose circuits have one level, looks up."""
-FEW, MANY = noise_level(4, 6), noise_level(64, 11)
+FEW, MANY = (4, 6), (64, 11)
+"""Lookups that are summed, and bits of the sum."""
 LEFT, BOTTOM, HEIGHT = 90, 290, 220
 
 
@@ -22,9 +23,9 @@ def draw_lookup_prices() -> Drawing:
     drawing = Drawing(760, 360, "CPU time of one lookup by its width in bits")
     prices = {
         width: (
-            lookup_price(width, MANY, one_level=True) if width <= MOST_BITS else None,
-            lookup_price(width, FEW),
-            lookup_price(width, MANY),
+            _price(width, MANY, bits_are_free=False) if width <= MOST_BITS else None,
+            _price(width, FEW),
+            _price(width, MANY),
         )
         for width in WIDTHS
     }
@@ -63,6 +64,12 @@ def draw_lookup_prices() -> Drawing:
         anchor="start",
     )
     return drawing
+
+
+def _price(width: int, many: tuple[int, int], *, bits_are_free: bool = True) -> float:
+    summed, output_bits = many
+    draft = Draft(lookups=1, width=width, output_bits=output_bits, summed=summed, bits_are_free=bits_are_free)
+    return price_list().draft(draft)
 
 
 def _rate() -> float:

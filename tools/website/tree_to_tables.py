@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from cryptable.compiling.plan import plan
-from cryptable.planner.trees.lower import PlannedModel
+from cryptable.planner.planned_model import PlannedModel
 from cryptable_engine import Linear, Lookup, Node
 from cryptable_protocol import ThermometerEncoder
 from sklearn.datasets import load_breast_cancer

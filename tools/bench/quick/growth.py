@@ -9,10 +9,9 @@ import cryptable as ct
 import numpy as np
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiling.plan import plan
-from cryptable.cost.prices import total_price
+from cryptable.cost.prices import price_list
 from cryptable.graphs.graph import Estimator
 from cryptable_engine import Lookup
-from cryptable_engine.schemes.bootstrapped.parameters.one_level import has_one_level
 from cryptable_protocol import encode_rows
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
@@ -30,8 +29,7 @@ def _planned(estimator: Estimator, rows: Any, size: int) -> dict[str, Any]:  # n
     circuit = plan(estimator, rows).circuit
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     count, width = sum(node.size for node in lookups), max((node.width for node in lookups), default=0)
-    price = total_price(count, width, 11, one_level=has_one_level(circuit))
-    return {"at": size, "lookups": count, "bits": width, "price": price}
+    return {"at": size, "lookups": count, "bits": width, "price": price_list().circuit(circuit)}
 
 
 def measure_growth() -> dict[str, list[dict[str, Any]]]:

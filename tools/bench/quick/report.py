@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from cryptable.cost.prices import lookup_price
+from cryptable.cost.prices import Draft, price_list
 from markdown import markdown
 
 from .plots import against_peer, growth
@@ -38,7 +38,9 @@ def report_files(figures: dict[str, Any], folder: Path) -> dict[str, str]:
         plots["against-peer.svg"] = against_peer(figures["models"]["figures"]).to_svg()
     if "growth" in figures and "efficiency" in figures:
         bare = figures["efficiency"]["figures"]["bare_pbs_seconds"]
-        plots["growth.svg"] = growth(figures["growth"]["figures"], bare, lookup_price(4, one_level=True)).to_svg()
+        plots["growth.svg"] = growth(
+            figures["growth"]["figures"], bare, price_list().draft(Draft(lookups=1, width=4, bits_are_free=False))
+        ).to_svg()
     full = folder / FULL
     measured = json.loads(full.read_text(encoding="utf-8")) if full.is_file() else None
     text = "\n".join(_lines(figures, measured))

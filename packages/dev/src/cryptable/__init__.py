@@ -20,7 +20,7 @@ from cryptable.errors import (
 )
 from cryptable.explaining.explanation import Explanation
 from cryptable.importers import supported_estimators
-from cryptable.planner.approximation.budget import Budget
+from cryptable.planner.budget import Budget
 from cryptable.planner.networks.setting import Setting
 from cryptable.searching.advice import Advice, advise
 from cryptable.searching.autotune import Tuning, autotune

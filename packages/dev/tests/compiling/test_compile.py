@@ -120,10 +120,10 @@ def test_an_import_that_differs_is_an_error_that_says_where():
         verify_import(graph, rows, np.zeros((3, 2)), what="Model")
 
 
-def test_a_dear_model_compiles_with_a_warning_that_says_what_it_costs(monkeypatch):
+def test_an_expensive_model_compiles_with_a_warning_that_says_what_it_costs(monkeypatch):
     module = importlib.import_module("cryptable.compiling.compile")
     estimator = DecisionTreeRegressor(max_depth=3, random_state=0).fit(X, Y)
     assert ct.compile(estimator, X).circuit.lookups  # without a warning, which would be an error here
-    monkeypatch.setattr(module, "DEAR_SECONDS", 1e-6)
+    monkeypatch.setattr(module, "EXPENSIVE_SECONDS", 1e-6)
     with pytest.warns(ct.CostWarning, match=r"takes about \d+ s of CPU, for \d+ lookups of \d bits"):
         ct.compile(estimator, X)

@@ -10,8 +10,8 @@ import pytest
 from cryptable.__main__ import main
 from cryptable.calibrating.sample_circuits import sum_of_lookups, weighted_sum, with_matrix
 from cryptable.compiled.program_folder import ProgramFolder
-from cryptable.cost.prices import lookup_price, noise_level, total_price
-from cryptable.cost.rates import MachineRates, calibration_file, machine_rates, predict
+from cryptable.cost.bootstrapped import lookup_price, noise_level, predict, total_price
+from cryptable.cost.rates import MachineRates, calibration_file, machine_rates
 from cryptable_engine import Linear, interpret, verify
 from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
 from cryptable_protocol import CompileOptions, InvalidInputError

@@ -3,6 +3,7 @@
 import cryptable as ct
 import numpy as np
 import pytest
+from cryptable.cost.prices import price_list
 from cryptable.explaining import training_options
 from cryptable.explaining.altered_trees import (
     depth_of,
@@ -16,9 +17,10 @@ from cryptable.explaining.training_options import TrainingOptions
 from cryptable.graphs.graph import LEAF
 from cryptable.importers import import_estimator
 from cryptable.importers.reading.learned_trees import restrict_missing
+from cryptable.planner.planned_model import PlannedTrees
+from cryptable.planner.settings import TABLE_BITS as WIDTHS
 from cryptable.planner.thresholds.grid import snap
-from cryptable.planner.trees.lower import PlannedTrees
-from cryptable.planner.trees.plan import WIDTHS, draft_cost
+from cryptable.planner.trees.plan import cheapest_draft
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.ensemble import (
@@ -45,7 +47,7 @@ def trees_of(estimator, rows=X):
 
 def options_of(estimator, rows=X, target=Y):
     trees = PlannedTrees(trees_of(estimator.fit(rows, target), rows), WIDTHS)
-    return TrainingOptions(estimator, trees, width=4, p_error=2.0**-40)
+    return TrainingOptions(estimator, trees, width=4, prices=price_list())
 
 
 # -- altered trees -----------------------------------------------------------------------------------------------------
@@ -139,13 +141,14 @@ def libraries():
 
 
 def test_estimates_are_near_what_training_so_really_costs():
+    prices = price_list()
     for options, estimator in libraries().items():
         found = {each.options: each for each in options_of(estimator, WHOLE).costs}
         name, value = options.split("=")
         retrained = clone(estimator).set_params(**{name: int(value)}).fit(WHOLE, Y)
-        now, then = (draft_cost(trees_of(each, WHOLE), WIDTHS) for each in (estimator, retrained))
+        now, then = (cheapest_draft(trees_of(each, WHOLE), WIDTHS, prices) for each in (estimator, retrained))
         assert found["as it is"].lookups == now.lookups
-        assert found[options].price == pytest.approx(then.price / now.price, rel=0.3), options
+        assert found[options].price == pytest.approx(prices.draft(then) / prices.draft(now), rel=0.3), options
         assert 0 < found[options].price < 0.9
 
 
@@ -153,7 +156,7 @@ def test_thresholds_that_are_moved_cost_about_what_was_estimated():
     options = "ct.compile(edges='quantile', bins=16), not trained again"
     found = {each.options: each for each in options_of(clone(FOREST)).costs}
     snapped = snap(trees_of(FOREST), X, "quantile", bins=16).graph
-    assert found[options].lookups == pytest.approx(draft_cost(snapped, WIDTHS).lookups, rel=0.2)
+    assert found[options].lookups == pytest.approx(cheapest_draft(snapped, WIDTHS, price_list()).lookups, rel=0.2)
 
 
 def test_options_have_the_names_of_the_library():
@@ -180,7 +183,7 @@ def test_options_have_the_names_of_the_library():
 
 def test_options_of_a_pipelines_model_are_named_as_the_pipeline_takes_them():
     pipeline = make_pipeline(StandardScaler(), clone(FOREST)).fit(X, Y)
-    found = TrainingOptions(pipeline, PlannedTrees(trees_of(FOREST), WIDTHS), width=4, p_error=2.0**-40).costs
+    found = TrainingOptions(pipeline, PlannedTrees(trees_of(FOREST), WIDTHS), width=4, prices=price_list()).costs
     (options,) = (each.options for each in found if each.options.endswith("max_depth=4"))
     name, value = options.split("=")
     assert clone(pipeline).set_params(**{name: int(value)})[-1].max_depth == 4
@@ -212,8 +215,8 @@ def test_explain_prints_the_estimates_and_to_dict_has_them(tmp_path):
 
 def test_compiling_estimates_nothing_until_it_is_asked_for(monkeypatch):
     drafted = []
-    real = training_options.draft_cost
-    monkeypatch.setattr(training_options, "draft_cost", lambda *given: drafted.append(given) or real(*given))
+    real = training_options.cheapest_draft
+    monkeypatch.setattr(training_options, "cheapest_draft", lambda *given: drafted.append(given) or real(*given))
     facts = ct.compile(FOREST, X, show_progress=False).explain()
     assert not drafted
     facts.to_dict()

@@ -7,8 +7,9 @@ import cryptable as ct
 import numpy as np
 import pytest
 import torch
+from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.neural import QuantConvNetClassifier, QuantNeuralNetClassifier, QuantNeuralNetRegressor
-from cryptable.planner.networks.trained_integers import plan_trained
 from cryptable_engine import interpret
 from cryptable_protocol import InvalidInputError, encode_rows
 from sklearn.base import clone
@@ -57,7 +58,7 @@ def test_the_circuit_computes_the_modules_integers(classifier, compiled, cancer)
 
 
 def test_exact_rounding_computes_the_same(classifier, cancer):
-    planned = plan_trained(classifier, cancer[0], rounding="exact")
+    planned = plan(classifier, cancer[0], CompileSettings(rounding="exact"))
     assert planned.circuit.lookups > 6
     scores = planned.decoder.decision_function(interpret(planned.circuit, encode_rows(planned.features, cancer[1])))
     np.testing.assert_allclose(scores, classifier.decision_function(cancer[1]), atol=1e-4)

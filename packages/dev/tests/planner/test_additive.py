@@ -3,6 +3,7 @@
 import cryptable as ct
 import numpy as np
 import pytest
+from cryptable.cost.prices import price_list
 from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
 from cryptable.planner.additive import plan_additive
 from cryptable.planner.coarsen import coarsen
@@ -63,7 +64,7 @@ def test_plans_compute_the_model_within_the_stated_bound(model, tolerance, width
     assert small.error.max() <= tolerance * (1 + 1e-9)
     assert (np.abs(small.graph.scores(rows) * small.step + small.base - expected) <= small.error + 1e-9).all()
     try:
-        planned = plan_additive(model, tolerance=tolerance, widths=(width,))
+        planned = plan_additive(model, tolerance=tolerance, prices=price_list(), widths=(width,))
     except ct.UnsupportedModelError:  # the same scores for every input
         assert np.ptp(expected, axis=0).max() <= 2 * tolerance
         return
@@ -80,7 +81,7 @@ def test_a_pair_whose_first_feature_is_merged_away_keeps_what_it_adds():
     pair = PairFunction((0, 1), (np.zeros(1), np.zeros(1)), values)
     function = StepFunction(1, np.arange(-1.0, 2.0), np.array([[1.0], [-2.0], [5.0], [0.5]]))
     model = AdditiveModel(("a", "b"), (function,), (pair,), np.zeros(1), Link.IDENTITY, None)
-    planned = plan_additive(model, tolerance=0.5, widths=(4,))
+    planned = plan_additive(model, tolerance=0.5, prices=price_list(), widths=(4,))
     assert planned.circuit.lookups == 0
     rows = np.array([[first, second] for first in (-1.0, 1.0) for second in (-2.0, -0.5, 0.5, 2.0)])
     found = planned.decoder.decision_function(interpret(planned.circuit, encode_rows(planned.features, rows)))
@@ -94,7 +95,7 @@ def test_a_pair_takes_as_few_tables_as_its_tiles(bits, width, lookups):
     model = AdditiveModel(
         ("a", "b"), (), (PairFunction((0, 1), (cuts, cuts), values),), np.zeros(1), Link.IDENTITY, None
     )
-    assert plan_additive(model, tolerance=1e-3, widths=(width,)).circuit.lookups == lookups
+    assert plan_additive(model, tolerance=1e-3, prices=price_list(), widths=(width,)).circuit.lookups == lookups
 
 
 def test_a_pair_that_is_a_sum_is_free():
@@ -103,7 +104,7 @@ def test_a_pair_that_is_a_sum_is_free():
     model = AdditiveModel(
         ("a", "b"), (), (PairFunction((0, 1), (cuts, cuts), values),), np.zeros(1), Link.IDENTITY, None
     )
-    assert plan_additive(model, tolerance=1e-6, widths=(4,)).circuit.lookups == 0
+    assert plan_additive(model, tolerance=1e-6, prices=price_list(), widths=(4,)).circuit.lookups == 0
 
 
 def test_neighbouring_bins_that_differ_less_than_the_tolerance_are_one():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cryptable as ct
 import numpy as np
 import pytest
+from cryptable.cost.prices import price_list
 from cryptable.planner.networks.search import NARROWEST, Choices
 
 torch = pytest.importorskip("torch")
@@ -69,7 +70,8 @@ def test_dearer_settings_are_not_tried_once_there_is_a_good_one(tuning):
     """Exact rounding takes a lookup more for each bit that is dropped, a smaller p_error larger keys."""
     assert {each.rounding for each in tuning.tried} == {"approximate"}
     assert tuning.best.p_error == 2.0**-40
-    assert list(Choices()) == [
+    choices = Choices(tuple(map(price_list, (2.0**-64, 2.0**-40))))
+    assert [(rounding, prices.p_error, ranges) for rounding, prices, ranges in choices] == [
         *(("approximate", p_error, ranges) for p_error in (2.0**-40, 2.0**-64) for ranges in ("minmax", "mse")),
         *(("exact", 2.0**-40, ranges) for ranges in ("minmax", "mse")),
     ]
@@ -108,7 +110,10 @@ def test_auto_bits_are_what_keeps_the_predictions(problem):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"bits": "few"}, "bits is 'few', expected a number"), ({"bits": "auto", "y_train": [1]}, "y_train has shape")],
+    [
+        ({"bits": "few"}, "bits is 'few', expected a number"),
+        ({"bits": "auto", "y_train": [1]}, "y_train has 1 rows, X_train has"),
+    ],
 )
 def test_auto_is_checked(problem, options, message):
     net, X, _ = problem

@@ -1,6 +1,7 @@
 """Trees from nested tuples, and their plans compared with the trees."""
 
 import numpy as np
+from cryptable.cost.prices import price_list
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import LEAF, AdditiveTrees, Tree
 from cryptable.planner.trees.plan import plan_trees
@@ -50,13 +51,13 @@ def attempt(make):
         return None, str(error)
 
 
-def check_plan(graph, tolerance, **options):
+def check_plan(graph, tolerance, prices=None, **options):
     """Plan, verify, and compare on rows at, below and above every edge; returns the plan, or None for a constant."""
     generator = np.random.default_rng(0)
     values = np.array([-2.0, -1.0, np.nextafter(np.float32(0), np.float32(-1)), 0.0, 0.3, 0.5, 1.0, 2.0, 1e30])
     rows = generator.choice(values, (300, len(graph.feature_names)))
     expected = graph.scores(rows)
-    planned, refusal = attempt(lambda: plan_trees(graph, tolerance=tolerance, **options))
+    planned, refusal = attempt(lambda: plan_trees(graph, tolerance=tolerance, prices=prices or price_list(), **options))
     if planned is None:
         assert "same scores for every input" in refusal
         assert np.ptp(expected, axis=0).max() <= 2 * tolerance + 1e-9

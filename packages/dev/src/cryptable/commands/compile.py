@@ -11,7 +11,7 @@ from cryptable.commands.files import PICKLE_WARNING, read_estimator, read_table
 from cryptable.commands.registry import command
 from cryptable.compiling.compile import compile as compile_estimator
 from cryptable.console.terminal import make_console, show
-from cryptable.planner.approximation.budget import Budget
+from cryptable.planner.budget import Budget
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:

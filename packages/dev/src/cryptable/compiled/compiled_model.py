@@ -18,13 +18,11 @@ from cryptable.compiled.check_report import CheckReport, ModeResult
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.compiled.signing import SigningKey, read_signing_key
-from cryptable.cost.rates import machine_rates, predict
 from cryptable.explaining.explanation import Explanation, explain
 from cryptable.explaining.training_options import TrainingOptions
 from cryptable.graphs.graph import Estimator, FloatArray, IntArray, Rows
 from cryptable.importers.registry import reference_scores
-from cryptable.planner.approximation.score_drop import GivenUp
-from cryptable.planner.thresholds.grid import EdgesTold
+from cryptable.planner.planned_model import EdgesTold, GivenUp
 
 Mode = Literal["clear", "simulate", "encrypted"]
 _MODES = ("clear", "simulate", "encrypted")
@@ -191,7 +189,7 @@ class CompiledModel:
             else "the float model",
             results=tuple(self._compare(X, truth, clear, values)),
             cpu_seconds=cpu_seconds,
-            cpu_seconds_predicted=predict(self.circuit, self._program(), machine_rates()).row,
+            cpu_seconds_predicted=self.explain().cpu_seconds_predicted,
             bytes=sizes,
             lookups=self.circuit.lookups,
             exact=self.circuit.exact_output_bits is None,

@@ -7,42 +7,44 @@ from dataclasses import replace
 from importlib import metadata
 
 from cryptable_engine import verify
-from cryptable_protocol import ClientSpec, CompileOptions, ModelArtifact, Provenance, limits
+from cryptable_protocol import ClientSpec, ModelArtifact, Provenance
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiled.program_folder import ProgramFolder
+from cryptable.compiling.settings import CompileSettings
+from cryptable.cost.prices import price_list
 from cryptable.explaining.training_options import training_options
 from cryptable.graphs.graph import Estimator
-from cryptable.planner.trees.lower import PlannedModel
+from cryptable.planner.planned_model import PlannedModel
 
 _RECORDED = (
     *("cryptable", "concrete-python", "numpy", "scikit-learn", "catboost", "lightgbm", "xgboost", "onnx", "torch"),
 )
 
 
-def finish(
-    planned: PlannedModel,
-    estimator: Estimator,
-    options: CompileOptions,
-    *,
-    name: str | None = None,
-    version: str = "1",
-) -> CompiledModel:
-    """The second half of `compile`: crypto parameters, the program, the artifact."""
+def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings) -> CompiledModel:
+    """The second half of `compile`: crypto parameters, the program, the artifact.
+
+    Args:
+        planned: a circuit, with encoders and decoder.
+        estimator: what predicts as the model itself does.
+        settings: of these, name and version of the model, and its keys; without a name it has its class's.
+    """
+    options = settings.options
     compiled = ProgramFolder(planned.circuit, options, catalogue=True)
     program = compiled.program
     if program.keyset_entry:
         # A server is to compile it onto the same keyset, whatever its own version would choose.
         options = replace(options, keyset_entry=program.keyset_entry, keyset=program.keyset)
     spec = ClientSpec(
-        model_name=name or type(estimator).__name__.lower(),
+        model_name=settings.name or type(estimator).__name__.lower(),
         features=planned.features,
         parameters=BootstrappedParameters(program.keyset, program.input, program.output, options.p_error),
         decoder=planned.decoder,
     )
     verify(planned.circuit, spec)
-    artifact = ModelArtifact(version, _provenance(estimator), spec, planned.circuit.to_bytes(), options)
+    artifact = ModelArtifact(settings.version, _provenance(estimator), spec, planned.circuit.to_bytes(), options)
     return CompiledModel(
         artifact,
         planned.circuit,
@@ -53,16 +55,8 @@ def finish(
         layer_names=planned.layer_names,
         given_up=planned.given_up,
         ranges=planned.ranges,
-        advice=training_options(planned, estimator, p_error=options.p_error),
+        advice=training_options(planned, estimator, prices=price_list(options.p_error)),
     )
-
-
-def options_for(p_error: float, keys_of: CompiledModel | None) -> CompileOptions:
-    """The options that `finish` takes: which keyset, if that of another model, see `compile`."""
-    if keys_of is None:
-        return CompileOptions(p_error=p_error)
-    entry = keys_of.artifact.compile_options.keyset_entry or f"keys of {keys_of.name}"[: limits.MAX_NAME_LENGTH]
-    return CompileOptions(p_error=p_error, keyset_entry=entry, keyset=keys_of.artifact.client_spec.keyset)
 
 
 def _provenance(estimator: object) -> Provenance:

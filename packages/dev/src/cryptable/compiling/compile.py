@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy.typing as npt
-from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
-from cryptable_protocol import InvalidInputError
+from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
 
 from cryptable.compiled.compiled_model import CompiledModel
-from cryptable.compiling.build import finish, options_for
-from cryptable.compiling.plan import DEFAULT_INPUT_BITS, plan
+from cryptable.compiling.build import build
+from cryptable.compiling.plan import imported_for, plan_imported
+from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.within_budget import within_budget
 from cryptable.errors import CostWarning
 from cryptable.graphs.graph import Estimator, Rows
-from cryptable.planner.approximation.budget import Budget
-from cryptable.planner.networks import DEFAULT_BITS, RangeChoice, Rounding, is_network, is_trained
-from cryptable.planner.readout import Readout
+from cryptable.planner.budget import Budget
+from cryptable.planner.registry import Planner, find_planner
+from cryptable.planner.settings import DEFAULT_BINS, DEFAULT_BITS, RangeChoice, Readout, Rounding
 from cryptable.planner.thresholds.grid import Edges
 
-DEAR_SECONDS = 60.0
+EXPENSIVE_SECONDS = 60.0
 """CPU seconds of one prediction above which `compile` warns."""
 
 
@@ -34,12 +35,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     tolerance: float | None = None,
     table_bits: int | None = None,
     input_bits: int | None = None,
-    p_error: float = 2.0**-40,
+    p_error: float = DEFAULT_P_ERROR,
     readout: Readout = "exact",
     budget: Budget | None = None,
     y_train: npt.ArrayLike | None = None,
     edges: Edges = "model",
-    bins: int = 64,
+    bins: int = DEFAULT_BINS,
     missing: str | Sequence[str] = "seen",
     bits: int | Mapping[str, int] | Literal["auto"] = DEFAULT_BITS,
     ranges: RangeChoice = "minmax",
@@ -102,84 +103,51 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         The compiled model. A CostWarning says so where one prediction takes more than a minute of CPU.
 
     Raises:
-        BudgetError: no approximation is within the budget.
+        BudgetError: no approximation is within the budget, or the model is none of trees.
         CompilationError: no crypto parameters are exact enough, or not those of `keys_of`.
         UnsupportedModelError: the estimator's class or a setting of it cannot be compiled.
         NotFittedError: it is not fitted.
         ImportMismatchError: the graph read from it does not reproduce its scores.
         InvalidInputError: data or an option out of range.
     """
-    options = options_for(p_error, keys_of)
-    if is_network(estimator):
-        from cryptable.importers.networks.trees.as_estimator import read_trees
-
-        trees = read_trees(estimator, X_train, labels)
-        if trees is not None:
-            estimator, name = trees, name or trees.name
-    if budget is not None and (is_network(estimator) or is_trained(estimator)):
-        raise InvalidInputError("budget= is for models of tables: of a network, fewer bits= make it cheaper")
-    if is_network(estimator):
-        from cryptable.planner.networks.plan import plan_network
-
-        estimator, planned = plan_network(
-            estimator,
-            X_train,
-            bits=bits,
-            ranges=ranges,
-            labels=labels,
-            y=y_train,
-            input_bits=input_bits,
-            rounding=rounding,
-            readout=readout,
-            tolerance=tolerance,
-            p_error=p_error,
-            show_progress=show_progress,
-        )
-        model = finish(planned, estimator, options, name=name or estimator.name, version=version)
-    else:
-        model = within_budget(
-            budget,
-            lambda wanted: finish(
-                plan(
-                    estimator,
-                    X_train,
-                    tolerance=tolerance,
-                    table_bits=table_bits,
-                    input_bits=DEFAULT_INPUT_BITS if input_bits is None else input_bits,
-                    edges=edges,
-                    bins=bins,
-                    missing=missing,
-                    rounding=rounding,
-                    readout=readout,
-                    p_error=p_error,
-                    one_level=_kind_of_keys(keys_of),
-                    budget=wanted,
-                    y_train=y_train,
-                    show_progress=show_progress,
-                ),
-                estimator,
-                options,
-                name=name,
-                version=version,
-            ),
-        )
-    _warn_if_dear(model)
+    settings = CompileSettings(
+        name=name,
+        version=version,
+        tolerance=tolerance,
+        table_bits=table_bits,
+        input_bits=input_bits,
+        p_error=p_error,
+        readout=readout,
+        budget=budget,
+        y_train=y_train,
+        edges=edges,
+        bins=bins,
+        missing=missing,
+        bits=bits,
+        ranges=ranges,
+        rounding=rounding,
+        labels=labels,
+        keys_of=keys_of,
+        show_progress=show_progress,
+    )
+    imported, truth = imported_for(estimator, X_train, settings)
+    settings = replace(settings, name=settings.name or imported.name)
+    model = within_budget(
+        budget,
+        lambda wanted: build(
+            plan_imported(imported, truth, replace(settings, budget=wanted)), imported.estimator, settings
+        ),
+    )
+    _warn_if_expensive(model, find_planner(imported.graph))
     return model
 
 
-def _kind_of_keys(model: CompiledModel | None) -> bool | None:
-    """Whether a model's keys are for circuits of one level; None where it has none that lookups need."""
-    keyset = None if model is None else model.artifact.client_spec.keyset
-    return serves_one_level(keyset) if keyset is not None and keyset.bootstrap_keys else None
-
-
-def _warn_if_dear(model: CompiledModel) -> None:
+def _warn_if_expensive(model: CompiledModel, planner: Planner) -> None:
     facts = model.explain()
-    if facts.cpu_seconds_predicted > DEAR_SECONDS:
+    if facts.cpu_seconds_predicted > EXPENSIVE_SECONDS:
         warnings.warn(
             f"one prediction of {model.name!r} takes about {facts.cpu_seconds_predicted:.0f} s of CPU, for "
-            f"{facts.lookups} lookups of {facts.table_bits} bits; fewer or shallower trees cost less in proportion to "
-            "their leaves",
+            f"{facts.lookups} lookups of {facts.table_bits} bits; {planner.cheaper}",
             CostWarning,
             stacklevel=3,
         )

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy.typing as npt
 
 from cryptable.compiled.compiled_model import CompiledModel
+from cryptable.cost.prices import Cost
 from cryptable.errors import BudgetError
 from cryptable.graphs.graph import Estimator, Rows
-from cryptable.planner.approximation.budget import Budget, Cost
 from cryptable.planner.approximation.score_drop import judge
-from cryptable.planner.trees.lower import PlannedModel
+from cryptable.planner.budget import Budget
+from cryptable.planner.planned_model import PlannedModel
 
 _ATTEMPTS = 4
 
@@ -46,7 +47,4 @@ def within_budget(budget: Budget | None, compiled: Callable[[Budget | None], Com
         if budget.allows(cost):
             return model
         wanted = wanted.tightened(budget, cost)
-    raise BudgetError(
-        f"no approximation was found within {budget} (only models of trees are approximated): the last that was tried "
-        f"takes {cost}"
-    )
+    raise BudgetError(f"no approximation was found within {budget}: the last that was tried takes {cost}")

@@ -1,88 +1,122 @@
-"""What a lookup costs: the prices that the planner plans by.
+"""PriceList: what the planner plans by, one for each scheme; and Draft, what it asks the price of.
 
-Those of circuits that Concrete compiles stand in a table, which tools/bench/cost_model.py measures; those of circuits
-of one level are computed, as their crypto parameters are.
+The price list of a scheme is a module of this package of the scheme's name, with a class under `@prices_of`.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from functools import cache
-from importlib import resources
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-from cryptable_engine.schemes.bootstrapped.parameters.one_level import cheapest_keyset, complexity, typical_demands
+from cryptable_engine import Circuit, Program
+from cryptable_protocol import InternalError, KeysetParameters
+from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 
-P_ERROR = 2.0**-40
-"""Of one lookup, where no other probability is asked for."""
-_TABLE = "cost_table.json"
-_TYPICAL_NOISE = 14.0
-"""Of some dozens of lookups, summed to about 11 bits: see `noise_level`."""
+from cryptable.cost.rates import MachineRates, Prediction
+
+TYPICAL_OUTPUT_BITS = 14
+"""Of scores that are not known yet, as if one lookup alone added to them: about 11 bits that some dozens add to."""
 
 
-def noise_level(lookups: int, output_bits: int) -> float:
-    """How little noise a sum bears, in bits: each output bit halves it, and four times as many lookups do.
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A circuit of lookups that scores are sums of, as far as it is known before it is laid out.
+
+    `summed` is the sum of the squares of the weights by which lookups are added to a score, of the score where that is
+    most: the number of lookups, where each is added once. `input_bits` are the elements that a client sends.
+    """
+
+    lookups: int
+    width: int
+    output_bits: int = TYPICAL_OUTPUT_BITS
+    summed: float = 1.0
+    bits_are_free: bool = True
+    """Whether a score may add bits of the input to it that no lookup has read."""
+    input_bits: int = 0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one prediction: CPU seconds on the server, lookups, bytes of an encrypted row."""
+
+    seconds: float
+    lookups: int
+    upload_bytes: int
+
+    def __str__(self) -> str:
+        return f"about {self.seconds:.3g} s of CPU, {self.lookups} lookups, {self.upload_bytes} bytes up"
+
+
+class PriceList(Protocol):
+    """What evaluations of one scheme cost, for a probability of failure and, where that is fixed, a kind of keys."""
+
+    @property
+    def p_error(self) -> float:
+        """Probability that one lookup fails."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Bits of the lookups of tables to choose from."""
+
+    @property
+    def bits_are_free(self) -> bool | None:
+        """As `Draft.bits_are_free` must be, or may be where its price says which is better: None."""
+
+    @property
+    def noise_deviation(self) -> float:
+        """The most that noise can be, as a standard deviation, in steps of what it may not move by half a step.
+
+        Those are positions of the table of a lookup that drops bits, and steps of the lowest exact bit of a score. It
+        is 0 where nothing is noisy.
+        """
+
+    def draft(self, draft: Draft) -> float:
+        """The price of a draft, in the unit of `circuit`; infinite where nothing is exact enough."""
+
+    def circuit(self, circuit: Circuit) -> float:
+        """The price of a planned circuit, about, before crypto parameters are chosen."""
+
+    def estimate(self, draft: Draft, rates: MachineRates) -> Cost:
+        """What a draft costs on a machine, as `seconds` will say of the program."""
+
+    def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:
+        """What evaluating `circuit`, compiled to `program`, takes on the machine of `rates`."""
+
+
+Made = TypeVar("Made", bound=Callable[..., PriceList])
+_by_scheme: dict[str, Callable[..., PriceList]] = {}
+
+
+def prices_of(scheme: str) -> Callable[[Made], Made]:
+    """Register the decorated class, made from a p_error and the parameters of keys, or None where any will do.
+
+    Raises:
+        ValueError: a scheme that already has a price list.
+    """
+
+    def register(made: Made) -> Made:
+        if scheme in _by_scheme:
+            raise ValueError(f"scheme {scheme!r} has two price lists")
+        _by_scheme[scheme] = made
+        return made
+
+    return register
+
+
+def price_list(
+    p_error: float = DEFAULT_P_ERROR, *, keyset: KeysetParameters | None = None, scheme: str = BOOTSTRAPPED
+) -> PriceList:
+    """The price list of a scheme.
 
     Args:
-        lookups: how many are summed, at least 1.
-        output_bits: of the sum.
+        p_error: probability that one lookup fails.
+        keyset: that a circuit is to run with; by default any.
+        scheme: its name.
     """
-    return output_bits + math.log2(lookups) / 2
-
-
-def lookup_price(
-    width: int, noise: float = _TYPICAL_NOISE, *, p_error: float = P_ERROR, one_level: bool = False
-) -> float:
-    """Optimizer complexity of one lookup.
-
-    Args:
-        width: in bits, 1 to 8.
-        noise: as `noise_level` says, of the sum that bears least.
-        p_error: of one lookup.
-        one_level: whether the circuit is one of one level, where lookups cost less: see engine's `one_level`.
-
-    Returns:
-        The price; infinite where no parameters are exact enough.
-    """
-    if one_level:
-        return _one_level_price(width, math.ceil(4 * noise) / 4, p_error)
-    classes = _table()[width]
-    eligible = [limit for limit in classes if limit <= p_error]
-    steps = classes[max(eligible)] if eligible else classes[min(classes)]
-    return next((price for limit, price in steps if noise <= limit), math.inf)
-
-
-@cache
-def _one_level_price(width: int, noise: float, p_error: float) -> float:
-    keyset = cheapest_keyset(typical_demands(width, noise), p_error)
-    return math.inf if keyset is None else complexity(keyset, 1)
-
-
-def total_price(
-    lookups: int, width: int, output_bits: int, *, p_error: float = P_ERROR, one_level: bool = False
-) -> float:
-    """Optimizer complexity of `lookups` lookups whose outputs are summed to `output_bits` bits.
-
-    More output bits, or more noise summed, need bootstrap keys of more levels, at which all lookups cost more.
-
-    Args:
-        lookups: how many.
-        width: in bits, 1 to 8.
-        output_bits: of their sum.
-        p_error: of one lookup.
-        one_level: as `lookup_price` has it.
-    """
-    if not lookups:
-        return 0.0
-    return lookups * lookup_price(width, noise_level(lookups, output_bits), p_error=p_error, one_level=one_level)
-
-
-@cache
-def _table() -> dict[int, dict[float, list[tuple[float, float]]]]:
-    """By width and p_error: up to which noise level which price holds, both ascending."""
-    content = json.loads(resources.files("cryptable.cost").joinpath(_TABLE).read_text("utf-8"))
-    table: dict[int, dict[float, list[tuple[float, float]]]] = {}
-    for entry in content["prices"]:
-        steps = [(float(limit), float(price)) for limit, price in entry["steps"]]
-        table.setdefault(entry["width"], {})[2.0 ** entry["log2_p_error"]] = steps
-    return table
+    importlib.import_module(f"cryptable.cost.{scheme}")
+    if scheme not in _by_scheme:
+        raise InternalError(f"module cryptable.cost.{scheme} registers no price list")
+    return _by_scheme[scheme](p_error, keyset)

@@ -9,9 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from cryptable_engine import Circuit, Linear, Program
-from cryptable_engine.schemes.bootstrapped.bootstrapping import supports
-from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
 from cryptable_protocol import InvalidInputError
 from cryptable_protocol.files.places import config_folder
 
@@ -89,42 +86,6 @@ class Prediction:
     def row(self) -> float:
         """A row on the server, once keys are loaded."""
         return self.lookups + self.linear + self.ciphertexts
-
-
-def predict(circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:
-    """What evaluating `circuit`, compiled to `program`, takes on the machine of `rates`."""
-    words = program.keyset.dimensions[program.input.key] + 1
-    inputs = program.input.size * words
-    widths = [node_width for node_width in _widths(circuit) if node_width]
-    dense = gathered = 0
-    for node in circuit.nodes:
-        if isinstance(node, Linear):
-            for term in node.terms:
-                cells, entries = dense_cells_and_gathered_entries(term, circuit.nodes[term.source].size, node.size)
-                dense, gathered = dense + cells, gathered + entries
-    if not program.lookups:
-        linear = (dense + gathered) * words * rates.linear_cell_word
-        return Prediction(
-            0.0,
-            linear,
-            rates.linear_call + inputs * rates.linear_input_word,
-            0.0,
-            program.input.size * rates.encryption_element,
-            rates.machine,
-        )
-    nearest = min(rates.per_price, key=lambda width: abs(width - max(widths)))
-    return Prediction(
-        program.complexity * rates.per_price[nearest],
-        words * (dense * rates.cell_word + gathered * rates.gathered_word),
-        rates.call + (0.0 if supports(program.keyset) else rates.native_call) + inputs * rates.input_word,
-        program.keyset.evaluation_keys_bytes * rates.key_byte,
-        program.input.size * rates.encryption_element,
-        rates.machine,
-    )
-
-
-def _widths(circuit: Circuit) -> list[int]:
-    return [getattr(node, "width", 0) for node in circuit.nodes]
 
 
 def calibration_file() -> Path:

@@ -11,7 +11,7 @@ from cryptable_protocol import (
     UnusedFeature,
 )
 
-from cryptable.planner.thresholds.grid import EdgesTold
+from cryptable.planner.planned_model import EdgesTold
 
 SERVER_LEARNS = (
     "The server learns the model, who asks, when and how often. It learns no value, no score and no secret key: a row "

@@ -25,12 +25,12 @@ from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
-from cryptable.cost.rates import Prediction, machine_rates, predict
+from cryptable.cost.prices import price_list
+from cryptable.cost.rates import Prediction, machine_rates
 from cryptable.explaining.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
 from cryptable.explaining.picture import Figure, draw
 from cryptable.explaining.training_options import TrainingOptions
-from cryptable.planner.approximation.score_drop import GivenUp
-from cryptable.planner.thresholds.grid import EdgesTold
+from cryptable.planner.planned_model import EdgesTold, GivenUp
 
 RANGES_TELL = {
     "sound": "no input leads beyond them",
@@ -312,7 +312,7 @@ def explain(
         keyset_entry=program.keyset_entry,
         price_over_optimum=program.complexity / program.optimum if program.optimum else None,
         bytes=sizes,
-        seconds=predict(circuit, program, machine_rates()),
+        seconds=price_list(spec.p_error).seconds(circuit, program, machine_rates()),
         score_step=spec.decoder.step,
         score_error_bound=error_bound,
         edges=edges,

@@ -15,6 +15,7 @@ import numpy as np
 from cryptable_engine.circuit.circuit import Lookup
 from rich.table import Table
 
+from cryptable.cost.prices import Draft, PriceList
 from cryptable.errors import UnsupportedModelError
 from cryptable.explaining.altered_trees import (
     depth_of,
@@ -25,8 +26,8 @@ from cryptable.explaining.altered_trees import (
     with_less_depth,
 )
 from cryptable.graphs.graph import LEAF, AdditiveTrees, Estimator
-from cryptable.planner.trees.lower import PlannedModel, PlannedTrees
-from cryptable.planner.trees.plan import DraftCost, draft_cost
+from cryptable.planner.planned_model import PlannedModel, PlannedTrees
+from cryptable.planner.trees.plan import cheapest_draft
 
 _MOST_LEAVES = 4000
 """Leaves times scores that they add to, up to which all drafts together take about three seconds."""
@@ -86,12 +87,12 @@ _NAMES = {
 """By pattern of the class's name."""
 
 
-def training_options(planned: PlannedModel, estimator: Estimator, *, p_error: float) -> TrainingOptions | None:
+def training_options(planned: PlannedModel, estimator: Estimator, *, prices: PriceList) -> TrainingOptions | None:
     """Of a model of trees that takes lookups; None of others."""
     widths = [node.width for node in planned.circuit.nodes if isinstance(node, Lookup)]
     if planned.trees is None or not widths:
         return None
-    return TrainingOptions(estimator, planned.trees, width=max(widths), p_error=p_error)
+    return TrainingOptions(estimator, planned.trees, width=max(widths), prices=prices)
 
 
 class TrainingOptions:
@@ -101,10 +102,10 @@ class TrainingOptions:
         estimator: fitted; of a pipeline, the last step has the options.
         planned: its trees, as they were planned.
         width: of the plan's tables, in bits.
-        p_error: of a lookup.
+        prices: by which drafts are compared.
     """
 
-    def __init__(self, estimator: Estimator, planned: PlannedTrees, *, width: int, p_error: float) -> None:
+    def __init__(self, estimator: Estimator, planned: PlannedTrees, *, width: int, prices: PriceList) -> None:
         self._prefix = ""
         while hasattr(estimator, "steps"):
             name, estimator = estimator.steps[-1]
@@ -118,7 +119,7 @@ class TrainingOptions:
             tuple(each for each in planned.widths if 0 <= max(width, _OBLIVIOUS_DEPTH) - each <= _NARROWER)
             or planned.widths
         )
-        self._p_error = p_error
+        self._prices = prices
 
     @property
     def absent(self) -> str:
@@ -135,15 +136,14 @@ class TrainingOptions:
         if self.absent:
             return ()
         own = self._draft(self._graph)
-        if own is None or not own.price:
+        if own is None or not self._prices.draft(own):
             return ()
         found = [OptionCost("as it is", own.lookups, own.width, 1.0)]
         for options, graph in self._alternatives():
-            cost = DraftCost(0, 0, 0, 0.0) if graph is None else self._draft(graph)
-            if cost is not None:
-                found.append(
-                    OptionCost(options, cost.lookups, cost.width if cost.lookups else 0, cost.price / own.price)
-                )
+            draft = Draft(lookups=0, width=0) if graph is None else self._draft(graph)
+            if draft is not None:
+                price = self._prices.draft(draft) / self._prices.draft(own)
+                found.append(OptionCost(options, draft.lookups, draft.width if draft.lookups else 0, price))
         return tuple(found)
 
     @property
@@ -168,9 +168,9 @@ class TrainingOptions:
             table.add_row(each.options, lookups, f"{each.price:.0%}")
         return table
 
-    def _draft(self, graph: AdditiveTrees) -> DraftCost | None:
+    def _draft(self, graph: AdditiveTrees) -> Draft | None:
         try:
-            return draft_cost(graph, self._widths, self._p_error)
+            return cheapest_draft(graph, self._widths, self._prices)
         except UnsupportedModelError:
             return None
 

@@ -1,4 +1,4 @@
-"""SegmentedNetwork: a float network as layers of univariate functions, with affine maps between them."""
+"""SegmentedNetwork, QuantizedNetwork: networks as layers of univariate functions, with affine maps between them."""
 
 from __future__ import annotations
 
@@ -75,3 +75,7 @@ class SegmentedNetwork:
         known = self.variables(rows)
         total: FloatArray = (widened(self.matrix, known.shape[1]) @ known.T).T + self.offset
         return total
+
+
+class QuantizedNetwork(SegmentedNetwork):
+    """One that was trained with quantizers: all that is multiplied by weights has a step, and so have the weights."""

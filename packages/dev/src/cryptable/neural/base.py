@@ -19,10 +19,10 @@ from skorch.dataset import ValidSplit
 from torch import nn
 
 from cryptable.graphs.graph import FloatArray
+from cryptable.graphs.integers import IntegerNetwork
 from cryptable.neural.input_levels import InputLevels
 from cryptable.neural.network import INPUT_RANGE, QuantNetwork
 from cryptable.neural.read_integers import read_integers
-from cryptable.planner.networks.integers import IntegerNetwork
 
 Parameters: TypeAlias = Mapping[str, Any]
 Callbacks: TypeAlias = list[Callback] | None

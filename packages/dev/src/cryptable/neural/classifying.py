@@ -17,9 +17,9 @@ from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
 from cryptable.graphs.graph import FloatArray
+from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.reading.labels import labels_of
 from cryptable.neural.base import NetClass, QuantEstimator, Rows, Target
-from cryptable.planner.networks.trained_integers import TrainedIntegers
 
 ClassWeight: TypeAlias = Mapping[Any, float] | str | None
 

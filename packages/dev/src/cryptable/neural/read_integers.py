@@ -11,9 +11,9 @@ from scipy.sparse import csr_array  # type: ignore[import-untyped]
 from torch import nn
 
 from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.integers import Grid, IntegerLayer, IntegerNetwork
 from cryptable.neural.input_levels import InputLevels
 from cryptable.neural.network import Hidden, QuantNetwork
-from cryptable.planner.networks.integers import Grid, IntegerLayer, IntegerNetwork
 
 
 def read_integers(network: QuantNetwork, levels: InputLevels, shape: tuple[int, ...]) -> IntegerNetwork:

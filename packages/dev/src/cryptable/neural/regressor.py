@@ -15,10 +15,10 @@ from torch import nn
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray
+from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.neural.base import Callbacks, NetClass, Parameters, QuantEstimator, Rows, Target
 from cryptable.neural.network import QuantNetwork
 from cryptable.neural.sparse_network import SparseQuantNeuralNetwork
-from cryptable.planner.networks.trained_integers import TrainedIntegers
 
 
 class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[misc]

@@ -11,16 +11,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from cryptable_protocol import Link
 
-from cryptable.cost.prices import P_ERROR, lookup_price
+from cryptable.console.progress import progress_bar
+from cryptable.cost.prices import Draft, PriceList
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel, PairFunction
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.planner.coarsen import coarsen
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.registry import Task, planner
 from cryptable.planner.thresholds.bits import Bits
+from cryptable.planner.tolerance import LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE, by_link, deviation
 from cryptable.planner.trees.codes import Code
 from cryptable.planner.trees.fill_tables import FeatureFunction, FloatOutput, FloatTable
-from cryptable.planner.trees.lower import PlannedModel, lower
+from cryptable.planner.trees.lower import lower
 from cryptable.planner.trees.quantize import MAX_OUTPUT_WIDTH, scale_integral
 from cryptable.planner.trees.set_cover import TableCover
 from cryptable.planner.trees.tree_polynomials import Alphabet
@@ -49,12 +54,31 @@ class _Tile:
         return sum(1 << bit for bit in (*self.first, *self.second))
 
 
+def _tolerance(graph: AdditiveModel, scores: FloatArray) -> float:
+    """Every bin costs a ciphertext, and errors add up over features to the bound only in theory."""
+    if graph.link in (Link.SIGMOID, Link.SOFTMAX):
+        return max(LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE * deviation(scores))
+    return by_link(graph, scores)
+
+
+@planner(
+    AdditiveModel,
+    kind="an additive model",
+    cheaper="only pairwise terms take lookups: fewer (interactions=) or coarser ones (max_interaction_bins=) cost less",
+    tolerance=_tolerance,
+)
+def plan(graph: AdditiveModel, task: Task) -> PlannedModel:
+    """For the registry."""
+    with progress_bar("planning lookups", enabled=task.settings.show_progress) as report:
+        return plan_additive(graph, tolerance=task.tolerance, widths=task.widths, prices=task.prices, progress=report)
+
+
 def plan_additive(
     graph: AdditiveModel,
     *,
     tolerance: float,
     widths: tuple[int, ...],
-    p_error: float = P_ERROR,
+    prices: PriceList,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
     """Plan an additive model.
@@ -63,7 +87,7 @@ def plan_additive(
         graph: the model.
         tolerance: largest error of a score.
         widths: table widths to choose from, in bits.
-        p_error: of a lookup: which width is cheapest depends on it.
+        prices: by which the cheapest width is chosen.
         progress: told the fraction done.
 
     Raises:
@@ -72,7 +96,7 @@ def plan_additive(
     small = coarsen(graph, tolerance=tolerance)
     bits = _bits(small.graph)
     drafts = {width: [_tiles(small.graph, bits, output, width) for output in range(graph.outputs)] for width in widths}
-    width = min(widths, key=lambda each: lookup_price(each, p_error=p_error) * sum(map(len, drafts[each])))
+    width = min(widths, key=lambda each: prices.draft(Draft(lookups=sum(map(len, drafts[each])), width=each)))
     lookups = sum(map(len, drafts[width]))
     if lookups > MAX_LOOKUPS:
         raise UnsupportedModelError(

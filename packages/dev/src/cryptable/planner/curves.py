@@ -19,8 +19,10 @@ from cryptable_protocol import (
 from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.curves import MixedModel, Polyline
 from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.planner.linear import DEFAULT_INPUT_BITS
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.registry import Task, planner
 from cryptable.planner.thresholds.thermometers import encoder_of
-from cryptable.planner.trees.lower import PlannedModel
 from cryptable.planner.trees.rounding import round_values
 
 _MARGIN = 1.0
@@ -50,6 +52,13 @@ class _Part:
     weights: IntArray
     constant: FloatArray
     error: FloatArray
+
+
+@planner(MixedModel, kind="a sum of curves", cheaper="fewer features and fewer steps cost less: it has no lookups")
+def plan(graph: MixedModel, task: Task) -> PlannedModel:
+    """For the registry."""
+    input_bits = task.settings.input_bits or DEFAULT_INPUT_BITS
+    return plan_mixed(graph, task.rows, tolerance=task.tolerance, input_bits=input_bits)
 
 
 def plan_mixed(graph: MixedModel, rows: FloatArray, *, tolerance: float, input_bits: int) -> PlannedModel:

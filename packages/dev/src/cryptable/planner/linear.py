@@ -8,10 +8,20 @@ from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFea
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray, LinearModel
-from cryptable.planner.trees.lower import PlannedModel
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.registry import Task, planner
 
+DEFAULT_INPUT_BITS = 20
+"""Of a feature."""
 _MARGIN = 1.0
 """How far the encoders reach beyond the calibration data, on both sides, relative to its range."""
+
+
+@planner(LinearModel, kind="a linear model", cheaper="fewer features cost less: it has no lookups")
+def plan(graph: LinearModel, task: Task) -> PlannedModel:
+    """For the registry."""
+    input_bits = task.settings.input_bits or DEFAULT_INPUT_BITS
+    return plan_linear(graph, task.rows, tolerance=task.tolerance, input_bits=input_bits)
 
 
 def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input_bits: int) -> PlannedModel:

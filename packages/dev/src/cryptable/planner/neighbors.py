@@ -23,10 +23,12 @@ import numpy as np
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
 
+from cryptable.console.progress import progress_bar
 from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.neighbors import NeighborsModel
-from cryptable.planner.trees.lower import PlannedModel
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.registry import Task, planner
 
 Others: TypeAlias = dict[int, IntArray]
 """By training row, those that it must be compared with."""
@@ -53,6 +55,19 @@ class _Borders:
     """Of the rows that count at some points and not at others."""
     always: IntArray
     """Rows that count everywhere."""
+
+
+@planner(
+    NeighborsModel,
+    kind="a model of nearest neighbours",
+    cheaper="comparisons grow faster than training rows: fit on fewer, as on cluster centres of each class, or fit "
+    "NearestCentroid, which needs no lookup",
+)
+def plan(graph: NeighborsModel, task: Task) -> PlannedModel:
+    """For the registry."""
+    sign_bits = task.settings.table_bits or SIGN_BITS
+    with progress_bar("planning comparisons", enabled=task.settings.show_progress) as report:
+        return plan_neighbors(graph, task.rows, tolerance=task.tolerance, sign_bits=sign_bits, progress=report)
 
 
 def plan_neighbors(

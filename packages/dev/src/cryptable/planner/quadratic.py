@@ -7,6 +7,7 @@ levels need fine weights, and those large sums.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,8 @@ from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.quadratic import QuadraticModel
 from cryptable.planner.linear import calibrated_ranges
-from cryptable.planner.trees.lower import PlannedModel
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.registry import Task, planner
 
 MAX_PRECISION = 56.0
 """Bits of a score plus log2 of its weights' Euclidean norm: what 64-bit ciphertexts of 128-bit security leave above
@@ -46,6 +48,22 @@ class _Draft:
     def maxima(self) -> IntArray:
         """Largest value of each element: level, product, level, product, ..."""
         return (self.levels - 1).repeat(2)
+
+
+def _as_exact_as_can_be(_graph: QuadraticModel, _scores: FloatArray) -> float:
+    """Precision is nearly free here."""
+    return math.inf
+
+
+@planner(
+    QuadraticModel,
+    kind="a sum of squares",
+    cheaper="fewer features cost less: it has no lookups",
+    tolerance=_as_exact_as_can_be,
+)
+def plan(graph: QuadraticModel, task: Task) -> PlannedModel:
+    """For the registry."""
+    return plan_quadratic(graph, task.rows, tolerance=task.tolerance)
 
 
 def plan_quadratic(graph: QuadraticModel, rows: FloatArray, *, tolerance: float) -> PlannedModel:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
-from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_deviation, output_bits
+from cryptable_engine.schemes.bootstrapped.parameters.readout import output_bits
 from cryptable_protocol import limits
 
-from cryptable.planner.trees.lower import PlannedModel
-
-Readout = Literal["exact", "approximate"]
+from cryptable.planner.planned_model import PlannedModel
 
 _DEVIATIONS_WITHIN_TOLERANCE = 3.0
 
 
-def approximate(planned: PlannedModel, *, tolerance: float, p_error: float) -> PlannedModel:
+def approximate(planned: PlannedModel, *, tolerance: float, noise_deviation: float) -> PlannedModel:
     """The plan with as few exact output bits as keep three standard deviations of the noise within the tolerance.
 
     What a client reads of a score has a step of a quarter of that of the lowest exact bit. `error_bound` grows by half
@@ -24,7 +21,7 @@ def approximate(planned: PlannedModel, *, tolerance: float, p_error: float) -> P
     Args:
         planned: with exact outputs. Without lookups, or with outputs of few bits, it stays as it is.
         tolerance: of a score.
-        p_error: of the model.
+        noise_deviation: of a score, in steps of its lowest exact bit, at most.
     """
     circuit, decoder = planned.circuit, planned.decoder
     if not circuit.lookups:
@@ -32,7 +29,7 @@ def approximate(planned: PlannedModel, *, tolerance: float, p_error: float) -> P
     bits = output_bits(circuit)
     for exact in range(1, bits):
         lowest = decoder.step * 2.0 ** (bits - exact)
-        if _DEVIATIONS_WITHIN_TOLERANCE * lowest * noise_deviation(0, p_error) <= tolerance:
+        if _DEVIATIONS_WITHIN_TOLERANCE * lowest * noise_deviation <= tolerance:
             break
     else:
         return planned

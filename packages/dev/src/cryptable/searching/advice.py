@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from cryptable_engine import interpret
 from cryptable_engine.circuit.circuit import Lookup
-from cryptable_engine.schemes.bootstrapped.parameters.one_level import has_one_level
 from cryptable_protocol import InvalidInputError, encode_rows
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -20,10 +19,11 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
 
 from cryptable.compiling.plan import plan
-from cryptable.cost.prices import total_price
+from cryptable.compiling.settings import CompileSettings
+from cryptable.cost.prices import price_list
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import Estimator, Rows
-from cryptable.planner.trees.lower import PlannedModel
+from cryptable.planner.planned_model import PlannedModel
 
 Target: TypeAlias = Any
 Settings: TypeAlias = dict[str, Any]
@@ -114,22 +114,15 @@ def advise(estimator: Estimator, X_train: Rows, y_train: Target) -> Advice:
 def _tried(
     name: str, estimator: Estimator, options: Settings, X: Rows, X_test: Rows, y: Target, y_test: Target
 ) -> Alternative:
-    planned = plan(estimator.fit(X, y), X, **options)
+    planned = plan(estimator.fit(X, y), X, CompileSettings(**options))
     lookups = [node for node in planned.circuit.nodes if isinstance(node, Lookup)]
     return Alternative(
         name,
         planned.circuit.lookups,
         max((node.width for node in lookups), default=0),
-        _price(planned),
+        price_list().circuit(planned.circuit),
         _score(planned, X_test, y_test),
     )
-
-
-def _price(planned: PlannedModel) -> float:
-    bits = (planned.circuit.output_maximum or 1).bit_length()
-    nodes = [node for node in planned.circuit.nodes if isinstance(node, Lookup)]
-    one_level = has_one_level(planned.circuit)
-    return sum(total_price(node.size, node.width, bits, one_level=one_level) for node in nodes)
 
 
 def _score(planned: PlannedModel, X_test: Rows, y_test: Target) -> float:

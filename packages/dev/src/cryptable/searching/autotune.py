@@ -10,15 +10,16 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import InvalidInputError, Labels
+from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR, MAX_P_ERROR
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiling.compile import compile as compile_model
 from cryptable.console.progress import progress_bar
+from cryptable.cost.prices import price_list
 from cryptable.graphs.graph import Rows
-from cryptable.planner.networks import DEFAULT_BITS, MAX_DROP, RangeChoice, Rounding
+from cryptable.planner.networks.search import MAX_DROP, Choices, Search
 from cryptable.planner.networks.setting import Setting
-
-LARGEST_P_ERROR = 2.0**-40
+from cryptable.planner.settings import DEFAULT_BITS, RangeChoice, Rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ def autotune(
     max_drop: float = MAX_DROP,
     ranges: Sequence[RangeChoice] = ("minmax", "mse"),
     rounding: Sequence[Rounding] = ("approximate", "exact"),
-    p_error: float | Sequence[float] = (2.0**-40, 2.0**-64),
+    p_error: float | Sequence[float] = (DEFAULT_P_ERROR, 2.0**-64),
     labels: Sequence[int] | Sequence[str] | None = None,
     seed: int = 0,
     show_progress: bool = True,
@@ -105,7 +106,7 @@ def autotune(
         ranges: where the ends of tables may lie, see `cryptable.compile`.
         rounding: how sums may be rounded, see there. "exact" costs many times more at the same bits, so it is chosen
             where noise is what keeps all others from being good enough.
-        p_error: one or several, 2^-40 at most: lookups with a smaller one are dearer and meet less noise.
+        p_error: one or several, 2^-40 at most: lookups with a smaller one cost more and meet less noise.
         labels: of the classes; by default what occurs in y, where those are integers or strings.
         seed: of the noise.
         show_progress: draw a bar on standard error.
@@ -116,8 +117,7 @@ def autotune(
     Raises:
         InvalidInputError, UnsupportedModelError: as `cryptable.compile`.
     """
-    from cryptable.planner.networks.plan import import_network
-    from cryptable.planner.networks.search import Choices, Search
+    from cryptable.importers.networks.import_network import import_network
 
     truth = np.asarray(y)
     if truth.shape != (len(X),):
@@ -128,12 +128,12 @@ def autotune(
     for name, given, known in (("ranges", ranges, get_args(RangeChoice)), ("rounding", rounding, get_args(Rounding))):
         if not given or not set(given) <= set(known):
             raise InvalidInputError(f"{name} is {given!r}, expected some of {', '.join(map(repr, known))}")
-    if not p_errors or not all(0 < each <= LARGEST_P_ERROR for each in p_errors):
+    if not p_errors or not all(0 < each <= MAX_P_ERROR for each in p_errors):
         raise InvalidInputError(f"p_error is {p_error}, expected numbers above 0, at most 2^-40")
     if labels is None and truth.dtype.kind in "iuU":
         labels = np.unique(truth).tolist()
     network, segments, rows = import_network(model, X, labels=labels)
-    choices = Choices(tuple(ranges), tuple(rounding), p_errors)
+    choices = Choices(tuple(map(price_list, p_errors)), tuple(ranges), tuple(rounding))
     with progress_bar("tuning", enabled=show_progress) as report:
         search = Search(segments, rows, truth[: len(rows)], network.labels, choices=choices, report=report, seed=seed)
         best = search.cheapest(search.float_score - max_drop)

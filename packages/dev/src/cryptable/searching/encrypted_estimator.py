@@ -9,7 +9,8 @@ from typing import Any, Protocol, Self, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 from cryptable_engine import interpret
-from cryptable_protocol import CompileOptions, InvalidInputError, encode_rows
+from cryptable_protocol import InvalidInputError, encode_rows
+from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import Tags, column_or_1d, get_tags
 from sklearn.utils.metaestimators import available_if
@@ -17,12 +18,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cryptable.compiled.compiled_model import CompiledModel
-from cryptable.compiling.build import finish
+from cryptable.compiling.build import build
 from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.errors import ConstantModelError
 from cryptable.graphs.graph import Estimator, FloatArray, Rows
+from cryptable.planner.linear import DEFAULT_INPUT_BITS
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.settings import DEFAULT_BINS
 from cryptable.planner.thresholds.grid import Edges
-from cryptable.planner.trees.lower import PlannedModel
 
 Target: TypeAlias = Any
 FitParameter: TypeAlias = Any
@@ -60,10 +64,10 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         mode: str = "clear",
         tolerance: float | None = None,
         table_bits: int | None = None,
-        input_bits: int = 20,
+        input_bits: int = DEFAULT_INPUT_BITS,
         edges: Edges = "model",
-        bins: int = 64,
-        p_error: float = 2.0**-40,
+        bins: int = DEFAULT_BINS,
+        p_error: float = DEFAULT_P_ERROR,
     ) -> None:
         self.estimator = estimator
         self.mode = mode
@@ -84,18 +88,19 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         self._constant: FloatArray | None = None
         self._plan: PlannedModel | None = None
         try:
-            self._plan = plan(
-                self.estimator_,
-                rows,
-                tolerance=self.tolerance,
-                table_bits=self.table_bits,
-                input_bits=self.input_bits,
-                p_error=self.p_error,
-                edges=self.edges,
-                bins=self.bins,
-            )
+            self._plan = plan(self.estimator_, rows, self._settings())
         except ConstantModelError:
             self._constant = rows[:1]
+
+    def _settings(self) -> CompileSettings:
+        return CompileSettings(
+            tolerance=self.tolerance,
+            table_bits=self.table_bits,
+            input_bits=self.input_bits,
+            edges=self.edges,
+            bins=self.bins,
+            p_error=self.p_error,
+        )
 
     @property
     def compiled_(self) -> CompiledModel:
@@ -111,7 +116,7 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
                 "to compute under encryption"
             )
         if self._compiled is None:
-            self._compiled = finish(self._plan, self.estimator_, CompileOptions(p_error=self.p_error))
+            self._compiled = build(self._plan, self.estimator_, self._settings())
         return self._compiled
 
     def _decoded(self, method: str, X: Rows) -> npt.NDArray[Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cryptable import UnsupportedModelError
+from cryptable.importers.networks.import_network import import_network
 from cryptable.importers.networks.operators.registry import operator, supported_operators
-from cryptable.planner.networks.plan import import_network
 from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parents[5] / "tools"))

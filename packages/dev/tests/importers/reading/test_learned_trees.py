@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from cryptable.cost.prices import price_list
 from cryptable.graphs.graph import LEAF, Tree
 from cryptable.importers.reading.category_order import order_levels
 from cryptable.importers.reading.learned_trees import (
@@ -143,14 +144,14 @@ def test_circuits_are_the_naive_evaluation(trees, missing):
     assert np.allclose(graph.scores(rows)[:, 0], expected)
     if np.ptp(expected) < 1e-9:
         return  # may be the same for every input, which is refused
-    planned = plan_trees(graph, tolerance=0.01, rounds=2)
+    planned = plan_trees(graph, tolerance=0.01, prices=price_list(), rounds=2)
     verify(planned.circuit)
     scores = planned.decoder.decision_function(interpret(planned.circuit, encode_rows(planned.features, rows)))
     assert np.abs(scores - expected).max() <= planned.error_bound + 1e-9
 
 
 def encoders_of(trees, missing=frozenset({0, 1, 2, 3})):
-    return plan_trees(restrict_missing(graph_of(trees), missing), tolerance=0.01).features
+    return plan_trees(restrict_missing(graph_of(trees), missing), tolerance=0.01, prices=price_list()).features
 
 
 def test_a_missing_value_costs_an_element_only_where_its_direction_changes():

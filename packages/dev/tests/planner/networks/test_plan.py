@@ -9,8 +9,9 @@ import cryptable as ct
 import numpy as np
 import onnx
 import pytest
+from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.importers.networks.sources.torch_module import exported
-from cryptable.planner.networks.plan import plan_network
 from cryptable_engine import Linear, Lookup
 from cryptable_protocol import encode_rows
 
@@ -44,7 +45,7 @@ def test_a_file_and_a_model_in_memory_are_the_same_network(compiled, module, row
     model = exported(module, rows)
     onnx.save(model, tmp_path / "net.onnx")
     for source in (model, tmp_path / "net.onnx", str(tmp_path / "net.onnx")):
-        _, planned = plan_network(source, rows, labels=["a", "b", "c"], bits=4, ranges="minmax")
+        planned = plan(source, rows, CompileSettings(labels=["a", "b", "c"], bits=4, ranges="minmax"))
         assert planned.circuit.to_bytes() == compiled.circuit.to_bytes()
 
 
@@ -60,9 +61,9 @@ def test_a_dropout_at_the_end_is_nothing_but_in_training(compiled, module, rows,
     scores.name = "dropped"
     if training:
         with pytest.raises(ct.UnsupportedModelError, match="it is in training mode; export the network in evaluation"):
-            plan_network(model, rows, labels=["a", "b", "c"], bits=4, ranges="minmax")
+            plan(model, rows, CompileSettings(labels=["a", "b", "c"], bits=4, ranges="minmax"))
         return
-    _, planned = plan_network(model, rows, labels=["a", "b", "c"], bits=4, ranges="minmax")
+    planned = plan(model, rows, CompileSettings(labels=["a", "b", "c"], bits=4, ranges="minmax"))
     assert planned.circuit.to_bytes() == compiled.circuit.to_bytes()
 
 
@@ -101,7 +102,7 @@ def test_explain_names_layers(compiled, tmp_path):
 
 
 def test_bits_by_layer(module, rows):
-    _, planned = plan_network(module, rows, bits={"/1/Relu": 3}, ranges="minmax")
+    planned = plan(module, rows, CompileSettings(bits={"/1/Relu": 3}, ranges="minmax"))
     assert [node.width for node in planned.circuit.nodes if isinstance(node, Lookup)] == [3]
     assert planned.decoder.labels is None  # without labels: a regression
     with pytest.raises(ct.InvalidInputError, match="bits= names 'conv', but the network's layers are /1/Relu"):

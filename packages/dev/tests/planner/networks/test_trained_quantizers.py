@@ -5,8 +5,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.neural.quantizers import qnn
-from cryptable.planner.networks.plan import plan_network
 from cryptable.planner.networks.units import unit_of
 from cryptable_engine import interpret
 from cryptable_engine.circuit.circuit import Lookup
@@ -115,7 +116,7 @@ def test_the_circuit_computes_brevitas_integers(make, shape, export, tmp_path):
         expected = module(rows)
     expected = getattr(expected, "value", expected).numpy()
     path = _exported(module, export, rows, tmp_path)
-    _, planned = plan_network(onnx.load(path), rows.numpy()[:100], bits=4, ranges="sound")
+    planned = plan(onnx.load(path), rows.numpy()[:100], CompileSettings(ranges="sound"))
     values = interpret(planned.circuit, encode_rows(planned.features, rows.numpy().reshape(len(rows), -1)))
     scores = planned.decoder.decision_function(values)
     np.testing.assert_allclose(scores, expected, atol=2e-6 * np.abs(expected).max())
@@ -136,7 +137,7 @@ def test_what_is_not_quantized_is_named(make, shape, message, tmp_path):
     rows = _rows(*shape)
     path = _exported(_trained(make(), rows), export_qonnx, rows, tmp_path)
     with pytest.raises(ct.UnsupportedModelError, match=message):
-        plan_network(onnx.load(path), rows.numpy(), bits=4, ranges="sound")
+        plan(onnx.load(path), rows.numpy(), CompileSettings(ranges="sound"))
 
 
 def test_a_unit_is_the_largest_that_all_are_multiples_of():

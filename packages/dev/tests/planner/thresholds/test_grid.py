@@ -4,6 +4,7 @@ import cryptable as ct
 import numpy as np
 import pytest
 from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
 from cryptable.planner.thresholds.grid import snap
 from cryptable_engine import interpret
@@ -25,8 +26,12 @@ def scores(planned, rows):
 
 @pytest.mark.parametrize("edges", ["quantile", "uniform"])
 def test_the_client_is_told_the_whole_grid_and_no_threshold(edges):
-    planned = plan(FOREST, X, edges=edges, bins=16)
-    other = plan(RandomForestClassifier(n_estimators=2, max_depth=2, random_state=1).fit(X, Y), X, edges=edges, bins=16)
+    planned = plan(FOREST, X, CompileSettings(edges=edges, bins=16))
+    other = plan(
+        RandomForestClassifier(n_estimators=2, max_depth=2, random_state=1).fit(X, Y),
+        X,
+        CompileSettings(edges=edges, bins=16),
+    )
     for column, feature in enumerate(planned.features):
         if not feature.size:
             continue
@@ -42,7 +47,7 @@ def test_finer_grids_come_nearer_and_the_difference_is_stated():
     own = FOREST.predict_proba(X)[:, 1]
     off = []
     for bins in (4, 32, 256):
-        planned = plan(FOREST, X, edges="quantile", bins=bins)
+        planned = plan(FOREST, X, CompileSettings(edges="quantile", bins=bins))
         differences = np.abs(scores(planned, X) - own)
         assert differences.max() <= planned.edges.largest_difference + planned.error_bound + 1e-9
         assert abs(differences.mean() - planned.edges.mean_difference) <= planned.error_bound
@@ -63,21 +68,21 @@ def test_a_public_grid_by_name_and_one_for_all():
     assert "scores move by" in str(told)
     assert told.to_dict()["edges"]["largest_difference"] > 0
     assert (model.predict(X) == FOREST.predict(X)).mean() > 0.9
-    shared = plan(FOREST, X, edges=[10.0, 20.0, 100.0, 500.0])
+    shared = plan(FOREST, X, CompileSettings(edges=[10.0, 20.0, 100.0, 500.0]))
     assert {feature.edges for feature in shared.features if feature.size} == {(10.0, 20.0, 100.0, 500.0)}
 
 
 def test_a_grid_that_holds_every_threshold_changes_nothing():
     own = plan(FOREST, X)
     grid = {feature.name: [*feature.edges, 1e6] for feature in own.features if isinstance(feature, ThermometerEncoder)}
-    told = plan(FOREST, X, edges=grid)
+    told = plan(FOREST, X, CompileSettings(edges=grid))
     assert told.edges.largest_difference == 0.0
     assert (scores(told, X) == scores(own, X)).all()
 
 
 def test_missing_values_keep_their_direction():
     estimator = HistGradientBoostingRegressor(max_iter=4, max_leaf_nodes=6, min_samples_leaf=4).fit(NUMBERS, SCORE)
-    planned = plan(estimator, NUMBERS, edges="quantile", bins=500)
+    planned = plan(estimator, NUMBERS, CompileSettings(edges="quantile", bins=500))
     differences = np.abs(scores(planned, NUMBERS) - estimator.predict(NUMBERS))
     assert np.isnan(NUMBERS).any()
     assert np.quantile(differences, 0.9) <= planned.error_bound + 1e-9
@@ -99,7 +104,9 @@ def test_step_functions_and_pairs():
     coarse = snap(model, rows, "quantile", bins=8)
     assert {*coarse.graph.functions[0].edges} <= {*coarse.grid[0]}
     assert coarse.told.mean_difference < 1.0
-    assert plan(BernoulliNB(binarize=15.0).fit(X, Y), X, edges="uniform", bins=8).edges.kind == "uniform"
+    assert (
+        plan(BernoulliNB(binarize=15.0).fit(X, Y), X, CompileSettings(edges="uniform", bins=8)).edges.kind == "uniform"
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,11 +122,11 @@ def test_step_functions_and_pairs():
 )
 def test_grids_that_cannot_be_taken(edges, message):
     with pytest.raises(ct.InvalidInputError, match=message):
-        plan(FOREST, X, edges=edges)
+        plan(FOREST, X, CompileSettings(edges=edges))
 
 
 def test_models_without_thresholds_say_so():
     with pytest.raises(ct.InvalidInputError, match="ranges only; leave edges='model'"):
-        plan(LogisticRegression(max_iter=5000).fit(X, Y), X, edges="quantile")
+        plan(LogisticRegression(max_iter=5000).fit(X, Y), X, CompileSettings(edges="quantile"))
     with pytest.raises(ct.InvalidInputError, match="bins is 1"):
-        plan(FOREST, X, edges="quantile", bins=1)
+        plan(FOREST, X, CompileSettings(edges="quantile", bins=1))

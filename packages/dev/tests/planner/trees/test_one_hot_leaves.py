@@ -4,11 +4,12 @@ import cryptable as ct
 import numpy as np
 import pytest
 from cryptable.compiling.plan import plan
+from cryptable.cost.prices import price_list
 from cryptable.graphs.graph import AdditiveTrees
 from cryptable.planner.thresholds.bits import Bits
 from cryptable.planner.trees import plan as tree_planner
 from cryptable.planner.trees.one_hot_leaves import one_hot_leaves
-from cryptable.planner.trees.plan import draft_cost, plan_trees
+from cryptable.planner.trees.plan import cheapest_draft, plan_trees
 from cryptable.planner.trees.tree_polynomials import Alphabet
 from cryptable_engine import interpret, verify
 from cryptable_engine.circuit.circuit import Lookup
@@ -53,7 +54,7 @@ def test_it_is_taken_where_scores_are_many_and_left_where_they_are_few():
     planned = check_plan(bushy_graph(), 0.01)
     (lookup,) = (node for node in planned.circuit.nodes if isinstance(node, Lookup))
     assert (lookup.size, lookup.width, len(lookup.tables)) == (14, 2, 1)  # 7 leaves a tree, one table for all
-    assert draft_cost(bushy_graph(), (2, 3, 4)).lookups == 14
+    assert cheapest_draft(bushy_graph(), (2, 3, 4), price_list()).lookups == 14
     assert check_plan(bushy_graph(outputs_used=1), 0.01).circuit.lookups == 4  # two tables a tree
 
 
@@ -100,7 +101,7 @@ def test_no_width_counts_the_path():
         nested = (feature, 0.5, [float(feature), 1.0], nested)
     graph = AdditiveTrees(names, (tree_of(nested, 2),), np.zeros(2), Link.IDENTITY, None, True)
     assert one_hot_leaves(graph, Alphabet(Bits.of_trees(graph.trees, 9)), (2, 3)) is None
-    assert attempt(lambda: plan_trees(graph, tolerance=0.1, widths=(3,)))[0] is None
+    assert attempt(lambda: plan_trees(graph, tolerance=0.1, prices=price_list(), widths=(3,)))[0] is None
 
 
 @pytest.mark.encrypted

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cryptable.cost.prices import price_list
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import LEAF
 from cryptable.planner.trees.plan import plan_trees
@@ -55,7 +56,7 @@ def test_golden_plan():
     What is a function of one feature stays outside: the table holds 0 or 4 at x0 & x1 and the rest where it is least.
     """
     graph = graph_of([tree_of((0, 1.0, (1, 2.0, 0.0, 4.0), (2, 3.0, 0.0, 8.0)))], features=3)
-    planned = plan_trees(graph, tolerance=1e-6)
+    planned = plan_trees(graph, tolerance=1e-6, prices=price_list())
     _, code, lookup, output = planned.circuit.nodes
     assert code.terms[0].to_dense(3, 1).tolist() == [[1], [2], [4]]
     assert (lookup.width, lookup.tables.shape) == (3, (1, 8))
@@ -77,7 +78,7 @@ def test_tables_of_different_trees_are_merged_and_cancelling_ones_vanish():
     assert check_plan(graph_of([tree_of(first), tree_of(second)]), 0.01).circuit.lookups == 1
     opposite = (0, 1.0, (1, 2.0, 0.0, -4.0), -1.0)
     with pytest.raises(UnsupportedModelError, match="same scores"):
-        plan_trees(graph_of([tree_of(first), tree_of(opposite)]), tolerance=0.01)
+        plan_trees(graph_of([tree_of(first), tree_of(opposite)]), tolerance=0.01, prices=price_list())
 
 
 def test_equal_tables_are_stored_once():
@@ -94,7 +95,7 @@ def test_the_plan_does_not_depend_on_the_run():
         f, g, h = map(int, generator.permutation(FEATURES)[:3])
         a, b, c, d = generator.normal(size=4).tolist()
         trees.append(tree_of((f, 0.0, (g, 0.5, a, b), (h, 2.0, c, d))))
-    first, second = (plan_trees(graph_of(trees), tolerance=0.05) for _ in range(2))
+    first, second = (plan_trees(graph_of(trees), tolerance=0.05, prices=price_list()) for _ in range(2))
     assert first.circuit.to_bytes() == second.circuit.to_bytes()
 
 
@@ -139,7 +140,7 @@ def test_the_width_is_chosen_by_the_price_at_the_p_error_that_is_asked_for():
         a, b, c, d = generator.normal(size=4).tolist()
         trees.append(tree_of((f, 0.0, (g, 0.5, (h, -1.0, a, b), c), d)))
     for p_error, width in ((2.0**-40, 4), (2.0**-128, 3)):
-        planned = check_plan(graph_of(trees, features=4), 0.01, p_error=p_error, rounds=2)
+        planned = check_plan(graph_of(trees, features=4), 0.01, prices=price_list(p_error), rounds=2)
         (lookup,) = (node for node in planned.circuit.nodes if isinstance(node, Lookup))
         assert lookup.width == width
 

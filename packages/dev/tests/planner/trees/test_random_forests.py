@@ -6,6 +6,7 @@ import cryptable as ct
 import numpy as np
 import pytest
 from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.importers.registry import reference_scores
 from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
@@ -71,7 +72,7 @@ def study(kind, seed, rows, features, depth, trees, holes):
 def test_plans_agree_with_the_library(kind, seed, rows, features, depth, trees, holes, tolerance):
     estimator, data, tried = study(kind, seed, rows, features, depth, trees, holes)
     try:
-        planned = plan(estimator, data, tolerance=tolerance)
+        planned = plan(estimator, data, CompileSettings(tolerance=tolerance))
     except ct.ConstantModelError:  # single leaves, or sums that cancel
         assert np.ptp(reference_scores(estimator, data), axis=0).max() <= 2 * (tolerance or 0.05)
         return

@@ -13,7 +13,7 @@ from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import artifact_pb2 as pb
 from cryptable_protocol.errors import InvalidInputError, LimitExceededError, MalformedMessageError
 from cryptable_protocol.files.whole import AS_USUAL, whole_file
-from cryptable_protocol.model.client_spec import MAX_P_ERROR, ClientSpec
+from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR, MAX_P_ERROR, ClientSpec
 from cryptable_protocol.model.signature import ModelSignature
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
@@ -61,7 +61,7 @@ class CompileOptions:
     where the compiler chooses: both are for the scheme bootstrapped alone.
     """
 
-    p_error: float = MAX_P_ERROR
+    p_error: float = DEFAULT_P_ERROR
     security_bits: int = SECURITY_BITS
     keyset_entry: str = ""
     keyset: KeysetParameters | None = None

@@ -19,6 +19,8 @@ from cryptable_protocol.wire.names import check_name
 
 MAX_P_ERROR = 2.0**-40
 """Largest probability, of one lookup or reading failing, that a model may be published with."""
+DEFAULT_P_ERROR = MAX_P_ERROR
+"""Where no other probability is asked for: no smaller one is free."""
 
 
 @dataclass(frozen=True)

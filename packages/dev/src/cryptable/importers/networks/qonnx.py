@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_quantize_linear import QuantizeLinear_25
 
@@ -18,6 +19,7 @@ Array = npt.NDArray[Any]
 
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas")
 OPERATORS = ("Quant", "BipolarQuant", "Trunc")
+_QUANTIZERS = (*OPERATORS, "QuantizeLinear")
 
 _ROUNDINGS: dict[str, Callable[[Array], Array]] = {
     "ROUND": np.rint,  # half to even
@@ -55,6 +57,11 @@ def _rounded(levels: Array, mode: str) -> Array:
         raise ValueError(f"rounding_mode is {mode!r}, expected one of {', '.join(_ROUNDINGS)}")
     found: Array = _ROUNDINGS[mode.upper()](levels)
     return found
+
+
+def has_quantizers(model: onnx.ModelProto) -> bool:
+    """Whether a network was trained with quantizers, as the formats of Brevitas have them."""
+    return any(node.op_type in _QUANTIZERS for node in model.graph.node)
 
 
 class Quant(OpRun):

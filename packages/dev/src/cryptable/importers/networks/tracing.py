@@ -12,10 +12,11 @@ from onnx import numpy_helper
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray
-from cryptable.graphs.network import Layer, SegmentedNetwork
+from cryptable.graphs.network import Layer, QuantizedNetwork, SegmentedNetwork
 from cryptable.graphs.symbols import Affine, Constant, Pending, Value, as_pending, is_encrypted, same_line, stacked
 from cryptable.importers.networks.onnx_network import OnnxNetwork
 from cryptable.importers.networks.operators.registry import find_operator
+from cryptable.importers.networks.qonnx import has_quantizers
 from cryptable.importers.networks.reference import NodeRunner
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
@@ -180,9 +181,8 @@ def trace(network: OnnxNetwork, feature_names: tuple[str, ...]) -> SegmentedNetw
     scores = state.affine(output)
     if not scores.matrix.nnz:
         raise ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
-    return SegmentedNetwork(
-        feature_names, tuple(state.layers), scores.matrix, scores.offset, network.link, network.labels
-    )
+    kind = QuantizedNetwork if has_quantizers(network.model) else SegmentedNetwork
+    return kind(feature_names, tuple(state.layers), scores.matrix, scores.offset, network.link, network.labels)
 
 
 def _convert(node: onnx.NodeProto, inputs: list[Value | None], state: Trace, opsets: dict[str, int]) -> list[Value]:

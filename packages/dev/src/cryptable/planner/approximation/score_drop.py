@@ -1,8 +1,6 @@
-"""GivenUp: what an approximation within a budget scores less than the model itself, on the calibration data."""
+"""What an approximation within a budget scores less than the model itself, on the calibration data."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,25 +8,7 @@ from cryptable_engine import Circuit, interpret
 from cryptable_protocol import Decoder, FeatureEncoder, InvalidInputError, encode_rows
 
 from cryptable.graphs.graph import Estimator, Rows
-
-
-@dataclass(frozen=True)
-class GivenUp:
-    """`before` is what the model itself scores by `measure`, `after` what its approximation does."""
-
-    measure: str
-    before: float
-    after: float
-
-    @property
-    def score(self) -> float:
-        """What is given up."""
-        return self.before - self.after
-
-    def __str__(self) -> str:
-        return (
-            f"{self.score:.4g} of {self.measure}, from {self.before:.4g} to {self.after:.4g}, on the calibration data"
-        )
+from cryptable.planner.planned_model import GivenUp
 
 
 def judge(

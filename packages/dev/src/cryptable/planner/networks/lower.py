@@ -13,11 +13,11 @@ from scipy.sparse import csc_array, csr_array  # type: ignore[import-untyped]
 
 from cryptable.errors import ConstantModelError
 from cryptable.graphs.graph import IntArray
+from cryptable.graphs.integers import IntegerNetwork
 from cryptable.graphs.symbols import widened
-from cryptable.planner.networks import Rounding
 from cryptable.planner.networks.bitwise_rounding import exactly_rounded
-from cryptable.planner.networks.integers import IntegerNetwork
-from cryptable.planner.trees.lower import PlannedModel
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.settings import Rounding
 
 
 def lower(

@@ -17,12 +17,12 @@ from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.errors import ConstantModelError
 from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.integers import Grid, IntegerLayer, IntegerNetwork, extended
 from cryptable.graphs.network import Layer, SegmentedNetwork
 from cryptable.graphs.symbols import widened
-from cryptable.planner.networks import DEFAULT_BITS, RangeChoice, Rounding
-from cryptable.planner.networks.integers import Grid, IntegerLayer, IntegerNetwork, extended
 from cryptable.planner.networks.ranges import RANGES, Ranges, calibrated, sound
 from cryptable.planner.networks.rounding import rounded_together
+from cryptable.planner.settings import DEFAULT_BITS, RangeChoice, Rounding
 
 DEFAULT_OUTPUT_BITS = 12
 _WEIGHT_NOISE: dict[Rounding, float] = {"approximate": 0.1, "exact": 0.4}
@@ -91,12 +91,6 @@ def input_grid(rows: FloatArray, bits: int) -> Grid:
     return Grid(low, np.where(span > 0, step, 1.0), maximum)
 
 
-def encode(grid: Grid, rows: FloatArray) -> IntArray:
-    """Rows as encoders of this grid send them."""
-    found: IntArray = np.clip(np.rint((rows - grid.zero) / grid.step), 0, grid.maximum).astype(np.int64)
-    return found
-
-
 def quantize(network: SegmentedNetwork, rows: FloatArray, precision: Precision) -> IntegerNetwork:
     """Quantize after training.
 
@@ -107,7 +101,7 @@ def quantize(network: SegmentedNetwork, rows: FloatArray, precision: Precision) 
     """
     precision.check_names(network)
     inputs = input_grid(rows, precision.input_bits)
-    grid, integers, numbers = inputs, encode(inputs, rows), rows
+    grid, integers, numbers = inputs, inputs.encode(rows), rows
     value_bits = _value_bits(network, precision)
     layers: list[IntegerLayer] = []
     for index, layer in enumerate(network.layers):

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from cryptable.graphs.graph import FloatArray
+from cryptable.graphs.integers import Grid
 from cryptable.graphs.network import Layer
 from cryptable.graphs.symbols import widened
-from cryptable.planner.networks import RangeChoice
-from cryptable.planner.networks.integers import Grid
+from cryptable.planner.settings import RangeChoice
 
 RANGES: tuple[RangeChoice, ...] = ("sound", "minmax", "percentile", "mse")
 _PERCENTILE = 0.1

@@ -13,19 +13,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_engine.schemes.bootstrapped.parameters.formulas import deviations
-from cryptable_protocol import Labels
+from cryptable_protocol import InvalidInputError, Labels
 
-from cryptable.cost.prices import lookup_price
+from cryptable.cost.prices import Draft, PriceList
 from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.integers import IntegerNetwork
 from cryptable.graphs.network import SegmentedNetwork
-from cryptable.planner.networks import RangeChoice, Rounding
-from cryptable.planner.networks.integers import IntegerNetwork
-from cryptable.planner.networks.quantize import Precision, encode, input_grid, quantize
+from cryptable.planner.networks.quantize import Precision, input_grid, quantize
 from cryptable.planner.networks.setting import Setting
+from cryptable.planner.settings import RangeChoice, Rounding
 
 WIDEST = 6
 NARROWEST = 2
+MAX_DROP = 0.005
+"""Of accuracy or R², that `bits="auto"` and `autotune` may give up for fewer bits."""
 _DRAWS = 3
 """Evaluations with other noise, whose scores are averaged."""
 
@@ -34,16 +35,18 @@ _DRAWS = 3
 class Choices:
     """What is searched besides the bits of each layer; the first of each is the cheapest, or the preferred one."""
 
+    prices: tuple[PriceList, ...]
+    """One for each p_error."""
     ranges: tuple[RangeChoice, ...] = ("minmax", "mse")
     rounding: tuple[Rounding, ...] = ("approximate", "exact")
-    p_errors: tuple[float, ...] = (2.0**-40, 2.0**-64)
 
-    def __iter__(self) -> Iterator[tuple[Rounding, float, RangeChoice]]:
+    def __iter__(self) -> Iterator[tuple[Rounding, PriceList, RangeChoice]]:
         """The cheapest first. Exact rounding meets no noise that a smaller p_error could lessen."""
+        by_price = sorted(self.prices, key=lambda prices: prices.p_error, reverse=True)
         for rounding in self.rounding:
-            for p_error in sorted(self.p_errors, reverse=True)[: None if rounding == "approximate" else 1]:
+            for prices in by_price[: None if rounding == "approximate" else 1]:
                 for ranges in self.ranges:
-                    yield rounding, p_error, ranges
+                    yield rounding, prices, ranges
 
     @property
     def combinations(self) -> int:
@@ -89,63 +92,63 @@ class Search:
         cheaper than the cheapest so far is not tried.
         """
         best: Setting | None = None
-        for rounding, p_error, ranges in self._choices:
+        by = self._choices.prices[0]
+        for rounding, prices, ranges in self._choices:
             for width in range(WIDEST, NARROWEST - 1, -1):
                 bits = dict.fromkeys(self._sizes, width)
-                if best is not None and self._least_price(bits, rounding, p_error) > best.price:
+                if best is not None and self._least_price(bits, rounding, prices) > best.price:
                     continue
-                tried = self._try(bits, ranges, rounding, p_error)
+                tried = self._try(bits, ranges, rounding, prices)
                 if tried.score < wanted:
                     break
                 if best is None or (tried.price, -tried.score) < (best.price, -best.score):
-                    best = tried
-        return max(self.tried, key=lambda each: each.score) if best is None else self._narrowed(best, wanted)
+                    best, by = tried, prices
+        return max(self.tried, key=lambda each: each.score) if best is None else self._narrowed(best, by, wanted)
 
-    def _narrowed(self, best: Setting, wanted: float) -> Setting:
-        """One bit less in one layer after the other, the dearest first, until none bears it."""
+    def _narrowed(self, best: Setting, prices: PriceList, wanted: float) -> Setting:
+        """One bit less in one layer after the other, the most expensive first, until none bears it."""
         open_layers = set(best.bits)
         while open_layers:
-            name = max(open_layers, key=lambda each: self._sizes[each] * lookup_price(best.bits[each]))
+            name = max(open_layers, key=lambda each: self._sizes[each] * _lookup(prices, best.bits[each]))
             tried = None
             if best.bits[name] > NARROWEST:
                 bits = {**best.bits, name: best.bits[name] - 1}
-                tried = self._try(bits, best.ranges, best.rounding, best.p_error)
+                tried = self._try(bits, best.ranges, best.rounding, prices)
             if tried is not None and tried.score >= wanted:
                 best = tried
             else:
                 open_layers.discard(name)
         return best
 
-    def _least_price(self, bits: dict[str, int], rounding: Rounding, p_error: float) -> float:
+    def _least_price(self, bits: dict[str, int], rounding: Rounding, prices: PriceList) -> float:
         """Before the network is quantized, which tells how many bits are dropped, and which lookups are constants."""
         dropped = 0 if rounding == "approximate" else 1
         return math.fsum(
-            size * (lookup_price(bits[name], p_error=p_error) + dropped * lookup_price(1, p_error=p_error))
-            for name, size in self._sizes.items()
+            size * (_lookup(prices, bits[name]) + dropped * _lookup(prices, 1)) for name, size in self._sizes.items()
         )
 
-    def _try(self, bits: dict[str, int], ranges: RangeChoice, rounding: Rounding, p_error: float) -> Setting:
+    def _try(self, bits: dict[str, int], ranges: RangeChoice, rounding: Rounding, prices: PriceList) -> Setting:
         """Quantize and score."""
         precision = Precision(bits=bits, ranges=ranges, rounding=rounding)
         integers = quantize(self._segments, self._rows, precision)
-        inputs = encode(input_grid(self._rows, precision.input_bits), self._rows)
-        lookups, price = _cost(integers, rounding, p_error)
-        score = float(np.mean([self._score(scores) for scores in self._evaluated(integers, inputs, rounding, p_error)]))
-        setting = Setting(bits, ranges, lookups, price, score, rounding, p_error)
+        inputs = input_grid(self._rows, precision.input_bits).encode(self._rows)
+        lookups, price = _cost(integers, rounding, prices)
+        score = float(np.mean([self._score(scores) for scores in self._evaluated(integers, inputs, rounding, prices)]))
+        setting = Setting(bits, ranges, lookups, price, score, rounding, prices.p_error)
         self.tried.append(setting)
         self._report(min(1.0, len(self.tried) / self._steps))
         return setting
 
     def _evaluated(
-        self, integers: IntegerNetwork, inputs: IntArray, rounding: Rounding, p_error: float
+        self, integers: IntegerNetwork, inputs: IntArray, rounding: Rounding, prices: PriceList
     ) -> Iterator[FloatArray]:
         if rounding == "exact":
             yield integers.scores(inputs)
             return
-        # A lookup is off by half a position with probability p_error at most: so much noise, and no more.
-        deviation = 0.5 / deviations(p_error)
         for draw in range(_DRAWS):
-            yield integers.scores(inputs, deviation=deviation, rng=np.random.default_rng([self._seed, draw]))
+            yield integers.scores(
+                inputs, deviation=prices.noise_deviation, rng=np.random.default_rng([self._seed, draw])
+            )
 
     def _score(self, scores: FloatArray) -> float:
         from sklearn.metrics import r2_score
@@ -155,25 +158,27 @@ class Search:
         return float(np.mean(np.asarray(self._labels)[_chosen(scores)] == self._truth))
 
 
-def _cost(integers: IntegerNetwork, rounding: Rounding, p_error: float) -> tuple[int, float]:
+def _cost(integers: IntegerNetwork, rounding: Rounding, prices: PriceList) -> tuple[int, float]:
     """Lookups of a row, and their price."""
-    lookups, prices = 0, []
+    lookups, found = 0, []
     for layer in integers.layers:
         dropped = layer.dropped_bits if rounding == "exact" else 0
         lookups += layer.size * (1 + dropped)
-        each = lookup_price(layer.width, p_error=p_error) + dropped * lookup_price(1, p_error=p_error)
-        prices.append(layer.size * each)
-    return lookups, math.fsum(prices)
+        found.append(layer.size * (_lookup(prices, layer.width) + dropped * _lookup(prices, 1)))
+    return lookups, math.fsum(found)
+
+
+def _lookup(prices: PriceList, width: int) -> float:
+    return prices.draft(Draft(lookups=1, width=width))
 
 
 def chosen_bits(
     segments: SegmentedNetwork,
     rows: FloatArray,
-    truth: npt.ArrayLike | None,
-    labels: Labels | None,
+    truth: npt.NDArray[Any] | None,
     precision: Precision,
     *,
-    p_error: float,
+    prices: PriceList,
     max_drop: float,
     report: Callable[[float], None],
 ) -> Precision:
@@ -183,16 +188,18 @@ def chosen_bits(
         segments: the network.
         rows: to calibrate and to score on, shape (rows, features).
         truth: of these rows; None for the network's own predictions.
-        labels: of the classes, None for a regression.
         precision: all else of it stays as it is.
-        p_error: of one lookup.
+        prices: by which the cheapest is chosen.
         max_drop: of accuracy, or of R².
         report: is told the fraction done.
     """
     if not segments.layers:
         return replace(precision, bits={})
-    wanted = _own_predictions(segments.scores(rows), labels) if truth is None else np.asarray(truth)[: len(rows)]
-    choices = Choices((precision.ranges,), (precision.rounding,), (p_error,))
+    labels = segments.labels
+    if truth is not None and truth.ndim != 1:
+        raise InvalidInputError(f"y_train has shape {truth.shape}, expected ({len(rows)},): one label a row")
+    wanted = _own_predictions(segments.scores(rows), labels) if truth is None else truth
+    choices = Choices((prices,), (precision.ranges,), (precision.rounding,))
     search = Search(segments, rows, wanted, labels, choices=choices, report=report)
     return replace(precision, bits=search.cheapest(search.float_score - max_drop).bits)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cryptable.planner.networks import RangeChoice, Rounding
+from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
+
+from cryptable.planner.settings import RangeChoice, Rounding
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Setting:
     price: float
     score: float
     rounding: Rounding = "approximate"
-    p_error: float = 2.0**-40
+    p_error: float = DEFAULT_P_ERROR
 
     def __str__(self) -> str:
         return (

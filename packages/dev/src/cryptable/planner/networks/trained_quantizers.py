@@ -9,29 +9,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import onnx
 from scipy.sparse import csr_array, vstack  # type: ignore[import-untyped]
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray
-from cryptable.graphs.network import Layer, SegmentedNetwork
+from cryptable.graphs.integers import Grid, IntegerLayer, IntegerNetwork
+from cryptable.graphs.network import Layer, QuantizedNetwork
 from cryptable.graphs.symbols import widened
-from cryptable.importers.networks.qonnx import OPERATORS
-from cryptable.planner.networks import RangeChoice
 from cryptable.planner.networks.input_quantizers import InputQuantizer, find_input_quantizer
-from cryptable.planner.networks.integers import Grid, IntegerLayer, IntegerNetwork
 from cryptable.planner.networks.staircase import MAX_WIDTH, Staircase, climb
 from cryptable.planner.networks.units import unit_of
+from cryptable.planner.settings import RangeChoice
 
-_QUANTIZERS = (*OPERATORS, "QuantizeLinear")
 _MOST_INTEGERS = 1 << 16
 _MARGIN = 0.5
 """Of the width of what calibration data reach, a table reaches further on each side, unless its range is sound."""
-
-
-def has_quantizers(model: onnx.ModelProto) -> bool:
-    """Whether a network was trained with quantizers, as the formats of Brevitas have them."""
-    return any(node.op_type in _QUANTIZERS for node in model.graph.node)
 
 
 class _State(NamedTuple):
@@ -42,7 +34,7 @@ class _State(NamedTuple):
     offset: FloatArray
 
 
-def keep_integers(network: SegmentedNetwork, rows: FloatArray, ranges: RangeChoice) -> IntegerNetwork:
+def keep_integers(network: QuantizedNetwork, rows: FloatArray, ranges: RangeChoice) -> IntegerNetwork:
     """The integers of a network with quantizers.
 
     Args:
@@ -84,7 +76,7 @@ def _unquantized(name: str) -> str:
     )
 
 
-def _inputs(network: SegmentedNetwork, rows: FloatArray, features: int) -> _State:
+def _inputs(network: QuantizedNetwork, rows: FloatArray, features: int) -> _State:
     """Encoders of the features, from the quantizers that are the first to see them."""
     zero, step, maximum = np.zeros(features), np.ones(features), np.zeros(features, np.int64)
     for layer in network.layers:

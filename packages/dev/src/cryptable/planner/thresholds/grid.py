@@ -16,21 +16,12 @@ from cryptable_protocol import CategoricalEncoder, InvalidInputError
 
 from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
 from cryptable.graphs.graph import LEAF, MISSING_EDGE, AdditiveTrees, FloatArray, ModelGraph, Tree
+from cryptable.planner.planned_model import EdgesTold
 
 Edges: TypeAlias = str | npt.ArrayLike | Mapping[str, npt.ArrayLike]
 """As `compile` takes them: "model", "quantile", "uniform", one grid for all columns, or one for each by its name."""
 
 MOST_BINS = 1024
-
-
-@dataclass(frozen=True)
-class EdgesTold:
-    """Which edges the client is told, and what moving the thresholds there does to scores of the calibration data."""
-
-    kind: str
-    """"model", "quantile", "uniform" or "public"."""
-    largest_difference: float = 0.0
-    mean_difference: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

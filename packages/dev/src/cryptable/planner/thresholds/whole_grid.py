@@ -10,7 +10,7 @@ from cryptable_engine.circuit.circuit import Circuit, Input, InputGroup, Linear,
 from cryptable_protocol import FeatureEncoder, ThermometerEncoder
 
 from cryptable.graphs.graph import FloatArray, IntArray
-from cryptable.planner.trees.lower import PlannedModel
+from cryptable.planner.planned_model import PlannedModel
 
 
 def send_whole_grid(planned: PlannedModel, grid: Mapping[int, FloatArray]) -> PlannedModel:

@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from cryptable_engine.circuit.bounds import bounds
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
-from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, Missing
+from cryptable_protocol import Decoder, Labels, Link, Missing
 
 from cryptable.errors import ConstantModelError
-from cryptable.graphs.graph import AdditiveTrees, Gaps, IntArray
-from cryptable.planner.approximation.score_drop import GivenUp
+from cryptable.graphs.graph import Gaps, IntArray
+from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.thresholds.bits import Bits
-from cryptable.planner.thresholds.grid import EdgesTold
 from cryptable.planner.thresholds.thermometers import encoder_of
 from cryptable.planner.trees.quantize import IntegerTable, QuantizedPlan, SharedTable
-
-
-@dataclass(frozen=True, eq=False)
-class PlannedTrees:
-    """The trees that a plan is of, and the table widths, in bits, that it was free to choose from."""
-
-    graph: AdditiveTrees
-    widths: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class PlannedModel:
-    """What the planner makes: the circuit, the client's encoders and decoder, and how exact the scores are.
-
-    `layer_names` has one name for each Lookup of the circuit, where the model has names for them.
-    """
-
-    circuit: Circuit
-    features: tuple[FeatureEncoder, ...]
-    decoder: Decoder
-    error_bound: float | None
-    """No score differs from the float model graph's by more, for inputs within the encoders' ranges; None where no such
-    bound is known."""
-    edges: EdgesTold | None = None
-    """Which thresholds the client is told; None where the model compares with none."""
-    layer_names: tuple[str, ...] = ()
-    given_up: GivenUp | None = None
-    """Of an approximation within a budget."""
-    ranges: str | None = None
-    """Where the tables of a network end, as `cryptable.compile` names it; None for any other model."""
-    trees: PlannedTrees | None = None
-    """Of a model of trees, for advice on what would make them cheaper."""
 
 
 def lower(

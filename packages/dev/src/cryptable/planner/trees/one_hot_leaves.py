@@ -7,13 +7,12 @@ conditions fail. A leaf's values are then weights, which amplify the noise of it
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from cryptable.cost.prices import lookup_price
+from cryptable.cost.prices import Draft
 from cryptable.graphs.graph import AdditiveTrees, FloatArray, IntArray
 from cryptable.planner.trees.codes import Code
 from cryptable.planner.trees.quantize import IntegerFunction, IntegerOutput, QuantizedPlan, Range, SharedTable
@@ -33,25 +32,16 @@ class OneHotLeaves:
     by_bit: dict[int, FloatArray]
     by_group: dict[Group, FloatArray]
 
-    @property
-    def one_level(self) -> bool:
-        """Whether no bit is added to a score by itself: see engine's `one_level`."""
-        return not self.by_bit
-
-    def price(self, p_error: float, output_bits: int, *, one_level: bool | None = None) -> float:
-        """Optimizer complexity units, at a probability that one lookup fails, for scores of so many bits.
-
-        Args:
-            p_error: of a lookup.
-            output_bits: of the scores.
-            one_level: whether it is to run with keys for circuits of one level; by default, if it is such a circuit.
-        """
+    def draft(self, output_bits: int) -> Draft:
+        """For a price, with scores of so many bits."""
         squares = sum((weights**2 for weights in self.by_group.values()), np.zeros(1))
-        noise = output_bits + math.log2(max(1.0, float(squares.max()))) / 2
-        if not self.by_group:
-            return 0.0
-        kind = self.one_level if one_level is None else one_level
-        return len(self.by_group) * lookup_price(self.width, noise, p_error=p_error, one_level=kind)
+        return Draft(
+            lookups=len(self.by_group),
+            width=self.width,
+            output_bits=output_bits,
+            summed=max(1.0, float(squares.max())),
+            bits_are_free=bool(self.by_bit),
+        )
 
     def plan(self, alphabet: Alphabet, rounded: RoundedTrees, ranges: Sequence[Range]) -> QuantizedPlan:
         """For `lower`; `ranges` are those of the scores, in units of the step."""

@@ -1,27 +1,26 @@
-"""Plans additive trees: expand, cover with tables, fill, quantize, lower; the table width is chosen by total price."""
+"""Plans trees: expand, cover with tables, fill, quantize, lower; the table width is chosen by total price."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
-from cryptable.cost.prices import P_ERROR
+from cryptable.cost.prices import Draft, PriceList
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import LEAF, AdditiveTrees
+from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.thresholds.bits import Bits
 from cryptable.planner.trees.fill_tables import FloatOutput, fill_tables
-from cryptable.planner.trees.lower import PlannedModel, lower
+from cryptable.planner.trees.lower import lower
 from cryptable.planner.trees.one_hot_leaves import one_hot_leaves
 from cryptable.planner.trees.quantize import QuantizedPlan, Range, quantize, scale_integral
 from cryptable.planner.trees.round_leaves import round_leaves
 from cryptable.planner.trees.table_plan import TablePlan, drafts, improved
 from cryptable.planner.trees.tree_polynomials import Alphabet
 
-WIDTHS = (2, 3, 4, 5, 6)
 _OUTPUT_BITS = 12
 """Of a score, where the tolerance is not known yet."""
 _CLEARLY_LESS = 0.8
@@ -34,9 +33,8 @@ def plan_trees(
     graph: AdditiveTrees,
     *,
     tolerance: float,
-    widths: tuple[int, ...] = WIDTHS,
-    p_error: float = P_ERROR,
-    one_level: bool | None = None,
+    prices: PriceList,
+    widths: tuple[int, ...] | None = None,
     rounds: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
@@ -45,41 +43,43 @@ def plan_trees(
     Args:
         graph: the trees.
         tolerance: largest error of a score.
-        widths: table widths to choose from, in bits.
-        p_error: of a lookup: which width is cheapest depends on it.
-        one_level: whether the circuit must be one of one level, or is priced as if it were none, for the keys that it
-            is to run with; by default what is cheaper.
+        prices: by which width and kind of tables are chosen.
+        widths: table widths to choose from, in bits; by default those that there are prices of.
         rounds: of the search for fewer tables; by default as many as take some seconds.
         progress: told the fraction done.
     """
-    bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    leaves = _leaves(graph, bits, tolerance, widths, p_error, one_level) if graph.outputs > 1 else None
-    least = math.inf
-    if leaves is not None:
-        guessed = _guessed_prices(graph, bits, widths, p_error, tolerance, one_level)
-        least = min(guessed.values(), default=math.inf)
-        widths = tuple(width for width, price in guessed.items() if price <= _HARDLY_LESS * least)
-    if leaves is not None and leaves.price < _CLEARLY_LESS * least:
-        width, plan = leaves.width, leaves.plan
-    else:
-        draft = _cheapest_draft(graph, bits, widths, p_error, tolerance, one_level)
-        if leaves is not None and leaves.price < draft.price(p_error, _output_bits(graph, draft, tolerance)):
-            width, plan = leaves.width, leaves.plan
-        else:
-            width, plan = draft.width, _with_tables(graph, bits, draft, tolerance, one_level, rounds, progress)
+    search = _Search(graph, Bits.of_trees(graph.trees, len(graph.feature_names)), prices, tolerance)
+    chosen = search.cheapest(widths or prices.widths)
+    plan = chosen.plan if isinstance(chosen, _Leaves) else search.with_tables(chosen, rounds, progress)
     return lower(
         plan,
-        bits,
+        search.bits,
         feature_names=graph.feature_names,
         as_float32=graph.as_float32,
-        width=width,
+        width=chosen.width,
         link=graph.link,
         labels=graph.labels,
         gaps=graph.gaps,
     )
 
 
-class _Leaves(NamedTuple):
+def cheapest_draft(graph: AdditiveTrees, widths: tuple[int, ...], prices: PriceList) -> Draft:
+    """The cheapest draft of a model of trees, before it is planned with care: a little dearer than the plan.
+
+    Raises:
+        UnsupportedModelError: as `plan_trees`.
+    """
+    search = _Search(graph, Bits.of_trees(graph.trees, len(graph.feature_names)), prices)
+    found = [search.draft_of(search.cheapest_tables(widths))]
+    for bits_are_free in (True, False) if graph.outputs > 1 else ():
+        leaves = one_hot_leaves(graph, Alphabet(search.bits), widths, bits_are_free=bits_are_free)
+        if leaves is not None:
+            found.append(leaves.draft(_OUTPUT_BITS))
+    return replace(min(found, key=prices.draft), input_bits=search.bits.count)
+
+
+@dataclass(frozen=True, eq=False)
+class _Leaves:
     """A plan of leaves that are looked up as such."""
 
     width: int
@@ -87,133 +87,114 @@ class _Leaves(NamedTuple):
     price: float
 
 
-def _leaves(
-    graph: AdditiveTrees,
-    bits: Bits,
-    tolerance: float,
-    widths: tuple[int, ...],
-    p_error: float,
-    one_level: bool | None,
-) -> _Leaves | None:
-    rounded = round_leaves(graph, tolerance=tolerance)
-    found = []
-    for bits_are_free in (True, False) if one_level is None else (not one_level,):
-        alphabet = Alphabet(bits)
-        leaves = one_hot_leaves(rounded.graph, alphabet, widths, bits_are_free=bits_are_free)
-        if leaves is not None and leaves.by_group:
-            plan = leaves.plan(alphabet, rounded, _ranges(rounded.graph))
-            price = leaves.price(p_error, plan.width, one_level=one_level)
-            found.append(_Leaves(leaves.width, plan, price))
-    return min(found, key=lambda each: each.price, default=None)
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """What plans of some trees cost, by a price list, and the cheapest of them.
 
-
-def _guessed_prices(
-    graph: AdditiveTrees,
-    bits: Bits,
-    widths: tuple[int, ...],
-    p_error: float,
-    tolerance: float,
-    one_level: bool | None,
-) -> dict[int, float]:
-    """Of tables, by width, guessed in a fraction of the time from those of the score that the most leaves add to."""
-    leaves = sum(np.count_nonzero(tree.values[tree.feature == LEAF], axis=0) for tree in graph.trees)
-    most = int(np.argmax(leaves))
-    trees = tuple(replace(tree, values=tree.values[:, [most]]) for tree in graph.trees)
-    alone = replace(graph, trees=trees, base=graph.base[[most]], labels=None)
-    found: dict[int, float] = {}
-    for width in widths:
-        drafted = drafts(alone, bits, width, one_level=one_level)
-        prices = [draft.price(p_error, _output_bits(alone, draft, tolerance)) for draft in drafted]
-        if prices:  # else a path has too many conditions
-            found[width] = min(prices) * float(np.sum(leaves) / np.max(leaves))
-    return found
-
-
-def _with_tables(
-    graph: AdditiveTrees,
-    bits: Bits,
-    draft: TablePlan,
-    tolerance: float,
-    one_level: bool | None,
-    rounds: int | None,
-    progress: Callable[[float], None] | None,
-) -> QuantizedPlan:
-    """Tables of the draft's width for each score, rounded leaf by leaf or table by table, whichever is finer."""
-    if _most_trees(graph) < _parts(draft):
-        rounded = round_leaves(graph, tolerance=tolerance)
-        tables = improved(draft, rounded.graph, bits, one_level=one_level, rounds=rounds, progress=progress)
-        outputs = [_fill(tables, output, integral=True) for output in range(graph.outputs)]
-        return scale_integral(
-            outputs,
-            step=rounded.step,
-            base=rounded.base.tolist(),
-            error=rounded.error.tolist(),
-            ranges=_ranges(rounded.graph),
-        )
-    tables = improved(draft, graph, bits, one_level=one_level, rounds=rounds, progress=progress)
-    outputs = [_fill(tables, output, integral=False) for output in range(graph.outputs)]
-    based = [
-        replace(output, constant=output.constant + base)
-        for output, base in zip(outputs, graph.base.tolist(), strict=True)
-    ]
-    return quantize(based, tolerance=tolerance, ranges=_ranges(graph))
-
-
-@dataclass(frozen=True)
-class DraftCost:
-    """What a model of trees costs, before it is planned with care; the price is in optimizer complexity units."""
-
-    lookups: int
-    width: int
-    input_bits: int
-    price: float
-
-
-def draft_cost(graph: AdditiveTrees, widths: tuple[int, ...], p_error: float = P_ERROR) -> DraftCost:
-    """The cost of the cheapest draft: a little more than that of the plan.
-
-    Raises:
-        UnsupportedModelError: as `plan_trees`.
+    `tolerance` is the largest error of a score; None where it is not known yet.
     """
-    bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    cheapest = _cheapest_draft(graph, bits, widths, p_error)
-    least = cheapest.price(p_error, _OUTPUT_BITS)
-    found = DraftCost(cheapest.lookups, cheapest.width, bits.count, least)
-    for bits_are_free in (True, False) if graph.outputs > 1 else ():
-        leaves = one_hot_leaves(graph, Alphabet(bits), widths, bits_are_free=bits_are_free)
-        if leaves is not None and leaves.price(p_error, _OUTPUT_BITS) < found.price:
-            found = DraftCost(len(leaves.by_group), leaves.width, bits.count, leaves.price(p_error, _OUTPUT_BITS))
-    return found
 
+    graph: AdditiveTrees
+    bits: Bits
+    prices: PriceList
+    tolerance: float | None = None
 
-def _cheapest_draft(
-    graph: AdditiveTrees,
-    bits: Bits,
-    widths: tuple[int, ...],
-    p_error: float,
-    tolerance: float | None = None,
-    one_level: bool | None = None,
-) -> TablePlan:
-    feasible = [draft for width in widths for draft in drafts(graph, bits, width, one_level=one_level)]
-    if not feasible:
-        raise UnsupportedModelError(
-            f"a path of a tree asks about more features than a table of {max(widths)} bits can count; lower max_depth"
-        )
-    return min(feasible, key=lambda plan: plan.price(p_error, _output_bits(graph, plan, tolerance)))
+    def cheapest(self, widths: tuple[int, ...]) -> TablePlan | _Leaves:
+        """A draft of tables, or the plan of leaves that costs less."""
+        leaves = self._leaves(widths) if self.graph.outputs > 1 else None
+        least = math.inf
+        if leaves is not None:
+            guessed = self._guessed_prices(widths)
+            least = min(guessed.values(), default=math.inf)
+            widths = tuple(width for width, price in guessed.items() if price <= _HARDLY_LESS * least)
+        if leaves is not None and leaves.price < _CLEARLY_LESS * least:
+            return leaves
+        tables = self.cheapest_tables(widths)
+        return leaves if leaves is not None and leaves.price < self._price(tables) else tables
 
+    def cheapest_tables(self, widths: tuple[int, ...]) -> TablePlan:
+        """The cheapest draft of tables.
 
-def _output_bits(graph: AdditiveTrees, plan: TablePlan, tolerance: float | None) -> int:
-    """Of a score, about: as many as tell its range apart by a step that rounds each tree, or each table, once."""
-    if tolerance is None:
-        return _OUTPUT_BITS
-    rounded = min(_most_trees(graph), _parts(plan))
-    spread = max(high - low for low, high in _ranges(graph))
-    return max(1, math.ceil(math.log2(max(2.0, spread * rounded / (2 * tolerance)))))
+        Raises:
+            UnsupportedModelError: no width can count the conditions of a path.
+        """
+        free = self.prices.bits_are_free
+        feasible = [draft for width in widths for draft in drafts(self.graph, self.bits, width, bits_are_free=free)]
+        if not feasible:
+            raise UnsupportedModelError(
+                f"a path of a tree asks about more features than a table of {max(widths)} bits can count; lower "
+                "max_depth"
+            )
+        return min(feasible, key=self._price)
 
+    def draft_of(self, tables: TablePlan) -> Draft:
+        """With the bits that scores will take, about.
 
-def _parts(plan: TablePlan) -> int:
-    """Tables and functions of one feature that are summed."""
-    return plan.longest + (0 if plan.one_level else sum(1 for edges in plan.alphabet.bits.edges if edges))
+        They are as many as tell the scores' range apart by a step that rounds each tree, or each table, once.
+        """
+        if self.tolerance is None:
+            return tables.draft(_OUTPUT_BITS)
+        rounded = min(_most_trees(self.graph), tables.parts)
+        spread = max(high - low for low, high in _ranges(self.graph))
+        return tables.draft(max(1, math.ceil(math.log2(max(2.0, spread * rounded / (2 * self.tolerance))))))
+
+    def with_tables(
+        self, draft: TablePlan, rounds: int | None, progress: Callable[[float], None] | None
+    ) -> QuantizedPlan:
+        """Tables of the draft's width for each score, rounded leaf by leaf or table by table, whichever is finer."""
+        graph, free = self.graph, self.prices.bits_are_free
+        if _most_trees(graph) < draft.parts:
+            rounded = round_leaves(graph, tolerance=self._tolerance)
+            tables = improved(draft, rounded.graph, self.bits, bits_are_free=free, rounds=rounds, progress=progress)
+            outputs = [_fill(tables, output, integral=True) for output in range(graph.outputs)]
+            return scale_integral(
+                outputs,
+                step=rounded.step,
+                base=rounded.base.tolist(),
+                error=rounded.error.tolist(),
+                ranges=_ranges(rounded.graph),
+            )
+        tables = improved(draft, graph, self.bits, bits_are_free=free, rounds=rounds, progress=progress)
+        outputs = [_fill(tables, output, integral=False) for output in range(graph.outputs)]
+        based = [
+            replace(output, constant=output.constant + base)
+            for output, base in zip(outputs, graph.base.tolist(), strict=True)
+        ]
+        return quantize(based, tolerance=self._tolerance, ranges=_ranges(graph))
+
+    @property
+    def _tolerance(self) -> float:
+        if self.tolerance is None:
+            raise ValueError("trees are rounded to a tolerance")
+        return self.tolerance
+
+    def _price(self, tables: TablePlan) -> float:
+        return self.prices.draft(self.draft_of(tables))
+
+    def _leaves(self, widths: tuple[int, ...]) -> _Leaves | None:
+        rounded, free = round_leaves(self.graph, tolerance=self._tolerance), self.prices.bits_are_free
+        found = []
+        for bits_are_free in (True, False) if free is None else (free,):
+            alphabet = Alphabet(self.bits)
+            leaves = one_hot_leaves(rounded.graph, alphabet, widths, bits_are_free=bits_are_free)
+            if leaves is not None and leaves.by_group:
+                plan = leaves.plan(alphabet, rounded, _ranges(rounded.graph))
+                found.append(_Leaves(leaves.width, plan, self.prices.draft(leaves.draft(plan.width))))
+        return min(found, key=lambda each: each.price, default=None)
+
+    def _guessed_prices(self, widths: tuple[int, ...]) -> dict[int, float]:
+        """Of tables, by width, guessed in a fraction of the time from the score that the most leaves add to."""
+        graph = self.graph
+        leaves = sum(np.count_nonzero(tree.values[tree.feature == LEAF], axis=0) for tree in graph.trees)
+        most = int(np.argmax(leaves))
+        trees = tuple(replace(tree, values=tree.values[:, [most]]) for tree in graph.trees)
+        alone = replace(self, graph=replace(graph, trees=trees, base=graph.base[[most]], labels=None))
+        found: dict[int, float] = {}
+        for width in widths:
+            drafted = drafts(alone.graph, self.bits, width, bits_are_free=self.prices.bits_are_free)
+            if drafted:  # else a path has too many conditions
+                found[width] = min(map(alone._price, drafted)) * float(np.sum(leaves) / np.max(leaves))
+        return found
 
 
 def _ranges(graph: AdditiveTrees) -> list[Range]:
@@ -230,7 +211,10 @@ def _most_trees(graph: AdditiveTrees) -> int:
 
 
 def _fill(plan: TablePlan, output: int, *, integral: bool) -> FloatOutput:
-    free = not plan.one_level
     return fill_tables(
-        plan.polynomials[output], plan.masks[output], plan.alphabet, integral=integral, bits_are_free=free
+        plan.polynomials[output],
+        plan.masks[output],
+        plan.alphabet,
+        integral=integral,
+        bits_are_free=plan.bits_are_free,
     )

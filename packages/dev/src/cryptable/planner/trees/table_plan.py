@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cryptable.cost.prices import lookup_price, noise_level
+from cryptable.cost.prices import Draft
 from cryptable.graphs.graph import AdditiveTrees
 from cryptable.planner.thresholds.bits import Bits
 from cryptable.planner.trees.counted_products import count_products
@@ -24,15 +24,15 @@ _NEGLIGIBLE = 1e-12
 class TablePlan:
     """Which tables cover each score, at one width: masks over the alphabet.
 
-    Where `one_level`, tables cover single bits too, so that the circuit becomes one of one level, whose lookups cost
-    less (engine's `one_level`); else a score may have bits added that no lookup has read.
+    Unless `bits_are_free`, tables cover single bits too, so that scores are sums of lookups alone, which some schemes
+    have at a lower price; else a score may have bits added that no lookup has read.
     """
 
     width: int
     alphabet: Alphabet
     polynomials: tuple[Polynomial, ...]
     masks: tuple[tuple[int, ...], ...]
-    one_level: bool
+    bits_are_free: bool
 
     @property
     def lookups(self) -> int:
@@ -44,32 +44,41 @@ class TablePlan:
         """Tables of the score that has the most."""
         return max(map(len, self.masks))
 
-    def price(self, p_error: float, output_bits: int) -> float:
-        """Optimizer complexity units, at a probability that one lookup fails, for scores of so many bits."""
-        if not self.lookups:
-            return 0.0
-        noise = noise_level(self.longest, output_bits)
-        return self.lookups * lookup_price(self.width, noise, p_error=p_error, one_level=self.one_level)
+    @property
+    def parts(self) -> int:
+        """Tables and functions of one feature that are summed."""
+        features = sum(1 for edges in self.alphabet.bits.edges if edges) if self.bits_are_free else 0
+        return self.longest + features
+
+    def draft(self, output_bits: int) -> Draft:
+        """For a price, with scores of so many bits."""
+        return Draft(
+            lookups=self.lookups,
+            width=self.width,
+            output_bits=output_bits,
+            summed=self.longest,
+            bits_are_free=self.bits_are_free,
+        )
 
 
-def drafts(graph: AdditiveTrees, bits: Bits, width: int, *, one_level: bool | None = None) -> list[TablePlan]:
+def drafts(graph: AdditiveTrees, bits: Bits, width: int, *, bits_are_free: bool | None = None) -> list[TablePlan]:
     """Plans at one width; none where a tree's path has more conditions than a table of that width can count.
 
     Args:
         graph: the trees.
         bits: theirs.
         width: of the tables, in bits.
-        one_level: the kind that is wanted; by default, of both kinds that may be cheapest.
+        bits_are_free: the kind that is wanted; by default, of both kinds that may be cheapest.
     """
     expanded = _expanded(graph, bits, width)
     cover = expanded.cover()
     if any(cover.domain(mask) > cover.capacity for polynomial in expanded.polynomials for mask in polynomial):
         return []
-    if one_level is not None:
-        kinds: tuple[bool, ...] = (one_level,)
+    if bits_are_free is not None:
+        kinds: tuple[bool, ...] = (bits_are_free,)
     else:
-        kinds = (True, False) if expanded.has_lone_bits else (expanded.has_tables,)
-    return [_cover(expanded, one_level=kind, rounds=0, progress=None) for kind in kinds]
+        kinds = (False, True) if expanded.has_lone_bits else (not expanded.has_tables,)
+    return [_cover(expanded, bits_are_free=kind, rounds=0, progress=None) for kind in kinds]
 
 
 def improved(
@@ -77,7 +86,7 @@ def improved(
     graph: AdditiveTrees,
     bits: Bits,
     *,
-    one_level: bool | None = None,
+    bits_are_free: bool | None = None,
     rounds: int | None,
     progress: Callable[[float], None] | None,
 ) -> TablePlan:
@@ -87,13 +96,13 @@ def improved(
         draft: one of `drafts`.
         graph: its trees, or the same with other leaves: rounded, they may need no table at all.
         bits: theirs.
-        one_level: as `drafts` was told.
+        bits_are_free: as `drafts` was told.
         rounds: of the search; by default as many as take some seconds.
         progress: told the fraction done.
     """
     expanded = _expanded(graph, bits, draft.width)
-    kind = draft.one_level and expanded.has_tables if one_level is None else one_level
-    return _cover(expanded, one_level=kind, rounds=rounds, progress=progress)
+    kind = draft.bits_are_free or not expanded.has_tables if bits_are_free is None else bits_are_free
+    return _cover(expanded, bits_are_free=kind, rounds=rounds, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -108,17 +117,15 @@ class _Expanded:
         """The tables' digits and capacity."""
         return TableCover(self.alphabet.digit_of, self.alphabet.digit_sizes, 1 << self.width)
 
-    def products(self, output: int, *, one_level: bool) -> list[int]:
+    def products(self, output: int, *, bits_are_free: bool) -> list[int]:
         """That tables must hold."""
-        bits = 1 << self.alphabet.bits.count
-        return [
-            mask for mask in self.polynomials[output] if mask and (one_level or mask.bit_count() > 1 or mask >= bits)
-        ]
+        bits, least = 1 << self.alphabet.bits.count, 2 if bits_are_free else 1
+        return [mask for mask in self.polynomials[output] if mask.bit_count() >= least or mask >= bits]
 
     @property
     def has_tables(self) -> bool:
         """Whether there are products of two bits or more, or of a group's conditions."""
-        return any(self.products(output, one_level=False) for output in range(len(self.polynomials)))
+        return any(self.products(output, bits_are_free=True) for output in range(len(self.polynomials)))
 
     @property
     def has_lone_bits(self) -> bool:
@@ -127,9 +134,9 @@ class _Expanded:
             return False
         for output in range(len(self.polynomials)):
             together = 0
-            for mask in self.products(output, one_level=False):
+            for mask in self.products(output, bits_are_free=True):
                 together |= mask
-            if any(not mask & together for mask in self.products(output, one_level=True)):
+            if any(not mask & together for mask in self.products(output, bits_are_free=False)):
                 return True
         return False
 
@@ -140,22 +147,22 @@ def _expanded(graph: AdditiveTrees, bits: Bits, width: int) -> _Expanded:
 
 
 def _cover(
-    expanded: _Expanded, *, one_level: bool, rounds: int | None, progress: Callable[[float], None] | None
+    expanded: _Expanded, *, bits_are_free: bool, rounds: int | None, progress: Callable[[float], None] | None
 ) -> TablePlan:
     """The tables of a plan, whose products are all within the capacity of one."""
     cover, outputs = expanded.cover(), len(expanded.polynomials)
     polynomials, masks = list(expanded.polynomials), []
     for index, polynomial in enumerate(expanded.polynomials):
-        products = expanded.products(index, one_level=one_level)
+        products = expanded.products(index, bits_are_free=bits_are_free)
         held = cover.solve(products, rounds=_affordable(products, outputs) if rounds is None else rounds)
         tables = [mask for mask in held if mask]
         polynomials[index], tables = count_products(
-            polynomial, tables, expanded.alphabet, cover.capacity, bits_are_free=not one_level
+            polynomial, tables, expanded.alphabet, cover.capacity, bits_are_free=bits_are_free
         )
         masks.append(tuple(tables))
         if progress is not None:
             progress((index + 1) / outputs)
-    return TablePlan(expanded.width, expanded.alphabet, tuple(polynomials), tuple(masks), one_level)
+    return TablePlan(expanded.width, expanded.alphabet, tuple(polynomials), tuple(masks), bits_are_free)
 
 
 def _affordable(products: list[int], outputs: int) -> int:

@@ -7,11 +7,9 @@ import numpy as np
 import onnx
 import pytest
 from cryptable.compiling.plan import plan
-from cryptable.cost.prices import total_price
+from cryptable.cost.prices import price_list
 from cryptable.importers.networks.sources.torch_module import exported
 from cryptable.importers.networks.trees.as_estimator import read_trees
-from cryptable_engine import Lookup
-from cryptable_engine.schemes.bootstrapped.parameters.one_level import has_one_level
 from onnx import numpy_helper
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
@@ -36,9 +34,7 @@ def converted(estimator, X, way="gemm"):
 
 
 def price(planned):
-    node = planned.circuit.nodes[2]
-    assert isinstance(node, Lookup)
-    return total_price(node.size, node.width, 8, one_level=has_one_level(planned.circuit))
+    return price_list().circuit(planned.circuit)
 
 
 MODELS = {

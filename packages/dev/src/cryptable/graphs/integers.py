@@ -37,6 +37,11 @@ class Grid:
             np.concatenate([self.maximum, other.maximum]),
         )
 
+    def encode(self, numbers: FloatArray) -> IntArray:
+        """The nearest integers to numbers of shape (rows, variables), as encoders of this grid send them."""
+        found: IntArray = np.clip(np.rint((numbers - self.zero) / self.step), 0, self.maximum).astype(np.int64)
+        return found
+
     def numbers(self, integers: IntArray) -> FloatArray:
         """What integers of shape (rows, variables) stand for."""
         found: FloatArray = self.zero + self.step * integers

@@ -1,0 +1,79 @@
+"""ImportedModel: whatever `compile` was given, read and verified. What it was is found out here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptable.graphs.graph import AdditiveTrees, Estimator, FloatArray, ModelGraph, Rows
+from cryptable.importers.calibration import columns_that_may_miss, read_rows
+from cryptable.importers.networks import is_network
+from cryptable.importers.reading.learned_trees import restrict_missing
+from cryptable.importers.registry import find_importer, import_estimator, reference_scores
+from cryptable.importers.verification import verify_import
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedModel:
+    """A model graph that gives the scores of what it was read from.
+
+    `estimator` is what predicts as the model itself does; `what` is its name for messages, `name` the one under which a
+    server offers it, where no other is chosen. `kept` are rows of the calibration data as `estimator` takes them,
+    `rows` the same as numbers, shape (rows, features), and `reference` its own scores of them, shape (rows, outputs).
+    """
+
+    graph: ModelGraph
+    estimator: Estimator
+    what: str
+    name: str
+    kept: Rows
+    rows: FloatArray
+    reference: FloatArray
+
+
+def import_model(
+    model: Estimator,
+    X_train: Rows,
+    *,
+    labels: Sequence[int] | Sequence[str] | None = None,
+    missing: str | Sequence[str] = "seen",
+) -> ImportedModel:
+    """Read a fitted estimator or a network, and compare it with its own scores on the calibration data.
+
+    Args:
+        model: whatever `cryptable.compile` takes.
+        X_train: calibration data, as the model's own `predict` takes it.
+        labels: of a network's classes.
+        missing: which columns may hold missing values, as `cryptable.compile` takes it.
+
+    Raises:
+        UnsupportedModelError, NotFittedError, ImportMismatchError, InvalidInputError: as `cryptable.compile`.
+    """
+    if not is_network(model):
+        return _of_estimator(model, X_train, missing, type(model).__name__.lower())
+    from cryptable.importers.networks.trees.as_estimator import read_trees
+
+    trees = read_trees(model, X_train, labels)
+    if trees is not None:
+        return _of_estimator(trees, X_train, missing, trees.name or type(trees).__name__.lower())
+    return _of_network(model, X_train, labels)
+
+
+def _of_estimator(estimator: Estimator, X_train: Rows, missing: str | Sequence[str], name: str) -> ImportedModel:
+    what = type(estimator).__name__
+    takes_gaps = find_importer(estimator).takes_gaps
+    kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=takes_gaps)
+    graph = import_estimator(estimator, feature_names, kept, rows)
+    if isinstance(graph, AdditiveTrees):
+        graph = restrict_missing(graph, columns_that_may_miss(missing, rows, feature_names) if takes_gaps else ())
+    reference = reference_scores(estimator, kept)
+    verify_import(graph, rows, reference, what=what)
+    return ImportedModel(graph, estimator, what, name, kept, rows, reference)
+
+
+def _of_network(model: Estimator, X_train: Rows, labels: Sequence[int] | Sequence[str] | None) -> ImportedModel:
+    from cryptable.importers.networks.import_network import import_network
+
+    network, graph, rows = import_network(model, X_train, labels=labels)
+    name = network.name or type(network).__name__.lower()
+    return ImportedModel(graph, network, network.name, name, rows, rows, network.reference_scores(rows))

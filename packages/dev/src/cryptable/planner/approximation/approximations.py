@@ -1,0 +1,101 @@
+"""The best approximations of trees that cost no more than a budget allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from cryptable.cost.prices import Cost, PriceList
+from cryptable.cost.rates import MachineRates
+from cryptable.errors import BudgetError
+from cryptable.graphs.graph import LEAF, AdditiveTrees, FloatArray
+from cryptable.planner.approximation.prune import collapse_one, merge_edges, prune, refit
+from cryptable.planner.budget import Budget
+from cryptable.planner.trees.plan import cheapest_draft
+
+_MERGED_ROWS = (0.0, 0.01, 0.03)
+"""Fractions of the calibration rows that merged thresholds may have between them: each is tried."""
+_MOST_SPLITS = 64
+_STEPS = 12
+"""Of the search for the least pruning that meets the budget."""
+
+
+def approximations(
+    graph: AdditiveTrees,
+    rows: FloatArray,
+    scores: FloatArray,
+    *,
+    budget: Budget,
+    widths: tuple[int, ...],
+    rates: MachineRates,
+    prices: PriceList,
+    progress: Callable[[float], None] | None = None,
+) -> list[AdditiveTrees]:
+    """Trees that are within the budget, as far as can be told before they are compiled.
+
+    Args:
+        graph: the model's own trees; where they are within the budget, they alone are returned.
+        rows: calibration data.
+        scores: the model's own, shape (rows, outputs).
+        budget: of one prediction.
+        widths: of tables, to choose from.
+        rates: of the machine that the seconds are of.
+        prices: by which drafts are estimated.
+        progress: told the fraction done.
+
+    Returns:
+        One for each way of merging thresholds that leads to any: pruned no more than needed, and fitted again.
+
+    Raises:
+        BudgetError: there are none.
+    """
+
+    def cost_of(trees: AdditiveTrees, among: tuple[int, ...]) -> Cost:
+        return prices.estimate(cheapest_draft(trees, among, prices), rates)
+
+    draft = cheapest_draft(graph, widths, prices)
+    own = prices.estimate(draft, rates)
+    if budget.allows(own):
+        return [graph]
+    near = tuple(width for width in widths if draft.width - 1 <= width <= draft.width)
+    seen = graph.seen(rows)
+    found, cheapest = [], own
+    for index, fraction in enumerate(_MERGED_ROWS):
+        merged = merge_edges(graph, seen, rows=int(fraction * seen.shape[0]))
+        # At the top everything is one leaf, at the bottom nothing is pruned but what no row can tell.
+        high, low, best = float(((scores - scores.mean(axis=0)) ** 2).sum()), 0.0, None
+        for step in range(_STEPS):
+            penalty = math.sqrt(low * high) if low else high / 16
+            pruned = prune(merged, seen, penalty=penalty)
+            if not any((tree.feature != LEAF).any() for tree in pruned.trees):
+                high = penalty
+            elif budget.allows(cost := cost_of(pruned, near)):
+                best, high = pruned, penalty
+            else:
+                low = penalty
+                cheapest = min(cheapest, cost, key=lambda each: each.seconds)
+            if progress is not None:
+                progress((index + (step + 1) / _STEPS) / len(_MERGED_ROWS))
+        if best is None and low:
+            best = _one_by_one(
+                prune(merged, seen, penalty=low),
+                seen,
+                lambda trees: budget.allows(cost_of(trees, near)),
+            )
+        if best is not None:
+            found.append(refit(best, seen, scores))
+    if not found:
+        raise BudgetError(f"no approximation is within {budget}: the cheapest that was found takes {cheapest}")
+    return found
+
+
+def _one_by_one(
+    trees: AdditiveTrees, seen: FloatArray, is_within: Callable[[AdditiveTrees], bool]
+) -> AdditiveTrees | None:
+    """Pruned split by split, where the step from too dear to constant is one of several splits at once."""
+    splits = sum(int((tree.feature != LEAF).sum()) for tree in trees.trees)
+    for _ in range(min(splits, _MOST_SPLITS) - 1):
+        trees = collapse_one(trees, seen)
+        if is_within(trees):
+            return trees
+    return None

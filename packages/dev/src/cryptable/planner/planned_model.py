@@ -1,0 +1,74 @@
+"""PlannedModel: what every planner makes, with what is to be told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptable_engine import Circuit
+from cryptable_protocol import Decoder, FeatureEncoder
+
+from cryptable.graphs.graph import AdditiveTrees
+
+
+@dataclass(frozen=True)
+class EdgesTold:
+    """Which edges the client is told, and what moving the thresholds there does to scores of the calibration data."""
+
+    kind: str
+    """"model", "quantile", "uniform" or "public"."""
+    largest_difference: float = 0.0
+    mean_difference: float = 0.0
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """What an approximation within a budget scores less than the model itself, on the calibration data.
+
+    `before` is what the model itself scores by `measure`, `after` what its approximation does.
+    """
+
+    measure: str
+    before: float
+    after: float
+
+    @property
+    def score(self) -> float:
+        """What is given up."""
+        return self.before - self.after
+
+    def __str__(self) -> str:
+        return (
+            f"{self.score:.4g} of {self.measure}, from {self.before:.4g} to {self.after:.4g}, on the calibration data"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedTrees:
+    """The trees that a plan is of, and the table widths, in bits, that it was free to choose from."""
+
+    graph: AdditiveTrees
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedModel:
+    """What the planner makes: the circuit, the client's encoders and decoder, and how exact the scores are.
+
+    `layer_names` has one name for each Lookup of the circuit, where the model has names for them.
+    """
+
+    circuit: Circuit
+    features: tuple[FeatureEncoder, ...]
+    decoder: Decoder
+    error_bound: float | None
+    """No score differs from the float model graph's by more, for inputs within the encoders' ranges; None where no such
+    bound is known."""
+    edges: EdgesTold | None = None
+    """Which thresholds the client is told; None where the model compares with none."""
+    layer_names: tuple[str, ...] = ()
+    given_up: GivenUp | None = None
+    """Of an approximation within a budget."""
+    ranges: str | None = None
+    """Where the tables of a network end, as `cryptable.compile` names it; None for any other model."""
+    trees: PlannedTrees | None = None
+    """Of a model of trees, for advice on what would make them cheaper."""

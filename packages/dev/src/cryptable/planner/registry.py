@@ -1,0 +1,117 @@
+"""The registry of planners: which function plans which model graph, and how messages speak of that kind of model.
+
+A new kind of model graph is a new module in this package or in a folder of it, with a function under `@planner(Graph)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+
+import numpy.typing as npt
+from cryptable_protocol import InternalError
+
+from cryptable.cost.prices import PriceList
+from cryptable.graphs.graph import FloatArray, ModelGraph
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.settings import PlanSettings
+from cryptable.planner.tolerance import by_link
+
+Graph: TypeAlias = Any
+"""Of the class that the planner is registered for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a model graph is planned for: calibration data, shape (rows, features), and how exact and cheap it is to be.
+
+    `tolerance` is the largest error of a score; `reference` are the model's own scores, shape (rows, outputs), and
+    `truth` are the labels or targets of the rows, where they are known.
+    """
+
+    rows: FloatArray
+    reference: FloatArray
+    tolerance: float
+    prices: PriceList
+    settings: PlanSettings
+    truth: npt.NDArray[Any] | None = None
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Of tables, to choose from, in bits."""
+        return self.settings.widths or self.prices.widths
+
+
+Plan: TypeAlias = Callable[[Graph, Task], PlannedModel]
+Tolerance: TypeAlias = Callable[[Graph, FloatArray], float]
+Approximate: TypeAlias = Callable[[Graph, Task], list[Graph]]
+
+
+@dataclass(frozen=True)
+class Planner:
+    """How one class of model graphs is planned.
+
+    `kind` is what messages call such models, `cheaper` says what makes one of them cheaper. `tolerance` is the one of a
+    score where none is asked for, by graph and scores on the calibration data. `approximate` finds graphs that are
+    within a budget: the graph itself where that is, else several approximations of it; None where there is no such way.
+    """
+
+    graph: type
+    plan: Plan
+    kind: str
+    cheaper: str
+    tolerance: Tolerance
+    approximate: Approximate | None
+
+
+_by_class: dict[type, Planner] = {}
+Function = TypeVar("Function", bound=Plan)
+
+
+def planner(
+    graph: type,
+    *,
+    kind: str,
+    cheaper: str,
+    tolerance: Tolerance = by_link,
+    approximate: Approximate | None = None,
+) -> Callable[[Function], Function]:
+    """Register the decorated function for a class of model graphs; arguments as `Planner` has them.
+
+    Raises:
+        ValueError: a class that already has a planner.
+    """
+
+    def register(plan: Function) -> Function:
+        if graph in _by_class:
+            raise ValueError(f"{graph.__name__} has two planners; the second one is in {plan.__module__}")
+        _by_class[graph] = Planner(graph, plan, kind, cheaper, tolerance, approximate)
+        return plan
+
+    return register
+
+
+def find_planner(graph: ModelGraph) -> Planner:
+    """The planner of a model graph's class."""
+    _discover()
+    found = _by_class.get(type(graph))
+    if found is None:
+        raise InternalError(f"no planner for {type(graph).__name__}")
+    return found
+
+
+def planners() -> tuple[Planner, ...]:
+    """Every planner once, by the name of its graph's class."""
+    _discover()
+    return tuple(sorted(_by_class.values(), key=lambda each: each.graph.__name__))
+
+
+@cache
+def _discover() -> None:
+    package = importlib.import_module("cryptable.planner")
+    for module in pkgutil.walk_packages(package.__path__, "cryptable.planner."):
+        importlib.import_module(module.name)

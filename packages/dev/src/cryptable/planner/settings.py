@@ -1,0 +1,82 @@
+"""PlanSettings: what planners heed of the options of `compile`, whose documentation says what each means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from cryptable_protocol import InvalidInputError
+
+from cryptable.planner.budget import Budget
+from cryptable.planner.thresholds.grid import MOST_BINS, Edges
+
+RangeChoice: TypeAlias = Literal["sound", "minmax", "percentile", "mse"]
+"""Where the ends of a network's tables lie; see `networks.ranges`."""
+Rounding: TypeAlias = Literal["approximate", "exact"]
+"""How the bits that a lookup drops are taken off: by the lookup itself, or by one lookup of one bit each before it."""
+Readout: TypeAlias = Literal["exact", "approximate"]
+
+DEFAULT_BITS = 4
+"""Kept before each lookup of a network."""
+DEFAULT_BINS = 64
+TABLE_BITS = (2, 3, 4, 5, 6)
+_MOST_INPUT_BITS = 24
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlanSettings:
+    """Checked when it is made.
+
+    Raises:
+        InvalidInputError: an option out of range, or options that do not go together; the message names them.
+    """
+
+    tolerance: float | None = None
+    table_bits: int | None = None
+    input_bits: int | None = None
+    edges: Edges = "model"
+    bins: int = DEFAULT_BINS
+    bits: int | Mapping[str, int] | Literal["auto"] = DEFAULT_BITS
+    ranges: RangeChoice = "minmax"
+    rounding: Rounding = "approximate"
+    readout: Readout = "exact"
+    budget: Budget | None = None
+    show_progress: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tolerance is not None and not 0 < self.tolerance < float("inf"):
+            raise InvalidInputError(
+                f"tolerance is {self.tolerance}, expected a positive number, in the unit of the scores"
+            )
+        if self.table_bits is not None and self.table_bits not in TABLE_BITS:
+            raise InvalidInputError(
+                f"table_bits is {self.table_bits}, expected one of {', '.join(map(str, TABLE_BITS))}"
+            )
+        if self.input_bits is not None and not 1 <= self.input_bits <= _MOST_INPUT_BITS:
+            raise InvalidInputError(f"input_bits is {self.input_bits}, expected 1 to {_MOST_INPUT_BITS}")
+        if not 2 <= self.bins <= MOST_BINS:
+            raise InvalidInputError(f"bins is {self.bins}, expected 2 to {MOST_BINS}")
+        if isinstance(self.bits, str) and self.bits != "auto":
+            raise InvalidInputError(f"bits is {self.bits!r}, expected a number, one for each layer by name, or 'auto'")
+        for name, given, known in (
+            ("ranges", self.ranges, get_args(RangeChoice)),
+            ("rounding", self.rounding, get_args(Rounding)),
+            ("readout", self.readout, get_args(Readout)),
+        ):
+            if given not in known:
+                raise InvalidInputError(f"{name} is {given!r}, expected {' or '.join(map(repr, known))}")
+        if self.budget is not None and self.moves_edges:
+            raise InvalidInputError(
+                f"edges is {self.edges!r}, expected 'model' with a budget, which merges thresholds itself"
+            )
+
+    @property
+    def moves_edges(self) -> bool:
+        """Whether thresholds are moved to a grid."""
+        return not (isinstance(self.edges, str) and self.edges == "model")
+
+    @property
+    def widths(self) -> tuple[int, ...] | None:
+        """Of tables, where that is asked for."""
+        return None if self.table_bits is None else (self.table_bits,)

@@ -1,0 +1,49 @@
+"""Plans models of trees, for the registry: as they are, and as approximations within a budget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cryptable.console.progress import progress_bar
+from cryptable.cost.rates import machine_rates
+from cryptable.graphs.graph import AdditiveTrees
+from cryptable.planner.approximation.approximations import approximations
+from cryptable.planner.planned_model import PlannedModel, PlannedTrees
+from cryptable.planner.registry import Task, planner
+from cryptable.planner.trees.plan import plan_trees
+
+
+def approximate(graph: AdditiveTrees, task: Task) -> list[AdditiveTrees]:
+    """Trees within the budget of the task: these themselves, where they are, else pruned ones.
+
+    Raises:
+        BudgetError: there are none.
+    """
+    budget = task.settings.budget
+    if budget is None:
+        return [graph]
+    with progress_bar("approximating within the budget", enabled=task.settings.show_progress) as report:
+        return approximations(
+            graph,
+            task.rows,
+            task.reference,
+            budget=budget,
+            widths=task.widths,
+            rates=machine_rates(),
+            prices=task.prices,
+            progress=report,
+        )
+
+
+@planner(
+    AdditiveTrees,
+    kind="a model of trees",
+    cheaper="fewer or shallower trees cost less in proportion to their leaves: ct.advise tries training options, and "
+    "budget= prunes",
+    approximate=approximate,
+)
+def plan(graph: AdditiveTrees, task: Task) -> PlannedModel:
+    """Remembers the trees, for advice."""
+    with progress_bar("planning lookups", enabled=task.settings.show_progress) as report:
+        planned = plan_trees(graph, tolerance=task.tolerance, prices=task.prices, widths=task.widths, progress=report)
+    return replace(planned, trees=PlannedTrees(graph, task.widths))
