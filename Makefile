@@ -20,7 +20,7 @@ demo: setup ## Train a model on medical data, serve it, and predict on encrypted
 	@$(BIN)/cryptable demo
 
 test: setup ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile \
+	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 --dist loadgroup \
 		--durations 10 --durations-min 5 $(TESTS)
 
 CHECKS := check-format check-lint check-types check-imports check-generated check-tree check-protos check-docs check-readme

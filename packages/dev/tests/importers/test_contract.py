@@ -13,7 +13,10 @@ from steady import steadiest
 from studies import CASES, KINDS, case_id, compiled, fitted, take
 
 
-@pytest.fixture(params=CASES, ids=case_id)
+# A group for each estimator: they share nothing, and whatever runs all tests of one fits and compiles it once.
+@pytest.fixture(
+    params=[pytest.param(each, marks=pytest.mark.xdist_group(case_id(each))) for each in CASES], ids=case_id
+)
 def case(request):
     return fitted(*request.param), compiled(*request.param)
 
