@@ -43,6 +43,7 @@ check-generated: setup ## Generated files are what their sources say
 	@$(BIN)/python tools/generate_protos.py --check
 	@$(BIN)/python tools/generate_vectors.py --check
 	@$(BIN)/python tools/generate_module_tables.py --check
+	@$(BIN)/python tools/generate_prices.py --check
 	@$(BIN)/python tools/generate_settings_table.py --check
 	@$(BIN)/python tools/generate_support_tables.py --check
 	@$(BIN)/python tools/generate_onnx_support.py --check
@@ -94,6 +95,7 @@ generate: protos generate-docs ## Generate everything that is generated and trac
 generate-docs: setup
 	@$(BIN)/python tools/generate_module_tables.py
 	@$(BIN)/python tools/generate_public_names.py
+	@$(BIN)/python tools/generate_prices.py
 	@$(BIN)/python tools/generate_settings_table.py
 	@$(BIN)/python tools/generate_support_tables.py
 	@$(BIN)/python tools/generate_onnx_support.py
