@@ -4,8 +4,8 @@ python tools/generate_prices.py           write it
 python tools/generate_prices.py --check   exit with 1 where what is committed differs, and say by how much
 
 A price that rises is a planner that got worse, and one that falls is worth a line in the changelog: in both cases the
-message of the commit says which and why. Data are scikit-learn's own; nothing is evaluated, and only a circuit of several
-levels, here that of the neighbours, meets the native compiler, which alone knows its price.
+message of the commit says which and why. Data are scikit-learn's own; nothing is evaluated, and only a circuit of
+several levels, here that of the neighbours, meets the native compiler, which alone knows its price.
 """
 
 from __future__ import annotations
