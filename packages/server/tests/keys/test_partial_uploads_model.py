@@ -63,7 +63,7 @@ class Parts(RuleBasedStateMachine):
             file.write(content)
         return path
 
-    @rule(seconds=st.sampled_from([1, 60, KEEP_SECONDS / 2, KEEP_SECONDS]))
+    @rule(seconds=st.sampled_from([1, 60, KEEP_SECONDS / 2, KEEP_SECONDS, 2 * KEEP_SECONDS]))
     def time_passes(self, seconds):
         self.clock.seconds += seconds
 

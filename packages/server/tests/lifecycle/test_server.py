@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import SERVICE_NAME, InferenceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from waiting import LONG_SECONDS, until
 
 Status = grpc.StatusCode
 FRONT_FORBIDS = (
@@ -38,12 +38,11 @@ def spec(artifacts):
     return artifacts["linear"].client_spec
 
 
-def gone(process_runs, pids):
-    deadline = time.monotonic() + 10
-    while any(map(process_runs, pids)):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return True
+@pytest.fixture(scope="module")
+def struck(start):
+    """A server that tests strike, one after the other, and that each of them leaves in order."""
+    with start() as running:
+        yield running
 
 
 def health_of(channel, name=""):
@@ -107,23 +106,22 @@ def test_development_certificate_is_accepted_by_a_client_that_trusts_it(start, t
             server.stub.ListModels(pb.ListModelsRequest())
 
 
-def test_a_worker_killed_in_an_evaluation_costs_that_row_alone(start, spec, wire, process_runs):
-    with start() as server:
-        (worker,) = server.workers()
-        os.kill(worker, signal.SIGSTOP)
-        call = server.stub.Infer(wire.infer_messages(spec), metadata=(("x-request-id", "the-killed-one"),))
-        server.wait_for_rows(1)
-        os.kill(worker, signal.SIGKILL)
-        with pytest.raises(grpc.RpcError) as caught:
-            next(call)
-        assert caught.value.code() == Status.UNAVAILABLE
-        assert "SIGKILL" in caught.value.details()
-        assert server.wait_for("worker died", request_id="the-killed-one", model=spec.model_name)
-        assert "safe to send the same row again" in caught.value.details()
-        assert int(dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
-        assert len(server.infer(spec)) == 1
-        assert len(server.workers()) == 2
-        assert gone(process_runs, [worker])
+def test_a_worker_killed_in_an_evaluation_costs_that_row_alone(struck, spec, wire, process_runs):
+    worker = struck.workers()[-1]
+    os.kill(worker, signal.SIGSTOP)
+    call = struck.stub.Infer(wire.infer_messages(spec), metadata=(("x-request-id", "the-killed-one"),))
+    struck.wait_for_rows(1)
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(grpc.RpcError) as caught:
+        next(call)
+    assert caught.value.code() == Status.UNAVAILABLE
+    assert "SIGKILL" in caught.value.details()
+    assert struck.wait_for("worker died", request_id="the-killed-one", model=spec.model_name)
+    assert "safe to send the same row again" in caught.value.details()
+    assert int(dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
+    assert len(struck.infer(spec)) == 1
+    assert struck.workers()[-1] != worker
+    until(lambda: not process_runs(worker))
 
 
 def test_an_evaluation_that_hangs_is_ended(start, spec):
@@ -136,16 +134,15 @@ def test_an_evaluation_that_hangs_is_ended(start, spec):
         assert len(server.infer(spec)) == 1
 
 
-def test_a_deadline_is_kept_and_drops_what_waits(start, spec):
-    with start() as server:
-        (worker,) = server.workers()
-        os.kill(worker, signal.SIGSTOP)
-        for _ in range(3):
-            with pytest.raises(grpc.RpcError) as caught:
-                server.infer(spec, timeout=0.2)
-            assert caught.value.code() == Status.DEADLINE_EXCEEDED
-        os.kill(worker, signal.SIGCONT)
-        assert len(server.infer(spec)) == 1
+def test_a_deadline_is_kept_and_drops_what_waits(struck, spec):
+    worker = struck.workers()[-1]
+    os.kill(worker, signal.SIGSTOP)
+    for _ in range(3):
+        with pytest.raises(grpc.RpcError) as caught:
+            struck.infer(spec, timeout=0.2)
+        assert caught.value.code() == Status.DEADLINE_EXCEEDED
+    os.kill(worker, signal.SIGCONT)
+    assert len(struck.infer(spec)) == 1
 
 
 def test_a_full_queue_is_told(start, spec, wire):
@@ -217,7 +214,7 @@ def test_draining_lets_a_row_end_and_leaves_no_process(start, spec, wire, proces
         assert server.process.poll() is None
         os.kill(worker, signal.SIGCONT)
         assert [answer.row for answer in call] == [0]
-        assert server.process.wait(10) == 0
+        assert server.process.wait(LONG_SECONDS) == 0
         assert not process_runs(worker)
         assert not list((server.keys / "incoming").iterdir())
 
@@ -238,7 +235,7 @@ def test_draining_does_not_wait_for_a_stream_between_rows(start, spec, wire):
             next(call)
         assert caught.value.code() == Status.UNAVAILABLE
         assert "rows that have no answer" in caught.value.details()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(LONG_SECONDS) == 0
         release.set()
 
 
@@ -253,7 +250,7 @@ def test_a_second_signal_ends_calls_at_once(start, spec, wire, process_runs):
         server.process.terminate()
         with pytest.raises(grpc.RpcError):
             list(call)
-        assert server.process.wait(10) == 0
+        assert server.process.wait(LONG_SECONDS) == 0
         assert not process_runs(worker)
 
 
@@ -265,20 +262,17 @@ def test_a_signal_while_models_are_compiled_leaves_nothing(models, tmp_path, num
     default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=default)
     programs = tmp_path / "programs"
-    deadline = time.monotonic() + 60
-    while not (programs.is_dir() and list(programs.iterdir())):
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    until(lambda: programs.is_dir() and list(programs.iterdir()))
     process.send_signal(number)
     output, errors = process.communicate(timeout=60)
     assert output == b""
     assert b"Traceback" not in errors
     assert process.returncode == (0 if number != signal.SIGKILL else -signal.SIGKILL)
     # The compiler's processes name the directory on their command lines.
-    deadline = time.monotonic() + 10
-    while processes_naming(tmp_path) or any(path.name.startswith(".") for path in programs.iterdir()):
-        assert time.monotonic() < deadline, (processes_naming(tmp_path), list(programs.iterdir()))
-        time.sleep(0.02)
+    until(
+        lambda: not processes_naming(tmp_path) and not any(path.name.startswith(".") for path in programs.iterdir()),
+        about=lambda: (processes_naming(tmp_path), list(programs.iterdir())),
+    )
 
 
 def processes_naming(path):
@@ -296,7 +290,7 @@ def test_workers_die_with_a_killed_front(start, spec, wire, process_runs):
         assert len(workers) == 2
         assert server.stub.Infer(wire.infer_messages(spec)).is_active()
         server.process.kill()
-        assert gone(process_runs, workers)
+        until(lambda: not any(map(process_runs, workers)))
 
 
 def test_keys_survive_a_killed_front_and_half_an_upload_goes_on(start, artifacts, wire, tmp_path):
@@ -315,8 +309,7 @@ def test_keys_survive_a_killed_front_and_half_an_upload_goes_on(start, artifacts
 
         call = server.stub.UploadEvaluationKeys.future(messages())
         sent.wait()
-        while not list((server.keys / "incoming").iterdir()):
-            time.sleep(0.01)
+        until(lambda: list((server.keys / "incoming").iterdir()))
         server.process.kill()
         assert call.exception().code() == Status.UNAVAILABLE
     with start(folder=tmp_path) as server:
@@ -331,18 +324,17 @@ def test_keys_survive_a_killed_front_and_half_an_upload_goes_on(start, artifacts
         assert server.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
 
 
-def test_a_full_disk_is_told_and_the_server_goes_on(start, artifacts):
+def test_a_full_disk_is_told_and_the_server_goes_on(struck, artifacts):
     spec = artifacts["tables"].client_spec
-    with start() as server:
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (4 << 20, resource.RLIM_INFINITY))
-        with pytest.raises(grpc.RpcError) as caught:
-            server.upload(spec)
-        assert caught.value.code() == Status.RESOURCE_EXHAUSTED
-        assert "no room" in caught.value.details()
-        assert not list((server.keys / "incoming").iterdir())
-        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
-        assert server.upload(spec)
+    resource.prlimit(struck.process.pid, resource.RLIMIT_FSIZE, (4 << 20, resource.RLIM_INFINITY))
+    with pytest.raises(grpc.RpcError) as caught:
+        struck.upload(spec)
+    assert caught.value.code() == Status.RESOURCE_EXHAUSTED
+    assert "no room" in caught.value.details()
+    assert not list((struck.keys / "incoming").iterdir())
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(struck.process.pid, resource.RLIMIT_FSIZE, unlimited)
+    assert struck.upload(spec)
 
 
 def test_the_key_quota_drops_what_is_not_in_use(start, artifacts, wire):
@@ -372,28 +364,29 @@ def test_the_key_quota_drops_what_is_not_in_use(start, artifacts, wire):
         assert server.upload(spec, seed=2)
 
 
-def test_a_client_that_vanishes_in_an_upload_can_go_on(start, artifacts, wire):
+def test_a_client_that_vanishes_in_an_upload_can_go_on(struck, artifacts, wire):
     spec = artifacts["tables"].client_spec
-    with start() as server:
-        release = threading.Event()
-        header, *chunks = wire.upload_messages(spec, wire.random_keys(spec, 4))
+    release = threading.Event()
+    header, *chunks = wire.upload_messages(spec, wire.random_keys(spec, 4))
 
-        def messages():
-            yield from (header, *chunks[:4])
-            release.wait()
+    def messages():
+        yield from (header, *chunks[:4])
+        release.wait()
 
-        call = server.stub.UploadEvaluationKeys.future(messages())
-        while not list((server.keys / "incoming").iterdir()):
-            time.sleep(0.01)
-        call.cancel()
-        release.set()
-        # gRPC may report the end of the stream before it reports the cancellation.
-        assert server.wait_for("UploadEvaluationKeys")["status"] in ("CANCELLED", "INVALID_ARGUMENT")
-        request = pb.GetEvaluationKeysRequest(sha256=header.header.sha256)
-        answer = server.stub.GetEvaluationKeys(request)
-        whole, answer.received = answer.received // limits.CHUNK_BYTES, 0
-        assert answer == pb.GetEvaluationKeysResponse()
-        assert 1 <= whole <= 4
-        server.stub.UploadEvaluationKeys(iter([header, *chunks[whole:]]))
-        assert server.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
-        assert not list((server.keys / "incoming").iterdir())
+    call = struck.stub.UploadEvaluationKeys.future(messages(), metadata=(("x-request-id", "the-vanished-one"),))
+    until(lambda: list((struck.keys / "incoming").iterdir()))
+    call.cancel()
+    release.set()
+    # gRPC may report the end of the stream before it reports the cancellation.
+    assert struck.wait_for("UploadEvaluationKeys", request_id="the-vanished-one")["status"] in (
+        "CANCELLED",
+        "INVALID_ARGUMENT",
+    )
+    request = pb.GetEvaluationKeysRequest(sha256=header.header.sha256)
+    answer = struck.stub.GetEvaluationKeys(request)
+    whole, answer.received = answer.received // limits.CHUNK_BYTES, 0
+    assert answer == pb.GetEvaluationKeysResponse()
+    assert 1 <= whole <= 4
+    struck.stub.UploadEvaluationKeys(iter([header, *chunks[whole:]]))
+    assert struck.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
+    assert not list((struck.keys / "incoming").iterdir())

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from cryptable_server.calls.tokens import new_token
 from cryptable_server.commands.command_line import main
 from cryptable_server.principals import Role
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from waiting import until
 
 pytestmark = pytest.mark.encrypted
 
@@ -235,9 +235,7 @@ def test_a_server_that_drains_says_so_until_its_last_row_is_answered(run, artifa
     os.kill(worker, signal.SIGSTOP)
     stream = run.server.stub.Infer(wire.infer_messages(spec), metadata=run.people["alice"])
     try:
-        deadline = time.monotonic() + 60
-        while not json.loads(run.command("status", "--json"))["queue_rows"]:
-            assert time.monotonic() < deadline
+        until(lambda: json.loads(run.command("status", "--json"))["queue_rows"])
         run.server.process.terminate()
         run.server.wait_for("draining")
         assert ", draining, up " in run.command("status")

@@ -31,6 +31,7 @@ from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from cryptable_protocol.service import InferenceStub
+from waiting import until
 
 
 def tables_circuit(lookups=3):
@@ -85,13 +86,14 @@ class Server:
         """Process ids of the workers that came up, in order."""
         return [line["pid"] for line in self.events("worker up")]
 
-    def wait_for(self, event, seconds=10.0, **facts):
+    def wait_for(self, event, **facts):
         """The last log line of that event with these facts; a call's line may be written after its answer."""
-        deadline = time.monotonic() + seconds
-        while not (found := [line for line in self.events(event) if facts.items() <= line.items()]):
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.02)
-        return found[-1]
+
+        def found():
+            return [line for line in self.events(event) if facts.items() <= line.items()]
+
+        until(found, about=self.log.read_text)
+        return found()[-1]
 
     def rows(self):
         """How many rows wait or are evaluated, by the server's own metrics."""
@@ -99,12 +101,9 @@ class Server:
         with urllib.request.urlopen(f"http://{metrics['address']}/metrics", timeout=60) as page:
             return int(float(re.search(r"^cryptable_queue_rows (.*)", page.read().decode(), re.MULTILINE)[1]))
 
-    def wait_for_rows(self, count, seconds=60.0):
+    def wait_for_rows(self, count):
         """Until that many are there: a call that has begun may reach the server later than the next one does."""
-        deadline = time.monotonic() + seconds
-        while (rows := self.rows()) != count:
-            assert time.monotonic() < deadline, rows
-            time.sleep(0.02)
+        until(lambda: self.rows() == count, about=self.rows)
 
     def upload(self, spec, data=None, seed=0, **options):
         """Keys of the right length (random, so that results are wrong); returns their digest."""

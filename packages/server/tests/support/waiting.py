@@ -24,4 +24,4 @@ def until(condition, *, about=lambda: None):
     deadline = time.monotonic() + LONG_SECONDS
     while not condition():
         assert time.monotonic() < deadline, about()
-        time.sleep(0.005)
+        time.sleep(0.002)

@@ -84,11 +84,15 @@ class Requests(Generic[MessageType]):
     """The messages of a client's stream."""
 
     def __init__(self, read: Callable[[], Awaitable[Any]], entrance: Entrance) -> None:
-        """`read` is a gRPC context's. Its iterator would hold itself, and the last message, when it is left early."""
+        """`read` is a gRPC context's. Its iterator would hold itself, and the last message, when it is left early.
+
+        The running event loop's clock tells the time.
+        """
         self._read = read
+        self._clock = asyncio.get_running_loop().time
         self._idle_seconds = entrance.idle_seconds
         self._max_seconds = entrance.max_seconds
-        self._began = time.monotonic()
+        self._began = self._clock()
         self._ends = self._began + entrance.max_seconds
 
     async def next(
@@ -114,7 +118,7 @@ class Requests(Generic[MessageType]):
             tasks.add(asyncio.ensure_future(until.wait()))
         try:
             while True:
-                timeout = max(0.0, min(self._ends - time.monotonic(), self._idle_seconds))
+                timeout = max(0.0, min(self._ends - self._clock(), self._idle_seconds))
                 done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 if done or not waits() or self._is_over:
                     break
@@ -134,7 +138,7 @@ class Requests(Generic[MessageType]):
 
     def check_pace(self, received: int) -> None:
         """Raise StreamTooSlowError if so few bytes have come that the stream is there to hold a place."""
-        seconds = time.monotonic() - self._began
+        seconds = self._clock() - self._began
         if seconds > self._idle_seconds + received / _LEAST_BYTES_PER_SECOND:
             raise StreamTooSlowError(
                 f"{received} bytes in {seconds:.0f} s, at least {_LEAST_BYTES_PER_SECOND} a second are expected"
@@ -142,7 +146,7 @@ class Requests(Generic[MessageType]):
 
     @property
     def _is_over(self) -> bool:
-        return time.monotonic() >= self._ends
+        return self._clock() >= self._ends
 
 
 def parsed(request: MessageType | Unparsable) -> MessageType:
