@@ -63,3 +63,16 @@ def test_files_are_written_whole_in_one_place():
     assert {name for name in found if not name.startswith("cryptable_server/keys/")} == {
         "cryptable_protocol/files/whole.py"
     }
+
+
+def sources_with(pattern):
+    """Source files of the packages in which a pattern is found, by their path below `src`."""
+    return {
+        path.relative_to(ROOT / "packages" / path.relative_to(ROOT / "packages").parts[0] / "src").as_posix(): found
+        for path in ROOT.glob("packages/*/src/**/*.py")
+        if (found := len(re.findall(pattern, path.read_text(encoding="utf-8"))))
+    }
+
+
+def test_the_default_p_error_is_written_once():
+    assert sources_with(r"2(?:\.0)? ?\*\* ?-40|0x1p-40|9\.09\d*e-13") == {"cryptable_protocol/model/client_spec.py": 1}

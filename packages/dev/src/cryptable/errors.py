@@ -9,7 +9,7 @@ CryptableError (cryptable_protocol)
 │   └── ImportMismatchError       the imported graph does not give the estimator's own output; nothing was compiled
 └── DemoError                     a party of the demo failed; the message says which and why
 
-A CostWarning (a UserWarning) tells of a model that compiles, but is dear.
+A CostWarning (a UserWarning) tells of a model that compiles, but is expensive.
 """
 
 from __future__ import annotations

@@ -5,13 +5,17 @@ import importlib
 import cryptable as ct
 import numpy as np
 import pytest
+import torch
+from cryptable.compiling.settings import CompileSettings
 from cryptable.graphs.graph import LinearModel
 from cryptable.importers.verification import verify_import
+from cryptable.planner.registry import planners
 from cryptable_protocol import Link
 from sklearn.cluster import KMeans
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from xgboost import XGBClassifier
 
@@ -127,3 +131,36 @@ def test_an_expensive_model_compiles_with_a_warning_that_says_what_it_costs(monk
     monkeypatch.setattr(module, "EXPENSIVE_SECONDS", 1e-6)
     with pytest.warns(ct.CostWarning, match=r"takes about \d+ s of CPU, for \d+ lookups of \d bits"):
         ct.compile(estimator, X)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "advice"),
+    [
+        (KNeighborsRegressor(2), "comparisons grow faster than training rows: fit on fewer"),
+        (None, "fewer bits= "),
+    ],
+)
+def test_the_warning_speaks_of_the_kind_of_model(estimator, advice, monkeypatch):
+    module = importlib.import_module("cryptable.compiling.compile")
+    monkeypatch.setattr(module, "EXPENSIVE_SECONDS", 1e-6)
+    layers = torch.nn.Linear(X.shape[1], 3), torch.nn.ReLU(), torch.nn.Linear(3, 1)
+    model = torch.nn.Sequential(*layers) if estimator is None else estimator.fit(X[:12], Y[:12])
+    with pytest.warns(ct.CostWarning, match=advice) as warned:
+        ct.compile(model, X)
+    assert "tree" not in str(warned[0].message)
+
+
+def test_every_planner_says_what_its_models_are_and_what_makes_them_cheaper():
+    found = {planner.graph.__name__: planner for planner in planners()}
+    assert {"TreeEnsemble", "LinearModel", "SegmentedNetwork", "QuantizedNetwork", "TrainedIntegers"} <= set(found)
+    for name, planner in found.items():
+        assert planner.kind.startswith(("a ", "an ")), name
+        assert "less" in planner.cheaper or "no lookup" in planner.cheaper, name
+        assert "tree" not in planner.cheaper or name == "TreeEnsemble", name
+    assert len({planner.kind for planner in found.values()}) == len(found)
+
+
+@pytest.mark.parametrize("option", [{"ranges": "wide"}, {"rounding": "up"}, {"bits": "few"}, {"table_bits": 7}])
+def test_options_are_checked_before_a_model_is_looked_at(option):
+    with pytest.raises(ct.InvalidInputError, match=next(iter(option))):
+        CompileSettings(**option)

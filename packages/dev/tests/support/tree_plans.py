@@ -3,7 +3,7 @@
 import numpy as np
 from cryptable.cost.prices import price_list
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.graph import LEAF, AdditiveTrees, Tree
+from cryptable.graphs.graph import LEAF, Tree, TreeEnsemble
 from cryptable.planner.trees.plan import plan_trees
 from cryptable_engine import interpret, verify
 from cryptable_protocol import Link, encode_rows
@@ -34,7 +34,7 @@ def tree_of(nested, outputs=1):
 
 def graph_of(trees, outputs=1, features=FEATURES, link=Link.IDENTITY, labels=None):
     names = tuple(f"x{index}" for index in range(features))
-    return AdditiveTrees(names, tuple(trees), np.arange(outputs) * 0.25, link, labels, as_float32=True)
+    return TreeEnsemble(names, tuple(trees), np.arange(outputs) * 0.25, link, labels, as_float32=True)
 
 
 def nested_trees(outputs):

@@ -22,7 +22,7 @@ from cryptable.explaining.explanation import Explanation, explain
 from cryptable.explaining.training_options import TrainingOptions
 from cryptable.graphs.graph import Estimator, FloatArray, IntArray, Rows
 from cryptable.importers.registry import reference_scores
-from cryptable.planner.planned_model import EdgesTold, GivenUp
+from cryptable.planner.planned_model import ScoreDrop, ThresholdDisclosure
 
 Mode = Literal["clear", "simulate", "encrypted"]
 _MODES = ("clear", "simulate", "encrypted")
@@ -44,9 +44,9 @@ class CompiledModel:
         compiled: ProgramFolder | None = None,
         estimator: Estimator = None,
         error_bound: float | None = None,
-        edges: EdgesTold | None = None,
+        edges: ThresholdDisclosure | None = None,
         layer_names: tuple[str, ...] = (),
-        given_up: GivenUp | None = None,
+        given_up: ScoreDrop | None = None,
         ranges: str | None = None,
         advice: TrainingOptions | None = None,
     ) -> None:

@@ -15,11 +15,11 @@ from cryptable.compiling.within_budget import best_plan
 from cryptable.errors import BudgetError
 from cryptable.graphs.graph import Estimator, Rows
 from cryptable.importers.imported_model import ImportedModel, import_model
-from cryptable.planner.planned_model import EdgesTold, PlannedModel
+from cryptable.planner.planned_model import PlannedModel, ThresholdDisclosure
 from cryptable.planner.readout import approximate
 from cryptable.planner.registry import Planner, Task, find_planner
 from cryptable.planner.thresholds.grid import snap
-from cryptable.planner.thresholds.whole_grid import send_whole_grid
+from cryptable.planner.thresholds.whole_grid import disclose_whole_grid
 
 _DEFAULT = CompileSettings()
 
@@ -69,11 +69,11 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
     if settings.moves_edges:
         snapped = snap(graph, imported.rows, settings.edges, bins=settings.bins)
         planned = planner.plan(snapped.graph, task)
-        planned = replace(send_whole_grid(planned, snapped.grid), edges=snapped.told)
+        planned = replace(disclose_whole_grid(planned, snapped.grid), edges=snapped.told)
     else:
         planned = _planned(planner, imported, task)
         if any(isinstance(feature, ThermometerEncoder) for feature in planned.features):
-            planned = replace(planned, edges=EdgesTold("model"))
+            planned = replace(planned, edges=ThresholdDisclosure("model"))
     if settings.readout == "approximate":
         planned = approximate(planned, tolerance=tolerance, noise_deviation=task.prices.noise_deviation)
     verify(planned.circuit)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from cryptable_protocol import CategoricalEncoder
 
-from cryptable.graphs.graph import LEAF, MISSING_EDGE, AdditiveTrees, FloatArray, Tree
+from cryptable.graphs.graph import LEAF, MISSING_EDGE, FloatArray, Tree, TreeEnsemble
 
 Question: TypeAlias = tuple[int, float]
 """Whether the feature's number is at least the edge."""
@@ -21,17 +21,17 @@ Question: TypeAlias = tuple[int, float]
 # -- what the trees are ------------------------------------------------------------------------------------------------
 
 
-def depth_of(graph: AdditiveTrees) -> int:
+def depth_of(graph: TreeEnsemble) -> int:
     """Questions on the longest path, as libraries count them: one about a category or a missing value is one."""
     return max(max(_levels(tree, graph).values()) for tree in graph.trees)
 
 
-def most_leaves(graph: AdditiveTrees) -> int:
+def most_leaves(graph: TreeEnsemble) -> int:
     """Leaves of the tree that has the most."""
     return max(sum(int(tree.feature[node]) == LEAF for node in _ordered(tree)) for tree in graph.trees)
 
 
-def _uses(graph: AdditiveTrees) -> dict[int, Counter[float]]:
+def _uses(graph: TreeEnsemble) -> dict[int, Counter[float]]:
     """How often each threshold of a column of numbers is asked for."""
     found: dict[int, Counter[float]] = {}
     for tree in graph.trees:
@@ -57,7 +57,7 @@ def _ordered(tree: Tree) -> list[int]:
     return list(reversed(finished))
 
 
-def _levels(tree: Tree, graph: AdditiveTrees) -> dict[int, int]:
+def _levels(tree: Tree, graph: TreeEnsemble) -> dict[int, int]:
     """Questions before each node. Those that one split was written as are one, those that have one answer none."""
     levels = dict.fromkeys(_ordered(tree), 0)
     for node in levels:
@@ -75,7 +75,7 @@ def _levels(tree: Tree, graph: AdditiveTrees) -> dict[int, int]:
 # -- what they might have been -----------------------------------------------------------------------------------------
 
 
-def with_fewer_edges(graph: AdditiveTrees, allowed: int) -> AdditiveTrees:
+def with_fewer_edges(graph: TreeEnsemble, allowed: int) -> TreeEnsemble:
     """Thresholds of each column of numbers as if they had been drawn from so many: neighbours become one.
 
     Of k thresholds, each drawn from n at random, n (1 - (1 - 1 / n)^k) are expected to be different.
@@ -95,7 +95,7 @@ def with_fewer_edges(graph: AdditiveTrees, allowed: int) -> AdditiveTrees:
     return replace(graph, trees=tuple(trees))
 
 
-def with_less_depth(graph: AdditiveTrees, most: int) -> AdditiveTrees:
+def with_less_depth(graph: TreeEnsemble, most: int) -> TreeEnsemble:
     """At most so many questions on a path."""
     trees = []
     for tree in graph.trees:
@@ -104,12 +104,12 @@ def with_less_depth(graph: AdditiveTrees, most: int) -> AdditiveTrees:
     return replace(graph, trees=tuple(trees))
 
 
-def with_fewer_leaves(graph: AdditiveTrees, most: int) -> AdditiveTrees:
+def with_fewer_leaves(graph: TreeEnsemble, most: int) -> TreeEnsemble:
     """At most so many leaves a tree: splits near the leaves go first, and those whose leaves are alike."""
     return replace(graph, trees=tuple(_with_fewer_leaves(tree, graph, most) for tree in graph.trees))
 
 
-def _with_fewer_leaves(tree: Tree, graph: AdditiveTrees, most: int) -> Tree:
+def _with_fewer_leaves(tree: Tree, graph: TreeEnsemble, most: int) -> Tree:
     before = tree.feature.shape[0] + 1
     while True:
         levels = _levels(tree, graph)
@@ -156,7 +156,7 @@ def _cut(tree: Tree, nodes: list[int]) -> Tree:
     )
 
 
-def made_oblivious(graph: AdditiveTrees, depth: int) -> AdditiveTrees:
+def made_oblivious(graph: TreeEnsemble, depth: int) -> TreeEnsemble:
     """Each tree asks the same on all nodes of a level: its own first questions, then those of others."""
     chance = np.random.default_rng(0)
     own = [_questions(tree, graph) for tree in graph.trees]
@@ -170,7 +170,7 @@ def made_oblivious(graph: AdditiveTrees, depth: int) -> AdditiveTrees:
     return replace(graph, trees=tuple(trees))
 
 
-def _questions(tree: Tree, graph: AdditiveTrees) -> list[Question]:
+def _questions(tree: Tree, graph: TreeEnsemble) -> list[Question]:
     """Those that have two answers, level by level."""
     levels = _levels(tree, graph)
     asking = [node for node in levels if tree.feature[node] != LEAF and np.isfinite(tree.edge[node])]

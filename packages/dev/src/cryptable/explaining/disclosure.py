@@ -11,7 +11,7 @@ from cryptable_protocol import (
     UnusedFeature,
 )
 
-from cryptable.planner.planned_model import EdgesTold
+from cryptable.planner.planned_model import ThresholdDisclosure
 
 SERVER_LEARNS = (
     "The server learns the model, who asks, when and how often. It learns no value, no score and no secret key: a row "
@@ -27,7 +27,7 @@ EDGES_TELL = {
 """By what `edges` chooses."""
 
 
-def client_learns(spec: ClientSpec, lookups: int, edges: EdgesTold | None) -> str:
+def client_learns(spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | None) -> str:
     """What the client specification and the answers tell. `edges` is None where it is not known (a loaded model)."""
     features = spec.features
     count = sum(feature.size for feature in features if isinstance(feature, ThermometerEncoder))

@@ -30,7 +30,7 @@ from cryptable.cost.rates import Prediction, machine_rates
 from cryptable.explaining.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
 from cryptable.explaining.picture import Figure, draw
 from cryptable.explaining.training_options import TrainingOptions
-from cryptable.planner.planned_model import EdgesTold, GivenUp
+from cryptable.planner.planned_model import ScoreDrop, ThresholdDisclosure
 
 RANGES_TELL = {
     "sound": "no input leads beyond them",
@@ -90,21 +90,21 @@ class Explanation:
     seconds: Prediction
     score_step: float
     score_error_bound: float | None
-    edges: EdgesTold | None
+    edges: ThresholdDisclosure | None
     client_learns: str
     server_learns: str
     inputs: str
     neighbour_rate: float | None = None
-    given_up: GivenUp | None = None
+    given_up: ScoreDrop | None = None
     ranges: str | None = None
     score_noise: float = 0.0
     score_noise_bound: float = 0.0
     lookups_by_feature: Mapping[str, float] = field(default_factory=dict)
     """Of those that read what the client sends: a lookup that reads several features is divided between them."""
     advice: TrainingOptions | None = None
-    cpu_seconds_measured: float | None = None
     """What a model of trees that takes lookups would cost, trained otherwise, made when it is asked for; None for other
     models and loaded ones, whose file holds no trees."""
+    cpu_seconds_measured: float | None = None
 
     @property
     def lookups(self) -> int:
@@ -249,7 +249,9 @@ class Explanation:
 
     def _sharing(self) -> str:
         if not self.keyset_entry:
-            return "none: those in the catalogue are not exact enough, or too dear, so the model has keys of its own"
+            return (
+                "none: those in the catalogue are not exact enough, or too expensive, so the model has keys of its own"
+            )
         factor = self.price_over_optimum
         cost = "" if factor is None else f", at {factor:.2f} times the price of keys of its own"
         return f"with models compiled onto {self.keyset_entry!r}{cost}"
@@ -278,9 +280,9 @@ def explain(
     program: Program,
     *,
     error_bound: float | None = None,
-    edges: EdgesTold | None = None,
+    edges: ThresholdDisclosure | None = None,
     layer_names: tuple[str, ...] = (),
-    given_up: GivenUp | None = None,
+    given_up: ScoreDrop | None = None,
     ranges: str | None = None,
     advice: TrainingOptions | None = None,
     cpu_seconds_measured: float | None = None,

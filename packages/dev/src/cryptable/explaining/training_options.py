@@ -25,7 +25,7 @@ from cryptable.explaining.altered_trees import (
     with_fewer_leaves,
     with_less_depth,
 )
-from cryptable.graphs.graph import LEAF, AdditiveTrees, Estimator
+from cryptable.graphs.graph import LEAF, Estimator, TreeEnsemble
 from cryptable.planner.planned_model import PlannedModel, PlannedTrees
 from cryptable.planner.trees.plan import cheapest_draft
 
@@ -168,13 +168,13 @@ class TrainingOptions:
             table.add_row(each.options, lookups, f"{each.price:.0%}")
         return table
 
-    def _draft(self, graph: AdditiveTrees) -> Draft | None:
+    def _draft(self, graph: TreeEnsemble) -> Draft | None:
         try:
             return cheapest_draft(graph, self._widths, self._prices)
         except UnsupportedModelError:
             return None
 
-    def _alternatives(self) -> Iterator[tuple[str, AdditiveTrees | None]]:
+    def _alternatives(self) -> Iterator[tuple[str, TreeEnsemble | None]]:
         """Options, and the trees that they might make; None where those ask about one feature each: no lookup."""
         graph, names = self._graph, self._names or _Names(is_advised=False)
         depth, leaves = depth_of(graph), most_leaves(graph)
@@ -198,6 +198,6 @@ class TrainingOptions:
             yield f"{self._prefix}{names.alone}: no interactions", None
 
 
-def _scores(graph: AdditiveTrees) -> list[int]:
+def _scores(graph: TreeEnsemble) -> list[int]:
     """How many scores each tree adds to."""
     return [int(np.count_nonzero(np.any(tree.values != 0, axis=0))) for tree in graph.trees]

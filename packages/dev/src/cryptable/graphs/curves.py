@@ -1,4 +1,4 @@
-"""MixedModel: a model graph whose scores are sums of a function of each feature: a line, a curve, or steps."""
+"""CurveModel: a model graph whose scores are sums of a function of each feature: a line, a curve, or steps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Polyline:
 
 
 @dataclass(frozen=True, eq=False)
-class MixedModel:
+class CurveModel:
     """score[j] = base[j] + the sum over lines, polylines and steps of what they add to score j.
 
     Each feature has one of them at most. `gaps` are those of the columns, by index, that hold categories: steps are of

@@ -57,7 +57,7 @@ class Tree:
 
 
 @dataclass(frozen=True, eq=False)
-class AdditiveTrees:
+class TreeEnsemble:
     """score[j] = base[j] + the sum over trees of their leaf's values[j].
 
     Numbers are rounded to float32 before they meet an edge where `as_float32`, as the library itself does. `gaps` are

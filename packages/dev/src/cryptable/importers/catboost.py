@@ -14,7 +14,7 @@ from cryptable_protocol import InvalidInputError, Link
 from cryptable_protocol.encoding.decoder import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Rows, Tree
+from cryptable.graphs.graph import LEAF, Estimator, FloatArray, IntArray, Rows, Tree, TreeEnsemble
 from cryptable.importers.reading.labels import categories_of, labels_of
 from cryptable.importers.reading.learned_trees import EITHER, LEFT, RIGHT, CategoryColumn, LearnedTree, assemble
 from cryptable.importers.registry import importer
@@ -52,7 +52,7 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
     needs_rows=True,
     takes_gaps=True,
 )
-def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: object) -> AdditiveTrees:
+def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: object) -> TreeEnsemble:
     """Raw formula values."""
     del rows
     what = type(estimator).__name__

@@ -6,7 +6,7 @@ import numpy as np
 from cryptable_protocol import Link
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.graph import AdditiveTrees, Estimator, FloatArray, Rows
+from cryptable.graphs.graph import Estimator, FloatArray, Rows, TreeEnsemble
 from cryptable.importers.reading.labels import labels_of
 from cryptable.importers.reading.learned_trees import LearnedTree, assemble
 from cryptable.importers.reading.sklearn_trees import predictions, read_tree
@@ -23,7 +23,7 @@ def _scale(estimator: Estimator) -> float:
 
 
 @importer("sklearn.ensemble.GradientBoostingClassifier", reference=_log_odds)
-def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
     """Log-odds of the second class, or logits of all."""
     labels = labels_of(estimator.classes_, type(estimator).__name__)
     scale = _scale(estimator)
@@ -38,7 +38,7 @@ def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> Add
 
 
 @importer("sklearn.ensemble.GradientBoostingRegressor", reference=predictions)
-def read_regressor(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read_regressor(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
     """Predictions, whatever the loss."""
     return assemble(
         _trees(estimator, 1.0),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cryptable_protocol import Labels, Link
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Rows, Tree
+from cryptable.graphs.graph import LEAF, Estimator, FloatArray, IntArray, Rows, Tree, TreeEnsemble
 from cryptable.importers.reading.labels import categories_of, labels_of
 from cryptable.importers.reading.learned_trees import LEFT, MISSING, UNKNOWN, CategoryColumn, LearnedTree, assemble
 from cryptable.importers.reading.linear_classifier import decision_function
@@ -33,14 +33,14 @@ def _raw(estimator: Estimator, rows: Rows) -> FloatArray:
 
 
 @importer("sklearn.ensemble.HistGradientBoostingClassifier", reference=decision_function, takes_gaps=True)
-def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
     """Log-odds of the second class, or logits of all."""
     labels = labels_of(estimator.classes_, type(estimator).__name__)
     return _read(estimator, feature_names, Link.SIGMOID if len(labels) == 2 else Link.SOFTMAX, labels)
 
 
 @importer("sklearn.ensemble.HistGradientBoostingRegressor", reference=_raw, takes_gaps=True)
-def read_regressor(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read_regressor(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
     """Predictions, or their logarithms."""
     if estimator.loss not in _LINKS:
         raise UnsupportedModelError(
@@ -49,7 +49,7 @@ def read_regressor(estimator: Estimator, feature_names: tuple[str, ...]) -> Addi
     return _read(estimator, feature_names, _LINKS[estimator.loss], None)
 
 
-def _read(estimator: Estimator, feature_names: tuple[str, ...], link: Link, labels: Labels | None) -> AdditiveTrees:
+def _read(estimator: Estimator, feature_names: tuple[str, ...], link: Link, labels: Labels | None) -> TreeEnsemble:
     categorical = np.zeros(len(feature_names), bool)
     if estimator.is_categorical_ is not None:
         categorical = np.asarray(estimator.is_categorical_, bool)

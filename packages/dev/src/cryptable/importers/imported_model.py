@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cryptable.graphs.graph import AdditiveTrees, Estimator, FloatArray, ModelGraph, Rows
+from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows, TreeEnsemble
 from cryptable.importers.calibration import columns_that_may_miss, read_rows
 from cryptable.importers.networks import is_network
 from cryptable.importers.reading.learned_trees import restrict_missing
@@ -64,7 +64,7 @@ def _of_estimator(estimator: Estimator, X_train: Rows, missing: str | Sequence[s
     takes_gaps = find_importer(estimator).takes_gaps
     kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=takes_gaps)
     graph = import_estimator(estimator, feature_names, kept, rows)
-    if isinstance(graph, AdditiveTrees):
+    if isinstance(graph, TreeEnsemble):
         graph = restrict_missing(graph, columns_that_may_miss(missing, rows, feature_names) if takes_gaps else ())
     reference = reference_scores(estimator, kept)
     verify_import(graph, rows, reference, what=what)

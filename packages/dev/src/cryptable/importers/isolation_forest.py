@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from cryptable_protocol import Link
 
-from cryptable.graphs.graph import AdditiveTrees, Estimator, FloatArray, Rows
+from cryptable.graphs.graph import Estimator, FloatArray, Rows, TreeEnsemble
 from cryptable.importers.reading.learned_trees import assemble
 from cryptable.importers.reading.sklearn_trees import read_tree
 from cryptable.importers.registry import importer
@@ -16,7 +16,7 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
 
 
 @importer("sklearn.ensemble.IsolationForest", reference=_reference, takes_gaps=True)
-def read(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
     """log2(offset_ / score_samples), which is positive for inliers, label 1, and else not, label -1.
 
     score_samples is -2^-(d / c), where d is the sum over trees of a leaf's depth and c a constant (Liu et al., 2008).

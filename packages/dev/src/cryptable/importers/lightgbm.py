@@ -10,7 +10,7 @@ from cryptable_protocol import InvalidInputError, Labels, Link
 from cryptable_protocol.encoding.decoder import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.graph import LEAF, AdditiveTrees, Estimator, FloatArray, Rows, Tree
+from cryptable.graphs.graph import LEAF, Estimator, FloatArray, Rows, Tree, TreeEnsemble
 from cryptable.importers.reading.labels import categories_of, labels_of
 from cryptable.importers.reading.learned_trees import (
     EITHER,
@@ -54,7 +54,7 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
 
 
 @importer("lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor", reference=_reference, needs_rows=True, takes_gaps=True)
-def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: object) -> AdditiveTrees:
+def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: object) -> TreeEnsemble:
     """Raw scores, times the slope of the objective's sigmoid; trees up to the best iteration."""
     del rows
     what = type(estimator).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cryptable.graphs.graph import AdditiveTrees, Estimator, FloatArray, Rows
+from cryptable.graphs.graph import Estimator, FloatArray, Rows, TreeEnsemble
 from cryptable.importers.registry import importer
 
 
@@ -12,7 +12,7 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
 
 
 @importer("cryptable.importers.networks.trees.as_estimator.OnnxTrees", reference=_reference)
-def read(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
     """The trees."""
-    graph: AdditiveTrees = estimator.tree_graph(feature_names)
+    graph: TreeEnsemble = estimator.tree_graph(feature_names)
     return graph

@@ -9,7 +9,7 @@ import numpy as np
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel
-from cryptable.graphs.graph import AdditiveTrees, Estimator, FloatArray, LinearModel, ModelGraph, Rows
+from cryptable.graphs.graph import Estimator, FloatArray, LinearModel, ModelGraph, Rows, TreeEnsemble
 from cryptable.graphs.quadratic import QuadraticModel
 from cryptable.importers.pipelines import RawColumns, Stage, apply_steps
 from cryptable.importers.pipelines.rebase_additive import rebase_linear, rebase_steps
@@ -19,7 +19,7 @@ from cryptable.importers.reading.learned_trees import restrict_missing
 from cryptable.importers.registry import find_importer, import_estimator, importer
 
 _REBASE: dict[type, Callable[[Any, Stage], ModelGraph]] = {
-    AdditiveTrees: rebase_trees,
+    TreeEnsemble: rebase_trees,
     LinearModel: rebase_linear,
     AdditiveModel: rebase_steps,
     QuadraticModel: rebase_quadratic,
@@ -50,9 +50,9 @@ def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, ro
     inner_rows = stage.transform(stage.raw.rows)
     inner_names = tuple(f"x{index}" for index in range(len(stage.columns)))
     graph = import_estimator(model, inner_names, inner_rows, stage.values(stage.raw.rows))
-    if isinstance(graph, AdditiveTrees) and not stage.raw.gaps:
+    if isinstance(graph, TreeEnsemble) and not stage.raw.gaps:
         graph = restrict_missing(graph, ())  # nothing is missing in what the pipeline takes
-    if stage.raw.gaps and not isinstance(graph, AdditiveTrees | LinearModel):
+    if stage.raw.gaps and not isinstance(graph, TreeEnsemble | LinearModel):
         names = [feature_names[index] for index in stage.raw.gaps]
         raise UnsupportedModelError(
             f"{type(model).__name__} in a pipeline takes finite numbers only, and X_train has text or missing values "

@@ -47,7 +47,7 @@ class Importer:
 
 _by_class: dict[str, Importer] = {}
 
-_WAYS_OUT = {
+_ADVICE = {
     r"SearchCV$": "compile its best_estimator_",
     r"^(Nu)?SVC$": (
         "its kernel takes a lookup, or products of encrypted numbers, for each support vector; fit LinearSVC or "
@@ -144,7 +144,7 @@ def find_importer(estimator: object) -> Importer:
     kind = type(estimator)
     public = ".".join(part for part in kind.__module__.split(".") if not part.startswith("_"))
     named = f"{public}.{kind.__qualname__} cannot be compiled"
-    advice = way_out(kind.__name__)
+    advice = advice_for(kind.__name__)
     if getattr(estimator, "kernel", None) == "linear" and kind.__name__ in _LINEAR:
         advice = f"its kernel is linear: fit {_LINEAR[kind.__name__]}, the same kind of model, which needs no lookup"
     if advice:
@@ -152,9 +152,9 @@ def find_importer(estimator: object) -> Importer:
     raise UnsupportedModelError(f"{named}; supported: {', '.join(map(_short, supported_estimators()))}")
 
 
-def way_out(class_name: str) -> str:
+def advice_for(class_name: str) -> str:
     """What to do instead, for classes that people try; empty where nothing is known."""
-    return next((advice for pattern, advice in _WAYS_OUT.items() if re.search(pattern, class_name)), "")
+    return next((advice for pattern, advice in _ADVICE.items() if re.search(pattern, class_name)), "")
 
 
 def has_importer(class_name: str) -> bool:

@@ -11,7 +11,7 @@ from cryptable_protocol import Link
 from cryptable_protocol.encoding.decoder import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Tree
+from cryptable.graphs.graph import LEAF, Estimator, FloatArray, IntArray, Tree, TreeEnsemble
 from cryptable.importers.reading.labels import categories_of, labels_of
 from cryptable.importers.reading.learned_trees import MISSING, CategoryColumn, LearnedTree, assemble
 from cryptable.importers.registry import importer
@@ -43,7 +43,7 @@ _LINKS = {
     reference=lambda estimator, rows: estimator.predict(rows, output_margin=True),
     takes_gaps=True,
 )
-def read(estimator: Estimator, feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
     """Margins: trees up to the best iteration, base score included."""
     what = type(estimator).__name__
     objective = estimator.objective if isinstance(estimator.objective, str) else "a function"

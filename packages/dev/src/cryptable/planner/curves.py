@@ -1,4 +1,4 @@
-"""Plans mixed models: lines and curves are sent as one integer a feature, steps as bits; the circuit is one matrix."""
+"""Plans models of curves: lines and curves are sent as integers, steps as bits; the circuit is one matrix."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptable_protocol import (
 )
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
-from cryptable.graphs.curves import MixedModel, Polyline
+from cryptable.graphs.curves import CurveModel, Polyline
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.planner.linear import DEFAULT_INPUT_BITS
 from cryptable.planner.planned_model import PlannedModel
@@ -54,15 +54,15 @@ class _Part:
     error: FloatArray
 
 
-@planner(MixedModel, kind="a sum of curves", cheaper="fewer features and fewer steps cost less: it has no lookups")
-def plan(graph: MixedModel, task: Task) -> PlannedModel:
+@planner(CurveModel, kind="a model of curves", cheaper="fewer features and fewer steps cost less: it has no lookups")
+def plan(graph: CurveModel, task: Task) -> PlannedModel:
     """For the registry."""
     input_bits = task.settings.input_bits or DEFAULT_INPUT_BITS
-    return plan_mixed(graph, task.rows, tolerance=task.tolerance, input_bits=input_bits)
+    return plan_curves(graph, task.rows, tolerance=task.tolerance, input_bits=input_bits)
 
 
-def plan_mixed(graph: MixedModel, rows: FloatArray, *, tolerance: float, input_bits: int) -> PlannedModel:
-    """Plan a mixed model.
+def plan_curves(graph: CurveModel, rows: FloatArray, *, tolerance: float, input_bits: int) -> PlannedModel:
+    """Plan a model of curves.
 
     Half of the tolerance goes to rounding lines and curves, in equal parts; half to rounding the weights and the steps.
 
@@ -106,7 +106,7 @@ def plan_mixed(graph: MixedModel, rows: FloatArray, *, tolerance: float, input_b
     return PlannedModel(circuit, tuple(encoders), decoder, float(error.max()))
 
 
-def _ranged(graph: MixedModel, rows: FloatArray) -> list[_Ranged]:
+def _ranged(graph: CurveModel, rows: FloatArray) -> list[_Ranged]:
     result = []
     for line in graph.lines:
         low, high = float(rows[:, line.feature].min()), float(rows[:, line.feature].max())
@@ -118,7 +118,7 @@ def _ranged(graph: MixedModel, rows: FloatArray) -> list[_Ranged]:
     return result
 
 
-def _levels(graph: MixedModel, each: _Ranged, tolerance: float, parts: int, input_bits: int) -> int:
+def _levels(graph: CurveModel, each: _Ranged, tolerance: float, parts: int, input_bits: int) -> int:
     step = tolerance / (parts * float(np.abs(each.weights).max()))
     count = max(int(np.ceil((each.upper - each.lower) / step)) + 1, 2)
     if count > min(1 << input_bits, limits.MAX_AFFINE_LEVELS):
@@ -129,7 +129,7 @@ def _levels(graph: MixedModel, each: _Ranged, tolerance: float, parts: int, inpu
     return count
 
 
-def _ranged_part(graph: MixedModel, each: _Ranged, levels: int, unit: float) -> _Part:
+def _ranged_part(graph: CurveModel, each: _Ranged, levels: int, unit: float) -> _Part:
     step = (each.upper - each.lower) / (levels - 1)
     exact = each.weights * step
     weights: IntArray = np.rint(exact / unit).astype(np.int64)
@@ -153,7 +153,7 @@ def _ranged_part(graph: MixedModel, each: _Ranged, levels: int, unit: float) -> 
     )
 
 
-def _step_part(graph: MixedModel, feature: int, edges: FloatArray, values: FloatArray, unit: float) -> _Part:
+def _step_part(graph: CurveModel, feature: int, edges: FloatArray, values: FloatArray, unit: float) -> _Part:
     """Edges at which no score's integer changes are dropped."""
     rounded = [round_values(column, unit) for column in values.T]
     integers: IntArray = np.stack([each[0] for each in rounded], axis=1)

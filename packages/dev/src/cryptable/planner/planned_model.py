@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from cryptable_engine import Circuit
 from cryptable_protocol import Decoder, FeatureEncoder
 
-from cryptable.graphs.graph import AdditiveTrees
+from cryptable.graphs.graph import TreeEnsemble
 
 
 @dataclass(frozen=True)
-class EdgesTold:
+class ThresholdDisclosure:
     """Which edges the client is told, and what moving the thresholds there does to scores of the calibration data."""
 
     kind: str
@@ -21,7 +21,7 @@ class EdgesTold:
 
 
 @dataclass(frozen=True)
-class GivenUp:
+class ScoreDrop:
     """What an approximation within a budget scores less than the model itself, on the calibration data.
 
     `before` is what the model itself scores by `measure`, `after` what its approximation does.
@@ -46,7 +46,7 @@ class GivenUp:
 class PlannedTrees:
     """The trees that a plan is of, and the table widths, in bits, that it was free to choose from."""
 
-    graph: AdditiveTrees
+    graph: TreeEnsemble
     widths: tuple[int, ...]
 
 
@@ -63,10 +63,10 @@ class PlannedModel:
     error_bound: float | None
     """No score differs from the float model graph's by more, for inputs within the encoders' ranges; None where no such
     bound is known."""
-    edges: EdgesTold | None = None
+    edges: ThresholdDisclosure | None = None
     """Which thresholds the client is told; None where the model compares with none."""
     layer_names: tuple[str, ...] = ()
-    given_up: GivenUp | None = None
+    given_up: ScoreDrop | None = None
     """Of an approximation within a budget."""
     ranges: str | None = None
     """Where the tables of a network end, as `cryptable.compile` names it; None for any other model."""

@@ -57,7 +57,7 @@ def _as_exact_as_can_be(_graph: QuadraticModel, _scores: FloatArray) -> float:
 
 @planner(
     QuadraticModel,
-    kind="a sum of squares",
+    kind="a quadratic model",
     cheaper="fewer features cost less: it has no lookups",
     tolerance=_as_exact_as_can_be,
 )

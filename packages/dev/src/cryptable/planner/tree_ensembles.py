@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from cryptable.console.progress import progress_bar
 from cryptable.cost.rates import machine_rates
-from cryptable.graphs.graph import AdditiveTrees
+from cryptable.graphs.graph import TreeEnsemble
 from cryptable.planner.approximation.approximations import approximations
 from cryptable.planner.planned_model import PlannedModel, PlannedTrees
 from cryptable.planner.registry import Task, planner
 from cryptable.planner.trees.plan import plan_trees
 
 
-def approximate(graph: AdditiveTrees, task: Task) -> list[AdditiveTrees]:
+def approximate(graph: TreeEnsemble, task: Task) -> list[TreeEnsemble]:
     """Trees within the budget of the task: these themselves, where they are, else pruned ones.
 
     Raises:
@@ -36,13 +36,13 @@ def approximate(graph: AdditiveTrees, task: Task) -> list[AdditiveTrees]:
 
 
 @planner(
-    AdditiveTrees,
+    TreeEnsemble,
     kind="a model of trees",
-    cheaper="fewer or shallower trees cost less in proportion to their leaves: ct.advise tries training options, and "
-    "budget= prunes",
+    cheaper="fewer or shallower trees cost less in proportion to their leaves: explain() estimates training options, "
+    "and budget= prunes",
     approximate=approximate,
 )
-def plan(graph: AdditiveTrees, task: Task) -> PlannedModel:
+def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     """Remembers the trees, for advice."""
     with progress_bar("planning lookups", enabled=task.settings.show_progress) as report:
         planned = plan_trees(graph, tolerance=task.tolerance, prices=task.prices, widths=task.widths, progress=report)

@@ -118,7 +118,7 @@ def test_tails_are_cut_off(tail):
         ([node("Softmax", ["x"], "s"), node("Relu", ["s"], "y")], "Softmax node.*where it is the last operator"),
     ],
 )
-def test_what_is_not_supported_is_named_with_a_way_out(nodes, message):
+def test_what_is_not_supported_is_named_with_advice(nodes, message):
     with pytest.raises(UnsupportedModelError, match=message):
         layers(network(nodes, [3, 3]), (3, 3))
 

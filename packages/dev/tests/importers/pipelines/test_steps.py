@@ -324,7 +324,7 @@ def test_naive_bayes_after_scaling_and_selection():
         (KMeans(3, n_init=1), r"^sklearn\.cluster\.KMeans cannot .*: fit NearestCentroid on its labels"),
     ],
 )
-def test_an_estimator_without_importer_names_a_way_out(estimator, message):
+def test_an_estimator_without_importer_names_what_to_do(estimator, message):
     with pytest.raises(ct.UnsupportedModelError, match=message) as caught:
         ct.compile(estimator.fit(*IRIS), IRIS[0])
     assert len(str(caught.value)) < 400  # the list of all that is supported would hide the advice
@@ -338,7 +338,7 @@ def test_what_is_no_estimator_is_answered_with_what_is():
         ct.compile(SVC, IRIS[0])
 
 
-def test_the_way_out_of_clusters_predicts_them():
+def test_the_advice_for_clusters_predicts_them():
     clusters = KMeans(3, n_init=1, random_state=0).fit(IRIS[0])
     model = ct.compile(NearestCentroid().fit(IRIS[0], clusters.labels_), IRIS[0])
     assert model.circuit.lookups == 0

@@ -1,19 +1,25 @@
 """compile(budget=): the best-scoring approximation of trees that costs no more, and what it gives up."""
 
+import importlib
 from dataclasses import replace
 
 import cryptable as ct
 import numpy as np
 import pytest
-from cryptable.graphs.graph import LEAF, AdditiveTrees, Tree
+import torch
+from cryptable.graphs.graph import LEAF, Tree, TreeEnsemble
+from cryptable.importers.calibration import MAX_ROWS
 from cryptable.planner.approximation.prune import merge_edges, prune, refit
 from cryptable_protocol import Link
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.linear_model import Ridge
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor
 
 X, Y = load_breast_cancer(return_X_y=True)
+compile_module = importlib.import_module("cryptable.compiling.compile")
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +66,38 @@ def test_a_model_within_its_budget_is_left_alone(classifier):
 def test_what_cannot_be_met_says_what_the_cheapest_costs(classifier):
     with pytest.raises(ct.BudgetError, match=r"within 20 bytes up: the cheapest that was found takes .* bytes up"):
         ct.compile(classifier, X[:400], budget=ct.Budget(upload_bytes=20), show_progress=False)
-    with pytest.raises(ct.BudgetError, match="only models of trees are approximated"):
-        ct.compile(Ridge().fit(X, Y), X, budget=ct.Budget(upload_bytes=20), show_progress=False)
+
+
+def network():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(X.shape[1], 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: Ridge().fit(X, Y),
+            "Ridge, a linear model: only models of trees are approximated. Leave it out; fewer f",
+        ),
+        (lambda: GaussianNB().fit(X, Y), "GaussianNB, a quadratic model: "),
+        (lambda: KNeighborsClassifier(3).fit(X[:20], Y[:20]), "a model of nearest neighbours: .* fit on fewer"),
+        (network, "a network: .*fewer bits= "),
+    ],
+)
+def test_what_no_budget_makes_cheaper_is_refused_before_anything_is_planned(make, message, monkeypatch):
+    planned = []
+    monkeypatch.setattr(compile_module, "plan_imported", lambda *given: planned.append(given))
+    with pytest.raises(ct.BudgetError, match=message):
+        ct.compile(make(), X, budget=ct.Budget(seconds=1e3), show_progress=False)
+    assert not planned
+
+
+def test_the_truth_of_more_rows_than_are_looked_at_is_taken(classifier):
+    rows, truth = np.tile(X, (18, 1)), np.tile(Y, 18)
+    assert len(rows) > MAX_ROWS
+    model = ct.compile(classifier, rows, budget=ct.Budget(max_lookups=3), y_train=truth, show_progress=False)
+    assert 0.9 < model.given_up.before <= 1
 
 
 def test_budgets_that_cannot_be(classifier):
@@ -88,7 +124,7 @@ def test_splits_that_only_pay_together_are_pruned_one_by_one():
 
 
 def graph_of(*trees):
-    return AdditiveTrees(("a", "b"), trees, np.zeros(1), Link.IDENTITY, None, as_float32=False)
+    return TreeEnsemble(("a", "b"), trees, np.zeros(1), Link.IDENTITY, None, as_float32=False)
 
 
 def tree_of(feature, edge, left, right, values):

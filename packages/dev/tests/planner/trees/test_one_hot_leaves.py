@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from cryptable.compiling.plan import plan
 from cryptable.cost.prices import price_list
-from cryptable.graphs.graph import AdditiveTrees
+from cryptable.graphs.graph import TreeEnsemble
 from cryptable.planner.thresholds.bits import Bits
 from cryptable.planner.trees import plan as tree_planner
 from cryptable.planner.trees.one_hot_leaves import one_hot_leaves
@@ -99,7 +99,7 @@ def test_no_width_counts_the_path():
     nested = [1.0, 0.0]
     for feature in range(9):
         nested = (feature, 0.5, [float(feature), 1.0], nested)
-    graph = AdditiveTrees(names, (tree_of(nested, 2),), np.zeros(2), Link.IDENTITY, None, True)
+    graph = TreeEnsemble(names, (tree_of(nested, 2),), np.zeros(2), Link.IDENTITY, None, True)
     assert one_hot_leaves(graph, Alphabet(Bits.of_trees(graph.trees, 9)), (2, 3)) is None
     assert attempt(lambda: plan_trees(graph, tolerance=0.1, prices=price_list(), widths=(3,)))[0] is None
 

@@ -164,7 +164,7 @@ def trace(network: OnnxNetwork, feature_names: tuple[str, ...]) -> SegmentedNetw
     """A network, layer by layer.
 
     Raises:
-        UnsupportedModelError: an operator, or a use of one, that cannot be compiled; names the node and a way out.
+        UnsupportedModelError: an operator, or a use of one, that cannot be compiled; names the node, with advice.
         ConstantModelError: its scores are the same for every input.
     """
     graph = network.model.graph

@@ -6,7 +6,7 @@ import numpy as np
 from cryptable_protocol import Missing
 
 from cryptable.graphs.additive import AdditiveModel, StepFunction
-from cryptable.graphs.curves import Line, MixedModel, Polyline
+from cryptable.graphs.curves import CurveModel, Line, Polyline
 from cryptable.graphs.graph import FloatArray, LinearModel
 from cryptable.importers.pipelines.shapes import Affine, Column, Curve, Shape, Steps, domain, weighted_sum
 from cryptable.importers.pipelines.stage import Stage, to_float32
@@ -17,7 +17,7 @@ _CURVE_TOLERANCE = 2e-5
 """Relative to the largest score, of all curves together: well below what the verification of the import allows."""
 
 
-def rebase_linear(graph: LinearModel, stage: Stage) -> LinearModel | AdditiveModel | MixedModel:
+def rebase_linear(graph: LinearModel, stage: Stage) -> LinearModel | AdditiveModel | CurveModel:
     """The same scores from raw columns: a line where all steps are affine, steps where all are, else a mix.
 
     Raises:
@@ -60,7 +60,7 @@ def rebase_linear(graph: LinearModel, stage: Stage) -> LinearModel | AdditiveMod
                     base = base - polyline.weights * np.interp(at_base, polyline.knots, polyline.values)
     if stage.raw.gaps:
         gaps = {step.feature: stage.raw.gaps[step.feature] for step in steps if step.feature in stage.raw.gaps}
-        return MixedModel(names, tuple(lines), tuple(polylines), tuple(steps), base, graph.link, graph.labels, gaps)
+        return CurveModel(names, tuple(lines), tuple(polylines), tuple(steps), base, graph.link, graph.labels, gaps)
     if not steps and not polylines:
         coefficients = np.zeros((len(names), outputs))
         for line in lines:
@@ -68,7 +68,7 @@ def rebase_linear(graph: LinearModel, stage: Stage) -> LinearModel | AdditiveMod
         return LinearModel(names, coefficients, base, graph.link, graph.labels)
     if not lines and not polylines:
         return AdditiveModel(names, tuple(steps), (), base, graph.link, graph.labels)
-    return MixedModel(names, tuple(lines), tuple(polylines), tuple(steps), base, graph.link, graph.labels)
+    return CurveModel(names, tuple(lines), tuple(polylines), tuple(steps), base, graph.link, graph.labels)
 
 
 def rebase_steps(graph: AdditiveModel, stage: Stage) -> AdditiveModel:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from cryptable_protocol import CategoricalEncoder, Missing
 
-from cryptable.graphs.graph import LEAF, MISSING_EDGE, AdditiveTrees, FloatArray, Tree
+from cryptable.graphs.graph import LEAF, MISSING_EDGE, FloatArray, Tree, TreeEnsemble
 from cryptable.importers.pipelines.shapes import Affine, Monotone, Steps
 from cryptable.importers.pipelines.stage import Stage, to_float32
 
@@ -24,7 +24,7 @@ class Condition:
     holds: tuple[bool, ...]
 
 
-def rebase_trees(graph: AdditiveTrees, stage: Stage) -> AdditiveTrees:
+def rebase_trees(graph: TreeEnsemble, stage: Stage) -> TreeEnsemble:
     """The same scores from raw columns.
 
     Args:
@@ -41,12 +41,12 @@ def rebase_trees(graph: AdditiveTrees, stage: Stage) -> AdditiveTrees:
         )
     conditions = _conditions(graph, stage)
     trees = tuple(_TreeWriter(tree, conditions).write() for tree in graph.trees)
-    return AdditiveTrees(
+    return TreeEnsemble(
         stage.raw.names, trees, graph.base, graph.link, graph.labels, as_float32=False, gaps=stage.raw.gaps
     )
 
 
-def _conditions(graph: AdditiveTrees, stage: Stage) -> dict[tuple[int, float], Condition]:
+def _conditions(graph: TreeEnsemble, stage: Stage) -> dict[tuple[int, float], Condition]:
     asked: dict[int, set[float]] = {}
     for tree in graph.trees:
         for node in np.flatnonzero(tree.feature != LEAF):
@@ -71,7 +71,7 @@ def _is_monotone(stage: Stage, index: int) -> bool:
     return bool(column.shapes) and isinstance(column.shapes[column.source], Affine | Monotone)
 
 
-def _compared(graph: AdditiveTrees, stage: Stage, index: int, values: FloatArray) -> FloatArray:
+def _compared(graph: TreeEnsemble, stage: Stage, index: int, values: FloatArray) -> FloatArray:
     """The numbers that the trees compare: rounded as they do, and with a stand-in for NaN where they take it."""
     missing = np.isnan(values)
     stands = graph.gaps.get(index)
@@ -83,7 +83,7 @@ def _compared(graph: AdditiveTrees, stage: Stage, index: int, values: FloatArray
 
 
 def _of_monotone(
-    graph: AdditiveTrees, stage: Stage, index: int, edges: FloatArray, found: FloatArray
+    graph: TreeEnsemble, stage: Stage, index: int, edges: FloatArray, found: FloatArray
 ) -> list[Condition]:
     source, rises = stage.univariate(index).source, stage.rises(index)
     missing = stage.value_of_missing(index)
@@ -96,7 +96,7 @@ def _of_monotone(
     ]
 
 
-def _of_steps(graph: AdditiveTrees, stage: Stage, index: int, edges: FloatArray) -> list[Condition]:
+def _of_steps(graph: TreeEnsemble, stage: Stage, index: int, edges: FloatArray) -> list[Condition]:
     column = stage.univariate(index)
     if not column.shapes:
         value = _compared(graph, stage, index, stage.values(stage.raw.base)[0, [index]])[0]

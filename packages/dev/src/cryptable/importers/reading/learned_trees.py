@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import CategoricalEncoder, Labels, Link, Missing
 
-from cryptable.graphs.graph import LEAF, MISSING_EDGE, AdditiveTrees, FloatArray, Gaps, IntArray, Tree
+from cryptable.graphs.graph import LEAF, MISSING_EDGE, FloatArray, Gaps, IntArray, Tree, TreeEnsemble
 from cryptable.importers.reading.category_order import order_levels
 
 MISSING, UNKNOWN = -1, -2
@@ -54,7 +54,7 @@ def assemble(
     labels: Labels | None,
     as_float32: bool,
     columns: Mapping[int, CategoryColumn] | None = None,
-) -> AdditiveTrees:
+) -> TreeEnsemble:
     """Trees of thresholds alone: a missing number stands below or above all others, a category is its level.
 
     A missing number is the lowest in a column where it always goes left, which costs nothing. Else it is the highest,
@@ -76,10 +76,10 @@ def assemble(
         levels = level_of[feature] = order_levels(sets, column.positions)
         gaps[feature] = _encoder(feature_names[feature], column.categories, levels)
     trees = tuple(_with_categories(_with_missing(each, gaps), level_of) for each in learned)
-    return AdditiveTrees(feature_names, trees, base, link, labels, as_float32, gaps)
+    return TreeEnsemble(feature_names, trees, base, link, labels, as_float32, gaps)
 
 
-def restrict_missing(graph: AdditiveTrees, allowed: Collection[int]) -> AdditiveTrees:
+def restrict_missing(graph: TreeEnsemble, allowed: Collection[int]) -> TreeEnsemble:
     """The same trees where no value is missing but in the columns `allowed`, so that nothing is paid for others."""
     gaps: dict[int, Gaps] = {}
     never = [feature for feature, each in graph.gaps.items() if isinstance(each, Missing) and feature not in allowed]

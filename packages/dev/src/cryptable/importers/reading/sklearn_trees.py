@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from cryptable_protocol import Link
 
-from cryptable.graphs.graph import LEAF, AdditiveTrees, Estimator, FloatArray, IntArray, Rows, Tree
+from cryptable.graphs.graph import LEAF, Estimator, FloatArray, IntArray, Rows, Tree, TreeEnsemble
 from cryptable.importers.reading.labels import labels_of
 from cryptable.importers.reading.learned_trees import LearnedTree, assemble
 
@@ -17,7 +17,7 @@ SklearnTree: TypeAlias = Any
 _SKLEARN_LEAF = -1
 
 
-def read_averaged_trees(estimator: Estimator, members: Sequence[Any], feature_names: tuple[str, ...]) -> AdditiveTrees:
+def read_averaged_trees(estimator: Estimator, members: Sequence[Any], feature_names: tuple[str, ...]) -> TreeEnsemble:
     """A forest that averages its members: class probabilities, or predictions of one target or several.
 
     scikit-learn rounds numbers to float32 and goes left where x <= threshold, a double.

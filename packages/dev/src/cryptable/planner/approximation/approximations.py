@@ -8,7 +8,7 @@ from collections.abc import Callable
 from cryptable.cost.prices import Cost, PriceList
 from cryptable.cost.rates import MachineRates
 from cryptable.errors import BudgetError
-from cryptable.graphs.graph import LEAF, AdditiveTrees, FloatArray
+from cryptable.graphs.graph import LEAF, FloatArray, TreeEnsemble
 from cryptable.planner.approximation.prune import collapse_one, merge_edges, prune, refit
 from cryptable.planner.budget import Budget
 from cryptable.planner.trees.plan import cheapest_draft
@@ -21,7 +21,7 @@ _STEPS = 12
 
 
 def approximations(
-    graph: AdditiveTrees,
+    graph: TreeEnsemble,
     rows: FloatArray,
     scores: FloatArray,
     *,
@@ -30,7 +30,7 @@ def approximations(
     rates: MachineRates,
     prices: PriceList,
     progress: Callable[[float], None] | None = None,
-) -> list[AdditiveTrees]:
+) -> list[TreeEnsemble]:
     """Trees that are within the budget, as far as can be told before they are compiled.
 
     Args:
@@ -50,7 +50,7 @@ def approximations(
         BudgetError: there are none.
     """
 
-    def cost_of(trees: AdditiveTrees, among: tuple[int, ...]) -> Cost:
+    def cost_of(trees: TreeEnsemble, among: tuple[int, ...]) -> Cost:
         return prices.estimate(cheapest_draft(trees, among, prices), rates)
 
     draft = cheapest_draft(graph, widths, prices)
@@ -90,9 +90,9 @@ def approximations(
 
 
 def _one_by_one(
-    trees: AdditiveTrees, seen: FloatArray, is_within: Callable[[AdditiveTrees], bool]
-) -> AdditiveTrees | None:
-    """Pruned split by split, where the step from too dear to constant is one of several splits at once."""
+    trees: TreeEnsemble, seen: FloatArray, is_within: Callable[[TreeEnsemble], bool]
+) -> TreeEnsemble | None:
+    """Pruned split by split, where the step from too expensive to constant is one of several splits at once."""
     splits = sum(int((tree.feature != LEAF).sum()) for tree in trees.trees)
     for _ in range(min(splits, _MOST_SPLITS) - 1):
         trees = collapse_one(trees, seen)

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cryptable.graphs.graph import LEAF, AdditiveTrees, FloatArray, IntArray, Tree
+from cryptable.graphs.graph import LEAF, FloatArray, IntArray, Tree, TreeEnsemble
 
 _SWEEPS = 5
 _SHRINKAGE = 1.0
 """Rows by which a leaf is drawn to the value that it had."""
 
 
-def merge_edges(graph: AdditiveTrees, seen: FloatArray, *, rows: int) -> AdditiveTrees:
+def merge_edges(graph: TreeEnsemble, seen: FloatArray, *, rows: int) -> TreeEnsemble:
     """Thresholds of a column that at most `rows` rows lie between become one, the one that is used most.
 
     Args:
@@ -59,7 +59,7 @@ class _Pruned:
     split: tuple[int, float, _Pruned, _Pruned] | None = None
 
 
-def prune(graph: AdditiveTrees, seen: FloatArray, *, penalty: float) -> AdditiveTrees:
+def prune(graph: TreeEnsemble, seen: FloatArray, *, penalty: float) -> TreeEnsemble:
     """The trees with the least squared error plus penalty times leaves, each tree by itself.
 
     Args:
@@ -108,7 +108,7 @@ def _to_tree(root: _Pruned, outputs: int) -> Tree:
     return Tree(np.array(feature), np.array(edge), np.array(left), np.array(right), np.array(values, np.float64))
 
 
-def refit(graph: AdditiveTrees, seen: FloatArray, scores: FloatArray) -> AdditiveTrees:
+def refit(graph: TreeEnsemble, seen: FloatArray, scores: FloatArray) -> TreeEnsemble:
     """Leaves moved such that the sums of trees come as near to the scores as they can, tree after tree.
 
     Args:
@@ -134,7 +134,7 @@ def _with_values(trees: Sequence[Tree], values: Sequence[FloatArray]) -> tuple[T
     return tuple(replace(tree, values=value) for tree, value in zip(trees, values, strict=True))
 
 
-def collapse_one(graph: AdditiveTrees, seen: FloatArray) -> AdditiveTrees:
+def collapse_one(graph: TreeEnsemble, seen: FloatArray) -> TreeEnsemble:
     """With the one split of two leaves made a leaf that adds the least squared error on the rows.
 
     Pruning by a penalty passes over some sizes: where two splits only pay together, they go together.

@@ -8,7 +8,7 @@ from cryptable_engine import Circuit, interpret
 from cryptable_protocol import Decoder, FeatureEncoder, InvalidInputError, encode_rows
 
 from cryptable.graphs.graph import Estimator, Rows
-from cryptable.planner.planned_model import GivenUp
+from cryptable.planner.planned_model import ScoreDrop
 
 
 def judge(
@@ -18,7 +18,7 @@ def judge(
     estimator: Estimator,
     rows: Rows,
     truth: npt.ArrayLike | None,
-) -> GivenUp:
+) -> ScoreDrop:
     """Compare a circuit's predictions with the estimator's: by the truth, or without it by each other.
 
     Args:
@@ -36,8 +36,8 @@ def judge(
     measure, score = ("accuracy", accuracy_score) if decoder.is_classifier else ("R²", r2_score)
     if truth is None:
         whose = "labels" if decoder.is_classifier else "predictions"
-        return GivenUp(f"{measure} against the model's own {whose}", 1.0, float(score(before, after)))
+        return ScoreDrop(f"{measure} against the model's own {whose}", 1.0, float(score(before, after)))
     expected = np.asarray(truth)
     if expected.shape[0] != after.shape[0]:
         raise InvalidInputError(f"y_train has {expected.shape[0]} rows, X_train has {after.shape[0]}")
-    return GivenUp(measure, float(score(expected, before)), float(score(expected, after)))
+    return ScoreDrop(measure, float(score(expected, before)), float(score(expected, after)))

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from cryptable_protocol import CategoricalEncoder, InvalidInputError
 
 from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
-from cryptable.graphs.graph import LEAF, MISSING_EDGE, AdditiveTrees, FloatArray, ModelGraph, Tree
-from cryptable.planner.planned_model import EdgesTold
+from cryptable.graphs.graph import LEAF, MISSING_EDGE, FloatArray, ModelGraph, Tree, TreeEnsemble
+from cryptable.planner.planned_model import ThresholdDisclosure
 
 Edges: TypeAlias = str | npt.ArrayLike | Mapping[str, npt.ArrayLike]
 """As `compile` takes them: "model", "quantile", "uniform", one grid for all columns, or one for each by its name."""
@@ -28,9 +28,9 @@ MOST_BINS = 1024
 class SnappedModel:
     """A graph whose thresholds lie on a grid: increasing numbers, by column that the graph compares."""
 
-    graph: AdditiveTrees | AdditiveModel
+    graph: TreeEnsemble | AdditiveModel
     grid: Mapping[int, FloatArray]
-    told: EdgesTold
+    told: ThresholdDisclosure
 
 
 def snap(graph: ModelGraph, rows: FloatArray, edges: Edges, *, bins: int) -> SnappedModel:
@@ -45,24 +45,24 @@ def snap(graph: ModelGraph, rows: FloatArray, edges: Edges, *, bins: int) -> Sna
     Raises:
         InvalidInputError: no such choice, a grid that is not increasing, or none for a column that is compared.
     """
-    if not isinstance(graph, AdditiveTrees | AdditiveModel):
+    if not isinstance(graph, TreeEnsemble | AdditiveModel):
         raise InvalidInputError(
             f"edges={_shown(edges)} is for models that compare numbers with thresholds, which this one does not: its "
             "client specification has ranges only; leave edges='model'"
         )
-    seen = graph.seen(rows) if isinstance(graph, AdditiveTrees) else np.asarray(rows, np.float64)
+    seen = graph.seen(rows) if isinstance(graph, TreeEnsemble) else np.asarray(rows, np.float64)
     grid = {
         column: _grid_of(column, graph.feature_names, seen[:, column], edges, bins)
         for column in sorted(_compared(graph))
     }
     nearest = {column: _Snap(numbers, np.sort(seen[:, column])) for column, numbers in grid.items()}
-    snapped = _trees(graph, nearest) if isinstance(graph, AdditiveTrees) else _steps(graph, nearest)
+    snapped = _trees(graph, nearest) if isinstance(graph, TreeEnsemble) else _steps(graph, nearest)
     difference = np.abs(snapped.scores(rows) - graph.scores(rows)).max(axis=1)
     kind = edges if isinstance(edges, str) else "public"
-    return SnappedModel(snapped, grid, EdgesTold(kind, float(difference.max()), float(difference.mean())))
+    return SnappedModel(snapped, grid, ThresholdDisclosure(kind, float(difference.max()), float(difference.mean())))
 
 
-def _compared(graph: AdditiveTrees | AdditiveModel) -> set[int]:
+def _compared(graph: TreeEnsemble | AdditiveModel) -> set[int]:
     """Columns of numbers that some finite threshold is compared with."""
     if isinstance(graph, AdditiveModel):
         columns = {function.feature for function in graph.functions if function.edges.size}
@@ -141,7 +141,7 @@ class _Snap:
         return snapped
 
 
-def _trees(graph: AdditiveTrees, nearest: Mapping[int, _Snap]) -> AdditiveTrees:
+def _trees(graph: TreeEnsemble, nearest: Mapping[int, _Snap]) -> TreeEnsemble:
     return replace(graph, trees=tuple(_tree(tree, nearest) for tree in graph.trees))
 
 

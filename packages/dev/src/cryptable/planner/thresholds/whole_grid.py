@@ -13,7 +13,7 @@ from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.planner.planned_model import PlannedModel
 
 
-def send_whole_grid(planned: PlannedModel, grid: Mapping[int, FloatArray]) -> PlannedModel:
+def disclose_whole_grid(planned: PlannedModel, grid: Mapping[int, FloatArray]) -> PlannedModel:
     """The same circuit on longer thermometers.
 
     Args:

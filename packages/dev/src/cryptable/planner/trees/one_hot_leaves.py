@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cryptable.cost.prices import Draft
-from cryptable.graphs.graph import AdditiveTrees, FloatArray, IntArray
+from cryptable.graphs.graph import FloatArray, IntArray, TreeEnsemble
 from cryptable.planner.trees.codes import Code
 from cryptable.planner.trees.quantize import IntegerFunction, IntegerOutput, QuantizedPlan, Range, SharedTable
 from cryptable.planner.trees.round_leaves import RoundedTrees
@@ -70,7 +70,7 @@ class OneHotLeaves:
 
 
 def one_hot_leaves(
-    graph: AdditiveTrees, alphabet: Alphabet, widths: Sequence[int], *, bits_are_free: bool = True
+    graph: TreeEnsemble, alphabet: Alphabet, widths: Sequence[int], *, bits_are_free: bool = True
 ) -> OneHotLeaves | None:
     """The leaves of trees; None where no width can count a path's conditions.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cryptable.cost.prices import Draft, PriceList
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.graph import LEAF, AdditiveTrees
+from cryptable.graphs.graph import LEAF, TreeEnsemble
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.thresholds.bits import Bits
 from cryptable.planner.trees.fill_tables import FloatOutput, fill_tables
@@ -30,7 +30,7 @@ _HARDLY_LESS = 2.0
 
 
 def plan_trees(
-    graph: AdditiveTrees,
+    graph: TreeEnsemble,
     *,
     tolerance: float,
     prices: PriceList,
@@ -63,8 +63,8 @@ def plan_trees(
     )
 
 
-def cheapest_draft(graph: AdditiveTrees, widths: tuple[int, ...], prices: PriceList) -> Draft:
-    """The cheapest draft of a model of trees, before it is planned with care: a little dearer than the plan.
+def cheapest_draft(graph: TreeEnsemble, widths: tuple[int, ...], prices: PriceList) -> Draft:
+    """The cheapest draft of a model of trees, before it is planned with care: a little more expensive than the plan.
 
     Raises:
         UnsupportedModelError: as `plan_trees`.
@@ -94,7 +94,7 @@ class _Search:
     `tolerance` is the largest error of a score; None where it is not known yet.
     """
 
-    graph: AdditiveTrees
+    graph: TreeEnsemble
     bits: Bits
     prices: PriceList
     tolerance: float | None = None
@@ -197,7 +197,7 @@ class _Search:
         return found
 
 
-def _ranges(graph: AdditiveTrees) -> list[Range]:
+def _ranges(graph: TreeEnsemble) -> list[Range]:
     """By output, the least and the greatest sum of one leaf a tree: narrower than what sums of tables can be."""
     leaves = [tree.values[tree.feature == LEAF] for tree in graph.trees]
     low = graph.base + sum(values.min(axis=0) for values in leaves)
@@ -205,7 +205,7 @@ def _ranges(graph: AdditiveTrees) -> list[Range]:
     return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
-def _most_trees(graph: AdditiveTrees) -> int:
+def _most_trees(graph: TreeEnsemble) -> int:
     """Trees that add to a score, of the score that most add to."""
     return int(sum(np.any(tree.values != 0, axis=0) for tree in graph.trees).max())
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryptable.graphs.graph import LEAF, AdditiveTrees, FloatArray, Tree
+from cryptable.graphs.graph import LEAF, FloatArray, Tree, TreeEnsemble
 from cryptable.planner.trees.rounding import round_values
 
 _SHRINK = 1.02
@@ -19,13 +19,13 @@ _SHRINK = 1.02
 class RoundedTrees:
     """score[j] = graph's score[j] * step + base[j], to within error[j]; the leaves of `graph` are integers."""
 
-    graph: AdditiveTrees
+    graph: TreeEnsemble
     step: float
     base: FloatArray
     error: FloatArray
 
 
-def round_leaves(graph: AdditiveTrees, *, tolerance: float) -> RoundedTrees:
+def round_leaves(graph: TreeEnsemble, *, tolerance: float) -> RoundedTrees:
     """The largest step with which no score is off by more than the tolerance."""
     step = 2.0 * tolerance
     while True:
@@ -35,7 +35,7 @@ def round_leaves(graph: AdditiveTrees, *, tolerance: float) -> RoundedTrees:
         step /= _SHRINK
 
 
-def _round_to(graph: AdditiveTrees, step: float) -> RoundedTrees:
+def _round_to(graph: TreeEnsemble, step: float) -> RoundedTrees:
     base, error = graph.base.copy(), np.zeros(graph.outputs)
     trees = []
     for tree in graph.trees:
@@ -50,5 +50,5 @@ def _round_to(graph: AdditiveTrees, step: float) -> RoundedTrees:
             error[output] += largest
         trees.append(Tree(tree.feature, tree.edge, tree.left, tree.right, values))
     zero = np.zeros(graph.outputs)
-    integral = AdditiveTrees(graph.feature_names, tuple(trees), zero, graph.link, graph.labels, graph.as_float32)
+    integral = TreeEnsemble(graph.feature_names, tuple(trees), zero, graph.link, graph.labels, graph.as_float32)
     return RoundedTrees(integral, step, base, error)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptable.cost.prices import Draft
-from cryptable.graphs.graph import AdditiveTrees
+from cryptable.graphs.graph import TreeEnsemble
 from cryptable.planner.thresholds.bits import Bits
 from cryptable.planner.trees.counted_products import count_products
 from cryptable.planner.trees.polynomial import Polynomial, add_to
@@ -61,7 +61,7 @@ class TablePlan:
         )
 
 
-def drafts(graph: AdditiveTrees, bits: Bits, width: int, *, bits_are_free: bool | None = None) -> list[TablePlan]:
+def drafts(graph: TreeEnsemble, bits: Bits, width: int, *, bits_are_free: bool | None = None) -> list[TablePlan]:
     """Plans at one width; none where a tree's path has more conditions than a table of that width can count.
 
     Args:
@@ -83,7 +83,7 @@ def drafts(graph: AdditiveTrees, bits: Bits, width: int, *, bits_are_free: bool 
 
 def improved(
     draft: TablePlan,
-    graph: AdditiveTrees,
+    graph: TreeEnsemble,
     bits: Bits,
     *,
     bits_are_free: bool | None = None,
@@ -141,7 +141,7 @@ class _Expanded:
         return False
 
 
-def _expanded(graph: AdditiveTrees, bits: Bits, width: int) -> _Expanded:
+def _expanded(graph: TreeEnsemble, bits: Bits, width: int) -> _Expanded:
     alphabet = Alphabet(bits)
     return _Expanded(width, alphabet, tuple(_expand(graph, output, alphabet, width) for output in range(graph.outputs)))
 
@@ -170,7 +170,7 @@ def _affordable(products: list[int], outputs: int) -> int:
     return min(_MOST_ROUNDS, _SEARCH // (1 + len(maximal_masks(products))) // outputs)
 
 
-def _expand(graph: AdditiveTrees, output: int, alphabet: Alphabet, width: int) -> Polynomial:
+def _expand(graph: TreeEnsemble, output: int, alphabet: Alphabet, width: int) -> Polynomial:
     total: Polynomial = {}
     for tree in graph.trees:
         values = tree.values[:, output]

@@ -45,7 +45,7 @@ FIT_LINEAR = "fit LinearSVC or SGDClassifier"
         (KMeans(3, n_init=1), slice(None), "KMeans", "fit NearestCentroid on its labels", "ArgMin node"),
     ],
 )
-def test_what_cannot_be_compiled_is_named_with_a_way_out(estimator, rows, name, advice, reason):
+def test_what_cannot_be_compiled_is_named_with_advice(estimator, rows, name, advice, reason):
     container = converted(estimator.fit(IRIS[rows], SPECIES[rows]))
     with pytest.raises(ct.UnsupportedModelError) as caught:
         ct.compile(container, IRIS[rows])

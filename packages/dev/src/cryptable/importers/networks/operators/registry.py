@@ -47,7 +47,7 @@ class Operator:
 
 _operators: dict[tuple[str, str], Operator] = {}
 
-_WAYS_OUT = {
+_ADVICE = {
     "LSTM": "unroll it, or use convolutions over time (Conv with one spatial axis)",
     "GRU": "unroll it, or use convolutions over time (Conv with one spatial axis)",
     "RNN": "unroll it, or use convolutions over time (Conv with one spatial axis)",
@@ -180,12 +180,10 @@ def find_operator(node: onnx.NodeProto) -> Operator:
     if found is not None:
         return found
     name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-    way_out = _WAYS_OUT.get(
-        node.op_type, "express it with supported operators, or move it to before or after the network"
-    )
+    advice = _ADVICE.get(node.op_type, "express it with supported operators, or move it to before or after the network")
     raise UnsupportedModelError(
         f"{name} node {node.name or node.output[0]!r}: this operator cannot be compiled on encrypted numbers; "
-        f"{way_out}. "
+        f"{advice}. "
         f"Supported: {', '.join(each.name for each in supported_operators())}"
     )
 

@@ -15,7 +15,7 @@ from cryptable.importers.networks.reading import read_model
 from cryptable.importers.networks.sources.onnx_model import row_shape
 from cryptable.importers.networks.sources.registry import source
 from cryptable.importers.networks.sources.torch_module import exported
-from cryptable.importers.registry import has_importer, way_out
+from cryptable.importers.registry import advice_for, has_importer
 
 _PREFIX = "Sklearn"
 """Of the names that hummingbird gives operators, whatever library they are of."""
@@ -50,7 +50,7 @@ def naming_conversion(model: object) -> Iterator[None]:
         elif has_importer(name):
             advice = f"compile the fitted {name} itself, or the pipeline that ends in it, without converting it"
         else:
-            advice = way_out(name) or "see cryptable.supported_estimators() for models that can be compiled"
+            advice = advice_for(name) or "see cryptable.supported_estimators() for models that can be compiled"
         raise UnsupportedModelError(
             f"what hummingbird made of {name or 'the model'} cannot be compiled: {advice}. The reason: {error}"
         ) from error
@@ -64,4 +64,4 @@ def _converted_from(converted: object) -> str:
     if name.startswith(_PREFIX):
         return name.removeprefix(_PREFIX).rstrip("0123456789")  # a second one of a kind has a number
     traced = str(getattr(last, "original_name", ""))  # hummingbird's own class: often, not always, named alike
-    return traced if has_importer(traced) or way_out(traced) else ""
+    return traced if has_importer(traced) or advice_for(traced) else ""

@@ -16,7 +16,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.graph import AdditiveTrees, FloatArray, Rows
+from cryptable.graphs.graph import FloatArray, Rows, TreeEnsemble
 from cryptable.importers.networks.onnx_network import check_labels
 from cryptable.importers.networks.trees.graph import TreeGraph, read_tree_graph
 
@@ -32,11 +32,11 @@ class OnnxTrees:
         self._input = model.graph.input[0]
         self._evaluator = ReferenceEvaluator(model)
 
-    def tree_graph(self, feature_names: tuple[str, ...]) -> AdditiveTrees:
+    def tree_graph(self, feature_names: tuple[str, ...]) -> TreeEnsemble:
         """The trees, for the planner."""
         double = self._input.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
         found = self._found
-        return AdditiveTrees(feature_names, found.trees, found.base, found.link, self.labels, not double)
+        return TreeEnsemble(feature_names, found.trees, found.base, found.link, self.labels, not double)
 
     def reference_scores(self, X: Rows) -> FloatArray:
         """What the ONNX model computes, before the link, shape (rows, outputs)."""
