@@ -9,10 +9,18 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
-from cryptable_engine.circuit.interpreter import interpret
-from cryptable_engine.schemes.bootstrapped.compiling.compiler import compile_circuit
-from cryptable_engine.schemes.bootstrapped.evaluator import Evaluator
+from cryptable_engine import (
+    Circuit,
+    Evaluator,
+    GroupKind,
+    Input,
+    InputGroup,
+    Linear,
+    Lookup,
+    Term,
+    compile_circuit,
+    interpret,
+)
 from cryptable_protocol import CompileOptions, EncryptedTensor
 
 OPTIONS = CompileOptions(p_error=2.0**-40, security_bits=128)

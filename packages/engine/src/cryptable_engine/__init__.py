@@ -10,11 +10,9 @@ from cryptable_engine.errors import (
     ProgramMismatchError,
     UnsupportedProgramError,
 )
-from cryptable_engine.schemes.bootstrapped.compiling.compiler import CompileLimits, compile_circuit
+from cryptable_engine.programs import Evaluator, ServerKeys, compile_circuit, simulate
 from cryptable_engine.schemes.bootstrapped.concrete.mlir import to_mlir
-from cryptable_engine.schemes.bootstrapped.evaluator import Evaluator, ServerKeys
-from cryptable_engine.schemes.bootstrapped.program import Program
-from cryptable_engine.schemes.bootstrapped.simulator import simulate
+from cryptable_engine.schemes.scheme import CompileLimits, Program
 
 __version__ = "0.1.0"
 

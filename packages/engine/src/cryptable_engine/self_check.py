@@ -18,8 +18,7 @@ from cryptable_protocol.findings import Finding, installed_version, python_findi
 from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES
 
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
-from cryptable_engine.schemes.bootstrapped.compiling.compiler import compile_circuit
-from cryptable_engine.schemes.bootstrapped.evaluator import Evaluator
+from cryptable_engine.programs import Evaluator, compile_circuit
 from cryptable_engine.schemes.bootstrapped.lookup_program import usable_cores
 
 _LEAST_MEMORY_GB = 2.0

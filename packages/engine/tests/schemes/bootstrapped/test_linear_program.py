@@ -1,10 +1,13 @@
 """Circuits without lookups: NumPy's sums of ciphertexts are Concrete's, word for word."""
 
+import shutil
+
 import numpy as np
 import pytest
-from cryptable_engine import Circuit, Evaluator, compile_circuit
+from cryptable_engine import Circuit, Evaluator, Program, UnsupportedProgramError, compile_circuit
 from cryptable_engine.circuit.circuit import GroupKind, Input, InputGroup, Linear, Term
 from cryptable_engine.schemes.bootstrapped.linear_program import FILE, LinearProgram
+from cryptable_engine.schemes.bootstrapped.program import EvaluationKind
 from cryptable_protocol import CompileOptions, EncryptedTensor, MalformedMessageError
 
 SIZE, OUTPUTS = 70, 3
@@ -22,12 +25,8 @@ CIRCUIT = Circuit(
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("linear")
-    direct = compile_circuit(CIRCUIT, CompileOptions(), folder / "direct")
-    native = compile_circuit(CIRCUIT, CompileOptions(), folder / "native")
-    (native.directory / FILE).unlink()
-    return direct, native
+def program(tmp_path_factory):
+    return compile_circuit(CIRCUIT, CompileOptions(), tmp_path_factory.mktemp("linear") / "program")
 
 
 def tensor(seed=bytes(range(16))):
@@ -36,32 +35,47 @@ def tensor(seed=bytes(range(16))):
 
 
 @pytest.mark.encrypted
-def test_word_for_word_what_concrete_computes(programs):
-    direct, native = programs
-    assert LinearProgram.load(direct) is not None
-    assert LinearProgram.load(native) is None
+def test_word_for_word_what_concrete_computes(program):
+    assert program.evaluation is EvaluationKind.LINEAR
+    direct, native = Evaluator(program), Evaluator(program, native=True)
     for seed in (bytes(16), bytes(range(16))):
         sent = tensor(seed)
-        assert Evaluator(direct).evaluate(sent).to_bytes() == Evaluator(native).evaluate(sent).to_bytes()
+        assert direct.evaluate(sent).to_bytes() == native.evaluate(sent).to_bytes()
 
 
 @pytest.mark.encrypted
-def test_masks_that_are_sent_count_as_those_of_their_seed(programs):
-    program = LinearProgram.load(programs[0])
-    dimension = programs[0].keyset.dimensions[programs[0].input.key]
+def test_masks_that_are_sent_count_as_those_of_their_seed(program):
+    evaluation = LinearProgram.load(program)
+    dimension = program.keyset.dimensions[program.input.key]
     sent = tensor()
     explicit = EncryptedTensor.from_ciphertexts(sent.ciphertexts(SIZE, dimension))
-    assert (program.evaluate(sent) == program.evaluate(explicit)).all()
+    assert (evaluation.evaluate(sent) == evaluation.evaluate(explicit)).all()
 
 
 @pytest.mark.encrypted
-def test_another_size_is_refused(programs):
+def test_another_size_is_refused(program):
     with pytest.raises(MalformedMessageError, match="expected 70"):
-        Evaluator(programs[0]).evaluate(EncryptedTensor(np.zeros(SIZE + 1, np.uint64), seed=bytes(16)))
+        Evaluator(program).evaluate(EncryptedTensor(np.zeros(SIZE + 1, np.uint64), seed=bytes(16)))
 
 
 @pytest.mark.encrypted
 def test_two_matrices_are_left_to_concrete(tmp_path):
     nodes = (*CIRCUIT.nodes, Linear((Term.from_dense(1, np.eye(OUTPUTS)),), np.zeros(OUTPUTS, np.int64)))
     program = compile_circuit(Circuit(nodes, 2), CompileOptions(), tmp_path / "program")
-    assert LinearProgram.load(program) is None
+    assert program.evaluation is EvaluationKind.CONCRETE
+
+
+@pytest.mark.encrypted
+def test_a_damaged_matrix_is_our_error(program, tmp_path):
+    copy = shutil.copytree(program.directory, tmp_path / "program")
+    content = (copy / FILE).read_bytes()
+    for damaged in (b"", content[:-30], b"not a file of NumPy's"):
+        (copy / FILE).write_bytes(damaged)
+        with pytest.raises(UnsupportedProgramError, match="compile the circuit again"):
+            Evaluator(Program.load(copy))
+    np.savez(copy / FILE, weights=np.zeros((SIZE, OUTPUTS + 1), np.int64), offset=np.zeros(OUTPUTS, np.int64))
+    with pytest.raises(UnsupportedProgramError, match=r"expected \(70, 3\)"):
+        Evaluator(Program.load(copy))
+    (copy / FILE).unlink()
+    with pytest.raises(UnsupportedProgramError, match="compile the circuit again"):
+        Evaluator(Program.load(copy))

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
+from cryptable_engine import Evaluator, Program
 from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.bootstrapped import lookup_program
 from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys
-from cryptable_engine.schemes.bootstrapped.lookup_program import LookupProgram
+from cryptable_engine.schemes.bootstrapped.lookup_program import CIRCUIT, LAYOUT, LookupProgram
+from cryptable_engine.schemes.bootstrapped.program import EvaluationKind
 from cryptable_protocol import EncryptedTensor, MalformedMessageError
 
 
 def test_which_programs_it_takes(programs):
     for name in ("shared", "gathered", "cancelling", "mirrored"):
-        assert LookupProgram.load(programs(name)) is not None
-    for name in ("chain", "linear"):
-        assert LookupProgram.load(programs(name)) is None
+        assert programs(name).evaluation is EvaluationKind.LOOKUPS
+        LookupProgram.load(programs(name))
+    for name, kind in (("chain", EvaluationKind.CONCRETE), ("linear", EvaluationKind.LINEAR)):
+        assert programs(name).evaluation is kind
+        with pytest.raises(UnsupportedProgramError, match="not under one bootstrap key"):
+            LookupProgram.load(programs(name))
     program = programs("shared")
     given = dataclasses.replace(program.input, key=program.keyset.bootstrap_keys[0].input_key)
+    parameters = dataclasses.replace(program.parameters, input=given)
     with pytest.raises(UnsupportedProgramError, match="not under the key that its lookups read"):
-        LookupProgram.load(dataclasses.replace(program, input=given))
+        LookupProgram.load(dataclasses.replace(program, parameters=parameters))
+
+
+@pytest.mark.parametrize("name", [CIRCUIT, LAYOUT])
+def test_damaged_files_are_our_error(programs, tmp_path, name):
+    copy = shutil.copytree(programs("shared").directory, tmp_path / "program")
+    content = (copy / name).read_bytes()
+    for damaged in (b"", content[:-1], b"{}"):
+        (copy / name).write_bytes(damaged)
+        with pytest.raises(UnsupportedProgramError, match="compile the circuit again"):
+            Evaluator(Program.load(copy))
+    (copy / name).unlink()
+    with pytest.raises(UnsupportedProgramError, match="compile the circuit again"):
+        Evaluator(Program.load(copy))
 
 
 @pytest.mark.parametrize("name", ["shared", "gathered", "mirrored"])

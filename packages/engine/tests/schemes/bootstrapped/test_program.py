@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from cryptable_engine import CompilationError, Program, ProgramMismatchError, UnsupportedProgramError
 from cryptable_engine.schemes.bootstrapped.concrete.native import FEEDBACK, LIBRARY, PROGRAM_INFO
-from cryptable_engine.schemes.bootstrapped.program import RECORD, write_record
+from cryptable_engine.schemes.bootstrapped.program import write_record
+from cryptable_engine.schemes.folder import RECORD
 from cryptable_protocol import (
     AffineEncoder,
     CiphertextType,

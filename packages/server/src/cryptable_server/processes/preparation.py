@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cryptable_engine import Circuit, CompileLimits, Program, compile_circuit, verify
-from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
 from cryptable_protocol import CryptableError, ModelArtifact
 
 from cryptable_server.errors import ArtifactRefusedError
@@ -50,10 +49,8 @@ def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits, sto
         else:
             return
     with stop.scratch(directory.parent) as scratch:
-        # An artifact of keys that Concrete chose stays one, whatever this version would choose.
-        native = not serves_one_level(spec.keyset)
-        program = compile_circuit(circuit, artifact.compile_options, scratch / "program", native=native, limits=limits)
-        program.check_spec(spec)
+        options = artifact.compile_options
+        program = compile_circuit(circuit, options, scratch / "program", promised=spec.parameters, limits=limits)
         try:
             program.directory.rename(directory)
         except OSError:

@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 
 from cryptable_engine import Evaluator, Program, ServerKeys
-from cryptable_protocol import CryptableError, EncryptedTensor
-from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
+from cryptable_protocol import CryptableError
 
 from cryptable_server.errors import KeysCorruptedError, KeysNotFoundError
 from cryptable_server.processes.channel import Channel
@@ -69,9 +68,8 @@ class Worker:
             cached = request.keys.name in self._keys
             keys = self._load_keys(evaluator, request.keys)
         key_seconds = time.perf_counter() - began
-        row = EncryptedTensor.from_bytes(tensor)
         wall, cpu = time.perf_counter(), time.process_time()
-        result = evaluator.evaluate(row, keys)
+        result = evaluator.evaluate_row(tensor, keys)
         done = Done(
             cpu_seconds=time.process_time() - cpu,
             wall_seconds=time.perf_counter() - wall,
@@ -79,7 +77,7 @@ class Worker:
             keys_cached=cached,
             lookups=evaluator.program.lookups,
         )
-        return done, result.trimmed(_word_bits(evaluator.program)).to_bytes()
+        return done, result
 
     def _load_keys(self, evaluator: Evaluator, file: KeysFile) -> ServerKeys:
         path = Path(file.location)
@@ -90,11 +88,6 @@ class Worker:
             return evaluator.load_keys(path)
 
         return self._keys.get(file.name, file.memory_bytes, load)
-
-
-def _word_bits(program: Program) -> int:
-    output = program.output
-    return answer_word_bits(output.width, program.keyset.dimensions[output.key], program.p_error)
 
 
 def _sha256(path: Path) -> str:

@@ -7,16 +7,15 @@ masks are drawn from their seed, multiplied and added a block at a time. The res
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import EncryptedTensor, MaskStream
 
 from cryptable_engine.circuit.circuit import Circuit, Input, Linear
-
-if TYPE_CHECKING:
-    from cryptable_engine.schemes.bootstrapped.program import Program
+from cryptable_engine.errors import UnsupportedProgramError
+from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram
 
 FILE = "linear.npz"
 _BLOCK_WORDS = 1 << 16
@@ -26,7 +25,7 @@ Words = npt.NDArray[np.uint64]
 
 
 def write_linear(circuit: Circuit, directory: Path) -> None:
-    """Store the matrix of a verified circuit beside its program, if it is one matrix and nothing else."""
+    """Store the matrix of a circuit of kind LINEAR beside its program."""
     match circuit.nodes:
         case (Input() as given, Linear(terms=(term,)) as node):
             np.savez(directory / FILE, weights=term.to_dense(given.size, node.size), offset=node.offset)
@@ -39,16 +38,26 @@ class LinearProgram:
         self._weights, self._offset, self._dimension = weights, offset, dimension
 
     @classmethod
-    def load(cls, program: Program) -> LinearProgram | None:
-        """What `write_linear` stored in a trusted directory; None for a program with lookups."""
+    def load(cls, program: BootstrappedProgram) -> LinearProgram:
+        """What `write_linear` stored in a trusted directory.
+
+        Raises:
+            UnsupportedProgramError: it is not there, or damaged.
+        """
         path = program.directory / FILE
         given, returned = program.input, program.output
-        if program.lookups or given.key != returned.key or not path.is_file():
-            return None
-        with np.load(path, allow_pickle=False) as stored:
-            # A score stands in the lower bits of what it is computed in: the last step is to shift it up.
-            weights = stored["weights"].astype(np.uint64) << np.uint64(given.width - returned.width)
-            offset = stored["offset"].astype(np.uint64) << np.uint64(63 - returned.width)
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                # A score stands in the lower bits of what it is computed in: the last step is to shift it up.
+                weights = stored["weights"].astype(np.uint64) << np.uint64(given.width - returned.width)
+                offset = stored["offset"].astype(np.uint64) << np.uint64(63 - returned.width)
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+            raise UnsupportedProgramError(f"program: {path} is damaged ({error}); compile the circuit again") from error
+        if weights.shape != (given.size, returned.size) or offset.shape != (returned.size,):
+            raise UnsupportedProgramError(
+                f"program: a matrix of shape {weights.shape} with {offset.shape} offsets, expected "
+                f"{(given.size, returned.size)}; compile the circuit again"
+            )
         return cls(weights, offset, program.keyset.dimensions[given.key])
 
     def evaluate(self, tensor: EncryptedTensor) -> Words:

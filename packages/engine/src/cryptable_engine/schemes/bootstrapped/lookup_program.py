@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from cryptable_protocol import EncryptedTensor, InternalError
+from cryptable_protocol import EncryptedTensor, InternalError, MalformedMessageError
 
 from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup, Node, Term
 from cryptable_engine.errors import UnsupportedProgramError
@@ -23,9 +22,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.layout import (
     offset_with_centres,
     reading_of,
 )
-
-if TYPE_CHECKING:
-    from cryptable_engine.schemes.bootstrapped.program import Program
+from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram
 
 CIRCUIT, LAYOUT = "circuit.bin", "layout.json"
 _WORD_BYTES = 8
@@ -66,25 +63,32 @@ class LookupProgram:
                 self._last_use[source] = index
 
     @classmethod
-    def load(cls, program: Program) -> LookupProgram | None:
-        """What `write_lookups` stored in a trusted directory; None for a program of another kind.
+    def load(cls, program: BootstrappedProgram) -> LookupProgram:
+        """What `write_lookups` stored in a trusted directory.
 
         Raises:
-            UnsupportedProgramError: its input or output is under another key than lookups read.
+            UnsupportedProgramError: it is not there or damaged, there are several keys of a kind, or its input or
+                output is under another key than lookups read.
         """
         keyset = program.keyset
         if not supports(keyset):
-            return None
+            raise UnsupportedProgramError("program: its lookups are not under one bootstrap key")
         (key,) = keyset.bootstrap_keys
         read = key.output_key if keyset.keyswitch_keys else key.input_key
         if program.input.key != read or program.output.key != key.output_key:
             raise UnsupportedProgramError("program: its input or output is not under the key that its lookups read")
-        circuit = Circuit.from_bytes((program.directory / CIRCUIT).read_bytes())
-        layout = json.loads((program.directory / LAYOUT).read_text())
+        try:
+            circuit = Circuit.from_bytes((program.directory / CIRCUIT).read_bytes())
+            layout = json.loads((program.directory / LAYOUT).read_text())
+            widths, output = tuple(map(int, layout["widths"])), Reading(*map(int, layout["output"]))
+        except (OSError, KeyError, TypeError, ValueError, MalformedMessageError) as error:
+            raise UnsupportedProgramError(
+                f"program: {CIRCUIT} or {LAYOUT} is damaged ({error}); compile the circuit again"
+            ) from error
         return cls(
             circuit,
-            tuple(layout["widths"]),
-            Reading(*layout["output"]),
+            widths,
+            output,
             given=keyset.dimensions[program.input.key],
             looked_up=keyset.dimensions[key.output_key],
         )

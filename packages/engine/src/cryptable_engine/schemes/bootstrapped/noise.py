@@ -22,7 +22,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     rounding_variance,
 )
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, lay_out, reading_of
-from cryptable_engine.schemes.bootstrapped.program import Program
+from cryptable_engine.schemes.scheme import Program
 
 FloatArray = npt.NDArray[np.float64]
 

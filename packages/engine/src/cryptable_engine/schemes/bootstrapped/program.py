@@ -1,107 +1,110 @@
-"""Program: a compiled circuit on disk, and its crypto parameters."""
+"""BootstrappedProgram: a compiled circuit on disk, its crypto parameters, and how it is evaluated."""
 
 from __future__ import annotations
 
-import json
+import enum
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptable_protocol import CiphertextType, ClientSpec, KeysetParameters, MalformedMessageError
+from cryptable_protocol import CiphertextType, InternalError, KeysetParameters, MalformedMessageError
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, SchemeParameters
 
-from cryptable_engine.errors import ProgramMismatchError, UnsupportedProgramError
+from cryptable_engine.circuit.circuit import Circuit, Input, Linear
+from cryptable_engine.errors import UnsupportedProgramError
+from cryptable_engine.schemes.bootstrapped.bootstrapping import supports
 from cryptable_engine.schemes.bootstrapped.concrete.info import ProgramFacts, expect, read_concrete
-from cryptable_engine.schemes.bootstrapped.concrete.native import read_json
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import complexity
+from cryptable_engine.schemes.folder import RECORD, load_record, save_record
+from cryptable_engine.schemes.scheme import Program
 
-RECORD = "program.json"
-_RECORD_FORMAT = 4
+
+class EvaluationKind(enum.Enum):
+    """Who evaluates a program."""
+
+    LINEAR = "linear"
+    """NumPy alone: one matrix, and no lookup (`linear_program`)."""
+    LOOKUPS = "lookups"
+    """NumPy and one bootstrapping a lookup, node by node (`lookup_program`)."""
+    CONCRETE = "concrete"
+    """What Concrete has compiled, which knows several keys of a kind."""
 
 
 @dataclass(frozen=True)
-class Program:
-    """A compiled circuit.
+class BootstrappedProgram(Program):
+    """A program of the scheme `bootstrapped`. `is_native` says that Concrete has compiled it."""
 
-    `output` has variance 0, as in a ClientSpec. `complexity` is the price of one evaluation as Concrete's optimizer
-    counts it (1.4e8 is about 28 ms of one core), `lookups` the number of programmable bootstrappings, `p_error` the
-    largest probability that one of them, or the reading of the result, fails. `keyset_entry` names the entry of the
-    catalogue that it was compiled onto, empty where the keyset is the circuit's own; `optimum` is the complexity under
-    the cheapest keyset, None where that was not asked. `is_native` says that Concrete has compiled it.
-    """
-
-    directory: Path
-    keyset: KeysetParameters
-    input: CiphertextType
-    output: CiphertextType
-    complexity: float
-    lookups: int
-    p_error: float
-    keyset_entry: str = ""
-    optimum: float | None = None
+    evaluation: EvaluationKind = EvaluationKind.CONCRETE
     is_native: bool = True
 
-    @classmethod
-    def load(cls, directory: str | Path) -> Program:
-        """Read what `compile_circuit` has written: a trusted directory, since its library is native code.
-
-        Raises:
-            CompilationError: a file is missing or is not what was written.
-            UnsupportedProgramError: the program is of a kind that the engine does not run.
-        """
-        directory = Path(directory)
-        record = read_json(directory / RECORD)
-        try:
-            expect(record["format"] == _RECORD_FORMAT, f"{RECORD} has format {record['format']}")
-            p_error, keyset_entry = float(record["p_error"]), str(record["keyset_entry"])
-            optimum = None if record["optimum"] is None else float(record["optimum"])
-            one_level = record["one_level"]
-            facts = read_concrete(directory, p_error) if one_level is None else _one_level_from_json(one_level)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UnsupportedProgramError(f"program: {RECORD} is damaged ({error!r}); compile it again") from error
-        except MalformedMessageError as error:
-            raise UnsupportedProgramError(f"program: {error}") from error
-        return cls(directory, *facts, p_error, keyset_entry, optimum, is_native=one_level is None)
-
-    def check_spec(self, spec: ClientSpec) -> None:
-        """Whether clients that follow `spec` can use this program.
-
-        Raises:
-            ProgramMismatchError: names the parameter that differs.
-        """
-        pairs = {
-            "secret keys": (self.keyset.secret_keys, spec.keyset.secret_keys),
-            "bootstrap keys": (self.keyset.bootstrap_keys, spec.keyset.bootstrap_keys),
-            "keyswitch keys": (self.keyset.keyswitch_keys, spec.keyset.keyswitch_keys),
-            "input": (self.input, spec.input),
-            "output": (self.output, spec.output),
-            "p_error": (self.p_error, spec.p_error),
+    def _facts(self, parameters: SchemeParameters) -> Mapping[str, object]:
+        if not isinstance(parameters, BootstrappedParameters):
+            raise InternalError(f"parameters of scheme {parameters.scheme!r} in one of {BOOTSTRAPPED!r}")
+        return {
+            "secret keys": parameters.keyset.secret_keys,
+            "bootstrap keys": parameters.keyset.bootstrap_keys,
+            "keyswitch keys": parameters.keyset.keyswitch_keys,
+            "input": parameters.input,
+            "output": parameters.output,
+            "p_error": parameters.p_error,
         }
-        for name, (compiled, promised) in pairs.items():
-            if compiled != promised:
-                raise ProgramMismatchError(
-                    f"program: the circuit compiles to {name} {compiled}, its client spec promises {promised}; "
-                    "compile the model again with this version"
-                )
+
+
+def kind_of(circuit: Circuit, facts: ProgramFacts) -> EvaluationKind:
+    """The quickest evaluator of those that know these keys."""
+    match circuit.nodes:
+        case (Input(), Linear(terms=(_,))) if facts.input.key == facts.output.key:
+            return EvaluationKind.LINEAR
+    return EvaluationKind.LOOKUPS if supports(facts.keyset) else EvaluationKind.CONCRETE
 
 
 def write_record(
     directory: Path,
     p_error: float,
     *,
+    evaluation: EvaluationKind = EvaluationKind.CONCRETE,
     keyset_entry: str = "",
     optimum: float | None = None,
     one_level: ProgramFacts | None = None,
 ) -> None:
     """What Concrete's own files do not say; of a one-level circuit, for which there are none, all facts."""
-    record = {
-        "format": _RECORD_FORMAT,
+    facts = {
         "p_error": p_error,
+        "evaluation": evaluation.value,
         "keyset_entry": keyset_entry,
         "optimum": optimum,
         "one_level": None if one_level is None else _one_level_to_json(one_level),
     }
-    (directory / RECORD).write_text(json.dumps(record))
+    save_record(directory, BOOTSTRAPPED, facts)
+
+
+def read_program(directory: Path) -> BootstrappedProgram:
+    """What a compiler and `write_record` have written; raises as `Program.load` does."""
+    record = load_record(directory)
+    try:
+        p_error, keyset_entry = float(record["p_error"]), str(record["keyset_entry"])
+        optimum = None if record["optimum"] is None else float(record["optimum"])
+        evaluation, one_level = EvaluationKind(record["evaluation"]), record["one_level"]
+        expect(one_level is None or evaluation is EvaluationKind.LOOKUPS, f"one level, evaluated as {evaluation.value}")
+        facts = read_concrete(directory, p_error) if one_level is None else _one_level_from_json(one_level)
+        parameters = BootstrappedParameters(facts.keyset, facts.input, facts.output, p_error)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnsupportedProgramError(f"program: {RECORD} is damaged ({error!r}); compile it again") from error
+    except MalformedMessageError as error:
+        raise UnsupportedProgramError(f"program: {error}") from error
+    return BootstrappedProgram(
+        directory,
+        parameters,
+        facts.complexity,
+        keyset_entry,
+        optimum,
+        facts.lookups,
+        evaluation,
+        is_native=one_level is None,
+    )
 
 
 def one_level_facts(

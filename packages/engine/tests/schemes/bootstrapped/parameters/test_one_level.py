@@ -329,8 +329,9 @@ def test_words_do_not_depend_on_the_number_of_threads(tmp_path, monkeypatch):
     lookup_program._pool.cache_clear()
     np.testing.assert_array_equal(*results)
     assert results[0].shape == (1, large + 1)
+    given = replace(program.parameters, input=replace(program.input, key=LARGE_KEY))
     with pytest.raises(UnsupportedProgramError, match="not under the key that its lookups read"):
-        LookupProgram.load(replace(program, input=replace(program.input, key=LARGE_KEY)))
+        LookupProgram.load(replace(program, parameters=given))
 
 
 @pytest.mark.parametrize("name", ["gathered", "cancelling"])

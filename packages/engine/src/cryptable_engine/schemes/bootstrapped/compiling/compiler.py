@@ -9,24 +9,21 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from cryptable_protocol import CompileOptions, InvalidInputError
-from cryptable_protocol.files.whole import sync_folders
+from cryptable_protocol import CompileOptions
 
+from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit
-from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.errors import CircuitError, CompilationError
 from cryptable_engine.schemes.bootstrapped.compiling.one_level_compiler import choose_one_level, write_one_level
-from cryptable_engine.schemes.bootstrapped.linear_program import write_linear
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import LEAST_P_ERROR
 from cryptable_engine.schemes.bootstrapped.parameters.layout import lay_out
-from cryptable_engine.schemes.bootstrapped.program import Program
+from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, read_program
+from cryptable_engine.schemes.folder import written_whole
+from cryptable_engine.schemes.scheme import CompileLimits
 
 REFUSED, FAILED = 3, 4
 """Exit statuses of the child process."""
@@ -37,70 +34,43 @@ class _AbortedError(CompilationError):
     """The child process ended itself: native code found a state that it takes for impossible."""
 
 
-@dataclass(frozen=True)
-class CompileLimits:
-    """What one compilation may use at most."""
-
-    address_space_bytes: int = 8 << 30
-    cpu_seconds: int = 600
-    wall_seconds: float = 900.0
-
-
-def compile_circuit(
+def compile_verified(
     circuit: Circuit,
+    found: tuple[Bounds, ...],
     options: CompileOptions,
-    directory: str | Path,
+    directory: Path,
     *,
-    catalogue: bool = False,
-    native: bool = False,
-    limits: CompileLimits | None = None,
-) -> Program:
-    """Compile `circuit` into `directory`.
+    catalogue: bool,
+    native: bool,
+    limits: CompileLimits,
+) -> BootstrappedProgram:
+    """Compile a verified circuit into `directory`; arguments and errors are those of `programs.compile_circuit`.
 
     A circuit of one level of lookups gets crypto parameters of its own kind (`one_level`), where `options` name no
     keyset of the other; all others are compiled by Concrete.
-
-    Args:
-        circuit: any; it is verified here, and again by the child process, which prints the MLIR itself.
-        options: failure probability and security level, and the keyset where it is fixed already.
-        directory: where the program is to be: new or empty. Written whole or not at all.
-        catalogue: where `options` name no keyset, take one of the catalogue if that costs little more than the
-            optimizer's own choice (`catalogue.MAX_FACTOR`): for a model that is to share keys with others. The result's
-            `keyset_entry` says which.
-        native: have Concrete compile it in any case: dearer, and an oracle for tests.
-        limits: of the child process; the default suits circuits of some thousand lookups.
-
-    Raises:
-        CircuitError: the verifier refuses the circuit.
-        InvalidInputError: `directory` is not empty.
-        CompilationError: Concrete found no parameters, failed, or went beyond a limit; the message says what to do.
     """
     if options.p_error < LEAST_P_ERROR:
         raise CompilationError(
             f"p_error is {options.p_error:.3g}, below 2^-1000: no crypto parameters are that exact; 2^-128 is never met"
         )
-    found = verify(circuit)
-    if circuit.products:
-        raise CircuitError("multiplies bits, which the scheme bootstrapped does not: compile it for scheme levelled")
     layout = lay_out(circuit, found)
-    directory = Path(directory).absolute()
     choice = None if native else choose_one_level(circuit, layout, options, catalogue=catalogue)
     if choice is not None:
-        with _written_whole(directory) as made:
+        with written_whole(directory) as made:
             write_one_level(circuit, layout, choice, options, made)
-        return Program.load(directory)
+        return read_program(directory)
     mode = "catalogue" if catalogue else "encrypted"
-    compile_into(circuit, options, directory, limits=limits or CompileLimits(), mode=mode)
-    return Program.load(directory)
+    compile_into(circuit, options, directory, limits=limits, mode=mode)
+    return read_program(directory)
 
 
 def compile_into(
     circuit: Circuit, options: CompileOptions, directory: Path, *, limits: CompileLimits, mode: str
 ) -> None:
-    """Run the child process in `mode` and move what it made to `directory`; raises as `compile_circuit` does."""
+    """Run the child process in `mode` and move what it made to `directory`; raises as `compile_verified` does."""
     if shutil.which("ld") is None:
         raise CompilationError("Concrete links programs with `ld`, which is not on PATH; install binutils")
-    with _written_whole(directory) as made:
+    with written_whole(directory) as made:
         try:
             _run_child(circuit.to_bytes(), options, made, limits, mode)
         except _AbortedError:
@@ -111,27 +81,6 @@ def compile_into(
             shutil.rmtree(made)
             made.mkdir()
             _run_child(circuit.to_bytes(), options, made, limits, "encrypted")
-        write_linear(circuit, made)
-
-
-@contextmanager
-def _written_whole(directory: Path) -> Iterator[Path]:
-    """A new directory that becomes `directory` when all went well, and leaves nothing else.
-
-    Raises:
-        InvalidInputError: `directory` is not empty.
-    """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise InvalidInputError(f"{directory} is not an empty directory; give a new one for the program")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as temporary:
-        made = Path(temporary) / "program"
-        made.mkdir()
-        yield made
-        sync_folders(made)  # else a power cut could leave a library under its name that is half there
-        if directory.exists():
-            directory.rmdir()
-        shutil.move(made, directory)
 
 
 def options_to_json(options: CompileOptions) -> str:

@@ -18,13 +18,21 @@ from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.circuit.verifier import MAX_VALUE_BITS, verify
 from cryptable_engine.errors import CompilationError
+from cryptable_engine.schemes.bootstrapped.concrete.info import read_concrete
 from cryptable_engine.schemes.bootstrapped.concrete.mlir import print_mlir
 from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
+from cryptable_engine.schemes.bootstrapped.linear_program import write_linear
 from cryptable_engine.schemes.bootstrapped.lookup_program import write_lookups
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import KeysetEntry, candidates, secret_key_entries
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import SECURITY_SLOPE, deviations
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, lay_out
-from cryptable_engine.schemes.bootstrapped.program import Program, write_record
+from cryptable_engine.schemes.bootstrapped.program import (
+    BootstrappedProgram,
+    EvaluationKind,
+    kind_of,
+    read_program,
+    write_record,
+)
 
 _MAX_ATTEMPTS = 4
 _MAX_DEVIATIONS = 36.0
@@ -56,7 +64,7 @@ class _Compiler:
         keyset: KeysetParameters | None = None,
         spare_bits: int = 0,
         p_error: float | None = None,
-    ) -> Program:
+    ) -> BootstrappedProgram:
         """Compile into a new directory below the current one."""
         layout, text = self._printed(spare_bits=spare_bits) if spare_bits else self._usual
         target = Path(directory)
@@ -69,9 +77,12 @@ class _Compiler:
             simulation=self.simulation,
             keyset=keyset,
         )
+        evaluation = kind_of(self.circuit, read_concrete(target, self.options.p_error))
+        if evaluation is EvaluationKind.LINEAR:
+            write_linear(self.circuit, target)
         write_lookups(self.circuit, layout, target)
-        write_record(target, self.options.p_error)
-        return Program.load(target)
+        write_record(target, self.options.p_error, evaluation=evaluation)
+        return read_program(target)
 
 
 def compile_onto_keyset(circuit: Circuit, options: CompileOptions, *, catalogue: bool, simulation: bool) -> None:
@@ -90,7 +101,7 @@ def compile_onto_keyset(circuit: Circuit, options: CompileOptions, *, catalogue:
     compiler = _Compiler(circuit, options, simulation)
     optimum = None
     if options.keyset is not None:
-        made: Program | None = _compile_onto(compiler, options.keyset, None, "onto")
+        made: BootstrappedProgram | None = _compile_onto(compiler, options.keyset, None, "onto")
         entry = options.keyset_entry
         if made is None:
             raise CompilationError(
@@ -106,10 +117,10 @@ def compile_onto_keyset(circuit: Circuit, options: CompileOptions, *, catalogue:
                 made, entry = found, candidate.name
                 break
     _keep(made.directory)
-    write_record(Path(), options.p_error, keyset_entry=entry, optimum=optimum)
+    write_record(Path(), options.p_error, evaluation=made.evaluation, keyset_entry=entry, optimum=optimum)
 
 
-def _entries_for(own: Program, p_error: float) -> tuple[KeysetEntry, ...]:
+def _entries_for(own: BootstrappedProgram, p_error: float) -> tuple[KeysetEntry, ...]:
     if own.lookups:
         found = candidates(p_error, own.complexity, own.lookups)
     else:
@@ -117,7 +128,9 @@ def _entries_for(own: Program, p_error: float) -> tuple[KeysetEntry, ...]:
     return found[:_MAX_ATTEMPTS]
 
 
-def _compile_onto(compiler: _Compiler, keyset: KeysetParameters, own: Program | None, directory: str) -> Program | None:
+def _compile_onto(
+    compiler: _Compiler, keyset: KeysetParameters, own: BootstrappedProgram | None, directory: str
+) -> BootstrappedProgram | None:
     """None where Concrete does not meet the wish. `own` is the program with the optimizer's choice, if it is there."""
     if own is not None and own.keyset == keyset:
         return own
@@ -136,7 +149,7 @@ def _compile_onto(compiler: _Compiler, keyset: KeysetParameters, own: Program | 
     return None
 
 
-def _demands(own: Program, dimension: int) -> Iterator[tuple[int, float]]:
+def _demands(own: BootstrappedProgram, dimension: int) -> Iterator[tuple[int, float]]:
     """Spare bits and failure probabilities at which a circuit without lookups gets a secret key of `dimension` bits.
 
     The optimizer takes the shortest key whose noise is small enough, and heeds no wish. So the circuit asks for less

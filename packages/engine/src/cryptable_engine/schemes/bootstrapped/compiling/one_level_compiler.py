@@ -24,7 +24,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     is_secure,
     serves_one_level,
 )
-from cryptable_engine.schemes.bootstrapped.program import one_level_facts, write_record
+from cryptable_engine.schemes.bootstrapped.program import EvaluationKind, one_level_facts, write_record
 
 
 @dataclass(frozen=True)
@@ -87,4 +87,11 @@ def write_one_level(
     returned = CiphertextType(circuit.nodes[circuit.output].size, LARGE_KEY, layout.output.width, 0.0)
     write_lookups(circuit, layout, directory)
     facts = one_level_facts(choice.keyset, given, returned, circuit.lookups)
-    write_record(directory, options.p_error, keyset_entry=choice.entry, optimum=choice.optimum, one_level=facts)
+    write_record(
+        directory,
+        options.p_error,
+        evaluation=EvaluationKind.LOOKUPS,
+        keyset_entry=choice.entry,
+        optimum=choice.optimum,
+        one_level=facts,
+    )

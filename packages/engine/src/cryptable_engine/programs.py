@@ -1,0 +1,231 @@
+"""Circuits to programs, programs to evaluators: by the scheme that a program's record names."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy.typing as npt
+from cryptable_protocol import CompileOptions, EncryptedTensor, InvalidInputError, MalformedMessageError
+from cryptable_protocol.schemes.scheme import SchemeParameters
+
+from cryptable_engine.circuit.circuit import Circuit, IntArray
+from cryptable_engine.circuit.interpreter import checked_rows
+from cryptable_engine.circuit.verifier import verify
+from cryptable_engine.errors import ProgramMismatchError
+from cryptable_engine.schemes.scheme import CompileLimits, Program, SchemeEvaluator, find_scheme
+
+KeysSource = str | os.PathLike[str] | bytes | memoryview
+
+
+def compile_circuit(
+    circuit: Circuit,
+    options: CompileOptions,
+    directory: str | Path,
+    *,
+    promised: SchemeParameters | None = None,
+    catalogue: bool = False,
+    native: bool = False,
+    limits: CompileLimits | None = None,
+) -> Program:
+    """Compile `circuit` into `directory`.
+
+    Args:
+        circuit: any; it is verified here, and again by a child process that has native code print and compile it.
+        options: scheme, failure probability and security level, and the keyset where it is fixed already.
+        directory: where the program is to be: new or empty. Written whole or not at all.
+        promised: of an artifact, its client spec's parameters, which its clients have keys for. They decide over the
+            kind of keys, whatever this version would choose, and are compared with what was made.
+        catalogue: where `options` name no keyset, take one that many models share if that costs little more than the
+            cheapest (of bootstrapped programs, `catalogue.MAX_FACTOR`). The result's `keyset_entry` says which.
+        native: have Concrete compile it in any case: dearer, and an oracle for tests.
+        limits: of a compiling process; the default suits circuits of some thousand lookups.
+
+    Raises:
+        CircuitError: the verifier refuses the circuit, or the scheme cannot evaluate it.
+        InvalidInputError: `directory` is not empty.
+        CompilationError: no parameters were found, or the compiler failed or went beyond a limit; the message says what
+            to do.
+        ProgramMismatchError: it does not compile to what was promised; names the parameter that differs.
+    """
+    found = verify(circuit)
+    scheme = find_scheme(options.scheme)
+    scheme.check(circuit, found)
+    directory = Path(directory).absolute()
+    program = scheme.compile(
+        circuit,
+        found,
+        options,
+        directory,
+        promised=promised,
+        catalogue=catalogue,
+        native=native,
+        limits=limits or CompileLimits(),
+    )
+    if promised is not None:
+        try:
+            program.check_parameters(promised)
+        except ProgramMismatchError:
+            shutil.rmtree(directory)
+            raise
+    return program
+
+
+def simulate(
+    circuit: Circuit,
+    options: CompileOptions,
+    values: npt.ArrayLike,
+    *,
+    limits: CompileLimits | None = None,
+) -> IntArray:
+    """Compile for simulation, and compute each row on clear values with the noise that its ciphertexts would have.
+
+    The result is `interpret`'s but for failures of probability `options.p_error`.
+
+    Args:
+        circuit: any; it is verified.
+        options: as for `compile_circuit`.
+        values: integers of shape (rows, input size), as honest encoders make them.
+        limits: of the compiling process.
+
+    Returns:
+        Integers of shape (rows, output size).
+
+    Raises:
+        CircuitError, CompilationError: as `compile_circuit`.
+        InvalidInputError: as `interpret`.
+        EvaluationError: the native code failed.
+    """
+    found = verify(circuit)
+    scheme = find_scheme(options.scheme)
+    scheme.check(circuit, found)
+    rows = checked_rows(circuit.input, values)
+    return scheme.simulate(circuit, options, rows, limits=limits or CompileLimits())
+
+
+@dataclass(frozen=True, eq=False)
+class ServerKeys:
+    """A client's evaluation keys, ready for use with every program of the same keyset: see `Evaluator.load_keys`.
+
+    Made ready they take some times their size, and of the scheme `bootstrapped` about a second: keep the object.
+    """
+
+    keyset_name: bytes
+    ready: object
+    """As the scheme's evaluators take them."""
+
+
+@runtime_checkable
+class _TensorEvaluator(SchemeEvaluator, Protocol):
+    """What also takes a row that has been read, and gives an answer that has not been trimmed yet."""
+
+    def evaluate(self, tensor: EncryptedTensor, keys: object) -> EncryptedTensor:
+        """As `Evaluator.evaluate`."""
+
+
+class Evaluator:
+    """Evaluates one program. Thread-safe; lookups are computed without Python's global lock.
+
+    Circuits under one bootstrap key, or under none, are evaluated node by node; others as Concrete has compiled them.
+
+    Args:
+        program: as `compile_circuit` made it, or `Program.load` read it.
+        native: as Concrete has compiled it in any case: slower, and an oracle for tests.
+
+    Raises:
+        EvaluationError: Concrete cannot load it.
+        InvalidInputError: `native`, where Concrete has compiled nothing: see `compile_circuit`.
+    """
+
+    def __init__(self, program: Program, *, native: bool = False) -> None:
+        self.program = program
+        self._evaluator = find_scheme(program.scheme).evaluator(program, native=native)
+        needs_keys = program.parameters.keyset.evaluation_keys_bytes
+        self._no_keys = None if needs_keys else self._server_keys(memoryview(b""))
+
+    def load_keys(self, source: KeysSource) -> ServerKeys:
+        """Evaluation keys from a file or from memory (protos/SPEC.md, "Evaluation keys").
+
+        Args:
+            source: a path, or the bytes.
+
+        Raises:
+            MalformedMessageError: not of exactly the keyset's length.
+            OSError: the file cannot be read.
+        """
+        if isinstance(source, (bytes, memoryview)):
+            self._check_length(len(source))
+            return self._server_keys(memoryview(source))
+        path = Path(source)
+        size = path.stat().st_size
+        self._check_length(size)
+        if not size:  # nothing that could be mapped
+            return self._server_keys(memoryview(b""))
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as data,
+        ):
+            self._check_length(len(data))
+            return self._server_keys(data)
+
+    def _check_length(self, length: int) -> None:
+        expected = self.program.parameters.keyset.evaluation_keys_bytes
+        if length != expected:
+            raise MalformedMessageError(
+                f"evaluation keys of {length} bytes, this keyset has {expected}; make keys for this model's client spec"
+            )
+
+    def _server_keys(self, data: memoryview) -> ServerKeys:
+        return ServerKeys(self.program.parameters.keyset.name, self._evaluator.make_ready(data))
+
+    def evaluate_row(self, row: bytes, keys: ServerKeys | None = None) -> bytes:
+        """The encrypted result for one encrypted row, both as they travel.
+
+        Args:
+            row: canonical bytes of an EncryptedTensor.
+            keys: of the client that encrypted it; None where the program needs none.
+
+        Returns:
+            Canonical bytes of an EncryptedTensor, of exactly the form that the program's parameters fix.
+
+        Raises:
+            MalformedMessageError: the row is damaged, or of another form than the program's.
+            InvalidInputError: no keys, or keys of another keyset.
+            EvaluationError: the native code failed.
+        """
+        return self._evaluator.evaluate_row(row, self._checked(keys))
+
+    def evaluate(self, tensor: EncryptedTensor, keys: ServerKeys | None = None) -> EncryptedTensor:
+        """The encrypted result for one encrypted row, of a program of the scheme `bootstrapped`.
+
+        Args:
+            tensor: as the program's input type says.
+            keys: of the client that encrypted `tensor`; None where the program needs none.
+
+        Returns:
+            Ciphertexts as the program's output type says, with explicit masks, and not trimmed.
+
+        Raises:
+            MalformedMessageError: the tensor has another size or dimension.
+            InvalidInputError: no keys, or keys of another keyset; or a program of a scheme without such tensors.
+            EvaluationError: the native code failed.
+        """
+        evaluator = self._evaluator
+        if not isinstance(evaluator, _TensorEvaluator):
+            raise InvalidInputError(
+                f"a program of scheme {self.program.scheme!r} evaluates rows as they travel; use Evaluator.evaluate_row"
+            )
+        return evaluator.evaluate(tensor, self._checked(keys))
+
+    def _checked(self, keys: ServerKeys | None) -> object:
+        keys = keys or self._no_keys
+        if keys is None:
+            raise InvalidInputError("this program needs evaluation keys; load them with Evaluator.load_keys")
+        if keys.keyset_name != self.program.parameters.keyset.name:
+            raise InvalidInputError("these evaluation keys are of another keyset than the program's")
+        return keys.ready

@@ -1,0 +1,72 @@
+"""The scheme `bootstrapped`: each lookup is a programmable bootstrapping, and sums are sums of ciphertexts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from cryptable_protocol import CompileOptions, InternalError
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, SchemeParameters
+
+from cryptable_engine.circuit.bounds import Bounds
+from cryptable_engine.circuit.circuit import Circuit, IntArray
+from cryptable_engine.errors import CircuitError
+from cryptable_engine.schemes.bootstrapped.compiling.compiler import compile_verified
+from cryptable_engine.schemes.bootstrapped.evaluator import BootstrappedEvaluator
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
+from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, read_program
+from cryptable_engine.schemes.bootstrapped.simulator import simulate_verified
+from cryptable_engine.schemes.scheme import CompileLimits, Program, engine_scheme
+
+
+@engine_scheme
+class BootstrappedScheme:
+    """Evaluates any circuit without products."""
+
+    name: ClassVar[str] = BOOTSTRAPPED
+
+    def check(self, circuit: Circuit, found: tuple[Bounds, ...]) -> None:
+        """Of sums and lookups only. Whether there are keys exact enough for them, only a choice of keys can tell."""
+        if circuit.products:
+            raise CircuitError(
+                "multiplies bits, which the scheme bootstrapped does not: compile it for scheme levelled"
+            )
+
+    def compile(
+        self,
+        circuit: Circuit,
+        found: tuple[Bounds, ...],
+        options: CompileOptions,
+        directory: Path,
+        *,
+        promised: SchemeParameters | None,
+        catalogue: bool,
+        native: bool,
+        limits: CompileLimits,
+    ) -> Program:
+        """A circuit of one level gets keys of its own kind, all others are compiled by Concrete."""
+        if promised is not None:
+            # An artifact of keys that Concrete chose stays one, whatever this version would choose.
+            native = native or not serves_one_level(_own(promised).keyset)
+        return compile_verified(circuit, found, options, directory, catalogue=catalogue, native=native, limits=limits)
+
+    def load(self, directory: Path) -> Program:
+        """See `EngineScheme`."""
+        return read_program(directory)
+
+    def evaluator(self, program: Program, *, native: bool) -> BootstrappedEvaluator:
+        """`native`: as Concrete has compiled it."""
+        if not isinstance(program, BootstrappedProgram):
+            raise InternalError(f"a program of class {type(program).__name__}, expected a bootstrapped one")
+        return BootstrappedEvaluator(program, native=native)
+
+    def simulate(self, circuit: Circuit, options: CompileOptions, rows: IntArray, *, limits: CompileLimits) -> IntArray:
+        """By Concrete's own simulation."""
+        return simulate_verified(circuit, options, rows, limits=limits)
+
+
+def _own(parameters: SchemeParameters) -> BootstrappedParameters:
+    if not isinstance(parameters, BootstrappedParameters):
+        raise InternalError(f"parameters of class {type(parameters).__name__}, expected bootstrapped ones")
+    return parameters
