@@ -47,7 +47,7 @@ class LinearProgram:
         path = program.directory / FILE
         given, returned = program.input, program.output
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 # A score stands in the lower bits of what it is computed in: the last step is to shift it up.
                 weights = stored["weights"].astype(np.uint64) << np.uint64(given.width - returned.width)
                 offset = stored["offset"].astype(np.uint64) << np.uint64(63 - returned.width)

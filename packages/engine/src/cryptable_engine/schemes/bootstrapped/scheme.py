@@ -26,7 +26,7 @@ class BootstrappedScheme:
 
     name: ClassVar[str] = BOOTSTRAPPED
 
-    def check(self, circuit: Circuit, found: tuple[Bounds, ...]) -> None:
+    def check(self, circuit: Circuit, found: tuple[Bounds, ...]) -> None:  # noqa: ARG002  (for schemes that need them)
         """Of sums and lookups only. Whether there are keys exact enough for them, only a choice of keys can tell."""
         if circuit.products:
             raise CircuitError(
