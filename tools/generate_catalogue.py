@@ -26,11 +26,11 @@ from typing import Any
 
 import cryptable_engine
 from cryptable.calibrating.sample_circuits import sum_of_lookups
-from cryptable_engine import Circuit, CompilationError, UnsupportedProgramError, to_mlir
+from cryptable_engine import Circuit, CompilationError, Program, UnsupportedProgramError, to_mlir
 from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_to_json
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import cheapest_keyset, complexity, typical_demands
-from cryptable_engine.schemes.bootstrapped.program import Program, write_record
+from cryptable_engine.schemes.bootstrapped.program import write_record
 from cryptable_protocol import KeysetParameters, SecretKeyParameters
 
 TARGET = Path(cryptable_engine.__file__).parent / "schemes/bootstrapped/parameters/catalogue.json"

@@ -32,7 +32,7 @@ def _inside_ranges(model, rows):
 
 def _sure(model):
     """The part of the rows that must agree: all, but where a model chooses between rows that are about equally near."""
-    return 0.95 if model.circuit.rounds else 1.0
+    return 0.95 if model.circuit.is_approximate else 1.0
 
 
 def test_clear_evaluation_is_the_estimator_within_the_stated_bound(case):
@@ -78,7 +78,7 @@ def test_predictions_agree_where_the_margin_is_larger_than_the_bound(case):
 def test_encrypted_evaluation_is_the_clear_one_bit_for_bit(case):
     study, model = case
     row = take(study.test_rows, slice(3, 4))
-    if model.circuit.rounds:
+    if model.circuit.is_approximate:
         steady, margin = steadiest(model, study.training_rows)
         assert margin > 0.4
         row = take(study.training_rows, slice(steady, steady + 1))

@@ -108,7 +108,7 @@ class CompiledModel:
         match mode:
             case "clear":
                 return self._read(interpret(self.circuit, encoded))
-            case "simulate" if self.circuit.rounds or self._one_level():
+            case "simulate" if self.circuit.is_approximate or self._one_level():
                 model, all_lookups = NoiseModel.of(self._program()), self._one_level()
                 interpreter = NoisyInterpreter(self.circuit, model, all_lookups=all_lookups)
                 noisy = interpreter.evaluate(encoded, np.random.default_rng()).outputs

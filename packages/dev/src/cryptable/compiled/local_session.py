@@ -11,8 +11,7 @@ from types import TracebackType
 import numpy as np
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_engine import Evaluator, Program
-from cryptable_protocol import ClientSpec
-from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
+from cryptable_protocol import ClientSpec, EncryptedTensor
 
 from cryptable.graphs.graph import IntArray
 
@@ -55,17 +54,15 @@ class LocalSession:
         Returns:
             Decrypted integers, shape (rows, output size).
         """
-        output = self._spec.output
-        word_bits = answer_word_bits(output.width, self._spec.keyset.dimensions[output.key], self._spec.p_error)
-        results = np.empty((values.shape[0], self._spec.output.size), np.int64)
+        results = np.empty((values.shape[0], self._spec.parameters.outputs), np.int64)
         for index, row in enumerate(values):
-            sent = encrypt(self._spec, self._secret_keys, row)
+            sent = encrypt(self._spec, self._secret_keys, row).to_bytes()
             began = time.process_time()
-            answer = self._evaluator.evaluate(sent, self._keys).trimmed(word_bits)
+            answer = self._evaluator.evaluate_row(sent, self._keys)
             self.measured.evaluation_cpu_seconds.append(time.process_time() - began)
-            results[index] = decrypt(self._spec, self._secret_keys, answer)
-            self.measured.input_row_bytes = len(sent.to_bytes())
-            self.measured.output_row_bytes = len(answer.to_bytes())
+            results[index] = decrypt(self._spec, self._secret_keys, EncryptedTensor.from_bytes(answer))
+            self.measured.input_row_bytes = len(sent)
+            self.measured.output_row_bytes = len(answer)
         return results
 
     def close(self) -> None:

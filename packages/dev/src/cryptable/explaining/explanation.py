@@ -345,7 +345,7 @@ def _lookups_by_feature(circuit: Circuit, spec: ClientSpec) -> dict[str, float]:
 
 def _neighbour_rate(circuit: Circuit, program: Program) -> float | None:
     """Which part of lookups reads a neighbour; None where all are exact."""
-    if not circuit.rounds or any(map(_takes_a_bit_off, circuit.nodes)):
+    if not circuit.is_approximate or any(map(_takes_a_bit_off, circuit.nodes)):
         return None
     return neighbour_rate(reading_deviation(circuit, NoiseModel.of(program)))
 

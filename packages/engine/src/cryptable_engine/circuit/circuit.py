@@ -176,9 +176,14 @@ class Circuit:
         return sum(len(node.bits) for node in self.nodes if isinstance(node, Product))
 
     @property
-    def rounds(self) -> bool:
+    def is_approximate(self) -> bool:
         """Whether lookups drop bits or wrap around, so that noise may lead them to a neighbouring position."""
         return any(isinstance(node, Lookup) and node.mirrors is not None for node in self.nodes)
+
+    @property
+    def rounds(self) -> bool:
+        """The name that `is_approximate` had."""
+        return self.is_approximate
 
     def to_bytes(self) -> bytes:
         """Canonical bytes of the Circuit message."""

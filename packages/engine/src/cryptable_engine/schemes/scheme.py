@@ -41,7 +41,7 @@ class Program:
     own unit (of a bootstrapped one as Concrete's optimizer counts it: 1.4e8 is about 28 ms of one core). `keyset_entry`
     names the keyset that it shares with other models, empty where the keyset is the circuit's own; `optimum` is the
     price under the cheapest keyset, None where that was not asked. `lookups` is the number of programmable
-    bootstrappings.
+    bootstrappings. `is_native` says that Concrete has compiled it.
     """
 
     directory: Path
@@ -50,6 +50,7 @@ class Program:
     keyset_entry: str = ""
     optimum: float | None = None
     lookups: int = 0
+    is_native: bool = False
 
     @classmethod
     def load(cls, directory: str | Path) -> Program:

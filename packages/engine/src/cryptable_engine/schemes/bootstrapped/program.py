@@ -35,10 +35,9 @@ class EvaluationKind(enum.Enum):
 
 @dataclass(frozen=True)
 class BootstrappedProgram(Program):
-    """A program of the scheme `bootstrapped`. `is_native` says that Concrete has compiled it."""
+    """A program of the scheme `bootstrapped`."""
 
     evaluation: EvaluationKind = EvaluationKind.CONCRETE
-    is_native: bool = True
 
     def _facts(self, parameters: SchemeParameters) -> Mapping[str, object]:
         if not isinstance(parameters, BootstrappedParameters):
@@ -102,8 +101,8 @@ def read_program(directory: Path) -> BootstrappedProgram:
         keyset_entry,
         optimum,
         facts.lookups,
-        evaluation,
         is_native=one_level is None,
+        evaluation=evaluation,
     )
 
 
