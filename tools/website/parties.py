@@ -18,7 +18,7 @@ BOXES = (
 )
 
 
-def draw_parties() -> Drawing:
+def draw_parties() -> str:
     """Three boxes, and what goes from one to another."""
     drawing = Drawing(900, 330, "Developer, operator and end user: what each has, and what travels between them")
     for x, colour, name, package, has, never in BOXES:
@@ -57,4 +57,4 @@ def draw_parties() -> Drawing:
         size=13,
         colour=QUIET,
     )
-    return drawing
+    return drawing.to_svg()

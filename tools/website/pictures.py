@@ -9,12 +9,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from generated_files import ROOT, only_check, write_or_check
 from lookup_price import draw_lookup_prices
 from parties import draw_parties
 from tree_to_tables import draw_tree_to_tables
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from generated_files import ROOT, only_check, write_or_check
 
 FOLDER = ROOT / "docs/pictures"
 PICTURES = {
@@ -26,7 +25,7 @@ PICTURES = {
 
 def main() -> int:
     """Run the command line."""
-    expected = {FOLDER / name: draw().to_svg() for name, draw in PICTURES.items()}
+    expected = {FOLDER / name: draw() for name, draw in PICTURES.items()}
     return write_or_check(expected, check=only_check(__doc__), source="their scripts")
 
 

@@ -1,4 +1,4 @@
-"""A few SVG shapes, as text: what the pictures of the documentation are drawn with."""
+"""A few SVG shapes, as text: what the diagrams of the documentation are drawn with (charts are matplotlib's)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,6 @@ class Drawing:
             f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="5" fill="{fill or PALE[line]}" '
             f'stroke="{line}" stroke-width="1.5"/>'
         )
-
-    def bar(self, x: float, y: float, width: float, height: float, fill: str) -> None:
-        """A box without a line."""
-        self.parts.append(f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="2" fill="{fill}"/>')
 
     def text(
         self,
@@ -71,15 +67,6 @@ class Drawing:
         self.parts.append(
             f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="{colour}" stroke-width="1.5"{dash}{end}/>'
         )
-
-    def polyline(self, points: list[tuple[float, float]], *, colour: str, width: float = 2.0) -> None:
-        """Through points."""
-        path = " ".join(f"{x:g},{y:g}" for x, y in points)
-        self.parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width:g}"/>')
-
-    def dot(self, x: float, y: float, colour: str, radius: float = 3.5) -> None:
-        """A point of a curve."""
-        self.parts.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="{colour}"/>')
 
     def to_svg(self) -> str:
         """The file's content."""

@@ -21,7 +21,7 @@ FEATURES = ["mean radius", "mean texture", "worst concavity"]
 SHORT = {"mean radius": "radius", "mean texture": "texture", "worst concavity": "concavity"}
 
 
-def draw_tree_to_tables() -> Drawing:
+def draw_tree_to_tables() -> str:
     """Left the tree, in the middle the encrypted bits, right the tables, below the sum."""
     data = load_breast_cancer(as_frame=True)
     rows = data.data[FEATURES]
@@ -39,7 +39,7 @@ def draw_tree_to_tables() -> Drawing:
     _draw_node(drawing, classifier.tree_, 0, 225, 80, 112)
     _draw_bits(drawing, planned)
     _draw_tables(drawing, planned)
-    return drawing
+    return drawing.to_svg()
 
 
 def _draw_node(drawing: Drawing, tree: FittedTree, node: int, x: float, y: float, spread: float) -> None:

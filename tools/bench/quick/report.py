@@ -1,4 +1,4 @@
-"""The report of the benchmark: Markdown for the documentation, and one HTML file that stands alone."""
+"""The report of the benchmark, as Markdown for the documentation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import json
 import math
 import statistics
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from cryptable.cost.prices import Draft, price_list
-from markdown import markdown
 
 from .plots import against_peer, growth
 
@@ -24,35 +22,22 @@ SUMMARISED = (
     "CatBoost 40x4, diabetes",
 )
 FULL = "against-concrete-ml.json"
-STYLE = (
-    "body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1f2937}"
-    "table{border-collapse:collapse;font-size:.85rem;margin:1rem 0}td,th{border:1px solid #cbd5e1;padding:.3rem .6rem;"
-    "text-align:left}th{background:#f1f5f9}code{background:#f1f5f9;padding:.1rem .3rem}svg{max-width:100%}"
-)
 
 
 def report_files(figures: dict[str, Any], folder: Path) -> dict[str, str]:
-    """Names and contents of index.md, report.html and the plots; `folder` may hold the figures of `make bench-full`."""
+    """Names and contents of index.md and the plots; `folder` may hold the figures of `make bench-full`."""
     plots = {}
     if "models" in figures:
-        plots["against-peer.svg"] = against_peer(figures["models"]["figures"]).to_svg()
+        plots["against-peer.svg"] = against_peer(figures["models"]["figures"])
     if "growth" in figures and "efficiency" in figures:
         bare = figures["efficiency"]["figures"]["bare_pbs_seconds"]
         plots["growth.svg"] = growth(
             figures["growth"]["figures"], bare, price_list().draft(Draft(lookups=1, width=4, bits_are_free=False))
-        ).to_svg()
+        )
     full = folder / FULL
     measured = json.loads(full.read_text(encoding="utf-8")) if full.is_file() else None
     text = "\n".join(_lines(figures, measured))
-    page = markdown(text, extensions=["tables"])
-    for name, content in plots.items():
-        start = page.index("<img", page.rindex("<p>", 0, page.index(f'src="{name}"')))
-        page = page[:start] + content + page[page.index("/>", start) + 2 :]
-    alone = (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape("Cryptable: benchmark")}</title>'
-        f"<style>{STYLE}</style></head><body>\n{page}\n</body></html>\n"
-    )
-    return {"index.md": text + "\n", "report.html": alone, **plots}
+    return {"index.md": text + "\n", **plots}
 
 
 def summary(figures: dict[str, Any]) -> str:
