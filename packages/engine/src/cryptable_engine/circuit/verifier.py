@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from cryptable_protocol import (
-    AffineEncoder,
-    CategoricalEncoder,
-    ClientSpec,
-    FeatureEncoder,
-    PolylineEncoder,
-    QuadraticEncoder,
-    ThermometerEncoder,
-    limits,
-)
+from cryptable_protocol import ClientSpec, limits
 
+from cryptable_engine.circuit.agreement import check_agreement
 from cryptable_engine.circuit.bounds import Bounds, bounds, highest_output
 from cryptable_engine.circuit.circuit import (
     Circuit,
     GroupKind,
     Input,
-    InputGroup,
     IntArray,
     Linear,
     Lookup,
     Product,
     Term,
 )
-from cryptable_engine.circuit.matrix_blocks import priced_cells
+from cryptable_engine.circuit.matrix_cost import priced_cells
 from cryptable_engine.errors import CircuitError
 
 MAX_VALUE_BITS = 60
@@ -40,7 +31,7 @@ MAX_LOOKUPS = 1 << 16
 MAX_TABLE_ENTRIES = 1 << 23
 """Of all Lookup nodes together, as printed: one table an element at worst."""
 MAX_MATRIX_CELLS = 1 << 24
-"""Of all terms together, as `matrix_blocks.priced_cells` counts them: each costs about 1 ns per LWE word."""
+"""Of all terms together, as `matrix_cost.priced_cells` counts them: each costs about 1 ns per LWE word."""
 MAX_RANGE = 1 << 24
 
 
@@ -61,7 +52,7 @@ def verify(circuit: Circuit, spec: ClientSpec | None = None) -> tuple[Bounds, ..
     found = bounds(circuit)
     _check_output(circuit, found)
     if spec is not None:
-        _check_spec(circuit, found, spec)
+        check_agreement(circuit, found, spec)
     return found
 
 
@@ -282,55 +273,3 @@ def _check_output(circuit: Circuit, found: tuple[Bounds, ...]) -> None:
             "with lookups; leave it out where all are exact",
             node=circuit.output,
         )
-
-
-def _check_spec(circuit: Circuit, found: tuple[Bounds, ...], spec: ClientSpec) -> None:
-    groups = circuit.input.groups
-    encoded = [(encoder.name, group) for encoder in spec.features if encoder.size for group in _groups_of(encoder)]
-    if len(groups) != len(encoded):
-        raise CircuitError(f"{len(groups)} input groups, the client spec encodes {len(encoded)}", node=0)
-    for number, (group, (name, expected)) in enumerate(zip(groups, encoded, strict=True)):
-        if group != expected:
-            raise CircuitError(
-                f"input group {number} is {_describe(group)}, but feature {name!r} encodes to {_describe(expected)}",
-                node=0,
-            )
-    size = circuit.nodes[circuit.output].size
-    if size != spec.parameters.outputs:
-        raise CircuitError(
-            f"{size} output elements, the client spec has {spec.parameters.outputs}", node=circuit.output
-        )
-    highest = highest_output(circuit, found)
-    if circuit.exact_output_bits is not None:
-        read = spec.parameters.output_bits + spec.decoder.further_bits
-        if spec.parameters.output_bits != circuit.exact_output_bits or read > highest.bit_length():
-            raise CircuitError(
-                f"{circuit.exact_output_bits} exact bits of outputs up to {highest}, the client spec has "
-                f"{spec.parameters.output_bits} and reads {spec.decoder.further_bits} further ones",
-                node=circuit.output,
-            )
-    elif spec.decoder.further_bits:
-        raise CircuitError(
-            f"all bits of its outputs are exact, the client spec reads {spec.decoder.further_bits} further ones",
-            node=circuit.output,
-        )
-    elif highest >= 1 << spec.parameters.output_bits:
-        raise CircuitError(
-            f"outputs up to {highest}, the client spec has {spec.parameters.output_bits} bits", node=circuit.output
-        )
-
-
-def _groups_of(encoder: FeatureEncoder) -> tuple[InputGroup, ...]:
-    match encoder:
-        case ThermometerEncoder() | CategoricalEncoder():
-            return (InputGroup(GroupKind.THERMOMETER, encoder.size),)
-        case AffineEncoder() | PolylineEncoder():
-            return (InputGroup(GroupKind.RANGE, 1, encoder.maximum),)
-        case QuadraticEncoder():
-            return (InputGroup(GroupKind.RANGE, 2, encoder.maximum),)
-        case _:
-            raise CircuitError(f"feature {encoder.name!r} has an encoder that no input group stands for", node=0)
-
-
-def _describe(group: InputGroup) -> str:
-    return f"{group.kind.name} of {group.size} element(s) up to {group.maximum}"

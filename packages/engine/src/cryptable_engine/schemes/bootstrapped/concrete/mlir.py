@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup, Term
-from cryptable_engine.circuit.matrix_blocks import Block, split
 from cryptable_engine.circuit.verifier import verify
+from cryptable_engine.schemes.bootstrapped.concrete.matrix_blocks import Block, split
 from cryptable_engine.schemes.bootstrapped.parameters.layout import (
     Layout,
     Reading,

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cryptable_engine.circuit.circuit import IntArray, Term
+from cryptable_engine.circuit.matrix_cost import GATHERED_ENTRY_CELLS
 
-GATHERED_ENTRY_CELLS = 16
-"""Dense cells that cost as much as a gathered entry, its share of the padding included."""
 _CHUNK_ENTRIES = 2048
 """Entries gathered at a time: 32 MB of ciphertexts of 2048 words."""
 _PADDING = 1.5
@@ -31,12 +30,6 @@ class Block:
     columns: IntArray
     rows: IntArray | None
     weights: IntArray
-
-
-def priced_cells(term: Term, source_size: int, size: int) -> int:
-    """What multiplying by the matrix costs, in cells of a dense one."""
-    entries = np.maximum(np.bincount(term.columns, minlength=size), 1)
-    return int(np.minimum(GATHERED_ENTRY_CELLS * entries, source_size).sum())
 
 
 def split(term: Term, source_size: int, size: int) -> tuple[Block, ...]:

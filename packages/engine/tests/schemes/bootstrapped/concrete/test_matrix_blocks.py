@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from cryptable_engine import Term
-from cryptable_engine.circuit.matrix_blocks import priced_cells, split
+from cryptable_engine.schemes.bootstrapped.concrete.matrix_blocks import split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,10 +61,3 @@ def test_blocks_stay_small():
     blocks = split(term, 400, 5000)
     assert max(block.weights.size for block in blocks) <= 2048
     assert sum(block.weights.size for block in blocks) == 15000
-
-
-@pytest.mark.parametrize(("source_size", "expected"), [(10, 30), (16, 48), (40, 16 + 16 + 40), (1000, 16 + 16 + 80)])
-def test_priced_cells(source_size, expected):
-    """Columns of 0, 1 and 5 entries."""
-    term = Term(0, np.array([0, 1, 2, 3, 4, 5]), np.array([1, 2, 2, 2, 2, 2]), np.ones(6, np.int64))
-    assert priced_cells(term, source_size, 3) == expected

@@ -1,0 +1,115 @@
+"""Nodes as protobuf, and from protobuf that a stranger may have written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+from cryptable_protocol import MalformedMessageError
+from cryptable_protocol.messages import circuit as pb
+
+from cryptable_engine.circuit.nodes import GroupKind, Input, InputGroup, IntArray, Linear, Lookup, Node, Product, Term
+
+
+def node_to_message(node: Node) -> pb.Node:
+    """As protobuf."""
+    match node:
+        case Input():
+            groups = [
+                pb.InputGroup(kind=group.kind.value, size=group.size, maximum=group.maximum) for group in node.groups
+            ]
+            return pb.Node(input=pb.Input(groups=groups))
+        case Linear():
+            terms = [
+                pb.Term(
+                    source=term.source,
+                    rows=term.rows.tolist(),
+                    columns=term.columns.tolist(),
+                    weights=term.weights.tolist(),
+                )
+                for term in node.terms
+            ]
+            return pb.Node(linear=pb.Linear(terms=terms, offset=node.offset.tolist()))
+        case Lookup():
+            entries = node.tables.ravel().tolist()
+            return pb.Node(
+                lookup=pb.Lookup(
+                    source=node.source,
+                    width=node.width,
+                    entries=entries,
+                    table_of=node.table_of.tolist(),
+                    dropped_bits=node.dropped_bits,
+                    mirrors=[] if node.mirrors is None else node.mirrors.tolist(),
+                )
+            )
+        case Product():
+            return pb.Node(product=pb.Product(source=node.source, bits=node.bits.tolist()))
+
+
+def node_from_message(index: int, message: pb.Node, earlier: Sequence[Node]) -> Node:
+    """From protobuf.
+
+    Args:
+        index: the node's, for messages.
+        message: of the node.
+        earlier: the nodes before it.
+
+    Raises:
+        MalformedMessageError: it is of no kind, or has lists whose lengths do not fit together.
+    """
+    match message.WhichOneof("kind"):
+        case "input":
+            return Input(tuple(_group_from_message(index, group) for group in message.input.groups))
+        case "linear":
+            terms = tuple(_term_from_message(index, term) for term in message.linear.terms)
+            return Linear(terms, _integers(message.linear.offset))
+        case "lookup":
+            return _lookup_from_message(index, message.lookup)
+        case "product":
+            source = message.product.source
+            if source >= len(earlier) or not message.product.bits:
+                raise MalformedMessageError(
+                    f"circuit: node {index}: a product of {len(message.product.bits)} bits with node {source}, "
+                    "expected one bit or more and an earlier node"
+                )
+            return Product(source, _integers(message.product.bits), earlier[source].size)
+        case _:
+            raise MalformedMessageError(f"circuit: node {index} is of no kind")
+
+
+def _group_from_message(index: int, message: pb.InputGroup) -> InputGroup:
+    try:
+        return InputGroup(GroupKind(message.kind), message.size, message.maximum)
+    except ValueError as error:
+        raise MalformedMessageError(f"circuit: node {index}: input group of unknown kind {message.kind}") from error
+
+
+def _term_from_message(index: int, message: pb.Term) -> Term:
+    if not len(message.rows) == len(message.columns) == len(message.weights):
+        raise MalformedMessageError(
+            f"circuit: node {index}: a term has {len(message.rows)} rows, {len(message.columns)} columns, "
+            f"{len(message.weights)} weights"
+        )
+    return Term(message.source, _integers(message.rows), _integers(message.columns), _integers(message.weights))
+
+
+def _lookup_from_message(index: int, message: pb.Lookup) -> Lookup:
+    entries = 1 << message.width if message.width <= 16 else 0
+    if not entries or not message.entries or len(message.entries) % entries:
+        raise MalformedMessageError(
+            f"circuit: node {index}: {len(message.entries)} table entries of width {message.width}"
+        )
+    if max(chain(message.entries, message.mirrors)) >= 1 << 62:
+        raise MalformedMessageError(f"circuit: node {index}: a table entry or mirror of 2^62 or more")
+    return Lookup(
+        message.source,
+        _integers(message.entries).reshape(-1, entries),
+        _integers(message.table_of),
+        message.dropped_bits,
+        _integers(message.mirrors) if message.mirrors else None,
+    )
+
+
+def _integers(values: Sequence[int]) -> IntArray:
+    return np.fromiter(values, np.int64, len(values))
