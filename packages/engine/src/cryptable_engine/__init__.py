@@ -8,6 +8,7 @@ from cryptable_engine.errors import (
     CompilationError,
     EvaluationError,
     ProgramMismatchError,
+    SchemeUnavailableError,
     UnsupportedProgramError,
 )
 from cryptable_engine.programs import Evaluator, ServerKeys, compile_circuit, simulate
@@ -32,6 +33,7 @@ __all__ = [
     "Product",
     "Program",
     "ProgramMismatchError",
+    "SchemeUnavailableError",
     "ServerKeys",
     "Term",
     "UnsupportedProgramError",

@@ -6,6 +6,7 @@ CryptableError
 │   └── ProgramMismatchError      a program's parameters are not those of the client spec
 ├── CompilationError              Concrete could not compile a circuit within its limits; says what to do
 │   └── UnsupportedProgramError   ... or made a program of a kind that the engine does not run
+│       └── SchemeUnavailableError    ... because an extra of this package is not installed; names it
 └── EvaluationError               Concrete failed on an evaluation whose arguments were all valid
 """
 
@@ -32,6 +33,16 @@ class CompilationError(CryptableError):
 
 class UnsupportedProgramError(CompilationError):
     """A compiled program needs something that the engine does not run, such as another encoding."""
+
+
+class SchemeUnavailableError(UnsupportedProgramError):
+    """Lookups need concrete-python, which is an extra of this package and is not installed, or does not load."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(
+            f"models of the scheme bootstrapped need concrete-python ({reason}): "
+            "pip install 'cryptable-engine[bootstrapping]' (Linux, x86-64, Python up to 3.12, NumPy below 2)"
+        )
 
 
 class EvaluationError(CryptableError):

@@ -28,22 +28,24 @@ _CPU_FLAGS = ("aes", "avx2", "avx512f", "fma")
 def check_machine() -> list[Finding]:
     """All findings; takes some seconds, for the last really compiles and evaluates."""
     return [
-        python_finding((3, 10), (3, 12)),
-        _concrete(),
-        _setuptools(),
+        python_finding((3, 10), None),
+        *_bootstrapping(),
         _cpu(),
         _cores(),
         _memory(),
-        _linker(),
-        _environment_path(),
-        _compiles_and_evaluates(),
     ]
 
 
+def _bootstrapping() -> list[Finding]:
+    """Of what the scheme bootstrapped needs, where its extra is installed."""
+    if installed_version("concrete-python") is None:
+        advice = "for such models: pip install 'cryptable-engine[bootstrapping]' (Linux, x86-64, Python up to 3.12)"
+        return [Finding("scheme bootstrapped", "not installed", "warning", advice)]
+    return [_concrete(), _setuptools(), _linker(), _environment_path(), _compiles_and_evaluates()]
+
+
 def _concrete() -> Finding:
-    version = installed_version("concrete-python")
-    if version is None:
-        return Finding("concrete-python", "missing", "bad", "pip install 'concrete-python==2.11.*' (Linux, x86-64)")
+    version = installed_version("concrete-python") or "missing"
     command = [sys.executable, "-W", "ignore", "-c", "import concrete.compiler"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

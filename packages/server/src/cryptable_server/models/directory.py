@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 
 from cryptable_protocol import CryptableError, ModelArtifact, limits
+from cryptable_protocol.findings import installed_version
 from cryptable_protocol.schemes.scheme import Keyset
 
 from cryptable_server.errors import (
@@ -277,7 +277,7 @@ class DirectoryModelStore:
                 "--key-memory"
             )
         # Native code is bound to the engine that made it.
-        engine = "-".join(version(name) for name in ("cryptable-engine", "concrete-python"))
+        engine = "-".join(installed_version(name) or "none" for name in ("cryptable-engine", "concrete-python"))
         program = config.programs / f"{artifact.digest.hex()}-{engine}"
         command = [
             sys.executable,

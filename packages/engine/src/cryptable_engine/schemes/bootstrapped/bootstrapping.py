@@ -16,7 +16,7 @@ import numpy.typing as npt
 from cryptable_protocol import InternalError, KeysetParameters, MaskStream
 from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES
 
-from cryptable_engine.errors import EvaluationError
+from cryptable_engine.errors import EvaluationError, SchemeUnavailableError
 
 Words = npt.NDArray[np.uint64]
 
@@ -42,9 +42,13 @@ def _library() -> ctypes.CDLL:
     """Concrete's runtime.
 
     Raises:
-        EvaluationError: concrete-python has no such library, or not these functions.
+        SchemeUnavailableError: concrete-python is not installed.
+        EvaluationError: it has no such library, or not these functions.
     """
-    files = metadata.files("concrete-python") or ()
+    try:
+        files = metadata.files("concrete-python") or ()
+    except metadata.PackageNotFoundError as error:
+        raise SchemeUnavailableError(error) from error
     paths = [Path(str(path.locate())) for path in files if path.name.startswith(_LIBRARY)]
     try:
         library = ctypes.CDLL(str(paths[0]))

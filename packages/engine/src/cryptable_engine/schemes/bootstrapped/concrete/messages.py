@@ -6,22 +6,34 @@ the fields that a program's description has are set, empty lists and structs inc
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import capnp
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import BootstrapKeyParameters, CiphertextType, KeysetParameters, KeyswitchKeyParameters
 
-from cryptable_engine.errors import EvaluationError
+from cryptable_engine.errors import EvaluationError, SchemeUnavailableError
 
 _MAX_BLOB_BYTES = 536_870_904
 """A Cap'n Proto blob's limit, rounded down to whole words."""
 _NO_TRAVERSAL_LIMIT = 1 << 61
 
-capnp.remove_import_hook()
-_schema: Any = capnp.load(str(Path(__file__).with_name("concrete.capnp")))
+
+@cache
+def _schema() -> Any:  # noqa: ANN401  # pycapnp has no types
+    """Concrete's messages; what reads them is an extra of this package.
+
+    Raises:
+        SchemeUnavailableError: it is not installed.
+    """
+    try:
+        import capnp
+    except ImportError as error:
+        raise SchemeUnavailableError(error) from error
+    capnp.remove_import_hook()
+    return capnp.load(str(Path(__file__).with_name("concrete.capnp")))
 
 
 def keyset_message(keyset: KeysetParameters, data: memoryview) -> bytes:
@@ -43,7 +55,7 @@ def keyset_message(keyset: KeysetParameters, data: memoryview) -> bytes:
         info = _keyswitch_key_info(keyset, keyswitch_key)
         keys["lweKeyswitchKeys"].append({"info": info, "payload": _payload(data[start:end])})
         start = end
-    message: bytes = _schema.ServerKeyset.new_message(**keys).to_bytes()
+    message: bytes = _schema().ServerKeyset.new_message(**keys).to_bytes()
     return message
 
 
@@ -70,11 +82,15 @@ def value_message(words: npt.NDArray[np.uint64], kind: CiphertextType, dimension
         "encoding": {"integer": {"width": kind.width, "isSigned": False, "mode": {"native": {}}}},
     }
     data = np.ascontiguousarray(words, "<u8").data.cast("B")
-    message: bytes = _schema.Value.new_message(
-        payload=_payload(data),
-        rawInfo={"shape": shape, "integerPrecision": 64, "isSigned": False},
-        typeInfo={"lweCiphertext": info},
-    ).to_bytes()
+    message: bytes = (
+        _schema()
+        .Value.new_message(
+            payload=_payload(data),
+            rawInfo={"shape": shape, "integerPrecision": 64, "isSigned": False},
+            typeInfo={"lweCiphertext": info},
+        )
+        .to_bytes()
+    )
     return message
 
 
@@ -84,7 +100,7 @@ def read_value(message: bytes, size: int, dimension: int) -> npt.NDArray[np.uint
     Raises:
         EvaluationError: it has another shape.
     """
-    with _schema.Value.from_bytes(message, traversal_limit_in_words=_NO_TRAVERSAL_LIMIT) as value:
+    with _schema().Value.from_bytes(message, traversal_limit_in_words=_NO_TRAVERSAL_LIMIT) as value:
         shape = list(value.rawInfo.shape.dimensions)
         data = b"".join(value.payload.data)
     if shape != [size, dimension + 1] or len(data) != 8 * size * (dimension + 1):

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import KeysetParameters
 
-from cryptable_engine.errors import CompilationError, EvaluationError
+from cryptable_engine.errors import CompilationError, EvaluationError, SchemeUnavailableError
 
 PROGRAM_INFO = "program_info.concrete.params.json"
 FEEDBACK = "compilation_feedback.json"
@@ -26,14 +26,21 @@ _module: Any = None
 
 
 def _concrete() -> Any:  # noqa: ANN401  # concrete-python has no types
-    """`concrete.compiler`, imported on first use: it takes a third of a second."""
+    """`concrete.compiler`, imported on first use: it takes a third of a second.
+
+    Raises:
+        SchemeUnavailableError: it is not installed, or does not load.
+    """
     global _module
     with _import_lock:
         if _module is None:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
                 warnings.filterwarnings("ignore", "Deprecated call to `pkg_resources", DeprecationWarning)
-                import concrete.compiler as module  # type: ignore[import-untyped, unused-ignore]
+                try:
+                    import concrete.compiler as module  # type: ignore[import-untyped, unused-ignore]
+                except ImportError as error:
+                    raise SchemeUnavailableError(error) from error
             _module = module
     return _module
 
