@@ -9,7 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Program, Term, compile_circuit
+from cryptable_engine import (
+    Circuit,
+    GroupKind,
+    Input,
+    InputGroup,
+    Linear,
+    Lookup,
+    Product,
+    Program,
+    Term,
+    compile_circuit,
+)
 from cryptable_engine.circuit.bounds import bounds
 from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.schemes.bootstrapped.concrete.messages import _schema, read_value, value_message
@@ -248,6 +259,24 @@ def linear_circuit() -> Circuit:
     return Circuit((given, Linear((Term.from_dense(0, weights),), array(10, 5))), 1)
 
 
+def products_circuit() -> Circuit:
+    """Bits times sums of bits, of two outputs, summed with terms of the input."""
+    forms = [[1, 0, 0, 2], [0, 2, 3, 0], [0, -1, 0, 1], [1, 1, 1, 0]]
+    return Circuit(
+        (
+            Input((InputGroup(GroupKind.THERMOMETER, 3), InputGroup(GroupKind.RANGE, 1))),
+            Linear((Term.from_dense(0, forms),), array(0, 4, 1, 0)),
+            Product(1, array(2, 3), 4),
+            Linear(
+                (Term.from_dense(2, [[1, 0], [0, 1], [1, 0], [0, 2]]), Term.from_dense(0, [[0, 1]] * 4)), array(0, 5)
+            ),
+        ),
+        3,
+    )
+
+
+PRODUCTS = {"products": products_circuit}
+"""Which the scheme `bootstrapped` does not evaluate."""
 CIRCUITS: dict[str, Callable[[], Circuit]] = {
     "shared": shared_circuit,
     "chain": chain_circuit,
@@ -265,7 +294,7 @@ def named_circuit(request: pytest.FixtureRequest) -> tuple[str, Circuit]:
 
 @pytest.fixture(scope="session")
 def named() -> Callable[[str], Circuit]:
-    return lambda name: CIRCUITS[name]()
+    return lambda name: {**CIRCUITS, **PRODUCTS}[name]()
 
 
 @pytest.fixture(scope="session")

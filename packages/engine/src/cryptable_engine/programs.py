@@ -17,7 +17,7 @@ from cryptable_engine.circuit.circuit import Circuit, IntArray
 from cryptable_engine.circuit.interpreter import checked_rows
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.errors import ProgramMismatchError
-from cryptable_engine.schemes.scheme import CompileLimits, Program, SchemeEvaluator, find_scheme
+from cryptable_engine.schemes.scheme import CompileLimits, Program, SchemeEvaluator, find_scheme, mismatch
 
 KeysSource = str | os.PathLike[str] | bytes | memoryview
 
@@ -54,6 +54,8 @@ def compile_circuit(
     """
     found = verify(circuit)
     scheme = find_scheme(options.scheme)
+    if promised is not None and promised.scheme != scheme.name:
+        raise mismatch("scheme", scheme.name, promised.scheme)
     scheme.check(circuit, found)
     directory = Path(directory).absolute()
     program = scheme.compile(

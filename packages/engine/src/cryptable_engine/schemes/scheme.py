@@ -115,18 +115,19 @@ class Program:
     def check_parameters(self, promised: SchemeParameters) -> None:
         """Whether clients that were promised these parameters can use this program; raises as `check_spec`."""
         if promised.scheme != self.scheme:
-            raise _mismatch("scheme", self.scheme, promised.scheme)
+            raise mismatch("scheme", self.scheme, promised.scheme)
         theirs = self._facts(promised)
         for name, compiled in self._facts(self.parameters).items():
             if compiled != theirs[name]:
-                raise _mismatch(name, compiled, theirs[name])
+                raise mismatch(name, compiled, theirs[name])
 
     def _facts(self, parameters: SchemeParameters) -> Mapping[str, object]:
         """By names for people, all that a client relies on."""
         return {"parameters": parameters}
 
 
-def _mismatch(name: str, compiled: object, promised: object) -> ProgramMismatchError:
+def mismatch(name: str, compiled: object, promised: object) -> ProgramMismatchError:
+    """Of a program, or what it would be, and what clients were promised."""
     return ProgramMismatchError(
         f"program: the circuit compiles to {name} {compiled}, its client spec promises {promised}; "
         "compile the model again with this version"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from cryptable_protocol import EncryptedTensor, InternalError, MalformedMessageE
 from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup, Node, Term
 from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys, Words, supports
+from cryptable_engine.schemes.bootstrapped.concrete.info import expect
 from cryptable_engine.schemes.bootstrapped.parameters.layout import (
     Layout,
     Reading,
@@ -36,8 +38,11 @@ _DENSE = 0.4
 
 def write_lookups(circuit: Circuit, layout: Layout, directory: Path) -> None:
     """Store a verified circuit beside its program, with the layout that it was compiled with."""
-    (directory / CIRCUIT).write_bytes(circuit.to_bytes())
-    (directory / LAYOUT).write_text(json.dumps({"widths": layout.widths, "output": layout.output}))
+    data = circuit.to_bytes()
+    (directory / CIRCUIT).write_bytes(data)
+    # The beginning of a circuit can be a circuit, too.
+    digest = hashlib.sha256(data).hexdigest()
+    (directory / LAYOUT).write_text(json.dumps({"widths": layout.widths, "output": layout.output, "circuit": digest}))
 
 
 class LookupProgram:
@@ -78,8 +83,13 @@ class LookupProgram:
         if program.input.key != read or program.output.key != key.output_key:
             raise UnsupportedProgramError("program: its input or output is not under the key that its lookups read")
         try:
-            circuit = Circuit.from_bytes((program.directory / CIRCUIT).read_bytes())
+            data = (program.directory / CIRCUIT).read_bytes()
             layout = json.loads((program.directory / LAYOUT).read_text())
+            expect(
+                hashlib.sha256(data).hexdigest() == layout["circuit"],
+                f"{CIRCUIT} is damaged; compile the circuit again",
+            )
+            circuit = Circuit.from_bytes(data)
             widths, output = tuple(map(int, layout["widths"])), Reading(*map(int, layout["output"]))
         except (OSError, KeyError, TypeError, ValueError, MalformedMessageError) as error:
             raise UnsupportedProgramError(
