@@ -1,0 +1,58 @@
+"""Digits of torus polynomials, and their products with rows of keys."""
+
+from __future__ import annotations
+
+import numpy as np
+from cryptable_protocol.schemes.levelled.keyset import Gadget
+
+from cryptable_engine.schemes.levelled.transforms import ComplexArray, FloatArray, doubles, forward
+
+
+def digits(values: FloatArray, gadget: Gadget, out: FloatArray) -> None:
+    """Balanced digits of fractions in −1/2 … 1/2, most significant first: the sum of out[j − 1] · 2^(−b·j) is nearest.
+
+    A digit is the integer nearest to what the digits before it leave over, times 2^b: of uniform fractions, uniform in
+    −2^b/2 … 2^b/2 but for the ends, which are half as frequent.
+
+    Args:
+        values: shape (…, N); overwritten by what is left over, times 2^(b·l).
+        gadget: l and b.
+        out: shape (l, …, N).
+    """
+    base = 2.0**gadget.base_log
+    for level in range(gadget.levels):
+        np.multiply(values, base, out=values)
+        np.rint(values, out=out[level])
+        np.subtract(values, out[level], out=values)
+
+
+def transformed_digits(folded: ComplexArray, gadget: Gadget, out: ComplexArray) -> ComplexArray:
+    """Transforms of the digits of folded polynomials, which are overwritten.
+
+    Args:
+        folded: shape (…, N/2).
+        gadget: l and b.
+        out: memory of shape (l, …, N/2), overwritten.
+
+    Returns:
+        Shape (l, …, N/2), in the memory of `out` or not.
+    """
+    digits(doubles(folded), gadget, doubles(out))
+    return forward(out)
+
+
+def times_rows(transforms: ComplexArray, rows: ComplexArray, out: ComplexArray, spare: ComplexArray) -> None:
+    """The sum over j of transforms[j] · rows[j].
+
+    Args:
+        transforms: of digits, shape (l, count, N/2).
+        rows: of a key, shape (l, 2, N/2).
+        out: shape (count, 2, N/2).
+        spare: memory of shape (count, N/2).
+    """
+    for half in range(2):
+        total = out[:, half]
+        np.multiply(transforms[0], rows[0, half], out=total)
+        for level in range(1, len(rows)):
+            np.multiply(transforms[level], rows[level, half], out=spare)
+            np.add(total, spare, out=total)

@@ -1,0 +1,59 @@
+"""Hiding: an encryption of zero under the client's public pair, so that answers' masks tell nothing of the weights."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from cryptable_engine.schemes.levelled.transforms import ComplexArray, FloatArray, fold, forward, inverse
+
+_WORD_BITS = 64
+
+
+class _Stream:
+    """Words of AES-256 in counter mode, keyed by the operating system for one answer.
+
+    Whoever predicts them takes the hiding away, and reads a mask, which is a function of the weights: so no generator
+    that is made for simulations. A key for each answer is the cheapest that needs no care with threads and forks.
+    """
+
+    def __init__(self) -> None:
+        self._encryptor = Cipher(algorithms.AES256(os.urandom(32)), modes.CTR(bytes(16))).encryptor()
+
+    def words(self, count: int) -> npt.NDArray[np.uint64]:
+        return np.frombuffer(self._encryptor.update(bytes(8 * count)), np.uint64)
+
+    def ternary(self, count: int) -> FloatArray:
+        """−1, 0 or 1, each with probability 1/3: bytes below 255, modulo 3."""
+        found = np.empty(0, np.uint8)
+        while len(found) < count:
+            drawn = self.words(count // 8 + 8).view(np.uint8)
+            found = np.concatenate([found, drawn[drawn < 255]])
+        return (found[:count] % 3).astype(np.float64) - 1.0
+
+    def gaussian(self, count: int) -> FloatArray:
+        """Fresh noise of the torus, rounded to its grid: by Box and Muller, from uniform numbers of 53 bits."""
+        uniform = (self.words(2 * count) >> np.uint64(_WORD_BITS - 53)).astype(np.float64)
+        radius = np.sqrt(-2.0 * np.log((uniform[:count] + 0.5) * 2.0**-53))
+        normal = radius * np.cos(uniform[count:] * (2.0 * math.pi * 2.0**-53))
+        noise: FloatArray = np.rint(normal * 2.0 ** (LOG2_DEVIATION + GRID_BITS)) * 2.0**-GRID_BITS
+        return noise
+
+
+def encryption_of_zero(public_pair: ComplexArray) -> ComplexArray:
+    """The sum u · pair + (e1, e2) with u ternary: folded, shape (2, N/2), not centred.
+
+    Args:
+        public_pair: transforms of mask and body, shape (2, N/2).
+    """
+    stream = _Stream()
+    ternary = forward(fold(stream.ternary(RING_SIZE)))
+    noise = fold(stream.gaussian(2 * RING_SIZE).reshape(2, RING_SIZE))
+    zero: ComplexArray = inverse(public_pair * ternary)
+    zero += noise
+    return zero

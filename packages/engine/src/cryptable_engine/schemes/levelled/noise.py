@@ -1,0 +1,156 @@
+"""How rarely an answer of a plan is wrong: a bound for every honest row (docs/decisions/0023-levelled-circuits.md)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from cryptable_protocol.schemes.levelled.keyset import LOG2_RING_SIZE, RING_SIZE, UNIVERSAL
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+
+from cryptable_engine.circuit.bounds import bounds, highest_output
+from cryptable_engine.circuit.circuit import Circuit
+from cryptable_engine.schemes.levelled.plan import Plan, make_plan
+from cryptable_engine.schemes.levelled.variances import (
+    GREATEST,
+    FloatArray,
+    RowVariances,
+    answer_noise,
+    digit,
+    switch_noise,
+)
+from cryptable_engine.schemes.levelled.worst_row import WorstRow, worst_row
+
+_LEAST_LOG2 = -1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseBound:
+    """Of the noisiest honest row.
+
+    Attributes:
+        variance: of a slot's phase, on average over keys and rows' randomness.
+        products: the part of it that products' rows add, which varies with that randomness.
+        rounding: how far rounded weights move a slot at most, shape (slots,).
+        log2_failure: of the probability that any slot of an answer is misread.
+        deviations: of the inflated variance, in half a step of the largest modulus less `rounding`.
+    """
+
+    variance: float
+    products: float
+    rounding: FloatArray
+    log2_failure: float
+    deviations: float
+
+
+def failure(circuit: Circuit, parameters: LevelledParameters) -> float:
+    """log2 of a bound for the probability that an answer is wrong, whatever honest row it is for.
+
+    Raises:
+        CircuitError, ProgramMismatchError: as `make_plan`.
+    """
+    return noise_bound(make_plan(circuit, parameters, highest_output(circuit, bounds(circuit)))).log2_failure
+
+
+def fits(circuit: Circuit, parameters: LevelledParameters) -> bool:
+    """Whether answers are wrong no more often than the parameters' p_error says; raises as `failure`."""
+    return failure(circuit, parameters) <= math.log2(parameters.p_error)
+
+
+def deviations_needed(slots: int, p_error: float) -> float:
+    """The t for which slots · 2 · exp(−t²/2), the sub-Gaussian tail, is p_error / 2."""
+    return math.sqrt(2 * math.log(2) * (2 + math.log2(slots) - math.log2(p_error)))
+
+
+def noise_bound(plan: Plan) -> NoiseBound:
+    """The bound for a plan."""
+    parameters = plan.parameters
+    variances = RowVariances(plan.layout, GREATEST)
+    worst = worst_row(plan, variances)
+    products = float(worst.selectors @ variances.product_keys)
+    others = (
+        worst.products * (variances.product_left + variances.product_rounding)
+        + worst.linear
+        + answer_noise(parameters.answer_word_bits, GREATEST)
+    )
+    half_step = np.repeat([1 / (2 * p) for p in parameters.moduli], parameters.outputs)
+    tolerance = half_step - worst.rounding
+    if (tolerance <= 0).any():
+        return NoiseBound(products + others, products, worst.rounding, 0.0, 0.0)
+    spread = _Spread.of(worst, variances)
+    log2_failure, deviations = 0.0, 0.0
+    # A row's own variance exceeds `inflated` with probability 2 e^(−x) at most: some x gives the least bound.
+    for x in np.geomspace(5.0, 600.0, 60):
+        inflated = spread.inflated(float(x)) + others
+        tail = np.logaddexp.reduce(np.log(2.0) - tolerance**2 / (2 * inflated))
+        log2 = float(np.logaddexp(tail, math.log(2.0) - x)) / math.log(2)
+        if log2 < log2_failure:
+            log2_failure, deviations = log2, float(tolerance.min()) / math.sqrt(inflated)
+    return NoiseBound(products + others, products, worst.rounding, max(log2_failure, _LEAST_LOG2), deviations)
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """How far the variance that products add, a quadratic form of Gaussians, can exceed its mean.
+
+    By Laurent and Massart (2000, lemma 1), the sum of a_i z_i² exceeds its mean by 2 √(x Σ a_i²) + 2 x max a_i with
+    probability e^(−x) at most; and Σ a_i² is, for each source of noise, at most its greatest a_i times its mean. `row`
+    has the greatest and the mean of each source in a row's randomness, `keys` of each in that of the keys.
+    """
+
+    mean: float
+    row: list[tuple[float, float]]
+    keys: list[tuple[float, float]]
+
+    @classmethod
+    def of(cls, worst: WorstRow, variances: RowVariances) -> _Spread:
+        layout = variances.layout
+        levels, base_log = layout.gadget
+        gains = np.repeat(worst.selectors, levels) * digit(base_log)
+        most = float(gains.max(initial=0.0))
+        phase, times_secret = (share[:, : layout.selector_leaves] for share in variances.shares)
+        row: list[tuple[float, float]] = []
+        keys: list[tuple[float, float]] = []
+        depth = max((run.depth for run in layout.runs), default=0)
+        for source, mean in enumerate((RING_SIZE * ((phase + times_secret) @ gains)).tolist()):
+            if not mean:
+                continue
+            # One source of N coefficients reaches the leaves below it through maps whose squared norms are 2^doublings
+            # times their mean, and which are orthogonal to each other; a key switch reaches twice as many, with a sign.
+            doubled = 2.0**depth if source == 0 else 2.0 ** (LOG2_RING_SIZE - source)
+            peak = phase[source].max() + greatest_mean(doubled) * times_secret[source].max()
+            row.append((most * peak * doubled * (1 if source == 0 else 2), mean))
+            if source:
+                keys.append((mean / (UNIVERSAL.automorphisms[source - 1].levels * RING_SIZE), mean))
+        switched = switch_noise(variances.secret)
+        mean = RING_SIZE * switched * float(gains.sum())
+        # What digits leave over there meets s², whose greatest value at a root is 100 (2N/3)², 50 times the mean.
+        row.append((50 * switched * most, mean))
+        keys.append((mean / (UNIVERSAL.switch.levels * RING_SIZE), mean))
+        return cls(float(worst.selectors @ variances.product_keys), row, keys)
+
+    def inflated(self, x: float) -> float:
+        """Exceeded with probability 2 e^(−x) at most."""
+        if not self.mean:
+            return 0.0
+        return (self.mean + _excess(self.row, x)) * (1 + _excess(self.keys, x) / self.mean)
+
+
+def _excess(sources: list[tuple[float, float]], x: float) -> float:
+    squares = sum(greatest * mean for greatest, mean in sources)
+    return 2 * math.sqrt(x * squares) + 2 * x * max(greatest for greatest, _ in sources)
+
+
+def greatest_mean(count: float) -> float:
+    """Greatest mean of `count` values of |s|² at roots of X^N + 1, over 2N/3.
+
+    Clients test that no value is above 10. Means of several are taken to be those of independent exponentials: with
+    probability 2^-128, one of N means exceeds 1 + y where count · (y − ln(1 + y)) = ln N + 128 ln 2.
+    """
+    wanted = (math.log(RING_SIZE) + 128 * math.log(2)) / count
+    low, high = 0.0, 9.0
+    for _ in range(50):
+        y = (low + high) / 2
+        low, high = (y, high) if y - math.log1p(y) < wanted else (low, y)
+    return 1 + high

@@ -1,0 +1,185 @@
+"""Plan: a circuit's forms on the torus, with the leaf or place of each bit that they read; the parameters fix it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol.schemes.levelled.layout import LEAF_SCALE, PLACE_SCALE, Layout
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+
+from cryptable_engine.circuit.circuit import Circuit, IntArray
+from cryptable_engine.errors import CircuitError, ProgramMismatchError
+from cryptable_engine.schemes.levelled.forms import Forms, read_forms, refuse_equal
+
+FloatArray = npt.NDArray[np.float64]
+
+PRODUCT_BYTES = LEAF_BYTES = 1 << 15
+"""Of memory: two polynomials, of doubles or as a transform."""
+MAX_MEMORY_BYTES = 4 << 30
+"""Of one evaluation: about 60 000 selector leaves and products."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Integers that forms multiply what they read by, one a slot, and how far their sum misses the exact weights.
+
+    Row i says that form `form[i]` reads `source[i]` times the polynomial with coefficients `weight[i]` in the slots.
+    """
+
+    form: IntArray
+    source: IntArray
+    """A leaf; or an index into `placed`."""
+    weight: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What an evaluation does, for one circuit and the parameters of its client specification."""
+
+    forms: Forms
+    parameters: LevelledParameters
+    selector: IntArray
+    """For each product, which of the parameters' selectors it multiplies by."""
+    leaves: Weights
+    places: Weights
+    rounding: FloatArray
+    """By how much, for each read of `forms`, the integers above, scaled, exceed the weight: shape (reads, slots)."""
+    constant: FloatArray
+    """Of each form, shape (forms, slots), on the torus."""
+
+    @property
+    def layout(self) -> Layout:
+        """Of its rows."""
+        return self.parameters.layout
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of one evaluation: expanded leaves and places, switched leaves of selectors, products."""
+        layout = self.layout
+        leaves = len(layout.leaf_bits) + layout.placed_polynomials + layout.selector_leaves
+        return leaves * LEAF_BYTES + self.forms.products * PRODUCT_BYTES
+
+
+def check(circuit: Circuit) -> Forms:
+    """Accept a verified circuit of this scheme, or say which rule it breaks.
+
+    Returns:
+        Its forms, which the check has read anyway.
+
+    Raises:
+        CircuitError: names the node or the products, and says what to do.
+    """
+    forms = read_forms(circuit)
+    refuse_equal(forms)
+    return forms
+
+
+def make_plan(circuit: Circuit, parameters: LevelledParameters, highest_output: int) -> Plan:
+    """The plan of a circuit for rows that are laid out by `parameters`.
+
+    Args:
+        circuit: verified.
+        parameters: of its client specification.
+        highest_output: of any output over honest rows (`bounds.highest_output`).
+
+    Raises:
+        CircuitError: the scheme does not evaluate the circuit.
+        ProgramMismatchError: the parameters are not of this circuit; names what differs.
+    """
+    forms = read_forms(circuit)
+    refuse_equal(forms, parameters.modulus)
+    _check_parameters(forms, parameters, highest_output)
+    layout = parameters.layout
+    selectors = np.array(layout.selectors, np.int64)
+    leaves, places, rounding = _weights(forms, parameters)
+    plan = Plan(
+        forms,
+        parameters,
+        np.searchsorted(selectors, forms.bit),
+        leaves,
+        places,
+        rounding,
+        on_torus(forms.constant, parameters.moduli),
+    )
+    if plan.memory_bytes > MAX_MEMORY_BYTES:
+        raise CircuitError(
+            f"one evaluation takes {plan.memory_bytes >> 20} MiB, at most {MAX_MEMORY_BYTES >> 20} are allowed; use a "
+            "smaller model"
+        )
+    return plan
+
+
+def on_torus(values: IntArray, moduli: tuple[int, ...]) -> FloatArray:
+    """Integers, shape (count, outputs), as w/p of the torus in −1/2 … 1/2 for each modulus p: shape (count, slots)."""
+    parts = [((values + p // 2) % p - p // 2) / p for p in moduli]
+    return np.concatenate(parts, axis=1)
+
+
+def _check_parameters(forms: Forms, parameters: LevelledParameters, highest_output: int) -> None:
+    for what, compiled, promised in (
+        ("inputs", forms.inputs, parameters.inputs),
+        ("outputs", forms.outputs, parameters.outputs),
+        ("selectors", forms.selectors, parameters.selectors),
+        ("outputs' maximum", highest_output, parameters.maximum),
+    ):
+        if compiled != promised:
+            raise ProgramMismatchError(
+                f"program: the circuit has {what} {compiled}, its client spec promises {promised}; "
+                "compile the model again with this version"
+            )
+    placed = {*parameters.selectors, *parameters.leaves, *parameters.placed}
+    missing = sorted(set(forms.read_bit.tolist()) - placed)
+    if missing:
+        raise ProgramMismatchError(
+            f"program: forms read the elements {missing[:5]}, which the client spec gives neither a leaf nor a place; "
+            "compile the model again with this version"
+        )
+
+
+def _weights(forms: Forms, parameters: LevelledParameters) -> tuple[Weights, Weights, FloatArray]:
+    layout, inputs = parameters.layout, forms.inputs
+    exact = on_torus(forms.read_weight, parameters.moduli)
+    place_of = _positions(layout.placed, inputs)
+    leaf_of = _positions(layout.leaves, inputs)
+    selector_of = _positions(layout.selectors, inputs)
+    form, bit = forms.form_of_reads(), forms.read_bit
+    is_placed = place_of[bit] >= 0
+    has_leaf = ~is_placed & (leaf_of[bit] >= 0)
+    by_digits = ~is_placed & ~has_leaf
+    rounding = np.empty_like(exact)
+
+    scaled = np.rint(exact[is_placed] * 2.0**PLACE_SCALE)
+    rounding[is_placed] = scaled * 2.0**-PLACE_SCALE - exact[is_placed]
+    places = Weights(form[is_placed], place_of[bit[is_placed]], scaled)
+
+    scaled = np.rint(exact[has_leaf] * 2.0**LEAF_SCALE)
+    rounding[has_leaf] = scaled * 2.0**-LEAF_SCALE - exact[has_leaf]
+    found = [(form[has_leaf], layout.selector_leaves + leaf_of[bit[has_leaf]], scaled)]
+
+    levels, base_log = layout.gadget
+    left = np.rint(exact[by_digits] * 2.0 ** (base_log * levels))
+    rounding[by_digits] = left * 2.0 ** (-base_log * levels) - exact[by_digits]
+    first_leaf = selector_of[bit[by_digits]] * levels
+    for level in range(levels, 0, -1):
+        # Small integers let little of a leaf's noise through: hence digits, each from the leaf of its level.
+        carried = np.rint(left * 2.0**-base_log) if level > 1 else np.zeros_like(left)
+        found.append((form[by_digits], first_leaf + level - 1, left - carried * 2.0**base_log))
+        left = carried
+    return _sorted(found), _sorted([(places.form, places.source, places.weight)]), rounding
+
+
+def _positions(elements: tuple[int, ...], inputs: int) -> IntArray:
+    """Index of each input element in `elements`, or −1."""
+    positions = np.full(inputs, -1, np.int64)
+    positions[np.array(elements, np.int64)] = np.arange(len(elements))
+    return positions
+
+
+def _sorted(parts: list[tuple[IntArray, IntArray, FloatArray]]) -> Weights:
+    """Joined, without zeros, by form and then by source."""
+    form, source, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
+    kept = np.flatnonzero(weight.any(axis=1))
+    order = kept[np.lexsort((source[kept], form[kept]))]
+    return Weights(form[order], source[order], weight[order])

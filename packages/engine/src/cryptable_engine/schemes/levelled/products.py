@@ -1,0 +1,110 @@
+"""The products of a plan, step by step, and the form of the answer."""
+
+from __future__ import annotations
+
+import numpy as np
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
+
+from cryptable_engine.schemes.levelled.decomposition import transformed_digits
+from cryptable_engine.schemes.levelled.plan import Plan
+from cryptable_engine.schemes.levelled.transforms import (
+    HALF,
+    ComplexArray,
+    FloatArray,
+    centre,
+    doubles,
+    fold,
+    forward,
+    inverse,
+)
+from cryptable_engine.schemes.levelled.workspace import CHUNK, Workspace
+
+SPECTRA_BYTES = 256 << 20
+"""Of weights' transforms that are kept ready; in larger models those beyond are computed for each row."""
+
+
+class Products:
+    """A plan made ready: what each form adds up, with the transforms of its weights."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        forms, layout = plan.forms, plan.layout
+        room, leaves = layout.room, len(layout.leaf_bits)
+        # Bits that a form reads from one placed polynomial are read by one product with one polynomial of weights.
+        at = plan.places.source % room * layout.slots
+        key = plan.places.form * (layout.placed_polynomials + 1) + plan.places.source // room
+        kept, group = np.unique(key, return_inverse=True)
+        placed_form, placed_source = np.divmod(kept, layout.placed_polynomials + 1)
+        self._form = np.concatenate([plan.leaves.form, placed_form])
+        self._source = np.concatenate([plan.leaves.source, placed_source + leaves])
+        self._group, self._at = group.ravel(), at
+        order = np.lexsort((self._source, self._form))
+        self._form, self._source, self._row = self._form[order], self._source[order], order
+        self._first = np.searchsorted(self._form, np.arange(forms.products + 2))
+        ready = min(len(order), SPECTRA_BYTES // (HALF * 16))
+        self._spectra = np.concatenate(
+            [np.empty((0, HALF), np.complex128)]
+            + [self._transform(first, min(first + 256, ready)) for first in range(0, ready, 256)]
+        )
+        self._terms = [
+            list(zip(forms.term_product[part].tolist(), forms.term_sign[part].tolist(), strict=True))
+            for part in (forms.terms(form) for form in range(forms.products + 1))
+        ]
+
+    def _transform(self, first: int, last: int) -> ComplexArray:
+        """Of the weights' polynomials of reads `first` … `last` − 1."""
+        plan, slots = self._plan, self._plan.layout.slots
+        own = len(plan.leaves.form)
+        polynomials = np.zeros((last - first, RING_SIZE))
+        for place, row in enumerate(self._row[first:last].tolist()):
+            if row < own:
+                polynomials[place, :slots] = plan.leaves.weight[row]
+            else:
+                for index in np.flatnonzero(self._group == row - own):
+                    # The weight of slot r at coefficient r − at, so that its product with X^at stands in the slot.
+                    target = np.arange(slots) - self._at[index]
+                    polynomials[place, target % RING_SIZE] += (
+                        np.where(target < 0, -1.0, 1.0) * plan.places.weight[index]
+                    )
+        return forward(fold(polynomials))
+
+    def evaluate(self, space: Workspace) -> ComplexArray:
+        """The answer's ciphertext, folded, shape (2, N/2), from transformed leaves and switched ones in `space`."""
+        plan = self._plan
+        for step in plan.forms.steps:
+            for first in range(step.start, step.stop, CHUNK):
+                self._multiply(range(first, min(first + CHUNK, step.stop)), space)
+        answer: ComplexArray = self._forms(range(plan.forms.root, plan.forms.root + 1), space)[0].copy()
+        return answer
+
+    def _forms(self, forms: range, space: Workspace) -> ComplexArray:
+        """Folded ciphertexts of forms, centred: shape (len(forms), 2, N/2)."""
+        totals, spare = space.pairs[: len(forms)], space.rows[0]
+        for total, form in zip(totals, forms, strict=True):
+            total.fill(0.0)
+            for product, sign in self._terms[form]:
+                (np.add if sign > 0 else np.subtract)(total, space.products[product], out=total)
+            for read in range(self._first[form], self._first[form + 1]):
+                spectrum = self._spectra[read] if read < len(self._spectra) else self._transform(read, read + 1)[0]
+                np.multiply(space.leaves[self._source[read]], spectrum, out=spare)
+                np.add(total, spare, out=total)
+        folded = inverse(totals)
+        constant: FloatArray = self._plan.constant[forms.start : forms.stop]
+        folded[:, 1, : constant.shape[1]] += constant  # the real parts of the first N/2 coefficients
+        centre(doubles(folded), doubles(space.more_pairs[: len(forms)]))
+        return folded
+
+    def _multiply(self, products: range, space: Workspace) -> None:
+        """External products: space.products[p] = the GGSW ciphertext of p's bit times p's form."""
+        gadget = self._plan.layout.gadget
+        levels, count = gadget.levels, len(products)
+        folded = self._forms(products, space)
+        memory = space.digits[: levels * 2 * count].reshape(levels, count, 2, HALF)
+        digits = transformed_digits(folded, gadget, memory)
+        masks, bodies = space.rows[:levels], space.rows[levels : 2 * levels]
+        for place, product in enumerate(products):
+            first = int(self._plan.selector[product]) * levels
+            np.multiply(digits[:, place, 0, None], space.switched[first : first + levels], out=masks)
+            np.multiply(digits[:, place, 1, None], space.leaves[first : first + levels], out=bodies)
+            np.add(masks, bodies, out=masks)
+            np.add.reduce(masks, axis=0, out=space.products[product])

@@ -1,0 +1,194 @@
+"""Variances of what an evaluation adds to a phase, part by part.
+
+docs/decisions/0023-levelled-circuits.md derives each. All are of the torus, of circumference 1, squared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE, UNIVERSAL, Gadget
+from cryptable_protocol.schemes.levelled.layout import Layout
+from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS, SECRET_NORM
+
+FloatArray = npt.NDArray[np.float64]
+
+_UNIFORM = 1.0 / 12.0
+"""Of a uniform number between −1/2 and 1/2."""
+
+
+class Secret(NamedTuple):
+    """What the bound takes for granted of a secret s, and of the machine's transforms."""
+
+    norm: float
+    """‖s‖²."""
+    square: float
+    """‖s · s‖²."""
+    image: float
+    """‖s · τ(s)‖² for an automorphism τ."""
+    rounding: float
+    """Of a product by double transforms: its variance over that of the product, times 2^106."""
+
+
+MEAN = Secret(2 * RING_SIZE / 3, 8 * RING_SIZE**2 / 9, 4 * RING_SIZE**2 / 9, 14.0)
+"""On average over secrets; rounding as measured."""
+GREATEST = Secret(SECRET_NORM, 1.05 * 8 * RING_SIZE**2 / 9, 1.05 * 8 * RING_SIZE**2 / 9, 20.0)
+"""Of any secret that a client keeps: SPEC-LEVELLED.md, "Secret key". ‖s · τ(s)‖ ≤ ‖s · s‖ by Cauchy and Schwarz."""
+
+FRESH: float = 2.0 ** (2 * LOG2_DEVIATION) + 2.0 ** (-2 * GRID_BITS) * _UNIFORM
+"""Of fresh noise, with its rounding to the grid."""
+UPLOADED = FRESH + 2.0 ** (-2 * ROW_WORD_BITS) * _UNIFORM
+PLACED = FRESH + 2.0 ** (-2 * PLACED_WORD_BITS) * _UNIFORM
+
+
+def digit(base_log: int) -> float:
+    """Variance of a balanced digit, an integer."""
+    return (2.0 ** (2 * base_log) + 2.0) * _UNIFORM
+
+
+def key_noise(gadget: Gadget) -> float:
+    """Of the sum over j of digit_j · e_j, the e_j being fresh noise."""
+    return gadget.levels * RING_SIZE * digit(gadget.base_log) * FRESH
+
+
+def left_over(gadget: Gadget) -> float:
+    """Of what the digits of a coefficient leave over."""
+    return 2.0 ** (-2 * gadget.levels * gadget.base_log) * _UNIFORM
+
+
+def transform_rounding(gadget: Gadget, secret: Secret) -> float:
+    """Of each coefficient, of mask and body, of a sum of digits times rows, by double transforms."""
+    product = gadget.levels * RING_SIZE * 2.0 ** (2 * gadget.base_log) * _UNIFORM * _UNIFORM
+    return secret.rounding * 2.0**-106 * product
+
+
+def automorphism_noise(gadget: Gadget, secret: Secret) -> float:
+    """What the key switch of an automorphism adds to a phase."""
+    rounding = transform_rounding(gadget, secret)
+    return key_noise(gadget) + secret.norm * left_over(gadget) + (1 + secret.norm) * rounding
+
+
+def switch_noise(secret: Secret) -> float:
+    """What the scheme switch adds to the phase of a row."""
+    gadget = UNIVERSAL.switch
+    rounding = transform_rounding(gadget, secret)
+    return key_noise(gadget) + secret.square * left_over(gadget) + (1 + secret.norm) * rounding
+
+
+def answer_noise(word_bits: int, secret: Secret) -> float:
+    """Of an answer's words, rounded, and of the encryption of zero that hides them (‖u‖² ≤ N)."""
+    return (1 + secret.norm) * 2.0 ** (-2 * word_bits) * _UNIFORM + (1 + RING_SIZE + secret.norm) * FRESH
+
+
+@dataclass(frozen=True)
+class RowVariances:
+    """Of the ciphertexts that a row becomes, for one layout."""
+
+    layout: Layout
+    secret: Secret
+
+    @cached_property
+    def shares(self) -> tuple[FloatArray, FloatArray]:
+        """Variance of each leaf's phase and of its phase times s, on average over coefficients, by source of noise.
+
+        Two arrays of shape (12, leaves): row 0 for the upload, row v + 1 for key switches of automorphism v. Each level
+        of the trace tree below doubles both.
+        """
+        leaves = len(self.layout.leaf_bits)
+        phase, times_secret = np.zeros((12, leaves)), np.zeros((12, leaves))
+        for run in self.layout.runs:
+            part = slice(run.first, run.first + run.count)
+            phase[0, part] = UPLOADED * 2.0**run.doublings
+            times_secret[0, part] = self.secret.norm * phase[0, part]
+            for level in range(run.depth):
+                later = self._later(run.count, run.depth, level)
+                key = run.shift + level
+                gadget = UNIVERSAL.automorphisms[key]
+                doubled = np.where(later >= 0, 2.0**later, 0.0)
+                phase[1 + key, part] = doubled * automorphism_noise(gadget, self.secret)
+                times_secret[1 + key, part] = doubled * self._times_secret(gadget, later)
+        return phase, times_secret
+
+    @staticmethod
+    def _later(count: int, depth: int, level: int) -> npt.NDArray[np.int64]:
+        """How often a leaf is doubled after its ancestor was split at `level`; −1 where that was not split."""
+        leaf = np.arange(count)
+        splits = np.array([leaf % (1 << i) + (1 << i) < count for i in range(depth)])
+        later: npt.NDArray[np.int64] = splits[level + 1 :].sum(axis=0)
+        return np.where(splits[level], later, -1)
+
+    def _times_secret(self, gadget: Gadget, later: npt.NDArray[np.int64]) -> FloatArray:
+        """Of a key switch's noise times s.
+
+        What the mask's rounding adds meets s, and then s again: s · s once in 2^later images, s · τ(s) in the others.
+        """
+        secret = self.secret
+        keys, left, rounding = key_noise(gadget), left_over(gadget), transform_rounding(gadget, secret)
+        twice = secret.image + (secret.square - secret.image) * 2.0**-later
+        found: FloatArray = secret.norm * (keys + rounding) + secret.image * left + rounding * twice
+        return found
+
+    @cached_property
+    def leaf(self) -> FloatArray:
+        """Of each leaf's phase, on average over its coefficients."""
+        found: FloatArray = self.shares[0].sum(axis=0)
+        return found
+
+    @cached_property
+    def switched(self) -> FloatArray:
+        """Of each switched leaf's phase, likewise."""
+        found: FloatArray = self.shares[1].sum(axis=0) + switch_noise(self.secret)
+        return found
+
+    @cached_property
+    def product_keys(self) -> FloatArray:
+        """What a product adds by the rows of each selector: shape (selectors,)."""
+        levels, base_log = self.layout.gadget
+        rows = (self.leaf + self.switched)[: self.layout.selector_leaves].reshape(-1, levels).sum(axis=1)
+        found: FloatArray = RING_SIZE * digit(base_log) * rows
+        return found
+
+    @property
+    def product_left(self) -> float:
+        """What the digits of a form leave over, where the bit is on."""
+        return (1 + self.secret.norm) * left_over(self.layout.gadget)
+
+    @property
+    def product_rounding(self) -> float:
+        """Rounding of a product by transforms. Switched rows stay unreduced: their coefficients are larger than 1."""
+        levels, base_log = self.layout.gadget
+        switched = UNIVERSAL.switch.levels * RING_SIZE * 4.0**UNIVERSAL.switch.base_log * _UNIFORM * _UNIFORM + _UNIFORM
+        product = levels * RING_SIZE * 4.0**base_log * _UNIFORM * (switched + _UNIFORM)
+        return self.secret.rounding * 2.0**-106 * product * (1 + self.secret.norm)
+
+    @cached_property
+    def first_coefficient(self) -> FloatArray:
+        """Of the constant coefficient of each leaf, where noise is greatest: a level adds it to itself."""
+        return self._coherent(1.0)
+
+    @cached_property
+    def any_coefficients(self) -> FloatArray:
+        """For each leaf, a bound that holds for every linear form of coefficients of leaves.
+
+        Its variance is at most the sum of this times the squares of its weights.
+        """
+        found = self._coherent(2.0)
+        for run in self.layout.runs:
+            part = slice(run.first, run.first + run.count)
+            found[part] = found[part].max()
+        return found
+
+    def _coherent(self, halves: float) -> FloatArray:
+        found = np.zeros(len(self.layout.leaf_bits))
+        for run in self.layout.runs:
+            part = found[run.first : run.first + run.count]
+            part[:] = 4.0**run.doublings * UPLOADED
+            for level in range(run.depth):
+                later = self._later(run.count, run.depth, level)
+                noise = automorphism_noise(UNIVERSAL.automorphisms[run.shift + level], self.secret)
+                part += np.where(later >= 0, 4.0**later * noise * halves, 0.0)
+        return found

@@ -1,0 +1,131 @@
+"""Encrypted rows give what the interpreter gives, and rows and keys of random words give some answer."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from cryptable_engine import interpret
+from cryptable_engine.schemes.levelled.plan import make_plan
+from cryptable_engine.schemes.levelled.row_evaluator import RowEvaluator
+from cryptable_engine.schemes.levelled.server_keys import ServerKeys
+from cryptable_protocol import MalformedMessageError
+from cryptable_protocol.messages import tensor as pb
+from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
+from levelled_circuits import levelled_circuit, levelled_parameters
+
+SHAPES = [
+    {"steps": ()},
+    {"steps": (1,)},
+    {"steps": (3, 2), "outputs": 3},
+    {"steps": (9, 4, 2), "outputs": 2, "bits": 30},
+    {"steps": (40,), "bits": 120},
+]
+
+
+def evaluator_of(circuit, parameters):
+    return RowEvaluator(make_plan(circuit, parameters, parameters.maximum))
+
+
+@pytest.mark.encrypted
+@pytest.mark.parametrize("gadget", [(2, 8), (3, 6), (4, 5)])
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_encrypted_equals_clear(client, keys, shape, gadget):
+    random = np.random.default_rng([shape, *gadget])
+    circuit = levelled_circuit(random, **SHAPES[shape])
+    inputs = circuit.input.size
+    places = () if shape % 2 else tuple(random.choice(inputs, inputs // 2, replace=False).tolist())
+    parameters = levelled_parameters(circuit, gadget=gadget, placed=places)
+    evaluator = evaluator_of(circuit, parameters)
+    for row in random.integers(0, 2, (3, inputs)):
+        answer = evaluator.evaluate_row(client.row(parameters, row), keys)
+        parameters.check_output(pb.EncryptedTensor.FromString(answer))
+        assert client.decode(parameters, answer) == interpret(circuit, [row])[0].tolist()
+
+
+@pytest.mark.encrypted
+def test_two_runs_of_leaves(client, keys):
+    random = np.random.default_rng(8)
+    circuit = levelled_circuit(random, steps=(3,), bits=2100)
+    selectors = {int(bit) for bit in circuit.nodes[2].bits}
+    parameters = levelled_parameters(circuit, leaves=tuple(bit for bit in range(2100) if bit not in selectors))
+    assert len(parameters.layout.runs) == 2
+    evaluator = evaluator_of(circuit, parameters)
+    row = random.integers(0, 2, 2100)
+    answer = evaluator.evaluate_row(client.row(parameters, row), keys)
+    assert client.decode(parameters, answer) == interpret(circuit, [row])[0].tolist()
+
+
+def test_answers_are_hidden_anew(client, keys):
+    circuit = levelled_circuit(np.random.default_rng(1))
+    parameters = levelled_parameters(circuit)
+    evaluator = evaluator_of(circuit, parameters)
+    row = client.row(parameters, [1] * 9)
+    one, other = (pb.EncryptedTensor.FromString(evaluator.evaluate_row(row, keys)).polynomials for _ in range(2))
+    different = np.mean(np.frombuffer(one, np.uint8) != np.frombuffer(other, np.uint8))
+    assert different > 0.98  # 255/256 of the bytes of two independent masks
+
+
+@pytest.mark.parametrize("fill", [0, 255, None])
+def test_random_words_give_an_answer(fill):
+    random = np.random.default_rng(4)
+    circuit = levelled_circuit(random, steps=(3, 2))
+    parameters = levelled_parameters(circuit, placed=(0, 1))
+    evaluator = evaluator_of(circuit, parameters)
+
+    def data(size):
+        return random.bytes(size) if fill is None else bytes([fill]) * size
+
+    keys = evaluator.make_ready(memoryview(data(UNIVERSAL.evaluation_keys_bytes)))
+    row = pb.EncryptedTensor(seed=data(16), polynomials=data(parameters.row_bytes))
+    with np.errstate(all="raise"):
+        answer = evaluator.evaluate_row(row.SerializeToString(deterministic=True), keys)
+    parameters.check_output(pb.EncryptedTensor.FromString(answer))
+
+
+def test_rows_and_keys_of_other_sizes_are_refused(client, keys):
+    parameters = levelled_parameters(circuit := levelled_circuit(np.random.default_rng(1)))
+    evaluator = evaluator_of(circuit, parameters)
+    for row, message in (
+        (b"\xff\xff", "not an EncryptedTensor"),
+        (b"", "row"),
+        (pb.EncryptedTensor(seed=bytes(16), polynomials=b"12").SerializeToString(), "2 bytes"),
+        (pb.EncryptedTensor(seed=bytes(15), polynomials=bytes(parameters.row_bytes)).SerializeToString(), "15 bytes"),
+    ):
+        with pytest.raises(MalformedMessageError, match=message):
+            evaluator.evaluate_row(row, keys)
+    with pytest.raises(MalformedMessageError, match="878608"):
+        ServerKeys(memoryview(client.evaluation_keys)[1:])
+
+
+def test_evaluating_loads_no_native_compiler():
+    code = """
+import sys
+import cryptable_engine
+before = set(sys.modules)
+from cryptable_engine.schemes.levelled import noise, plan, row_evaluator
+from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
+from levelled_circuits import levelled_circuit, levelled_parameters
+import numpy as np
+circuit = levelled_circuit(np.random.default_rng(1))
+parameters = levelled_parameters(circuit)
+noise.failure(circuit, parameters)
+evaluator = row_evaluator.RowEvaluator(plan.make_plan(circuit, parameters, parameters.maximum))
+row = row_evaluator.pb.EncryptedTensor(seed=bytes(16), polynomials=bytes(parameters.row_bytes))
+keys = evaluator.make_ready(memoryview(bytes(UNIVERSAL.evaluation_keys_bytes)))
+evaluator.evaluate_row(row.SerializeToString(), keys)
+print(*set(sys.modules) - before)
+"""
+    child = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={"PYTHONPATH": __file__.rpartition("/schemes/")[0] + "/support", "PATH": ""},
+    )
+    assert child.returncode == 0, child.stderr
+    loaded = child.stdout.split()
+    assert "cryptable_engine.schemes.levelled.products" in loaded
+    assert not {"concrete", "mlir", "capnp", "scipy", "torch"} & {name.partition(".")[0] for name in loaded}
+    assert not [name for name in loaded if "bootstrapped" in name and name.startswith("cryptable_engine")]
