@@ -87,8 +87,8 @@ def test_rows_and_keys_of_other_sizes_are_refused(client, keys):
     parameters = levelled_parameters(circuit := levelled_circuit(np.random.default_rng(1)))
     evaluator = evaluator_of(circuit, parameters)
     for row, message in (
-        (b"\xff\xff", "not an EncryptedTensor"),
-        (b"", "row"),
+        (b"\xff\xff", "encrypted tensor"),
+        (b"", "no polynomials"),
         (pb.EncryptedTensor(seed=bytes(16), polynomials=b"12").SerializeToString(), "2 bytes"),
         (pb.EncryptedTensor(seed=bytes(15), polynomials=bytes(parameters.row_bytes)).SerializeToString(), "15 bytes"),
     ):
@@ -111,9 +111,9 @@ circuit = levelled_circuit(np.random.default_rng(1))
 parameters = levelled_parameters(circuit)
 noise.failure(circuit, parameters)
 evaluator = row_evaluator.RowEvaluator(plan.make_plan(circuit, parameters, parameters.maximum))
-row = row_evaluator.pb.EncryptedTensor(seed=bytes(16), polynomials=bytes(parameters.row_bytes))
+row = row_evaluator.RingTensor(bytes(parameters.row_bytes), bytes(16))
 keys = evaluator.make_ready(memoryview(bytes(UNIVERSAL.evaluation_keys_bytes)))
-evaluator.evaluate_row(row.SerializeToString(), keys)
+evaluator.evaluate_row(row.to_bytes(), keys)
 print(*set(sys.modules) - before)
 """
     child = subprocess.run(

@@ -88,7 +88,11 @@ def make_plan(circuit: Circuit, parameters: LevelledParameters, highest_output: 
         CircuitError: the scheme does not evaluate the circuit.
         ProgramMismatchError: the parameters are not of this circuit; names what differs.
     """
-    forms = read_forms(circuit)
+    return plan_forms(read_forms(circuit), parameters, highest_output)
+
+
+def plan_forms(forms: Forms, parameters: LevelledParameters, highest_output: int) -> Plan:
+    """As `make_plan`, of the circuit's forms."""
     refuse_equal(forms, parameters.modulus)
     _check_parameters(forms, parameters, highest_output)
     layout = parameters.layout

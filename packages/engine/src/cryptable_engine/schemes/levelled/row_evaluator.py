@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from cryptable_protocol import MalformedMessageError
-from cryptable_protocol.messages import tensor as pb
+from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, RING_SIZE
 from cryptable_protocol.schemes.levelled.mask_stream import masks
 from cryptable_protocol.schemes.levelled.packing import Words, pack, packed_bytes, unpack
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
-from cryptable_protocol.wire.canonical import to_canonical_bytes
-from google.protobuf.message import DecodeError
+from cryptable_protocol.schemes.levelled.tensor import RingTensor
 
 from cryptable_engine.schemes.levelled.expansion import expand, switch
 from cryptable_engine.schemes.levelled.hiding import encryption_of_zero
@@ -46,24 +44,22 @@ class RowEvaluator:
         """A client's evaluation keys; raises MalformedMessageError for another length."""
         return ServerKeys(data)
 
-    def evaluate_row(self, row: bytes, keys: ServerKeys) -> bytes:
+    def evaluate_row(self, row: bytes, keys: object) -> bytes:
         """An answer's canonical bytes for a row's.
 
         Raises:
             MalformedMessageError: a row of another form than the plan's parameters fix.
         """
         parameters = self.plan.parameters
-        message = pb.EncryptedTensor()
-        try:
-            message.ParseFromString(row)
-        except DecodeError as error:
-            raise MalformedMessageError(f"row: not an EncryptedTensor ({error})") from error
-        parameters.check_input(message)
-        ciphertext = self.evaluate(self._ciphertexts(message.seed, message.polynomials), keys)
+        tensor = RingTensor.from_bytes(row)
+        parameters.check_input(tensor.to_message())
+        if not isinstance(keys, ServerKeys) or tensor.seed is None:
+            raise InternalError("keys that another scheme made ready, or a row without a seed that was let through")
+        ciphertext = self.evaluate(self._ciphertexts(tensor.seed, tensor.polynomials), keys)
         bits = parameters.answer_word_bits
         words = (np.floor(ciphertext * 2.0**bits + 0.5).astype(np.int64) & ((1 << bits) - 1)).astype(np.uint64)
         packed = pack(words[0], bits) + pack(words[1, : parameters.slots], bits)
-        return to_canonical_bytes(pb.EncryptedTensor(polynomials=packed))
+        return RingTensor(packed).to_bytes()
 
     def evaluate(self, polynomials: FloatArray, keys: ServerKeys) -> FloatArray:
         """The answer's ciphertext, hidden, shape (2, N), on the torus.

@@ -1,0 +1,107 @@
+"""The variance of one row's answer: gains followed exactly through the plan, to compare with what is measured."""
+
+from __future__ import annotations
+
+import numpy as np
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
+from cryptable_protocol.schemes.levelled.layout import Run
+
+from cryptable_engine.circuit.circuit import IntArray
+from cryptable_engine.schemes.levelled.plan import Plan, Weights
+from cryptable_engine.schemes.levelled.variances import (
+    PLACED,
+    UPLOADED,
+    FloatArray,
+    RowVariances,
+    answer_noise,
+    automorphism_noise,
+)
+
+
+def row_variance(plan: Plan, variances: RowVariances, bits: IntArray) -> FloatArray:
+    """Of the phase of each slot, shape (slots,), for a row of bits; weights' rounding, which is no noise, is not in it.
+
+    What forms read from leaves is followed back through the trace tree: some milliseconds a leaf and slot.
+    """
+    entering, gains = row_gains(plan, bits)
+    each = variances.product_keys[plan.selector] + variances.product_rounding
+    products = float(entering**2 @ each + np.sum(gains[:-1] ** 2) * variances.product_left)
+    _, placed = _added(plan.places, gains)
+    others = (
+        products + PLACED * float(np.sum(placed**2)) + answer_noise(plan.parameters.answer_word_bits, variances.secret)
+    )
+    leaves, read = _added(plan.leaves, gains)
+    found: FloatArray = others + sum(
+        (
+            _run_variance(run, variances, leaves[part] - run.first, read[part])
+            for run in plan.layout.runs
+            if (part := (leaves >= run.first) & (leaves < run.first + run.count)).any()
+        ),
+        np.zeros(plan.layout.slots),
+    )
+    return found
+
+
+def row_rounding(plan: Plan, bits: IntArray) -> FloatArray:
+    """By how much rounded weights move each slot of a row, shape (slots,)."""
+    _, gains = row_gains(plan, bits)
+    found: FloatArray = (gains[plan.forms.form_of_reads()] * bits[plan.forms.read_bit]) @ plan.rounding
+    return found
+
+
+def row_gains(plan: Plan, bits: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Factors with which each product's noise, and the value of each form, enter the answer of a row of bits."""
+    forms = plan.forms
+    entering, gains = np.zeros(forms.products), np.zeros(forms.products + 1)
+    gains[forms.root] = 1.0
+    for form in range(forms.root, -1, -1):
+        if form < forms.root:
+            gains[form] = entering[form] * bits[forms.bit[form]]
+        if gains[form]:
+            part = forms.terms(form)
+            entering[forms.term_product[part]] += forms.term_sign[part] * gains[form]
+    return entering, gains
+
+
+def _added(weights: Weights, gains: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Sources that a row reads, and by which weights, shape (sources, slots)."""
+    sources, place = np.unique(weights.source, return_inverse=True)
+    total = np.zeros((len(sources), weights.weight.shape[1]))
+    np.add.at(total, place.ravel(), gains[weights.form, None] * weights.weight)
+    kept = total.any(axis=1)
+    return sources[kept], total[kept]
+
+
+def _run_variance(run: Run, variances: RowVariances, leaves: IntArray, weights: FloatArray) -> FloatArray:
+    """Of each slot, for leaves of one run."""
+    slots = weights.shape[1]
+    found = np.empty(slots)
+    for slot in range(slots):
+        # Coefficient `slot` of weights · error, as a linear form of the error's coefficients.
+        functional = np.zeros((run.count, RING_SIZE))
+        place = slot - np.arange(slots)
+        functional[leaves[:, None], place % RING_SIZE] = np.where(place < 0, -1.0, 1.0) * weights
+        found[slot] = _followed_back(run, variances, functional)
+    return found
+
+
+def _followed_back(run: Run, variances: RowVariances, functional: FloatArray) -> float:
+    """Variance of the sum over leaves of functional[j] · error_j, (count, N): by the transpose of each level."""
+    total = 0.0
+    for level in range(run.depth - 1, -1, -1):
+        step = 1 << level
+        splitting = min(step, run.count - step)
+        key = run.shift + level
+        even = functional[:splitting]
+        odd = _times_power(functional[step : step + splitting], step << run.shift)
+        difference = even - odd
+        total += automorphism_noise(UNIVERSAL.automorphisms[key], variances.secret) * float(np.sum(difference**2))
+        target = np.arange(RING_SIZE) * (RING_SIZE // 2**key + 1) % (2 * RING_SIZE)
+        turned_back = difference[:, target % RING_SIZE] * np.where(target < RING_SIZE, 1.0, -1.0)
+        functional[:splitting] = even + odd + turned_back
+    return total + UPLOADED * float(np.sum(functional[0] ** 2))
+
+
+def _times_power(polynomials: FloatArray, power: int) -> FloatArray:
+    """Times X^power, for a power of 0 … N."""
+    return np.concatenate([-polynomials[:, RING_SIZE - power :], polynomials[:, : RING_SIZE - power]], axis=1)

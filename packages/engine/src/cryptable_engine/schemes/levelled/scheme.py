@@ -1,0 +1,94 @@
+"""The scheme `levelled` as the engine finds it: circuits of products of bits, without a compiler."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import ClassVar
+
+from cryptable_protocol import CompileOptions, InternalError, InvalidInputError
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters
+
+from cryptable_engine.circuit.bounds import Bounds, bounds, highest_output
+from cryptable_engine.circuit.circuit import Circuit, IntArray
+from cryptable_engine.errors import CompilationError
+from cryptable_engine.schemes.levelled.choice import choose_parameters
+from cryptable_engine.schemes.levelled.noise import noise_bound
+from cryptable_engine.schemes.levelled.plan import check, make_plan
+from cryptable_engine.schemes.levelled.program import LevelledProgram, read_program, write_program
+from cryptable_engine.schemes.levelled.row_evaluator import RowEvaluator
+from cryptable_engine.schemes.levelled.simulator import simulate_rows
+from cryptable_engine.schemes.scheme import CompileLimits, Program, engine_scheme
+
+
+@engine_scheme
+class LevelledScheme:
+    """Evaluates circuits of forms and products of bits."""
+
+    name: ClassVar[str] = LEVELLED
+
+    def check(self, circuit: Circuit, found: tuple[Bounds, ...]) -> None:  # noqa: ARG002  (for schemes that need them)
+        """Whether there are parameters under which its noise fits, only those can tell."""
+        check(circuit)
+
+    def compile(
+        self,
+        circuit: Circuit,
+        found: tuple[Bounds, ...],
+        options: CompileOptions,
+        directory: Path,
+        *,
+        promised: SchemeParameters | None,
+        catalogue: bool,  # noqa: ARG002  (one keyset serves all models)
+        native: bool,
+        limits: CompileLimits,  # noqa: ARG002  (no child process)
+    ) -> Program:
+        """Plan the circuit for the promised parameters, or for the cheapest that fit, and see that its noise fits."""
+        if native:
+            raise InvalidInputError("native: the scheme levelled has no native code; leave it out")
+        highest = highest_output(circuit, found)
+        parameters = (
+            choose_parameters(circuit, highest, options.p_error) if promised is None else _own(promised, options)
+        )
+        plan = make_plan(circuit, parameters, highest)
+        log2 = noise_bound(plan).log2_failure
+        if log2 > math.log2(parameters.p_error):
+            raise CompilationError(
+                f"levelled: answers are wrong with a probability of up to 2^{log2:.1f}, its client spec promises "
+                f"2^{math.log2(parameters.p_error):.1f}; compile the model again with this version"
+            )
+        return write_program(circuit, plan, directory)
+
+    def load(self, directory: Path) -> Program:
+        """See `EngineScheme`."""
+        return read_program(directory)
+
+    def evaluator(self, program: Program, *, native: bool) -> RowEvaluator:
+        """See `EngineScheme`; there is no oracle."""
+        if native:
+            raise InvalidInputError("native: the scheme levelled has no native code; leave it out")
+        if not isinstance(program, LevelledProgram):
+            raise InternalError(f"a program of class {type(program).__name__}, expected a levelled one")
+        return RowEvaluator(program.plan)
+
+    def simulate(
+        self,
+        circuit: Circuit,
+        options: CompileOptions,
+        rows: IntArray,
+        *,
+        limits: CompileLimits,  # noqa: ARG002  (no child process)
+    ) -> IntArray:
+        """With Gaussian noise of each row's own variance, under the cheapest parameters that fit."""
+        highest = highest_output(circuit, bounds(circuit))
+        parameters = choose_parameters(circuit, highest, options.p_error)
+        return simulate_rows(circuit, make_plan(circuit, parameters, highest), rows)
+
+
+def _own(parameters: SchemeParameters, options: CompileOptions) -> LevelledParameters:
+    if not isinstance(parameters, LevelledParameters):
+        raise InvalidInputError(
+            f"compile options of scheme {options.scheme!r}, the client spec is of scheme {parameters.scheme!r}"
+        )
+    return parameters

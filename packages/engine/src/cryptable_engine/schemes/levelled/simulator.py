@@ -1,0 +1,44 @@
+"""What clients would read, computed on clear rows with the noise that their ciphertexts would have."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cryptable_engine.circuit.circuit import Circuit, IntArray
+from cryptable_engine.circuit.interpreter import interpret
+from cryptable_engine.schemes.levelled.plan import Plan, on_torus
+from cryptable_engine.schemes.levelled.row_noise import row_rounding, row_variance
+from cryptable_engine.schemes.levelled.variances import MEAN, RowVariances
+
+
+def simulate_rows(circuit: Circuit, plan: Plan, rows: IntArray) -> IntArray:
+    """As `programs.simulate`: Gaussian noise of the row's own variance and its rounded weights, read by residues.
+
+    Args:
+        circuit: verified.
+        plan: of it.
+        rows: encoded, shape (rows, inputs).
+    """
+    parameters = plan.parameters
+    variances = RowVariances(plan.layout, MEAN)
+    random = np.random.default_rng()
+    exact = on_torus(interpret(circuit, rows), parameters.moduli)
+    found = np.empty((len(rows), parameters.outputs), np.int64)
+    for index, (bits, phase) in enumerate(zip(rows, exact, strict=True)):
+        noise = random.normal(0.0, np.sqrt(row_variance(plan, variances, bits))) + row_rounding(plan, bits)
+        found[index] = _read(plan, phase + noise)
+    return found
+
+
+def _read(plan: Plan, phase: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[int]:
+    parameters = plan.parameters
+    outputs = [0] * parameters.outputs
+    for index, modulus in enumerate(parameters.moduli):
+        rest = parameters.modulus // modulus
+        factor = rest * pow(rest, -1, modulus)
+        for output in range(parameters.outputs):
+            residue = math.floor(phase[index * parameters.outputs + output] * modulus + 0.5) % modulus
+            outputs[output] += residue * factor
+    return [min(value % parameters.modulus, parameters.maximum) for value in outputs]
