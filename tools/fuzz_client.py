@@ -25,7 +25,7 @@ from types import FrameType
 from cryptable_client.files import tensors
 from cryptable_client.keys import key_file
 from cryptable_client.keys import lifetime as lifetime_module
-from cryptable_client.schemes.bootstrapped import security
+from cryptable_client.schemes.bootstrapped import client_scheme, security
 from cryptable_client.server import inference, remote_model, trust
 from cryptable_protocol.encoding import categorical_encoder, decoder, encoders, polyline_encoder
 from cryptable_protocol.model import client_spec, signature
@@ -37,7 +37,7 @@ from fuzz.validators import Hits
 MODULES = [
     canonical, categorical_encoder, client_spec, decoder, encoders, tensor, names, keyset,
     polyline_encoder, signature, trimming, walk, inference, key_file, lifetime_module, remote_model, security, tensors,
-    trust,
+    trust, client_scheme,
 ]  # fmt: skip
 CPU_SECONDS, WALL_SECONDS, MEGABYTES = 10, 120, 100
 
@@ -51,6 +51,9 @@ EXCLUDED = (
     ("trust:Trust.__post_init__", ""),
     ("tensor:EncryptedTensor.trimmed", ""),
     ("decoder:Decoder.predict_proba", ""),
+    ("decoder:Decoder.require_probabilities", ""),
+    ("client_scheme:Bootstrapped.pack", ""),
+    ("client_spec:ClientSpec.bootstrapped", ""),
     ("decoder:Decoder.decision_function", ""),
     # Rows to encode.
     ("categorical_encoder:CategoricalEncoder._level", ""),

@@ -120,7 +120,7 @@ def concretes_secret_keys(secret_keys):
         for key in secret_keys.keyset.secret_keys
     ]
     keys = [
-        {"info": info, "payload": {"data": [secret_keys._key_bits(info["id"]).astype("<u8").tobytes()]}}
+        {"info": info, "payload": {"data": [secret_keys._key_material()[info["id"]].astype("<u8").tobytes()]}}
         for info in infos
     ]
     empty = {"lweBootstrapKeys": [], "lweKeyswitchKeys": [], "packingKeyswitchKeys": []}

@@ -20,7 +20,7 @@ def test_secret_keys_are_the_lowest_bits_of_the_seeds_stream(uncompressed_oracle
     stream = words.astype("<u8").view(np.uint8)
     at = 0
     for key_id, dimension in sorted(secret_keys.keyset.dimensions.items()):
-        np.testing.assert_array_equal(secret_keys._key_bits(key_id), stream[at : at + dimension] & 1)
+        np.testing.assert_array_equal(secret_keys._key_material()[key_id], stream[at : at + dimension] & 1)
         at += dimension
 
 

@@ -159,7 +159,7 @@ class Gate:
 
     def we_encrypt(self, secret_keys, values):
         words = lwe.encode(np.asarray(values, np.int64).reshape(-1), self.width)
-        tensor = encrypt_words(secret_keys._key_bits(self.key), words, self.variance)
+        tensor = encrypt_words(secret_keys._key_material()[self.key], words, self.variance)
         data = tensor.ciphertexts(words.size, self.dimension).astype("<u8").tobytes()
         return _schema.Value.new_message(
             payload={"data": [data]},
@@ -171,7 +171,7 @@ class Gate:
         with _schema.Value.from_bytes(message) as value:
             assert list(value.rawInfo.shape.dimensions) == self.full_shape["dimensions"]
             words = np.frombuffer(b"".join(value.payload.data), "<u8").reshape(-1, self.dimension + 1)
-        values = lwe.decode(lwe.phases(words, secret_keys._key_bits(self.key)), self.width)
+        values = lwe.decode(lwe.phases(words, secret_keys._key_material()[self.key]), self.width)
         if self.signed:
             values = np.where(values >> self.width, values - (2 << self.width), values)
         return values.reshape(self.shape)
@@ -352,7 +352,7 @@ def test_concretes_compressed_inputs(compiled, bridge, tmp_path):
         words = np.frombuffer(b"".join(value.payload.data), "<u8").reshape(4, 3)
     (source,) = case.inputs
     masks = np.stack([MaskStream(row[:2].tobytes()).words(0, source.dimension) for row in words])
-    key = secret_keys._key_bits(source.key)
+    key = secret_keys._key_material()[source.key]
     phases = words[:, 2] - lwe.inner_products(masks, key)
     decoded = lwe.decode(phases, source.width)
     np.testing.assert_array_equal(np.where(decoded >> source.width, decoded - (2 << source.width), decoded), values)

@@ -45,13 +45,13 @@ def suspicions(noise, keyset, made):
     secret_keys, bootstrap_keys, keyswitch_keys = made
     result = {}
     for parameters, data in zip(keyset.bootstrap_keys, bootstrap_keys, strict=True):
-        bits = secret_keys._key_bits(parameters.input_key), secret_keys._key_bits(parameters.output_key)
+        bits = secret_keys._key_material()[parameters.input_key], secret_keys._key_material()[parameters.output_key]
         residual = noise.bootstrap_key_noise(data, parameters, *bits, mask_words, bits=BITS)
         result[f"bootstrap key {parameters.id}"] = noise.suspicion(residual, parameters.variance)
         masks = mask_words(bytes(data[:16]), 0, MASKS)
         result[f"masks of bootstrap key {parameters.id}"] = abs(noise.distance_from_uniform(masks)) / noise.Z_1E_4
     for parameters, data in zip(keyset.keyswitch_keys, keyswitch_keys, strict=True):
-        bits = secret_keys._key_bits(parameters.input_key), secret_keys._key_bits(parameters.output_key)
+        bits = secret_keys._key_material()[parameters.input_key], secret_keys._key_material()[parameters.output_key]
         residual = noise.keyswitch_key_noise(data, parameters, *bits, mask_words)
         result[f"keyswitch key {parameters.id}"] = noise.suspicion(residual, parameters.variance)
         masks = mask_words(bytes(data[:16]), 0, MASKS)
@@ -73,7 +73,7 @@ def test_inputs(oracle, noise, name, who):
     tensor_type = case.program.input
     dimension = case.program.keyset.dimensions[tensor_type.key]
     with SecretKeys.generate(case.spec) as secret_keys:
-        keys, key = case.concrete_keys_of(secret_keys), secret_keys._key_bits(tensor_type.key).astype(np.uint64)
+        keys, key = case.concrete_keys_of(secret_keys), secret_keys._key_material()[tensor_type.key].astype(np.uint64)
         rng = np.random.default_rng(5)
         encrypts = {
             "ours": lambda values: encrypt(case.spec, secret_keys, values),

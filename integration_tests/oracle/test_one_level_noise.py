@@ -56,7 +56,7 @@ def looked_up(keyset, width, region, rows):
         file = io.BytesIO()
         write_evaluation_keys(secret_keys, file)
         keys = BootstrappingKeys(keyset, memoryview(file.getvalue()))
-        small_key, large_key = secret_keys._key_bits(SMALL_KEY), secret_keys._key_bits(LARGE_KEY)
+        small_key, large_key = secret_keys._key_material()[SMALL_KEY], secret_keys._key_material()[LARGE_KEY]
         results = [
             program.evaluate(encrypt_words(small_key, lwe.encode(row, region), minimal_variance(small)), keys)
             for row in rows

@@ -1,8 +1,8 @@
 """An end user's round trip: a specification from bytes, keys, a row encrypted, and the ciphertexts read again."""
 
 import numpy as np
+from cryptable_client.keys.encryption import decrypt, encrypt
 from cryptable_client.keys.secret_keys import SecretKeys
-from cryptable_client.schemes.bootstrapped.encryption import decrypt, encrypt
 from cryptable_client.schemes.bootstrapped.security import minimum_log2_deviation
 from cryptable_protocol import (
     AffineEncoder,

@@ -64,7 +64,7 @@ def main() -> None:
     distance = rng.uniform(0.05, 1.25, shape) * deviation
     rows = np.rint((borders + distance * rng.choice([-1, 1], shape)) * 2**DROPPED).astype(np.int64)
     dimension = program.keyset.dimensions[program.output.key]
-    key = session._secret_keys._key_bits(program.output.key)
+    key = session._secret_keys._key_material()[program.output.key]
     errors, moved = [], []
     for row, expected in zip(rows, interpret(made, rows), strict=True):
         answer = session._evaluator.evaluate(encrypt(spec, session._secret_keys, row), session._keys)

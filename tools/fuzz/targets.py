@@ -249,20 +249,24 @@ def key_file_(shop: Workshop) -> None:
         mutate(keyset, random)
     parameters = keyset.SerializeToString(deterministic=True)
     packed = b"".join(
-        np.packbits(shop.secret_keys._key_bits(key.id), bitorder="little").tobytes()
+        np.packbits(shop.secret_keys._key_material()[key.id], bitorder="little").tobytes()
         for key in shop.spec.keyset.secret_keys
     )
     encrypted = random.random() < 0.3
     edges = (0, 1, 2, 1 << 62, 253402300800, 253402300799)
+    version = random.choice((1,) * 9 + (2,))
+    name = random.choice((b"bootstrapped", b"levelled", b"squares", b"Levelled", b"")) if version == 2 else None
     header = struct.pack(
         "<16sBBQQI",
         random.choice((b"cryptable secret",) * 30 + (b"cryptable public",)),
-        random.choice((1,) * 30 + (0, 2)),
+        random.choice((version,) * 30 + (0, 3)),
         random.choice((int(encrypted),) * 30 + (2, 255)),
         random.choice((0, 1_700_000_000, random.choice(edges))),
         random.choice((0, 0, 0, 0, random.choice(edges))),
-        random.choice((len(parameters),) * 30 + (0, len(parameters) + 1, len(parameters) - 1, 1 << 31)),
+        random.choice((len(parameters),) * 30 + (0, 4, len(parameters) + 1, len(parameters) - 1, 1 << 31)),
     )
+    if name is not None:
+        header += bytes([random.choice((len(name),) * 9 + (255,))]) + name
     if encrypted:
         header += parameters + random.randbytes(28)
         body = header + random.randbytes(random.choice((0, 15, 16, len(packed) + 16)))
@@ -336,8 +340,8 @@ def tensor_file(shop: Workshop) -> None:
         if random.random() < 0.98
         else replace(shop.spec, parameters=replace(shop.spec.bootstrapped, p_error=2.0**-41))
     )
-    for tensor in TensorFile.open(path, kind=TensorKind.ANSWERS, client_spec_digest=spec.digest).tensors():
-        tensor.ciphertexts(3, LARGE)
+    for message in TensorFile.open(path, kind=TensorKind.ANSWERS, client_spec_digest=spec.digest).messages():
+        EncryptedTensor.from_message(message).ciphertexts(3, LARGE)
 
 
 TARGETS: tuple[tuple[Callable[[Workshop], None], float], ...] = (

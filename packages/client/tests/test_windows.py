@@ -46,11 +46,12 @@ from cryptable_protocol.files import whole
 from cryptable_protocol import ClientSpec, encode_rows
 os.name = real_name  # pathlib looks at it whenever a path is made
 
-from cryptable_client.schemes.bootstrapped.evaluation_keys import usable_cores
+from cryptable_client.keys.evaluation_keys import usable_cores
 from cryptable_client.keys.directory import KeyDirectory
 from cryptable_protocol.files.places import config_folder, data_folder
 from cryptable_client.files.tables import read_table, write_table
 from cryptable_client.files.tensors import TensorFile, TensorKind, write_tensors
+from cryptable_client.schemes.scheme import read_tensor
 from cryptable_client.server.trust import _Pin
 
 assert not whole.POSIX
@@ -66,8 +67,8 @@ with directory.load("mine", passphrase="long enough") as secret_keys:
     row = encode_rows(spec.features, read_table(str(folder / "in.csv"), spec.features)[0])[0]
     tensor = encrypt(spec, secret_keys, row)
     write_tensors(folder / "rows", [tensor], kind=TensorKind.ROWS, client_spec_digest=spec.digest)
-    (read,) = TensorFile.open(folder / "rows", kind=TensorKind.ROWS, client_spec_digest=spec.digest).tensors()
-    decrypted = decrypt(spec, secret_keys, read).tolist()
+    (read,) = TensorFile.open(folder / "rows", kind=TensorKind.ROWS, client_spec_digest=spec.digest).messages()
+    decrypted = decrypt(spec, secret_keys, read_tensor(spec, read)).tolist()
     plain = folder / "plain.keys"
     secret_keys.save(plain, insecure_plaintext=True)
 plain.chmod(0o644)  # permission bits mean nothing there

@@ -28,14 +28,15 @@ if TYPE_CHECKING:
         TimeoutExceededError,
         TrustError,
         UnavailableError,
+        UnknownSchemeError,
         WeakParametersError,
         WrongPassphraseError,
     )
+    from cryptable_client.keys.encryption import decrypt, encrypt
+    from cryptable_client.keys.evaluation_keys import spool, write_evaluation_keys
     from cryptable_client.keys.secret_keys import SecretKeys
-    from cryptable_client.keys.spooled import SpooledEvaluationKeys, spool
-    from cryptable_client.schemes.bootstrapped.encryption import decrypt, encrypt
-    from cryptable_client.schemes.bootstrapped.evaluation_keys import write_evaluation_keys
-    from cryptable_client.schemes.bootstrapped.security import check_security
+    from cryptable_client.keys.spooled import SpooledEvaluationKeys
+    from cryptable_client.schemes.scheme import check_security
     from cryptable_client.server.connection import connect, fetch_spec, list_models
     from cryptable_client.server.remote_model import RemoteModel
 
@@ -61,6 +62,7 @@ __all__ = [
     "TimeoutExceededError",
     "TrustError",
     "UnavailableError",
+    "UnknownSchemeError",
     "WeakParametersError",
     "WrongPassphraseError",
     "__version__",
@@ -79,14 +81,14 @@ _HOMES = {
     "RemoteModel": "cryptable_client.server.remote_model",
     "SecretKeys": "cryptable_client.keys.secret_keys",
     "SpooledEvaluationKeys": "cryptable_client.keys.spooled",
-    "check_security": "cryptable_client.schemes.bootstrapped.security",
+    "check_security": "cryptable_client.schemes.scheme",
     "connect": "cryptable_client.server.connection",
-    "decrypt": "cryptable_client.schemes.bootstrapped.encryption",
-    "encrypt": "cryptable_client.schemes.bootstrapped.encryption",
+    "decrypt": "cryptable_client.keys.encryption",
+    "encrypt": "cryptable_client.keys.encryption",
     "fetch_spec": "cryptable_client.server.connection",
     "list_models": "cryptable_client.server.connection",
-    "spool": "cryptable_client.keys.spooled",
-    "write_evaluation_keys": "cryptable_client.schemes.bootstrapped.evaluation_keys",
+    "spool": "cryptable_client.keys.evaluation_keys",
+    "write_evaluation_keys": "cryptable_client.keys.evaluation_keys",
 }
 
 

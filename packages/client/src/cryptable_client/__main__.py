@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     from cryptable_protocol.errors import CryptableError, InvalidInputError, MalformedMessageError
 
-    from cryptable_client.errors import KeyFileError, ServerError, TrustError, WeakParametersError
+    from cryptable_client.errors import KeyFileError, ServerError, TrustError, UnknownSchemeError, WeakParametersError
 
     try:
         status: int | None = options.run(options)
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match error:
             case InvalidInputError() | OSError():
                 return 3
-            case WeakParametersError() | MalformedMessageError() | TrustError():
+            case WeakParametersError() | UnknownSchemeError() | MalformedMessageError() | TrustError():
                 return 4
             case ServerError():
                 return 5

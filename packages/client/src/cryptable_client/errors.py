@@ -4,6 +4,7 @@
     ├── TrustError                 a model is not the one that was trusted: nothing was generated or sent
     │   ├── SignatureError         ... its signature is wrong, missing, or by another signer than expected
     │   └── PinChangedError        ... its signer or its crypto parameters are not those of the first use
+    ├── UnknownSchemeError         a model or its keys are of a scheme that this version does not know
     ├── WeakParametersError        the server's parameters are not secure, or absurd: nothing was generated or sent
     ├── KeyFileError               a key file cannot be used
     │   ├── KeysExpiredError       ... because the keys are past their date
@@ -37,6 +38,10 @@ class SignatureError(TrustError):
 
 class PinChangedError(TrustError):
     """A model's signer or its crypto parameters are not those of its first use; the message says how to accept."""
+
+
+class UnknownSchemeError(CryptableError):
+    """A model or its keys are of a scheme that this version of the client does not know: upgrade it."""
 
 
 class WeakParametersError(CryptableError):

@@ -10,6 +10,7 @@ from cryptable_client import decrypt, encrypt
 from cryptable_client.__main__ import main
 from cryptable_client.files import tensors
 from cryptable_client.files.tensors import TensorFile, TensorKind, write_tensors
+from cryptable_client.schemes.scheme import read_tensor
 from cryptable_protocol import LimitExceededError, MalformedMessageError
 
 PASSPHRASE = "correct horse battery"
@@ -65,11 +66,11 @@ def written(spec, secret_keys, tmp_path):
 
 
 def opened(path, spec, kind=TensorKind.ROWS):
-    return list(TensorFile.open(path, kind=kind, client_spec_digest=spec.digest).tensors())
+    return list(TensorFile.open(path, kind=kind, client_spec_digest=spec.digest).messages())
 
 
 def test_tensors_come_back(written, spec, secret_keys):
-    values = [decrypt(spec, secret_keys, tensor) for tensor in opened(written, spec)]
+    values = [decrypt(spec, secret_keys, read_tensor(spec, message)) for message in opened(written, spec)]
     np.testing.assert_array_equal(values, [[value] * spec.input.size for value in range(3)])
 
 

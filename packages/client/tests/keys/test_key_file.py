@@ -26,9 +26,8 @@ def saved(tmp_path_factory, keyset):
 
 
 def same(first, second):
-    return first.keyset == second.keyset and all(
-        np.array_equal(first._key_bits(key.id), second._key_bits(key.id)) for key in first.keyset.secret_keys
-    )
+    bits, others = first._key_material(), second._key_material()
+    return first.keyset == second.keyset and all(np.array_equal(bits[key], others[key]) for key in bits)
 
 
 def with_digest(body):
@@ -66,7 +65,7 @@ def test_an_encrypted_file_is_private_and_shows_no_key(tmp_path, secret_keys):
     secret_keys.save(path, passphrase=PASSPHRASE)
     if os.name == "posix":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    packed = np.packbits(secret_keys._key_bits(0), bitorder="little").tobytes()
+    packed = np.packbits(secret_keys._key_material()[0], bitorder="little").tobytes()
     assert packed[:16] not in path.read_bytes()
     assert list(tmp_path.iterdir()) == [path]
 
@@ -163,7 +162,8 @@ def test_a_weak_keyset_in_a_file_is_refused(tmp_path):
         (lambda data: data[:-1], CorruptedKeyFileError, "checksum"),
         (lambda data: data + b"\0", CorruptedKeyFileError, "checksum"),
         (lambda data: data * 100_000, CorruptedKeyFileError, "larger"),
-        (lambda data: with_digest(data[:16] + b"\2" + data[17:-32]), KeyFileError, "version 2"),
+        (lambda data: with_digest(data[:16] + b"\3" + data[17:-32]), KeyFileError, "version 3"),
+        (lambda data: with_digest(data[:16] + b"\2" + data[17:-32]), CorruptedKeyFileError, "names no scheme"),
         (lambda data: with_digest(data[:17] + b"\7" + data[18:-32]), KeyFileError, "protection 7"),
         (lambda data: with_digest(data[:18] + b"\xff" * 8 + data[26:-32]), CorruptedKeyFileError, "no dates"),
         (lambda data: with_digest(data[:34] + b"\xff" * 4 + data[38:-32]), CorruptedKeyFileError, "cut short"),
@@ -180,11 +180,12 @@ def test_damaged_files(tmp_path, saved, damage, error, message):
 
 
 def test_bits_beyond_a_dimension_are_refused(tmp_path):
-    keyset = KeysetParameters((SecretKeyParameters(0, 500),))
-    body = key_file._serialize(keyset, {0: np.ones(504, np.uint8)}, Lifetime(0), PASSPHRASE)
-    (tmp_path / "a").write_bytes(body)
+    keyset, path = KeysetParameters((SecretKeyParameters(0, 500),)), tmp_path / "a"
+    body = key_file._serialize(keyset, {0: np.ones(500, np.uint8)}, Lifetime(0), None)[:-32]
+    path.write_bytes(with_digest(body[:-1] + b"\x1f"))
+    path.chmod(0o600)
     with pytest.raises(CorruptedKeyFileError, match="beyond its dimension"):
-        SecretKeys.load(tmp_path / "a", passphrase=PASSPHRASE)
+        SecretKeys.load(path, insecure_plaintext=True)
 
 
 def test_any_bytes_give_a_typed_error(tmp_path, saved):

@@ -4,9 +4,8 @@ import os
 import tempfile
 
 import pytest
+from cryptable_client.keys.evaluation_keys import spool, write_evaluation_keys
 from cryptable_client.keys.secret_keys import SecretKeys
-from cryptable_client.keys.spooled import spool
-from cryptable_client.schemes.bootstrapped.evaluation_keys import write_evaluation_keys
 from cryptable_protocol import InvalidInputError
 
 

@@ -91,7 +91,7 @@ def _keygen(options: argparse.Namespace) -> None:
         secret_keys.save(options.output, **protection(options, confirm=True), overwrite=options.overwrite)
         if options.evaluation_keys:
             _spool(secret_keys, options.output + EVALUATION_KEYS_SUFFIX)
-    say(f"wrote {options.output}: keys of keyset {spec.keyset.name.hex()[:16]}")
+    say(f"wrote {options.output}: keys of keyset {spec.parameters.keyset.name.hex()[:16]}")
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -137,9 +137,9 @@ def _print_entries(entries: list[KeyEntry], *, as_json: bool) -> None:
 
 def _new(options: argparse.Namespace) -> None:
     spec, directory = spec_of(options), key_directory(options)
-    name = options.name or spec.keyset.name.hex()[:16]
+    name = options.name or spec.parameters.keyset.name.hex()[:16]
     directory.create(spec, name=name, expires=expiry_of(options), **protection(options, confirm=True)).close()
-    say(f"made keys {name}, for all models of keyset {spec.keyset.name.hex()[:16]}")
+    say(f"made keys {name}, for all models of keyset {spec.parameters.keyset.name.hex()[:16]}")
 
 
 def _rotate(options: argparse.Namespace) -> None:
@@ -175,7 +175,7 @@ def _export(options: argparse.Namespace) -> None:
 
 def _spool(secret_keys: SecretKeys, path: str, copy: str | None = None) -> None:
     from cryptable_client.console.progress import byte_bar, wanted
-    from cryptable_client.keys.spooled import spool
+    from cryptable_client.keys.evaluation_keys import spool
 
     with (
         byte_bar("making evaluation keys", shown=wanted(None)) as update,

@@ -50,4 +50,4 @@ def _spec(options: argparse.Namespace) -> None:
     spec = connection.spec_of(access, trust_of(options, access), options.model)
     with whole_file(options.output) as file:
         file.write(spec.to_bytes())
-    say(f"wrote {options.output}: {len(spec.features)} features, keyset {spec.keyset.name.hex()[:16]}")
+    say(f"wrote {options.output}: {len(spec.features)} features, keyset {spec.parameters.keyset.name.hex()[:16]}")

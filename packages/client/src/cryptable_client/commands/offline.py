@@ -24,8 +24,8 @@ from cryptable_client.commands.options import (
 from cryptable_client.commands.predict import answers, read_rows
 
 if TYPE_CHECKING:
+    from cryptable_protocol.messages import tensor as tensor_pb
     from cryptable_protocol.model.client_spec import ClientSpec
-    from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
@@ -53,8 +53,8 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
 
 def _encrypt(options: argparse.Namespace) -> None:
     from cryptable_client.files.tensors import TensorKind, write_tensors
+    from cryptable_client.keys.encryption import encrypt
     from cryptable_client.keys.secret_keys import SecretKeys
-    from cryptable_client.schemes.bootstrapped.encryption import encrypt
 
     spec = _spec(options)
     rows = read_rows(options.input, spec)
@@ -69,14 +69,15 @@ def _decrypt(options: argparse.Namespace) -> None:
 
     from cryptable_client.files.tables import write_table
     from cryptable_client.files.tensors import TensorFile, TensorKind
+    from cryptable_client.keys.encryption import decrypt
     from cryptable_client.keys.secret_keys import SecretKeys
-    from cryptable_client.schemes.bootstrapped.encryption import decrypt
+    from cryptable_client.schemes.scheme import read_tensor
 
     spec = _spec(options)
     file = TensorFile.open(options.input, kind=TensorKind.ANSWERS, client_spec_digest=spec.digest)
     with SecretKeys.load(options.keys, **protection(options), allow_expired=True) as secret_keys:
-        decrypted = [decrypt(spec, secret_keys, tensor) for tensor in file.tensors()]
-    values = np.stack(decrypted) if decrypted else np.empty((0, spec.output.size), np.int64)
+        decrypted = [decrypt(spec, secret_keys, read_tensor(spec, message)) for message in file.messages()]
+    values = np.stack(decrypted) if decrypted else np.empty((0, spec.parameters.outputs), np.int64)
     header, rows = answers(options, spec, values)
     write_table(options.output, header, rows)
 
@@ -85,8 +86,8 @@ def _relay(options: argparse.Namespace) -> None:
     from cryptable_client.files.tensors import TensorFile, TensorKind, write_tensors
     from cryptable_client.server.relay import relay
 
-    def check(spec: ClientSpec) -> Iterator[EncryptedTensor]:
-        return TensorFile.open(options.input, kind=TensorKind.ROWS, client_spec_digest=spec.digest).tensors()
+    def check(spec: ClientSpec) -> Iterator[tensor_pb.EncryptedTensor]:
+        return TensorFile.open(options.input, kind=TensorKind.ROWS, client_spec_digest=spec.digest).messages()
 
     access = access_of(options)
     trust, kept = trust_of(options, access), options.evaluation_keys
@@ -98,7 +99,7 @@ def _relay(options: argparse.Namespace) -> None:
 def _spec(options: argparse.Namespace) -> ClientSpec:
     from cryptable_protocol.model.client_spec import ClientSpec
 
-    from cryptable_client.schemes.bootstrapped.security import check_security
+    from cryptable_client.schemes.scheme import check_security
 
     spec = ClientSpec.from_bytes(read_spec(options.spec))
     check_security(spec)

@@ -167,7 +167,7 @@ def spec_of(options: argparse.Namespace) -> ClientSpec:
 
         access = access_of(options)
         return connection.spec_of(access, trust_of(options, access), options.model)
-    from cryptable_client.schemes.bootstrapped.security import check_security
+    from cryptable_client.schemes.scheme import check_security
 
     spec = ClientSpec.from_bytes(read_spec(options.spec))
     check_security(spec)

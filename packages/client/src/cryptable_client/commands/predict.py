@@ -110,7 +110,7 @@ def _evaluate(
     from cryptable_client.server.connection import open_model
 
     if options.probabilities:  # a model without probabilities refuses before anything is sent
-        spec.decoder.predict_proba(encoded[:0, :1].repeat(spec.output.size, axis=1))
+        spec.decoder.require_probabilities()
     model = options.model
     if options.keys is not None:
         with SecretKeys.load(options.keys, **protection(options)) as secret_keys:
@@ -121,7 +121,7 @@ def _evaluate(
         with open_model(access, trust, model) as remote:
             return remote.evaluate(encoded, spec)
     directory = key_directory(options)
-    entry = directory.find(spec.keyset)
+    entry = directory.find(spec.parameters.keyset)
     with directory.load(entry.name, **protection(options)) as secret_keys:
         path = directory.evaluation_keys(entry.name)
         with open_model(access, trust, model, secret_keys=secret_keys, evaluation_keys=path) as remote:

@@ -13,7 +13,9 @@ from pathlib import Path
 from cryptable_protocol import limits
 from cryptable_protocol.errors import LimitExceededError, MalformedMessageError
 from cryptable_protocol.files.whole import whole_file
-from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
+from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.schemes.scheme import Tensor
+from cryptable_protocol.wire.canonical import from_canonical_bytes
 
 MAGIC = b"cryptable tensor"
 FORMAT_VERSION = 1
@@ -84,11 +86,11 @@ class TensorFile:
             )
         return cls(source, kind, spec)
 
-    def tensors(self) -> Iterator[EncryptedTensor]:
-        """Its tensors, in order.
+    def messages(self) -> Iterator[tensor_pb.EncryptedTensor]:
+        """Its tensors, in order, as their model's scheme reads them.
 
         Raises:
-            MalformedMessageError: a tensor is malformed, or cut short.
+            MalformedMessageError: a tensor is not canonical, or cut short.
         """
         with self.path.open("rb") as file:
             left = self.path.stat().st_size - _HEADER.size - _DIGEST_BYTES
@@ -104,11 +106,16 @@ class TensorFile:
                     )
                 if left < 0:
                     raise MalformedMessageError(f"{self.path}: cut short inside a tensor")
-                yield EncryptedTensor.from_bytes(file.read(length))
+                yield from_canonical_bytes(
+                    tensor_pb.EncryptedTensor,
+                    file.read(length),
+                    limit=limits.MAX_MESSAGE_BYTES,
+                    what="encrypted tensor",
+                )
 
 
 def write_tensors(
-    path: str | os.PathLike[str], tensors: Iterable[EncryptedTensor], *, kind: TensorKind, client_spec_digest: bytes
+    path: str | os.PathLike[str], tensors: Iterable[Tensor], *, kind: TensorKind, client_spec_digest: bytes
 ) -> int:
     """Write a file, whole or not at all; returns the number of tensors."""
     digest, count = hashlib.sha256(), 0

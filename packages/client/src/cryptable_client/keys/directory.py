@@ -20,7 +20,7 @@ from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.files.places import data_folder
 from cryptable_protocol.files.whole import whole_file
 from cryptable_protocol.model.client_spec import ClientSpec
-from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
+from cryptable_protocol.schemes.scheme import Keyset
 
 from cryptable_client.errors import KeyFileError
 from cryptable_client.keys import key_file
@@ -57,7 +57,7 @@ class KeyEntry:
     """One key file, as it describes itself; what it says is proven when it is loaded."""
 
     name: str
-    keyset: KeysetParameters
+    keyset: Keyset
     lifetime: Lifetime
     uploads: tuple[Upload, ...]
 
@@ -96,7 +96,7 @@ class KeyDirectory:
         keyset, lifetime = key_file.read_public_part(self._existing(name))
         return KeyEntry(name, keyset, lifetime, tuple(_read(self._uploads(name))))
 
-    def find(self, keyset: KeysetParameters) -> KeyEntry:
+    def find(self, keyset: Keyset) -> KeyEntry:
         """The keys of a keyset: those that expire last, where there are several.
 
         Raises:
@@ -104,7 +104,7 @@ class KeyDirectory:
         """
         damaged: list[str] = []
         entries = self.entries(damaged=lambda name, _: damaged.append(name))
-        found = [entry for entry in entries if entry.keyset == keyset]
+        found = [entry for entry in entries if entry.keyset.name == keyset.name]
         if not found:
             unread = f" (damaged, so that nobody knows whose they are: {', '.join(damaged)})" if damaged else ""
             raise InvalidInputError(
@@ -115,7 +115,7 @@ class KeyDirectory:
 
     def create(
         self,
-        parameters: ClientSpec | KeysetParameters,
+        parameters: ClientSpec | Keyset,
         *,
         name: str | None = None,
         expires: datetime | None = None,
@@ -134,7 +134,7 @@ class KeyDirectory:
         Raises:
             InvalidInputError: no such name can be, or there are keys of that name.
         """
-        keyset = parameters.keyset if isinstance(parameters, ClientSpec) else parameters
+        keyset = parameters.parameters.keyset if isinstance(parameters, ClientSpec) else parameters
         path = self._path(keyset.name.hex()[:16] if name is None else name)
         if path.exists():
             raise InvalidInputError(f"{path} exists: rotate or delete its keys, or choose another name")

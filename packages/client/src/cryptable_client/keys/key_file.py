@@ -1,48 +1,57 @@
-"""Key files: secret keys encrypted under a passphrase (docs/key-file.md gives every byte)."""
+"""Key files: secret keys encrypted under a passphrase (docs/key-file.md gives every byte).
+
+Format version 1 is for keys of the scheme `bootstrapped`, version 2 names the scheme that its keys are of.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import struct
 import unicodedata
-from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.files import whole
 from cryptable_protocol.files.whole import whole_file
-from cryptable_protocol.messages import client_spec as pb
-from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
-from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, Keyset
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from cryptable_client.errors import CorruptedKeyFileError, KeyFileError, WrongPassphraseError
+from cryptable_client.errors import CorruptedKeyFileError, KeyFileError, UnknownSchemeError, WrongPassphraseError
 from cryptable_client.keys.lifetime import Lifetime
-
-Bits = npt.NDArray[np.uint8]
+from cryptable_client.schemes.scheme import KeyMaterial, scheme_called
 
 MAGIC = b"cryptable secret"
-FORMAT_VERSION = 1
+FORMAT_VERSION, NAMED_SCHEME_VERSION = 1, 2
 PLAINTEXT, SCRYPT_AES_GCM = 0, 1
 MINIMUM_PASSPHRASE = 8
 MAX_FILE_BYTES = 1 << 22
 _MAX_KEYSET_BYTES = 1 << 14
 _SALT_BYTES, _NONCE_BYTES, _TAG_BYTES, _DIGEST_BYTES = 16, 12, 16, 32
 _HEADER = struct.Struct(f"<{len(MAGIC)}sBBQQI")
+_SCHEME = re.compile(rb"[a-z][a-z0-9_]{0,31}")
 # OWASP's recommendation of 32 MiB three times over: small devices must be able to open their keys.
 _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 1 << 15, 8, 3
 
 
+class _Header(NamedTuple):
+    """What stands before the keys, and where that ends."""
+
+    protection: int
+    lifetime: Lifetime
+    keyset: Keyset
+    end: int
+
+
 def write(
     path: str | os.PathLike[str],
-    keyset: KeysetParameters,
-    bits: Mapping[int, Bits],
+    keyset: Keyset,
+    material: KeyMaterial,
     lifetime: Lifetime,
     *,
     passphrase: str | None,
@@ -63,7 +72,7 @@ def write(
         raise InvalidInputError(
             f"{target} exists, and its keys would be lost: choose another path, or pass overwrite=True"
         )
-    content = _serialize(keyset, bits, lifetime, passphrase)
+    content = _serialize(keyset, material, lifetime, passphrase)
     try:
         with whole_file(target, overwrite=overwrite) as file:
             file.write(content)
@@ -75,25 +84,29 @@ def write(
 
 def read(
     path: str | os.PathLike[str], *, passphrase: str | None, insecure_plaintext: bool
-) -> tuple[KeysetParameters, Lifetime, dict[int, Bits]]:
+) -> tuple[Keyset, Lifetime, KeyMaterial]:
     """Read a key file; see `SecretKeys.load`."""
     source = Path(path)
     body, mode = _read_body(source)
-    protection, lifetime, keyset, payload_at = _read_header(source, body)
-    if protection == SCRYPT_AES_GCM:
+    header = _read_header(source, body)
+    if header.protection == SCRYPT_AES_GCM:
         if passphrase is None:
             raise KeyFileError(f"{source} is encrypted: pass its passphrase=...")
-        packed = _decrypt(source, body, payload_at, passphrase)
+        packed = _decrypt(source, body, header.end, passphrase)
     else:
         if not insecure_plaintext:
             raise KeyFileError(f"{source} is not encrypted: pass insecure_plaintext=True to use it all the same")
         if whole.POSIX and mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise KeyFileError(f"{source} is not encrypted and other users may read it: chmod 600 it")
-        packed = body[payload_at:]
-    return keyset, lifetime, _unpack(source, keyset, packed)
+        packed = body[header.end :]
+    try:
+        material = scheme_called(header.keyset.scheme).unpack(header.keyset, packed)
+    except MalformedMessageError as error:
+        raise CorruptedKeyFileError(f"{source}: {error}") from error
+    return header.keyset, header.lifetime, material
 
 
-def read_public_part(path: str | os.PathLike[str]) -> tuple[KeysetParameters, Lifetime]:
+def read_public_part(path: str | os.PathLike[str]) -> tuple[Keyset, Lifetime]:
     """What a key file says of its keys without its passphrase: not proven until they are loaded.
 
     Raises:
@@ -101,8 +114,8 @@ def read_public_part(path: str | os.PathLike[str]) -> tuple[KeysetParameters, Li
     """
     source = Path(path)
     body, _ = _read_body(source)
-    _, lifetime, keyset, _ = _read_header(source, body)
-    return keyset, lifetime
+    header = _read_header(source, body)
+    return header.keyset, header.lifetime
 
 
 def _read_body(source: Path) -> tuple[bytes, int]:
@@ -120,52 +133,67 @@ def _read_body(source: Path) -> tuple[bytes, int]:
     return body, mode
 
 
-def _read_header(source: Path, body: bytes) -> tuple[int, Lifetime, KeysetParameters, int]:
-    """Protection, lifetime, keyset, and where the rest begins."""
+def _read_header(source: Path, body: bytes) -> _Header:
     _, version, protection, created, expires, keyset_bytes = _HEADER.unpack_from(body)
-    if version != FORMAT_VERSION or protection not in (PLAINTEXT, SCRYPT_AES_GCM):
+    if version not in (FORMAT_VERSION, NAMED_SCHEME_VERSION) or protection not in (PLAINTEXT, SCRYPT_AES_GCM):
         raise KeyFileError(
-            f"{source} has format version {version}, protection {protection}; this reader knows version "
-            f"{FORMAT_VERSION}: upgrade cryptable-client"
+            f"{source} has format version {version}, protection {protection}; this reader knows versions "
+            f"{FORMAT_VERSION} and {NAMED_SCHEME_VERSION}: upgrade cryptable-client"
         )
     try:
         lifetime = Lifetime(created, expires)
     except InvalidInputError as error:
         raise CorruptedKeyFileError(f"{source}: {error}") from error
-    return protection, lifetime, _read_keyset(source, body, keyset_bytes), _HEADER.size + keyset_bytes
-
-
-def _serialize(keyset: KeysetParameters, bits: Mapping[int, Bits], lifetime: Lifetime, passphrase: str | None) -> bytes:
-    parameters = to_canonical_bytes(keyset.to_message())
-    protection = PLAINTEXT if passphrase is None else SCRYPT_AES_GCM
-    header = _HEADER.pack(
-        MAGIC, FORMAT_VERSION, protection, lifetime.created_seconds, lifetime.expires_seconds, len(parameters)
+    name, keyset_at = (
+        (BOOTSTRAPPED, _HEADER.size) if version == FORMAT_VERSION else _read_scheme(source, body, _HEADER.size)
     )
+    end = keyset_at + keyset_bytes
+    if keyset_bytes > _MAX_KEYSET_BYTES or end > len(body):
+        raise CorruptedKeyFileError(f"{source} is cut short inside its parameters")
+    try:
+        keyset = scheme_called(name).keyset_from_bytes(body[keyset_at:end])
+    except MalformedMessageError as error:
+        raise CorruptedKeyFileError(f"{source}: {error}") from error
+    except UnknownSchemeError as error:
+        raise KeyFileError(f"{source}: {error}") from error
+    return _Header(protection, lifetime, keyset, end)
+
+
+def _read_scheme(source: Path, body: bytes, at: int) -> tuple[str, int]:
+    """Name of the scheme, and where the keyset begins."""
+    length = body[at] if at < len(body) else 0
+    name = body[at + 1 : at + 1 + length]
+    if len(name) != length or not _SCHEME.fullmatch(name):
+        raise CorruptedKeyFileError(f"{source} names no scheme, or is cut short inside its name")
+    if name.decode() == BOOTSTRAPPED:  # keys have one form
+        raise CorruptedKeyFileError(f"{source} names the scheme {BOOTSTRAPPED!r}, whose keys are in format version 1")
+    return name.decode(), at + 1 + length
+
+
+def _serialize(keyset: Keyset, material: KeyMaterial, lifetime: Lifetime, passphrase: str | None) -> bytes:
+    scheme = scheme_called(keyset.scheme)
+    parameters = scheme.keyset_to_bytes(keyset)
+    is_first = keyset.scheme == BOOTSTRAPPED
+    header = _HEADER.pack(
+        MAGIC,
+        FORMAT_VERSION if is_first else NAMED_SCHEME_VERSION,
+        PLAINTEXT if passphrase is None else SCRYPT_AES_GCM,
+        lifetime.created_seconds,
+        lifetime.expires_seconds,
+        len(parameters),
+    )
+    if not is_first:
+        header += bytes([len(keyset.scheme)]) + keyset.scheme.encode("ascii")
     header += parameters
-    parts = [np.packbits(bits[key.id], bitorder="little") for key in keyset.secret_keys]
-    packed = np.concatenate(parts)
+    packed = scheme.pack(keyset, material)
     if passphrase is None:
         body = header + packed.tobytes()
     else:
         salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
         header += salt + nonce
         body = header + AESGCM(_derive(passphrase, salt)).encrypt(nonce, packed.data, header)
-    for array in (*parts, packed):
-        array.fill(0)
+    packed.fill(0)
     return body + hashlib.sha256(body).digest()
-
-
-def _read_keyset(source: Path, body: bytes, keyset_bytes: int) -> KeysetParameters:
-    parameters = body[_HEADER.size : _HEADER.size + keyset_bytes]
-    if len(parameters) != keyset_bytes:
-        raise CorruptedKeyFileError(f"{source} is cut short inside its parameters")
-    try:
-        message = from_canonical_bytes(
-            pb.KeysetParameters, parameters, limit=_MAX_KEYSET_BYTES, what="keyset of the key file"
-        )
-        return KeysetParameters.from_message(message)
-    except MalformedMessageError as error:
-        raise CorruptedKeyFileError(f"{source}: {error}") from error
 
 
 def _decrypt(source: Path, body: bytes, salt_at: int, passphrase: str) -> bytes:
@@ -189,19 +217,3 @@ def _derive(passphrase: str, salt: bytes) -> bytes:
     except UnicodeEncodeError as error:
         raise InvalidInputError("the passphrase has characters that are no text (lone surrogates)") from error
     return Scrypt(salt=salt, length=32, n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P).derive(encoded)
-
-
-def _unpack(source: Path, keyset: KeysetParameters, packed: bytes) -> dict[int, Bits]:
-    expected = sum((key.dimension + 7) // 8 for key in keyset.secret_keys)
-    if len(packed) != expected:
-        raise CorruptedKeyFileError(f"{source}: {len(packed)} bytes of keys, expected {expected}")
-    bits, at = {}, 0
-    for key in keyset.secret_keys:
-        length = (key.dimension + 7) // 8
-        unpacked = np.unpackbits(np.frombuffer(packed, np.uint8, length, at), bitorder="little")
-        if unpacked[key.dimension :].any():
-            raise CorruptedKeyFileError(f"{source}: secret key {key.id} has bits beyond its dimension")
-        bits[key.id] = unpacked[: key.dimension].copy()
-        unpacked.fill(0)
-        at += length
-    return bits

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-import numpy as np
-import numpy.typing as npt
-from cryptable_protocol.errors import InternalError, InvalidInputError
+from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.model.client_spec import ClientSpec
-from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
+from cryptable_protocol.schemes.scheme import Keyset
 
 from cryptable_client.keys import key_file
 from cryptable_client.keys.lifetime import Lifetime
-from cryptable_client.schemes.bootstrapped.security import SECURITY_BITS, check_keyset, check_security
-from cryptable_client.schemes.randomness import SecretStream
-
-if TYPE_CHECKING:
-    from cryptable_client.keys.spooled import SpooledEvaluationKeys
-
-Bits = npt.NDArray[np.uint8]
+from cryptable_client.keys.spooled import SpooledEvaluationKeys
+from cryptable_client.schemes.scheme import SECURITY_BITS, KeyMaterial, check_keyset, check_security, scheme_called
 
 
 class SecretKeys:
@@ -34,8 +27,8 @@ class SecretKeys:
     arithmetic is not constant-time for someone who runs code on the same machine.
     """
 
-    _keyset: KeysetParameters
-    _bits: dict[int, Bits]
+    _keyset: Keyset
+    _material: KeyMaterial | None
     _lifetime: Lifetime
     _evaluation_keys: SpooledEvaluationKeys | None
     _lock: threading.Lock
@@ -46,12 +39,12 @@ class SecretKeys:
     @classmethod
     def generate(
         cls,
-        parameters: ClientSpec | KeysetParameters,
+        parameters: ClientSpec | Keyset,
         *,
         expires: datetime | None = None,
         security_bits: int = SECURITY_BITS,
     ) -> SecretKeys:
-        """New uniform binary keys.
+        """New keys, from the system's randomness.
 
         Args:
             parameters: a model's specification, or its keyset alone.
@@ -64,29 +57,26 @@ class SecretKeys:
         """
         if isinstance(parameters, ClientSpec):
             check_security(parameters, security_bits=security_bits)
-            keyset = parameters.keyset
+            keyset = parameters.parameters.keyset
         else:
             check_keyset(parameters, security_bits=security_bits)
             keyset = parameters
         lifetime = Lifetime.until(expires)
-        stream = SecretStream()
-        return cls._adopt(keyset, {key.id: stream.bits(key.dimension) for key in keyset.secret_keys}, lifetime)
+        return cls._adopt(keyset, scheme_called(keyset.scheme).generate(keyset), lifetime)
 
     @classmethod
-    def _adopt(cls, keyset: KeysetParameters, bits: Mapping[int, Bits], lifetime: Lifetime | None = None) -> SecretKeys:
-        """From key bits of the keyset's ids and dimensions, which become this handle's own."""
-        if {key: array.size for key, array in bits.items()} != keyset.dimensions:
-            raise InternalError("secret keys do not have the keyset's ids and dimensions")
+    def _adopt(cls, keyset: Keyset, material: KeyMaterial, lifetime: Lifetime | None = None) -> SecretKeys:
+        """From the keyset's own key material, which becomes this handle's."""
         secret_keys = object.__new__(cls)
         secret_keys._keyset = keyset
-        secret_keys._bits = dict(bits)
+        secret_keys._material = material
         secret_keys._lifetime = lifetime or Lifetime.until(None)
         secret_keys._evaluation_keys = None
         secret_keys._lock = threading.Lock()
         return secret_keys
 
     @property
-    def keyset(self) -> KeysetParameters:
+    def keyset(self) -> Keyset:
         """The parameters that these keys are for."""
         return self._keyset
 
@@ -107,13 +97,13 @@ class SecretKeys:
     @property
     def closed(self) -> bool:
         """Whether the keys were overwritten."""
-        return not self._bits
+        return self._material is None
 
-    def _key_bits(self, key_id: int) -> Bits:
-        """One key's bits, for the package's own modules; the array is the key itself, not a copy."""
+    def _key_material(self) -> KeyMaterial:
+        """What the scheme's code takes, for the package's own modules: the keys themselves, not a copy."""
         if self.closed:
             raise InvalidInputError("these secret keys are closed: generate or load them again")
-        return self._bits[key_id]
+        return self._material
 
     def _spooled(self, make: Callable[[SecretKeys], SpooledEvaluationKeys]) -> SpooledEvaluationKeys:
         """The evaluation keys of these keys, made at the first call; they live as long as this handle."""
@@ -142,12 +132,10 @@ class SecretKeys:
             InvalidInputError: no passphrase and no `insecure_plaintext`, or both, or the file exists.
             OSError: the file cannot be written.
         """
-        for key in self._keyset.secret_keys:
-            self._key_bits(key.id)
         key_file.write(
             path,
             self._keyset,
-            self._bits,
+            self._key_material(),
             self._lifetime,
             passphrase=passphrase,
             insecure_plaintext=insecure_plaintext,
@@ -180,20 +168,20 @@ class SecretKeys:
             WeakParametersError: its keyset is not secure.
             OSError: it cannot be read.
         """
-        keyset, lifetime, bits = key_file.read(path, passphrase=passphrase, insecure_plaintext=insecure_plaintext)
+        keyset, lifetime, material = key_file.read(path, passphrase=passphrase, insecure_plaintext=insecure_plaintext)
         if not allow_expired:
             lifetime.check(f"the keys in {Path(path)}")
         check_keyset(keyset)
-        return cls._adopt(keyset, bits, lifetime)
+        return cls._adopt(keyset, material, lifetime)
 
     def close(self) -> None:
         """Overwrite the keys and remove their temporary files. Any further use is an InvalidInputError."""
         if self._evaluation_keys is not None:
             self._evaluation_keys.close()
             self._evaluation_keys = None
-        for bits in self._bits.values():
-            bits.fill(0)
-        self._bits = {}
+        if self._material is not None:
+            scheme_called(self._keyset.scheme).erase(self._material)
+            self._material = None
 
     def __enter__(self) -> SecretKeys:
         return self
@@ -202,12 +190,11 @@ class SecretKeys:
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_bits", None):
+        if getattr(self, "_material", None) is not None:
             self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self.closed else f"{len(self._bits)} secret"
-        return f"<SecretKeys of keyset {self._keyset.name.hex()[:16]}, {state}>"
+        return f"<SecretKeys of keyset {self._keyset.name.hex()[:16]}{', closed' if self.closed else ''}>"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("SecretKeys cannot be pickled or copied: pass the handle on, or save(path, passphrase=...)")

@@ -1,27 +1,19 @@
-"""Evaluation keys on disk: made once, read as often as an upload takes."""
+"""SpooledEvaluationKeys: evaluation keys on disk, made once and read as often as an upload takes."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-import numpy as np
 from cryptable_protocol import limits
 from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
 from cryptable_protocol.files.whole import whole_file
-from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
-
-from cryptable_client.keys.secret_keys import SecretKeys
-from cryptable_client.schemes.bootstrapped.evaluation_keys import Progress, first_row_noise, write_evaluation_keys
-
-_NOISE_DEVIATIONS = 12
-"""A row of our own keys has noise beyond this many standard deviations with probability below 2^-90 a word."""
+from cryptable_protocol.schemes.scheme import Keyset
 
 
 class SpooledEvaluationKeys:
@@ -65,45 +57,7 @@ class SpooledEvaluationKeys:
         self.close()
 
 
-def spool(
-    secret_keys: SecretKeys,
-    *,
-    path: str | os.PathLike[str] | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> SpooledEvaluationKeys:
-    """Evaluation keys of `secret_keys`, from the file `path` if it has them, else made and written there.
-
-    Without a path they are written to a temporary file, which the system removes with the process at the latest.
-
-    Args:
-        secret_keys: the keys that they are made from.
-        path: a file that keeps them between runs.
-        threads: to make them with; by default one a core.
-        progress: called with the bytes written so far and in all.
-
-    Raises:
-        InvalidInputError: the file exists and is not these keys' own, or the keyset needs no evaluation keys.
-        OSError: the file cannot be read or written.
-    """
-    if path is None:
-        # Nameless on POSIX, deleted on close on Windows: even a killed process leaves nothing behind.
-        file = cast(BinaryIO, tempfile.TemporaryFile(prefix="cryptable-evaluation-keys-"))  # noqa: SIM115 (the caller's)
-        try:
-            return SpooledEvaluationKeys(
-                file, write_evaluation_keys(secret_keys, file, threads=threads, progress=progress)
-            )
-        except BaseException:
-            file.close()
-            raise
-    target = Path(path)
-    if not target.exists():
-        with whole_file(target) as kept:
-            write_evaluation_keys(secret_keys, kept, threads=threads, progress=progress)
-    return _open(secret_keys, target)
-
-
-def open_public(keyset: KeysetParameters, path: Path) -> SpooledEvaluationKeys:
+def open_public(keyset: Keyset, path: Path) -> SpooledEvaluationKeys:
     """Evaluation keys of a keyset from a file, whosoever they are.
 
     Raises:
@@ -112,42 +66,30 @@ def open_public(keyset: KeysetParameters, path: Path) -> SpooledEvaluationKeys:
     """
     file = path.open("rb")
     try:
-        return _header_of(file, path, keyset)
+        return SpooledEvaluationKeys(file, header_of(file, path, keyset))
     except BaseException:
         file.close()
         raise
 
 
-def _open(secret_keys: SecretKeys, path: Path) -> SpooledEvaluationKeys:
-    keyset = secret_keys.keyset
-    file = path.open("rb")
-    try:
-        _check_size(file, path, keyset)
-        noise, variance = first_row_noise(secret_keys, file)
-        if np.abs(noise.astype(np.float64)).max() > _NOISE_DEVIATIONS * variance**0.5 * 2.0**64:
-            raise InvalidInputError(
-                f"{path} holds evaluation keys of other secret keys; delete it to have new ones made"
-            )
-        file.seek(0)
-        return _header_of(file, path, keyset)
-    except BaseException:
-        file.close()
-        raise
+def header_of(file: BinaryIO, path: Path, keyset: Keyset) -> EvaluationKeysHeader:
+    """What the evaluation keys in a file are, which is read to its end.
 
+    Args:
+        file: open for reading, at its start.
+        path: its name, for messages.
+        keyset: of the keys.
 
-def _header_of(file: BinaryIO, path: Path, keyset: KeysetParameters) -> SpooledEvaluationKeys:
-    size = _check_size(file, path, keyset)
-    digest = hashlib.sha256()
-    while data := file.read(limits.CHUNK_BYTES):
-        digest.update(data)
-    return SpooledEvaluationKeys(file, EvaluationKeysHeader(keyset.name, size, digest.digest()))
-
-
-def _check_size(file: BinaryIO, path: Path, keyset: KeysetParameters) -> int:
+    Raises:
+        InvalidInputError: the file has another length than such keys.
+    """
     size = os.fstat(file.fileno()).st_size
     if size != keyset.evaluation_keys_bytes:
         raise InvalidInputError(
             f"{path} has {size} bytes, evaluation keys of this keyset have {keyset.evaluation_keys_bytes}: it "
             "holds others, or was cut short; delete it to have new ones made"
         )
-    return size
+    digest = hashlib.sha256()
+    while data := file.read(limits.CHUNK_BYTES):
+        digest.update(data)
+    return EvaluationKeysHeader(keyset.name, size, digest.digest())

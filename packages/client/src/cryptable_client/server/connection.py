@@ -10,7 +10,7 @@ from cryptable_protocol import limits
 from cryptable_protocol.errors import InvalidInputError
 
 from cryptable_client.keys.secret_keys import SecretKeys
-from cryptable_client.schemes.bootstrapped.security import SECURITY_BITS
+from cryptable_client.schemes.scheme import SECURITY_BITS
 from cryptable_client.server.access import DEFAULT_TIMEOUT, Access, PemSource
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from cryptable_protocol import messages
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.model.client_spec import ClientSpec
-from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 from cryptable_protocol.service import InferenceStub
 
+from cryptable_client.keys.encryption import decrypt, encrypt
 from cryptable_client.keys.secret_keys import SecretKeys
-from cryptable_client.schemes.bootstrapped.encryption import decrypt, encrypt
+from cryptable_client.schemes.scheme import read_tensor
 from cryptable_client.server.cancellation import CURRENT
 from cryptable_client.server.transport import Outgoing, typed_errors
 from cryptable_client.server.upload import Count
@@ -43,10 +43,10 @@ def infer(
         stub: of the service.
         spec: the model's specification.
         secret_keys: of its keyset.
-        encoded: integers of shape (rows, spec.input.size).
+        encoded: integers of shape (rows, spec.parameters.inputs).
         evaluation_keys: their SHA-256, or empty where the model needs none.
         timeout: seconds, for each row.
-        keep: given each row's decrypted integers, of shape (spec.output.size,), in order.
+        keep: given each row's decrypted integers, of shape (spec.parameters.outputs,), in order.
         count: told the bytes of each message.
         time_spent: told the seconds of each phase.
 
@@ -69,7 +69,7 @@ def infer(
                         f"the server answers row {response.row}, expected row {answered} of {rows}"
                     )
                 began = time.perf_counter()
-                keep(decrypt(spec, secret_keys, EncryptedTensor.from_message(response.result)))
+                keep(decrypt(spec, secret_keys, read_tensor(spec, response.result)))
                 time_spent("decrypt", time.perf_counter() - began)
                 _add_server_time(time_spent, response.wall_seconds, response.cpu_seconds)
                 answered += 1

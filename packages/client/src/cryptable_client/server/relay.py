@@ -10,12 +10,14 @@ from pathlib import Path
 
 from cryptable_protocol import messages
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.model.client_spec import ClientSpec
-from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
+from cryptable_protocol.schemes.scheme import Tensor
 from cryptable_protocol.service import InferenceStub
 
 from cryptable_client.console.progress import wanted
 from cryptable_client.keys.spooled import SpooledEvaluationKeys, open_public
+from cryptable_client.schemes.scheme import read_tensor
 from cryptable_client.server.access import Access
 from cryptable_client.server.remote_model import fetch_spec
 from cryptable_client.server.transport import Outgoing, open_channel, typed_errors
@@ -32,9 +34,9 @@ def relay(
     trust: Trust,
     model: str,
     *,
-    rows: Callable[[ClientSpec], Iterator[EncryptedTensor]],
+    rows: Callable[[ClientSpec], Iterator[tensor_pb.EncryptedTensor]],
     evaluation_keys: str | os.PathLike[str] | None = None,
-) -> Iterator[tuple[ClientSpec, Iterator[EncryptedTensor]]]:
+) -> Iterator[tuple[ClientSpec, Iterator[Tensor]]]:
     """Have encrypted rows evaluated.
 
     `rows` is given the model's specification, checks that they belong to it, and gives them; `evaluation_keys` is the
@@ -48,15 +50,15 @@ def relay(
         spec, _ = fetch_spec(channel, access, model, trust=trust)
         given = rows(spec)
         digest = b""
-        if spec.keyset.evaluation_keys_bytes:
+        if spec.parameters.keyset.evaluation_keys_bytes:
             if evaluation_keys is None:
                 raise InvalidInputError(f"model {model!r} needs evaluation keys: give the file that goes with the rows")
-            with open_public(spec.keyset, Path(evaluation_keys)) as spooled:
+            with open_public(spec.parameters.keyset, Path(evaluation_keys)) as spooled:
                 digest = _ensure(stub, spooled, access.timeout)
         header = messages.inference.InferHeader(
             model_name=spec.model_name, client_spec_digest=spec.digest, evaluation_keys=digest
         )
-        yield spec, _answers(stub, header, given, access.timeout)
+        yield spec, _answers(stub, spec, header, given, access.timeout)
 
 
 def _ensure(stub: InferenceStub, spooled: SpooledEvaluationKeys, timeout: float) -> bytes:
@@ -66,11 +68,15 @@ def _ensure(stub: InferenceStub, spooled: SpooledEvaluationKeys, timeout: float)
 
 
 def _answers(
-    stub: InferenceStub, header: messages.inference.InferHeader, rows: Iterator[EncryptedTensor], timeout: float
-) -> Iterator[EncryptedTensor]:
+    stub: InferenceStub,
+    spec: ClientSpec,
+    header: messages.inference.InferHeader,
+    rows: Iterator[tensor_pb.EncryptedTensor],
+    timeout: float,
+) -> Iterator[Tensor]:
     while batch := list(islice(rows, _ROWS_PER_CALL)):
         requests = [messages.inference.InferRequest(header=header)]
-        requests += [messages.inference.InferRequest(row=row.to_message()) for row in batch]
+        requests += [messages.inference.InferRequest(row=read_tensor(spec, row).to_message()) for row in batch]
         answered = 0
         with typed_errors("relaying rows"), Outgoing(iter(requests)) as outgoing:
             call = stub.Infer(outgoing, timeout=timeout * len(batch))
@@ -79,7 +85,7 @@ def _answers(
                     if response.row != answered or answered == len(batch):
                         raise MalformedMessageError(f"the server answers row {response.row}, expected row {answered}")
                     answered += 1
-                    yield EncryptedTensor.from_message(response.result)
+                    yield read_tensor(spec, response.result)
             finally:
                 call.cancel()
         if answered != len(batch):

@@ -23,8 +23,10 @@ from cryptable_protocol.wire.canonical import from_any_bytes
 
 from cryptable_client.console.progress import byte_bar, wanted
 from cryptable_client.errors import DataLossError, NotFoundError, ServerError, SpecChangedError, UnavailableError
+from cryptable_client.keys.encryption import check_keys
+from cryptable_client.keys.evaluation_keys import spool
 from cryptable_client.keys.secret_keys import SecretKeys
-from cryptable_client.keys.spooled import SpooledEvaluationKeys, spool
+from cryptable_client.keys.spooled import SpooledEvaluationKeys
 from cryptable_client.server.access import Access
 from cryptable_client.server.inference import infer
 from cryptable_client.server.transport import typed_errors
@@ -128,7 +130,7 @@ class RemoteModel:
                     secret_keys = self._own_keys = SecretKeys.generate(self.spec, security_bits=trust.security_bits)
             self._secret_keys = secret_keys
             self._check_keys()
-            if self.spec.keyset.evaluation_keys_bytes:
+            if self.spec.parameters.keyset.evaluation_keys_bytes:
                 spooled = self._spooled(evaluation_keys)
                 self._upload = EvaluationKeyUpload(
                     self._stub, spooled, timeout=self._timeout, bars=self._bars, count=self._count
@@ -155,7 +157,7 @@ class RemoteModel:
     def predict_proba(self, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Probabilities of shape (rows, labels); arguments and errors as for `predict`."""
         # A model without probabilities refuses here, before anything is sent.
-        self.spec.decoder.predict_proba(np.zeros((1, self.spec.output.size), np.int64))
+        self.spec.decoder.require_probabilities()
         return self.spec.decoder.predict_proba(self._evaluate(rows))
 
     def decision_function(self, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -204,12 +206,7 @@ class RemoteModel:
 
     def _check_keys(self) -> None:
         self._secret_keys.check_not_expired()
-        got, needed = self._secret_keys.keyset.name.hex()[:16], self.spec.keyset.name.hex()[:16]
-        if got != needed:
-            raise InvalidInputError(
-                f"these secret keys are of keyset {got}, model {self.spec.model_name!r} needs keyset {needed}: "
-                "generate keys for this model"
-            )
+        check_keys(self.spec, self._secret_keys)
 
     def _spooled(self, path: str | os.PathLike[str] | None) -> SpooledEvaluationKeys:
         with self._timed("evaluation_keys"), byte_bar("making evaluation keys", shown=self._bars) as update:
@@ -222,11 +219,11 @@ class RemoteModel:
         """Decrypted integers for rows that are encoded already.
 
         Args:
-            encoded: integers of shape (rows, spec.input.size).
+            encoded: integers of shape (rows, spec.parameters.inputs).
             spec: that they are encoded with; a server whose specification is another by now is not sent them.
 
         Returns:
-            Integers of shape (rows, spec.output.size).
+            Integers of shape (rows, spec.parameters.outputs).
         """
         if self.spec != spec:
             raise SpecChangedError(
@@ -260,7 +257,7 @@ class RemoteModel:
                     attempts = 1 if len(answers) > before else attempts + 1
                     if attempts == _ATTEMPTS or not self._mended(error):
                         raise
-        return np.stack(answers) if answers else np.empty((0, self.spec.output.size), np.int64)
+        return np.stack(answers) if answers else np.empty((0, self.spec.parameters.outputs), np.int64)
 
     def _infer(self, encoded: npt.NDArray[np.int64], keep: Callable[[npt.NDArray[np.int64]], None]) -> None:
         infer(

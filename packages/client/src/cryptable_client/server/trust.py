@@ -1,7 +1,8 @@
 """Trust on first use: who signed a model, and its security-relevant parameters, are remembered and compared.
 
 A pin is a small JSON file for each address and model. What a retrained model changes (encoders, sizes, the decoder) is
-not pinned: it reveals nothing about the keys. What decides over them is: signer, keyset, noise and p_error.
+not pinned: it reveals nothing about the keys. What decides over them is: signer, scheme, and the facts that the
+scheme's parameters name, as keyset, noise and p_error.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from cryptable_protocol.files.places import config_folder
 from cryptable_protocol.files.whole import whole_file
 from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.model.signature import PUBLIC_KEY_BYTES, ModelSignature
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 
 from cryptable_client.errors import PinChangedError, SignatureError, TrustError
-from cryptable_client.schemes.bootstrapped.security import SECURITY_BITS, check_security
+from cryptable_client.schemes.scheme import SECURITY_BITS, check_security
 from cryptable_client.server.access import Access
 
 _FORMAT = 1
@@ -93,14 +95,7 @@ def signer_of(spec: ClientSpec, response: messages.inference.GetModelResponse) -
 
 
 def _pinned_facts(spec: ClientSpec, signer: str | None) -> dict[str, Any]:
-    return {
-        "signer": signer,
-        "keyset": spec.keyset.name.hex(),
-        "input key": spec.input.key,
-        "input variance": spec.input.variance,
-        "output key": spec.output.key,
-        "p_error": spec.p_error,
-    }
+    return {"signer": signer, "scheme": spec.scheme, **spec.parameters.pinned_facts()}
 
 
 class _Pin:
@@ -118,14 +113,18 @@ class _Pin:
             if not self._create(facts):
                 self.check(facts, accept_changes=False)  # another process was faster
             return
-        changed = [name for name, value in facts.items() if pinned.get(name) != value]
+        changed = [name for name, value in facts.items() if name in pinned and pinned[name] != value]
         if changed:
-            details = "; ".join(f"{name} was {pinned.get(name)}, is {facts[name]}" for name in changed)
+            details = "; ".join(f"{name} was {pinned[name]}, is {facts[name]}" for name in changed)
             raise PinChangedError(
                 f"model {self._names['model']!r} at {self._names['address']} is not what it was at its first use: "
                 f"{details}. Where the model's developer says that this is meant, accept it with accept_changes=True "
                 f"(--accept-changes), or delete {self._path}; else somebody may have put another model in its place"
             )
+        # A pin of an earlier version lacks facts that this one knows. They are trusted at their first use, as the
+        # others were at theirs: refusing would make everybody accept changes blindly, once, after an upgrade.
+        if not facts.keys() <= pinned.keys():
+            self._write({**pinned, **facts}, overwrite=True)
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -142,6 +141,8 @@ class _Pin:
                 f"{self._path} should hold the pin of model {self._names['model']!r} and holds something else: restore "
                 "it, or accept the model as it is now with accept_changes=True (--accept-changes)"
             )
+        # Before there were several schemes, every model was of this one: another scheme is a change, not a new fact.
+        content.setdefault("scheme", BOOTSTRAPPED)
         return content
 
     def _content(self, facts: dict[str, Any]) -> bytes:

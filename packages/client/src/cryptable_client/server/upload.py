@@ -16,7 +16,7 @@ from cryptable_protocol.service import InferenceStub
 from cryptable_client.console.progress import byte_bar
 from cryptable_client.errors import DataLossError, NotFoundError, UnavailableError
 from cryptable_client.keys.spooled import SpooledEvaluationKeys
-from cryptable_client.schemes.bootstrapped.evaluation_keys import Progress
+from cryptable_client.schemes.scheme import Progress
 from cryptable_client.server.transport import Outgoing, typed_errors
 
 PAUSES_SECONDS = (0.5, 1.0)

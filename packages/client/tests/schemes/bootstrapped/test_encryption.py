@@ -2,8 +2,8 @@ import os
 
 import numpy as np
 import pytest
+from cryptable_client.keys.encryption import decrypt, encrypt
 from cryptable_client.keys.secret_keys import SecretKeys
-from cryptable_client.schemes.bootstrapped.encryption import decrypt, encrypt
 from cryptable_protocol import EncryptedTensor, InvalidInputError, MalformedMessageError, MaskStream
 from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
 from hypothesis import given, settings
@@ -34,7 +34,7 @@ def test_a_thousand_encryptions_decrypt_right(spec_maker, keyset, secret_keys):
 def test_ciphertexts_are_the_specified_words(spec, secret_keys, noise):
     """Body j is <mask j, key> + v 2^(63 - width) + noise, mask j being words j n to (j + 1) n of the seed's stream."""
     values = np.arange(spec.input.size)
-    key = secret_keys._key_bits(0)
+    key = secret_keys._key_material()[0]
 
     def draw():
         drawn = []

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from cryptable_client.keys.evaluation_keys import write_evaluation_keys
 from cryptable_client.keys.secret_keys import SecretKeys
-from cryptable_client.schemes.bootstrapped.evaluation_keys import write_evaluation_keys
 from cryptable_protocol import InvalidInputError, MaskStream
 
 
@@ -45,7 +45,7 @@ def test_bootstrap_key_rows_have_their_place_message_and_noise(keyset, secret_ke
     def draw():
         _, data = make(secret_keys, threads=threads)
         return noise.bootstrap_key_noise(
-            data, parameters, secret_keys._key_bits(1), secret_keys._key_bits(0), mask_words, bits=60
+            data, parameters, secret_keys._key_material()[1], secret_keys._key_material()[0], mask_words, bits=60
         )
 
     noise.assert_noise(draw, parameters.variance)
@@ -57,7 +57,7 @@ def test_keyswitch_key_rows_have_their_place_message_and_noise(keyset, secret_ke
 
     def draw():
         _, data = make(secret_keys, threads=threads)
-        bits = secret_keys._key_bits(0), secret_keys._key_bits(1)
+        bits = secret_keys._key_material()[0], secret_keys._key_material()[1]
         return noise.keyswitch_key_noise(split(keyset, data)[1], parameters, *bits, mask_words)
 
     noise.assert_noise(draw, parameters.variance)
@@ -145,7 +145,7 @@ def test_a_full_disk_is_reported_and_ends_the_threads(secret_keys):
 
 MEMORY = """
 import resource, sys
-from cryptable_client.schemes.bootstrapped.evaluation_keys import write_evaluation_keys
+from cryptable_client.keys.evaluation_keys import write_evaluation_keys
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.bootstrapped.security import minimum_log2_deviation
 from cryptable_protocol import BootstrapKeyParameters, KeysetParameters, KeyswitchKeyParameters, SecretKeyParameters

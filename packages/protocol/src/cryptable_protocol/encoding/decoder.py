@@ -43,6 +43,8 @@ REGRESSIONS = (Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC)
 """Links of models without labels."""
 
 
+_NO_PROBABILITIES = "this model gives no probabilities: use predict or decision_function"
+
 Labels = tuple[int, ...] | tuple[str, ...]
 
 
@@ -117,6 +119,11 @@ class Decoder:
         )
         return scores[:, 0] if len(self.offset) == 1 else scores
 
+    def require_probabilities(self) -> None:
+        """Raise InvalidInputError where `predict_proba` would: nothing need be evaluated to know."""
+        if self.link is Link.MARGIN or self.link in REGRESSIONS:
+            raise InvalidInputError(_NO_PROBABILITIES)
+
     def predict_proba(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Probabilities of shape (rows, labels).
 
@@ -126,7 +133,7 @@ class Decoder:
         scores = self.decision_function(values)
         match self.link:
             case Link.IDENTITY | Link.EXPONENTIAL | Link.LOGISTIC | Link.MARGIN:
-                raise InvalidInputError("this model gives no probabilities: use predict or decision_function")
+                raise InvalidInputError(_NO_PROBABILITIES)
             case Link.SOFTMAX:
                 if scores.ndim == 1:
                     scores = np.stack([-scores, scores], axis=1)

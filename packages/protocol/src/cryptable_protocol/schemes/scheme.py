@@ -35,6 +35,16 @@ class Keyset(Protocol):
         """Exact length of the evaluation keys on the wire; 0 where none are needed."""
 
 
+class Tensor(Protocol):
+    """A row or an answer, encrypted."""
+
+    def to_message(self) -> tensor_pb.EncryptedTensor:
+        """As protobuf."""
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes."""
+
+
 class SchemeParameters(Protocol):
     """Parameters of keys, rows and answers of one model. Every size is known before a byte is read."""
 

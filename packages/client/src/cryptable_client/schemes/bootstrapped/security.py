@@ -16,18 +16,16 @@ from typing import NamedTuple
 
 from cryptable_protocol import limits
 from cryptable_protocol.errors import InvalidInputError
-from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.schemes.bootstrapped.keyset import (
     BootstrapKeyParameters,
     CiphertextType,
     KeysetParameters,
     KeyswitchKeyParameters,
 )
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 from cryptable_client.errors import WeakParametersError
-
-SECURITY_BITS = 128
-"""What is asked for unless a caller wants more."""
+from cryptable_client.schemes.scheme import SECURITY_BITS
 
 
 class Curve(NamedTuple):
@@ -82,11 +80,11 @@ def minimum_log2_deviation(dimension: int, *, security_bits: int = SECURITY_BITS
     return max(slope * dimension + bias, MINIMUM_LOG2_DEVIATION)
 
 
-def check_security(spec: ClientSpec, *, security_bits: int = SECURITY_BITS) -> None:
-    """Check all parameters of a specification.
+def check_parameters(parameters: BootstrappedParameters, *, security_bits: int = SECURITY_BITS) -> None:
+    """Check all parameters of a model.
 
     Args:
-        spec: the specification.
+        parameters: of the model.
         security_bits: that each parameter must give: 128 or 132.
 
     Raises:
@@ -94,18 +92,19 @@ def check_security(spec: ClientSpec, *, security_bits: int = SECURITY_BITS) -> N
             "bootstrap key 0: variance …".
         InvalidInputError: another `security_bits`.
     """
-    check_keyset(spec.keyset, security_bits=security_bits)
-    _check_tensor("input tensor", spec.input, spec.keyset, MAX_INPUT_WORDS)
-    _check_tensor("output tensor", spec.output, spec.keyset, MAX_OUTPUT_WORDS)
-    dimension = spec.keyset.dimensions[spec.input.key]
-    _check_noise(_Encryption("input tensor", dimension, spec.input.variance), security_bits)
+    keyset = parameters.keyset
+    check_keyset(keyset, security_bits=security_bits)
+    _check_tensor("input tensor", parameters.input, keyset, MAX_INPUT_WORDS)
+    _check_tensor("output tensor", parameters.output, keyset, MAX_OUTPUT_WORDS)
+    dimension = keyset.dimensions[parameters.input.key]
+    _check_noise(_Encryption("input tensor", dimension, parameters.input.variance), security_bits)
 
 
 def check_keyset(keyset: KeysetParameters, *, security_bits: int = SECURITY_BITS) -> None:
     """Check the parameters of the keys alone.
 
     Raises:
-        WeakParametersError: see `check_security`.
+        WeakParametersError: see `check_parameters`.
     """
     for secret_key in keyset.secret_keys:
         if secret_key.dimension < MINIMUM_DIMENSION:

@@ -1,0 +1,127 @@
+"""Evaluation keys of a handle on secret keys: made and written, or spooled on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from cryptable_protocol.errors import InternalError, InvalidInputError
+from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
+from cryptable_protocol.files.whole import whole_file
+
+from cryptable_client.keys.secret_keys import SecretKeys
+from cryptable_client.keys.spooled import SpooledEvaluationKeys, header_of
+from cryptable_client.schemes.scheme import Progress, check_keyset, scheme_called
+
+MAX_THREADS = 8
+
+
+def write_evaluation_keys(
+    secret_keys: SecretKeys, file: BinaryIO, *, threads: int | None = None, progress: Progress | None = None
+) -> EvaluationKeysHeader:
+    """Make new evaluation keys and write their bytes, chunk by chunk.
+
+    Args:
+        secret_keys: the keys that they are made from.
+        file: open for writing bytes.
+        threads: to work with; by default one a core, at most 8.
+        progress: called with the bytes written so far and in all.
+
+    Returns:
+        Keyset, length and SHA-256 of what was written.
+
+    Raises:
+        InvalidInputError: the keyset needs no evaluation keys.
+        WeakParametersError: the keyset is not secure.
+    """
+    keyset = secret_keys.keyset
+    check_keyset(keyset)
+    total = keyset.evaluation_keys_bytes
+    if not total:
+        raise InvalidInputError("this model has no lookups, so there are no evaluation keys to make")
+    if threads is None:
+        threads = min(usable_cores(), MAX_THREADS)
+    if threads < 1:
+        raise InvalidInputError(f"threads must be at least 1, got {threads}")
+    scheme, material = scheme_called(keyset.scheme), secret_keys._key_material()
+    digest, written = hashlib.sha256(), 0
+    for chunk in scheme.evaluation_keys(keyset, material, threads=threads):
+        digest.update(chunk)
+        _write_all(file, memoryview(chunk))
+        written += len(chunk)
+        if progress is not None:
+            progress(written, total)
+    if written != total:
+        raise InternalError(f"evaluation keys of {written} bytes, expected {total}")
+    return EvaluationKeysHeader(keyset.name, total, digest.digest())
+
+
+def spool(
+    secret_keys: SecretKeys,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> SpooledEvaluationKeys:
+    """Evaluation keys of `secret_keys`, from the file `path` if it has them, else made and written there.
+
+    Without a path they are written to a temporary file, which the system removes with the process at the latest.
+
+    Args:
+        secret_keys: the keys that they are made from.
+        path: a file that keeps them between runs.
+        threads: to make them with; by default one a core.
+        progress: called with the bytes written so far and in all.
+
+    Raises:
+        InvalidInputError: the file exists and is not these keys' own, or the keyset needs no evaluation keys.
+        OSError: the file cannot be read or written.
+    """
+    if path is None:
+        # Nameless on POSIX, deleted on close on Windows: even a killed process leaves nothing behind.
+        file = cast(BinaryIO, tempfile.TemporaryFile(prefix="cryptable-evaluation-keys-"))  # noqa: SIM115 (the caller's)
+        try:
+            return SpooledEvaluationKeys(
+                file, write_evaluation_keys(secret_keys, file, threads=threads, progress=progress)
+            )
+        except BaseException:
+            file.close()
+            raise
+    target = Path(path)
+    if not target.exists():
+        with whole_file(target) as kept:
+            write_evaluation_keys(secret_keys, kept, threads=threads, progress=progress)
+    return _open(secret_keys, target)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _open(secret_keys: SecretKeys, path: Path) -> SpooledEvaluationKeys:
+    keyset = secret_keys.keyset
+    file = path.open("rb")
+    try:
+        header = header_of(file, path, keyset)
+        file.seek(0)
+        if not scheme_called(keyset.scheme).owns(keyset, secret_keys._key_material(), file):
+            raise InvalidInputError(
+                f"{path} holds evaluation keys of other secret keys; delete it to have new ones made"
+            )
+        return SpooledEvaluationKeys(file, header)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _write_all(file: BinaryIO, chunk: memoryview) -> None:
+    # An unbuffered file may take less than it is given.
+    while len(chunk):
+        taken = file.write(chunk)
+        chunk = chunk[len(chunk) if taken is None else taken :]
