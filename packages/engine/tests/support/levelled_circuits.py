@@ -5,7 +5,7 @@ import math
 import numpy as np
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Product, Term, verify
 from cryptable_engine.circuit.bounds import bounds, highest_output
-from cryptable_engine.schemes.levelled.forms import read_forms
+from cryptable_engine.schemes.levelled.plans.forms import read_forms
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 

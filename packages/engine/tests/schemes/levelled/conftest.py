@@ -1,7 +1,7 @@
 """One client for all tests of this folder: making keys takes seconds here."""
 
 import pytest
-from cryptable_engine.schemes.levelled.server_keys import ServerKeys
+from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from levelled_client import LevelledClient
 
 

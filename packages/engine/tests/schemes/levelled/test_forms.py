@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cryptable_engine import Circuit, CircuitError, GroupKind, Input, InputGroup, Linear, Lookup, Product, Term, verify
-from cryptable_engine.schemes.levelled.forms import read_forms
-from cryptable_engine.schemes.levelled.plan import check
+from cryptable_engine.schemes.levelled.plans.forms import read_forms
+from cryptable_engine.schemes.levelled.plans.plan import check
 
 BITS = Input((InputGroup(GroupKind.RANGE, 4),))
 EYE = np.eye(2, dtype=np.int64)

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 from cryptable_engine import interpret
-from cryptable_engine.schemes.levelled.plan import make_plan
-from cryptable_engine.schemes.levelled.row_evaluator import RowEvaluator
-from cryptable_engine.schemes.levelled.server_keys import ServerKeys
+from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
+from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
+from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from cryptable_protocol import MalformedMessageError
 from cryptable_protocol.messages import tensor as pb
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
@@ -103,13 +103,15 @@ def test_evaluating_loads_no_native_compiler():
 import sys
 import cryptable_engine
 before = set(sys.modules)
-from cryptable_engine.schemes.levelled import noise, plan, row_evaluator
+from cryptable_engine.schemes.levelled.evaluation import row_evaluator
+from cryptable_engine.schemes.levelled.noise import bound
+from cryptable_engine.schemes.levelled.plans import plan
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
 from levelled_circuits import levelled_circuit, levelled_parameters
 import numpy as np
 circuit = levelled_circuit(np.random.default_rng(1))
 parameters = levelled_parameters(circuit)
-noise.failure(circuit, parameters)
+bound.failure(circuit, parameters)
 evaluator = row_evaluator.RowEvaluator(plan.make_plan(circuit, parameters, parameters.maximum))
 row = row_evaluator.RingTensor(bytes(parameters.row_bytes), bytes(16))
 keys = evaluator.make_ready(memoryview(bytes(UNIVERSAL.evaluation_keys_bytes)))
@@ -126,6 +128,6 @@ print(*set(sys.modules) - before)
     )
     assert child.returncode == 0, child.stderr
     loaded = child.stdout.split()
-    assert "cryptable_engine.schemes.levelled.products" in loaded
+    assert "cryptable_engine.schemes.levelled.evaluation.products" in loaded
     assert not {"concrete", "mlir", "capnp", "scipy", "torch"} & {name.partition(".")[0] for name in loaded}
     assert not [name for name in loaded if "bootstrapped" in name and name.startswith("cryptable_engine")]

@@ -16,7 +16,7 @@ from cryptable_engine import (
 )
 from cryptable_engine.circuit.bounds import bounds, highest_output
 from cryptable_engine.errors import ProgramMismatchError
-from cryptable_engine.schemes.levelled.noise import failure, fits
+from cryptable_engine.schemes.levelled.noise.bound import failure, fits
 from cryptable_protocol import CompileOptions, InvalidInputError
 from levelled_circuits import levelled_circuit, levelled_parameters
 

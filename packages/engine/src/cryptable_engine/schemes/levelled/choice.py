@@ -13,9 +13,9 @@ from cryptable_protocol.schemes.levelled.parameters import MAX_MODULI, MODULI, L
 
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import CompilationError
-from cryptable_engine.schemes.levelled.forms import read_forms
-from cryptable_engine.schemes.levelled.noise import noise_bound
-from cryptable_engine.schemes.levelled.plan import plan_forms
+from cryptable_engine.schemes.levelled.noise.bound import noise_bound
+from cryptable_engine.schemes.levelled.plans.forms import read_forms
+from cryptable_engine.schemes.levelled.plans.plan import plan_forms
 
 _GADGETS = tuple(Gadget(*pair) for pair in ((2, 9), (2, 8), (3, 7), (3, 6), (4, 6), (4, 5)))
 """From the cheapest on; of those of one price, the one that suits few products first."""

@@ -16,7 +16,7 @@ from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.folder import load_record, save_record, written_whole
-from cryptable_engine.schemes.levelled.plan import Plan, make_plan
+from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan
 from cryptable_engine.schemes.scheme import Program
 
 _CIRCUIT, _PARAMETERS = "circuit.bin", "parameters.bin"

@@ -14,10 +14,10 @@ from cryptable_engine.circuit.bounds import Bounds, bounds, highest_output
 from cryptable_engine.circuit.circuit import Circuit, IntArray
 from cryptable_engine.errors import CompilationError
 from cryptable_engine.schemes.levelled.choice import choose_parameters
-from cryptable_engine.schemes.levelled.noise import noise_bound
-from cryptable_engine.schemes.levelled.plan import check, make_plan
+from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
+from cryptable_engine.schemes.levelled.noise.bound import noise_bound
+from cryptable_engine.schemes.levelled.plans.plan import check, make_plan
 from cryptable_engine.schemes.levelled.program import LevelledProgram, read_program, write_program
-from cryptable_engine.schemes.levelled.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.simulator import simulate_rows
 from cryptable_engine.schemes.scheme import CompileLimits, Program, engine_scheme
 

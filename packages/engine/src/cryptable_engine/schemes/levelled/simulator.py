@@ -8,9 +8,9 @@ import numpy as np
 
 from cryptable_engine.circuit.circuit import Circuit, IntArray
 from cryptable_engine.circuit.interpreter import interpret
-from cryptable_engine.schemes.levelled.plan import Plan, on_torus
-from cryptable_engine.schemes.levelled.row_noise import row_rounding, row_variance
-from cryptable_engine.schemes.levelled.variances import MEAN, RowVariances
+from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
+from cryptable_engine.schemes.levelled.noise.variances import MEAN, RowVariances
+from cryptable_engine.schemes.levelled.plans.plan import Plan, on_torus
 
 
 def simulate_rows(circuit: Circuit, plan: Plan, rows: IntArray) -> IntArray:

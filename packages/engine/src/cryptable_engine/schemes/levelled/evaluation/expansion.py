@@ -6,9 +6,9 @@ import numpy as np
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.layout import Layout, Run
 
-from cryptable_engine.schemes.levelled.decomposition import times_rows, transformed_digits
-from cryptable_engine.schemes.levelled.server_keys import ServerKeys
-from cryptable_engine.schemes.levelled.transforms import (
+from cryptable_engine.schemes.levelled.evaluation.decomposition import times_rows, transformed_digits
+from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
+from cryptable_engine.schemes.levelled.evaluation.transforms import (
     HALF,
     ComplexArray,
     automorphism,
@@ -18,7 +18,7 @@ from cryptable_engine.schemes.levelled.transforms import (
     forward,
     inverse,
 )
-from cryptable_engine.schemes.levelled.workspace import CHUNK, Workspace
+from cryptable_engine.schemes.levelled.evaluation.workspace import CHUNK, Workspace
 
 
 def expand(run: Run, keys: ServerKeys, leaves: ComplexArray, space: Workspace) -> None:

@@ -11,7 +11,7 @@ from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
 from cryptable_engine.circuit.circuit import Circuit, IntArray
 from cryptable_engine.errors import CircuitError, ProgramMismatchError
-from cryptable_engine.schemes.levelled.forms import Forms, read_forms, refuse_equal
+from cryptable_engine.schemes.levelled.plans.forms import Forms, read_forms, refuse_equal
 
 FloatArray = npt.NDArray[np.float64]
 

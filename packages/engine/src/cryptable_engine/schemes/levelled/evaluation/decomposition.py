@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from cryptable_protocol.schemes.levelled.keyset import Gadget
 
-from cryptable_engine.schemes.levelled.transforms import ComplexArray, FloatArray, doubles, forward
+from cryptable_engine.schemes.levelled.evaluation.transforms import ComplexArray, FloatArray, doubles, forward
 
 
 def digits(values: FloatArray, gadget: Gadget, out: FloatArray) -> None:

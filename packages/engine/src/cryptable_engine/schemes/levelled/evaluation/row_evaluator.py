@@ -12,12 +12,11 @@ from cryptable_protocol.schemes.levelled.packing import Words, pack, packed_byte
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
 from cryptable_protocol.schemes.levelled.tensor import RingTensor
 
-from cryptable_engine.schemes.levelled.expansion import expand, switch
-from cryptable_engine.schemes.levelled.hiding import encryption_of_zero
-from cryptable_engine.schemes.levelled.plan import Plan
-from cryptable_engine.schemes.levelled.products import Products
-from cryptable_engine.schemes.levelled.server_keys import ServerKeys
-from cryptable_engine.schemes.levelled.transforms import (
+from cryptable_engine.schemes.levelled.evaluation.expansion import expand, switch
+from cryptable_engine.schemes.levelled.evaluation.hiding import encryption_of_zero
+from cryptable_engine.schemes.levelled.evaluation.products import Products
+from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
+from cryptable_engine.schemes.levelled.evaluation.transforms import (
     ComplexArray,
     FloatArray,
     centre,
@@ -26,7 +25,8 @@ from cryptable_engine.schemes.levelled.transforms import (
     torus,
     unfold,
 )
-from cryptable_engine.schemes.levelled.workspace import Workspace
+from cryptable_engine.schemes.levelled.evaluation.workspace import Workspace
+from cryptable_engine.schemes.levelled.plans.plan import Plan
 
 
 class RowEvaluator:

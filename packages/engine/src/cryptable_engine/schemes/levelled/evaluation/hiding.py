@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from cryptable_engine.schemes.levelled.transforms import ComplexArray, FloatArray, fold, forward, inverse
+from cryptable_engine.schemes.levelled.evaluation.transforms import ComplexArray, FloatArray, fold, forward, inverse
 
 _WORD_BITS = 64
 

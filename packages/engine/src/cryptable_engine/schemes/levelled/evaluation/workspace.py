@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
 
-from cryptable_engine.schemes.levelled.plan import Plan
-from cryptable_engine.schemes.levelled.transforms import HALF, ComplexArray
+from cryptable_engine.schemes.levelled.evaluation.transforms import HALF, ComplexArray
+from cryptable_engine.schemes.levelled.plans.plan import Plan
 
 CHUNK = 8
 """Ciphertexts that are worked on at once: with their digits they fit into a core's cache."""

@@ -8,7 +8,7 @@ from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, RING_SIZE, SEE
 from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_mask
 from cryptable_protocol.schemes.levelled.packing import unpack
 
-from cryptable_engine.schemes.levelled.transforms import ComplexArray, fold, forward, torus
+from cryptable_engine.schemes.levelled.evaluation.transforms import ComplexArray, fold, forward, torus
 
 
 class ServerKeys:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 
-from cryptable_engine.schemes.levelled.decomposition import transformed_digits
-from cryptable_engine.schemes.levelled.plan import Plan
-from cryptable_engine.schemes.levelled.transforms import (
+from cryptable_engine.schemes.levelled.evaluation.decomposition import transformed_digits
+from cryptable_engine.schemes.levelled.evaluation.transforms import (
     HALF,
     ComplexArray,
     FloatArray,
@@ -17,7 +16,8 @@ from cryptable_engine.schemes.levelled.transforms import (
     forward,
     inverse,
 )
-from cryptable_engine.schemes.levelled.workspace import CHUNK, Workspace
+from cryptable_engine.schemes.levelled.evaluation.workspace import CHUNK, Workspace
+from cryptable_engine.schemes.levelled.plans.plan import Plan
 
 SPECTRA_BYTES = 256 << 20
 """Of weights' transforms that are kept ready; in larger models those beyond are computed for each row."""

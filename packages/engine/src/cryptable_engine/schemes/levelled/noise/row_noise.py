@@ -7,8 +7,7 @@ from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.layout import Run
 
 from cryptable_engine.circuit.circuit import IntArray
-from cryptable_engine.schemes.levelled.plan import Plan, Weights
-from cryptable_engine.schemes.levelled.variances import (
+from cryptable_engine.schemes.levelled.noise.variances import (
     PLACED,
     UPLOADED,
     FloatArray,
@@ -16,6 +15,7 @@ from cryptable_engine.schemes.levelled.variances import (
     answer_noise,
     automorphism_noise,
 )
+from cryptable_engine.schemes.levelled.plans.plan import Plan, Weights
 
 
 def row_variance(plan: Plan, variances: RowVariances, bits: IntArray) -> FloatArray:

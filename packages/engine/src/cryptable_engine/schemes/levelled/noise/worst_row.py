@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cryptable_engine.circuit.circuit import IntArray
-from cryptable_engine.schemes.levelled.plan import Plan, Weights
-from cryptable_engine.schemes.levelled.variances import PLACED, RowVariances
+from cryptable_engine.schemes.levelled.noise.variances import PLACED, RowVariances
+from cryptable_engine.schemes.levelled.plans.plan import Plan, Weights
 
 FloatArray = npt.NDArray[np.float64]
 

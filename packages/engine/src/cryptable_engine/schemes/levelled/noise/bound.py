@@ -11,8 +11,7 @@ from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
 from cryptable_engine.circuit.bounds import bounds, highest_output
 from cryptable_engine.circuit.circuit import Circuit
-from cryptable_engine.schemes.levelled.plan import Plan, make_plan
-from cryptable_engine.schemes.levelled.variances import (
+from cryptable_engine.schemes.levelled.noise.variances import (
     GREATEST,
     FloatArray,
     RowVariances,
@@ -20,7 +19,8 @@ from cryptable_engine.schemes.levelled.variances import (
     digit,
     switch_noise,
 )
-from cryptable_engine.schemes.levelled.worst_row import WorstRow, worst_row
+from cryptable_engine.schemes.levelled.noise.worst_row import WorstRow, worst_row
+from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan
 
 _LEAST_LOG2 = -1000.0
 

@@ -1,0 +1,1 @@
+"""From a row's bytes to an answer's: polynomials as doubles, and what is done with them."""
