@@ -72,8 +72,10 @@ def _of_estimator(estimator: Estimator, X_train: Rows, missing: str | Sequence[s
 
 
 def _of_network(model: Estimator, X_train: Rows, labels: Sequence[int] | Sequence[str] | None) -> ImportedModel:
-    from cryptable.importers.networks.import_network import import_network
+    from cryptable.importers.networks.import_network import traced_network
 
-    network, graph, rows = import_network(model, X_train, labels=labels)
+    network, graph, rows = traced_network(model, X_train, labels=labels)
+    reference = network.reference_scores(rows)
+    verify_import(graph, rows, reference, what=network.name)
     name = network.name or type(network).__name__.lower()
-    return ImportedModel(graph, network, network.name, name, rows, rows, network.reference_scores(rows))
+    return ImportedModel(graph, network, network.name, name, rows, rows, reference)

@@ -35,12 +35,20 @@ def import_network(
         UnsupportedModelError, InvalidInputError: the model, or the data, cannot be taken.
         ImportMismatchError: the layers do not give the network's own scores.
     """
+    network, segments, rows = traced_network(model, X, labels=labels)
+    verify_import(segments, rows, network.reference_scores(rows), what=network.name)
+    return network, segments, rows
+
+
+def traced_network(
+    model: object, X: Rows, *, labels: Sequence[int] | Sequence[str] | None = None
+) -> tuple[OnnxNetwork, SegmentedNetwork, FloatArray]:
+    """As `import_network`, for a caller that compares the scores itself."""
     given = X[:MAX_ROWS] if isinstance(X, np.ndarray) else np.asarray(X)[:MAX_ROWS]
     with naming_conversion(model):
         network = read_network(model, given, labels=labels)
         rows = network.rows(given)
         segments = trace(network, _feature_names(X, network.features))
-    verify_import(segments, rows, network.reference_scores(rows), what=network.name)
     return network, segments, rows
 
 
