@@ -74,5 +74,11 @@ def sources_with(pattern):
     }
 
 
+def test_what_a_scheme_knows_stays_in_it():
+    """Which keys a circuit runs with is for the scheme and its prices; all others ask a price list or a program."""
+    knows = ("cryptable_engine/schemes/bootstrapped/", "cryptable/cost/")
+    assert not [name for name in sources_with(r"one_level|one-level") if not name.startswith(knows)]
+
+
 def test_the_default_p_error_is_written_once():
     assert sources_with(r"2(?:\.0)? ?\*\* ?-40|0x1p-40|9\.09\d*e-13") == {"cryptable_protocol/model/client_spec.py": 1}

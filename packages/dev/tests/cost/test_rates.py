@@ -73,7 +73,8 @@ def test_a_prediction_by_phase():
     assert found.row == found.lookups + found.linear + found.ciphertexts
     assert found.measured_on == "a machine"
     switch = program.keyset.keyswitch_keys[0]
-    several = replace(program, keyset=replace(program.keyset, keyswitch_keys=(switch, replace(switch, id=1))))
+    keyset = replace(program.keyset, keyswitch_keys=(switch, replace(switch, id=1)))
+    several = replace(program, parameters=replace(program.parameters, keyset=keyset))
     assert predict(circuit, several, RATES).ciphertexts == found.ciphertexts + 37.0
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_engine import Circuit, Program, interpret, simulate, verify
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
-from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
 from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_bound, read_out
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
 
@@ -108,8 +107,9 @@ class CompiledModel:
         match mode:
             case "clear":
                 return self._read(interpret(self.circuit, encoded))
-            case "simulate" if self.circuit.is_approximate or self._one_level():
-                model, all_lookups = NoiseModel.of(self._program()), self._one_level()
+            case "simulate" if self.circuit.is_approximate or not self._program().is_native:
+                program = self._program()
+                model, all_lookups = NoiseModel.of(program), not program.is_native
                 interpreter = NoisyInterpreter(self.circuit, model, all_lookups=all_lookups)
                 noisy = interpreter.evaluate(encoded, np.random.default_rng()).outputs
                 return self._read(noisy, np.random.default_rng())
@@ -128,16 +128,11 @@ class CompiledModel:
         further_bits = spec.decoder.further_bits
         return read_out(self.circuit, outputs, further_bits, p_error=spec.p_error, generator=generator)
 
-    def _one_level(self) -> bool:
-        return serves_one_level(self.artifact.client_spec.keyset)
-
     def _program(self) -> Program:
         """The compiled program; of a loaded model, it is compiled when it is first needed."""
         if self._compiled is None:
-            options, native = self.artifact.compile_options, not self._one_level()
-            compiled = ProgramFolder(self.circuit, options, native=native)
-            compiled.program.check_spec(self.artifact.client_spec)
-            self._compiled = compiled
+            options, promised = self.artifact.compile_options, self.artifact.client_spec.parameters
+            self._compiled = ProgramFolder(self.circuit, options, promised=promised)
         return self._compiled.program
 
     # -- judging ------------------------------------------------------------------------------------------------------

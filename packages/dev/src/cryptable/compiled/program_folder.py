@@ -9,16 +9,23 @@ from pathlib import Path
 
 from cryptable_engine import Circuit, Program, compile_circuit
 from cryptable_protocol import CompileOptions
+from cryptable_protocol.schemes.scheme import SchemeParameters
 
 
 class ProgramFolder:
     """Compiles a circuit; removes the files when it is collected, or when the process ends."""
 
     def __init__(
-        self, circuit: Circuit, options: CompileOptions, *, catalogue: bool = False, native: bool = False
+        self,
+        circuit: Circuit,
+        options: CompileOptions,
+        *,
+        promised: SchemeParameters | None = None,
+        catalogue: bool = False,
+        native: bool = False,
     ) -> None:
         folder = tempfile.mkdtemp(prefix="cryptable-program-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.program: Program = compile_circuit(
-            circuit, options, Path(folder) / "program", catalogue=catalogue, native=native
+            circuit, options, Path(folder) / "program", promised=promised, catalogue=catalogue, native=native
         )
