@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryptable.graphs.graph import LEAF, FloatArray, Tree, TreeEnsemble
-from cryptable.planner.trees.rounding import round_values
+from cryptable.graphs.graph import LEAF, FloatArray, IntArray, Tree, TreeEnsemble
+from cryptable.planner.trees.rounding import largest_errors, round_values
 
 _SHRINK = 1.02
 
@@ -28,11 +28,33 @@ class RoundedTrees:
 def round_leaves(graph: TreeEnsemble, *, tolerance: float) -> RoundedTrees:
     """The largest step with which no score is off by more than the tolerance."""
     step = 2.0 * tolerance
-    while True:
-        rounded = _round_to(graph, step)
-        if rounded.error.max() <= tolerance:
-            return rounded
+    scores = [_Leaves.of_score(graph, output) for output in range(graph.outputs)]
+    while any(leaves.error(step) > tolerance for leaves in scores):
         step /= _SHRINK
+    return _round_to(graph, step)
+
+
+@dataclass(frozen=True, eq=False)
+class _Leaves:
+    """What the leaves of all trees add to one score, tree after tree, and where each tree's begin."""
+
+    values: FloatArray
+    first: IntArray
+
+    @classmethod
+    def of_score(cls, graph: TreeEnsemble, output: int) -> _Leaves:
+        """Of the trees that add anything to it."""
+        found = [tree.values[tree.feature == LEAF, output] for tree in graph.trees]
+        found = [values for values in found if values.any()]
+        sizes = [values.size for values in found]
+        return cls(np.concatenate([np.empty(0), *found]), np.cumsum([0, *sizes])[:-1].astype(np.int64))
+
+    def error(self, step: float) -> float:
+        """What `_round_to` makes the error of the score, faster."""
+        if not self.values.size:
+            return 0.0
+        # One sum after the other, as there: added in another order, the last bit would differ.
+        return float(np.cumsum(largest_errors(self.values, self.first, step))[-1])
 
 
 def _round_to(graph: TreeEnsemble, step: float) -> RoundedTrees:

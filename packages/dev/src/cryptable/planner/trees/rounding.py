@@ -25,3 +25,16 @@ def round_values(values: FloatArray, step: float) -> tuple[IntArray, float, floa
     middle = float(errors[best].max() + errors[best].min()) / 2
     constant = lowest + step * (middle + int(integers.min()))
     return integers - integers.min(), constant, step * float(ranges[best]) / 2
+
+
+def largest_errors(values: FloatArray, first: IntArray, step: float) -> FloatArray:
+    """The largest error of `round_values` for each run of values, by the places where runs begin."""
+    sizes = np.diff(np.append(first, values.size))
+    scaled = (values - np.repeat(np.minimum.reduceat(values, first), sizes)) / step
+    least = np.full(first.size, np.inf)
+    for phase in np.arange(_PHASES) / _PHASES:
+        errors = scaled - np.rint(scaled + phase)
+        ranges = np.maximum.reduceat(errors, first) - np.minimum.reduceat(errors, first)
+        np.minimum(least, ranges, out=least)
+    largest: FloatArray = step * least / 2
+    return largest
