@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+import warnings
 from collections.abc import Sequence
 
 from cryptable_client import __version__
@@ -43,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from cryptable_client.errors import KeyFileError, ServerError, TrustError, UnknownSchemeError, WeakParametersError
 
     try:
-        status: int | None = options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _say_warning
+            status: int | None = options.run(options)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -61,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case _:
                 return 1
     return status or 0
+
+
+def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning for people, who have no use for the line of code that it comes from."""
+    print(f"cryptable-client: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

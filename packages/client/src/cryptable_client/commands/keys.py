@@ -81,13 +81,14 @@ def _keygen(options: argparse.Namespace) -> None:
     from cryptable_protocol.errors import InvalidInputError
 
     from cryptable_client.keys.secret_keys import SecretKeys
+    from cryptable_client.keys.spooled import delete_kept
 
     if Path(options.output).exists() and not options.overwrite:
         raise InvalidInputError(f"{options.output} exists: choose another --output, or --overwrite its keys")
     spec = spec_of(options)
     with SecretKeys.generate(spec, expires=expiry_of(options)) as secret_keys:
         # Evaluation keys of the keys that are overwritten are of no more use.
-        Path(options.output + EVALUATION_KEYS_SUFFIX).unlink(missing_ok=True)
+        delete_kept(Path(options.output + EVALUATION_KEYS_SUFFIX))
         secret_keys.save(options.output, **protection(options, confirm=True), overwrite=options.overwrite)
         if options.evaluation_keys:
             _spool(secret_keys, options.output + EVALUATION_KEYS_SUFFIX)

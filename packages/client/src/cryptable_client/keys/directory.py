@@ -1,7 +1,8 @@
 """KeyDirectory: a folder of key files, with their evaluation keys and where those were uploaded to.
 
 NAME.keys              the key file (docs/key-file.md)
-NAME.evaluation-keys   its evaluation keys, once they were made
+NAME.evaluation-keys   its evaluation keys, once they were made, and
+NAME.evaluation-keys.sha256  their digest
 NAME.uploads.json      servers that have them
 to-delete.json         uploads of keys that are no more, which servers have not been told yet
 """
@@ -26,6 +27,7 @@ from cryptable_client.errors import KeyFileError
 from cryptable_client.keys import key_file
 from cryptable_client.keys.lifetime import Lifetime
 from cryptable_client.keys.secret_keys import SecretKeys
+from cryptable_client.keys.spooled import delete_kept
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _DEVICE = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]", re.IGNORECASE)
@@ -220,7 +222,7 @@ class KeyDirectory:
             path = self.folder / _TO_DELETE
             _write(path, [*_read(path), *uploads])
         self._uploads(name).unlink(missing_ok=True)
-        self.evaluation_keys(name).unlink(missing_ok=True)
+        delete_kept(self.evaluation_keys(name))
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name) or _DEVICE.fullmatch(name):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import warnings
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -13,10 +15,20 @@ from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
 from cryptable_protocol.files.whole import whole_file
 
 from cryptable_client.keys.secret_keys import SecretKeys
-from cryptable_client.keys.spooled import SpooledEvaluationKeys, header_of
+from cryptable_client.keys.spooled import (
+    SpooledEvaluationKeys,
+    check_size,
+    delete_kept,
+    digest_of,
+    keep_digest,
+    kept_digest,
+    open_regular,
+)
 from cryptable_client.schemes.scheme import Progress, check_keyset, scheme_called
 
 MAX_THREADS = 8
+_ATTEMPTS = 3
+"""How often damaged evaluation keys are made again: the disk may damage what it is given."""
 
 
 def write_evaluation_keys(
@@ -42,13 +54,9 @@ def write_evaluation_keys(
     total = keyset.evaluation_keys_bytes
     if not total:
         raise InvalidInputError("this model has no lookups, so there are no evaluation keys to make")
-    if threads is None:
-        threads = min(usable_cores(), MAX_THREADS)
-    if threads < 1:
-        raise InvalidInputError(f"threads must be at least 1, got {threads}")
     scheme, material = scheme_called(keyset.scheme), secret_keys._key_material()
     digest, written = hashlib.sha256(), 0
-    for chunk in scheme.evaluation_keys(keyset, material, threads=threads):
+    for chunk in scheme.evaluation_keys(keyset, material, threads=_threads(threads)):
         digest.update(chunk)
         _write_all(file, memoryview(chunk))
         written += len(chunk)
@@ -68,7 +76,9 @@ def spool(
 ) -> SpooledEvaluationKeys:
     """Evaluation keys of `secret_keys`, from the file `path` if it has them, else made and written there.
 
-    Without a path they are written to a temporary file, which the system removes with the process at the latest.
+    Without a path they are written to a temporary file, which the system removes with the process at the latest. With
+    one, their SHA-256 is kept beside them, in a file with the ending .sha256: a server would evaluate damaged ones, and
+    answer nonsense. Damaged ones are deleted and made again, under new seeds, with a warning.
 
     Args:
         secret_keys: the keys that they are made from.
@@ -91,10 +101,18 @@ def spool(
             file.close()
             raise
     target = Path(path)
-    if not target.exists():
-        with whole_file(target) as kept:
-            write_evaluation_keys(secret_keys, kept, threads=threads, progress=progress)
-    return _open(secret_keys, target)
+    for _ in range(_ATTEMPTS):
+        if not target.exists():
+            _make(secret_keys, target, threads, progress)
+        spooled = _open(secret_keys, target, threads)
+        if spooled is not None:
+            return spooled
+        # Whatever a server has of the old ones is never continued: new ones have new seeds, and so another digest.
+        delete_kept(target)
+        warnings.warn(f"{target} was damaged: deleted, evaluation keys are made again", stacklevel=2)
+    raise InvalidInputError(
+        f"{target} is damaged as soon as it is written: look after the disk, or choose another path"
+    )
 
 
 def usable_cores() -> int:
@@ -104,20 +122,48 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _open(secret_keys: SecretKeys, path: Path) -> SpooledEvaluationKeys:
-    keyset = secret_keys.keyset
-    file = path.open("rb")
+def _threads(threads: int | None) -> int:
+    if threads is None:
+        return min(usable_cores(), MAX_THREADS)
+    if threads < 1:
+        raise InvalidInputError(f"threads must be at least 1, got {threads}")
+    return threads
+
+
+def _make(secret_keys: SecretKeys, path: Path, threads: int | None, progress: Progress | None) -> None:
     try:
-        header = header_of(file, path, keyset)
+        with whole_file(path, overwrite=False) as file:
+            header = write_evaluation_keys(secret_keys, file, threads=threads, progress=progress)
+    except FileExistsError:
+        return  # another process was faster: whoever made them, they are made once
+    keep_digest(path, header.sha256)
+
+
+def _open(secret_keys: SecretKeys, path: Path, threads: int | None) -> SpooledEvaluationKeys | None:
+    """None where the file is damaged."""
+    keyset, material = secret_keys.keyset, secret_keys._key_material()
+    scheme, file = scheme_called(keyset.scheme), open_regular(path)
+    with ExitStack() as closing:
+        closing.callback(file.close)
+        sha256, size = digest_of(file)
+        known = kept_digest(path)
+        if known not in (None, sha256):
+            return None
+        check_size(size, path, keyset)
         file.seek(0)
-        if not scheme_called(keyset.scheme).owns(keyset, secret_keys._key_material(), file):
+        if not scheme.owns(keyset, material, file):
             raise InvalidInputError(
                 f"{path} holds evaluation keys of other secret keys; delete it to have new ones made"
             )
-        return SpooledEvaluationKeys(file, header)
-    except BaseException:
-        file.close()
-        raise
+        if known is None:
+            # Made by an earlier version, which kept no digest, or the one that was kept is damaged itself.
+            file.seek(0)
+            if not scheme.intact(keyset, material, file, threads=_threads(threads)):
+                return None
+            with suppress(OSError):  # where nothing can be written, the next run looks again
+                keep_digest(path, sha256)
+        closing.pop_all()
+    return SpooledEvaluationKeys(file, EvaluationKeysHeader(keyset.name, size, sha256))
 
 
 def _write_all(file: BinaryIO, chunk: memoryview) -> None:
