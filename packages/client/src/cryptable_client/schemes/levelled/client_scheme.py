@@ -1,4 +1,4 @@
-"""The client's part of the scheme `levelled`: one ternary secret, and the universal keyset's keys."""
+"""The client's part of the scheme `levelled`."""
 
 from __future__ import annotations
 
@@ -14,50 +14,46 @@ from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.levelled.tensor import RingTensor
 from cryptable_protocol.schemes.scheme import LEVELLED
 
-from cryptable_client.errors import WeakParametersError
 from cryptable_client.schemes.levelled import encryption, evaluation_keys, secret
 from cryptable_client.schemes.levelled.secret import Secret
-from cryptable_client.schemes.scheme import SECURITY_BITS, client_scheme
+from cryptable_client.schemes.scheme import client_scheme
 
-_KEYSET_BYTES = 4
+_SECURITY_BITS = 128
 
 
 @client_scheme
 class Levelled:
-    """Key material: the secret's coefficients."""
+    """Key material: the secret's coefficients. Ring, noise and the secret's distribution are the scheme's own."""
 
     scheme: ClassVar[str] = LEVELLED
 
     def check_keyset(self, keyset: LevelledKeyset, *, security_bits: int) -> None:
-        """Ring, noise and secret are the specification's own, on the curve of 128 bits: no keyset has others."""
-        if security_bits not in (128, 132):
-            raise InvalidInputError(f"security_bits is {security_bits}, expected one of 128, 132")
-        if security_bits > SECURITY_BITS:
-            raise WeakParametersError(
-                f"keyset {keyset.number} of the scheme levelled gives {SECURITY_BITS} bits of security, expected "
-                f"{security_bits}: refuse this model, or ask for {SECURITY_BITS}"
+        """There is one keyset, of 128 bits: what is left to refuse is the wish for more."""
+        if security_bits != _SECURITY_BITS:
+            raise InvalidInputError(
+                f"security_bits is {security_bits}, the keyset of the scheme levelled gives {_SECURITY_BITS}"
             )
 
     def check_parameters(self, parameters: LevelledParameters, *, security_bits: int) -> None:
-        """What else a specification says is bounded by its reader."""
+        """Parameters name no security: layout, moduli and words are checked wherever they are made."""
         self.check_keyset(parameters.keyset, security_bits=security_bits)
 
     def keyset_to_bytes(self, keyset: LevelledKeyset) -> bytes:
-        """Its number, four bytes, little endian."""
-        return keyset.number.to_bytes(_KEYSET_BYTES, "little")
+        """Its number, four bytes little endian."""
+        return keyset.number.to_bytes(4, "little")
 
     def keyset_from_bytes(self, data: bytes) -> LevelledKeyset:
         """See ClientScheme."""
-        if len(data) != _KEYSET_BYTES:
-            raise MalformedMessageError(f"levelled keyset: {len(data)} bytes, expected {_KEYSET_BYTES}")
+        if len(data) != 4:
+            raise MalformedMessageError(f"keyset: {len(data)} bytes, expected 4")
         return LevelledKeyset(int.from_bytes(data, "little"))
 
     def generate(self, keyset: LevelledKeyset) -> Secret:
-        """See ClientScheme."""
+        """A ternary secret that passes the scheme's test."""
         return secret.generate()
 
     def pack(self, keyset: LevelledKeyset, material: Secret) -> npt.NDArray[np.uint8]:
-        """Five coefficients a byte."""
+        """See ClientScheme."""
         return secret.pack(material)
 
     def unpack(self, keyset: LevelledKeyset, packed: bytes) -> Secret:
@@ -68,8 +64,10 @@ class Levelled:
         """See ClientScheme."""
         material.fill(0)
 
-    def evaluation_keys(self, keyset: LevelledKeyset, material: Secret, *, threads: int) -> Iterator[bytes]:
-        """In one thread: they take some milliseconds."""
+    def evaluation_keys(
+        self, keyset: LevelledKeyset, material: Secret, *, threads: int
+    ) -> Iterator[bytes | memoryview]:
+        """In one thread: they are made in milliseconds."""
         return evaluation_keys.chunks(keyset, material)
 
     def owns(self, keyset: LevelledKeyset, material: Secret, file: BinaryIO) -> bool:
@@ -77,7 +75,7 @@ class Levelled:
         return evaluation_keys.are_of(keyset, material, file, first_row_alone=True)
 
     def intact(self, keyset: LevelledKeyset, material: Secret, file: BinaryIO, *, threads: int) -> bool:
-        """By the noise of every row: what lies below it does no harm."""
+        """By the noise of every row."""
         return evaluation_keys.are_of(keyset, material, file, first_row_alone=False)
 
     def encrypt(self, parameters: LevelledParameters, material: Secret, values: npt.NDArray[np.int64]) -> RingTensor:
@@ -85,14 +83,9 @@ class Levelled:
         return encryption.encrypt_row(parameters, material, values)
 
     def decrypt(
-        self,
-        parameters: LevelledParameters,
-        material: Secret,
-        tensor: RingTensor,
-        *,
-        further_bits: int,
+        self, parameters: LevelledParameters, material: Secret, tensor: RingTensor, *, further_bits: int
     ) -> npt.NDArray[np.int64]:
-        """See ClientScheme."""
+        """Integers in 0 … maximum; there are no further bits."""
         return encryption.decrypt_answer(parameters, material, tensor)
 
     def read_tensor(self, message: tensor_pb.EncryptedTensor) -> RingTensor:
