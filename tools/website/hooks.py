@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("client", "dev", "engine", "protocol", "server")
 OUTSIDE = {
     "protos/SPEC.md": "wire-format.md",
+    "protos/SPEC-LEVELLED.md": "wire-format-levelled.md",
     "CHANGELOG.md": "changelog.md",
     **{f"packages/{name}/README.md": f"packages/{name}.md" for name in PACKAGES},
 }
