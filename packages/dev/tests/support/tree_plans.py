@@ -43,6 +43,18 @@ def nested_trees(outputs):
     return st.recursive(leaf, split, max_leaves=12)
 
 
+def random_trees(count, depth, features, digits=9):
+    """Trees of normal edges, of so many digits, and leaves; the same each time."""
+    generator = np.random.default_rng(0)
+
+    def grow(left):
+        if not left or generator.random() < 0.1:
+            return float(generator.normal())
+        return (int(generator.integers(features)), round(generator.normal(), digits), grow(left - 1), grow(left - 1))
+
+    return graph_of([tree_of(grow(depth)) for _ in range(count)], features=features)
+
+
 def attempt(make):
     """What `make` returns, and the message of the UnsupportedModelError that it raises instead."""
     try:

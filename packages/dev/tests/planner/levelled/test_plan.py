@@ -1,14 +1,16 @@
 """Trees as products of bits: the circuit is the rounded trees, bit for bit, whatever their shape and the plan's."""
 
+from collections import namedtuple
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from cryptable.cost.prices import price_list
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import MISSING_EDGE
 from cryptable.planner.levelled.circuit import lay_out
 from cryptable.planner.levelled.plan import plan_products
-from cryptable.planner.levelled.search import SearchPrices, find_plan
+from cryptable.planner.levelled.search import find_plan
 from cryptable.planner.levelled.trees import TreeReader, highest
 from cryptable.planner.thresholds.bits import Bits
 from cryptable.planner.thresholds.thermometers import encoder_of
@@ -18,9 +20,10 @@ from cryptable_engine.circuit.bounds import bounds, highest_output
 from cryptable_protocol import Link, Missing, encode_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tree_plans import EDGES, attempt, graph_of, nested_trees, tree_of
+from tree_plans import EDGES, attempt, graph_of, nested_trees, random_trees, tree_of
 
-PRICES = SearchPrices(selector=248.0, product=92.0)
+PRICES = price_list(2.0**-128, scheme="levelled")
+Weights = namedtuple("Weights", ["selector", "product"])
 VALUES = np.array([-2.0, -1.0, np.nextafter(np.float32(0), np.float32(-1)), 0.0, 0.3, 0.5, 1.0, 2.0, 1e30])
 
 
@@ -99,7 +102,7 @@ def test_whichever_trees_are_pooled_the_circuit_is_the_same_function(trees, pric
     graph = round_leaves(graph_of([tree_of(tree, 2) for tree in trees], 2), tolerance=0.05).graph
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
     read = [TreeReader(bits).read(tree) for tree in graph.trees]
-    found = find_plan(read, bits.feature_of, 2, SearchPrices(*map(float, prices)), work=work)
+    found = find_plan(read, bits.feature_of, 2, Weights(*prices), work=work)
     laid_out, _ = attempt(lambda: lay_out(found, bits, max(highest(read, 2))))
     rows = sample(graph)
     if laid_out is None:
@@ -110,17 +113,6 @@ def test_whichever_trees_are_pooled_the_circuit_is_the_same_function(trees, pric
         for name, edges in zip(graph.feature_names, laid_out.edges, strict=True)
     ]
     check_circuit(laid_out.circuit, interpret(laid_out.circuit, encode_rows(features, rows)), graph.scores(rows))
-
-
-def random_trees(count, depth, features, digits=9):
-    generator = np.random.default_rng(0)
-
-    def grow(left):
-        if not left or generator.random() < 0.1:
-            return float(generator.normal())
-        return (int(generator.integers(features)), round(generator.normal(), digits), grow(left - 1), grow(left - 1))
-
-    return graph_of([tree_of(grow(depth)) for _ in range(count)], features=features)
 
 
 def test_deep_trees_are_taken_root_first_and_evaluated_exactly():

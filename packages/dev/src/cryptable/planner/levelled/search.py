@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from cryptable.planner.levelled.polynomials import Expansion, Polynomial, add_to, horner
 from cryptable.planner.levelled.products import Form, Products
@@ -27,12 +28,16 @@ _WARMTH = 0.003
 """Of the price: by how much a step may be dearer at the start of the search."""
 
 
-@dataclass(frozen=True)
-class SearchPrices:
-    """What the search weighs: seconds of a selector, with all its leaves, and of a product."""
+class SearchPrices(Protocol):
+    """What the search weighs, in one unit."""
 
-    selector: float
-    product: float
+    @property
+    def selector(self) -> float:
+        """Of a bit that products multiply by, with all its leaves."""
+
+    @property
+    def product(self) -> float:
+        """Of a product with its form."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,7 @@ class _Search:
         self._reached: dict[int, frozenset[int]] = {}
 
     def price(self, state: _State) -> float:
-        """Seconds of the plan of a state."""
+        """Of the plan of a state."""
         alone = [index for index in range(len(self.trees)) if index not in state.pooled]
         found: set[int] = set()
         self.work += len(self.trees)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from cryptable_engine.circuit.circuit import Circuit, Input, InputGroup, Linear, Node, Term
+from cryptable_engine.circuit.circuit import Circuit, Input, InputGroup, Linear, Node, Product
 from cryptable_protocol import FeatureEncoder, ThermometerEncoder
 
 from cryptable.graphs.graph import FloatArray, IntArray
@@ -43,14 +43,18 @@ def disclose_whole_grid(planned: PlannedModel, grid: Mapping[int, FloatArray]) -
             positions.append(start + np.arange(group.size, dtype=np.int64))
     moved = np.concatenate(positions)
     nodes: list[Node] = [Input(tuple(groups))]
-    nodes += [
-        replace(node, terms=tuple(_moved(term, moved) for term in node.terms)) if isinstance(node, Linear) else node
-        for node in planned.circuit.nodes[1:]
-    ]
+    nodes += [_moved(node, moved) for node in planned.circuit.nodes[1:]]
     circuit = Circuit(tuple(nodes), planned.circuit.output, planned.circuit.output_maximum)
     return replace(planned, circuit=circuit, features=tuple(features))
 
 
-def _moved(term: Term, moved: IntArray) -> Term:
+def _moved(node: Node, moved: IntArray) -> Node:
     """Positions only grow, in their order, so entries stay sorted."""
-    return replace(term, rows=moved[term.rows]) if term.source == 0 else term
+    match node:
+        case Linear():
+            terms = (replace(term, rows=moved[term.rows]) if term.source == 0 else term for term in node.terms)
+            return replace(node, terms=tuple(terms))
+        case Product():
+            return replace(node, bits=moved[node.bits])
+        case _:
+            return node

@@ -1,0 +1,105 @@
+"""Prices of the scheme levelled: what selectors, leaves and products cost, in microseconds of one core."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from cryptable_engine import Circuit, Linear, Product, Program
+from cryptable_protocol import InternalError, KeysetParameters
+from cryptable_protocol.schemes.levelled.keyset import Gadget
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+from cryptable_protocol.schemes.scheme import LEVELLED
+
+from cryptable.cost.prices import Cost, Draft, prices_of
+from cryptable.cost.rates import MachineRates, Prediction
+
+# Microseconds of the engine's NumPy evaluator on one core; tools/bench/levelled.py measures them.
+_KEY_SWITCH, _SCHEME_SWITCH, _PRODUCT, _READ, _ROW = 77.0, 47.0, 92.0, 0.4, 1000.0
+_KEYS_READY, _ENCRYPTION, _POLYNOMIAL = 5000.0, 400.0, 600.0
+_MEASURED_ON = "NumPy on one core of a server with AVX-512"
+_USUAL = Gadget(2, 8)
+_TRANSFORMS_BESIDE = 2.5
+"""Of a product, besides two for each digit: those of its form and of its result, and what is left out of them."""
+
+
+@prices_of(LEVELLED)
+class LevelledPrices:
+    """Prices in microseconds of one core.
+
+    Args:
+        p_error: of an answer.
+        keyset: there is one, which all models share.
+    """
+
+    widths: tuple[int, ...] = ()
+    bits_are_free: bool | None = True
+    noise_deviation = 0.0
+    """Answers are exact, or wrong with a probability below p_error."""
+
+    def __init__(self, p_error: float, keyset: KeysetParameters | None = None) -> None:  # noqa: ARG002  (as all lists)
+        self.p_error = p_error
+
+    @property
+    def selector(self) -> float:
+        """Of a bit that products multiply by: its leaves, before a gadget is chosen."""
+        return _USUAL.levels * (_KEY_SWITCH + _SCHEME_SWITCH)
+
+    @property
+    def product(self) -> float:
+        """Of a product with its form."""
+        return _PRODUCT
+
+    def draft(self, draft: Draft) -> float:
+        """Of no draft: the scheme has no lookups."""
+        return 0.0 if not draft.lookups else math.inf
+
+    def circuit(self, circuit: Circuit) -> float:
+        """See `PriceList`."""
+        return self.selector * len(selectors_of(circuit)) + _PRODUCT * (circuit.products + 1) + _ROW
+
+    def estimate(self, draft: Draft, rates: MachineRates) -> Cost:  # noqa: ARG002  (as all lists)
+        """Of no draft."""
+        return Cost(math.inf if draft.lookups else 0.0, draft.lookups, 0)
+
+    def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:  # noqa: ARG002  (NumPy's)
+        """See `PriceList`: as products, reads of bits by linear forms, and bits that are expanded."""
+        parameters = program.parameters
+        if not isinstance(parameters, LevelledParameters):
+            raise InternalError(f"a program of scheme {program.scheme!r} is not priced by the scheme levelled's list")
+        polynomials = len(parameters.layout.runs) + parameters.layout.placed_polynomials
+        return Prediction(
+            lookups=1e-6 * _products(parameters.gadget, circuit.products),
+            linear=1e-6 * _READ * reads_of(circuit),
+            ciphertexts=1e-6 * _expansion(parameters),
+            keys_loaded=1e-6 * _KEYS_READY,
+            encryption=1e-6 * (_ENCRYPTION + _POLYNOMIAL * polynomials),
+            measured_on=_MEASURED_ON,
+        )
+
+
+def seconds_of(parameters: LevelledParameters, products: int) -> float:
+    """CPU seconds of a row, but for what reading bits costs, which no parameter changes."""
+    return 1e-6 * (_products(parameters.gadget, products) + _expansion(parameters))
+
+
+def selectors_of(circuit: Circuit) -> tuple[int, ...]:
+    """Elements that products multiply by, increasing."""
+    bits = [node.bits for node in circuit.nodes if isinstance(node, Product)]
+    return tuple(np.unique(np.concatenate(bits)).tolist()) if bits else ()
+
+
+def reads_of(circuit: Circuit) -> int:
+    """Weights of bits in all linear forms."""
+    terms = [term for node in circuit.nodes if isinstance(node, Linear) for term in node.terms]
+    return sum(term.rows.size for term in terms if term.source == 0)
+
+
+def _products(gadget: Gadget, products: int) -> float:
+    transforms = (2 * gadget.levels + _TRANSFORMS_BESIDE) / (2 * _USUAL.levels + _TRANSFORMS_BESIDE)
+    return _PRODUCT * transforms * (products + 1)
+
+
+def _expansion(parameters: LevelledParameters) -> float:
+    layout = parameters.layout
+    return _KEY_SWITCH * len(layout.leaf_bits) + _SCHEME_SWITCH * layout.selector_leaves + _ROW

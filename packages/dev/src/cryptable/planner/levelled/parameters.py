@@ -1,0 +1,138 @@
+"""Parameters of a levelled circuit: moduli, gadget, and where each bit stands in a row, by seconds and bytes."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import Literal, TypeAlias
+
+import numpy as np
+from cryptable_engine import Circuit, CircuitError
+from cryptable_engine.circuit.bounds import bounds, highest_output
+from cryptable_engine.schemes.levelled.noise.bound import noise_bound
+from cryptable_engine.schemes.levelled.plans.forms import Forms, read_forms
+from cryptable_engine.schemes.levelled.plans.plan import plan_forms
+from cryptable_protocol import MalformedMessageError
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL, Gadget
+from cryptable_protocol.schemes.levelled.parameters import GADGETS, MAX_MODULI, MAX_SLOTS, MODULI, LevelledParameters
+
+from cryptable.cost.levelled import seconds_of
+from cryptable.errors import UnsupportedModelError
+
+Upload: TypeAlias = Literal["fast", "small"]
+"""How bits travel that linear forms read: "fast" in places, which cost no CPU, "small" in leaves, of fewer bytes."""
+
+MOST_FAST_BYTES = 1 << 16
+"""Of a row that bits are placed in by choice: in a larger one they have leaves."""
+_ANSWER_BITS = (14, 16, 18)
+_MOST_MODULI_TRIED = 3
+
+
+def choose_parameters(circuit: Circuit, *, p_error: float, upload: Upload = "fast") -> LevelledParameters:
+    """Those of the fewest seconds, and of the fewest bytes among equals, whose answers are exact enough.
+
+    Args:
+        circuit: verified: bits, products and linear forms.
+        p_error: probability that an answer is wrong, for any honest row.
+        upload: "small" for the fewest bytes up.
+
+    Raises:
+        UnsupportedModelError: scores that moduli do not tell apart, more slots than an answer has, more bits than a row
+            holds, or more products on at once than noise allows; says what to do.
+    """
+    forms, highest = read_forms(circuit), highest_output(circuit, bounds(circuit))
+    candidates, refusal = [], ""
+    for moduli in _moduli_for(highest, forms.outputs):
+        for gadget in GADGETS:
+            for is_placed in (True, False) if upload == "fast" else (False,):
+                for answer_bits in _ANSWER_BITS:
+                    try:
+                        found = _laid_out(forms, highest, p_error, moduli, gadget, answer_bits, is_placed=is_placed)
+                    except MalformedMessageError as error:
+                        refusal = str(error)
+                        continue
+                    if not is_placed or found.row_bytes <= MOST_FAST_BYTES:
+                        candidates.append(found)
+    nearest = 0.0
+    for found in sorted(candidates, key=lambda each: (seconds_of(each, circuit.products), each.answer_bytes)):
+        try:
+            log2 = noise_bound(plan_forms(forms, found, highest)).log2_failure
+        except CircuitError as error:  # two forms that are equal modulo these moduli
+            refusal = str(error)
+            continue
+        if log2 <= math.log2(p_error):
+            return found
+        nearest = min(nearest, log2)
+    if candidates and nearest:
+        refusal = (
+            f"noise: with {circuit.products} products, an answer is wrong with a probability of up to 2^{nearest:.0f}, "
+            f"asked for is 2^{math.log2(p_error):.0f}"
+        )
+    raise UnsupportedModelError(
+        f"scheme 'levelled': {refusal}; use fewer or shallower trees, a larger tolerance=, or scheme='bootstrapped'"
+    )
+
+
+def _laid_out(
+    forms: Forms,
+    highest: int,
+    p_error: float,
+    moduli: tuple[int, ...],
+    gadget: Gadget,
+    answer_bits: int,
+    *,
+    is_placed: bool,
+) -> LevelledParameters:
+    """With the bits that forms read in places, or in leaves but for selectors, which have some."""
+    selectors, read = forms.selectors, tuple(np.unique(forms.read_bit).tolist())
+    only_read = tuple(sorted(set(read) - set(selectors)))
+    placed: tuple[int, ...] = ()
+    if is_placed:
+        # Selectors too, where that costs no further polynomial: a place has less noise than a leaf.
+        room = RING_SIZE // (forms.outputs * len(moduli))
+        fits = -(-len(read) // room) == -(-len(only_read) // room)
+        placed = read if fits else only_read
+    return LevelledParameters(
+        keyset=UNIVERSAL,
+        inputs=forms.inputs,
+        selectors=selectors,
+        leaves=() if is_placed else only_read,
+        placed=placed,
+        gadget=gadget,
+        moduli=moduli,
+        outputs=forms.outputs,
+        maximum=highest,
+        answer_word_bits=answer_bits,
+        p_error=p_error,
+    )
+
+
+def _moduli_for(highest: int, outputs: int) -> list[tuple[int, ...]]:
+    """Sets of moduli that tell outputs apart, from the smallest greatest one on: it sets the precision.
+
+    Raises:
+        UnsupportedModelError: there are none, or they take more slots than an answer has.
+    """
+    sets = [
+        moduli
+        for count in range(1, MAX_MODULI + 1)
+        for moduli in combinations(MODULI, count)
+        if math.lcm(*moduli) == math.prod(moduli)
+    ]
+    wide = [moduli for moduli in sets if math.prod(moduli) > highest]
+    if not wide:
+        raise UnsupportedModelError(
+            f"scheme 'levelled': scores up to {highest}, its moduli tell {max(map(math.prod, sets))} apart; raise "
+            "tolerance=, or use scheme='bootstrapped'"
+        )
+    fitting = [moduli for moduli in wide if len(moduli) * outputs <= MAX_SLOTS]
+    if not fitting:
+        slots = outputs * min(map(len, wide))
+        raise UnsupportedModelError(
+            f"scheme 'levelled': {outputs} scores up to {highest} take {slots} slots, an answer has {MAX_SLOTS}; raise "
+            "tolerance=, or use scheme='bootstrapped'"
+        )
+    by_greatest: dict[int, tuple[int, ...]] = {}
+    for moduli in sorted(fitting, key=lambda each: (each[-1], len(each), math.prod(each))):
+        by_greatest.setdefault(moduli[-1], moduli)
+    return list(by_greatest.values())[:_MOST_MODULI_TRIED]
