@@ -70,3 +70,15 @@ def levelled_parameters(
         answer_word_bits=answer_word_bits,
         p_error=p_error,
     )
+
+
+def honest_rows(given):
+    """Every row that an honest encoder could make, shape (rows, inputs)."""
+    rows = np.zeros((1, 0), np.int64)
+    for group in given.groups:
+        if group.kind is GroupKind.THERMOMETER:
+            choices = np.tri(group.size + 1, group.size, -1, dtype=np.int64)
+        else:
+            choices = np.stack(np.meshgrid(*[[0, 1]] * group.size), -1).reshape(-1, group.size)
+        rows = np.concatenate([np.repeat(rows, len(choices), 0), np.tile(choices, (len(rows), 1))], axis=1)
+    return rows

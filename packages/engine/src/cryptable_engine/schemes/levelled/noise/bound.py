@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from cryptable_protocol.schemes.levelled.keyset import LOG2_RING_SIZE, RING_SIZE, UNIVERSAL
+from cryptable_protocol.schemes.levelled.keyset import LOG2_RING_SIZE, RING_SIZE, UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
 from cryptable_engine.circuit.bounds import bounds, highest_output
@@ -31,7 +31,7 @@ class NoiseBound:
 
     Attributes:
         variance: of a slot's phase, on average over keys and rows' randomness.
-        products: the part of it that products' rows add, which varies with that randomness.
+        products: the greatest part that products' rows add to any row's, which varies with that randomness.
         rounding: how far rounded weights move a slot at most, shape (slots,).
         log2_failure: of the probability that any slot of an answer is misread.
         deviations: of the inflated variance, in half a step of the largest modulus less `rounding`.
@@ -68,78 +68,73 @@ def noise_bound(plan: Plan) -> NoiseBound:
     parameters = plan.parameters
     variances = RowVariances(plan.layout, GREATEST)
     worst = worst_row(plan, variances)
-    products = float(worst.selectors @ variances.product_keys)
-    others = (
-        worst.products * (variances.product_left + variances.product_rounding)
-        + worst.linear
-        + answer_noise(parameters.answer_word_bits, GREATEST)
-    )
+    variance = worst.variance + answer_noise(parameters.answer_word_bits, GREATEST)
     half_step = np.repeat([1 / (2 * p) for p in parameters.moduli], parameters.outputs)
     tolerance = half_step - worst.rounding
     if (tolerance <= 0).any():
-        return NoiseBound(products + others, products, worst.rounding, 0.0, 0.0)
-    spread = _Spread.of(worst, variances)
+        return NoiseBound(variance, worst.products, worst.rounding, 0.0, 0.0)
+    spread = _Spread(worst, variances)
     log2_failure, deviations = 0.0, 0.0
     # A row's own variance exceeds `inflated` with probability 2 e^(−x) at most: some x gives the least bound.
     for x in np.geomspace(5.0, 600.0, 60):
-        inflated = spread.inflated(float(x)) + others
+        inflated = variance + spread.excess(float(x))
         tail = np.logaddexp.reduce(np.log(2.0) - tolerance**2 / (2 * inflated))
         log2 = float(np.logaddexp(tail, math.log(2.0) - x)) / math.log(2)
         if log2 < log2_failure:
             log2_failure, deviations = log2, float(tolerance.min()) / math.sqrt(inflated)
-    return NoiseBound(products + others, products, worst.rounding, max(log2_failure, _LEAST_LOG2), deviations)
+    return NoiseBound(variance, worst.products, worst.rounding, max(log2_failure, _LEAST_LOG2), deviations)
 
 
-@dataclass(frozen=True)
 class _Spread:
     """How far the variance that products add, a quadratic form of Gaussians, can exceed its mean.
 
     By Laurent and Massart (2000, lemma 1), the sum of a_i z_i² exceeds its mean by 2 √(x Σ a_i²) + 2 x max a_i with
-    probability e^(−x) at most; and Σ a_i² is, for each source of noise, at most its greatest a_i times its mean. `row`
-    has the greatest and the mean of each source in a row's randomness, `keys` of each in that of the keys.
+    probability e^(−x) at most.
     """
 
-    mean: float
-    row: list[tuple[float, float]]
-    keys: list[tuple[float, float]]
-
-    @classmethod
-    def of(cls, worst: WorstRow, variances: RowVariances) -> _Spread:
+    def __init__(self, worst: WorstRow, variances: RowVariances) -> None:
         layout = variances.layout
-        levels, base_log = layout.gadget
-        gains = np.repeat(worst.selectors, levels) * digit(base_log)
-        most = float(gains.max(initial=0.0))
+        weight = digit(layout.gadget.base_log)
+        self._worst, self._row, self._keys = worst, (0.0, 0.0), (0.0, 0.0)
         phase, times_secret = (share[:, : layout.selector_leaves] for share in variances.shares)
-        row: list[tuple[float, float]] = []
-        keys: list[tuple[float, float]] = []
+        greatest_means = variances.sources.max(axis=1, initial=0.0)
         depth = max((run.depth for run in layout.runs), default=0)
-        for source, mean in enumerate((RING_SIZE * ((phase + times_secret) @ gains)).tolist()):
-            if not mean:
+        for source, (own, scaled) in enumerate(zip(phase, times_secret, strict=True)):
+            if not own.any():
                 continue
             # One source of N coefficients reaches the leaves below it through maps whose squared norms are 2^doublings
             # times their mean, and which are orthogonal to each other; a key switch reaches twice as many, with a sign.
             doubled = 2.0**depth if source == 0 else 2.0 ** (LOG2_RING_SIZE - source)
-            peak = phase[source].max() + greatest_mean(doubled) * times_secret[source].max()
-            row.append((most * peak * doubled * (1 if source == 0 else 2), mean))
+            scale = weight * doubled * (1 if source == 0 else 2)
+            usual = scale * float((own + (1 + min(3 / doubled, 1.1)) * scaled).max())
+            peak = scale * float((own + greatest_mean(doubled) * scaled).max())
+            self._add_row(usual, peak, float(worst.squares[source]))
             if source:
-                keys.append((mean / (UNIVERSAL.automorphisms[source - 1].levels * RING_SIZE), mean))
-        switched = switch_noise(variances.secret)
-        mean = RING_SIZE * switched * float(gains.sum())
+                self._add_keys(UNIVERSAL.automorphisms[source - 1], float(greatest_means[source]))
+        switched = weight * switch_noise(variances.secret)
         # What digits leave over there meets s², whose greatest value at a root is 100 (2N/3)², 50 times the mean.
-        row.append((50 * switched * most, mean))
-        keys.append((mean / (UNIVERSAL.switch.levels * RING_SIZE), mean))
-        return cls(float(worst.selectors @ variances.product_keys), row, keys)
+        self._add_row(50 * switched, 50 * switched, float(worst.squares[-1]))
+        self._add_keys(UNIVERSAL.switch, float(greatest_means[-1]))
 
-    def inflated(self, x: float) -> float:
-        """Exceeded with probability 2 e^(−x) at most."""
-        if not self.mean:
+    def _add_row(self, usual: float, peak: float, squares: float) -> None:
+        """A source in a row's randomness: of a gain of 1, the a_i as Σ a_i² weighs them, and the greatest."""
+        total, most = self._row
+        self._row = total + usual * squares, max(most, peak * self._worst.most)
+
+    def _add_keys(self, gadget: Gadget, mean: float) -> None:
+        """The rows of a key: l · N coefficients, which all products share."""
+        total, most = self._keys
+        mean *= self._worst.gain
+        share = mean / (gadget.levels * RING_SIZE)
+        self._keys = total + share * mean, max(most, share)
+
+    def excess(self, x: float) -> float:
+        """Over the mean, exceeded with probability 2 e^(−x) at most."""
+        mean = self._worst.products
+        if not mean:
             return 0.0
-        return (self.mean + _excess(self.row, x)) * (1 + _excess(self.keys, x) / self.mean)
-
-
-def _excess(sources: list[tuple[float, float]], x: float) -> float:
-    squares = sum(greatest * mean for greatest, mean in sources)
-    return 2 * math.sqrt(x * squares) + 2 * x * max(greatest for greatest, _ in sources)
+        row, keys = (2 * math.sqrt(x * squares) + 2 * x * most for squares, most in (self._row, self._keys))
+        return (mean + row) * (1 + keys / mean) - mean
 
 
 def greatest_mean(count: float) -> float:

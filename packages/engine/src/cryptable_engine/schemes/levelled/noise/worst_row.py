@@ -1,16 +1,19 @@
-"""A bound, over all honest rows, of the gains by which each part of a plan's noise enters the answer."""
+"""A bound, over all honest rows, of what noise and rounded weights do to an answer."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from cryptable_engine.circuit.circuit import IntArray
-from cryptable_engine.schemes.levelled.noise.variances import PLACED, RowVariances
-from cryptable_engine.schemes.levelled.plans.plan import Plan, Weights
+from cryptable_engine.schemes.levelled.noise.occurrences import coherence, occurrences
+from cryptable_engine.schemes.levelled.noise.paths import MOST_STEPS, Component, Way, components
+from cryptable_engine.schemes.levelled.noise.reading import Reading, Reads, added, usual
+from cryptable_engine.schemes.levelled.noise.variances import RowVariances
+from cryptable_engine.schemes.levelled.plans.plan import Plan
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,98 +23,135 @@ class WorstRow:
     """No honest row has more.
 
     Attributes:
-        selectors: for each selector, the sum of the squared gains of its products, shape (selectors,).
-        products: the sum of the squared gains of all products.
-        linear: variance of what forms read from leaves and places, of the noisiest slot.
+        variance: of a slot's phase, but for the answer's own rounding.
+        products: the part that products add to it.
+        gain: the sum of the squared gains of products.
+        squares: for each of `variances.sources`, the sum over selectors of the square of that sum over the selector's
+            products, times the source's part of their noise; shape (13,).
+        most: the greatest of those sums.
         rounding: how far the rounding of weights moves each slot, shape (slots,).
     """
 
-    selectors: FloatArray
+    variance: float
     products: float
-    linear: float
+    gain: float
+    squares: FloatArray
+    most: float
     rounding: FloatArray
 
 
-def worst_row(plan: Plan, variances: RowVariances) -> WorstRow:
-    """The bound for a plan."""
-    up, down = _occurrences(plan)
-    gain = np.maximum(up, down)[:-1]
-    squared = _coherent_squares(plan, gain)
-    selectors = np.bincount(plan.selector, squared, len(plan.parameters.selectors)).astype(np.float64)
-    leaves = _read(plan.leaves, up, down)
-    linear = float(np.sum(variances.any_coefficients[leaves[0]] * np.sum(leaves[1] ** 2, axis=1)))
-    linear += PLACED * float(np.sum(_read(plan.places, up, down)[1] ** 2))
-    return WorstRow(selectors, float(squared.sum()), linear, _rounding(plan, up, down))
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """Products that enter, their squared gains, what of their noise costs; and what is read besides."""
+
+    products: IntArray
+    gains: FloatArray
+    cost: float
+    reads: Reads
 
 
-def _occurrences(plan: Plan) -> tuple[FloatArray, FloatArray]:
-    """How often each form enters the answer with sign 1 and with sign −1, all bits being 1.
+@dataclass(frozen=True, eq=False)
+class _Prices:
+    """Of products, for a squared gain of 1.
 
-    The gain of a row, for which some of these are missing, lies between minus the latter and the former.
+    `times` counts those with correlated noise, `entering` is the cost of each, `on` is added where its bit is on.
+    """
+
+    times: IntArray
+    entering: FloatArray
+    on: FloatArray
+
+    def way(self, products: IntArray, factors: FloatArray, on: IntArray, reads: Reads) -> _Way:
+        gains = self.times[products] * factors**2
+        return _Way(products, gains, float(gains @ (self.entering[products] + on * self.on[products])), reads)
+
+
+def worst_row(plan: Plan, variances: RowVariances, *, most_steps: int = MOST_STEPS) -> WorstRow:
+    """The bound for a plan.
+
+    Args:
+        plan: of a circuit.
+        variances: of its layout.
+        most_steps: through a component of products; where there are more, all its products are taken to be on.
     """
     forms = plan.forms
-    up, down = np.zeros(forms.products + 1), np.zeros(forms.products + 1)
-    up[forms.root] = 1.0
-    for form in range(forms.root, -1, -1):
-        part = forms.terms(form)
-        product, positive = forms.term_product[part], forms.term_sign[part] > 0
-        np.add.at(up, product, np.where(positive, up[form], down[form]))
-        np.add.at(down, product, np.where(positive, down[form], up[form]))
-    return up, down
-
-
-def _read(weights: Weights, up: FloatArray, down: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Each source that is read, and the greatest absolute weight in the answer of each of its slots."""
-    sources, place = np.unique(weights.source, return_inverse=True)
-    positive, negative = np.maximum(weights.weight, 0), np.maximum(-weights.weight, 0)
-    one, other = up[weights.form, None], down[weights.form, None]
-    total = np.zeros((2, len(sources), weights.weight.shape[1]))
-    np.add.at(total[0], place.ravel(), one * positive + other * negative)
-    np.add.at(total[1], place.ravel(), one * negative + other * positive)
-    return sources, total.max(axis=0)
-
-
-def _rounding(plan: Plan, up: FloatArray, down: FloatArray) -> FloatArray:
-    form = plan.forms.form_of_reads()
-    positive, negative = np.maximum(plan.rounding, 0), np.maximum(-plan.rounding, 0)
-    one, other = up[form, None], down[form, None]
-    total: FloatArray = np.maximum(
-        np.sum(one * positive + other * negative, axis=0), np.sum(one * negative + other * positive, axis=0)
+    prices = _Prices(
+        coherence(plan),
+        variances.product_keys[plan.selector] + variances.product_rounding,
+        np.full(forms.products, variances.product_left),
     )
-    return total
-
-
-def _coherent_squares(plan: Plan, gain: FloatArray) -> FloatArray:
-    """Squared gains.
-
-    Forms under one selector that are multiples of one another have correlated digits: their gains are added first.
-    """
-    squares = gain**2
-    for group in coherent_groups(plan):
-        total = float(gain[group].sum())
-        squares[group] *= total / np.maximum(gain[group], 1e-300)
-    found: FloatArray = squares
-    return found
-
-
-def coherent_groups(plan: Plan) -> list[IntArray]:
-    """Products of one selector whose forms have no terms and weights that are multiples of one vector."""
-    groups: dict[tuple[int, bytes], list[int]] = {}
-    forms = plan.forms
-    leaf_first = np.searchsorted(plan.leaves.form, np.arange(forms.products + 1))
-    place_first = np.searchsorted(plan.places.form, np.arange(forms.products + 1))
-    for product in range(forms.products):
-        part = forms.terms(product)
-        if part.start != part.stop:
+    reading = Reading(plan, variances)
+    remainder = [(1.0, reading.forms[forms.root])]
+    parts: list[list[_Way]] = []
+    for component in components(forms, most_steps):
+        if component.ways is None:
+            parts.append([_all_on(plan, component, reading, prices)])
             continue
-        rows = [
-            (weights.source[first[product] : first[product + 1]], weights.weight[first[product] : first[product + 1]])
-            for weights, first in ((plan.leaves, leaf_first), (plan.places, place_first))
+        read = [
+            added((float(factor), reading.forms[product]) for product, factor in zip(*_on(way), strict=True))
+            for way in component.ways
         ]
-        vector = np.concatenate([weight.ravel() for _, weight in rows]).astype(np.int64)
-        divisor = math.gcd(*vector.tolist())
-        nonzero = vector[np.flatnonzero(vector)[:1]]
-        divisor = divisor if nonzero.size and nonzero[0] > 0 else -divisor
-        key = b"|".join([source.tobytes() for source, _ in rows]) + (vector // (divisor or 1)).tobytes()
-        groups.setdefault((int(plan.selector[product]), key), []).append(product)
-    return [np.array(group) for group in groups.values() if len(group) > 1]
+        base = usual(read)
+        remainder.append((1.0, base))
+        parts.append(
+            [
+                prices.way(way.products, way.factors.astype(np.float64), way.on, added([(1.0, reads), (-1.0, base)]))
+                for way, reads in zip(component.ways, read, strict=True)
+            ]
+        )
+    none = np.empty(0, np.int64)
+    parts.append([prices.way(none, np.empty(0), none, added(remainder))])
+    return _bound(plan, parts, reading, variances.sources)
+
+
+def _on(way: Way) -> tuple[list[int], list[int]]:
+    """Products whose bits are on, so that what their forms read enters, and factors."""
+    on = way.on > 0
+    return way.products[on].tolist(), way.factors[on].tolist()
+
+
+def _bound(plan: Plan, parts: list[list[_Way]], reading: Reading, sources: FloatArray) -> WorstRow:
+    shared = _shared(parts)
+    greatest = np.zeros(plan.forms.products)
+    for way in (way for part in parts for way in part):
+        np.maximum.at(greatest, way.products, way.gains)
+    by_selector = np.bincount(plan.selector, greatest, len(plan.parameters.selectors))
+    weights = (by_selector * sources)[:, plan.selector]
+
+    def most(cost: Callable[[_Way], float]) -> float:
+        return sum(max(map(cost, part)) for part in parts)
+
+    return WorstRow(
+        variance=most(lambda way: way.cost + reading.variance(way.reads, shared)),
+        products=most(lambda way: way.cost),
+        gain=most(lambda way: float(way.gains.sum())),
+        squares=np.sum(
+            [np.max([weights[:, way.products] @ way.gains for way in part], axis=0) for part in parts], axis=0
+        ),
+        most=float(by_selector.max(initial=0.0)),
+        rounding=np.sum([np.max([reading.rounding(way.reads) for way in part], axis=0) for part in parts], axis=0),
+    )
+
+
+def _all_on(plan: Plan, component: Component, reading: Reading, prices: _Prices) -> _Way:
+    """A way that costs no less than any: each product and each weight as often as it can occur with one sign."""
+    members = component.members
+    up, down = occurrences(plan.forms, members, component.start)
+    positive: Reads = {}
+    negative: Reads = {}
+    for product, more, less in zip(members.tolist(), up, down, strict=True):
+        for source, weight in reading.forms[product].items():
+            above, below = np.maximum(weight, 0), np.maximum(-weight, 0)
+            positive[source] = positive.get(source, 0.0) + more * above + less * below
+            negative[source] = negative.get(source, 0.0) + more * below + less * above
+    reads = {source: np.maximum(positive[source], negative[source]) for source in positive}
+    return prices.way(members, np.maximum(up, down), np.ones(len(members), np.int64), reads)
+
+
+def _shared(parts: Iterable[list[_Way]]) -> dict[int, int]:
+    """How many parts may read each source: (x + … + y)² ≤ n (x² + … + y²)."""
+    count: dict[int, int] = {}
+    for part in parts:
+        for source in {source for way in part for source in way.reads}:
+            count[source] = count.get(source, 0) + 1
+    return count

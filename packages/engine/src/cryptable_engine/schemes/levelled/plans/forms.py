@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Product, Term
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Product, Term
 from cryptable_engine.errors import CircuitError
 
 
@@ -20,7 +20,8 @@ class Forms:
     read_first[f + 1] − 1, and of the vector `constant[f]`.
     """
 
-    inputs: int
+    group: IntArray
+    """Of each input element: those of one group are a thermometer, on up to some element and off beyond."""
     outputs: int
     bit: IntArray
     """Input element that each product multiplies by."""
@@ -33,6 +34,11 @@ class Forms:
     read_bit: IntArray
     read_weight: IntArray
     constant: IntArray
+
+    @property
+    def inputs(self) -> int:
+        """Elements of the input."""
+        return len(self.group)
 
     @property
     def products(self) -> int:
@@ -125,6 +131,13 @@ def _require_bits(circuit: Circuit) -> None:
             )
 
 
+def _thermometers(given: Input) -> IntArray:
+    """Elements of other groups than thermometers are groups of their own."""
+    sizes = [group.size for group in given.groups]
+    together = np.repeat([group.kind is GroupKind.THERMOMETER for group in given.groups], sizes)
+    return np.where(together, np.repeat(np.arange(len(sizes)), sizes), len(sizes) + np.arange(given.size))
+
+
 def _read_linear(index: int, node: Linear, circuit: Circuit, first: dict[int, int]) -> _Blocks:
     size = circuit.nodes[circuit.output].size
     if node.size % size:
@@ -196,7 +209,7 @@ def _join(circuit: Circuit, blocks: dict[int, _Blocks], first: dict[int, int], s
     term_form = np.concatenate([part.term_form + shift for part, shift in zip(parts, shifts, strict=True)])
     read_form = np.concatenate([part.read_form + shift for part, shift in zip(parts, shifts, strict=True)])
     return Forms(
-        inputs=circuit.input.size,
+        group=_thermometers(circuit.input),
         outputs=circuit.nodes[circuit.output].size,
         bit=np.concatenate(bits) if bits else np.empty(0, np.int64),
         steps=steps,

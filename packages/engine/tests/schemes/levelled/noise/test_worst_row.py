@@ -1,0 +1,62 @@
+"""The bound over rows is one: no honest row has more, whatever the circuit's shape; and trees pay for paths."""
+
+import numpy as np
+import pytest
+from cryptable_engine import GroupKind, InputGroup, verify
+from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
+from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVariances, answer_noise
+from cryptable_engine.schemes.levelled.noise.worst_row import worst_row
+from cryptable_engine.schemes.levelled.plans.plan import make_plan
+from levelled_circuits import honest_rows, levelled_circuit, levelled_parameters
+from tree_circuits import tree_circuit
+
+GROUPS = (InputGroup(GroupKind.THERMOMETER, 3), InputGroup(GroupKind.RANGE, 2), InputGroup(GroupKind.THERMOMETER, 2))
+
+
+def checked(circuit, parameters, **options):
+    """The bound, having seen that no row has more; and the greatest share of it that a row has."""
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    variances = RowVariances(plan.layout, GREATEST)
+    worst = worst_row(plan, variances, **options)
+    answer = answer_noise(parameters.answer_word_bits, GREATEST)
+    most = 0.0
+    for row in honest_rows(circuit.input):
+        share = (row_variance(plan, variances, row).max() - answer) / worst.variance
+        assert share <= 1 + 1e-9
+        assert (np.abs(row_rounding(plan, row)) <= worst.rounding + 1e-12).all()
+        most = max(most, float(share))
+    return worst, most
+
+
+@pytest.mark.parametrize("most_steps", [0, 4096])
+@pytest.mark.parametrize("places", [(), tuple(range(7))])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_row_of_any_circuit_has_more(seed, places, most_steps):
+    random = np.random.default_rng(seed)
+    circuit = levelled_circuit(
+        random, bits=7, steps=((4, 3, 2), (5, 2), (6,))[seed % 3], outputs=1 + seed % 2, groups=GROUPS
+    )
+    parameters = levelled_parameters(circuit, placed=places, gadget=((2, 8), (3, 6))[seed % 2])
+    _, most = checked(circuit, parameters, most_steps=most_steps)
+    assert most > (0.05 if most_steps else 0.0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 5])
+def test_no_row_of_trees_has_more_and_the_bound_is_near(seed):
+    circuit = tree_circuit(np.random.default_rng(seed), trees=3, depth=4, thermometers=(3, 2, 3))
+    verify(circuit)
+    parameters = levelled_parameters(circuit, placed=tuple(range(8)), gadget=(2, 9))
+    worst, most = checked(circuit, parameters)
+    assert most > 0.6
+    everything, _ = checked(circuit, parameters, most_steps=0)
+    assert everything.gain > 2 * worst.gain
+
+
+def test_a_forest_pays_for_its_paths():
+    circuit = tree_circuit(np.random.default_rng(1), trees=20, depth=5, thermometers=(30,) * 10)
+    parameters = levelled_parameters(circuit, placed=tuple(range(300)))
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    variances = RowVariances(plan.layout, GREATEST)
+    assert circuit.products == 20 * 15
+    assert worst_row(plan, variances).gain <= 20 * 4
+    assert worst_row(plan, variances, most_steps=0).gain > 20 * 15
