@@ -19,6 +19,7 @@ from cryptable_client.schemes.bootstrapped.security import minimum_log2_deviatio
 from cryptable_client.server import trust
 from cryptable_client.server.access import Access
 from cryptable_client.server.inference import infer
+from cryptable_client.server.meter import Meter
 from cryptable_client.server.remote_model import fetch_models, fetch_spec
 from cryptable_protocol import (
     AffineEncoder,
@@ -316,8 +317,7 @@ def answer(shop: Workshop) -> None:
         evaluation_keys=b"",
         timeout=1.0,
         keep=decoded.append,
-        count=lambda *_, **__: None,
-        time_spent=lambda *_: None,
+        meter=Meter(),
     )
     shop.spec.decoder.predict(np.stack(decoded))
 

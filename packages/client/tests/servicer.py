@@ -4,6 +4,7 @@ Real evaluation is tested in integration_tests, against the real server.
 """
 
 import hashlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -40,9 +41,20 @@ class EchoServicer(InferenceServicer):
         self.signature = None
         self.artifact_digest = b""
         self.metadata = []
+        self.frozen = set()
+        """Methods that neither read nor answer."""
+        self.freezes_at = None
+        """The row of an Infer call from which on nothing is read or answered."""
+        self.pace_seconds = 0.0
+        """What each row takes."""
+        self.pushback_ms = "10"
+        """What a dying worker asks for."""
+        self.thawed = threading.Event()
 
     def _begin(self, method, context):
         self.calls.append(method)
+        if method in self.frozen:
+            self.thawed.wait(60)
         self.metadata.append(dict(context.invocation_metadata()))
         if self.failures.get(method):
             code, details = self.failures[method].pop(0)
@@ -124,8 +136,11 @@ class EchoServicer(InferenceServicer):
             self.seeds.append(request.row.seed)
             self.rows.append((request.row.seed, request.row.bodies))
             if index == dies_at:
-                context.set_trailing_metadata((("grpc-retry-pushback-ms", "10"),))
+                context.set_trailing_metadata((("grpc-retry-pushback-ms", self.pushback_ms),))
                 context.abort(grpc.StatusCode.UNAVAILABLE, "a worker died")
+            if index == self.freezes_at:
+                self.thawed.wait(60)
+            self.thawed.wait(self.pace_seconds)
             if index < self.answers_left_out:
                 continue
             words = EncryptedTensor.from_message(request.row).ciphertexts(self.spec.input.size, dimension)

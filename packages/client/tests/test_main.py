@@ -164,7 +164,7 @@ def test_interruption(echo, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cryptable_client.server.connection.models_at", interrupt)
+    monkeypatch.setattr("cryptable_client.server.connection.Server.models", interrupt)
     assert run(echo, "models") == 130
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cryptable_client.keys.secret_keys import SecretKeys
     from cryptable_client.keys.spooled import SpooledEvaluationKeys
     from cryptable_client.schemes.scheme import check_security
-    from cryptable_client.server.connection import connect, fetch_spec, list_models
+    from cryptable_client.server.connection import Server, connect, fetch_spec, list_models
     from cryptable_client.server.remote_model import RemoteModel
 
 __version__ = "0.1.0"
@@ -55,6 +55,7 @@ __all__ = [
     "RemoteModel",
     "RequestRefusedError",
     "SecretKeys",
+    "Server",
     "ServerError",
     "SignatureError",
     "SpecChangedError",
@@ -80,6 +81,7 @@ _HOMES = {
     "CryptableError": "cryptable_protocol.errors",
     "RemoteModel": "cryptable_client.server.remote_model",
     "SecretKeys": "cryptable_client.keys.secret_keys",
+    "Server": "cryptable_client.server.connection",
     "SpooledEvaluationKeys": "cryptable_client.keys.spooled",
     "check_security": "cryptable_client.schemes.scheme",
     "connect": "cryptable_client.server.connection",

@@ -19,7 +19,7 @@ from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.server import remote_model as remote_module
 from cryptable_client.server import upload
 from cryptable_client.server.access import is_loopback
-from cryptable_client.server.connection import connect, fetch_spec, list_models
+from cryptable_client.server.connection import Server, connect, fetch_spec, list_models
 from cryptable_protocol import InvalidInputError, LimitExceededError, MalformedMessageError, limits, messages
 from cryptable_protocol.service import InferenceServicer
 
@@ -299,6 +299,34 @@ def test_no_server():
 def test_tls_to_a_server_without(echo):
     with pytest.raises((UnavailableError, TimeoutExceededError)):
         connect(echo.address, model="echo", timeout=3)
+
+
+def test_a_server_and_its_models(echo, spec, tmp_path):
+    """What the functions take three times is said once."""
+    server = Server(echo.address, insecure=True, timeout=20, pins=tmp_path)
+    assert repr(server) == f"<Server {echo.address}>"
+    assert not echo.calls
+    assert [model.name for model in server.models()] == ["echo"]
+    assert server.spec("echo") == spec
+    with server.model("echo") as remote, SecretKeys.generate(spec) as secret_keys:
+        np.testing.assert_array_equal(remote.predict(ROWS), VALUES)
+        with server.model("echo", secret_keys=secret_keys) as other:
+            np.testing.assert_array_equal(other.predict(ROWS), VALUES)
+    assert len(list(tmp_path.iterdir())) == 1
+    for act in (server.spec, server.model):
+        with pytest.raises(NotFoundError):
+            act("none")
+        with pytest.raises(InvalidInputError, match="1 to 256 characters"):
+            act("")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"timeout": -1}, "positive"), ({"signer": "00"}, "public key"), ({"insecure": True}, "use TLS")],
+)
+def test_a_server_refuses_arguments_at_once(options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        Server("example.org:1", **options)
 
 
 def test_list_models(echo, spec):

@@ -122,10 +122,16 @@ def test_shapes() -> None:
             decoder(Link.IDENTITY).predict(np.zeros(shape, np.int64))
 
 
-@pytest.mark.parametrize("link", [Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC, Link.MARGIN])
-def test_no_probabilities(link: Link) -> None:
-    with pytest.raises(InvalidInputError, match="no probabilities"):
-        decoder(link).predict_proba(np.zeros((1, 1), np.int64))
+@pytest.mark.parametrize("link", Link)
+def test_who_has_probabilities_is_known_before_anything_is_decrypted(link: Link) -> None:
+    made = decoder(link)
+    if link in (Link.SIGMOID, Link.SOFTMAX, Link.PROBABILITY):
+        made.require_probabilities()
+        made.predict_proba(np.zeros((1, 1), np.int64))
+        return
+    for act in (made.require_probabilities, lambda: made.predict_proba(np.zeros((1, 1), np.int64))):
+        with pytest.raises(InvalidInputError, match="no probabilities"):
+            act()
 
 
 @pytest.mark.parametrize("labels", [("no", "yes"), ("", "x" * 256), (-(2**63), 2**63 - 1), (0, 1)])

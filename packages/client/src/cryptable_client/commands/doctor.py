@@ -28,7 +28,8 @@ def _doctor(options: argparse.Namespace) -> int:
         to_lines,
     )
 
-    from cryptable_client.server import connection
+    from cryptable_client.server.connection import Server
+    from cryptable_client.server.trust import Trust
 
     findings = [
         python_finding((3, 10), None),
@@ -42,7 +43,7 @@ def _doctor(options: argparse.Namespace) -> int:
         findings.append(Finding("server", "not looked for", "good", "give --address to try one"))
     else:
         try:
-            models = connection.models_at(access_of(options))
+            models = Server._of(access_of(options), Trust()).models()
         except (CryptableError, OSError) as error:
             findings.append(Finding("server", clean(str(error)), "bad", "see the documentation's Troubleshooting"))
         else:

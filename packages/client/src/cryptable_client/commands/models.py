@@ -14,7 +14,7 @@ from cryptable_client.commands.options import (
     add_command,
     print_columns,
     say,
-    trust_of,
+    server_of,
     trust_options,
 )
 
@@ -32,9 +32,10 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from cryptable_client.server import connection
+    from cryptable_client.server.connection import Server
+    from cryptable_client.server.trust import Trust
 
-    models = connection.models_at(access_of(options))
+    models = Server._of(access_of(options), Trust()).models()
     if options.json:
         print(json.dumps([vars(model) for model in models], indent=1))
         return
@@ -44,10 +45,7 @@ def _models(options: argparse.Namespace) -> None:
 
 
 def _spec(options: argparse.Namespace) -> None:
-    from cryptable_client.server import connection
-
-    access = access_of(options)
-    spec = connection.spec_of(access, trust_of(options, access), options.model)
+    spec = server_of(options).spec(options.model)
     with whole_file(options.output) as file:
         file.write(spec.to_bytes())
     say(f"wrote {options.output}: {len(spec.features)} features, keyset {spec.parameters.keyset.name.hex()[:16]}")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cryptable_protocol.model.client_spec import ClientSpec
 
     from cryptable_client.server.access import Access
+    from cryptable_client.server.connection import Server
     from cryptable_client.server.trust import Trust
 
 Parsers = argparse._SubParsersAction
@@ -155,6 +156,14 @@ def trust_of(options: argparse.Namespace, access: Access) -> Trust:
     )
 
 
+def server_of(options: argparse.Namespace) -> Server:
+    """The server, and what its models must be."""
+    from cryptable_client.server.connection import Server
+
+    access = access_of(options)
+    return Server._of(access, trust_of(options, access))
+
+
 def spec_of(options: argparse.Namespace) -> ClientSpec:
     """The specification from --spec, or else from the server."""
     from cryptable_protocol.errors import InvalidInputError
@@ -163,10 +172,7 @@ def spec_of(options: argparse.Namespace) -> ClientSpec:
     if options.spec is None:
         if options.address is None or options.model is None:
             raise InvalidInputError("say for which model: --address and --model, or --spec FILE")
-        from cryptable_client.server import connection
-
-        access = access_of(options)
-        return connection.spec_of(access, trust_of(options, access), options.model)
+        return server_of(options).spec(options.model)
     from cryptable_client.schemes.scheme import check_security
 
     spec = ClientSpec.from_bytes(read_spec(options.spec))

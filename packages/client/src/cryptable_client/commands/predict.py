@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from cryptable_protocol.model.client_spec import ClientSpec
 
-    from cryptable_client.server.access import Access
-    from cryptable_client.server.trust import Trust
+    from cryptable_client.server.connection import Server
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
@@ -63,14 +62,14 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     from cryptable_client.files.tables import write_table
-    from cryptable_client.server import connection
+    from cryptable_client.server.connection import Server
 
     access = access_of(options)
     trust = trust_of(options, access)
-    spec = connection.spec_of(access, trust, options.model)
+    spec = Server._of(access, trust).spec(options.model)
     table = read_rows(options.input, spec)
     # Once accepted is enough: what comes next must be what was looked at.
-    values = _evaluate(options, spec, access, replace(trust, accept_changes=False), table)
+    values = _evaluate(options, spec, Server._of(access, replace(trust, accept_changes=False)), table)
     header, rows = answers(options, spec, values)
     write_table(options.output, header, rows)
 
@@ -103,11 +102,10 @@ def answers(
 
 
 def _evaluate(
-    options: argparse.Namespace, spec: ClientSpec, access: Access, trust: Trust, encoded: npt.NDArray[np.int64]
+    options: argparse.Namespace, spec: ClientSpec, server: Server, encoded: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     from cryptable_client.keys.directory import Upload
     from cryptable_client.keys.secret_keys import SecretKeys
-    from cryptable_client.server.connection import open_model
 
     if options.probabilities:  # a model without probabilities refuses before anything is sent
         spec.decoder.require_probabilities()
@@ -115,16 +113,16 @@ def _evaluate(
     if options.keys is not None:
         with SecretKeys.load(options.keys, **protection(options)) as secret_keys:
             kept = options.keys + EVALUATION_KEYS_SUFFIX
-            with open_model(access, trust, model, secret_keys=secret_keys, evaluation_keys=kept) as remote:
+            with server.model(model, secret_keys=secret_keys, evaluation_keys=kept) as remote:
                 return remote.evaluate(encoded, spec)
     if options.key_directory is None:
-        with open_model(access, trust, model) as remote:
+        with server.model(model) as remote:
             return remote.evaluate(encoded, spec)
     directory = key_directory(options)
     entry = directory.find(spec.parameters.keyset)
     with directory.load(entry.name, **protection(options)) as secret_keys:
         path = directory.evaluation_keys(entry.name)
-        with open_model(access, trust, model, secret_keys=secret_keys, evaluation_keys=path) as remote:
+        with server.model(model, secret_keys=secret_keys, evaluation_keys=path) as remote:
             digest = remote.evaluation_keys_digest
             if digest is not None:
                 upload = Upload(options.address, digest.hex(), options.insecure, options.root_certificates)

@@ -35,7 +35,7 @@ class Access:
         client_certificate: PEM, or a path: the caller's own certificate, for servers that ask for one (mutual TLS).
         client_key: PEM, or a path: its private key, unencrypted.
         token: bearer token; by default that of the environment variable CRYPTABLE_TOKEN, if set.
-        timeout: seconds to wait for an answer: of a call, or of a row under evaluation.
+        timeout: seconds to wait for each answer: of a call, or of a row under evaluation.
 
     Raises:
         InvalidInputError: a malformed address, token or timeout, parts that exclude each other, or insecure to another

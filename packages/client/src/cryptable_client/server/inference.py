@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -18,8 +17,9 @@ from cryptable_client.keys.encryption import decrypt, encrypt
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.scheme import read_tensor
 from cryptable_client.server.cancellation import CURRENT
+from cryptable_client.server.in_time import in_time
+from cryptable_client.server.meter import Meter
 from cryptable_client.server.transport import Outgoing, typed_errors
-from cryptable_client.server.upload import Count
 
 ROWS_UNDERWAY = 64
 """Rows sent and not yet answered, at most: what bounds memory here and the queue there."""
@@ -34,8 +34,7 @@ def infer(
     evaluation_keys: bytes,
     timeout: float,
     keep: Callable[[npt.NDArray[np.int64]], None],
-    count: Count,
-    time_spent: Callable[[str, float], None],
+    meter: Meter,
 ) -> None:
     """Have rows evaluated.
 
@@ -45,35 +44,33 @@ def infer(
         secret_keys: of its keyset.
         encoded: integers of shape (rows, spec.parameters.inputs).
         evaluation_keys: their SHA-256, or empty where the model needs none.
-        timeout: seconds, for each row.
+        timeout: seconds that each answer is waited for.
         keep: given each row's decrypted integers, of shape (spec.parameters.outputs,), in order.
-        count: told the bytes of each message.
-        time_spent: told the seconds of each phase.
+        meter: of the connection.
 
     Raises:
         ServerError: the server failed or refused; answers kept so far stand.
         MalformedMessageError: an answer is out of order, missing, or not of the output's form.
     """
     rows = encoded.shape[0]
-    requests = _Requests(spec, secret_keys, encoded, evaluation_keys, count, time_spent)
-    answered = 0
-    with typed_errors(f"evaluating with model {spec.model_name!r}"), Outgoing(iter(requests)) as outgoing:
+    requests = _Requests(spec, secret_keys, encoded, evaluation_keys, meter)
+    answered, doing = 0, f"evaluating with model {spec.model_name!r}"
+    with typed_errors(doing), Outgoing(iter(requests)) as outgoing:
         call = stub.Infer(outgoing, timeout=timeout * rows)
         cancellation = CURRENT.get()
         if cancellation is not None:
             cancellation.attach(call)
         try:
-            for response in call:
+            for response in in_time(call, timeout, doing):
                 if answered == rows or response.row != answered:
                     raise MalformedMessageError(
                         f"the server answers row {response.row}, expected row {answered} of {rows}"
                     )
-                began = time.perf_counter()
-                keep(decrypt(spec, secret_keys, read_tensor(spec, response.result)))
-                time_spent("decrypt", time.perf_counter() - began)
-                _add_server_time(time_spent, response.wall_seconds, response.cpu_seconds)
+                with meter.timed("decrypt"):
+                    keep(decrypt(spec, secret_keys, read_tensor(spec, response.result)))
+                _add_server_time(meter, response.wall_seconds, response.cpu_seconds)
                 answered += 1
-                count("rows", received=response.ByteSize(), rows=1)
+                meter.count("rows", received=response.ByteSize(), rows=1)
                 requests.one_answered()
         finally:
             requests.stop()
@@ -91,15 +88,13 @@ class _Requests:
         secret_keys: SecretKeys,
         encoded: npt.NDArray[np.int64],
         evaluation_keys: bytes,
-        count: Count,
-        time_spent: Callable[[str, float], None],
+        meter: Meter,
     ) -> None:
         self._spec = spec
         self._secret_keys = secret_keys
         self._encoded = encoded
         self._evaluation_keys = evaluation_keys
-        self._count = count
-        self._time_spent = time_spent
+        self._meter = meter
         self._room = threading.Semaphore(ROWS_UNDERWAY)
         self._stopped = False
 
@@ -114,9 +109,8 @@ class _Requests:
             self._room.acquire()
             if self._stopped:
                 return
-            began = time.perf_counter()
-            tensor = encrypt(self._spec, self._secret_keys, row)
-            self._time_spent("encrypt", time.perf_counter() - began)
+            with self._meter.timed("encrypt"):
+                tensor = encrypt(self._spec, self._secret_keys, row)
             yield self._counted(messages.inference.InferRequest(row=tensor.to_message()))
 
     def one_answered(self) -> None:
@@ -129,11 +123,11 @@ class _Requests:
         self._room.release()
 
     def _counted(self, request: messages.inference.InferRequest) -> messages.inference.InferRequest:
-        self._count("rows", sent=request.ByteSize())
+        self._meter.count("rows", sent=request.ByteSize())
         return request
 
 
-def _add_server_time(time_spent: Callable[[str, float], None], wall: float, cpu: float) -> None:
+def _add_server_time(meter: Meter, wall: float, cpu: float) -> None:
     for phase, seconds in (("server_wall", wall), ("server_cpu", cpu)):
         if math.isfinite(seconds) and seconds >= 0:
-            time_spent(phase, seconds)
+            meter.add_time(phase, seconds)

@@ -19,11 +19,14 @@ from cryptable_client.console.progress import wanted
 from cryptable_client.keys.spooled import SpooledEvaluationKeys, open_public
 from cryptable_client.schemes.scheme import read_tensor
 from cryptable_client.server.access import Access
+from cryptable_client.server.in_time import in_time
+from cryptable_client.server.meter import Meter
 from cryptable_client.server.remote_model import fetch_spec
 from cryptable_client.server.transport import Outgoing, open_channel, typed_errors
 from cryptable_client.server.trust import Trust
 from cryptable_client.server.upload import EvaluationKeyUpload
 
+_DOING = "relaying rows"
 _ROWS_PER_CALL = 64
 """A call's deadline covers so many rows; each call is a stream of its own."""
 
@@ -62,7 +65,7 @@ def relay(
 
 
 def _ensure(stub: InferenceStub, spooled: SpooledEvaluationKeys, timeout: float) -> bytes:
-    upload = EvaluationKeyUpload(stub, spooled, timeout=timeout, bars=wanted(None), count=_uncounted)
+    upload = EvaluationKeyUpload(stub, spooled, timeout=timeout, bars=wanted(None), meter=Meter())
     upload.ensure()
     return upload.header.sha256
 
@@ -78,10 +81,10 @@ def _answers(
         requests = [messages.inference.InferRequest(header=header)]
         requests += [messages.inference.InferRequest(row=read_tensor(spec, row).to_message()) for row in batch]
         answered = 0
-        with typed_errors("relaying rows"), Outgoing(iter(requests)) as outgoing:
+        with typed_errors(_DOING), Outgoing(iter(requests)) as outgoing:
             call = stub.Infer(outgoing, timeout=timeout * len(batch))
             try:
-                for response in call:
+                for response in in_time(call, timeout, _DOING):
                     if response.row != answered or answered == len(batch):
                         raise MalformedMessageError(f"the server answers row {response.row}, expected row {answered}")
                     answered += 1
@@ -90,7 +93,3 @@ def _answers(
                 call.cancel()
         if answered != len(batch):
             raise MalformedMessageError(f"the server answered {answered} of {len(batch)} rows")
-
-
-def _uncounted(phase: str, *, sent: int = 0, received: int = 0, rows: int = 0) -> None:
-    """Traffic of a relay is not counted."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +27,10 @@ from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.keys.spooled import SpooledEvaluationKeys
 from cryptable_client.server.access import Access
 from cryptable_client.server.inference import infer
+from cryptable_client.server.meter import Meter
 from cryptable_client.server.transport import typed_errors
 from cryptable_client.server.trust import Trust
-from cryptable_client.server.upload import Count, EvaluationKeyUpload
+from cryptable_client.server.upload import EvaluationKeyUpload
 
 _LIST_MODELS = f"/{SERVICE_NAME}/ListModels"
 _GOODBYE_SECONDS = 5.0
@@ -75,14 +74,14 @@ def fetch_models(channel: grpc.Channel, *, timeout: float) -> list[ModelSummary]
 
 
 def fetch_spec(
-    channel: grpc.Channel, access: Access, model: str, *, trust: Trust, count: Count | None = None
+    channel: grpc.Channel, access: Access, model: str, *, trust: Trust, meter: Meter | None = None
 ) -> tuple[ClientSpec, str]:
     """A model's specification, checked as `trust` says, and its version."""
     request = messages.inference.GetModelRequest(name=model)
     with typed_errors(f"fetching model {model!r}"):
         response = InferenceStub(channel).GetModel(request, timeout=access.timeout)
-    if count is not None:
-        count("spec", sent=request.ByteSize(), received=response.ByteSize())
+    if meter is not None:
+        meter.count("spec", sent=request.ByteSize(), received=response.ByteSize())
     spec = ClientSpec.from_bytes(response.client_spec)
     if spec.model_name != model:
         raise MalformedMessageError(f"asked for model {model!r}, got the specification of {spec.model_name!r}")
@@ -116,26 +115,24 @@ class RemoteModel:
         self._stub = InferenceStub(channel)
         self._timeout = access.timeout
         self._bars = wanted(progress)
-        self._lock = threading.Lock()
-        self._traffic = Counter[str](sent=0, received=0)
-        self._timings: dict[str, float] = {}
+        self._meter = Meter()
         self._upload: EvaluationKeyUpload | None = None
         self._own_keys: SecretKeys | None = None
         self._closed = False
         try:
-            with self._timed("spec"):
-                self.spec, self.version = fetch_spec(channel, access, model, trust=trust, count=self._count)
+            with self._meter.timed("spec"):
+                self.spec, self.version = fetch_spec(channel, access, model, trust=trust, meter=self._meter)
             if secret_keys is None:
-                with self._timed("secret_keys"):
+                with self._meter.timed("secret_keys"):
                     secret_keys = self._own_keys = SecretKeys.generate(self.spec, security_bits=trust.security_bits)
             self._secret_keys = secret_keys
             self._check_keys()
             if self.spec.parameters.keyset.evaluation_keys_bytes:
                 spooled = self._spooled(evaluation_keys)
                 self._upload = EvaluationKeyUpload(
-                    self._stub, spooled, timeout=self._timeout, bars=self._bars, count=self._count
+                    self._stub, spooled, timeout=self._timeout, bars=self._bars, meter=self._meter
                 )
-                with self._timed("upload"):
+                with self._meter.timed("upload"):
                     self._upload.ensure()
         except BaseException:
             self.close()
@@ -167,14 +164,12 @@ class RemoteModel:
     @property
     def traffic(self) -> dict[str, int]:
         """Bytes of messages so far: "sent" and "received" in all, and by phase; "rows" counts the rows answered."""
-        with self._lock:
-            return dict(self._traffic)
+        return self._meter.traffic
 
     @property
     def timings(self) -> dict[str, float]:
         """Seconds so far, by phase; "server_wall" and "server_cpu" are what the server says of its evaluations."""
-        with self._lock:
-            return dict(self._timings)
+        return self._meter.timings
 
     @property
     def secret_keys(self) -> SecretKeys:
@@ -209,7 +204,7 @@ class RemoteModel:
         check_keys(self.spec, self._secret_keys)
 
     def _spooled(self, path: str | os.PathLike[str] | None) -> SpooledEvaluationKeys:
-        with self._timed("evaluation_keys"), byte_bar("making evaluation keys", shown=self._bars) as update:
+        with self._meter.timed("evaluation_keys"), byte_bar("making evaluation keys", shown=self._bars) as update:
             spooled = self._secret_keys._spooled(lambda keys: spool(keys, path=path, progress=update))
             if path is not None:
                 spooled.keep(path)
@@ -247,16 +242,17 @@ class RemoteModel:
     def _evaluate_encoded(self, encoded: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         self._check_open()
         answers: list[npt.NDArray[np.int64]] = []
-        attempts = 0
-        with self._timed("predict"):
+        attempts, patience = 0, self._timeout
+        with self._meter.timed("predict"):
             while len(answers) < len(encoded):
                 before = len(answers)
                 try:
                     self._infer(encoded[before:], answers.append)
                 except ServerError as error:
-                    attempts = 1 if len(answers) > before else attempts + 1
-                    if attempts == _ATTEMPTS or not self._mended(error):
+                    attempts, patience = (1, self._timeout) if len(answers) > before else (attempts + 1, patience)
+                    if attempts == _ATTEMPTS or not self._mended(error, patience):
                         raise
+                    patience -= error.retry_after or 0.0
         return np.stack(answers) if answers else np.empty((0, self.spec.parameters.outputs), np.int64)
 
     def _infer(self, encoded: npt.NDArray[np.int64], keep: Callable[[npt.NDArray[np.int64]], None]) -> None:
@@ -268,36 +264,18 @@ class RemoteModel:
             evaluation_keys=b"" if self._upload is None else self._upload.header.sha256,
             timeout=self._timeout,
             keep=keep,
-            count=self._count,
-            time_spent=self._add_time,
+            meter=self._meter,
         )
 
-    def _mended(self, error: ServerError) -> bool:
-        """Whether rows that are left may be sent again, each encrypted anew. The status decides, never an answer."""
+    def _mended(self, error: ServerError, patience: float) -> bool:
+        """Whether rows that are left may be sent again, each encrypted anew. The status decides, never an answer.
+
+        A server that asks for more than `patience` seconds is not waited for: the caller hears how long it would be.
+        """
         match error:
             case NotFoundError() | DataLossError():  # the server may have lost the evaluation keys in the meantime
                 return self._upload is not None and self._upload.ensure()
-            case UnavailableError() if error.retry_after is not None:
+            case UnavailableError() if error.retry_after is not None and error.retry_after <= patience:
                 time.sleep(error.retry_after)
                 return True
         return False
-
-    @contextmanager
-    def _timed(self, phase: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._add_time(phase, time.perf_counter() - began)
-
-    def _add_time(self, phase: str, seconds: float) -> None:
-        with self._lock:
-            self._timings[phase] = self._timings.get(phase, 0.0) + seconds
-
-    def _count(self, phase: str, *, sent: int = 0, received: int = 0, rows: int = 0) -> None:
-        with self._lock:
-            self._traffic.update(
-                {"sent": sent, "received": received, f"{phase}_sent": sent, f"{phase}_received": received}
-            )
-            if rows:
-                self._traffic["rows"] += rows

@@ -27,6 +27,13 @@ _PUSHBACK = "grpc-retry-pushback-ms"
 """gRPC's own trailer: milliseconds until a retry can help; negative where it cannot."""
 _LONGEST_PAUSE_SECONDS = 60.0
 
+KEEPALIVE_SECONDS, KEEPALIVE_TIMEOUT_SECONDS = 310, 20
+"""How often a connection is asked whether it lives while an answer is awaited on it, and how long it has to say so.
+
+A gRPC server that is not told otherwise ends connections that ask more often than every five minutes; routers forget
+silent ones after 350 s and more.
+"""
+
 Message = TypeVar("Message")
 Answer = TypeVar("Answer")
 Continuation: TypeAlias = Callable[[grpc.ClientCallDetails, Message], Answer]
@@ -61,6 +68,10 @@ def open_channel(access: Access) -> grpc.Channel:
         ("grpc.max_receive_message_length", limits.MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", limits.MAX_MESSAGE_BYTES),
         ("grpc.service_config_disable_resolution", 1),
+        ("grpc.keepalive_time_ms", 1000 * KEEPALIVE_SECONDS),
+        ("grpc.keepalive_timeout_ms", 1000 * KEEPALIVE_TIMEOUT_SECONDS),
+        ("grpc.http2.ping_timeout_ms", 1000 * KEEPALIVE_TIMEOUT_SECONDS),
+        ("grpc.http2.max_pings_without_data", 0),
     ]
     if access.insecure:
         options.append(("grpc.enable_http_proxy", 0))  # a proxy would be another machine

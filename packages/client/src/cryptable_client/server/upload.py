@@ -5,18 +5,21 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
-from typing import Protocol
 
 import grpc
 from cryptable_protocol import messages
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.evaluation_keys import EvaluationKeysHeader
+from cryptable_protocol.limits import CHUNK_BYTES
 from cryptable_protocol.service import InferenceStub
 
 from cryptable_client.console.progress import byte_bar
 from cryptable_client.errors import DataLossError, NotFoundError, UnavailableError
 from cryptable_client.keys.spooled import SpooledEvaluationKeys
 from cryptable_client.schemes.scheme import Progress
+from cryptable_client.server.cancellation import Cancellation
+from cryptable_client.server.in_time import Clock, clock_of
+from cryptable_client.server.meter import Meter
 from cryptable_client.server.transport import Outgoing, typed_errors
 
 PAUSES_SECONDS = (0.5, 1.0)
@@ -27,24 +30,17 @@ SLOWEST_BYTES_PER_SECOND = 50_000
 """What an upload's deadline allows for, besides the timeout for an answer."""
 
 
-class Count(Protocol):
-    """Counts bytes of messages."""
-
-    def __call__(self, phase: str, *, sent: int = 0, received: int = 0, rows: int = 0) -> None:
-        """Add to what a phase sent and received."""
-
-
 class EvaluationKeyUpload:
     """The evaluation keys of one connection, on disk here and, after `ensure`, on the server."""
 
     def __init__(
-        self, stub: InferenceStub, spooled: SpooledEvaluationKeys, *, timeout: float, bars: bool, count: Count
+        self, stub: InferenceStub, spooled: SpooledEvaluationKeys, *, timeout: float, bars: bool, meter: Meter
     ) -> None:
         self._stub = stub
         self._spooled = spooled
         self._timeout = timeout
         self._bars = bars
-        self._count = count
+        self._meter = meter
 
     @property
     def header(self) -> EvaluationKeysHeader:
@@ -68,9 +64,10 @@ class EvaluationKeyUpload:
                     self._upload(reached)
                 break
             except (UnavailableError, DataLossError) as error:
-                if failures == len(PAUSES_SECONDS) or attempt == MOST_ATTEMPTS:
+                asked = error.retry_after or 0.0
+                if failures == len(PAUSES_SECONDS) or attempt == MOST_ATTEMPTS or asked > self._timeout:
                     raise
-                time.sleep(max(PAUSES_SECONDS[failures], error.retry_after or 0.0))
+                time.sleep(max(PAUSES_SECONDS[failures], asked))
                 failures += 1
         return True
 
@@ -86,7 +83,7 @@ class EvaluationKeyUpload:
                 response = self._stub.GetEvaluationKeys(request, timeout=self._timeout)
         except NotFoundError:
             return 0
-        self._count("keys", sent=request.ByteSize(), received=response.ByteSize())
+        self._meter.count("keys", sent=request.ByteSize(), received=response.ByteSize())
         if response.keyset_name == self.header.keyset_name and response.size == self.header.size:
             return self.header.size
         # All of them, and yet no keys: the server was killed before it stored them, and there is no rest to send.
@@ -94,27 +91,41 @@ class EvaluationKeyUpload:
 
     def _upload(self, start: int) -> None:
         deadline = self._timeout + (self.header.size - start) / SLOWEST_BYTES_PER_SECOND
+        doing, cancellation = "uploading evaluation keys", Cancellation()
         with (
-            byte_bar("uploading evaluation keys", shown=self._bars, start=start) as update,
-            typed_errors("uploading evaluation keys"),
-            Outgoing(self._requests(start, update)) as requests,
+            byte_bar(doing, shown=self._bars, start=start) as update,
+            clock_of(cancellation.cancel, self._timeout + CHUNK_BYTES / SLOWEST_BYTES_PER_SECOND) as clock,
+            typed_errors(doing),
+            Outgoing(self._requests(start, update, clock)) as requests,
         ):
-            response = self._stub.UploadEvaluationKeys(requests, timeout=deadline)
-        self._count("keys", received=response.ByteSize())
+            call = self._stub.UploadEvaluationKeys.future(requests, timeout=deadline)
+            cancellation.attach(call)
+            try:
+                response = call.result()
+            except (grpc.RpcError, grpc.FutureCancelledError) as error:
+                if clock.has_struck:
+                    raise clock.late(doing, "nothing was taken") from error
+                raise
+        self._meter.count("keys", received=response.ByteSize())
         if response.sha256 != self.header.sha256:
             raise MalformedMessageError("the server confirms evaluation keys with another digest than those sent")
 
-    def _requests(self, start: int, update: Progress) -> Iterator[messages.inference.UploadEvaluationKeysRequest]:
+    def _requests(
+        self, start: int, update: Progress, clock: Clock
+    ) -> Iterator[messages.inference.UploadEvaluationKeysRequest]:
         request = messages.inference.UploadEvaluationKeysRequest
+        clock.step()
         yield self._counted(request(header=self.header.to_message()))
         for offset, data in self._spooled.chunks(offset=start):
+            clock.step()
             yield self._counted(request(chunk=messages.keys.EvaluationKeysChunk(offset=offset, data=data)))
             update(offset + len(data), self.header.size)
+        clock.step()  # the answer has as long as a chunk
 
     def _counted(
         self, request: messages.inference.UploadEvaluationKeysRequest
     ) -> messages.inference.UploadEvaluationKeysRequest:
-        self._count("keys", sent=request.ByteSize())
+        self._meter.count("keys", sent=request.ByteSize())
         return request
 
 
