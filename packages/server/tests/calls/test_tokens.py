@@ -1,6 +1,9 @@
+import contextlib
 import hashlib
 import hmac
 import json
+import os
+import resource
 import subprocess
 import sys
 import threading
@@ -86,6 +89,61 @@ def test_a_damaged_file_lets_nobody_in(path, content):
         TokenFile(path)
     path.unlink()
     assert tokens.find(secret) is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend"),
+    [
+        pytest.param(lambda path: path.chmod(0o622), lambda path: path.chmod(0o600), id="mode"),
+        pytest.param(
+            lambda path: path.rename(path.with_suffix(".away")),
+            lambda path: path.with_suffix(".away").rename(path),
+            id="renamed",
+        ),
+        pytest.param(
+            lambda path: (path.rename(path.with_suffix(".away")), os.mkfifo(path)),
+            lambda path: path.with_suffix(".away").replace(path),
+            id="FIFO",
+        ),
+    ],
+)
+def test_a_mended_file_lets_everyone_in_again(path, spoil, mend):
+    """Of the same inode, size and time of modification as before."""
+    _, secret = new_token(path, "alice", Role)
+    tokens = TokenFile(path)
+    spoil(path)
+    assert tokens.find(secret) is None
+    mend(path)
+    assert tokens.find(secret) is not None
+
+
+def test_a_file_that_could_not_be_opened_for_a_while_is_read_again(path):
+    """Nothing about the file tells that the table of open files was full."""
+    _, secret = new_token(path, "alice", Role)
+    tokens = TokenFile(path)
+    new_token(path, "bob", Role)
+    with no_more_files():
+        assert tokens.find(secret) is None
+    assert tokens.find(secret) is not None
+
+
+def test_what_is_wrong_with_the_file_is_logged_once(path, caplog):
+    new_token(path, "alice", Role)
+    tokens = TokenFile(path)
+    path.write_text("{")
+    for _ in range(3):
+        tokens.find("nobody's")
+    assert [record.message for record in caplog.records] == ["tokens cannot be read"]
+
+
+@contextlib.contextmanager
+def no_more_files():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_entries_are_checked(path):

@@ -1,30 +1,31 @@
-"""TLS credentials, and a self-signed certificate for development on one machine."""
+"""The files of TLS: what they must hold, and a self-signed certificate for development on one machine."""
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
 import os
-import ssl
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 from cryptable_protocol import InternalError
 from cryptable_protocol.files.whole import whole_file
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cryptable_server.errors import ConfigurationError
+from cryptable_server.regular_files import read_regular
 from cryptable_server.settings.config import ServerConfig
 
 _CERTIFICATE = "certificate.pem"
 _PRIVATE_KEY = "private-key.pem"
 _VALID_DAYS = 365
 _RENEW_DAYS = 7
+_MAX_FILE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,21 +36,17 @@ class TlsFiles:
     private_key: Path
 
 
-def server_credentials(config: ServerConfig) -> grpc.ServerCredentials | None:
-    """What a server shows its callers, and asks of them; None: no TLS.
+def tls_files(config: ServerConfig) -> TlsFiles | None:
+    """The server's certificate and key, made if they are to be; None: no TLS.
 
     Raises:
-        ConfigurationError: a file cannot be read, or is not what it should be.
+        ConfigurationError: those for development cannot be made.
     """
     if config.insecure:
         return None
     if config.tls_certificate is not None and config.tls_key is not None:
-        pair = read_pair(TlsFiles(certificate=config.tls_certificate, private_key=config.tls_key))
-    else:
-        pair = read_pair(_development_files(config))
-    if config.client_ca is None:
-        return grpc.ssl_server_credentials([pair])
-    return grpc.ssl_server_credentials([pair], read_client_ca(config.client_ca), require_client_auth=True)
+        return TlsFiles(certificate=config.tls_certificate, private_key=config.tls_key)
+    return _development_files(config)
 
 
 def own_certificate(config: ServerConfig) -> tuple[Path, str] | None:
@@ -113,17 +110,18 @@ def read_pair(files: TlsFiles) -> tuple[bytes, bytes]:
     Raises:
         ConfigurationError: a file cannot be read, is not PEM, or the key is not the certificate's.
     """
-    for option, path in (("--tls-certificate", files.certificate), ("--tls-key", files.private_key)):
-        if not os.access(path, os.R_OK):
-            raise ConfigurationError(f"{option} {path}: no such file, or not readable")
+    chain = _read("--tls-certificate", files.certificate)
+    key = _read("--tls-key", files.private_key)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.private_key, password="")
-    except (ssl.SSLError, ValueError) as error:
+        private = serialization.load_pem_private_key(key, None)
+        if x509.load_pem_x509_certificates(chain)[0].public_key() != private.public_key():
+            raise ValueError("the key is another certificate's")
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:  # TypeError: the key is encrypted
         raise ConfigurationError(
             f"--tls-certificate {files.certificate} and --tls-key {files.private_key} are not a PEM certificate and "
             f"its unencrypted private key: {error}"
         ) from error
-    return files.private_key.read_bytes(), files.certificate.read_bytes()
+    return key, chain
 
 
 def read_client_ca(path: Path) -> bytes:
@@ -132,14 +130,19 @@ def read_client_ca(path: Path) -> bytes:
     Raises:
         ConfigurationError: the file cannot be read, or holds no certificate.
     """
+    content = _read("--client-ca", path)
     try:
-        content = path.read_bytes()
         x509.load_pem_x509_certificates(content)
-    except OSError as error:
-        raise ConfigurationError(f"--client-ca {path}: {error.strerror}") from error
     except ValueError as error:
         raise ConfigurationError(f"--client-ca {path} holds no PEM certificate: {error}") from error
     return content
+
+
+def _read(option: str, path: Path) -> bytes:
+    try:
+        return read_regular(path, most=_MAX_FILE_BYTES)[0]
+    except OSError as error:
+        raise ConfigurationError(f"{option} {path}: {error.strerror or error}") from error
 
 
 def _expires_soon(certificate: Path) -> bool:

@@ -24,6 +24,7 @@ from cryptable_protocol.files.whole import whole_file
 from cryptable_server.errors import ConfigurationError
 from cryptable_server.logs import log
 from cryptable_server.principals import Principal, Role
+from cryptable_server.regular_files import FileState, file_state, read_regular
 
 _LOGGER = logging.getLogger(__name__)
 _VERSION = 1
@@ -31,6 +32,7 @@ _PREFIX = "cryptable"
 _SECRET_BYTES = 32
 _IDENTITY_BYTES = 4
 _MAX_NAME = 128
+_MAX_FILE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,9 @@ class TokenFile:
         """
         self._path = path
         self._mutex = threading.Lock()
-        self._state = _state(path)
-        self._tokens = read_tokens(path)
+        self._tokens, self._state = _read(path)
+        self._reason: str | None = None
+        """Why the file could not be read when it was tried last."""
 
     def find(self, token: str) -> Principal | None:
         """The principal of a token, or None. Takes as long for a token that is nearly right as for any other."""
@@ -71,35 +74,43 @@ class TokenFile:
 
     def _refresh(self) -> None:
         with self._mutex:
-            state = _state(self._path)
-            if state == self._state:
-                return
-            self._state = state
             try:
-                self._tokens = read_tokens(self._path)
-            except ConfigurationError as error:
+                # What could not be read is tried again each time, whether the file has changed or not: a full table
+                # of open files, say, leaves no trace in it.
+                if self._reason is None and file_state(self._path) == self._state:
+                    return
+                self._tokens, self._state = _read(self._path)
+            except (OSError, ConfigurationError) as error:
                 # What cannot be read revokes nothing if it is ignored: nobody is let in until it is mended.
                 self._tokens = ()
-                log(_LOGGER, logging.ERROR, "tokens cannot be read", reason=str(error))
+                if self._reason != (reason := str(error)):
+                    log(_LOGGER, logging.ERROR, "tokens cannot be read", reason=reason)
+                self._reason = reason
             else:
+                self._reason = None
                 log(_LOGGER, logging.INFO, "tokens read", count=len(self._tokens))
 
 
 def read_tokens(path: Path) -> tuple[Token, ...]:
     """All tokens of a file; raises ConfigurationError where it cannot be trusted or read."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[tuple[Token, ...], FileState]:
     try:
-        status = path.stat()
-        content = json.loads(path.read_bytes())
+        content, state = read_regular(path, most=_MAX_FILE_BYTES)
     except OSError as error:
         raise ConfigurationError(f"token file {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise ConfigurationError(f"token file {path} is not JSON: {error}") from error
-    if status.st_mode & 0o022:
+    if state.mode & 0o022:
         raise ConfigurationError(f"token file {path}: others may write to it, and so let anyone in (chmod 600)")
     try:
-        if content["version"] != _VERSION:
-            raise ConfigurationError(f"token file {path} has version {content['version']!r}, expected {_VERSION}")
-        return tuple(_token(entry) for entry in content["tokens"])
+        entries = json.loads(content)
+    except ValueError as error:
+        raise ConfigurationError(f"token file {path} is not JSON: {error}") from error
+    try:
+        if entries["version"] != _VERSION:
+            raise ConfigurationError(f"token file {path} has version {entries['version']!r}, expected {_VERSION}")
+        return tuple(_token(entry) for entry in entries["tokens"]), state
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(
             f"token file {path} is malformed ({type(error).__name__}: {error}); make it with cryptable-server tokens"
@@ -175,11 +186,3 @@ def _changing(path: Path) -> Iterator[None]:
             os.close(lock)
     except OSError as error:
         raise ConfigurationError(f"token file {path}: {error.strerror or error}") from error
-
-
-def _state(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size

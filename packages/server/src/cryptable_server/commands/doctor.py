@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +19,16 @@ from cryptable_protocol.findings import (
     to_lines,
 )
 
+from cryptable_server.calls.expiry import Expiry
+from cryptable_server.regular_files import read_regular
 from cryptable_server.settings.config import default_data_directory
+from cryptable_server.settings.declaration import ENVIRONMENT_PREFIX
 
 _OURS = ("cryptable-server", "cryptable-engine", "cryptable-protocol")
 _LIBRARIES = ("concrete-python", "cryptography", "grpcio", "numpy", "prometheus-client", "protobuf")
 _SECONDS = 300.0
+_CERTIFICATE_VARIABLE = f"{ENVIRONMENT_PREFIX}TLS_CERTIFICATE"
+_MAX_CERTIFICATE_BYTES = 16 << 20
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,12 +36,19 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = commands.add_parser(
         "doctor",
         help="say what this machine lacks to serve, and what to do",
-        description="Look at versions, CPU, memory, linker, folders and the port, and compile a small circuit. Exit "
-        "status 1 where something is bad.",
+        description="Look at versions, CPU, memory, linker, folders, the port and the certificate, and compile a small "
+        "circuit. Exit status 1 where something is bad.",
         allow_abbrev=False,
     )
     parser.add_argument("--address", default="127.0.0.1:50051", metavar="HOST:PORT", help="default: %(default)s")
     parser.add_argument("--keys", type=Path, metavar="DIR", help="where evaluation keys are to be kept")
+    parser.add_argument(
+        "--tls-certificate",
+        type=Path,
+        default=os.environ.get(_CERTIFICATE_VARIABLE),
+        metavar="FILE",
+        help=f"the server's, PEM (or {_CERTIFICATE_VARIABLE})",
+    )
     parser.add_argument("--json", action="store_true", help="for scripts")
     parser.set_defaults(run=_run, log_level="WARNING", parser=parser)
 
@@ -46,9 +59,20 @@ def _run(options: argparse.Namespace) -> int:
         *package_findings(_LIBRARIES, ours=_OURS),
         folder_finding("keys", options.keys or default_data_directory() / "keys"),
         port_finding(options.address),
+        *([] if options.tls_certificate is None else [_certificate(options.tls_certificate)]),
     ]
     sys.stdout.write((to_json(findings) if options.json else "\n".join(to_lines(findings))) + "\n")
     return exit_status(findings)
+
+
+def _certificate(path: Path) -> Finding:
+    try:
+        expiry = Expiry.of_chain(read_regular(path, most=_MAX_CERTIFICATE_BYTES)[0])
+    except (OSError, ValueError) as error:
+        said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return Finding("certificate", f"{path}: {said}", "bad", "give the PEM file of --tls-certificate")
+    advice = "" if expiry.severity == "good" else "renew it; a running server reads the file again by itself"
+    return Finding("certificate", f"{path}: {expiry}", expiry.severity, advice)
 
 
 def _machine() -> list[Finding]:

@@ -7,6 +7,7 @@ from collections import Counter
 
 from cryptable_server import __version__
 from cryptable_server.calls.call_counter import CallCounter
+from cryptable_server.calls.certificates import Certificates
 from cryptable_server.calls.metrics import Metrics
 from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.keys.store import KeyStore
@@ -48,6 +49,16 @@ def add_gauges(
         "1 where a version of the model is served, 0 where none of those there is",
         ["model"],
         lambda: _serving(models),
+    )
+
+
+def add_expiries(metrics: Metrics, certificates: Certificates) -> None:
+    """Have `metrics` tell how long certificates are good for."""
+    metrics.watch_labelled(
+        "certificate_seconds_left",
+        "Until a certificate of TLS expires; negative once it has",
+        ["setting"],
+        lambda: {(name,): expiry.seconds_left for name, expiry in certificates.expiries.items()},
     )
 
 

@@ -19,12 +19,13 @@ from grpc_reflection.v1alpha import reflection
 
 from cryptable_server.calls.audit import AuditLog
 from cryptable_server.calls.call_counter import CallCounter
+from cryptable_server.calls.certificates import Certificates
 from cryptable_server.calls.drain import Drain
 from cryptable_server.calls.grpc_entry import Entrance, handlers
 from cryptable_server.calls.health import HealthChecks
 from cryptable_server.calls.metrics import Metrics
 from cryptable_server.calls.strangers import StrangerInterceptor
-from cryptable_server.calls.tls import server_credentials
+from cryptable_server.calls.tls import tls_files
 from cryptable_server.calls.tokens import TokenFile
 from cryptable_server.errors import BindError
 from cryptable_server.executors.choose import new_executor
@@ -32,7 +33,7 @@ from cryptable_server.executors.executor import keys_name
 from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.keys.directory import DirectoryKeyStore
 from cryptable_server.keys.store import KeysEntry
-from cryptable_server.lifecycle.gauges import add_gauges
+from cryptable_server.lifecycle.gauges import add_expiries, add_gauges
 from cryptable_server.lifecycle.systemd import sd_notify
 from cryptable_server.logs import log
 from cryptable_server.models.directory import DirectoryModelStore
@@ -65,7 +66,8 @@ def serve(config: ServerConfig) -> None:
         StartError: the server cannot start; nothing is left running.
         KeyboardInterrupt: a signal came before calls were answered; nothing is left running.
     """
-    credentials = server_credentials(config)
+    files = tls_files(config)
+    certificates = None if files is None else Certificates(files, config.client_ca)
     tokens = None if config.tokens is None else TokenFile(config.tokens)
     authenticator = Authenticator(tokens=tokens, certificates=config.client_ca is not None, admins=config.admins)
     # Until calls are answered there is nothing to drain: everything is undone at once. What is read anyway, is.
@@ -96,6 +98,10 @@ def serve(config: ServerConfig) -> None:
         keys.on_removal = lambda removed: executor.forget(keys_name(removed.owner, removed.sha256))
         calls = CallCounter(most=config.max_calls, most_each=config.max_calls_per_principal)
         add_gauges(metrics, config=config, calls=calls, executor=executor, keys=keys, models=models)
+        if certificates is not None:
+            add_expiries(metrics, certificates)
+            certificates.remind()
+            parts.enter_context(certificates.watched())
         if config.metrics is not None:
             address = parts.enter_context(metrics.serving(*config.metrics))
             log(_LOGGER, logging.INFO, "metrics", address=address)
@@ -108,7 +114,7 @@ def serve(config: ServerConfig) -> None:
             config.idle_seconds,
             config.max_stream_seconds,
         )
-        asyncio.run(_Life(config, credentials, models, keys, executor, entrance).run())
+        asyncio.run(_Life(config, certificates, models, keys, executor, entrance).run())
 
 
 @dataclass
@@ -116,7 +122,7 @@ class _Life:
     """From the first answer to the last."""
 
     config: ServerConfig
-    credentials: grpc.ServerCredentials | None
+    certificates: Certificates | None
     models: DirectoryModelStore
     keys: DirectoryKeyStore
     executor: WorkerPool
@@ -164,10 +170,11 @@ class _Life:
         await upkeep.show_health()
         if config.reflection != "off":
             reflection.enable_server_reflection((*_SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
-        port = _bind(server, config, self.credentials)
+        credentials = None if self.certificates is None else self.certificates.credentials()
+        port = _bind(server, config, credentials)
         await server.start()
         address = join_address(config.host, port)
-        facts = {"tls": self.credentials is not None, "workers": self.executor.worker_pids}
+        facts = {"tls": credentials is not None, "workers": self.executor.worker_pids}
         log(_LOGGER, logging.INFO, "ready", address=address, open=self.entrance.authenticator.open, **facts)
         sys.stdout.write(f"{READY} {address}\n")
         sys.stdout.flush()
