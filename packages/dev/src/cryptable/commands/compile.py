@@ -6,12 +6,14 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import get_args
 
 from cryptable.commands.files import PICKLE_WARNING, read_estimator, read_table
 from cryptable.commands.registry import command
 from cryptable.compiling.compile import compile as compile_estimator
 from cryptable.console.terminal import make_console, show
 from cryptable.planner.budget import Budget
+from cryptable.planner.settings import Scheme
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table-bits", type=int, help="width of the lookups, 2 to 6; by default the cheapest")
     parser.add_argument(
         "--readout", choices=("exact", "approximate"), default="exact", help="approximate: cheaper, with noisy scores"
+    )
+    parser.add_argument(
+        "--scheme",
+        choices=get_args(Scheme),
+        default="bootstrapped",
+        help="levelled: trees without bootstrapping; auto: the cheapest that is able; by default bootstrapped",
     )
     parser.add_argument("--max-seconds", type=float, help="approximate trees until a prediction takes no more CPU")
     parser.add_argument("--max-lookups", type=int, help="approximate trees until a prediction takes no more lookups")
@@ -61,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         tolerance=arguments.tolerance,
         table_bits=arguments.table_bits,
         readout=arguments.readout,
+        scheme=arguments.scheme,
         budget=_budget(arguments),
     )
     output = arguments.output or Path(f"{model.name}.cryptable")

@@ -12,6 +12,7 @@ from cryptable_engine import Circuit, Program, interpret, simulate, verify
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
 from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_bound, read_out
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 
 from cryptable.compiled.check_report import CheckReport, ModeResult
 from cryptable.compiled.local_session import LocalSession
@@ -73,7 +74,8 @@ class CompiledModel:
         return self.artifact.model_version
 
     def __repr__(self) -> str:
-        return f"<CompiledModel {self.name!r}, version {self.version!r}, {self.circuit.lookups} lookups>"
+        operations = f"{self.circuit.products} products" if self.circuit.products else f"{self.circuit.lookups} lookups"
+        return f"<CompiledModel {self.name!r}, version {self.version!r}, {operations}>"
 
     # -- predicting ---------------------------------------------------------------------------------------------------
 
@@ -107,6 +109,8 @@ class CompiledModel:
         match mode:
             case "clear":
                 return self._read(interpret(self.circuit, encoded))
+            case "simulate" if self.artifact.client_spec.scheme != BOOTSTRAPPED:
+                return simulate(self.circuit, self.artifact.compile_options, encoded)
             case "simulate" if self.circuit.is_approximate or not self._program().is_native:
                 program = self._program()
                 model, all_lookups = NoiseModel.of(program), not program.is_native

@@ -10,8 +10,10 @@ from types import TracebackType
 
 import numpy as np
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
+from cryptable_client.schemes.scheme import read_tensor
 from cryptable_engine import Evaluator, Program
-from cryptable_protocol import ClientSpec, EncryptedTensor
+from cryptable_protocol import ClientSpec
+from cryptable_protocol.messages import tensor as tensor_pb
 
 from cryptable.graphs.graph import IntArray
 
@@ -35,7 +37,7 @@ class LocalSession:
         self._secret_keys = SecretKeys.generate(spec)
         self._evaluator = Evaluator(program)
         self._keys = None
-        self.measured = Measured([], spec.keyset.evaluation_keys_bytes)
+        self.measured = Measured([], spec.parameters.keyset.evaluation_keys_bytes)
         if self.measured.evaluation_keys_bytes:
             with tempfile.TemporaryDirectory(prefix="cryptable-keys-") as folder:
                 path = Path(folder) / "evaluation-keys"
@@ -60,7 +62,9 @@ class LocalSession:
             began = time.process_time()
             answer = self._evaluator.evaluate_row(sent, self._keys)
             self.measured.evaluation_cpu_seconds.append(time.process_time() - began)
-            results[index] = decrypt(self._spec, self._secret_keys, EncryptedTensor.from_bytes(answer))
+            results[index] = decrypt(
+                self._spec, self._secret_keys, read_tensor(self._spec, tensor_pb.EncryptedTensor.FromString(answer))
+            )
             self.measured.input_row_bytes = len(sent)
             self.measured.output_row_bytes = len(answer)
         return results

@@ -8,14 +8,14 @@ from importlib import metadata
 
 from cryptable_engine import verify
 from cryptable_protocol import ClientSpec, ModelArtifact, Provenance
-from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
+from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.compiling.settings import CompileSettings
-from cryptable.cost.prices import price_list
 from cryptable.explaining.training_options import training_options
 from cryptable.graphs.graph import Estimator
+from cryptable.planner.levelled.parameters import choose_parameters
 from cryptable.planner.planned_model import PlannedModel
 
 _RECORDED = (
@@ -32,15 +32,16 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         settings: of these, name and version of the model, and its keys; without a name it has its class's.
     """
     options = settings.options
-    compiled = ProgramFolder(planned.circuit, options, catalogue=True)
+    wanted = choose_parameters(planned.circuit, p_error=options.p_error) if planned.scheme == LEVELLED else None
+    compiled = ProgramFolder(planned.circuit, options, promised=wanted, catalogue=True)
     program = compiled.program
-    if program.keyset_entry:
+    if program.keyset_entry:  # of a bootstrapped program
         # A server is to compile it onto the same keyset, whatever its own version would choose.
         options = replace(options, keyset_entry=program.keyset_entry, keyset=program.keyset)
     spec = ClientSpec(
         model_name=settings.name or type(estimator).__name__.lower(),
         features=planned.features,
-        parameters=BootstrappedParameters(program.keyset, program.input, program.output, options.p_error),
+        parameters=program.parameters,
         decoder=planned.decoder,
     )
     verify(planned.circuit, spec)
@@ -55,7 +56,7 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         layer_names=planned.layer_names,
         given_up=planned.given_up,
         ranges=planned.ranges,
-        advice=training_options(planned, estimator, prices=price_list(options.p_error)),
+        advice=training_options(planned, estimator, prices=settings.prices),
     )
 
 

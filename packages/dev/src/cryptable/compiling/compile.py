@@ -5,21 +5,23 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy.typing as npt
-from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiling.build import build
 from cryptable.compiling.plan import imported_for, plan_imported
+from cryptable.compiling.scheme_choice import settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.within_budget import within_budget
-from cryptable.errors import CostWarning
+from cryptable.errors import CostWarning, UnsupportedModelError
+from cryptable.explaining.explanation import Explanation
 from cryptable.graphs.graph import Estimator, Rows
+from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.budget import Budget
 from cryptable.planner.registry import Planner, find_planner
-from cryptable.planner.settings import DEFAULT_BINS, DEFAULT_BITS, RangeChoice, Readout, Rounding
+from cryptable.planner.settings import DEFAULT_BINS, DEFAULT_BITS, RangeChoice, Readout, Rounding, Scheme
 from cryptable.planner.thresholds.grid import Edges
 
 EXPENSIVE_SECONDS = 60.0
@@ -35,7 +37,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     tolerance: float | None = None,
     table_bits: int | None = None,
     input_bits: int | None = None,
-    p_error: float = DEFAULT_P_ERROR,
+    p_error: float | None = None,
     readout: Readout = "exact",
     budget: Budget | None = None,
     y_train: npt.ArrayLike | None = None,
@@ -47,6 +49,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     rounding: Rounding = "approximate",
     labels: Sequence[int] | Sequence[str] | None = None,
     keys_of: CompiledModel | None = None,
+    scheme: Scheme = "bootstrapped",
     show_progress: bool = True,
 ) -> CompiledModel:
     """Compile a fitted estimator or a network for evaluation on encrypted data.
@@ -66,7 +69,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         table_bits: width of the lookups, 2 to 6; by default the cheapest.
         input_bits: most bits of a feature that is sent as a number, up to 24; by default 20 for a linear model, 8 for a
             network.
-        p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40.
+        p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40, which is the default.
+            Of the scheme levelled, that an answer is wrong; by default 2^-128.
         readout: "exact", or "approximate", which costs up to a third less: scores keep noise, whose standard deviation
             is at most a third of the tolerance. `explain` states it; its bound, never exceeded but for p_error, is part
             of the error bound. Whoever publishes scores tells a little of the noise: see docs/threat-model.md.
@@ -97,6 +101,9 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         keys_of: a compiled model whose keys this one is to run with, whatever that costs: its predecessor, so that no
             client has to make and upload new keys. By default a keyset of the catalogue that many models share, if it
             costs at most a third more than the cheapest; `explain` says what it costs.
+        scheme: how ciphertexts are evaluated. "levelled", for models of trees, multiplies bits: no bootstrapping, keys
+            of a megabyte that serve every model, and far less CPU. "bootstrapped" looks up tables, and takes every
+            model. "auto" is the cheapest that is able. Keys serve one scheme.
         show_progress: draw a bar on standard error where planning takes longer than a second.
 
     Returns:
@@ -128,18 +135,35 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         rounding=rounding,
         labels=labels,
         keys_of=keys_of,
+        scheme=scheme,
         show_progress=show_progress,
     )
     imported, truth = imported_for(estimator, X_train, settings)
     settings = replace(settings, name=settings.name or imported.name)
-    model = within_budget(
-        budget,
+    (first, *others) = settings_to_try(imported.graph, settings)
+    try:
+        model = _compiled(imported, truth, first)
+    except UnsupportedModelError:
+        if not others:
+            raise
+        model = _compiled(imported, truth, others[0])
+    _warn_if_expensive(model, find_planner(imported.graph, model.artifact.client_spec.scheme))
+    return model
+
+
+def _compiled(imported: ImportedModel, truth: npt.NDArray[Any] | None, settings: CompileSettings) -> CompiledModel:
+    return within_budget(
+        settings.budget,
         lambda wanted: build(
             plan_imported(imported, truth, replace(settings, budget=wanted)), imported.estimator, settings
         ),
     )
-    _warn_if_expensive(model, find_planner(imported.graph))
-    return model
+
+
+def _operations(model: CompiledModel, facts: Explanation) -> str:
+    if model.circuit.products:
+        return f"{model.circuit.products} products of bits"
+    return f"{facts.lookups} lookups of {facts.table_bits} bits"
 
 
 def _warn_if_expensive(model: CompiledModel, planner: Planner) -> None:
@@ -147,7 +171,7 @@ def _warn_if_expensive(model: CompiledModel, planner: Planner) -> None:
     if facts.cpu_seconds_predicted > EXPENSIVE_SECONDS:
         warnings.warn(
             f"one prediction of {model.name!r} takes about {facts.cpu_seconds_predicted:.0f} s of CPU, for "
-            f"{facts.lookups} lookups of {facts.table_bits} bits; {planner.cheaper}",
+            f"{_operations(model, facts)}; {planner.cheaper}",
             CostWarning,
             stacklevel=3,
         )

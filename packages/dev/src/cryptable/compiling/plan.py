@@ -10,9 +10,10 @@ import numpy.typing as npt
 from cryptable_engine import verify
 from cryptable_protocol import InvalidInputError, ThermometerEncoder
 
+from cryptable.compiling.scheme_choice import settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.within_budget import best_plan
-from cryptable.errors import BudgetError
+from cryptable.errors import BudgetError, UnsupportedModelError
 from cryptable.graphs.graph import Estimator, Rows
 from cryptable.importers.imported_model import ImportedModel, import_model
 from cryptable.planner.planned_model import PlannedModel, ThresholdDisclosure
@@ -26,7 +27,14 @@ _DEFAULT = CompileSettings()
 
 def plan(model: Estimator, X_train: Rows, settings: CompileSettings = _DEFAULT) -> PlannedModel:
     """The circuit of a model, with its encoders and decoder; takes what `compile` takes, raises what that does."""
-    return plan_imported(*imported_for(model, X_train, settings), settings)
+    imported, truth = imported_for(model, X_train, settings)
+    (first, *others) = settings_to_try(imported.graph, settings)
+    try:
+        return plan_imported(imported, truth, first)
+    except UnsupportedModelError:
+        if not others:
+            raise
+        return plan_imported(imported, truth, others[0])
 
 
 def imported_for(
@@ -39,7 +47,7 @@ def imported_for(
         InvalidInputError: another number of labels than of rows, or what `import_model` raises.
     """
     imported = import_model(model, X_train, labels=settings.labels, missing=settings.missing)
-    planner = find_planner(imported.graph)
+    planner = find_planner(imported.graph, settings_to_try(imported.graph, settings)[0].scheme)
     if settings.budget is not None and planner.approximate is None:
         raise BudgetError(
             f"budget= is not for {imported.what}, {planner.kind}: only models of trees are approximated. Leave it out; "
@@ -59,9 +67,9 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
     Args:
         imported: that `settings` go with.
         truth: labels or targets of its rows, to judge approximations by.
-        settings: all of them.
+        settings: all of them, of one scheme.
     """
-    graph, planner = imported.graph, find_planner(imported.graph)
+    graph, planner = imported.graph, find_planner(imported.graph, settings.scheme)
     tolerance = settings.tolerance
     if tolerance is None:
         tolerance = planner.tolerance(graph, imported.reference)

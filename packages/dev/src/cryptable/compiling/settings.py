@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy.typing as npt
-from cryptable_protocol import CompileOptions, KeysetParameters, limits
+from cryptable_protocol import CompileOptions, InvalidInputError, KeysetParameters, limits
 from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
+from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.cost.prices import PriceList, price_list
 from cryptable.planner.settings import PlanSettings
 
+LEVELLED_P_ERROR = 2.0**-128
+"""Hardly more work than a larger one."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CompileSettings(PlanSettings):
     """What `compile` is told besides the model and its rows; it documents each.
+
+    With scheme "auto" it is for `scheme_choice`, which makes settings of one scheme of it.
 
     Raises:
         InvalidInputError: an option out of range, or options that do not go together; the message names them.
@@ -24,7 +30,7 @@ class CompileSettings(PlanSettings):
 
     name: str | None = None
     version: str = "1"
-    p_error: float = DEFAULT_P_ERROR
+    p_error: float | None = None
     missing: str | Sequence[str] = "seen"
     labels: Sequence[int] | Sequence[str] | None = None
     y_train: npt.ArrayLike | None = None
@@ -32,22 +38,35 @@ class CompileSettings(PlanSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        CompileOptions(p_error=self.p_error)  # which checks it
+        CompileOptions(p_error=self.failure)  # which checks it
+        if self.keys_of is not None and self.scheme not in ("auto", kept := self.keys_of.artifact.client_spec.scheme):
+            raise InvalidInputError(
+                f"keys_of is a model of scheme {kept!r}, this one is to be of {self.scheme!r}: keys serve one scheme"
+            )
+
+    @property
+    def failure(self) -> float:
+        """`p_error`, or the scheme's own."""
+        if self.p_error is not None:
+            return self.p_error
+        return LEVELLED_P_ERROR if self.scheme == LEVELLED else DEFAULT_P_ERROR
 
     @property
     def options(self) -> CompileOptions:
-        """For the engine: which keyset, if that of another model."""
-        if self.keys_of is None:
-            return CompileOptions(p_error=self.p_error)
+        """For the engine: which keyset, if that of another model. Keys of the scheme levelled serve every model."""
+        if self.keys_of is None or self.scheme == LEVELLED:
+            return CompileOptions(p_error=self.failure, scheme=self.scheme)
         entry = self.keys_of.artifact.compile_options.keyset_entry
         entry = entry or f"keys of {self.keys_of.name}"[: limits.MAX_NAME_LENGTH]
-        return CompileOptions(p_error=self.p_error, keyset_entry=entry, keyset=self._keyset)
+        return CompileOptions(p_error=self.failure, keyset_entry=entry, keyset=self._keyset)
 
     @property
     def prices(self) -> PriceList:
         """For the planner: of the keys that the model is to run with."""
-        return price_list(self.p_error, keyset=self._keyset)
+        return price_list(self.failure, keyset=self._keyset, scheme=self.scheme)
 
     @property
     def _keyset(self) -> KeysetParameters | None:
-        return None if self.keys_of is None else self.keys_of.artifact.client_spec.keyset
+        if self.keys_of is None or self.scheme == LEVELLED:
+            return None
+        return self.keys_of.artifact.client_spec.keyset

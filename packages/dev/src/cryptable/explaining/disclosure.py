@@ -10,7 +10,9 @@ from cryptable_protocol import (
     ThermometerEncoder,
     UnusedFeature,
 )
+from cryptable_protocol.schemes.scheme import LEVELLED
 
+from cryptable.explaining.levelled import CRAFTED, LAYOUT_TELLS
 from cryptable.planner.planned_model import ThresholdDisclosure
 
 SERVER_LEARNS = (
@@ -48,7 +50,11 @@ def client_learns(spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | N
         told.append(f"the ranges and steps of {ranged} features, which tell how much each can weigh at most")
     if unused:
         told.append(f"which {unused} features the model does not use")
+    if spec.scheme == LEVELLED:
+        told.append(LAYOUT_TELLS)
     listed = told[-1] if len(told) == 1 else f"{'; '.join(told[:-1])}; and {told[-1]}"
+    if spec.scheme == LEVELLED:
+        return f"The client learns {listed}; not the weights of the model or other rows. {CRAFTED}"
     if not lookups:
         # docs/threat-model.md, "What the client learns": answers of a linear circuit are not re-randomised.
         return (

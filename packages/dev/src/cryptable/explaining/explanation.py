@@ -14,21 +14,23 @@ from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_devia
 from cryptable_protocol import (
     CategoricalEncoder,
     ClientSpec,
-    EncryptedTensor,
     FeatureEncoder,
     InvalidInputError,
     Missing,
     ThermometerEncoder,
 )
 from cryptable_protocol.model.artifact import SECURITY_BITS
-from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
 from cryptable.cost.prices import price_list
 from cryptable.cost.rates import Prediction, machine_rates
 from cryptable.explaining.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
+from cryptable.explaining.levelled import LevelledFacts
 from cryptable.explaining.picture import Figure, draw
+from cryptable.explaining.sizes import Bytes, bytes_of
 from cryptable.explaining.training_options import TrainingOptions
 from cryptable.planner.planned_model import ScoreDrop, ThresholdDisclosure
 
@@ -49,15 +51,6 @@ class Layer:
     name: str
     lookups: int
     table_bits: int
-
-
-@dataclass(frozen=True)
-class Bytes:
-    """Sizes on the wire."""
-
-    evaluation_keys: int
-    input_row: int
-    output_row: int
 
 
 @dataclass(frozen=True)
@@ -105,6 +98,9 @@ class Explanation:
     """What a model of trees that takes lookups would cost, trained otherwise, made when it is asked for; None for other
     models and loaded ones, whose file holds no trees."""
     cpu_seconds_measured: float | None = None
+    scheme: str = BOOTSTRAPPED
+    levelled: LevelledFacts | None = None
+    """Of a model of that scheme: what it has instead of lookups."""
 
     @property
     def lookups(self) -> int:
@@ -125,6 +121,8 @@ class Explanation:
         """All figures, for machines: plain dictionaries, lists, numbers and strings."""
         return {
             "model": self.model,
+            "scheme": self.scheme,
+            "levelled": None if self.levelled is None else self.levelled.to_dict(),
             "lookups": self.lookups,
             "table_bits": self.table_bits,
             "price": self.price,
@@ -187,15 +185,19 @@ class Explanation:
         table = Table(title=f"What one prediction of {self.model!r} costs", show_header=False, title_justify="left")
         table.add_column(style="bold")
         table.add_column()
-        if self.lookups_by_layer:
+        if self.levelled is not None:
+            for name, told in self.levelled.rows(self.seconds, self.p_error, self.security_bits):
+                table.add_row(name, told)
+        elif self.lookups_by_layer:
             for layer in self.lookups_by_layer:
                 table.add_row(f"lookups, {layer.name}", f"{layer.lookups} of {layer.table_bits} bits")
         else:
             table.add_row("lookups", "none: the model is linear in what the client sends")
-        table.add_row("price", f"{self.price:.3g} (optimizer complexity)")
-        table.add_row("CPU", self._seconds())
+        if self.levelled is None:
+            table.add_row("price", f"{self.price:.3g} (optimizer complexity)")
+            table.add_row("CPU", self._seconds())
+            table.add_row("keys shared", self._sharing())
         table.add_row("evaluation keys", f"{_size(self.bytes.evaluation_keys)}, sent once (keyset {self.keyset[:16]})")
-        table.add_row("keys shared", self._sharing())
         table.add_row("a row up", f"{_size(self.bytes.input_row)} ({self.input_elements} encrypted numbers)")
         table.add_row("a row down", f"{_size(self.bytes.output_row)} ({self.output_bits} bits a score)")
         bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
@@ -216,7 +218,8 @@ class Explanation:
             )
         if self.ranges is not None:
             table.add_row("ends of tables", f"{self.ranges!r}: {RANGES_TELL[self.ranges]}")
-        table.add_row("failure", f"2^{np.log2(self.p_error):.0f} a lookup; {self.security_bits}-bit security")
+        if self.levelled is None:
+            table.add_row("failure", f"2^{np.log2(self.p_error):.0f} a lookup; {self.security_bits}-bit security")
         if self.edges is not None and self.edges.kind != "model":
             table.add_row(
                 "edges",
@@ -296,25 +299,21 @@ def explain(
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
     layers = [Layer(name, node.size, node.width) for name, node in zip(names, lookups, strict=True)]
-    dimensions = spec.keyset.dimensions
-    sent = EncryptedTensor(np.zeros(spec.input.size, np.uint64), seed=bytes(16))
-    words = np.zeros((spec.output.size, dimensions[spec.output.key] + 1), np.uint64)
-    word_bits = answer_word_bits(spec.output.width, dimensions[spec.output.key], spec.p_error)
-    answer = EncryptedTensor.from_ciphertexts(words).trimmed(word_bits)
-    sizes = Bytes(spec.keyset.evaluation_keys_bytes, len(sent.to_bytes()), len(answer.to_bytes()))
+    parameters = spec.parameters
+    levelled = LevelledFacts.of(circuit, parameters) if isinstance(parameters, LevelledParameters) else None
     return Explanation(
         model=spec.model_name,
         lookups_by_layer=tuple(layers),
-        price=program.complexity,
+        price=program.price,
         p_error=spec.p_error,
         security_bits=SECURITY_BITS,
-        input_elements=spec.input.size,
-        output_bits=spec.output.width,
-        keyset=spec.keyset.name.hex(),
+        input_elements=parameters.inputs,
+        output_bits=parameters.output_bits,
+        keyset=parameters.keyset.name.hex(),
         keyset_entry=program.keyset_entry,
-        price_over_optimum=program.complexity / program.optimum if program.optimum else None,
-        bytes=sizes,
-        seconds=price_list(spec.p_error).seconds(circuit, program, machine_rates()),
+        price_over_optimum=program.price / program.optimum if program.optimum else None,
+        bytes=bytes_of(spec),
+        seconds=price_list(spec.p_error, scheme=spec.scheme).seconds(circuit, program, machine_rates()),
         score_step=spec.decoder.step,
         score_error_bound=error_bound,
         edges=edges,
@@ -328,6 +327,8 @@ def explain(
         lookups_by_feature=_lookups_by_feature(circuit, spec),
         advice=advice,
         cpu_seconds_measured=cpu_seconds_measured,
+        scheme=spec.scheme,
+        levelled=levelled,
     )
 
 

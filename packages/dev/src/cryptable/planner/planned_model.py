@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cryptable_engine import Circuit
 from cryptable_protocol import Decoder, FeatureEncoder
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 
 from cryptable.graphs.graph import TreeEnsemble
 
@@ -72,3 +73,5 @@ class PlannedModel:
     """Where the tables of a network end, as `cryptable.compile` names it; None for any other model."""
     trees: PlannedTrees | None = None
     """Of a model of trees, for advice on what would make them cheaper."""
+    scheme: str = BOOTSTRAPPED
+    """That evaluates the circuit."""

@@ -14,8 +14,10 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy.typing as npt
 from cryptable_protocol import InternalError
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 
 from cryptable.cost.prices import PriceList
+from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, ModelGraph
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.settings import PlanSettings
@@ -53,7 +55,7 @@ Approximate: TypeAlias = Callable[[Graph, Task], list[Graph]]
 
 @dataclass(frozen=True)
 class Planner:
-    """How one class of model graphs is planned.
+    """How one class of model graphs is planned for one scheme.
 
     `kind` is what messages call such models, `cheaper` says what makes one of them cheaper. `tolerance` is the one of a
     score where none is asked for, by graph and scores on the calibration data. `approximate` finds graphs that are
@@ -66,9 +68,10 @@ class Planner:
     cheaper: str
     tolerance: Tolerance
     approximate: Approximate | None
+    scheme: str = BOOTSTRAPPED
 
 
-_by_class: dict[type, Planner] = {}
+_by_class: dict[tuple[type, str], Planner] = {}
 Function = TypeVar("Function", bound=Plan)
 
 
@@ -79,35 +82,52 @@ def planner(
     cheaper: str,
     tolerance: Tolerance = by_link,
     approximate: Approximate | None = None,
+    scheme: str = BOOTSTRAPPED,
 ) -> Callable[[Function], Function]:
     """Register the decorated function for a class of model graphs; arguments as `Planner` has them.
 
     Raises:
-        ValueError: a class that already has a planner.
+        ValueError: a class that already has a planner for the scheme.
     """
 
     def register(plan: Function) -> Function:
-        if graph in _by_class:
+        if (graph, scheme) in _by_class:
             raise ValueError(f"{graph.__name__} has two planners; the second one is in {plan.__module__}")
-        _by_class[graph] = Planner(graph, plan, kind, cheaper, tolerance, approximate)
+        _by_class[graph, scheme] = Planner(graph, plan, kind, cheaper, tolerance, approximate, scheme)
         return plan
 
     return register
 
 
-def find_planner(graph: ModelGraph) -> Planner:
-    """The planner of a model graph's class."""
-    _discover()
-    found = _by_class.get(type(graph))
-    if found is None:
+def find_planner(graph: ModelGraph, scheme: str = BOOTSTRAPPED) -> Planner:
+    """The planner of a model graph's class for a scheme.
+
+    Raises:
+        UnsupportedModelError: another scheme than this one plans such models; says which kind they are.
+    """
+    found = able_planner(graph, scheme)
+    if found is not None:
+        return found
+    bootstrapped = able_planner(graph, BOOTSTRAPPED)
+    if bootstrapped is None:
         raise InternalError(f"no planner for {type(graph).__name__}")
-    return found
+    able = sorted({each.kind for each in planners() if each.scheme == scheme})
+    raise UnsupportedModelError(
+        f"scheme {scheme!r} does not evaluate {bootstrapped.kind}, only {', '.join(able)}; leave scheme='auto', or use "
+        f"scheme={BOOTSTRAPPED!r}"
+    )
+
+
+def able_planner(graph: ModelGraph, scheme: str) -> Planner | None:
+    """The planner of a model graph's class for a scheme, where there is one."""
+    _discover()
+    return _by_class.get((type(graph), scheme))
 
 
 def planners() -> tuple[Planner, ...]:
-    """Every planner once, by the name of its graph's class."""
+    """Every planner once, by the name of its graph's class and its scheme."""
     _discover()
-    return tuple(sorted(_by_class.values(), key=lambda each: each.graph.__name__))
+    return tuple(sorted(_by_class.values(), key=lambda each: (each.graph.__name__, each.scheme)))
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from cryptable_protocol import InvalidInputError
+from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.planner.budget import Budget
 from cryptable.planner.thresholds.grid import MOST_BINS, Edges
@@ -16,6 +17,9 @@ RangeChoice: TypeAlias = Literal["sound", "minmax", "percentile", "mse"]
 Rounding: TypeAlias = Literal["approximate", "exact"]
 """How the bits that a lookup drops are taken off: by the lookup itself, or by one lookup of one bit each before it."""
 Readout: TypeAlias = Literal["exact", "approximate"]
+
+Scheme: TypeAlias = Literal["auto", "levelled", "bootstrapped"]
+"""How ciphertexts are evaluated; "auto" is the cheapest way that is able to."""
 
 DEFAULT_BITS = 4
 """Kept before each lookup of a network."""
@@ -41,6 +45,7 @@ class PlanSettings:
     ranges: RangeChoice = "minmax"
     rounding: Rounding = "approximate"
     readout: Readout = "exact"
+    scheme: Scheme = "bootstrapped"
     budget: Budget | None = None
     show_progress: bool = False
 
@@ -63,9 +68,15 @@ class PlanSettings:
             ("ranges", self.ranges, get_args(RangeChoice)),
             ("rounding", self.rounding, get_args(Rounding)),
             ("readout", self.readout, get_args(Readout)),
+            ("scheme", self.scheme, get_args(Scheme)),
         ):
             if given not in known:
                 raise InvalidInputError(f"{name} is {given!r}, expected {' or '.join(map(repr, known))}")
+        if self.scheme == LEVELLED and self.needs_lookups:
+            raise InvalidInputError(
+                f"scheme {self.scheme!r} has no lookups and no noise in scores: leave table_bits=None and "
+                "readout='exact', or use scheme='bootstrapped'"
+            )
         if self.budget is not None and self.moves_edges:
             raise InvalidInputError(
                 f"edges is {self.edges!r}, expected 'model' with a budget, which merges thresholds itself"
@@ -75,6 +86,11 @@ class PlanSettings:
     def moves_edges(self) -> bool:
         """Whether thresholds are moved to a grid."""
         return not (isinstance(self.edges, str) and self.edges == "model")
+
+    @property
+    def needs_lookups(self) -> bool:
+        """Whether options are set that only the scheme bootstrapped has."""
+        return self.table_bits is not None or self.readout != "exact"
 
     @property
     def widths(self) -> tuple[int, ...] | None:

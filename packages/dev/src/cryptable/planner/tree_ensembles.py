@@ -10,7 +10,7 @@ from cryptable.graphs.graph import TreeEnsemble
 from cryptable.planner.approximation.approximations import approximations
 from cryptable.planner.planned_model import PlannedModel, PlannedTrees
 from cryptable.planner.registry import Task, planner
-from cryptable.planner.trees.plan import plan_trees
+from cryptable.planner.trees.plan import cheapest_draft, plan_trees
 
 
 def approximate(graph: TreeEnsemble, task: Task) -> list[TreeEnsemble]:
@@ -22,15 +22,17 @@ def approximate(graph: TreeEnsemble, task: Task) -> list[TreeEnsemble]:
     budget = task.settings.budget
     if budget is None:
         return [graph]
+    widths, prices, rates = task.widths, task.prices, machine_rates()
+    draft = cheapest_draft(graph, widths, prices)
+    near = tuple(width for width in widths if draft.width - 1 <= width <= draft.width)
     with progress_bar("approximating within the budget", enabled=task.settings.show_progress) as report:
         return approximations(
             graph,
             task.rows,
             task.reference,
             budget=budget,
-            widths=task.widths,
-            rates=machine_rates(),
-            prices=task.prices,
+            own=prices.estimate(draft, rates),
+            cost_of=lambda trees: prices.estimate(cheapest_draft(trees, near, prices), rates),
             progress=report,
         )
 

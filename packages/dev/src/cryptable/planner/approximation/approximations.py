@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from cryptable.cost.prices import Cost, PriceList
-from cryptable.cost.rates import MachineRates
+from cryptable.cost.prices import Cost
 from cryptable.errors import BudgetError
 from cryptable.graphs.graph import LEAF, FloatArray, TreeEnsemble
 from cryptable.planner.approximation.prune import collapse_one, merge_edges, prune, refit
 from cryptable.planner.budget import Budget
-from cryptable.planner.trees.plan import cheapest_draft
 
 _MERGED_ROWS = (0.0, 0.01, 0.03)
 """Fractions of the calibration rows that merged thresholds may have between them: each is tried."""
@@ -26,9 +24,8 @@ def approximations(
     scores: FloatArray,
     *,
     budget: Budget,
-    widths: tuple[int, ...],
-    rates: MachineRates,
-    prices: PriceList,
+    own: Cost,
+    cost_of: Callable[[TreeEnsemble], Cost],
     progress: Callable[[float], None] | None = None,
 ) -> list[TreeEnsemble]:
     """Trees that are within the budget, as far as can be told before they are compiled.
@@ -38,9 +35,8 @@ def approximations(
         rows: calibration data.
         scores: the model's own, shape (rows, outputs).
         budget: of one prediction.
-        widths: of tables, to choose from.
-        rates: of the machine that the seconds are of.
-        prices: by which drafts are estimated.
+        own: what the model's own trees cost.
+        cost_of: what others do, about.
         progress: told the fraction done.
 
     Returns:
@@ -49,15 +45,8 @@ def approximations(
     Raises:
         BudgetError: there are none.
     """
-
-    def cost_of(trees: TreeEnsemble, among: tuple[int, ...]) -> Cost:
-        return prices.estimate(cheapest_draft(trees, among, prices), rates)
-
-    draft = cheapest_draft(graph, widths, prices)
-    own = prices.estimate(draft, rates)
     if budget.allows(own):
         return [graph]
-    near = tuple(width for width in widths if draft.width - 1 <= width <= draft.width)
     seen = graph.seen(rows)
     found, cheapest = [], own
     for index, fraction in enumerate(_MERGED_ROWS):
@@ -69,7 +58,7 @@ def approximations(
             pruned = prune(merged, seen, penalty=penalty)
             if not any((tree.feature != LEAF).any() for tree in pruned.trees):
                 high = penalty
-            elif budget.allows(cost := cost_of(pruned, near)):
+            elif budget.allows(cost := cost_of(pruned)):
                 best, high = pruned, penalty
             else:
                 low = penalty
@@ -80,7 +69,7 @@ def approximations(
             best = _one_by_one(
                 prune(merged, seen, penalty=low),
                 seen,
-                lambda trees: budget.allows(cost_of(trees, near)),
+                lambda trees: budget.allows(cost_of(trees)),
             )
         if best is not None:
             found.append(refit(best, seen, scores))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cryptable_protocol import Decoder, Missing
+from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.graphs.graph import TreeEnsemble
 from cryptable.planner.levelled.circuit import lay_out
-from cryptable.planner.levelled.search import SearchPrices, find_plan
+from cryptable.planner.levelled.search import SEARCH_WORK, SearchPrices, find_plan
 from cryptable.planner.levelled.trees import TreeReader, highest
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.thresholds.bits import Bits
@@ -21,6 +22,7 @@ def plan_products(
     *,
     tolerance: float,
     prices: SearchPrices,
+    work: int = SEARCH_WORK,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
     """Plan a model of trees for the scheme levelled. The same model and prices make the same circuit, always.
@@ -29,6 +31,7 @@ def plan_products(
         graph: the trees.
         tolerance: largest error of a score.
         prices: of selectors and products.
+        work: of the search for a cheaper plan, as `find_plan` has it.
         progress: told the fraction done.
 
     Raises:
@@ -39,7 +42,7 @@ def plan_products(
     rounded = round_leaves(graph, tolerance=tolerance)
     reader = TreeReader(bits)
     trees = [reader.read(tree) for tree in rounded.graph.trees]
-    found = find_plan(trees, bits.feature_of, graph.outputs, prices, progress=progress)
+    found = find_plan(trees, bits.feature_of, graph.outputs, prices, work=work, progress=progress)
     laid_out = lay_out(found, bits, max(highest(trees, graph.outputs)))
     return PlannedModel(
         laid_out.circuit,
@@ -49,4 +52,5 @@ def plan_products(
         ),
         Decoder(graph.link, (0,) * graph.outputs, rounded.step, tuple(rounded.base.tolist()), graph.labels),
         float(rounded.error.max()),
+        scheme=LEVELLED,
     )

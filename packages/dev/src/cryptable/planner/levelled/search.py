@@ -20,7 +20,7 @@ _BONUSES = (0.0, 0.5, 1.0, 2.0)
 _MOST_TERMS = 512
 """Of a tree that may be pooled: more would take longer to expand than pooling could save."""
 _MOST_POOLED_TERMS = 100_000
-_WORK = 150_000
+SEARCH_WORK = 150_000
 """Terms and products that the search looks at: a third of a second."""
 _STEPS = 8
 """For each tree, at most: the search of a small model ends sooner."""
@@ -114,7 +114,7 @@ def find_plan(
     outputs: int,
     prices: SearchPrices,
     *,
-    work: int = _WORK,
+    work: int = SEARCH_WORK,
     progress: Callable[[float], None] | None = None,
 ) -> FoundPlan:
     """The cheapest plan of some: all trees pooled, none, and what a search of so much work finds from the better.

@@ -1,0 +1,87 @@
+"""What there is to say of a levelled circuit: products, selectors, how rarely it fails, and what its layout tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cryptable_engine import Circuit, Product
+from cryptable_engine.schemes.levelled.noise.bound import failure
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+
+from cryptable.cost.rates import Prediction
+
+HEURISTICS = (
+    "a bound for every honest row, which takes the digits of random masks for independent, and the rounding of "
+    "transforms for what was measured"
+)
+LAYOUT_TELLS = (
+    "which of its bits are selectors, so which thresholds stand above others in some tree, and from the time, how many "
+    "products there are"
+)
+CRAFTED = (
+    "A client that sends what is no bit learns more of the trees with each answer than from honest rows: limit rows "
+    "for each principal where they are worth hiding (docs/threat-model.md)."
+)
+
+
+@dataclass(frozen=True)
+class LevelledFacts:
+    """Of one prediction.
+
+    Attributes:
+        products: external products.
+        depth: of products that read each other.
+        selectors: bits that products multiply by.
+        leaves: bits with a leaf of their own.
+        placed: bits in places.
+        gadget: digits, and bits of each.
+        moduli: that scores are computed modulo.
+        log2_failure: of the bound for the probability that an answer is wrong.
+    """
+
+    products: int
+    depth: int
+    selectors: int
+    leaves: int
+    placed: int
+    gadget: tuple[int, int]
+    moduli: tuple[int, ...]
+    log2_failure: float
+
+    @classmethod
+    def of(cls, circuit: Circuit, parameters: LevelledParameters) -> LevelledFacts:
+        """Of a circuit and its parameters."""
+        return cls(
+            circuit.products,
+            sum(isinstance(node, Product) for node in circuit.nodes),
+            len(parameters.selectors),
+            len(parameters.leaves),
+            len(parameters.placed),
+            parameters.gadget,
+            parameters.moduli,
+            failure(circuit, parameters),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures, for machines."""
+        return {**asdict(self), "gadget": list(self.gadget), "moduli": list(self.moduli)}
+
+    def rows(self, seconds: Prediction, p_error: float, security_bits: int) -> Iterator[tuple[str, str]]:
+        """For people: what stands in place of lookups, and of how they fail."""
+        yield "products", f"{self.products} of a bit with a linear form, {self.depth} deep; no bootstrapping"
+        yield "selectors", f"{self.selectors} bits, expanded to {self.gadget[0]} ciphertexts each"
+        yield "residues", f"scores are computed modulo {', '.join(map(str, self.moduli))}, put together by the client"
+        yield (
+            "CPU",
+            f"about {seconds.row:.2g} s a row on one core (products {seconds.lookups:.2g} s, expanding bits "
+            f"{seconds.ciphertexts:.2g} s, linear forms {seconds.linear:.2g} s), by rates of: {seconds.measured_on}",
+        )
+        yield "keys shared", "with every model of the scheme levelled"
+        yield (
+            "failure",
+            f"2^{self.log2_failure:.0f} an answer ({HEURISTICS}), asked for 2^{math.log2(p_error):.0f}; "
+            f"{security_bits}-bit security",
+        )
