@@ -34,6 +34,7 @@ from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.keys.directory import DirectoryKeyStore
 from cryptable_server.keys.store import KeysEntry
 from cryptable_server.lifecycle.gauges import add_expiries, add_gauges
+from cryptable_server.lifecycle.last_resort import end_within
 from cryptable_server.lifecycle.systemd import sd_notify
 from cryptable_server.logs import log
 from cryptable_server.models.directory import DirectoryModelStore
@@ -53,6 +54,8 @@ _WATCHERS_SHARE = 8
 """Of the calls in progress at most one in so many watches health, which strangers may."""
 _FLUSH_SECONDS = 1.0
 """For answers that gRPC has taken, but not yet sent, when the last call ends."""
+_CLOSE_SECONDS = {False: 30.0, True: 5.0}
+"""For all that is closed after the last call; less when a second signal says that there is no time."""
 READY = "cryptable-server ready on"
 """Begins the one line of standard output that tells a parent process the address, once calls are answered."""
 
@@ -191,6 +194,7 @@ class _Life:
         second = asyncio.ensure_future(at_once.wait())
         ends = {last_call, second}
         await asyncio.wait(ends, timeout=config.drain_seconds, return_when=asyncio.FIRST_COMPLETED)
+        end_within(_CLOSE_SECONDS[at_once.is_set()])
         await server.stop(_FLUSH_SECONDS if last_call.done() else None)
         for end in ends:
             end.cancel()

@@ -7,12 +7,12 @@ import os
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from cryptable_protocol import CryptableError, ModelArtifact, limits
+from cryptable_protocol import ModelArtifact, limits
 from cryptable_protocol.findings import installed_version
 from cryptable_protocol.schemes.scheme import Keyset
 
@@ -25,21 +25,18 @@ from cryptable_server.errors import (
 )
 from cryptable_server.logs import log
 from cryptable_server.models.entry import ModelEntry, Refusal, State
+from cryptable_server.models.folder import SUFFIX, FolderState, ModelFolder
 from cryptable_server.models.preparations import Preparations
 from cryptable_server.models.programs import ProgramDirectory
-from cryptable_server.models.settings import FILE, ModelSettings, read_model_settings
+from cryptable_server.models.settings import FILE, ModelSettings
 from cryptable_server.models.store import LATEST, Catalogue, Model
 from cryptable_server.settings.config import ServerConfig
 
 _LOGGER = logging.getLogger(__name__)
-SUFFIX = ".cryptable"
 _GRACE_SECONDS = 30.0
 """Beyond the compiler's own limit, for all else of a preparation."""
 _ENVELOPE_BYTES = 1 << 10
 """More than all of an InferResponse but the words of its result."""
-
-_Files = frozenset[tuple[str, int, int, int]]
-"""Name, inode, time of modification and size of each artifact, and of the file of model settings."""
 
 
 class DirectoryModelStore:
@@ -64,7 +61,8 @@ class DirectoryModelStore:
         self._unloaded: set[tuple[str, str]] = set()
         """Names and versions that an operator has taken out."""
         self._reloading = threading.Lock()
-        self._state: _Files = frozenset()
+        self._folder = ModelFolder(config.models)
+        self._state: FolderState = frozenset()
         self._seen = self._state
         self._programs = ProgramDirectory(config.programs, leftover_seconds=config.compile_seconds + _GRACE_SECONDS)
         try:
@@ -159,10 +157,10 @@ class DirectoryModelStore:
     def settled_change(self) -> bool:
         """Whether the directory holds other files than when it was read last, and the same as when this was last asked.
 
-        A file that is being copied is not read in the midst.
+        A file that is being copied is not read in the midst. One that hung, and hangs no more, counts as a change.
         """
-        seen, self._seen = self._seen, _state(self._config.models)
-        return self._seen == seen != self._state
+        seen, self._seen = self._seen, self._folder.state()
+        return self._folder.is_to_be_read_again() or self._seen == seen != self._state
 
     def reload(self) -> None:
         """Read the directory again. A file that went bad leaves the model that it held as it is.
@@ -174,13 +172,18 @@ class DirectoryModelStore:
             self._reload()
 
     def _reload(self) -> None:
-        state, files = _state(self._config.models), sorted(self._config.models.glob(f"*{SUFFIX}"))
-        self._state = state
-        settings = read_model_settings(self._config.models)
+        self._state = self._folder.state()
+        settings = self._folder.settings()
+        files = self._folder.files()
         if not files:
             raise ModelsError(f"--models {self._config.models}: no *{SUFFIX} file; save one with CompiledModel.save()")
         refusals: dict[Path, Refusal] = {}
-        artifacts = dict(_read(files, refusals))
+        artifacts: dict[Path, ModelArtifact] = {}
+        for path, found in self._folder.artifacts(files).items():
+            if isinstance(found, Refusal):
+                self._refuse(refusals, path, found)
+            else:
+                artifacts[path] = found
         _refuse_duplicates(artifacts)
         known = {model.artifact_digest: model for model in self._by_file.values()}
 
@@ -190,6 +193,7 @@ class DirectoryModelStore:
                 return None
             return known.get(artifact.digest) or self._try_to_prepare(path, artifact, refusals)
 
+        # Its threads wait for child processes alone, which have a limit of their own: they do not hang.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             prepared = pool.map(ready, files)
             try:
@@ -221,6 +225,11 @@ class DirectoryModelStore:
         """End preparations, and let go of programs."""
         self.stop()
         self._programs.close()
+
+    def _refuse(self, refusals: dict[Path, Refusal], path: Path, refusal: Refusal) -> None:
+        refusals[path] = refusal
+        if self._refusals.get(path) != refusal:  # else it has been told
+            log(_LOGGER, logging.ERROR, "artifact refused", file=path.name, reason=refusal.reason)
 
     def _publish(self) -> None:
         def offered(model: Model) -> bool:
@@ -259,7 +268,7 @@ class DirectoryModelStore:
         try:
             model = self._prepare(path, artifact)
         except ArtifactRefusedError as error:
-            _refuse(refusals, path, Refusal(str(error), artifact.model_name, artifact.model_version))
+            self._refuse(refusals, path, Refusal(str(error), artifact.model_name, artifact.model_version))
             return None
         facts = {"file": path.name, "version": model.version, "spec": model.spec.digest.hex()[:16]}
         log(_LOGGER, logging.INFO, "model ready", model=model.name, **facts)
@@ -293,25 +302,6 @@ class DirectoryModelStore:
         return Model(artifact.model_version, spec, str(program), artifact.digest, artifact.signature)
 
 
-def _state(directory: Path) -> _Files:
-    found = set()
-    for path in (*directory.glob(f"*{SUFFIX}"), directory / FILE):
-        with suppress(OSError):
-            status = path.stat()
-            found.add((path.name, status.st_ino, status.st_mtime_ns, status.st_size))
-    return frozenset(found)
-
-
-def _read(files: Sequence[Path], refusals: dict[Path, Refusal]) -> Iterator[tuple[Path, ModelArtifact]]:
-    for path in files:
-        try:
-            yield path, ModelArtifact.load(path)
-        except CryptableError as error:
-            _refuse(refusals, path, Refusal(str(error)))
-        except OSError as error:
-            _refuse(refusals, path, Refusal(error.strerror or str(error)))
-
-
 def _refuse_duplicates(artifacts: Mapping[Path, ModelArtifact]) -> None:
     first: dict[tuple[str, str], Path] = {}
     for path, artifact in artifacts.items():
@@ -321,11 +311,6 @@ def _refuse_duplicates(artifacts: Mapping[Path, ModelArtifact]) -> None:
                 f"two artifacts are named {artifact.model_name!r}: {other.name} and {path.name}, both of version "
                 f"{artifact.model_version!r}; remove one, or compile it under another name or version"
             )
-
-
-def _refuse(refusals: dict[Path, Refusal], path: Path, refusal: Refusal) -> None:
-    refusals[path] = refusal
-    log(_LOGGER, logging.ERROR, "artifact refused", file=path.name, reason=refusal.reason)
 
 
 def _log_settings_of_nothing(settings: Mapping[str, ModelSettings], models: Iterable[Model]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from contextlib import suppress
 
 from cryptable_server.errors import ArtifactRefusedError
 
@@ -57,4 +58,5 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.communicate(timeout=_END_SECONDS)
     except subprocess.TimeoutExpired:
         child.kill()
-        child.communicate()
+        with suppress(subprocess.TimeoutExpired):  # a file system that hangs keeps even a killed process
+            child.communicate(timeout=_END_SECONDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cryptable_server.errors import ModelsError
+from cryptable_server.regular_files import read_regular
 from cryptable_server.settings.kinds import Names, Number
 from cryptable_server.settings.sources import near_miss
 
@@ -18,6 +19,7 @@ else:
     import tomli as tomllib
 
 FILE = "models.toml"
+_MAX_FILE_BYTES = 16 << 20
 _LIMIT = Number("N", whole=True, minimum=1)
 _NAMES = Names()
 _KEYS = ("aliases", "withdrawn", "max-rows", "max-streams", "queue")
@@ -57,7 +59,7 @@ def read_model_settings(directory: Path) -> dict[str, ModelSettings]:
     """
     path = directory / FILE
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_regular(path, most=_MAX_FILE_BYTES)[0].decode())
     except FileNotFoundError:
         return {}
     except OSError as error:

@@ -22,9 +22,11 @@ from pathlib import Path
 
 from cryptable_engine import Circuit, CompileLimits, Program, compile_circuit, verify
 from cryptable_protocol import CryptableError, ModelArtifact
+from cryptable_protocol.limits import MAX_ARTIFACT_BYTES
 
 from cryptable_server.errors import ArtifactRefusedError
 from cryptable_server.processes.limits import die_with_parent, limit_memory
+from cryptable_server.regular_files import read_regular
 
 _REMOVALS = 20
 _REMOVAL_SECONDS = 0.05
@@ -115,7 +117,7 @@ def main() -> int:
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:
-        artifact = ModelArtifact.load(source)
+        artifact = ModelArtifact.from_bytes(read_regular(Path(source), most=MAX_ARTIFACT_BYTES)[0])
         if artifact.digest.hex() != digest:
             raise ArtifactRefusedError("the file changed while it was read")
         prepare(artifact, Path(directory), limits, stop)
