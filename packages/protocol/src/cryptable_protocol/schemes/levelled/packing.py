@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -22,10 +24,19 @@ def pack(words: Words, bits: int) -> bytes:
 
 def unpack(data: bytes | memoryview, count: int, bits: int) -> Words:
     """The inverse of `pack`, of exactly `packed_bytes(count, bits)` bytes; bits beyond the last word are ignored."""
-    string = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little", count=count * bits)
-    expanded = np.zeros((count, 64), np.uint8)
-    expanded[:, :bits] = string.reshape(count, bits)
-    return np.packbits(expanded, axis=1, bitorder="little").view("<u8").ravel().astype(np.uint64, copy=False)
+    period = 8 // math.gcd(8, bits)  # words after which one begins at the start of a byte again
+    size = period * bits // 8
+    runs = -(-count // period)
+    string = np.zeros(runs * size + 8, np.uint8)
+    string[: len(data)] = np.frombuffer(data, np.uint8)
+    words = np.empty((runs, period), np.uint64)
+    for place in range(period):
+        start = place * bits
+        # The eight bytes from the word's first on, of every run: they hold its up to 52 bits, whatever its first bit.
+        eight: Words = np.ndarray((runs,), "<u8", string.data, offset=start // 8, strides=(size,))
+        words[:, place] = eight >> np.uint64(start % 8)
+    words &= np.uint64((1 << bits) - 1)
+    return words.ravel()[:count]
 
 
 def rounded(torus: Words, grid_bits: int, bits: int) -> Words:

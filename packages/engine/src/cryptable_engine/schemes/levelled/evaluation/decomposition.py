@@ -42,17 +42,16 @@ def transformed_digits(folded: ComplexArray, gadget: Gadget, out: ComplexArray) 
 
 
 def times_rows(transforms: ComplexArray, rows: ComplexArray, out: ComplexArray, spare: ComplexArray) -> None:
-    """The sum over j of transforms[j] · rows[j].
+    """The sum over j of transforms[j] · rows[j], one ciphertext after the other: caches hold the rows.
 
     Args:
         transforms: of digits, shape (l, count, N/2).
         rows: of a key, shape (l, 2, N/2).
         out: shape (count, 2, N/2).
-        spare: memory of shape (count, N/2).
+        spare: memory of shape (2, N/2).
     """
-    for half in range(2):
-        total = out[:, half]
-        np.multiply(transforms[0], rows[0, half], out=total)
+    for place, total in enumerate(out):
+        np.multiply(transforms[0, place], rows[0], out=total)
         for level in range(1, len(rows)):
-            np.multiply(transforms[level], rows[level, half], out=spare)
+            np.multiply(transforms[level, place], rows[level], out=spare)
             np.add(total, spare, out=total)

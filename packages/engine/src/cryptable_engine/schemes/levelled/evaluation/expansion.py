@@ -57,7 +57,7 @@ def _split(even: ComplexArray, odd: ComplexArray, key: int, power: int, keys: Se
     np.copyto(mask, turned[:, 0])
     digits = space.digits[: gadget.levels * count].reshape(gadget.levels, count, HALF)
     digits = transformed_digits(mask, gadget, digits)
-    times_rows(digits, keys.automorphisms[key], spare, mask)
+    times_rows(digits, keys.automorphisms[key], spare, space.rows[0])
     switched = inverse(spare)
     # τ(even) under the key is (0, τ(b)) − switched.
     np.negative(switched[:, 0], out=turned[:, 0])
@@ -78,7 +78,7 @@ def switch(layout: Layout, keys: ServerKeys, space: Workspace) -> None:
         np.copyto(mask, space.leaves[first:last, 0])
         digits = space.digits[: gadget.levels * (last - first)].reshape(gadget.levels, last - first, HALF)
         digits = transformed_digits(mask, gadget, digits)
-        times_rows(digits, keys.switch, space.switched[first:last], mask)
+        times_rows(digits, keys.switch, space.switched[first:last], space.rows[0])
     for first in range(0, len(space.leaves), CHUNK):
         last = min(first + CHUNK, len(space.leaves))
         space.leaves[first:last] = forward(space.leaves[first:last])
