@@ -1,10 +1,22 @@
 """Trees as levelled circuits: a branch is its left side, plus its bit times what the right side has more."""
 
 import numpy as np
-from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Product, Term
+from cryptable_engine import Circuit, CircuitError, GroupKind, Input, InputGroup, Linear, Product, Term
+from cryptable_engine.schemes.levelled.plans.plan import check
 
 
-def tree_circuit(random, *, trees, depth, thermometers, largest=5):
+def tree_circuit(random, **shape):
+    """As `_trees`, drawn again until no form is constant, and no two are equal under one bit."""
+    while True:
+        circuit = _trees(random, **shape)
+        try:
+            check(circuit)
+        except CircuitError:
+            continue
+        return circuit
+
+
+def _trees(random, *, trees, depth, thermometers, largest=5):
     """Full trees of a score, whose lowest level is linear; `thermometers` are numbers of bits."""
     bits = sum(thermometers)
     selectors, forms, depths = [], [], []
@@ -13,7 +25,8 @@ def tree_circuit(random, *, trees, depth, thermometers, largest=5):
     def tree(level):
         """The form of a subtree: {product: sign} and {bit or -1: weight}."""
         if level == 1:
-            return {}, {int(random.integers(bits)): int(random.integers(1, largest)), -1: int(random.integers(largest))}
+            bit, weight, constant = random.integers([0, 1, 0], [bits, largest, largest]).tolist()
+            return {}, {bit: weight, -1: constant}
         (one, left), (other, right) = tree(level - 1), tree(level - 1)
         form = _add(other, one, -1), _add(right, left, -1)
         selectors.append(int(random.integers(bits)))

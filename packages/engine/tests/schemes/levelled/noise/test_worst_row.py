@@ -41,9 +41,9 @@ def test_no_row_of_any_circuit_has_more(seed, places, most_steps):
     assert most > (0.05 if most_steps else 0.0)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 5])
+@pytest.mark.parametrize("seed", range(4))
 def test_no_row_of_trees_has_more_and_the_bound_is_near(seed):
-    circuit = tree_circuit(np.random.default_rng(seed), trees=3, depth=4, thermometers=(3, 2, 3))
+    circuit = tree_circuit(np.random.default_rng(seed), trees=3, depth=4, thermometers=(3, 2, 3), largest=20)
     verify(circuit)
     parameters = levelled_parameters(circuit, placed=tuple(range(8)), gadget=(2, 9))
     worst, most = checked(circuit, parameters)
@@ -53,7 +53,7 @@ def test_no_row_of_trees_has_more_and_the_bound_is_near(seed):
 
 
 def test_a_forest_pays_for_its_paths():
-    circuit = tree_circuit(np.random.default_rng(1), trees=20, depth=5, thermometers=(30,) * 10)
+    circuit = tree_circuit(np.random.default_rng(1), trees=20, depth=5, thermometers=(30,) * 10, largest=50)
     parameters = levelled_parameters(circuit, placed=tuple(range(300)))
     plan = make_plan(circuit, parameters, parameters.maximum)
     variances = RowVariances(plan.layout, GREATEST)

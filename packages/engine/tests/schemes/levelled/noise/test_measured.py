@@ -1,0 +1,98 @@
+"""Errors under encryption against what is predicted: their variance, row by row, and how often answers are misread."""
+
+import math
+
+import numpy as np
+import pytest
+from cryptable_engine import interpret
+from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
+from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
+from cryptable_engine.schemes.levelled.noise import row_noise, variances
+from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
+from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVariances, answer_noise
+from cryptable_engine.schemes.levelled.noise.worst_row import worst_row
+from cryptable_engine.schemes.levelled.plans.plan import make_plan, on_torus
+from levelled_circuits import levelled_parameters
+from levelled_client import SIGMA, LevelledClient
+from tree_circuits import tree_circuit
+
+NOISIER = 100.0
+"""Times the specification's σ: as many answers are misread as tests can count."""
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    client = LevelledClient(77, sigma=NOISIER * SIGMA)
+    return client, ServerKeys(memoryview(client.evaluation_keys))
+
+
+@pytest.fixture
+def noisier_model(monkeypatch):
+    fresh = (NOISIER * SIGMA) ** 2 + 2.0**-104 / 12
+    for name, value in (
+        ("FRESH", fresh),
+        ("UPLOADED", fresh + 2.0**-72 / 12),
+        ("PLACED", fresh + 2.0**-56 / 12),
+    ):
+        monkeypatch.setattr(variances, name, value)
+        if hasattr(row_noise, name):
+            monkeypatch.setattr(row_noise, name, value)
+
+
+def errors(client, keys, plan, circuit, rows):
+    """Of each slot of each row, less what rounded weights do, as a fraction of the torus: shape (rows, slots)."""
+    evaluator, parameters = RowEvaluator(plan), plan.parameters
+    exact = on_torus(interpret(circuit, rows), parameters.moduli)
+    found = []
+    for row, expected in zip(rows, exact, strict=True):
+        answer = evaluator.evaluate_row(client.row(parameters, row), keys)
+        error = np.array(client.phases(parameters, answer)) - expected - row_rounding(plan, row)
+        found.append(error - np.rint(error))
+    return np.array(found)
+
+
+def rows_of(random, circuit, count):
+    sizes = [group.size for group in circuit.input.groups]
+    return np.concatenate(
+        [(np.arange(size) < random.integers(0, size + 1, (count, 1))).astype(np.int64) for size in sizes], axis=1
+    )
+
+
+@pytest.mark.encrypted
+@pytest.mark.parametrize("places", [True, False])
+def test_errors_are_as_large_as_predicted(client, keys, places):
+    random = np.random.default_rng(3)
+    circuit = tree_circuit(random, trees=25, depth=4, thermometers=(6,) * 8, largest=60)
+    parameters = levelled_parameters(
+        circuit, gadget=(2, 9), placed=tuple(range(48)) if places else (), answer_word_bits=16
+    )
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    rows = rows_of(random, circuit, 40 if places else 12)
+    predicted = np.array([row_variance(plan, RowVariances(plan.layout, GREATEST), row) for row in rows])
+    standardized = errors(client, keys, plan, circuit, rows) / np.sqrt(predicted)
+    margin = 4 * math.sqrt(2 / standardized.size)
+    assert 0.75 - margin < np.mean(standardized**2) < 1.0 + margin
+    bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(16, GREATEST)
+    assert (predicted <= bound).all()
+
+
+@pytest.mark.encrypted
+def test_as_many_answers_are_misread_as_predicted_and_no_more_than_the_bound_says(noisy, noisier_model):
+    random = np.random.default_rng(4)
+    circuit = tree_circuit(random, trees=40, depth=4, thermometers=(6,) * 8, largest=60)
+    parameters = levelled_parameters(circuit, gadget=(2, 9), placed=tuple(range(48)), moduli=(7, 8, 11, 13))
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    rows = rows_of(random, circuit, 45)
+    model = RowVariances(plan.layout, GREATEST)
+    half_step = np.repeat([1 / (2 * p) for p in parameters.moduli], parameters.outputs)
+    predicted = sum(misread(row_variance(plan, model, row), half_step) for row in rows)
+    bound = worst_row(plan, model).variance + answer_noise(parameters.answer_word_bits, GREATEST)
+    most = len(rows) * misread(bound, half_step)
+    counted = int((np.abs(errors(*noisy, plan, circuit, rows)) > half_step).sum())
+    assert 8 < predicted < most
+    assert 0.25 * predicted < counted < most + 4 * math.sqrt(most)
+
+
+def misread(variance, half_step):
+    """Slots of a row that are expected to be misread, by Gaussian tails."""
+    return sum(math.erfc(value) for value in (half_step / np.sqrt(2 * variance)).tolist())
