@@ -27,9 +27,6 @@ MODELS, KEYS = MANIFEST["models"], MANIFEST["keys"]
 APPROXIMATE = [name for name, facts in MODELS.items() if facts["approximate"]]
 KEPT = f"{KEYS['name']}.evaluation-keys"
 SIMULATED = 2000
-LATER_FACTS = {"scheme": "bootstrapped"}
-"""What pins have said since there are several schemes: of these models the same."""
-
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
@@ -169,16 +166,25 @@ def test_the_server_offers_all(server):
         assert offered[name].client_spec_digest == facts["client spec"]
 
 
+def later_facts(spec):
+    """What pins have said since there are several schemes, and since how much of an answer is read is pinned."""
+    decoder, output = spec.decoder, spec.output
+    return {"scheme": "bootstrapped", "output width": output.width, "noisy bits": decoder.further_bits}
+
+
 @every_model
 def test_what_is_pinned(name, server, tmp_path):
     spec = fetch_spec(server.address, model=name, insecure=True, pins=tmp_path)
     (path,) = tmp_path.iterdir()
-    assert json.loads(path.read_text()) == {**MODELS[name]["pin"], **LATER_FACTS, "address": server.address}
+    assert json.loads(path.read_text()) == {**MODELS[name]["pin"], **later_facts(spec), "address": server.address}
     assert spec == artifact_of(name).client_spec
 
 
 def test_old_pins_hold(server, tmp_path):
-    """An address is part of a pin and of its file's name, and this server has another one: both are replaced."""
+    """An address is part of a pin and of its file's name, and this server has another one: both are replaced.
+
+    What an old pin does not tell is added to it.
+    """
     old = sorted((DATA / "pins").iterdir())
     assert len(old) == 2
     for path in old:
@@ -187,8 +193,8 @@ def test_old_pins_hold(server, tmp_path):
         assert path.name == pin_name(pin["address"], pin["model"])
         moved = tmp_path / pin_name(server.address, pin["model"])
         moved.write_text(text.replace(pin["address"], server.address))
-        fetch_spec(server.address, model=pin["model"], insecure=True, pins=tmp_path)
-        assert moved.read_text() == text.replace(pin["address"], server.address)
+        spec = fetch_spec(server.address, model=pin["model"], insecure=True, pins=tmp_path)
+        assert json.loads(moved.read_text()) == {**pin, "address": server.address, **later_facts(spec)}
         moved.write_text(text.replace(pin["address"], server.address).replace('"p_error": 9', '"p_error": 8'))
         with pytest.raises(PinChangedError, match="p_error"):
             fetch_spec(server.address, model=pin["model"], insecure=True, pins=tmp_path)
@@ -224,8 +230,9 @@ def test_the_old_key_directory(server, kept):
     uploads = json.loads((kept.directory / f"{KEYS['name']}.uploads.json").read_text())
     assert [upload["address"] for upload in uploads] == [KEYS["address"], server.address]
     assert {upload["sha256"] for upload in uploads} == {KEYS["evaluation keys"]}
-    left = sorted(path.name for path in kept.directory.iterdir())
-    assert left == sorted(path.name for path in (DATA / "keys").iterdir())
+    left = {path.name for path in kept.directory.iterdir()}
+    assert left == {path.name for path in (DATA / "keys").iterdir()} | {f"{KEPT}.sha256"}
+    assert (kept.directory / f"{KEPT}.sha256").read_text() == f"{KEYS['evaluation keys']}  {KEPT}\n"
 
 
 @pytest.mark.encrypted

@@ -1,6 +1,7 @@
 """`cryptable-client keys`: keys in a folder, shared by models of one keyset, rotated and forgotten everywhere."""
 
 import json
+import os
 from dataclasses import replace
 
 import grpc
@@ -211,6 +212,79 @@ def test_uploads_are_recorded_once(folder, spec):
     for _ in range(2):
         directory.record("a", Upload("localhost:1", "00" * 32))
     assert directory.entry("a").uploads == (Upload("localhost:1", "00" * 32),)
+
+
+STRAYS = {
+    "a folder": lambda path: path.mkdir(),
+    "a link to nowhere": lambda path: path.symlink_to("nowhere"),
+    "a link to itself": lambda path: path.symlink_to(path.name),
+    "a pipe": lambda path: os.mkfifo(path),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes, and links without privileges, are POSIX's")
+@pytest.mark.parametrize("kind", STRAYS)
+def test_strange_things_in_the_folder(run, name, echo, folder, spec, kind, capsys):
+    """They are named or passed over; nothing hangs, and no traceback comes of them."""
+    STRAYS[kind](folder / "stray.keys")
+    assert run("list") == 0
+    assert "stray" not in capsys.readouterr().out
+    for action in ("rotate", "delete"):
+        assert run(action, "stray") == 3
+    assert run("new", "--name", "stray") == 3
+    assert run("predict") == 0
+    is_link = "link" in kind  # which is replaced, where a file is written anew
+    for ending, status in (
+        ("uploads.json", 0 if is_link else 3),
+        ("evaluation-keys", 3),
+        ("evaluation-keys.sha256", 0),
+    ):
+        path = folder / f"{name}.{ending}"
+        path.unlink()
+        STRAYS[kind](path)
+        assert run("predict") == status
+        path.rmdir() if kind == "a folder" else path.unlink()
+        assert run("predict") == 0
+    with pytest.raises((KeyFileError, OSError)):
+        SecretKeys.load(folder / "stray.keys", passphrase=PASSPHRASE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
+def test_all_that_is_written_is_its_owners_alone(echo, tmp_path):
+    """Whatever the umask: keys, what they encrypt, predictions, and whom one trusts."""
+    server = ["--address", echo.address, "--insecure", "--model", "echo"]
+    paths = {name: str(tmp_path / "out" / name) for name in ("spec", "keys", "rows", "answers", "table", "table2")}
+    (tmp_path / "data.csv").write_text("age,dose\n22,3.0\n")
+    data, pins = ["--input", str(tmp_path / "data.csv")], ["--pins", str(tmp_path / "pins")]
+    folder = ["--key-directory", str(tmp_path / "folder")]
+
+    def moved(source, target):
+        return ["--input", paths[source], "--output", paths[target]]
+
+    before = os.umask(0)
+    try:
+        (tmp_path / "out").mkdir(mode=0o700)
+        for arguments in (
+            ["spec", *server, *pins, "--output", paths["spec"]],
+            ["keygen", "--spec", paths["spec"], "--output", paths["keys"], "--evaluation-keys"],
+            ["encrypt", "--spec", paths["spec"], "--keys", paths["keys"], *data, "--output", paths["rows"]],
+            ["relay", *server, "--evaluation-keys", f"{paths['keys']}.evaluation-keys", *moved("rows", "answers")],
+            ["decrypt", "--spec", paths["spec"], "--keys", paths["keys"], *moved("answers", "table")],
+            ["keys", "new", *server, *folder, "--name", "mine"],
+            ["predict", *server, *folder, *data, "--output", paths["table2"]],
+            ["keys", "rotate", "mine", *folder],
+            ["predict", *server, *folder, *data, "--output", paths["table2"]],
+        ):
+            assert main(arguments) == 0, arguments
+    finally:
+        os.umask(before)
+    written = {path for path in tmp_path.rglob("*") if path != tmp_path / "data.csv"}
+    assert {path.name for path in written if path.is_dir()} == {"out", "pins", "folder"}
+    assert {"mine.keys", "mine.evaluation-keys", "mine.uploads.json", "to-delete.json"} < {
+        path.name for path in written
+    }
+    open_to_others = {str(path): oct(path.stat().st_mode) for path in written if path.stat().st_mode & 0o077}
+    assert not open_to_others
 
 
 def test_files_of_others_are_left_alone(folder, spec):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from threading import Barrier, Thread
 
@@ -66,7 +67,7 @@ def test_changed_parameters_are_not(echo, spec, fetch, tmp_path, signed):
     assert echo.calls.count("GetModel") == 4
 
 
-@pytest.mark.parametrize("change", ["keyset", "p_error", "output key"])
+@pytest.mark.parametrize("change", ["keyset", "p_error", "output key", "output width", "noisy bits"])
 def test_each_pinned_field_counts(echo, spec, fetch, change):
     fetch()
     match change:
@@ -75,9 +76,34 @@ def test_each_pinned_field_counts(echo, spec, fetch, change):
             echo.spec = with_keyset(spec, bootstrap_keys=(bootstrap_key,))
         case "p_error":
             echo.spec = replace(spec, parameters=replace(spec.parameters, p_error=2.0**-50))
+        case "output width":
+            echo.spec = replace(spec, parameters=replace(spec.parameters, output=replace(spec.output, width=9)))
+        case "noisy bits":
+            echo.spec = replace(spec, decoder=replace(spec.decoder, further_bits=2))
         case _:
             echo.spec = replace(spec, parameters=replace(spec.parameters, output=replace(spec.output, key=1)))
     with pytest.raises(PinChangedError, match=f"{change} was"):
+        fetch()
+
+
+def test_facts_that_an_old_pin_lacks_are_added_and_then_hold(echo, spec, fetch, tmp_path):
+    """Pins of before widths were pinned stay valid; what was in them still counts."""
+    fetch()
+    (path,) = (tmp_path / "pins").iterdir()
+    now = json.loads(path.read_text())
+    old = {name: value for name, value in now.items() if name not in ("scheme", "output width", "noisy bits")}
+    assert len(old) == len(now) - 3
+    path.write_text(json.dumps(old))
+    wider = replace(spec, parameters=replace(spec.parameters, output=replace(spec.output, width=9)))
+    echo.spec = replace(wider, parameters=replace(wider.parameters, p_error=2.0**-50))
+    with pytest.raises(PinChangedError, match="p_error was"):
+        fetch()
+    assert json.loads(path.read_text()) == old
+    echo.spec = spec
+    fetch()
+    assert json.loads(path.read_text()) == now
+    echo.spec = wider
+    with pytest.raises(PinChangedError, match="output width was 5, is 9"):
         fetch()
 
 
@@ -141,7 +167,7 @@ def test_insecure_parameters_are_never_pinned(echo, spec, fetch, tmp_path):
 
 def test_132_bits_on_request(echo, spec, fetch):
     fetch()
-    with pytest.raises(WeakParametersError, match="too low for 132 bits"):
+    with pytest.raises(WeakParametersError, match=r"too low for 132 bits.* on the curve of 128 bits, so ask for 128"):
         fetch(security_bits=132)
 
     def variance(dimension):
@@ -173,6 +199,20 @@ def test_models_and_servers_have_pins_of_their_own(spec, tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
     with pytest.raises(PinChangedError):
         rule.check(Access("one.example:1"), other, response)
+
+
+def test_a_pin_that_is_no_file(echo, fetch, tmp_path):
+    fetch()
+    (pin,) = (tmp_path / "pins").iterdir()
+    pin.unlink()
+    pin.mkdir()
+    with pytest.raises(TrustError, match="holds something else"):
+        fetch()
+    if hasattr(os, "mkfifo"):
+        pin.rmdir()
+        os.mkfifo(pin)
+        with pytest.raises(TrustError, match="holds something else"):
+            fetch()
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b"[" * 5000, b'{"format": 2}', b"x" * 70_000])

@@ -97,7 +97,11 @@ def trust_options() -> argparse.ArgumentParser:
         "--accept-changes", action="store_true", help="the model's signer or parameters may differ from the first use"
     )
     trust.add_argument(
-        "--security-bits", type=int, choices=(128, 132), default=128, help="that all parameters must give (default 128)"
+        "--security-bits",
+        type=int,
+        choices=(128, 132),
+        default=128,
+        help="that all parameters must give (default 128; what Cryptable compiles gives 128, so 132 refuses it)",
     )
     return parser
 

@@ -27,7 +27,7 @@ from cryptable_client.errors import KeyFileError
 from cryptable_client.keys import key_file
 from cryptable_client.keys.lifetime import Lifetime
 from cryptable_client.keys.secret_keys import SecretKeys
-from cryptable_client.keys.spooled import delete_kept
+from cryptable_client.keys.spooled import delete_kept, open_regular
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _DEVICE = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]", re.IGNORECASE)
@@ -231,30 +231,30 @@ class KeyDirectory:
 
     def _existing(self, name: str) -> Path:
         path = self._path(name)
-        if not path.exists():
+        if not path.is_file():
             names = ", ".join(self._names()) or "none"
             raise InvalidInputError(f"{self.folder} has no keys called {name!r}; it has: {names}")
         return path
 
     def _names(self) -> list[str]:
-        # A file of another name is no business of this folder: somebody's copy, perhaps.
-        return sorted(path.stem for path in self.folder.glob("*.keys") if _NAME.fullmatch(path.stem))
+        # A file of another name is no business of this folder: somebody's copy, perhaps. Nor is what is no file: a
+        # pipe would never end.
+        return sorted(path.stem for path in self.folder.glob("*.keys") if _NAME.fullmatch(path.stem) and path.is_file())
 
     def _uploads(self, name: str) -> Path:
         return self._path(name).with_suffix(".uploads.json")
 
 
 def _read(path: Path) -> list[Upload]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_JSON_BYTES + 1)
-    except FileNotFoundError:
+    if not path.exists():
         return []
     try:
+        with open_regular(path) as file:
+            data = file.read(_MAX_JSON_BYTES + 1)
         if len(data) > _MAX_JSON_BYTES:
             raise ValueError("too long")
         return [Upload(**each) for each in json.loads(data)]
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError, InvalidInputError) as error:
         raise KeyFileError(
             f"{path} is no list of uploads: restore it, or delete it and those uploads by hand"
         ) from error

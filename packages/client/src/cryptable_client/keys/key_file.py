@@ -120,6 +120,8 @@ def read_public_part(path: str | os.PathLike[str]) -> tuple[Keyset, Lifetime]:
 
 def _read_body(source: Path) -> tuple[bytes, int]:
     """All but the digest, which is checked, and the file's mode."""
+    if source.exists() and not source.is_file():
+        raise CorruptedKeyFileError(f"{source} is no file, but a folder, pipe or device")
     with source.open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         content = file.read(MAX_FILE_BYTES + 1)

@@ -38,7 +38,8 @@ class Server:
         pins: folder that remembers who signed a model and its crypto parameters, so that a change is noticed; by
             default one in your configuration folder, but none for servers on this very machine; False for none.
         accept_changes: remember what comes, whatever was remembered.
-        security_bits: that every parameter must give: 128 or 132.
+        security_bits: that every parameter must give: 128, or 132, which no model that Cryptable compiles gives: it is
+            for those whose keysets were chosen by hand.
         timeout: seconds to wait for each answer: of a call, or of a row under evaluation.
 
     Raises:
@@ -177,7 +178,8 @@ def connect(
         pins: folder that remembers who signed a model and its crypto parameters, so that a change is noticed; by
             default one in your configuration folder, but none for servers on this very machine; False for none.
         accept_changes: remember what comes, whatever was remembered.
-        security_bits: that every parameter must give: 128 or 132.
+        security_bits: that every parameter must give: 128, or 132, which no model that Cryptable compiles gives: it is
+            for those whose keysets were chosen by hand.
         timeout: seconds to wait for each answer: of a call, or of a row under evaluation.
         progress: show bars for key generation and upload; by default where standard error is a terminal.
 

@@ -2,7 +2,7 @@
 
 A pin is a small JSON file for each address and model. What a retrained model changes (encoders, sizes, the decoder) is
 not pinned: it reveals nothing about the keys. What decides over them is: signer, scheme, and the facts that the
-scheme's parameters name, as keyset, noise and p_error.
+scheme's parameters name, as keyset, noise, p_error and how many bits of an answer are read.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def signer_of(spec: ClientSpec, response: messages.inference.GetModelResponse) -
 
 
 def _pinned_facts(spec: ClientSpec, signer: str | None) -> dict[str, Any]:
-    return {"signer": signer, "scheme": spec.scheme, **spec.parameters.pinned_facts()}
+    # Bits read below the exact ones are mostly noise, and who learns enough of the noise learns the key.
+    noisy = {"noisy bits": spec.decoder.further_bits}
+    return {"signer": signer, "scheme": spec.scheme, **spec.parameters.pinned_facts(), **noisy}
 
 
 class _Pin:
@@ -127,11 +129,12 @@ class _Pin:
             self._write({**pinned, **facts}, overwrite=True)
 
     def _read(self) -> dict[str, Any] | None:
-        try:
+        if not self._path.exists():
+            return None
+        data = b""
+        if self._path.is_file():  # nothing can be read from a folder, and a pipe would never end
             with self._path.open("rb") as file:
                 data = file.read(_MAX_PIN_BYTES + 1)
-        except FileNotFoundError:
-            return None
         try:
             content = json.loads(data) if len(data) <= _MAX_PIN_BYTES else None
         except (ValueError, RecursionError):
@@ -157,6 +160,6 @@ class _Pin:
         return True
 
     def _write(self, facts: dict[str, Any], *, overwrite: bool) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with whole_file(self._path, overwrite=overwrite) as file:
             file.write(self._content(facts))

@@ -118,12 +118,13 @@ class BootstrappedParameters:
             raise MalformedMessageError(f"a result in words of {message.word_bits} bits, expected {self.word_bits}")
 
     def pinned_facts(self) -> Mapping[str, object]:
-        """What decides over the keys: which, and how noisy what they encrypt and how rarely it fails."""
+        """What decides over the keys: which, how noisy what they encrypt, how rarely it fails, how much is read."""
         return {
             "keyset": self.keyset.name.hex(),
             "input key": self.input.key,
             "input variance": self.input.variance,
             "output key": self.output.key,
+            "output width": self.output.width,
             "p_error": self.p_error,
         }
 
