@@ -17,6 +17,12 @@ def test_this_machine_is_fit_and_native_code_stays_out_of_the_process():
     found = {finding.what: finding for finding in from_json(done.stdout)}
     assert not [finding for finding in found.values() if finding.severity == "bad"]
     assert "compiles" in found["compiling"].found
+    assert "evaluated" in found["scheme levelled"].found
+
+
+def test_the_scheme_levelled_needs_no_linker_nor_concrete(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert self_check._multiplies_bits().severity == "good"
 
 
 def test_machine_without_a_linker(monkeypatch, tmp_path):

@@ -16,8 +16,10 @@ import numpy as np
 from cryptable_protocol import CompileOptions, CryptableError, EncryptedTensor
 from cryptable_protocol.findings import Finding, installed_version, python_finding, to_json
 from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES
+from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.scheme import LEVELLED
 
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Product, Term
 from cryptable_engine.programs import Evaluator, compile_circuit
 from cryptable_engine.schemes.bootstrapped.lookup_program import usable_cores
 
@@ -33,6 +35,7 @@ def check_machine() -> list[Finding]:
         _cpu(),
         _cores(),
         _memory(),
+        _multiplies_bits(),
     ]
 
 
@@ -150,6 +153,27 @@ def _compiles_and_evaluates() -> Finding:
     except (CryptableError, OSError) as error:
         return Finding("compiling", f"fails: {error}", "bad", "mend what is bad above; if nothing is, report it")
     return Finding("compiling", "a circuit with a lookup compiles, and is evaluated")
+
+
+def _multiplies_bits() -> Finding:
+    circuit = Circuit(
+        (
+            Input((InputGroup(GroupKind.THERMOMETER, 2), InputGroup(GroupKind.THERMOMETER, 1))),
+            Linear((Term.from_dense(0, [[1], [2], [0]]),), np.array([1])),
+            Product(1, np.array([2]), 1),
+            Linear((Term.from_dense(2, [[1]]),), np.array([0])),
+        ),
+        output=3,
+    )
+    try:
+        with tempfile.TemporaryDirectory(prefix="cryptable-doctor-") as folder:
+            program = compile_circuit(circuit, CompileOptions(scheme=LEVELLED), Path(folder) / "program")
+            evaluator = Evaluator(program)
+            keys = evaluator.load_keys(bytes(program.parameters.keyset.evaluation_keys_bytes))
+            evaluator.evaluate_row(RingTensor(bytes(program.parameters.row_bytes), bytes(SEED_BYTES)).to_bytes(), keys)
+    except (CryptableError, OSError) as error:
+        return Finding("scheme levelled", f"fails: {error}", "bad", "install numpy and cryptography again")
+    return Finding("scheme levelled", "a product of bits is compiled, and evaluated")
 
 
 if __name__ == "__main__":
