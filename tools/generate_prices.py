@@ -32,6 +32,7 @@ from xgboost import XGBClassifier
 
 DOCUMENT = ROOT / "integration_tests/prices.json"
 Estimator: TypeAlias = Any
+Rows: TypeAlias = Any
 Facts: TypeAlias = dict[str, Any]
 
 
@@ -82,7 +83,7 @@ STEPS = {"3 nearest of 13 rows": 12}
 
 
 def facts_of(name: str) -> Facts:
-    """What one model costs: lookups by their width in bits, and the price that the planner goes by."""
+    """What one model costs: lookups by their width in bits, the price that the planner goes by, and that levelled."""
     data, make = MODELS[name]
     rows, target = getattr(datasets, f"load_{data}")(return_X_y=True)
     model, step = make(), STEPS.get(name, 1)
@@ -91,6 +92,7 @@ def facts_of(name: str) -> Facts:
         if hasattr(model, "fit"):
             model.fit(rows[::step], target[::step])
         facts = ct.compile(model, rows[:200], name="priced", show_progress=False).explain().to_dict()
+        levelled = _levelled(model, rows[:200])
     widths: Counter[int] = Counter()
     for layer in facts["lookups_by_layer"]:
         widths[layer["table_bits"]] += layer["lookups"]
@@ -98,6 +100,23 @@ def facts_of(name: str) -> Facts:
         "lookups": facts["lookups"],
         "lookups_by_width": {str(width): widths[width] for width in sorted(widths)},
         "price": facts["price"],
+        **levelled,
+    }
+
+
+def _levelled(model: Estimator, rows: Rows) -> Facts:
+    """The same by the scheme levelled, where that is able: its price is in microseconds."""
+    try:
+        explanation = ct.compile(model, rows, name="priced", scheme="levelled", show_progress=False).explain()
+    except ct.UnsupportedModelError:
+        return {}
+    facts = explanation.to_dict()
+    return {
+        "levelled": {
+            **{key: facts["levelled"][key] for key in ("products", "selectors", "gadget", "moduli")},
+            "price": facts["price"],
+            "input_row_bytes": facts["bytes"]["input_row"],
+        }
     }
 
 
