@@ -3,7 +3,7 @@
 FOLDER holds artifacts of the scheme levelled. For each, under new keys again and again, rows that its encoders could
 make are encrypted, evaluated and read; an error, less what rounded weights do, is divided by the deviation that is
 predicted for its own row. Pooled over all, the mean of the squares should lie within 0.8 and 1.0, with its 95 %
-interval: the prediction takes of secrets and transforms what the bound takes.
+interval: the prediction is for mean secrets, and for transforms that round as NumPy 2 does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cryptable_engine.circuit.circuit import Circuit, GroupKind
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.noise.bound import noise_bound
 from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
-from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVariances
+from cryptable_engine.schemes.levelled.noise.variances import MEAN, RowVariances
 from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan, on_torus
 from cryptable_protocol import InvalidInputError, ModelArtifact
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
@@ -71,7 +71,7 @@ def standardized(circuit: Circuit, plan: Plan, keys: int, rows: int, random: np.
     """Errors over their predicted deviations, shape (keys, rows · slots)."""
     bits = random_rows(circuit, rows, random)
     exact = on_torus(interpret(circuit, bits), plan.parameters.moduli)
-    variances = RowVariances(plan.layout, GREATEST)
+    variances = RowVariances(plan.layout, MEAN)
     deviations = [np.sqrt(row_variance(plan, variances, row)) for row in bits]
     evaluator = RowEvaluator(plan)
     found = np.empty((keys, rows, plan.layout.slots))
