@@ -26,6 +26,8 @@ MOST_FAST_BYTES = 1 << 16
 """Of a row that bits are placed in by choice: in a larger one they have leaves."""
 _ANSWER_BITS = (14, 16, 18)
 _MOST_MODULI_TRIED = 3
+_FAR = 0.8
+"""Of the logarithm of p_error: where noise leaves less, words of more bits in the answer do not mend it."""
 
 
 def choose_parameters(circuit: Circuit, *, p_error: float, upload: Upload = "fast") -> LevelledParameters:
@@ -53,16 +55,21 @@ def choose_parameters(circuit: Circuit, *, p_error: float, upload: Upload = "fas
                         continue
                     if not is_placed or found.row_bytes <= MOST_FAST_BYTES:
                         candidates.append(found)
-    nearest = 0.0
-    for found in sorted(candidates, key=lambda each: (seconds_of(each, circuit.products), each.answer_bytes)):
+    nearest, wanted = 0.0, math.log2(p_error)
+    failed: dict[Gadget, LevelledParameters] = {}
+    for found in sorted(candidates, key=lambda each: (seconds_of(each, forms.products), each.answer_bytes)):
+        if found.gadget in failed and _is_noisier(found, failed[found.gadget]):
+            continue
         try:
             log2 = noise_bound(plan_forms(forms, found, highest)).log2_failure
         except CircuitError as error:  # two forms that are equal modulo these moduli
             refusal = str(error)
             continue
-        if log2 <= math.log2(p_error):
+        if log2 <= wanted:
             return found
         nearest = min(nearest, log2)
+        if log2 > _FAR * wanted:
+            failed[found.gadget] = found
     if candidates and nearest:
         refusal = (
             f"noise: with {circuit.products} products, an answer is wrong with a probability of up to 2^{nearest:.0f}, "
@@ -71,6 +78,11 @@ def choose_parameters(circuit: Circuit, *, p_error: float, upload: Upload = "fas
     raise UnsupportedModelError(
         f"scheme 'levelled': {refusal}; use fewer or shallower trees, a larger tolerance=, or scheme='bootstrapped'"
     )
+
+
+def _is_noisier(one: LevelledParameters, other: LevelledParameters) -> bool:
+    """Of two with one gadget: greater moduli leave less room, and leaves have more noise than places."""
+    return one.moduli[-1] >= other.moduli[-1] and (bool(other.placed) or not one.placed)
 
 
 def _laid_out(
