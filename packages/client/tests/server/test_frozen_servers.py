@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
-from cryptable_client import OverloadedError, TimeoutExceededError, UnavailableError, connect, list_models
+from cryptable_client import OverloadedError, TimeoutExceededError, UnavailableError, connect, list_models, spool
 from cryptable_client.__main__ import main
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.server import in_time, transport, upload
@@ -91,7 +91,7 @@ def test_a_relay_waits_for_each_answer_too(linear, tmp_path, capsys):
 
 def test_an_upload_that_nobody_reads_is_not_waited_for_as_long_as_a_slow_one(echo, secret_keys, monkeypatch):
     monkeypatch.setattr(upload, "CHUNK_BYTES", 0)  # else the slowest line has 20 s for each
-    secret_keys._spooled(lambda keys: __import__("cryptable_client").spool(keys))
+    secret_keys._spooled(spool)
     echo.frozen = {"UploadEvaluationKeys"}
     with in_less_than(PATIENCE + 1), pytest.raises(TimeoutExceededError, match="nothing was taken within 1 s"):
         open_echo(echo, secret_keys=secret_keys)
