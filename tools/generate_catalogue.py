@@ -8,7 +8,8 @@ get ever dearer keysets. Of neighbours whose prices differ little, the dearer on
 the fewer entries, the more models share one. Whether it serves both is tried, by compiling.
 
 For circuits of one level the same goes without the optimizer: their keysets are computed
-(`cryptable_engine.schemes.bootstrapped.parameters.one_level`).
+(`cryptable_engine.schemes.bootstrapped.parameters.one_level`). Entries that are not made any more stay, retired: models
+have their names, and keys of their keysets live on.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,16 @@ import cryptable_engine
 from cryptable.calibrating.sample_circuits import sum_of_lookups
 from cryptable_engine import Circuit, CompilationError, Program, UnsupportedProgramError, to_mlir
 from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
-from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_to_json
-from cryptable_engine.schemes.bootstrapped.parameters.one_level import cheapest_keyset, complexity, typical_demands
+from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import MAX_GLWE_DIMENSION
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
+    SMALL_KEY,
+    OneLevelDemands,
+    cheapest_keyset,
+    complexity,
+    is_exact_enough,
+    typical_demands,
+)
 from cryptable_engine.schemes.bootstrapped.program import write_record
 from cryptable_protocol import KeysetParameters, SecretKeyParameters
 
@@ -40,6 +49,8 @@ LOOKUPS = (4, 64, 512)
 OUTPUT_BITS = range(6, 21, 2)
 NEIGHBOURS = 1.15
 """Prices of a lookup that differ by less than this factor are not worth two entries."""
+ONE_LEVEL_NEIGHBOURS = 1.04
+"""The same of keysets for circuits of one level, which need not be compiled to be told apart."""
 ONE_LEVEL_NOISE = range(6, 25)
 """Of a sum, in bits: its own, and half of the logarithm of how many lookups are summed."""
 NORMS = (None, 64, 256)
@@ -65,7 +76,13 @@ def compiled(circuit: Circuit, p_error: float, keyset: KeysetParameters | None =
         directory = Path(name)
         try:
             compile_mlir(
-                to_mlir(circuit), directory, p_error=p_error, security_bits=128, simulation=False, keyset=keyset
+                to_mlir(circuit),
+                directory,
+                p_error=p_error,
+                security_bits=128,
+                simulation=False,
+                keyset=keyset,
+                max_glwe_dimension=MAX_GLWE_DIMENSION if keyset is None else None,
             )
             write_record(directory, p_error)
             program = Program.load(directory)
@@ -114,55 +131,111 @@ def thinned(found: list[Found], width: int, p_error: float) -> Iterator[Found]:
         start = stop
 
 
-def one_level_keysets(width: int, p_error: float, norm: int | None) -> list[KeysetParameters]:
-    """For sums of lookups of one level, of ever less noise, the cheapest first."""
-    found: dict[bytes, KeysetParameters] = {}
-    for noise in ONE_LEVEL_NOISE:
-        keyset = cheapest_keyset(typical_demands(width, noise, norm=norm), p_error)
+@dataclass
+class Made:
+    """A keyset for circuits of one level, what it is made for first, and all (demands, p_error) that it serves."""
+
+    keyset: KeysetParameters
+    width: int
+    log2_p_error: int
+    served: list[tuple[OneLevelDemands, float]] = field(default_factory=list)
+    replaced: list[KeysetParameters] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the bootstrap key: all but the small key's dimension."""
+        (key,) = self.keyset.bootstrap_keys
+        return key.glwe_dimension, key.polynomial_size, key.level_count, key.base_log
+
+    def serves(self, other: Made) -> bool:
+        """Whether it does for all that `other` was made for."""
+        return all(is_exact_enough(self.keyset, demands, p_error) for demands, p_error in other.served)
+
+
+def one_level_keysets() -> list[Made]:
+    """For sums of lookups of one level, of ever less noise, by norm, p_error and width; each keyset once."""
+    found: dict[bytes, Made] = {}
+    for norm, log2_p_error, width, noise in product(NORMS, LOG2_P_ERRORS, WIDTHS, ONE_LEVEL_NOISE):
+        demands = typical_demands(width, noise, norm=norm)
+        keyset = cheapest_keyset(demands, 2.0**log2_p_error)
         if keyset is not None and keyset.evaluation_keys_bytes <= LARGEST_KEYS:
-            found.setdefault(keyset.name, keyset)
-    return sorted(found.values(), key=lambda keyset: (complexity(keyset, 1), keyset.name))
+            made = found.setdefault(keyset.name, Made(keyset, width, log2_p_error))
+            made.served.append((demands, 2.0**log2_p_error))
+    return list(found.values())
 
 
-def _one_level_entries() -> Iterator[dict[str, Any]]:
-    """Each keyset once: that the shortest small key is long enough for two p_errors is no reason for two names."""
-    seen: set[bytes] = set()
-    for norm, log2_p_error, width in product(NORMS, LOG2_P_ERRORS, WIDTHS):
-        keysets = [each for each in one_level_keysets(width, 2.0**log2_p_error, norm) if each.name not in seen]
-        seen.update(keyset.name for keyset in keysets)
-        kind = "one level" if norm is None else f"one level, norm {norm}"
-        for number, keyset in enumerate(keysets, start=1):
-            yield {
-                "name": f"{kind}, width {width}, p_error 2^{log2_p_error}, noise {number}",
-                "width": width,
-                "log2_p_error": log2_p_error,
-                "price": complexity(keyset, 1),
-                "keyset": keyset_to_json(keyset),
-            }
+def thinned_one_level(found: list[Made]) -> list[Made]:
+    """Without those that one of the same shape serves, whose small key is a little longer.
+
+    Prices are in proportion to that. Without this, models of one width would have keysets of 605 bits and of 608.
+    """
+    kept: list[Made] = []
+    for made in sorted(found, key=lambda each: (each.shape, complexity(each.keyset, 1))):
+        while kept and kept[-1].shape == made.shape and made.serves(kept[-1]):
+            first = min(complexity(each, 1) for each in (kept[-1].keyset, *kept[-1].replaced))
+            if complexity(made.keyset, 1) > ONE_LEVEL_NEIGHBOURS * first:
+                break
+            made.served += kept[-1].served
+            made.replaced += [kept[-1].keyset, *kept[-1].replaced]
+            kept.pop()
+        kept.append(made)
+    return sorted(kept, key=found.index)
+
+
+def _one_level_entries(names: _Names) -> Iterator[dict[str, Any]]:
+    for made in thinned_one_level(one_level_keysets()):
+        dimension, size, levels, _ = made.shape
+        small, told = made.keyset.dimensions[SMALL_KEY], "1 level" if levels == 1 else f"{levels} levels"
+        name = names.of(made.keyset, f"one level, {small} bits, {dimension} x {size}, {told}", numbered=False)
+        yield _entry(name, made.width, made.log2_p_error, complexity(made.keyset, 1), made.keyset)
+
+
+def _optimizers_entries(names: _Names) -> Iterator[dict[str, Any]]:
+    for log2_p_error, width in product(LOG2_P_ERRORS, WIDTHS):
+        kept = list(thinned(found_keysets(width, 2.0**log2_p_error), width, 2.0**log2_p_error))
+        for found in kept:
+            name = names.of(found.keyset, f"width {width}, p_error 2^{log2_p_error}")
+            yield _entry(name, width, log2_p_error, found.price, found.keyset)
+        print(f"width {width}, p_error 2^{log2_p_error}: {len(kept)} entries", file=sys.stderr)
+
+
+def _entry(name: str, width: int, log2_p_error: int, price: float, keyset: KeysetParameters) -> dict[str, Any]:
+    keys = keyset_to_json(keyset)
+    return {"name": name, "width": width, "log2_p_error": log2_p_error, "price": price, "keyset": keys}
+
+
+class _Names:
+    """Of entries: a keyset that has a name keeps it, and no other gets it.
+
+    Args:
+        committed: the entries that there are.
+    """
+
+    def __init__(self, committed: list[dict[str, Any]]) -> None:
+        self._known: dict[bytes, str] = {keyset_from_json(entry["keyset"]).name: entry["name"] for entry in committed}
+        self._taken = {entry["name"] for entry in committed}
+
+    def of(self, keyset: KeysetParameters, kind: str, *, numbered: bool = True) -> str:
+        """The name, or a new one: `kind` itself, or with a number."""
+        if keyset.name not in self._known:
+            names = (f"{kind}, noise {number}" for number in count(1)) if numbered else iter([kind])
+            name = next(name for name in names if name not in self._taken)
+            self._known[keyset.name] = name
+            self._taken.add(name)
+        return self._known[keyset.name]
 
 
 def catalogue() -> str:
     """The file's content."""
-    entries = list(_one_level_entries())
-    for log2_p_error in LOG2_P_ERRORS:
-        for width in WIDTHS:
-            p_error = 2.0**log2_p_error
-            kept = list(thinned(found_keysets(width, p_error), width, p_error))
-            for number, entry in enumerate(kept, start=1):
-                entries.append(
-                    {
-                        "name": f"width {width}, p_error 2^{log2_p_error}, noise {number}",
-                        "width": width,
-                        "log2_p_error": log2_p_error,
-                        "price": entry.price,
-                        "keyset": keyset_to_json(entry.keyset),
-                    }
-                )
-            print(f"width {width}, p_error 2^{log2_p_error}: {len(kept)} entries", file=sys.stderr)
+    committed = json.loads(TARGET.read_text(encoding="utf-8"))["entries"]
+    names = _Names(committed)
+    entries = [*_one_level_entries(names), *_optimizers_entries(names)]
     for dimension in SECRET_KEY_DIMENSIONS:
-        keyset = KeysetParameters((SecretKeyParameters(0, dimension),))
-        name = f"no lookups, {dimension}"
-        entries.append({"name": name, "width": 0, "log2_p_error": 0, "price": 0.0, "keyset": keyset_to_json(keyset)})
+        entries.append(
+            _entry(f"no lookups, {dimension}", 0, 0, 0.0, KeysetParameters((SecretKeyParameters(0, dimension),)))
+        )
+    made = {entry["name"] for entry in entries}
+    entries += [{**entry, "retired": True} for entry in committed if entry["name"] not in made]
     made_with = f"concrete-python {metadata.version('concrete-python')}"
     lines = ",\n".join(json.dumps(entry) for entry in entries)
     return f'{{"made_with": {json.dumps(made_with)}, "entries": [\n{lines}\n]}}\n'

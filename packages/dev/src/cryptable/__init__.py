@@ -15,6 +15,7 @@ from cryptable.errors import (
     ConstantModelError,
     CostWarning,
     ImportMismatchError,
+    NoisyKeysetWarning,
     NotFittedError,
     UnsupportedModelError,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "ImportMismatchError",
     "InvalidInputError",
     "MalformedMessageError",
+    "NoisyKeysetWarning",
     "NotFittedError",
     "Setting",
     "Tuning",

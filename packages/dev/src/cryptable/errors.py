@@ -9,7 +9,8 @@ CryptableError (cryptable_protocol)
 │   └── ImportMismatchError       the imported graph does not give the estimator's own output; nothing was compiled
 └── DemoError                     a party of the demo failed; the message says which and why
 
-A CostWarning (a UserWarning) tells of a model that compiles, but is expensive.
+A CostWarning (a UserWarning) tells of a model that compiles, but is expensive; a NoisyKeysetWarning of one that was
+compiled by an earlier version and fails more often than it promises.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class ImportMismatchError(InvalidInputError):
 
 class CostWarning(UserWarning):
     """The model compiles, but one prediction costs more than most can use; the message says how much."""
+
+
+class NoisyKeysetWarning(UserWarning):
+    """A model's keyset, chosen by an earlier version, is noisier than that knew; the message has its true p_error."""
 
 
 class DemoError(CryptableError):

@@ -47,7 +47,7 @@ def trees_of(estimator, rows=X):
 
 def options_of(estimator, rows=X, target=Y):
     trees = PlannedTrees(trees_of(estimator.fit(rows, target), rows), WIDTHS)
-    return TrainingOptions(estimator, trees, width=4, prices=price_list())
+    return TrainingOptions(estimator, trees, width=5, prices=price_list())
 
 
 # -- altered trees -----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from cryptable_engine import Circuit, Program, interpret, simulate, verify
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
 from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_bound, read_out
+from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import what_to_warn_of
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 
@@ -18,6 +20,7 @@ from cryptable.compiled.check_report import CheckReport, ModeResult
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.compiled.signing import SigningKey, read_signing_key
+from cryptable.errors import NoisyKeysetWarning
 from cryptable.explaining.explanation import Explanation, explain
 from cryptable.explaining.training_options import TrainingOptions
 from cryptable.graphs.graph import Estimator, FloatArray, IntArray, Rows
@@ -265,7 +268,7 @@ class CompiledModel:
 
 
 def load(path: str | os.PathLike[str]) -> CompiledModel:
-    """Read an artifact.
+    """Read an artifact. A NoisyKeysetWarning says so where lookups fail more often than it promises.
 
     Raises:
         OSError: it cannot be read.
@@ -274,6 +277,8 @@ def load(path: str | os.PathLike[str]) -> CompiledModel:
     artifact = ModelArtifact.load(path)
     circuit = Circuit.from_bytes(artifact.circuit)
     verify(circuit, artifact.client_spec)
+    if message := what_to_warn_of(circuit, artifact.client_spec):
+        warnings.warn(message, NoisyKeysetWarning, stacklevel=2)
     return CompiledModel(artifact, circuit)
 
 

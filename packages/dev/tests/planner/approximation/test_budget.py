@@ -112,9 +112,9 @@ def test_budgets_that_cannot_be(classifier):
 
 
 def test_splits_that_only_pay_together_are_pruned_one_by_one():
-    """x0 * x1 > 0: one split alone tells nothing, so a penalty prunes both or none; some trees between cost less."""
+    """x0 * x1 * x2 > 0: a split alone tells nothing, so a penalty prunes all or none; some trees between cost less."""
     rows = np.random.default_rng(0).normal(size=(200, 4))
-    tree = DecisionTreeClassifier(max_depth=5, random_state=0).fit(rows, rows[:, 0] * rows[:, 1] > 0)
+    tree = DecisionTreeClassifier(max_depth=6, random_state=0).fit(rows, rows[:, :3].prod(axis=1) > 0)
     model = ct.compile(tree, rows, budget=ct.Budget(max_lookups=1), show_progress=False)
     assert model.explain().lookups <= 1
     assert 0.55 < model.given_up.after < 1

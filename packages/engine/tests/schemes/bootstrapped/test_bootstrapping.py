@@ -7,7 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 from cryptable_engine import compile_circuit
-from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys, lookup_polynomial, supports
+from cryptable_engine.schemes.bootstrapped.bootstrapping import (
+    BootstrappingKeys,
+    compensate,
+    lookup_polynomial,
+    supports,
+)
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import rounding_variance
 from cryptable_protocol import CompileOptions, InternalError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +31,46 @@ def test_a_turn_brings_each_entry_to_the_front(width, log_factor, seed):
         position = (turn + box // 2) // box % (2 * entries.size)
         entry = entries[position % entries.size]
         assert constant == (entry if position < entries.size else np.negative(entry))
+
+
+@pytest.mark.parametrize(("dimension", "size"), [(450, 512), (608, 1024), (831, 2048), (808, 8192)])
+def test_rounding_errs_by_the_variance_of_its_formula(dimension, size):
+    """Of exact ciphertexts that are switched to the modulus 2N here, without a bootstrapping; the mean stays 0."""
+    rng, count = np.random.default_rng(dimension), 4000
+    key = rng.permutation(np.arange(dimension) % 2).astype(np.uint64)
+    found = {False: np.empty(count), True: np.empty(count)}
+    for index in range(count):
+        mask = rng.integers(0, 1 << 64, dimension, dtype=np.uint64)
+        plain = np.append(mask, (mask * key).sum(dtype=np.uint64))
+        for compensated in found:
+            words = compensate(plain, size) if compensated else plain
+            step = np.uint64((1 << 64) // (2 * size))
+            rounded = (words + step // np.uint64(2)) // step * step
+            phase = rounded[-1:] - (rounded[:-1] * key).sum(dtype=np.uint64)
+            found[compensated][index] = phase.view(np.int64)[0] / 2.0**64
+    for compensated, errors in found.items():
+        modelled = rounding_variance(dimension, size, compensated=compensated)
+        assert np.mean(errors**2) == pytest.approx(modelled, rel=0.1)
+        assert abs(errors.mean()) < 4 * np.sqrt(modelled / count)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([256, 1024, 16384]))
+def test_compensation_moves_the_body_by_half_of_all_rounding_errors(seed, size):
+    """As exact integers have it, but for what is left out of each; and leaves what it is given as it was."""
+    words = np.random.default_rng(seed).integers(0, 1 << 64, 900, dtype=np.uint64)
+    before, result, step = words.copy(), compensate(words, size), (1 << 64) // (2 * size)
+    np.testing.assert_array_equal(words, before)
+    np.testing.assert_array_equal(result[:-1], words[:-1])
+    errors = sum((int(word) + step // 2) % step - step // 2 for word in words[:-1])
+    moved = (int(words[-1]) - int(result[-1]) + (1 << 63)) % (1 << 64) - (1 << 63)
+    assert abs(moved - errors / 2) <= 900 * 2**11
+    assert abs(errors) < 2**70
+
+
+def test_a_mask_without_rounding_errors_is_left_alone():
+    """Of a constant, which has no mask, above all."""
+    words = np.append(np.arange(600, dtype=np.uint64) << np.uint64(53), np.uint64(12345))
+    np.testing.assert_array_equal(compensate(words, 1024), words)
 
 
 def test_keysets_of_one_bootstrap_key_and_a_keyswitch_key_that_leads_to_it(programs):

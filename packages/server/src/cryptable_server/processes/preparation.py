@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cryptable_engine import Circuit, CompileLimits, Program, compile_circuit, verify
+from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import what_to_warn_of
 from cryptable_protocol import CryptableError, ModelArtifact
 from cryptable_protocol.limits import MAX_ARTIFACT_BYTES
 
@@ -42,6 +43,8 @@ def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits, sto
     spec = artifact.client_spec
     circuit = Circuit.from_bytes(artifact.circuit)
     verify(circuit, spec)
+    if message := what_to_warn_of(circuit, spec):
+        logging.getLogger(__name__).warning("%s", message)
     if directory.exists():
         try:
             Program.load(directory).check_spec(spec)

@@ -16,6 +16,7 @@ from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, L
 from cryptable_engine.circuit.interpreter import DENSE_IS_FASTER_BY, checked_rows, linear_value, read_around
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.errors import UnsupportedProgramError
+from cryptable_engine.schemes.bootstrapped.bootstrapping import supports
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     bootstrap_variance,
     keyswitch_variance,
@@ -33,6 +34,7 @@ _CHUNK_VALUES = 1 << 23
 class NoiseModel:
     """Variances of a program: of an encrypted input, of a looked-up value, and what reading for a lookup adds.
 
+    They are what noise typically is, for how often close calls go wrong; parameters are chosen by what it is at most.
     Where a program has several keys of a kind, they are those of the noisiest.
     """
 
@@ -55,6 +57,7 @@ class NoiseModel:
         if not keyset.bootstrap_keys:
             raise UnsupportedProgramError("program: without lookups there is no noise to model: results are exact")
         dimensions = keyset.dimensions
+        compensated = supports(keyset)  # those that Concrete's own program evaluates are not
         lookup = max(bootstrap_variance(key, dimensions[key.input_key]) for key in keyset.bootstrap_keys)
         reading = 0.0
         for key in keyset.bootstrap_keys:
@@ -63,7 +66,7 @@ class NoiseModel:
                 for each in keyset.keyswitch_keys
                 if each.output_key == key.input_key
             ]
-            rounding = rounding_variance(dimensions[key.input_key], key.polynomial_size)
+            rounding = rounding_variance(dimensions[key.input_key], key.polynomial_size, compensated=compensated)
             reading = max(reading, max(switches, default=0.0) + rounding)
         return cls(input_variance, lookup, reading)
 

@@ -46,10 +46,18 @@ class BootstrappedScheme:
         limits: CompileLimits,
     ) -> Program:
         """A circuit of one level gets keys of its own kind, all others are compiled by Concrete."""
-        if promised is not None:
+        keyset = None if promised is None else _own(promised).keyset
+        return compile_verified(
+            circuit,
+            found,
+            options,
+            directory,
+            promised=keyset,
+            catalogue=catalogue,
             # An artifact of keys that Concrete chose stays one, whatever this version would choose.
-            native = native or not serves_one_level(_own(promised).keyset)
-        return compile_verified(circuit, found, options, directory, catalogue=catalogue, native=native, limits=limits)
+            native=native or (keyset is not None and not serves_one_level(keyset)),
+            limits=limits,
+        )
 
     def load(self, directory: Path) -> Program:
         """See `EngineScheme`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,15 +10,17 @@ from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Look
 from cryptable_engine.schemes.bootstrapped.concrete.native import FEEDBACK, read_json
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_catalogue
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
-    CAREFUL_FOURIER_WEIGHT,
     bootstrap_complexity,
     bootstrap_variance,
+    bootstrap_variance_bound,
     keyswitch_variance,
     minimal_variance,
+    misread_probability,
+    optimizers_bootstrap_variance,
     rounding_variance,
     tolerated_variance,
 )
-from cryptable_protocol import CompileOptions
+from cryptable_protocol import BootstrapKeyParameters, CompileOptions
 
 OPTIMIZERS = [entry for entry in keyset_catalogue() if entry.keyset.keyswitch_keys]
 
@@ -62,23 +64,21 @@ def test_failure_probabilities_are_the_optimizers(tmp_path, width, weight, outpu
     dimensions = program.keyset.dimensions
     small = dimensions[bootstrap.input_key]
     met = keyswitch_variance(keyswitch, dimensions[keyswitch.input_key])
-    met += rounding_variance(small, bootstrap.polynomial_size)
-    lookup = bootstrap_variance(bootstrap, small, fourier_weight=CAREFUL_FOURIER_WEIGHT)
+    met += rounding_variance(small, bootstrap.polynomial_size, compensated=False)
+    fresh = ((1 << width) - 1) * program.input.variance * 4.0 ** (program.input.width - width)
+    lookup = optimizers_bootstrap_variance(bootstrap, small)
     expected = max(
-        misread(met + ((1 << width) - 1) * program.input.variance * 4.0 ** (program.input.width - width), width),
-        misread(lookup * weight**2 * outputs, program.output.width),
+        misread_probability(met + fresh, width),
+        misread_probability(lookup * weight**2 * outputs, program.output.width),
     )
     assert expected == pytest.approx(read_json(program.directory / FEEDBACK)["pError"], rel=0.01)
-
-
-def misread(variance: float, bits: int) -> float:
-    return math.erfc(2.0 ** -(bits + 2) / math.sqrt(2 * variance))
 
 
 @pytest.mark.parametrize("log2_p_error", [-40, -64, -128])
 @pytest.mark.parametrize("bits", [1, 4, 12])
 def test_tolerated_noise_is_misread_so_often(log2_p_error, bits):
-    assert misread(tolerated_variance(bits, 2.0**log2_p_error), bits) == pytest.approx(2.0**log2_p_error, rel=1e-6)
+    p_error = 2.0**log2_p_error
+    assert misread_probability(tolerated_variance(bits, p_error), bits) == pytest.approx(p_error, rel=1e-6)
 
 
 def test_the_least_variance_falls_with_the_dimension_down_to_the_modulus():
@@ -87,3 +87,25 @@ def test_the_least_variance_falls_with_the_dimension_down_to_the_modulus():
     assert variances[-1] == pytest.approx(2.0**-124, rel=3e-5)
     assert variances[-1] >= 2.0**-124
     assert float(f"{variances[0]:.5e}") == variances[0]
+
+
+@pytest.mark.parametrize("entry", [entry for entry in keyset_catalogue() if entry.width], ids=lambda entry: entry.name)
+def test_noise_is_bounded_above_what_it_typically_is(entry):
+    """And the optimizer's figure is a bound, in the mean over keys, up to a GLWE dimension of 2 only."""
+    (key,) = entry.keyset.bootstrap_keys
+    small = entry.keyset.dimensions[key.input_key]
+    typical, bound = bootstrap_variance(key, small), bootstrap_variance_bound(key, small)
+    mean_key = bootstrap_variance_bound(key, small, key_deviations=0.0)
+    assert typical <= mean_key < bound < 1.6 * typical
+    if key.glwe_dimension <= 2:
+        assert mean_key <= optimizers_bootstrap_variance(key, small)
+
+
+def test_the_transforms_noise_grows_with_the_glwe_dimension_twice():
+    """Where it dominates: k (k + 1), and N squared."""
+    large = BootstrapKeyParameters(0, 1, 0, 5, 8, 4, 512, 0.0)
+    bounds = [
+        bootstrap_variance_bound(replace(large, glwe_dimension=k, polynomial_size=size), 450)
+        for k, size in ((1, 2048), (2, 2048), (4, 2048), (4, 4096))
+    ]
+    np.testing.assert_allclose(np.divide(bounds[1:], bounds[:-1]), [3, 20 / 6, 4], rtol=0.02)

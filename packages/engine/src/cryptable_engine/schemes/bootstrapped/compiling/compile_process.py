@@ -1,8 +1,8 @@
 """The child process of `compiler`: reads a circuit's bytes, verifies it again, prints its MLIR and compiles that.
 
 Run by `compiler` with the arguments ADDRESS_SPACE_BYTES CPU_SECONDS MODE OPTIONS, where MODE is `catalogue` (an entry
-of the catalogue may be taken), `encrypted` or `simulation`, and OPTIONS is what `options_to_json` makes; writes into
-the current directory.
+of the catalogue may be taken), `encrypted`, `promised` (as `encrypted`, and any GLWE dimension may be chosen) or
+`simulation`, and OPTIONS is what `options_to_json` makes; writes into the current directory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ def main(arguments: list[str]) -> int:
     try:
         circuit = Circuit.from_bytes(sys.stdin.buffer.read())
         compile_onto_keyset(
-            circuit, options_from_json(options), catalogue=mode == "catalogue", simulation=mode == "simulation"
+            circuit,
+            options_from_json(options),
+            catalogue=mode == "catalogue",
+            simulation=mode == "simulation",
+            any_glwe_dimension=mode == "promised",
         )
     except CircuitError as error:
         return _report(error, REFUSED)

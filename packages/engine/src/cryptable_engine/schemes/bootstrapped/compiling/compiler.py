@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -12,15 +13,16 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from cryptable_protocol import CompileOptions
+from cryptable_protocol import CompileOptions, KeysetParameters
 
 from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import CircuitError, CompilationError
 from cryptable_engine.schemes.bootstrapped.compiling.one_level_compiler import choose_one_level, write_one_level
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
-from cryptable_engine.schemes.bootstrapped.parameters.formulas import LEAST_P_ERROR
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import LEAST_P_ERROR, MAX_GLWE_DIMENSION
 from cryptable_engine.schemes.bootstrapped.parameters.layout import lay_out
+from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import ROUNDED, true_p_error
 from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, read_program
 from cryptable_engine.schemes.folder import written_whole
 from cryptable_engine.schemes.scheme import CompileLimits
@@ -40,6 +42,7 @@ def compile_verified(
     options: CompileOptions,
     directory: Path,
     *,
+    promised: KeysetParameters | None,
     catalogue: bool,
     native: bool,
     limits: CompileLimits,
@@ -47,21 +50,39 @@ def compile_verified(
     """Compile a verified circuit into `directory`; arguments and errors are those of `programs.compile_circuit`.
 
     A circuit of one level of lookups gets crypto parameters of its own kind (`one_level`), where `options` name no
-    keyset of the other; all others are compiled by Concrete.
+    keyset of the other; all others are compiled by Concrete. A promised keyset is met as far as it is the choice of any
+    version, also of one that took noise for less than it may be: `true_p_error` says what it is.
     """
     if options.p_error < LEAST_P_ERROR:
         raise CompilationError(
             f"p_error is {options.p_error:.3g}, below 2^-1000: no crypto parameters are that exact; 2^-128 is never met"
         )
     layout = lay_out(circuit, found)
-    choice = None if native else choose_one_level(circuit, layout, options, catalogue=catalogue)
+    choice = None if native else choose_one_level(circuit, layout, options, catalogue=catalogue, promised=promised)
     if choice is not None:
         with written_whole(directory) as made:
             write_one_level(circuit, layout, choice, options, made)
         return read_program(directory)
+    if promised is None and options.keyset is not None:
+        _check_true_p_error(circuit, options)
     mode = "catalogue" if catalogue else "encrypted"
+    if promised is not None and any(key.glwe_dimension > MAX_GLWE_DIMENSION for key in promised.bootstrap_keys):
+        mode = "promised"
     compile_into(circuit, options, directory, limits=limits, mode=mode)
     return read_program(directory)
+
+
+def _check_true_p_error(circuit: Circuit, options: CompileOptions) -> None:
+    """Of a new model that is to have the keys of another."""
+    if options.keyset is None:
+        return
+    p_error = true_p_error(circuit, options.keyset, options.p_error)
+    if p_error > ROUNDED * options.p_error:
+        found, asked = (f"2^{math.log2(each):.0f}" for each in (p_error, options.p_error))
+        raise CompilationError(
+            f"the keyset of entry {options.keyset_entry!r} is noisier than the version that chose it knew: p_error "
+            f"would be {found}, asked for is {asked}; compile the model onto another keyset"
+        )
 
 
 def compile_into(

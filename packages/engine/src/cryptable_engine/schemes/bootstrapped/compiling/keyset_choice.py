@@ -24,7 +24,11 @@ from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
 from cryptable_engine.schemes.bootstrapped.linear_program import write_linear
 from cryptable_engine.schemes.bootstrapped.lookup_program import write_lookups
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import KeysetEntry, candidates, secret_key_entries
-from cryptable_engine.schemes.bootstrapped.parameters.formulas import SECURITY_SLOPE, deviations
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
+    MAX_GLWE_DIMENSION,
+    SECURITY_SLOPE,
+    deviations,
+)
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, lay_out
 from cryptable_engine.schemes.bootstrapped.program import (
     BootstrappedProgram,
@@ -44,6 +48,7 @@ class _Compiler:
     circuit: Circuit
     options: CompileOptions
     simulation: bool
+    any_glwe_dimension: bool = False
 
     @cached_property
     def _bounds(self) -> tuple[Bounds, ...]:
@@ -76,6 +81,7 @@ class _Compiler:
             security_bits=self.options.security_bits,
             simulation=self.simulation,
             keyset=keyset,
+            max_glwe_dimension=None if keyset is not None or self.any_glwe_dimension else MAX_GLWE_DIMENSION,
         )
         evaluation = kind_of(self.circuit, read_concrete(target, self.options.p_error))
         if evaluation is EvaluationKind.LINEAR:
@@ -85,7 +91,14 @@ class _Compiler:
         return read_program(target)
 
 
-def compile_onto_keyset(circuit: Circuit, options: CompileOptions, *, catalogue: bool, simulation: bool) -> None:
+def compile_onto_keyset(
+    circuit: Circuit,
+    options: CompileOptions,
+    *,
+    catalogue: bool,
+    simulation: bool,
+    any_glwe_dimension: bool = False,
+) -> None:
     """Compile into the current directory.
 
     Args:
@@ -93,12 +106,13 @@ def compile_onto_keyset(circuit: Circuit, options: CompileOptions, *, catalogue:
         options: where they name a keyset, it is met exactly.
         catalogue: where they name none, an entry of the catalogue may be taken instead of the optimizer's choice.
         simulation: compile for clear values with simulated noise.
+        any_glwe_dimension: let the optimizer choose as earlier versions did, for an artifact of theirs.
 
     Raises:
         CircuitError: the verifier refuses the circuit.
         CompilationError: Concrete failed, or cannot meet the keyset that `options` name.
     """
-    compiler = _Compiler(circuit, options, simulation)
+    compiler = _Compiler(circuit, options, simulation, any_glwe_dimension)
     optimum = None
     if options.keyset is not None:
         made: BootstrappedProgram | None = _compile_onto(compiler, options.keyset, None, "onto")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,11 @@ from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     demands_of,
     is_exact_enough,
     is_secure,
+    p_error_under,
     serves_one_level,
+    was_exact_enough,
 )
+from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import ROUNDED
 from cryptable_engine.schemes.bootstrapped.program import EvaluationKind, one_level_facts, write_record
 
 
@@ -37,19 +41,24 @@ class OneLevelChoice:
 
 
 def choose_one_level(
-    circuit: Circuit, layout: Layout, options: CompileOptions, *, catalogue: bool
+    circuit: Circuit,
+    layout: Layout,
+    options: CompileOptions,
+    *,
+    catalogue: bool,
+    promised: KeysetParameters | None = None,
 ) -> OneLevelChoice | None:
     """The keyset that a circuit is compiled onto: as `compile_circuit` says; None where that is Concrete's to choose.
 
     Raises:
         CompilationError: `options` name a keyset for one-level circuits, and this is none, or not exact enough with it.
     """
-    wanted = options.keyset
+    wanted = options.keyset or promised
     if wanted is not None and not serves_one_level(wanted):
         return None
     demands = demands_of(circuit, layout)
     if wanted is not None:
-        _check_wanted(wanted, demands, options)
+        _check_wanted(wanted, demands, options, is_old=promised is not None)
         return OneLevelChoice(wanted, options.keyset_entry, None)
     if demands is None:
         return None
@@ -63,15 +72,22 @@ def choose_one_level(
     return OneLevelChoice(own, "", optimum)
 
 
-def _check_wanted(wanted: KeysetParameters, demands: OneLevelDemands | None, options: CompileOptions) -> None:
+def _check_wanted(
+    wanted: KeysetParameters, demands: OneLevelDemands | None, options: CompileOptions, *, is_old: bool
+) -> None:
     if not is_secure(wanted):
         why = "its keys have fewer than 128 bits of security"
     elif demands is None:
         why = "that is for circuits of one level of lookups, and this one is not"
-    elif not is_exact_enough(wanted, demands, options.p_error):
-        why = "that is for circuits of one level of lookups, and this one needs less noise"
-    else:
+    elif (p_error := p_error_under(wanted, demands)) <= ROUNDED * options.p_error or (
+        is_old and was_exact_enough(wanted, demands, options.p_error)
+    ):
         return
+    else:
+        why = (
+            "that is for circuits of one level of lookups, and this one needs less noise (p_error would be "
+            f"2^{math.log2(p_error):.0f}, asked for is 2^{math.log2(options.p_error):.0f})"
+        )
     raise CompilationError(
         f"it cannot be compiled onto the keyset of entry {options.keyset_entry!r}: {why}; compile the model onto "
         "another keyset"

@@ -53,6 +53,7 @@ def compile_mlir(
     security_bits: int,
     simulation: bool,
     keyset: KeysetParameters | None = None,
+    max_glwe_dimension: int | None = None,
 ) -> None:
     """Compile a module of one function into `directory`, by a path that a shell leaves as it is.
 
@@ -64,6 +65,7 @@ def compile_mlir(
         simulation: compile for clear values with simulated noise.
         keyset: the optimizer is to find parameters that make this one. Where it cannot, it silently ignores the wish,
             so what comes out must be compared.
+        max_glwe_dimension: of the bootstrap keys that the optimizer chooses.
 
     Raises:
         CompilationError: Concrete refused it; the message is Concrete's.
@@ -77,6 +79,11 @@ def compile_mlir(
     options.set_loop_parallelize(True)
     options.set_compress_evaluation_keys(True)
     options.simulation(simulation)
+    if max_glwe_dimension is not None:
+        ranges = concrete.RangeRestriction()
+        for dimension in range(1, max_glwe_dimension + 1):
+            ranges.add_available_glwe_dimension(dimension)
+        options.set_range_restriction(ranges)
     if keyset is not None:
         options.set_keyset_restriction(concrete.KeysetRestriction.from_json(json.dumps(_restriction(keyset))))
     compiler = concrete.Compiler(

@@ -8,6 +8,7 @@ times the circuit's own optimum. `catalogue.json` is made by tools/generate_cata
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -29,7 +30,8 @@ _FILE = "catalogue.json"
 class KeysetEntry:
     """One keyset: made for lookups of `width` bits at `p_error`, of `price` each (optimizer complexity).
 
-    Width and price are 0 for circuits without lookups, and p_error 1: one secret key serves any.
+    Width and price are 0 for circuits without lookups, and p_error 1: one secret key serves any. `retired` says that no
+    new model is compiled onto it: it is dearer than need be, or too noisy for what it was made for.
     """
 
     name: str
@@ -37,13 +39,18 @@ class KeysetEntry:
     p_error: float
     price: float
     keyset: KeysetParameters
+    retired: bool = False
 
 
 @cache
 def keyset_catalogue() -> tuple[KeysetEntry, ...]:
-    """All entries, by p_error and width, the cheapest first."""
+    """All entries, those of earlier versions last."""
     content = json.loads(resources.files(__package__).joinpath(_FILE).read_text("utf-8"))
     return tuple(_entry(entry) for entry in content["entries"])
+
+
+def _current() -> Iterator[KeysetEntry]:
+    return (entry for entry in keyset_catalogue() if not entry.retired)
 
 
 def candidates(p_error: float, optimum: float, lookups: int) -> tuple[KeysetEntry, ...]:
@@ -57,7 +64,7 @@ def candidates(p_error: float, optimum: float, lookups: int) -> tuple[KeysetEntr
         optimum: price of the circuit by itself.
         lookups: how many it has, at least 1.
     """
-    entries = [entry for entry in keyset_catalogue() if entry.keyset.keyswitch_keys]
+    entries = [entry for entry in _current() if entry.keyset.keyswitch_keys]
     classes = {entry.p_error for entry in entries if entry.p_error <= p_error}
     if not classes:
         return ()
@@ -74,7 +81,7 @@ def one_level_entries(optimum: float) -> tuple[KeysetEntry, ...]:
     """
     found = [
         entry
-        for entry in keyset_catalogue()
+        for entry in _current()
         if entry.keyset.bootstrap_keys and not entry.keyset.keyswitch_keys and entry.price <= MAX_FACTOR * optimum
     ]
     return tuple(sorted(found, key=lambda entry: entry.price))
@@ -87,7 +94,7 @@ def secret_key_entries(dimension: int) -> tuple[KeysetEntry, ...]:
     """
     return tuple(
         entry
-        for entry in keyset_catalogue()
+        for entry in _current()
         if not entry.keyset.bootstrap_keys and entry.keyset.secret_keys[0].dimension >= dimension
     )
 
@@ -111,4 +118,5 @@ def keyset_from_json(keys: dict[str, Any]) -> KeysetParameters:
 
 def _entry(entry: dict[str, Any]) -> KeysetEntry:
     keyset = keyset_from_json(entry["keyset"])
-    return KeysetEntry(entry["name"], entry["width"], 2.0 ** entry["log2_p_error"], entry["price"], keyset)
+    retired = entry.get("retired", False)
+    return KeysetEntry(entry["name"], entry["width"], 2.0 ** entry["log2_p_error"], entry["price"], keyset, retired)

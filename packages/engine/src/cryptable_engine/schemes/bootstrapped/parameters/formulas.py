@@ -2,8 +2,13 @@
 
 Noise is a variance on the torus of circumference 1, of binary keys and a modulus of 2^64. Its formulas are those of
 Chillotti, Ligier, Orfila and Tap, "Improved programmable bootstrapping with larger precision and efficient arithmetic
-circuits for TFHE" (2021), section 2 and appendix A. The cost is what Concrete's optimizer counts, operation by
-operation. Both are compared with what the optimizer says of its own choices in tests/test_formulas.py.
+circuits for TFHE" (2021), section 2 and appendix A; that of a compensated modulus switch is of eprint 2025/809, that of
+the transform is measured. The cost is what Concrete's optimizer counts, operation by operation, or what was measured.
+Formulas and the former cost are compared with what the optimizer says of its own choices in tests/test_formulas.py.
+
+Three things are reckoned of what a bootstrapping gives: what it typically is (`bootstrap_variance`), what it is at most
+(`bootstrap_variance_bound`, by which parameters are chosen), and what Concrete's optimizer takes it for
+(`optimizers_bootstrap_variance`), which is too low from a GLWE dimension of 3 on.
 """
 
 from __future__ import annotations
@@ -18,20 +23,28 @@ SECURITY_SLOPE, _SECURITY_CONSTANT = 0.025696778711484593, 2.675931372549016
 """By how much the base-2 logarithm of the least secure standard deviation falls with each bit of the key, and what it
 would be without any, at 128 bits of security (protos/SPEC.md)."""
 _LEAST_LOG2_DEVIATION = -62.0
+MAX_GLWE_DIMENSION = 2
+"""Of keysets for new models: of larger ones the optimizer takes the noise for less than it is, and the cost too.
+
+A lookup with 4 polynomials of 512 takes 1.4 times the CPU of one with 2 of 1024, which it holds for dearer.
+"""
+PRODUCT_WEIGHT = 6.5
+"""Of a product of a bootstrapping, beside an operation of its transforms: measured with Concrete's functions."""
+_PRICE_SCALE = 163840 / 253952
 LEAST_P_ERROR = 2.0**-1000
 """Half of much less is nothing to a double."""
 MINIMUM_DIMENSION = 450
 """Of a secret key: the line above holds from there on."""
-_MODULUS_BITS = 64
 _DOUBLE_BITS = 53
-FOURIER_WEIGHT = 0.04
-"""Of what the Fourier transform in doubles adds to one external product, which grows as Concrete's optimizer has it.
+FOURIER_WEIGHT, FOURIER_WEIGHT_BOUND = 0.06, 0.08
+"""Of what the Fourier transform in doubles adds to one external product: typically, and at most.
 
-Measured by tools/bench/rounding_noise.py: 0.047 at one level, 0.025 at two (N = 2048). It was fitted to those two; on a
-third keyset (N = 4096, two levels) the variance of 400 looked-up phases is 0.98 of all that is modelled, a third of
-which is this."""
-CAREFUL_FOURIER_WEIGHT = 2.0**-2.57722494
-"""The optimizer's own: parameters are chosen by it."""
+Measured by tools/bench/lookup_noise.py for all keysets that are shipped (docs/decisions/0023-noise-as-a-bound.md)."""
+_OPTIMIZERS_FOURIER_WEIGHT = 2.0**-2.57722494
+"""Of Concrete's optimizer, which has no factor of the GLWE dimension beside it."""
+KEY_DEVIATIONS = 3.0
+"""By how many standard deviations a secret key may have more ones than half. In a key of 450 bits one is 4.7 %; that is
+as much more variance of inexact decomposition, and at 2^-128 much more often an error."""
 
 
 def minimal_variance(dimension: int) -> float:
@@ -54,9 +67,18 @@ def tolerated_variance(bits: int, p_error: float) -> float:
     return (2.0 ** -(bits + 2) / deviations(p_error)) ** 2
 
 
-def rounding_variance(input_dimension: int, polynomial_size: int) -> float:
-    """Of switching a ciphertext to the modulus 2N: each word is rounded to a multiple of 1 / 2N."""
-    return (1 / 12 + input_dimension / 24) / (2 * polynomial_size) ** 2
+def misread_probability(variance: float, bits: int) -> float:
+    """That noise of this variance makes a value of `bits` bits below the padding bit another one."""
+    return math.erfc(2.0 ** -(bits + 2) / math.sqrt(2 * variance))
+
+
+def rounding_variance(input_dimension: int, polynomial_size: int, *, compensated: bool) -> float:
+    """Of switching a ciphertext to the modulus 2N: each word is rounded to a multiple of 1 / 2N.
+
+    A word's error counts where the key has a one, which is one half of it and as much in deviation. Where half of all
+    errors are taken off the body before (`bootstrapping.compensate`), the deviation alone is left.
+    """
+    return (1 / 12 + input_dimension / (48 if compensated else 24)) / (2 * polynomial_size) ** 2
 
 
 def keyswitch_variance(key: KeyswitchKeyParameters, input_dimension: int) -> float:
@@ -67,20 +89,65 @@ def keyswitch_variance(key: KeyswitchKeyParameters, input_dimension: int) -> flo
     return input_dimension * (inexact + rows)
 
 
-def bootstrap_variance(
-    key: BootstrapKeyParameters, input_dimension: int, *, fourier_weight: float = FOURIER_WEIGHT
+def bootstrap_variance(key: BootstrapKeyParameters, input_dimension: int) -> float:
+    """Of a freshly bootstrapped ciphertext, whatever went in: typically, and in the mean over keys."""
+    rows, inexact = _external_product(key)
+    return input_dimension * (rows + inexact + _fourier(key, FOURIER_WEIGHT))
+
+
+def bootstrap_variance_bound(
+    key: BootstrapKeyParameters, input_dimension: int, *, key_deviations: float = KEY_DEVIATIONS
 ) -> float:
-    """Of a freshly bootstrapped ciphertext, whatever went in."""
-    base, size, dimension = 2.0**key.base_log, key.polynomial_size, key.glwe_dimension
-    rows = key.level_count * (dimension + 1) * size * (base**2 + 2) / 12 * key.variance
-    inexact = (1 + dimension * size / 2) / (24 * base ** (2 * key.level_count))
-    lost = 2.0 ** (2 * (_MODULUS_BITS - _DOUBLE_BITS) - 2 * _MODULUS_BITS)
-    fourier = fourier_weight * lost * key.level_count * base**2 * size**2 * (dimension + 1)
+    """The most that it is, under a secret key that has more ones than half by so many standard deviations."""
+    rows, inexact = _external_product(key)
+    many_ones = [1 + key_deviations / math.sqrt(bits) for bits in (input_dimension, _large_dimension(key))]
+    return input_dimension * (rows + math.prod(many_ones) * inexact + _fourier(key, FOURIER_WEIGHT_BOUND))
+
+
+def optimizers_bootstrap_variance(key: BootstrapKeyParameters, input_dimension: int) -> float:
+    """What Concrete's optimizer takes it for, and what parameters were chosen by before there was a bound."""
+    rows, inexact = _external_product(key)
+    fourier = _fourier(key, _OPTIMIZERS_FOURIER_WEIGHT) / key.glwe_dimension
     return input_dimension * (rows + inexact + fourier)
 
 
+def _large_dimension(key: BootstrapKeyParameters) -> int:
+    return key.glwe_dimension * key.polynomial_size
+
+
+def _external_product(key: BootstrapKeyParameters) -> tuple[float, float]:
+    """What one adds, computed without error: of noisy key rows, and of words that are decomposed inexactly."""
+    base, large = 2.0**key.base_log, _large_dimension(key)
+    rows = key.level_count * (large + key.polynomial_size) * (base**2 + 2) / 12 * key.variance
+    return rows, (1 + large / 2) / (24 * base ** (2 * key.level_count))
+
+
+def _fourier(key: BootstrapKeyParameters, weight: float) -> float:
+    """What doubles add: each of a product's `levels * (k + 1)` terms is rounded to 53 bits.
+
+    Errors of the mask's k polynomials are then multiplied by the secret key's, half of whose k N bits are ones.
+    """
+    base, dimension = 2.0**key.base_log, key.glwe_dimension
+    lost = 2.0 ** (-2 * _DOUBLE_BITS)
+    return weight * lost * key.level_count * base**2 * dimension * (dimension + 1) * key.polynomial_size**2
+
+
+def bootstrap_price(key: BootstrapKeyParameters, input_dimension: int) -> float:
+    """What one bootstrapping costs as measured, in the optimizer's operations of one of 2048 coefficients, two levels.
+
+    Within 7 % for GLWE dimensions of 1 and 2, polynomials of 1024 to 8192, and 1 to 4 levels.
+    """
+    transforms, products = _operations(key)
+    return input_dimension * _PRICE_SCALE * (transforms + PRODUCT_WEIGHT * products)
+
+
 def bootstrap_complexity(key: BootstrapKeyParameters, input_dimension: int) -> float:
-    """Operations of one bootstrapping: of each key bit, transforms there and back, and products in between."""
+    """What the optimizer counts."""
+    return input_dimension * sum(_operations(key))
+
+
+def _operations(key: BootstrapKeyParameters) -> tuple[float, float]:
+    """Of one key bit: of transforms there and back, and of products in between."""
     rows, size = key.glwe_dimension + 1, key.polynomial_size
     transform = size * math.log2(size) + size
-    return input_dimension * (rows * (key.level_count + 1) * transform + rows**2 * key.level_count * size)
+    return rows * (key.level_count + 1) * transform, float(rows**2 * key.level_count * size)

@@ -3,7 +3,8 @@
 Their inputs are encrypted under the small key that bootstrappings read, so that no lookup has to switch its source from
 the large key to the small one first. There is no keyswitch key, and since no keyswitch adds its noise, the small key
 may be shorter, which makes each bootstrapping cheaper in proportion. Concrete's optimizer knows no such circuits: their
-crypto parameters are chosen here, by its own formulas (`formulas`). See docs/decisions/0021-one-level-circuits.md.
+crypto parameters are chosen here, by bounds on noise (`formulas`), as our own evaluation has it: with compensated
+modulus switches. See docs/decisions/0021-one-level-circuits.md and 0023-noise-as-a-bound.md.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from cryptable_engine.circuit.affine import MAX_ENTRIES as MAX_PRODUCTS
 from cryptable_engine.circuit.affine import AffineMap, compose
 from cryptable_engine.circuit.circuit import Circuit, Input, Linear, Lookup
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
-    CAREFUL_FOURIER_WEIGHT,
+    MAX_GLWE_DIMENSION,
     MINIMUM_DIMENSION,
-    bootstrap_complexity,
-    bootstrap_variance,
+    bootstrap_price,
+    bootstrap_variance_bound,
     minimal_variance,
+    misread_probability,
+    optimizers_bootstrap_variance,
     rounding_variance,
     tolerated_variance,
 )
@@ -32,7 +35,6 @@ from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, Read
 LARGE_KEY, SMALL_KEY = 0, 1
 """Ids of the secret keys: of looked-up values, and of inputs."""
 _POLYNOMIAL_SIZES = (512, 1024, 2048, 4096, 8192, 16384)
-_GLWE_DIMENSIONS = range(1, 7)
 _LARGE_DIMENSIONS = range(1024, 16384 + 1)
 _SMALL_DIMENSIONS = range(MINIMUM_DIMENSION, 851)
 """Beyond, a bootstrapping alone costs about what it does with a keyswitch and a key that this lets be shorter (those of
@@ -157,9 +159,9 @@ def serves_one_level(keyset: KeysetParameters) -> bool:
 
 
 def complexity(keyset: KeysetParameters, lookups: int) -> float:
-    """As Concrete's optimizer counts operations, of a keyset for one-level circuits."""
+    """Under a keyset for one-level circuits, in the unit that Concrete's optimizer counts operations in."""
     (key,) = keyset.bootstrap_keys
-    return lookups * bootstrap_complexity(key, keyset.dimensions[key.input_key])
+    return lookups * bootstrap_price(key, keyset.dimensions[key.input_key])
 
 
 def is_secure(keyset: KeysetParameters) -> bool:
@@ -173,9 +175,33 @@ def is_exact_enough(keyset: KeysetParameters, demands: OneLevelDemands, p_error:
     """Whether no lookup, and no output, is misread with a larger probability under a keyset for one-level circuits."""
     (key,) = keyset.bootstrap_keys
     dimension, output = keyset.dimensions[key.input_key], demands.output
-    noise = output.amplification * bootstrap_variance(key, dimension, fourier_weight=CAREFUL_FOURIER_WEIGHT)
+    noise = output.amplification * bootstrap_variance_bound(key, dimension)
     reads = _reads(demands, dimension, key.polynomial_size, p_error)
     return reads and noise <= tolerated_variance(output.bits, p_error)
+
+
+def was_exact_enough(keyset: KeysetParameters, demands: OneLevelDemands, p_error: float) -> bool:
+    """As `is_exact_enough` by what earlier versions reckoned with: plain modulus switches, the optimizer's transform.
+
+    Models that they compiled are still served, and so must be compiled; `p_error_under` is what is true of them.
+    """
+    (key,) = keyset.bootstrap_keys
+    dimension, output = keyset.dimensions[key.input_key], demands.output
+    noise = output.amplification * optimizers_bootstrap_variance(key, dimension)
+    reads = _reads(demands, dimension, key.polynomial_size, p_error, compensated=False)
+    return reads and noise <= tolerated_variance(output.bits, p_error)
+
+
+def p_error_under(keyset: KeysetParameters, demands: OneLevelDemands) -> float:
+    """The most that the probability of a misread lookup, or output, is under a keyset for one-level circuits.
+
+    In the mean over secret keys; keysets are chosen with room for keys of more ones (`formulas.KEY_DEVIATIONS`).
+    """
+    (key,) = keyset.bootstrap_keys
+    dimension, output = keyset.dimensions[key.input_key], demands.output
+    met = _met(demands, dimension, key.polynomial_size, compensated=True)
+    looked_up = output.amplification * bootstrap_variance_bound(key, dimension, key_deviations=0.0)
+    return max(misread_probability(variance, bits) for variance, bits in (*met, (looked_up, output.bits)))
 
 
 def cheapest_keyset(demands: OneLevelDemands, p_error: float, *, levels: int | None = None) -> KeysetParameters | None:
@@ -190,7 +216,7 @@ def cheapest_keyset(demands: OneLevelDemands, p_error: float, *, levels: int | N
     for polynomial_size in _POLYNOMIAL_SIZES:
         small = next((n for n in _SMALL_DIMENSIONS if _reads(demands, n, polynomial_size, p_error)), None)
         if small is not None:
-            for glwe_dimension in _GLWE_DIMENSIONS:
+            for glwe_dimension in range(1, MAX_GLWE_DIMENSION + 1):
                 found += _of_sizes(demands, p_error, small, glwe_dimension, polynomial_size, levels)
     return min(found, key=lambda keyset: (complexity(keyset, 1), keyset.dimensions[LARGE_KEY]), default=None)
 
@@ -213,14 +239,23 @@ def _of_sizes(
             return
 
 
-def _reads(demands: OneLevelDemands, dimension: int, polynomial_size: int, p_error: float) -> bool:
+def _reads(
+    demands: OneLevelDemands, dimension: int, polynomial_size: int, p_error: float, *, compensated: bool = True
+) -> bool:
     """Whether all lookups read what they should, under a small key of `dimension` bits."""
-    if polynomial_size < 2 << demands.widest:
-        return False
-    fresh, rounding = minimal_variance(dimension), rounding_variance(dimension, polynomial_size)
-    return all(
-        demand.amplification * fresh + rounding <= tolerated_variance(demand.bits, p_error) for demand in demands.inputs
+    return polynomial_size >= 2 << demands.widest and all(
+        variance <= tolerated_variance(bits, p_error)
+        for variance, bits in _met(demands, dimension, polynomial_size, compensated=compensated)
     )
+
+
+def _met(
+    demands: OneLevelDemands, dimension: int, polynomial_size: int, *, compensated: bool
+) -> Iterator[tuple[float, int]]:
+    """Of each kind of lookup, the variance of what it reads, and the bits that it reads."""
+    fresh = minimal_variance(dimension)
+    rounding = rounding_variance(dimension, polynomial_size, compensated=compensated)
+    return ((demand.amplification * fresh + rounding, demand.bits) for demand in demands.inputs)
 
 
 @cache
@@ -235,5 +270,5 @@ def _keyset(small: int, glwe_dimension: int, polynomial_size: int, level_count: 
         )
         for base_log in range(1, _MANTISSA_BITS // level_count + 1)
     ]
-    best = min(keys, key=lambda key: bootstrap_variance(key, small, fourier_weight=CAREFUL_FOURIER_WEIGHT))
+    best = min(keys, key=lambda key: bootstrap_variance_bound(key, small))
     return KeysetParameters(secret_keys, (best,))

@@ -1,0 +1,113 @@
+"""Which p_error a model really has under the bound of its noise, whichever version has chosen its keyset."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from cryptable_protocol import ClientSpec, KeysetParameters
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
+
+from cryptable_engine.circuit.affine import MAX_ENTRIES as MAX_PRODUCTS
+from cryptable_engine.circuit.affine import AffineMap, compose
+from cryptable_engine.circuit.circuit import Circuit, Linear, Lookup
+from cryptable_engine.circuit.verifier import verify
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
+    bootstrap_variance_bound,
+    deviations,
+    keyswitch_variance,
+    minimal_variance,
+    misread_probability,
+    optimizers_bootstrap_variance,
+    rounding_variance,
+)
+from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, Reading, lay_out, reading_of
+
+ROUNDED = 1.01
+"""By which factor a p_error may be above what was asked for: variances are rounded."""
+WORTH_A_WARNING = 2.0
+"""By which factor it is above what was promised before anybody is told."""
+
+
+def true_p_error(circuit: Circuit, keyset: KeysetParameters, p_error: float) -> float:
+    """The most that the probability of a misread lookup, or output, is on a server of this version.
+
+    In the mean over secret keys. Earlier versions took the transform's noise for what Concrete's optimizer takes it
+    for, and chose keysets of a GLWE dimension of 3 and more, for which that is too low.
+
+    Args:
+        circuit: any; it is verified.
+        keyset: that it was compiled to.
+        p_error: that it was compiled for. With several bootstrap keys, which lookup has which is known to Concrete's
+            program alone: then it is reckoned as if all noise were that of the noisiest.
+    """
+    if not keyset.bootstrap_keys:
+        return p_error
+    if len(keyset.bootstrap_keys) > 1 or len(keyset.keyswitch_keys) > 1:
+        return max(p_error, math.erfc(deviations(p_error) / math.sqrt(2 * excess(keyset))))
+    return max(misread_probability(variance, bits) for variance, bits in _readings(circuit, keyset))
+
+
+def what_to_warn_of(circuit: Circuit, spec: ClientSpec) -> str | None:
+    """Of a model that an earlier version compiled and that fails more often than it promises: which, and how often."""
+    parameters = spec.parameters
+    if not isinstance(parameters, BootstrappedParameters):
+        return None
+    p_error = true_p_error(circuit, parameters.keyset, parameters.p_error)
+    if p_error <= WORTH_A_WARNING * parameters.p_error:
+        return None
+    return (
+        f"model {spec.model_name}: its keyset is noisier than the version that chose it knew: a lookup fails with "
+        f"up to 2^{math.log2(p_error):.0f}, it promises 2^{math.log2(parameters.p_error):.0f}; compile the model again"
+    )
+
+
+def excess(keyset: KeysetParameters) -> float:
+    """By which factor the bound of a bootstrap key's noise exceeds what Concrete's optimizer takes it for, at most."""
+    return max(
+        bootstrap_variance_bound(key, keyset.dimensions[key.input_key], key_deviations=0.0)
+        / optimizers_bootstrap_variance(key, keyset.dimensions[key.input_key])
+        for key in keyset.bootstrap_keys
+    )
+
+
+def _readings(circuit: Circuit, keyset: KeysetParameters) -> Iterator[tuple[float, int]]:
+    """Of each lookup and the output, the variance of what is read, and how many bits; evaluated lookup by lookup."""
+    (key,) = keyset.bootstrap_keys
+    small, given = keyset.dimensions[key.input_key], key.output_key if keyset.keyswitch_keys else key.input_key
+    fresh = minimal_variance(keyset.dimensions[given])
+    looked_up = bootstrap_variance_bound(key, small, key_deviations=0.0)
+    reading = rounding_variance(small, key.polynomial_size, compensated=True)
+    reading += sum(keyswitch_variance(each, keyset.dimensions[each.input_key]) for each in keyset.keyswitch_keys)
+    layout = lay_out(circuit, verify(circuit))
+    maps: dict[int, AffineMap] = {}
+    room = MAX_PRODUCTS
+    for index, node in enumerate(circuit.nodes):
+        if isinstance(node, Linear):
+            maps[index] = compose(index, node, maps, room)
+            room -= maps[index].work
+        elif isinstance(node, Lookup):
+            variance = _variance(circuit, node.source, maps, layout, reading_of(node), fresh, looked_up)
+            yield variance + reading, node.width
+    yield _variance(circuit, circuit.output, maps, layout, layout.output, fresh, looked_up), layout.output.width
+
+
+def _variance(
+    circuit: Circuit,
+    node: int,
+    maps: dict[int, AffineMap],
+    layout: Layout,
+    reading: Reading,
+    fresh: float,
+    looked_up: float,
+) -> float:
+    """The largest of a node's elements, scaled up to the top of its region; of inputs it is `fresh`."""
+    variances = np.zeros(circuit.nodes[node].size)
+    if node in maps:
+        for origin, matrix in maps[node].maps.items():
+            each = looked_up if isinstance(circuit.nodes[origin], Lookup) else fresh
+            np.add.at(variances, matrix.columns, each * np.square(matrix.weights.astype(np.float64)))
+    else:
+        variances[:] = looked_up if isinstance(circuit.nodes[node], Lookup) else fresh
+    return float(variances.max()) * 4.0 ** (layout.widths[node] - reading.bits)
