@@ -46,10 +46,16 @@ def log(logger: logging.Logger, level: int, event: str, **facts: object) -> None
     logger.log(level, event, extra={_FACTS: facts})
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that a caller went without taking its status: the call's own line is written by then."""
+    return record.exc_info is None or getattr(record.exc_info[0], "__name__", "") != "ExecuteBatchError"
+
+
 def configure(level: str) -> None:
     """Send all logs to standard error as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(_is_news)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from cryptable_server.calls.answers import Answers
 from cryptable_server.calls.audit import AuditLog
 from cryptable_server.calls.call_counter import CallCounter
 from cryptable_server.calls.drain import Drain
@@ -60,7 +61,7 @@ class Entrance:
     calls: CallCounter
     drain: Drain
     idle_seconds: float
-    """How long a stream may send nothing."""
+    """How long a stream may send nothing, and take no answer."""
     max_seconds: float
     """How long a stream may be open."""
 
@@ -196,8 +197,9 @@ def _handler(
 
     # On the wire, one message is a stream of one. A request is read after it is known who calls, and within the time
     # that a stream may send nothing: gRPC itself would wait for a stranger's single request without end.
-    async def answers(_: object, context: Context) -> AsyncIterator[Message]:
+    async def answer(_: object, context: Context) -> None:
         requests: Requests[Message] = Requests(context.read, entrance)
+        answers = Answers(context, idle_seconds=entrance.idle_seconds, max_seconds=entrance.max_seconds)
         with (
             answering(method.name, context, entrance, audited=audited) as call,
             admitted(call, context, entrance, while_draining=while_draining),
@@ -205,16 +207,16 @@ def _handler(
             if method.server_streaming:
                 async with aclosing(behaviour(requests, call)) as responses:
                     async for response in responses:
-                        yield response
+                        await answers.send(response)
             elif method.client_streaming:
-                yield await behaviour(requests, call)
+                await answers.send(await behaviour(requests, call))
             else:
                 request = await requests.next()
                 if request is None:
                     raise MalformedMessageError(f"a {method.input_type.name} is expected, and nothing was sent")
-                yield await behaviour(request, call)
+                await answers.send(await behaviour(request, call))
 
-    return grpc.stream_stream_rpc_method_handler(answers, deserialize, serialize)
+    return grpc.stream_stream_rpc_method_handler(answer, deserialize, serialize)
 
 
 def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Unparsable]:

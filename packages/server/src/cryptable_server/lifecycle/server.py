@@ -38,6 +38,7 @@ from cryptable_server.lifecycle.last_resort import end_within
 from cryptable_server.lifecycle.systemd import sd_notify
 from cryptable_server.logs import log
 from cryptable_server.models.directory import DirectoryModelStore
+from cryptable_server.open_files import raise_limit
 from cryptable_server.principals import Authenticator
 from cryptable_server.services.admin import AUDITED as ADMIN_AUDITED
 from cryptable_server.services.admin import AdminService
@@ -56,6 +57,13 @@ _FLUSH_SECONDS = 1.0
 """For answers that gRPC has taken, but not yet sent, when the last call ends."""
 _CLOSE_SECONDS = {False: 30.0, True: 5.0}
 """For all that is closed after the last call; less when a second signal says that there is no time."""
+_CONNECTION_SECONDS = 600.0
+"""After which a connection takes no new calls."""
+_KEEPALIVE_SECONDS = 60.0
+_KEEPALIVE_ANSWER_SECONDS = 20.0
+_LEAST_PING_SECONDS = 5.0
+_MOST_MILLISECONDS = (1 << 31) - 1
+"""That gRPC's options take: 24 days."""
 READY = "cryptable-server ready on"
 """Begins the one line of standard output that tells a parent process the address, once calls are answered."""
 
@@ -69,6 +77,7 @@ def serve(config: ServerConfig) -> None:
         StartError: the server cannot start; nothing is left running.
         KeyboardInterrupt: a signal came before calls were answered; nothing is left running.
     """
+    raise_limit()
     files = tls_files(config)
     certificates = None if files is None else Certificates(files, config.client_ca)
     tokens = None if config.tokens is None else TokenFile(config.tokens)
@@ -207,10 +216,22 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", limits.MAX_MESSAGE_BYTES),
         # Two servers on one port would share its calls, though not their keys.
         ("grpc.so_reuseport", 0),
-        # Bounds what has no limit of its own, reflection and watched health; clients connect again by themselves.
-        ("grpc.max_connection_age_ms", round(1000 * config.max_stream_seconds)),
-        ("grpc.max_connection_age_grace_ms", round(1000 * (config.max_stream_seconds + config.idle_seconds))),
+        # A connection that says nothing holds a descriptor of a limited number, as one that calls does.
+        ("grpc.max_allowed_incoming_connections", config.max_connections),
+        ("grpc.server_handshake_timeout_ms", _milliseconds(config.handshake_seconds)),
+        # A caller that is gone without a word is noticed; and callers may look so often whether the server is.
+        ("grpc.keepalive_time_ms", _milliseconds(_KEEPALIVE_SECONDS)),
+        ("grpc.keepalive_timeout_ms", _milliseconds(_KEEPALIVE_ANSWER_SECONDS)),
+        ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(_LEAST_PING_SECONDS)),
+        # Ends connections without calls, and bounds what has no limit of its own, reflection and watched health.
+        # Clients connect again by themselves; gRPC's own limit for idle connections has them write to standard error.
+        ("grpc.max_connection_age_ms", _milliseconds(min(_CONNECTION_SECONDS, config.max_stream_seconds))),
+        ("grpc.max_connection_age_grace_ms", _milliseconds(config.max_stream_seconds + config.idle_seconds)),
     ]
+
+
+def _milliseconds(seconds: float) -> int:
+    return min(_MOST_MILLISECONDS, round(1000 * seconds))
 
 
 def _bind(server: grpc.aio.Server, config: ServerConfig, credentials: grpc.ServerCredentials | None) -> int:

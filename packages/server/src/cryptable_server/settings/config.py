@@ -11,6 +11,7 @@ from typing import Any
 from cryptable_protocol import limits
 from cryptable_protocol.files.places import SERVER, data_folder
 
+from cryptable_server.open_files import most_open_files
 from cryptable_server.settings.addresses import is_loopback, join_address
 from cryptable_server.settings.declaration import Setting, SettingError, check_fields, setting, settings_of
 from cryptable_server.settings.kinds import DAY, GIB, Address, FilePath, Names, Number, Switch, Text
@@ -21,6 +22,7 @@ _WHO = "who may call (default: everyone who can connect)"
 _HOW_MUCH = "how much it may take"
 _WATCHED = "what operators see"
 
+_MOST_CONNECTIONS = 8192
 _SECONDS = Number("SECONDS", or_equal=False)
 _GIBIBYTES = Number("GIB", scale=GIB, or_equal=False)
 _GIBIBYTES_OR_ANY = Number("GIB", scale=GIB, zero_is_none=True)
@@ -251,6 +253,22 @@ class ServerConfig:
         derive=lambda raw: max(1, raw["max-calls"] // 2) if _callers_are_known(raw) else 0,
         help="of one caller in progress at once; 0: no limit but max-calls",
     )
+    max_connections: int = setting(
+        "max-connections",
+        Number("N", whole=True, minimum=1),
+        group=_HOW_MUCH,
+        default=_MOST_CONNECTIONS,
+        default_text=f"half of the files that a process may open (ulimit -H -n), at most {_MOST_CONNECTIONS}",
+        derive=lambda _: max(1, min(_MOST_CONNECTIONS, most_open_files() // 2)),
+        help="open at once, those that have sent nothing yet included; more are closed as they come",
+    )
+    handshake_seconds: float = setting(
+        "handshake-timeout",
+        _SECONDS,
+        group=_HOW_MUCH,
+        default=10,
+        help="of a new connection, until it speaks TLS and HTTP/2",
+    )
     max_stream_seconds: float = setting(
         "max-stream",
         _SECONDS,
@@ -259,7 +277,11 @@ class ServerConfig:
         help="from a stream's beginning to its end; clients go on in another",
     )
     idle_seconds: float = setting(
-        "idle-timeout", _SECONDS, group=_HOW_MUCH, default=120, help="of a stream that sends nothing"
+        "idle-timeout",
+        _SECONDS,
+        group=_HOW_MUCH,
+        default=120,
+        help="of a stream that sends nothing, or takes no answer",
     )
     drain_seconds: float = setting(
         "drain", Number("SECONDS"), group=_HOW_MUCH, default=30, help="for calls in progress after SIGTERM"
