@@ -130,6 +130,7 @@ def _parts() -> list[Rejected]:
                 lambda spec: put(spec.output, variance=1e-30),
             ),
             "output_size": ("2 outputs for a decoder of 1", lambda spec: put(spec.output, size=2)),
+            "width_of_noise": ("an output of more bits than noise leaves", lambda spec: put(spec.output, width=60)),
         },
     )
 

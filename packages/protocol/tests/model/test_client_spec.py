@@ -23,8 +23,9 @@ from cryptable_protocol import (
 )
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
+from cryptable_protocol.schemes.bootstrapped.readable import widest_output
 from cryptable_protocol.wire.canonical import from_canonical_bytes
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 IDS = st.integers(0, 2**32 - 1)
@@ -97,16 +98,20 @@ def specs(draw: Any) -> ClientSpec:
     keyset, decoder = draw(keysets()), draw(decoders())
     key = st.sampled_from([key.id for key in keyset.secret_keys])
     needed = max(part.maximum for part in parts).bit_length()
+    output_key, p_error = draw(key), draw(st.floats(0.0, 2.0**-40, exclude_min=True))
+    given = CiphertextType(
+        sum(part.size for part in parts), draw(key), draw(st.integers(max(1, needed), 62)), draw(VARIANCES)
+    )
+    widest = min(CiphertextType.MAX_WIDTH, widest_output(keyset, given, output_key, p_error))
+    assume(widest >= 1)
     return ClientSpec(
         model_name=draw(NAMES),
         features=tuple(parts),
         parameters=BootstrappedParameters(
             keyset,
-            CiphertextType(
-                sum(part.size for part in parts), draw(key), draw(st.integers(max(1, needed), 62)), draw(VARIANCES)
-            ),
-            CiphertextType(len(decoder.offset), draw(key), draw(st.integers(1, 62)), 0.0),
-            draw(st.floats(0.0, 2.0**-40, exclude_min=True)),
+            given,
+            CiphertextType(len(decoder.offset), output_key, draw(st.integers(1, widest)), 0.0),
+            p_error,
         ),
         decoder=decoder,
     )

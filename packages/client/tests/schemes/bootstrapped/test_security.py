@@ -63,17 +63,20 @@ def enormous_tensor(spec, which):
     keyset = replace(spec.keyset, secret_keys=(*spec.keyset.secret_keys, SecretKeyParameters(2, dimension)))
     features = (replace(spec.features[0], edges=tuple(map(float, range(1 << 16)))),)
     if which == "input":
-        return replace(
-            spec,
-            parameters=replace(spec.parameters, keyset=keyset, input=CiphertextType(1 << 16, 2, 5, variance_at(-62))),
-            features=features,
-        )
+        given, returned = CiphertextType(1 << 16, 2, 5, variance_at(-62)), replace(spec.output, key=2)
+        parameters = replace(spec.parameters, keyset=keyset, input=given, output=returned)
+        return replace(spec, parameters=parameters, features=features)
     decoder = replace(spec.decoder, offset=(0,) * (1 << 16), base=(0.0,) * (1 << 16))
     return replace(
         spec,
         parameters=replace(spec.parameters, keyset=keyset, output=CiphertextType(1 << 16, 2, 5, 0.0)),
         decoder=decoder,
     )
+
+
+def with_all_under_the_small_key(spec):
+    given, returned = replace(spec.input, key=1), replace(spec.output, key=1)
+    return replace(spec, parameters=replace(spec.parameters, input=given, output=returned))
 
 
 REFUSED = {
@@ -129,7 +132,7 @@ REFUSED = {
     ),
     "input noise zero": (lambda spec: with_input(spec, variance=0.0), "input tensor: variance"),
     "input noise subnormal": (lambda spec: with_input(spec, variance=5e-324), "input tensor: variance"),
-    "input under the small key, noise of the large": (lambda spec: with_input(spec, key=1), "input tensor: variance"),
+    "input under the small key, noise of the large": (with_all_under_the_small_key, "input tensor: variance"),
     "input size absurd": (lambda spec: enormous_tensor(spec, "input"), "input tensor: size"),
     "output size absurd": (lambda spec: enormous_tensor(spec, "output"), "output tensor: size"),
     "small key of dimension 449": (lambda spec: with_small_key(spec, 449), "secret key 1: dimension 449"),

@@ -12,6 +12,7 @@ from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.bootstrapped.keyset import CiphertextType, KeysetParameters
+from cryptable_protocol.schemes.bootstrapped.readable import widest_output
 from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, SchemeParameters, scheme_parameters
@@ -39,6 +40,12 @@ class BootstrappedParameters:
                 )
         if self.output.variance != 0.0:
             raise MalformedMessageError("client spec: an output tensor has no variance of its own")
+        if 0.0 < self.p_error < 1.0:  # others are refused by the client spec
+            widest = widest_output(self.keyset, self.input, self.output.key, self.p_error)
+            if self.output.width > widest:
+                raise MalformedMessageError(
+                    f"client spec: an output of {self.output.width} bits, at most {widest} can be told from noise"
+                )
 
     @property
     def inputs(self) -> int:
