@@ -35,6 +35,7 @@ class ClearKeyset:
     message: KeysetParameters
 
     scheme: ClassVar[str] = CLEAR
+    is_universal: ClassVar[bool] = False
 
     @classmethod
     def of(cls, keys: int) -> ClearKeyset:

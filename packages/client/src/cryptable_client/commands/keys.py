@@ -140,7 +140,8 @@ def _new(options: argparse.Namespace) -> None:
     spec, directory = spec_of(options), key_directory(options)
     name = options.name or spec.parameters.keyset.name.hex()[:16]
     directory.create(spec, name=name, expires=expiry_of(options), **protection(options, confirm=True)).close()
-    say(f"made keys {name}, for all models of keyset {spec.parameters.keyset.name.hex()[:16]}")
+    whose = " of the first server that they are used with" if spec.parameters.keyset.is_universal else ""
+    say(f"made keys {name}, for all models of keyset {spec.parameters.keyset.name.hex()[:16]}{whose}")
 
 
 def _rotate(options: argparse.Namespace) -> None:

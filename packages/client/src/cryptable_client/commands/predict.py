@@ -23,6 +23,7 @@ from cryptable_client.commands.options import (
     trust_of,
     trust_options,
 )
+from cryptable_client.keys.directory import Upload
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,13 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
         metavar="DIR",
         nargs="?",
         const="",
-        help="use the keys of the model's keyset in this folder (default: the one of `keys`)",
+        help="use the keys of the model's keyset in this folder (default: the one of `keys`); where one keyset serves "
+        "all models, those of this server, which are made if there are none",
+    )
+    predict.add_argument(
+        "--share-keys",
+        action="store_true",
+        help="with --key-directory: use keys that other servers know too: they can then tell that you are one user",
     )
     predict.set_defaults(run=_predict)
 
@@ -104,12 +111,16 @@ def answers(
 def _evaluate(
     options: argparse.Namespace, spec: ClientSpec, server: Server, encoded: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    from cryptable_client.keys.directory import Upload
+    from cryptable_protocol.errors import InvalidInputError
+
+    from cryptable_client.keys.evaluation_keys import spool
     from cryptable_client.keys.secret_keys import SecretKeys
 
     if options.probabilities:  # a model without probabilities refuses before anything is sent
         spec.decoder.require_probabilities()
     model = options.model
+    if options.share_keys and options.key_directory is None:
+        raise InvalidInputError("--share-keys is for the keys of a folder: give --key-directory too")
     if options.keys is not None:
         with SecretKeys.load(options.keys, **protection(options)) as secret_keys:
             kept = options.keys + EVALUATION_KEYS_SUFFIX
@@ -118,13 +129,29 @@ def _evaluate(
     if options.key_directory is None:
         with server.model(model) as remote:
             return remote.evaluate(encoded, spec)
-    directory = key_directory(options)
-    entry = directory.find(spec.parameters.keyset)
-    with directory.load(entry.name, **protection(options)) as secret_keys:
-        path = directory.evaluation_keys(entry.name)
+    directory, keyset = key_directory(options), spec.parameters.keyset
+    must_make = directory.needs_keys(keyset, options.address, share=options.share_keys)
+    name = (
+        directory.free_name(keyset)
+        if must_make
+        else directory.find(keyset, options.address, share=options.share_keys).name
+    )
+    opened = protection(options, confirm=must_make)
+    if must_make:
+        directory.create(keyset, name=name, **opened).close()
+        say(f"made keys {name}, for {options.address} alone")
+    with directory.load(name, **opened) as secret_keys:
+        path = directory.evaluation_keys(name)
+        if keyset.is_universal:
+            # Before the server has seen a byte: an upload that breaks must not leave keys that another server gets.
+            with spool(secret_keys, path=path) as spooled:
+                directory.record(name, _upload(options, spooled.header.sha256))
         with server.model(model, secret_keys=secret_keys, evaluation_keys=path) as remote:
             digest = remote.evaluation_keys_digest
             if digest is not None:
-                upload = Upload(options.address, digest.hex(), options.insecure, options.root_certificates)
-                directory.record(entry.name, upload)
+                directory.record(name, _upload(options, digest))
             return remote.evaluate(encoded, spec)
+
+
+def _upload(options: argparse.Namespace, digest: bytes) -> Upload:
+    return Upload(options.address, digest.hex(), options.insecure, options.root_certificates)

@@ -63,9 +63,17 @@ class KeyEntry:
     lifetime: Lifetime
     uploads: tuple[Upload, ...]
 
+    def serves(self, address: str | None) -> bool:
+        """Whether no other server knows these keys: they were used with that address, or with none."""
+        addresses = {upload.address for upload in self.uploads}
+        return not addresses or address in addresses
+
 
 class KeyDirectory:
     """Keys by name, one set for a keyset, so that models of one keyset share them.
+
+    A keyset that serves every model of every server (`Keyset.is_universal`) has a set for each server: the first
+    address that keys are used with is the only one that `find` gives them for, unless it is told to share them.
 
     Args:
         folder: by default `cryptable/keys` in your data folder. Made when it is first written to, for you alone.
@@ -98,22 +106,48 @@ class KeyDirectory:
         keyset, lifetime = key_file.read_public_part(self._existing(name))
         return KeyEntry(name, keyset, lifetime, tuple(_read(self._uploads(name))))
 
-    def find(self, keyset: Keyset) -> KeyEntry:
+    def find(self, keyset: Keyset, address: str | None = None, *, share: bool = False) -> KeyEntry:
         """The keys of a keyset: those that expire last, where there are several.
+
+        Of a universal keyset, those that were used with this server come before those that were used with none, unless
+        they have expired; those of other servers are left out.
+
+        Args:
+            keyset: that they are of.
+            address: of the server that they are for; None: of one that none were used with. It decides only where the
+                keyset is universal.
+            share: take those of other servers too. The servers can then tell that their user is the same.
 
         Raises:
             InvalidInputError: there are none.
         """
-        damaged: list[str] = []
-        entries = self.entries(damaged=lambda name, _: damaged.append(name))
-        found = [entry for entry in entries if entry.keyset.name == keyset.name]
+        found, damaged = self._of(keyset, address, share=share)
         if not found:
             unread = f" (damaged, so that nobody knows whose they are: {', '.join(damaged)})" if damaged else ""
+            others = f" that {address or 'no server'} alone may know" if keyset.is_universal and not share else ""
             raise InvalidInputError(
-                f"{self.folder} has no keys of keyset {keyset.name.hex()[:16]}{unread}: make some with "
+                f"{self.folder} has no keys of keyset {keyset.name.hex()[:16]}{others}{unread}: make some with "
                 "`cryptable-client keys new`"
             )
-        return max(found, key=lambda entry: entry.lifetime.expires_seconds or float("inf"))
+
+        def preference(entry: KeyEntry) -> tuple[bool, float]:
+            is_servers_own = keyset.is_universal and bool(entry.uploads) and entry.serves(address)
+            return is_servers_own and not entry.lifetime.expired, entry.lifetime.expires_seconds or float("inf")
+
+        return max(found, key=preference)
+
+    def needs_keys(self, keyset: Keyset, address: str, *, share: bool = False) -> bool:
+        """Whether keys have to be made for a server, the keyset being universal.
+
+        Not where `find` finds some, nor where damaged ones may be that server's: `find` says which those are.
+        """
+        return keyset.is_universal and not any(self._of(keyset, address, share=share))
+
+    def free_name(self, keyset: Keyset) -> str:
+        """A name for further keys: the default one, or where that is taken, followed by a number."""
+        name = keyset.name.hex()[:16]
+        names = (name, *(f"{name}-{number}" for number in range(2, len(self._names()) + 3)))
+        return next(each for each in names if not self._path(each).exists())
 
     def create(
         self,
@@ -215,6 +249,13 @@ class KeyDirectory:
         if path.exists():
             _write(path, left)
         return left
+
+    def _of(self, keyset: Keyset, address: str | None, *, share: bool) -> tuple[list[KeyEntry], list[str]]:
+        """Keys that may be used with a server, and the names of damaged ones."""
+        damaged: list[str] = []
+        entries = self.entries(damaged=lambda name, _: damaged.append(name))
+        anybodys = share or not keyset.is_universal
+        return [e for e in entries if e.keyset.name == keyset.name and (anybodys or e.serves(address))], damaged
 
     def _retire(self, name: str) -> None:
         uploads = _read(self._uploads(name))

@@ -31,6 +31,7 @@ class ToyKeyset:
     number: int = 1
 
     scheme: ClassVar[str] = "toy"
+    is_universal: ClassVar[bool] = False
     evaluation_keys_bytes: ClassVar[int] = KEYS_BYTES
 
     @property

@@ -25,6 +25,8 @@ class Keyset(Protocol):
     """The parameters of a client's keys: models with keysets of one name work with the same keys."""
 
     scheme: ClassVar[str]
+    is_universal: ClassVar[bool]
+    """Whether one keyset serves every model of every server, so that keys found by it alone would link their owner."""
 
     @property
     def name(self) -> bytes:

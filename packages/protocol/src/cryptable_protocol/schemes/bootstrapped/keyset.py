@@ -120,6 +120,7 @@ class KeysetParameters:
     keyswitch_keys: tuple[KeyswitchKeyParameters, ...] = ()
 
     scheme: ClassVar[str] = BOOTSTRAPPED
+    is_universal: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _require(len(self.secret_keys) >= 1, "keyset: no secret key")

@@ -33,6 +33,7 @@ class LevelledKeyset:
     number: int
 
     scheme: ClassVar[str] = LEVELLED
+    is_universal: ClassVar[bool] = True
     automorphisms: ClassVar[tuple[Gadget, ...]] = (
         *(Gadget(7, 6),) * 4,
         *(Gadget(6, 7),) * 2,
