@@ -39,7 +39,7 @@ _DOUBLE_BITS = 53
 FOURIER_WEIGHT, FOURIER_WEIGHT_BOUND = 0.06, 0.08
 """Of what the Fourier transform in doubles adds to one external product: typically, and at most.
 
-Measured by tools/bench/lookup_noise.py for all keysets that are shipped (docs/decisions/0023-noise-as-a-bound.md)."""
+Measured by tools/bench/lookup_noise.py for all keysets that are shipped (docs/decisions/0024-noise-as-a-bound.md)."""
 _OPTIMIZERS_FOURIER_WEIGHT = 2.0**-2.57722494
 """Of Concrete's optimizer, which has no factor of the GLWE dimension beside it."""
 KEY_DEVIATIONS = 3.0

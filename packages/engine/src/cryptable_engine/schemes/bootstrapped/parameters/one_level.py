@@ -4,7 +4,7 @@ Their inputs are encrypted under the small key that bootstrappings read, so that
 the large key to the small one first. There is no keyswitch key, and since no keyswitch adds its noise, the small key
 may be shorter, which makes each bootstrapping cheaper in proportion. Concrete's optimizer knows no such circuits: their
 crypto parameters are chosen here, by bounds on noise (`formulas`), as our own evaluation has it: with compensated
-modulus switches. See docs/decisions/0021-one-level-circuits.md and 0023-noise-as-a-bound.md.
+modulus switches. See docs/decisions/0021-one-level-circuits.md and 0024-noise-as-a-bound.md.
 """
 
 from __future__ import annotations
