@@ -18,6 +18,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -26,19 +28,27 @@ from cryptable_client.files import tensors
 from cryptable_client.keys import key_file
 from cryptable_client.keys import lifetime as lifetime_module
 from cryptable_client.schemes.bootstrapped import client_scheme, security
+from cryptable_client.schemes.levelled import client_scheme as levelled_scheme
+from cryptable_client.schemes.levelled import secret
 from cryptable_client.server import inference, remote_model, trust
 from cryptable_protocol.encoding import categorical_encoder, decoder, encoders, polyline_encoder
 from cryptable_protocol.model import client_spec, signature
 from cryptable_protocol.schemes.bootstrapped import keyset, tensor, trimming
+from cryptable_protocol.schemes.levelled import keyset as levelled_keyset
+from cryptable_protocol.schemes.levelled import parameters as levelled_parameters
+from cryptable_protocol.schemes.levelled import tensor as ring_tensor
 from cryptable_protocol.wire import canonical, names, walk
+from fuzz.levelled_targets import LEVELLED_TARGETS, LevelledWorkshop
 from fuzz.targets import TARGETS, TYPED, Workshop
 from fuzz.validators import Hits
 
 MODULES = [
     canonical, categorical_encoder, client_spec, decoder, encoders, tensor, names, keyset,
     polyline_encoder, signature, trimming, walk, inference, key_file, lifetime_module, remote_model, security, tensors,
-    trust, client_scheme,
+    trust, client_scheme, levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, secret,
 ]  # fmt: skip
+LEVELLED_SHARE = 0.2
+"""Of the cases."""
 CPU_SECONDS, WALL_SECONDS, MEGABYTES = 10, 120, 100
 
 EXCLUDED = (
@@ -54,6 +64,10 @@ EXCLUDED = (
     ("decoder:Decoder.predict_proba", ""),
     ("decoder:Decoder.require_probabilities", ""),
     ("client_scheme:Bootstrapped.pack", ""),
+    ("client_scheme:Levelled.check_keyset", ""),
+    ("secret:generate", ""),
+    # No gadget that is allowed has leaves so fine: at most 24 bits and 11 doublings, words have 36.
+    ("parameters:LevelledParameters.__post_init__", "leaves down to"),
     ("client_spec:ClientSpec.bootstrapped", ""),
     ("decoder:Decoder.decision_function", ""),
     # Rows to encode.
@@ -105,19 +119,24 @@ def fuzz(cases: int, seed: int, *, show: bool = True) -> tuple[Hits, list[str]]:
         signal.signal(signal.SIGPROF, too_long)
         signal.signal(signal.SIGALRM, too_long)
     with tempfile.TemporaryDirectory() as folder:
-        shop = Workshop(Path(folder), random)
+        shop, levelled = Workshop(Path(folder), random), LevelledWorkshop(Path(folder), random)
+        targets: list[tuple[str, Callable[[], None]]] = []
+        targets += [(target.__name__, partial(target, shop)) for target, _ in TARGETS]
+        targets += [(target.__name__, partial(target, levelled)) for target, _ in LEVELLED_TARGETS]
+        weights = [weight * (1 - LEVELLED_SHARE) for _, weight in TARGETS]
+        weights += [weight * LEVELLED_SHARE for _, weight in LEVELLED_TARGETS]
         baseline, began = peak_megabytes(), time.process_time()
         for case in range(cases):
-            (target,) = random.choices([each for each, _ in TARGETS], [weight for _, weight in TARGETS])
+            ((name, target),) = random.choices(targets, weights)
             set_alarms(CPU_SECONDS, WALL_SECONDS)
             try:
-                target(shop)
-                outcomes[f"{target.__name__}: read"] += 1
+                target()
+                outcomes[f"{name}: read"] += 1
             except TYPED as error:
                 hits.count(error)
-                outcomes[f"{target.__name__}: {type(error).__name__}"] += 1
+                outcomes[f"{name}: {type(error).__name__}"] += 1
             except Exception:  # noqa: BLE001 (that is what is looked for)
-                failures.append(f"case {case} of seed {seed}, {target.__name__}:\n{traceback.format_exc(limit=-4)}")
+                failures.append(f"case {case} of seed {seed}, {name}:\n{traceback.format_exc(limit=-4)}")
             finally:
                 set_alarms(0, 0)
         growth = peak_megabytes() - baseline

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -42,6 +42,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import DecodeError, Message
 
 from fuzz.mutations import mutate, mutate_bytes
+from fuzz.stub import Stub
 
 VECTORS = Path(__file__).parents[2] / "protos" / "vectors"
 SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -119,20 +120,6 @@ class _Channel:
         return lambda _request, timeout: self._response  # noqa: ARG005
 
     stream_unary = stream_stream = unary_unary
-
-
-class _Stub:
-    def __init__(self, responses: list[messages.inference.InferResponse]) -> None:
-        self._responses = responses
-
-    def Infer(self, _requests: object, timeout: float) -> _Stub:  # noqa: ARG002
-        return self
-
-    def __iter__(self) -> Iterator[messages.inference.InferResponse]:
-        return iter(self._responses)
-
-    def cancel(self) -> None:
-        """Nothing to end."""
 
 
 def _large_dimensions(spec: messages.client_spec.ClientSpec) -> None:
@@ -310,7 +297,7 @@ def answer(shop: Workshop) -> None:
         responses = responses[: random.randrange(2)] if random.random() < 0.5 else responses * 2
     decoded: list[Any] = []
     infer(
-        cast(Any, _Stub(responses)),
+        cast(Any, Stub(responses)),
         shop.spec,
         shop.secret_keys,
         np.zeros((2, 3), np.int64),
