@@ -268,7 +268,7 @@ def products_circuit() -> Circuit:
             Linear((Term.from_dense(0, forms),), array(0, 4, 1, 0)),
             Product(1, array(2, 3), 4),
             Linear(
-                (Term.from_dense(2, [[1, 0], [0, 1], [1, 0], [0, 2]]), Term.from_dense(0, [[0, 1]] * 4)), array(0, 5)
+                (Term.from_dense(2, [[1, 0], [0, 1], [1, 0], [0, 1]]), Term.from_dense(0, [[0, 1]] * 4)), array(0, 5)
             ),
         ),
         3,

@@ -11,7 +11,7 @@ from cryptable_engine.errors import (
     SchemeUnavailableError,
     UnsupportedProgramError,
 )
-from cryptable_engine.programs import Evaluator, ServerKeys, compile_circuit, simulate
+from cryptable_engine.programs import Evaluator, ServerKeys, compile_circuit, simulate, what_to_warn_of
 from cryptable_engine.schemes.bootstrapped.concrete.mlir import to_mlir
 from cryptable_engine.schemes.scheme import CompileLimits, Program
 
@@ -43,4 +43,5 @@ __all__ = [
     "simulate",
     "to_mlir",
     "verify",
+    "what_to_warn_of",
 ]

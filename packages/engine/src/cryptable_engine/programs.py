@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy.typing as npt
-from cryptable_protocol import CompileOptions, EncryptedTensor, InvalidInputError, MalformedMessageError
+from cryptable_protocol import ClientSpec, CompileOptions, EncryptedTensor, InvalidInputError, MalformedMessageError
 from cryptable_protocol.schemes.scheme import SchemeParameters
 
 from cryptable_engine.circuit.circuit import Circuit, IntArray
@@ -56,6 +56,8 @@ def compile_circuit(
     scheme = find_scheme(options.scheme)
     if promised is not None and promised.scheme != scheme.name:
         raise mismatch("scheme", scheme.name, promised.scheme)
+    if promised is not None and promised.p_error != options.p_error:
+        raise mismatch("p_error", options.p_error, promised.p_error)
     scheme.check(circuit, found)
     directory = Path(directory).absolute()
     program = scheme.compile(
@@ -75,6 +77,19 @@ def compile_circuit(
             shutil.rmtree(directory)
             raise
     return program
+
+
+def what_to_warn_of(circuit: Circuit, spec: ClientSpec) -> str | None:
+    """Of a model that an earlier version compiled, what whoever runs it must know; None where there is nothing.
+
+    Args:
+        circuit: verified, with `spec`.
+        spec: of the model.
+
+    Raises:
+        UnsupportedProgramError: it is of a scheme that this version does not know.
+    """
+    return find_scheme(spec.scheme).what_to_warn_of(circuit, spec)
 
 
 def simulate(

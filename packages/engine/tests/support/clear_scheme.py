@@ -23,7 +23,7 @@ from cryptable_engine.circuit.circuit import GroupKind, Input, IntArray
 from cryptable_engine.schemes import scheme as schemes
 from cryptable_engine.schemes.folder import RECORD, load_record, save_record, written_whole
 from cryptable_engine.schemes.scheme import engine_scheme
-from cryptable_protocol import CompileOptions, EncryptedTensor, InvalidInputError, MalformedMessageError
+from cryptable_protocol import ClientSpec, CompileOptions, EncryptedTensor, InvalidInputError, MalformedMessageError
 from cryptable_protocol.schemes.scheme import SchemeParameters
 
 CIRCUIT = "circuit.bin"
@@ -123,6 +123,10 @@ class ClearScheme:
             save_record(made, CLEAR, {"parameters": facts, "lookups": circuit.lookups, "circuit": digest})
         return self.load(directory)
 
+    def what_to_warn_of(self, circuit: Circuit, spec: ClientSpec) -> str | None:
+        del circuit, spec
+        return None
+
     def load(self, directory: Path) -> Program:
         record = load_record(directory)
         try:
@@ -149,11 +153,14 @@ def _refuse(native: bool) -> None:
 def clear_is_registered() -> Iterator[None]:
     """Until the block ends, this process compiles for the scheme `clear`, and knows its specifications."""
     with clear_is_known():
-        engine_scheme(ClearScheme)
+        is_new = CLEAR not in schemes._SCHEMES
+        if is_new:
+            engine_scheme(ClearScheme)
         try:
             yield
         finally:
-            schemes._SCHEMES.pop(CLEAR)
+            if is_new:
+                schemes._SCHEMES.pop(CLEAR)
 
 
 def options(p_error: float = 2.0**-40) -> CompileOptions:

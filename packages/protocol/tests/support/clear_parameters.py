@@ -142,8 +142,10 @@ class ClearParameters:
 @contextmanager
 def clear_is_known() -> Iterator[None]:
     """Until the block ends, specifications of one secret bit are read as those of this scheme in this process."""
+    is_new = CLEAR not in schemes._KINDS
     scheme_parameters(ClearParameters)
     try:
         yield
     finally:
-        schemes._KINDS.pop(CLEAR)
+        if is_new:
+            schemes._KINDS.pop(CLEAR)

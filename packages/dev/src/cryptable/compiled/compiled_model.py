@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_engine import Circuit, Program, interpret, simulate, verify
+from cryptable_engine import Circuit, Program, interpret, simulate, verify, what_to_warn_of
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
 from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_bound, read_out
-from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import what_to_warn_of
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 

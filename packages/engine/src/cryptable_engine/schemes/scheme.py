@@ -187,6 +187,9 @@ class EngineScheme(Protocol):
     ) -> Program:
         """Compile a circuit that `check` accepts; arguments and errors are those of `programs.compile_circuit`."""
 
+    def what_to_warn_of(self, circuit: Circuit, spec: ClientSpec) -> str | None:
+        """Of a model that an earlier version compiled, what whoever runs it must know; None where there is nothing."""
+
     def load(self, directory: Path) -> Program:
         """What `compile` has written into a trusted directory; raises as `Program.load` does."""
 

@@ -66,7 +66,7 @@ def test_too_much_noise_is_refused(tmp_path):
 
 
 def test_parameters_of_another_model_are_refused(tmp_path):
-    parameters = levelled_parameters(CIRCUIT)
+    parameters = levelled_parameters(CIRCUIT, p_error=OPTIONS.p_error)
     with pytest.raises(ProgramMismatchError, match="maximum"):
         compile_circuit(CIRCUIT, OPTIONS, tmp_path / "program", promised=replace(parameters, maximum=3))
 

@@ -20,8 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryptable_engine import Circuit, CompileLimits, Program, compile_circuit, verify
-from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import what_to_warn_of
+from cryptable_engine import Circuit, CompileLimits, Program, compile_circuit, verify, what_to_warn_of
 from cryptable_protocol import CryptableError, ModelArtifact
 from cryptable_protocol.limits import MAX_ARTIFACT_BYTES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from cryptable_protocol import CompileOptions, InternalError
+from cryptable_protocol import ClientSpec, CompileOptions, InternalError
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, SchemeParameters
 
@@ -15,6 +15,7 @@ from cryptable_engine.errors import CircuitError
 from cryptable_engine.schemes.bootstrapped.compiling.compiler import compile_verified
 from cryptable_engine.schemes.bootstrapped.evaluator import BootstrappedEvaluator
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
+from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import what_to_warn_of
 from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, read_program
 from cryptable_engine.schemes.bootstrapped.simulator import simulate_verified
 from cryptable_engine.schemes.scheme import CompileLimits, Program, engine_scheme
@@ -58,6 +59,10 @@ class BootstrappedScheme:
             native=native or (keyset is not None and not serves_one_level(keyset)),
             limits=limits,
         )
+
+    def what_to_warn_of(self, circuit: Circuit, spec: ClientSpec) -> str | None:
+        """Whether its keyset is noisier than the version that chose it knew."""
+        return what_to_warn_of(circuit, spec)
 
     def load(self, directory: Path) -> Program:
         """See `EngineScheme`."""

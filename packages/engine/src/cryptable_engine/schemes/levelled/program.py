@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cryptable_protocol import InternalError, MalformedMessageError
+from cryptable_protocol import InternalError, MalformedMessageError, limits
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.scheme import LEVELLED
+from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
 from cryptable_engine.circuit.bounds import highest_output
 from cryptable_engine.circuit.circuit import Circuit
@@ -36,7 +37,10 @@ class LevelledProgram(Program):
     @cached_property
     def plan(self) -> Plan:
         """Of the circuit in its folder."""
-        circuit = Circuit.from_bytes((self.directory / _CIRCUIT).read_bytes())
+        try:
+            circuit = Circuit.from_bytes((self.directory / _CIRCUIT).read_bytes())
+        except OSError as error:
+            raise UnsupportedProgramError(f"program: it has no {_CIRCUIT} ({error}); compile it again") from error
         return make_plan(circuit, self.levelled, highest_output(circuit, verify(circuit)))
 
 
@@ -52,7 +56,7 @@ def write_program(circuit: Circuit, plan: Plan, directory: Path) -> LevelledProg
     plan.parameters.write(message)
     with written_whole(directory) as made:
         (made / _CIRCUIT).write_bytes(circuit.to_bytes())
-        (made / _PARAMETERS).write_bytes(message.SerializeToString(deterministic=True))
+        (made / _PARAMETERS).write_bytes(to_canonical_bytes(message))
         save_record(made, LEVELLED, {"price": price(plan)})
     return LevelledProgram(directory, plan.parameters, price(plan))
 
@@ -61,7 +65,8 @@ def read_program(directory: Path) -> LevelledProgram:
     """What `write_program` has written; raises as `Program.load`."""
     record = load_record(directory)
     try:
-        message = pb.ClientSpec.FromString((directory / _PARAMETERS).read_bytes())
+        data = (directory / _PARAMETERS).read_bytes()
+        message = from_canonical_bytes(pb.ClientSpec, data, limit=limits.MAX_CLIENT_SPEC_BYTES, what=_PARAMETERS)
         parameters = LevelledParameters.read(message)
         if parameters is None:
             raise MalformedMessageError("it has no levelled parameters")

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import ClassVar
 
-from cryptable_protocol import CompileOptions, InternalError, InvalidInputError
+from cryptable_protocol import ClientSpec, CompileOptions, InternalError, InvalidInputError
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters
 
@@ -59,6 +59,10 @@ class LevelledScheme:
                 f"2^{math.log2(parameters.p_error):.1f}; compile the model again with this version"
             )
         return write_program(circuit, plan, directory)
+
+    def what_to_warn_of(self, circuit: Circuit, spec: ClientSpec) -> str | None:  # noqa: ARG002  (for earlier versions)
+        """There is none whose parameters this version knows better of."""
+        return None
 
     def load(self, directory: Path) -> Program:
         """See `EngineScheme`."""
