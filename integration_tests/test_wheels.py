@@ -87,6 +87,22 @@ def test_wheel_holds_the_package_and_nothing_else(wheels, package):
 
 
 @PACKAGES
+def test_wheel_knows_no_scheme_without_encryption(wheels, package):
+    """The scheme `clear` is of tests alone, and no message has a field for it."""
+    with zipfile.ZipFile(wheels[package]) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    protos = {str(path): path.read_bytes() for path in (ROOT / "protos").rglob("*.proto")}
+    assert protos
+    modules = {path.stem for path in ROOT.glob("packages/*/tests/support/clear_*.py")}
+    assert len(modules) >= 4
+    words = [*modules, "schemes/clear", "schemes.clear", "ClearParameters", "ClearScheme", "CLEAR =", "message Clear"]
+    traces = re.compile("|".join(map(re.escape, words)).encode())
+    for name, content in {**files, **protos}.items():
+        found = traces.search(name.encode() + content)
+        assert found is None, (name, found)
+
+
+@PACKAGES
 def test_wheel_carries_the_licence(wheels, package):
     with zipfile.ZipFile(wheels[package]) as archive:
         (licence,) = [name for name in archive.namelist() if name.endswith("/licenses/LICENSE")]

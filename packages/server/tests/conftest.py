@@ -1,11 +1,24 @@
-"""Tiny real models, and real servers as processes, for the tests of the server."""
+"""Tiny models, and real servers as processes, for the tests of the server.
+
+Models are of the scheme `clear` (see `clear_parameters`): what calls, keys, queues and processes do does not depend on
+what a row is. Tests of compilation, of memory and of the words of an answer take the fixture `encrypted`, which has the
+same models under encryption.
+"""
 
 import hashlib
+from functools import cached_property, partial
+from pathlib import Path
+from tempfile import mkdtemp
 from types import SimpleNamespace
 
+import clear_entry_points
 import pytest
+from clear_parameters import CLEAR
+from clear_scheme import clear_is_registered
 from cryptable_engine import Circuit, compile_circuit
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 from cryptable_server.executors.executor import Evaluation, KeysReference
+from cryptable_server.executors.local import LocalExecutor
 from cryptable_server.keys.directory import DirectoryKeyStore
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from server_process import (
@@ -26,14 +39,31 @@ pytest.register_assert_rewrite("executor_contract", "key_store_contract")
 SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
+@pytest.fixture(autouse=True)
+def _clear():
+    """Whoever reads a specification in these tests knows the scheme."""
+    with clear_is_registered():
+        yield
+
+
+def _made(scheme, folder):
+    """Artifacts by name, and a directory of them, of which linear is signed."""
+    with clear_is_registered():
+        artifacts = {
+            "tables": make_artifact("tables", tables_circuit(), folder / "tables", scheme=scheme),
+            "linear": make_artifact("linear", linear_circuit(), folder / "linear", scheme=scheme),
+        }
+    models = folder / "models"
+    models.mkdir()
+    artifacts["tables"].save(models / "tables.cryptable")
+    artifacts["linear"].signed(SIGNING_KEY).save(models / "linear.cryptable")
+    return artifacts, models
+
+
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory):
     """tables: 3 lookups, needs keys. linear: no lookups, needs none."""
-    directory = tmp_path_factory.mktemp("compiled")
-    return {
-        "tables": make_artifact("tables", tables_circuit(), directory / "tables"),
-        "linear": make_artifact("linear", linear_circuit(), directory / "linear"),
-    }
+    return _made(CLEAR, tmp_path_factory.mktemp("compiled"))[0]
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +87,7 @@ def start(models, programs, tmp_path_factory):
 
     def starter(*options, folder=None, models=models, **keywords):
         folder = folder or tmp_path_factory.mktemp("server")
-        return run_server(models, folder, *options, programs=programs, **keywords)
+        return run_server(models, folder, *options, programs=programs, command=clear_entry_points.COMMAND, **keywords)
 
     return starter
 
@@ -82,31 +112,98 @@ def process_runs():
     return is_running
 
 
+def _compiled(artifacts, directory):
+    with clear_is_registered():
+        return {
+            name: compile_circuit(
+                Circuit.from_bytes(artifact.circuit),
+                artifact.compile_options,
+                directory / name,
+                promised=artifact.client_spec.parameters,
+            )
+            for name, artifact in artifacts.items()
+        }
+
+
+def _quick(compiled):
+    program = compiled["linear"]
+    return Evaluation(str(program.directory), zero_row(program), None)
+
+
+def _keyed(compiled, folder):
+    program = compiled["tables"]
+    data = bytes(program.parameters.keyset.evaluation_keys_bytes)
+    (folder / "keys").write_bytes(data)
+    keys = KeysReference(hashlib.sha256(data).digest(), "owner", str(folder / "keys"), 1 << 20)
+    return Evaluation(str(program.directory), zero_row(program), keys)
+
+
 @pytest.fixture(scope="session")
 def compiled(artifacts, tmp_path_factory):
     """Programs of both models."""
-    directory = tmp_path_factory.mktemp("programs-of-executor")
-    return {
-        name: compile_circuit(Circuit.from_bytes(artifact.circuit), artifact.compile_options, directory / name)
-        for name, artifact in artifacts.items()
-    }
+    return _compiled(artifacts, tmp_path_factory.mktemp("programs-of-executor"))
+
+
+@pytest.fixture(scope="session")
+def local_executor():
+    """Makes a LocalExecutor whose workers know the scheme of these models."""
+    return partial(LocalExecutor, entry_points=clear_entry_points.entry_points())
 
 
 @pytest.fixture
 def quick(compiled):
     """An evaluation of a millisecond."""
-    program = compiled["linear"]
-    return Evaluation(str(program.directory), zero_row(program), None)
+    return _quick(compiled)
 
 
 @pytest.fixture
 def keyed(compiled, tmp_path):
     """An evaluation that needs keys, which lie in a file."""
-    program = compiled["tables"]
-    data = bytes(program.keyset.evaluation_keys_bytes)
-    (tmp_path / "keys").write_bytes(data)
-    keys = KeysReference(hashlib.sha256(data).digest(), "owner", str(tmp_path / "keys"), 1 << 20)
-    return Evaluation(str(program.directory), zero_row(program), keys)
+    return _keyed(compiled, tmp_path)
+
+
+class _Encrypted:
+    """The fixtures above under encryption, made when they are first asked for."""
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    @cached_property
+    def _made(self):
+        return _made(BOOTSTRAPPED, self._folder)
+
+    @property
+    def artifacts(self):
+        return self._made[0]
+
+    @property
+    def models(self):
+        return self._made[1]
+
+    @cached_property
+    def programs(self):
+        return Path(mkdtemp(dir=self._folder))
+
+    @cached_property
+    def compiled(self):
+        return _compiled(self.artifacts, self._folder / "programs-of-executor")
+
+    @property
+    def quick(self):
+        return _quick(self.compiled)
+
+    def keyed(self, folder):
+        return _keyed(self.compiled, folder)
+
+    def start(self, *options, folder=None, models=None, **keywords):
+        folder = folder or Path(mkdtemp(dir=self._folder))
+        return run_server(models or self.models, folder, *options, programs=self.programs, **keywords)
+
+
+@pytest.fixture(scope="session")
+def encrypted(tmp_path_factory):
+    """`artifacts`, `models`, `compiled` and so on, but of the scheme `bootstrapped`, in ordinary processes."""
+    return _Encrypted(tmp_path_factory.mktemp("encrypted"))
 
 
 @pytest.fixture

@@ -126,10 +126,10 @@ def environment_of_the_image(tmp_path):
 
 
 @pytest.mark.encrypted
-def test_the_health_check_of_the_image(tmp_path, artifacts, programs):
+def test_the_health_check_of_the_image(tmp_path, encrypted):
     """As the image runs it: on every address, with TLS, a certificate of another name, settings in the environment."""
     environment = environment_of_the_image(tmp_path)
-    artifacts["linear"].save(tmp_path / "models" / "linear.cryptable")
+    encrypted.artifacts["linear"].save(tmp_path / "models" / "linear.cryptable")
     files = tls.development_files(tmp_path / "tls")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -138,7 +138,7 @@ def test_the_health_check_of_the_image(tmp_path, artifacts, programs):
         "CRYPTABLE_SERVER_ADDRESS": f"0.0.0.0:{port}",
         "CRYPTABLE_SERVER_TLS_CERTIFICATE": str(files.certificate),
         "CRYPTABLE_SERVER_TLS_KEY": str(files.private_key),
-        "CRYPTABLE_SERVER_PROGRAMS": str(programs),
+        "CRYPTABLE_SERVER_PROGRAMS": str(encrypted.programs),
     }
     check = [COMMAND, *eval(re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[1])[1:]]
 

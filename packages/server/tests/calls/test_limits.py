@@ -18,8 +18,6 @@ from cryptable_server.principals import USUAL_ROLES
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-pytestmark = pytest.mark.encrypted
-
 Status = grpc.StatusCode
 
 
@@ -136,7 +134,9 @@ def test_strangers_cannot_hold_all_calls_by_watching_health(strict):
 
 
 def uploaded(channel, spec, wire):
-    header = EvaluationKeysHeader(spec.keyset.name, spec.keyset.evaluation_keys_bytes, bytes(32)).to_message()
+    header = EvaluationKeysHeader(
+        spec.parameters.keyset.name, spec.parameters.keyset.evaluation_keys_bytes, bytes(32)
+    ).to_message()
     chunk = keys_pb.EvaluationKeysChunk(offset=1, data=bytes(limits.CHUNK_BYTES))
     messages = [pb.UploadEvaluationKeysRequest(header=header), pb.UploadEvaluationKeysRequest(chunk=chunk)]
     InferenceStub(channel).UploadEvaluationKeys(iter(messages))

@@ -11,10 +11,9 @@ from cryptable_server.principals import USUAL_ROLES, Role
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-pytestmark = pytest.mark.encrypted
-
 Status = grpc.StatusCode
 ABSENT = bytes(range(32))
+QUOTA_BYTES = 50_000
 
 
 def bearer(token):
@@ -35,7 +34,7 @@ def people(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def guarded(start, people):
-    with start("--tokens", people[0], "--key-quota-per-principal", "0.2") as server:
+    with start("--tokens", people[0], "--key-quota-per-principal", str(QUOTA_BYTES / 2**30)) as server:
         yield server
 
 
@@ -98,7 +97,7 @@ ATTEMPTS = {
                 [
                     pb.UploadEvaluationKeysRequest(
                         header=EvaluationKeysHeader(
-                            spec.keyset.name, spec.keyset.evaluation_keys_bytes, keys
+                            spec.parameters.keyset.name, spec.parameters.keyset.evaluation_keys_bytes, keys
                         ).to_message()
                     )
                 ]
@@ -174,7 +173,8 @@ def test_the_same_bytes_are_stored_twice_and_deleted_once(guarded, people, spec,
 
 def test_a_full_quota_is_one_principals_own(guarded, people, spec):
     mallory = people[1]["mallory"]
-    fitting = int(0.2 * 2**30) // spec.keyset.evaluation_keys_bytes
+    fitting = QUOTA_BYTES // spec.parameters.keyset.evaluation_keys_bytes
+    assert fitting > 3
     made = [guarded.upload(spec, seed=100 + number, metadata=mallory) for number in range(fitting)]
     with pytest.raises(grpc.RpcError) as caught:
         guarded.upload(spec, seed=99, metadata=mallory)

@@ -1,4 +1,4 @@
-"""Workers that die, hang, or are too few, under a real LocalExecutor and real programs."""
+"""Workers that die, hang, or are too few, under a real LocalExecutor."""
 
 import dataclasses
 import gc
@@ -34,24 +34,24 @@ def config(**changes):
 class TestLocalExecutor(ExecutorContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def executor(cls):
-        made = LocalExecutor(config(count=2), clock=CLOCK)
+    def executor(cls, local_executor):
+        made = local_executor(config(count=2), clock=CLOCK)
         yield made
         made.close()
 
 
 @pytest.fixture(scope="module")
-def executor():
+def executor(local_executor):
     """One worker that many tests share."""
-    made = LocalExecutor(config())
+    made = local_executor(config())
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def short():
+def short(local_executor):
     """One worker, and room for two rows that wait."""
-    made = LocalExecutor(config(queue_rows=2))
+    made = local_executor(config(queue_rows=2))
     yield made
     made.close()
 
@@ -63,8 +63,8 @@ def test_a_worker_that_died_while_idle_costs_no_row(executor, quick):
     executor.submit(quick).result(SECONDS)
 
 
-def test_a_hanging_worker_is_replaced(quick):
-    executor = LocalExecutor(config(evaluation_seconds=2.0))
+def test_a_hanging_worker_is_replaced(local_executor, quick):
+    executor = local_executor(config(evaluation_seconds=2.0))
     (pid,) = executor.worker_pids
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(EvaluationTimedOutError, match="2 s"):
@@ -99,11 +99,10 @@ def test_a_full_queue_refuses(short, quick):
     short.submit(quick).result(SECONDS)
 
 
-@pytest.mark.encrypted
-def test_concurrent_rows_share_the_loading_of_their_keys(keyed):
+def test_concurrent_rows_share_the_loading_of_their_keys(local_executor, keyed):
     """Where a second worker has no room for a copy, keys are loaded once, however many rows ask for them at once."""
     memory = keyed.keys.memory_bytes
-    executor = LocalExecutor(config(count=2, key_memory_bytes=memory))
+    executor = local_executor(config(count=2, key_memory_bytes=memory))
     other = dataclasses.replace(keyed, keys=dataclasses.replace(keyed.keys, owner="other"), principal="other")
     answers = [executor.submit(each).result(SECONDS) for each in (keyed, other)]
     rows = [executor.submit(keyed) for _ in range(6)]
@@ -112,16 +111,17 @@ def test_concurrent_rows_share_the_loading_of_their_keys(keyed):
     executor.close()
 
 
-def test_workers_that_do_not_come_up(quick):
+def test_workers_that_do_not_come_up(local_executor, quick):
     before = threading.enumerate()
     with pytest.raises(ExecutorError, match="did not come up"):
-        LocalExecutor(config(memory_bytes=1 << 20), programs=[quick.program])
+        local_executor(config(memory_bytes=1 << 20), programs=[quick.program])
     assert threading.enumerate() == before
 
 
 @pytest.mark.encrypted
-def test_memory_is_limited(keyed, quick, tmp_path):
+def test_memory_is_limited(encrypted, tmp_path):
     """Keys that need more memory than a worker has cost the row that names them; the next row is served."""
+    keyed, quick = encrypted.keyed(tmp_path), encrypted.quick
     executor = LocalExecutor(config(memory_bytes=2400 << 20, evaluation_seconds=5.0))
 
     def load_more_and_more():
@@ -146,8 +146,8 @@ def with_other_keys(evaluation, directory, number):
 
 
 @pytest.mark.encrypted
-def test_keys_take_the_memory_that_is_reckoned_with(compiled, keyed, tmp_path):
-    keyset = compiled["tables"].keyset
+def test_keys_take_the_memory_that_is_reckoned_with(encrypted, tmp_path):
+    keyed, keyset = encrypted.keyed(tmp_path), encrypted.compiled["tables"].keyset
     executor = LocalExecutor(config(), programs=[keyed.program])
     (pid,) = executor.worker_pids
 
@@ -184,8 +184,8 @@ def test_principals_are_served_in_turn(executor, quick):
     assert order[1:5] == ["token:greedy", "token:modest"] * 2
 
 
-def test_a_principal_cannot_fill_the_queue(quick):
-    executor = LocalExecutor(config(queue_rows=4, queue_rows_per_principal=1))
+def test_a_principal_cannot_fill_the_queue(local_executor, quick):
+    executor = local_executor(config(queue_rows=4, queue_rows_per_principal=1))
     (pid,) = executor.worker_pids
     os.kill(pid, signal.SIGSTOP)
     rows = [executor.submit(of(quick, "token:greedy")) for _ in range(2)]
@@ -211,8 +211,8 @@ def test_rows_whose_callers_have_gone_make_room_at_once(short, quick):
     first.result(SECONDS)
 
 
-def test_a_principal_whose_rows_end_workers_has_to_wait(quick):
-    executor = LocalExecutor(config(crashes=2))
+def test_a_principal_whose_rows_end_workers_has_to_wait(local_executor, quick):
+    executor = local_executor(config(crashes=2))
     for principal in ("token:bad", "token:bad", "anonymous", "anonymous"):
         (pid,) = executor.worker_pids
         os.kill(pid, signal.SIGSTOP)

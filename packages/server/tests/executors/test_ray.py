@@ -21,6 +21,22 @@ STORE_BYTES = 80 << 20
 """The least that Ray accepts; rows do not go through it."""
 
 
+@pytest.fixture(scope="session")
+def compiled(encrypted):
+    """Actors are ordinary workers."""
+    return encrypted.compiled
+
+
+@pytest.fixture
+def quick(encrypted):
+    return encrypted.quick
+
+
+@pytest.fixture
+def keyed(encrypted, tmp_path):
+    return encrypted.keyed(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """A machine without cores for workers, where the front is, and two of one core each."""

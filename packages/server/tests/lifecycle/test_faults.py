@@ -66,7 +66,7 @@ def test_an_upload_of_a_byte_now_and_then_is_ended(start, spec, wire):
 
         def trickle():
             yield header
-            for offset in range(spec.keyset.evaluation_keys_bytes):
+            for offset in range(spec.parameters.keyset.evaluation_keys_bytes):
                 if ended.wait(0.05):
                     return
                 yield pb.UploadEvaluationKeysRequest(chunk=keys_pb.EvaluationKeysChunk(offset=offset, data=b"\0"))
@@ -86,7 +86,7 @@ def small_disk(tmp_path, spec):
     """A file system of its own with room for one set of keys and a half; only root may make one."""
     place = tmp_path / "disk"
     place.mkdir()
-    size = spec.keyset.evaluation_keys_bytes * 3 // 2
+    size = spec.parameters.keyset.evaluation_keys_bytes * 3 // 2
     mount = shutil.which("mount")
     if mount is None or os.geteuid() != 0:
         pytest.skip("only root can mount a file system; test_server fills a disk by a limit of the process instead")
@@ -106,11 +106,11 @@ def test_a_disk_that_is_full_loses_nothing(start, spec, wire, small_disk):
         assert caught.value.code() == Status.RESOURCE_EXHAUSTED
         assert "no room" in caught.value.details()
         request = pb.GetEvaluationKeysRequest(sha256=first)
-        assert server.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
+        assert server.stub.GetEvaluationKeys(request).size == spec.parameters.keyset.evaluation_keys_bytes
         assert not list((server.keys / "incoming").iterdir())
         server.stub.DeleteEvaluationKeys(pb.DeleteEvaluationKeysRequest(sha256=first))
         began = time.monotonic()
         assert server.upload(spec, seed=1)
         assert recovered(began)
     kept = [path for path in (small_disk / "server" / "keys").glob("*/*.*") if path.parent.name != "incoming"]
-    assert [path.stat().st_size for path in kept] == [spec.keyset.evaluation_keys_bytes]
+    assert [path.stat().st_size for path in kept] == [spec.parameters.keyset.evaluation_keys_bytes]

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from cryptable_protocol import limits
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import SERVICE_NAME, InferenceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -64,16 +63,18 @@ def test_the_worker_imports_no_network():
 
 
 @pytest.mark.encrypted
-def test_a_running_front_has_no_native_cryptography_mapped(server, artifacts):
-    spec = artifacts["tables"].client_spec
-    server.infer(spec, server.upload(spec))
-    (worker,) = server.workers()
+def test_a_running_front_has_no_native_cryptography_mapped(encrypted):
+    spec = encrypted.artifacts["tables"].client_spec
 
     def mapped(pid):
         return "concretelang" in Path(f"/proc/{pid}/maps").read_text().lower()
 
-    assert mapped(worker)
-    assert not mapped(server.process.pid)
+    with encrypted.start() as server:
+        (answer,) = server.infer(spec, server.upload(spec))
+        spec.parameters.check_output(answer.result)
+        (worker,) = server.workers()
+        assert mapped(worker)
+        assert not mapped(server.process.pid)
 
 
 def test_health_of_server_and_models(server):
@@ -255,8 +256,9 @@ def test_a_second_signal_ends_calls_at_once(start, spec, wire, process_runs):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_signal_while_models_are_compiled_leaves_nothing(models, tmp_path, number):
-    command = [sys.executable, "-m", "cryptable_server", "serve", "--models", models, "--keys", tmp_path / "keys"]
+def test_a_signal_while_models_are_compiled_leaves_nothing(encrypted, tmp_path, number):
+    command = [sys.executable, "-m", "cryptable_server", "serve", "--models", encrypted.models]
+    command += ["--keys", tmp_path / "keys"]
     command += ["--address", "127.0.0.1:0", "--insecure"]
     # A test that runs in the background of a shell has SIGINT ignored, which its children would inherit.
     default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
@@ -314,32 +316,36 @@ def test_keys_survive_a_killed_front_and_half_an_upload_goes_on(start, artifacts
         assert call.exception().code() == Status.UNAVAILABLE
     with start(folder=tmp_path) as server:
         request = pb.GetEvaluationKeysRequest(sha256=kept)
-        assert server.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
+        assert server.stub.GetEvaluationKeys(request).size == spec.parameters.keyset.evaluation_keys_bytes
         header, *chunks = wire.upload_messages(spec, lost)
         request = pb.GetEvaluationKeysRequest(sha256=header.header.sha256)
         received = server.stub.GetEvaluationKeys(request).received
-        assert received % limits.CHUNK_BYTES == 0 < received
-        rest = chunks[received // limits.CHUNK_BYTES :]
+        step = len(chunks[0].chunk.data)
+        assert received % step == 0 < received
+        rest = chunks[received // step :]
         assert server.stub.UploadEvaluationKeys(iter([header, *rest])).sha256 == header.header.sha256
-        assert server.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
+        assert server.stub.GetEvaluationKeys(request).size == spec.parameters.keyset.evaluation_keys_bytes
 
 
-def test_a_full_disk_is_told_and_the_server_goes_on(struck, artifacts):
+def test_a_full_disk_is_told_and_the_server_goes_on(start, artifacts):
+    """A server of its own, whose log is short: the limit is of every file."""
     spec = artifacts["tables"].client_spec
-    resource.prlimit(struck.process.pid, resource.RLIMIT_FSIZE, (4 << 20, resource.RLIM_INFINITY))
-    with pytest.raises(grpc.RpcError) as caught:
-        struck.upload(spec)
-    assert caught.value.code() == Status.RESOURCE_EXHAUSTED
-    assert "no room" in caught.value.details()
-    assert not list((struck.keys / "incoming").iterdir())
-    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    resource.prlimit(struck.process.pid, resource.RLIMIT_FSIZE, unlimited)
-    assert struck.upload(spec)
+    with start() as server:
+        size = spec.parameters.keyset.evaluation_keys_bytes
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size - 1, resource.RLIM_INFINITY))
+        with pytest.raises(grpc.RpcError) as caught:
+            server.upload(spec)
+        assert caught.value.code() == Status.RESOURCE_EXHAUSTED
+        assert "no room" in caught.value.details()
+        assert not list((server.keys / "incoming").iterdir())
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        assert server.upload(spec)
 
 
 def test_the_key_quota_drops_what_is_not_in_use(start, artifacts, wire):
     spec = artifacts["tables"].client_spec
-    with start("--key-quota", str(1.5 * spec.keyset.evaluation_keys_bytes / 2**30)) as server:
+    with start("--key-quota", str(1.5 * spec.parameters.keyset.evaluation_keys_bytes / 2**30)) as server:
         first = server.upload(spec)
         second = server.upload(spec, seed=1)
         request = pb.GetEvaluationKeysRequest(sha256=first)
@@ -384,9 +390,9 @@ def test_a_client_that_vanishes_in_an_upload_can_go_on(struck, artifacts, wire):
     )
     request = pb.GetEvaluationKeysRequest(sha256=header.header.sha256)
     answer = struck.stub.GetEvaluationKeys(request)
-    whole, answer.received = answer.received // limits.CHUNK_BYTES, 0
+    whole, answer.received = answer.received // len(chunks[0].chunk.data), 0
     assert answer == pb.GetEvaluationKeysResponse()
     assert 1 <= whole <= 4
     struck.stub.UploadEvaluationKeys(iter([header, *chunks[whole:]]))
-    assert struck.stub.GetEvaluationKeys(request).size == spec.keyset.evaluation_keys_bytes
+    assert struck.stub.GetEvaluationKeys(request).size == spec.parameters.keyset.evaluation_keys_bytes
     assert not list((struck.keys / "incoming").iterdir())

@@ -6,6 +6,7 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
+import clear_entry_points
 import pytest
 from cryptable_engine import Circuit, Linear
 from cryptable_protocol import ModelArtifact, Provenance
@@ -18,7 +19,10 @@ from cryptable_server.errors import (
 )
 from cryptable_server.models.directory import DirectoryModelStore
 from cryptable_server.models.store import version_order
+from cryptable_server.processes.entry_points import ENTRY_POINTS
 from cryptable_server.settings.config import ServerConfig, WorkerConfig
+
+CLEAR = clear_entry_points.entry_points()
 
 
 def config(models, programs, **workers):
@@ -36,8 +40,8 @@ def opened():
     """Opens stores, which are closed with the test."""
     with ExitStack() as stores:
 
-        def open_store(configuration):
-            store = DirectoryModelStore(configuration)
+        def open_store(configuration, entry_points=CLEAR):
+            store = DirectoryModelStore(configuration, entry_points)
             stores.callback(store.close)
             return store
 
@@ -71,7 +75,7 @@ def test_models_are_ready(models, programs, artifacts, opened):
     assert model.spec == artifacts["tables"].client_spec
     assert model.needs_keys
     assert not store.get("linear").needs_keys
-    assert store.keyset(model.spec.keyset.name) == model.spec.keyset
+    assert store.keyset(model.spec.parameters.keyset.name) == model.spec.parameters.keyset
     assert store.keyset(bytes(32)) is None
     with pytest.raises(ModelNotFoundError, match="linear, tables"):
         store.get("none")
@@ -110,11 +114,12 @@ def test_programs_are_the_owners_alone(models, tmp_path, opened):
         opened(config(models, tmp_path))
 
 
-def test_a_bad_artifact_does_not_keep_others_from_being_served(models, programs, tmp_path, artifacts, reasons, opened):
-    shutil.copytree(models, tmp_path, dirs_exist_ok=True)
-    good = artifacts["tables"]
+@pytest.mark.encrypted
+def test_a_bad_artifact_does_not_keep_others_from_being_served(encrypted, tmp_path, reasons, opened):
+    shutil.copytree(encrypted.models, tmp_path, dirs_exist_ok=True)
+    good, programs = encrypted.artifacts["tables"], encrypted.programs
     circuit = Circuit.from_bytes(good.circuit)
-    keyset, tables = good.client_spec.keyset, circuit.nodes[2]
+    keyset, tables = good.client_spec.parameters.keyset, circuit.nodes[2]
 
     weaker = dataclasses.replace(keyset.bootstrap_keys[0], variance=keyset.bootstrap_keys[0].variance / 4)
     # The table's entries are what a client's score is made of: raised, they leave the declared width.
@@ -140,7 +145,7 @@ def test_a_bad_artifact_does_not_keep_others_from_being_served(models, programs,
     data[len(data) // 2] ^= 1
     (tmp_path / "flipped.cryptable").write_bytes(data)
 
-    store = opened(config(tmp_path, programs))
+    store = opened(config(tmp_path, programs), ENTRY_POINTS)
     assert [model.name for model in store.models()] == ["linear", "tables"]
     found = reasons()
     assert set(found) == {f"{name}.cryptable" for name in [*bad, "garbage", "empty", "directory", "flipped"]}
@@ -161,16 +166,17 @@ def test_duplicates_are_refused(models, programs, tmp_path, artifacts, opened):
 
 
 def test_keys_that_would_not_fit_a_worker_are_told(models, programs, reasons, artifacts, opened):
-    need = artifacts["tables"].client_spec.keyset.memory_bytes
+    need = artifacts["tables"].client_spec.parameters.key_memory_bytes
     store = opened(config(models, programs, key_memory_bytes=need - 1))
     assert [model.name for model in store.models()] == ["linear"]
     assert "--key-memory" in reasons()["tables.cryptable"]
     opened(config(models, programs, key_memory_bytes=need)).get("tables")
 
 
-def test_digest_of_a_tampered_artifact_can_be_right(artifacts):
+@pytest.mark.encrypted
+def test_digest_of_a_tampered_artifact_can_be_right(encrypted):
     """What the tests above tamper with passes the file's own check: only the verifier and the comparison stop it."""
-    good = artifacts["linear"]
+    good = encrypted.artifacts["linear"]
     tampered = changed_spec(good, output=dataclasses.replace(good.client_spec.output, width=9))
     again = ModelArtifact.from_bytes(tampered.to_bytes())
     assert again.digest != good.digest
@@ -265,7 +271,7 @@ def test_a_bad_file_of_model_settings_keeps_a_server_from_starting_and_a_running
         store.reload()
     assert store.get("linear")
     with pytest.raises(ModelsError, match="withdrawn"):
-        DirectoryModelStore(config(folder, programs))
+        DirectoryModelStore(config(folder, programs), CLEAR)
 
 
 def test_a_program_that_another_server_uses_is_kept(models, tmp_path, opened):

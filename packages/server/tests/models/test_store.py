@@ -8,8 +8,6 @@ from cryptable_server.errors import ModelNotFoundError
 from cryptable_server.models.settings import ModelLimits, ModelSettings
 from cryptable_server.models.store import Catalogue, Model
 
-pytestmark = pytest.mark.encrypted
-
 
 @pytest.fixture(scope="module")
 def versions(artifacts):

@@ -23,8 +23,6 @@ from cryptable_server.principals import Role
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from waiting import until
 
-pytestmark = pytest.mark.encrypted
-
 Status = grpc.StatusCode
 
 
@@ -89,7 +87,7 @@ def versions(run):
 
 
 def test_status(run, keys, artifacts):
-    size = artifacts["tables"].client_spec.keyset.evaluation_keys_bytes
+    size = artifacts["tables"].client_spec.parameters.keyset.evaluation_keys_bytes
     found = json.loads(run.command("status", "--json"))
     assert found["draining"] is False
     assert (found["workers_up"], found["workers"], found["worker_deaths"]) == (1, 1, "0")

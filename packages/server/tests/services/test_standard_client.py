@@ -5,9 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.encrypted
 PROGRAM = Path(__file__).parent / "programs" / "standard_client.py"
 PACKAGES = ["cryptable", "cryptable_client", "cryptable_engine", "cryptable_protocol", "cryptable_server"]
 

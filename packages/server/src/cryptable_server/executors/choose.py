@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from cryptable_server.errors import ConfigurationError
 from cryptable_server.executors.local import LocalExecutor
 from cryptable_server.executors.pool import WorkerPool
+from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
 from cryptable_server.settings.config import ServerConfig
 
 
-def new_executor(config: ServerConfig, programs: Sequence[str]) -> WorkerPool:
+def new_executor(config: ServerConfig, programs: Sequence[str], entry_points: EntryPoints = ENTRY_POINTS) -> WorkerPool:
     """Workers that are ready.
 
     Raises:
@@ -18,7 +19,7 @@ def new_executor(config: ServerConfig, programs: Sequence[str]) -> WorkerPool:
         ExecutorError: they do not come up.
     """
     if config.executor == "local":
-        return LocalExecutor(config.workers, programs=programs)
+        return LocalExecutor(config.workers, programs=programs, entry_points=entry_points)
     try:
         from cryptable_server.executors.ray import RayExecutor
     except ImportError as error:

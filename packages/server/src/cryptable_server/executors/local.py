@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.executors.process_link import WorkerProcess
+from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
 from cryptable_server.settings.config import WorkerConfig
 
 
@@ -14,7 +15,14 @@ class LocalExecutor(WorkerPool):
     """A WorkerPool of child processes."""
 
     def __init__(
-        self, config: WorkerConfig, *, programs: Sequence[str] = (), clock: Callable[[], float] = time.monotonic
+        self,
+        config: WorkerConfig,
+        *,
+        programs: Sequence[str] = (),
+        entry_points: EntryPoints = ENTRY_POINTS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """See WorkerPool."""
-        super().__init__(config, lambda index: WorkerProcess(index, config), programs=programs, clock=clock)
+        super().__init__(
+            config, lambda index: WorkerProcess(index, config, entry_points), programs=programs, clock=clock
+        )

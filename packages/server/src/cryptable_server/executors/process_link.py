@@ -15,6 +15,7 @@ from cryptable_protocol import InternalError
 from cryptable_server.errors import ExecutorError
 from cryptable_server.executors.link import WorkerLostError, WorkerSilentError
 from cryptable_server.processes.channel import Channel
+from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
 from cryptable_server.processes.messages import Done, Evaluate, Failed, Load, Note, Ready, Report
 from cryptable_server.settings.config import WorkerConfig
 
@@ -24,8 +25,9 @@ _END_SECONDS = 5.0
 class WorkerProcess:
     """See WorkerLink."""
 
-    def __init__(self, index: int, config: WorkerConfig) -> None:
+    def __init__(self, index: int, config: WorkerConfig, entry_points: EntryPoints = ENTRY_POINTS) -> None:
         self._index = index
+        self._command = entry_points.worker
         self._config = config
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
@@ -41,7 +43,7 @@ class WorkerProcess:
         """See WorkerLink."""
         self.end()
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "cryptable_server.processes.worker", str(theirs.fileno()), str(os.getpid())]
+        command = [*self._command, str(theirs.fileno()), str(os.getpid())]
         command += [str(self._config.key_memory_bytes), str(self._config.memory_bytes or 0)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(self._config.threads), "PYTHONUNBUFFERED": "1"}
         with theirs:

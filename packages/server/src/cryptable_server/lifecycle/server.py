@@ -40,6 +40,7 @@ from cryptable_server.logs import log
 from cryptable_server.models.directory import DirectoryModelStore
 from cryptable_server.open_files import raise_limit
 from cryptable_server.principals import Authenticator
+from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
 from cryptable_server.services.admin import AUDITED as ADMIN_AUDITED
 from cryptable_server.services.admin import AdminService
 from cryptable_server.services.inference import AUDITED, InferenceService
@@ -68,10 +69,14 @@ READY = "cryptable-server ready on"
 """Begins the one line of standard output that tells a parent process the address, once calls are answered."""
 
 
-def serve(config: ServerConfig) -> None:
+def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the calls in progress at once.
 
     SIGHUP, and a change of the directory, read the models again.
+
+    Args:
+        config: all settings.
+        entry_points: of the child processes.
 
     Raises:
         StartError: the server cannot start; nothing is left running.
@@ -103,9 +108,9 @@ def serve(config: ServerConfig) -> None:
             on_drop=dropped,
         )
         parts.callback(keys.close)
-        models = DirectoryModelStore(config)
+        models = DirectoryModelStore(config, entry_points)
         parts.callback(models.close)
-        executor = new_executor(config, models.programs())
+        executor = new_executor(config, models.programs(), entry_points)
         parts.callback(executor.close)
         keys.on_removal = lambda removed: executor.forget(keys_name(removed.owner, removed.sha256))
         calls = CallCounter(most=config.max_calls, most_each=config.max_calls_per_principal)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +29,7 @@ from cryptable_server.models.preparations import Preparations
 from cryptable_server.models.programs import ProgramDirectory
 from cryptable_server.models.settings import FILE, ModelSettings
 from cryptable_server.models.store import LATEST, Catalogue, Model
+from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
 from cryptable_server.settings.config import ServerConfig
 
 _LOGGER = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ _ENVELOPE_BYTES = 1 << 10
 class DirectoryModelStore:
     """A ModelStore of the artifacts in `config.models`."""
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, entry_points: EntryPoints = ENTRY_POINTS) -> None:
         """Prepare every artifact. A bad one is logged and left out.
 
         Raises:
@@ -50,6 +50,7 @@ class DirectoryModelStore:
             ConfigurationError: the directory of compiled programs cannot be used.
         """
         self._config = config
+        self._command = entry_points.preparation
         self._mutex = threading.Lock()
         self._users: Counter[str] = Counter()
         """Calls that use a program."""
@@ -288,14 +289,7 @@ class DirectoryModelStore:
         # Native code is bound to the engine that made it.
         engine = "-".join(installed_version(name) or "none" for name in ("cryptable-engine", "concrete-python"))
         program = config.programs / f"{artifact.digest.hex()}-{engine}"
-        command = [
-            sys.executable,
-            "-m",
-            "cryptable_server.processes.preparation",
-            str(path),
-            artifact.digest.hex(),
-            str(program),
-        ]
+        command = [*self._command, str(path), artifact.digest.hex(), str(program)]
         command += [str(os.getpid()), str(config.compile_seconds)]
         self._preparations.run(command, config.compile_seconds + _GRACE_SECONDS)
         self._programs.hold(str(program))
