@@ -41,6 +41,15 @@ def test_a_specification_of_two_schemes_is_refused() -> None:
         LevelledParameters.read(message)
 
 
+@pytest.mark.parametrize("which", ["selectors", "leaves", "placed", "moduli"])
+def test_lists_that_are_far_too_long_are_refused_before_they_are_copied(which: str) -> None:
+    message = pb.ClientSpec()
+    PARAMETERS.write(message)
+    getattr(message.levelled, which).extend(range(200_000))
+    with pytest.raises(MalformedMessageError, match=rf"2000\d\d {which}"):
+        LevelledParameters.read(message)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -235,6 +235,10 @@ class LevelledParameters:
         for part in ("keyset", "input", "output"):
             _require(not message.HasField(part), f"beside a {part}, which is the scheme bootstrapped's")
         own = message.levelled
+        # Before they are copied: a byte of a packed list may become thirty of memory.
+        for what, elements in (("selectors", own.selectors), ("leaves", own.leaves), ("placed", own.placed)):
+            _require(len(elements) <= limits.MAX_VECTOR_SIZE, f"{len(elements)} {what}")
+        _require(len(own.moduli) <= MAX_MODULI, f"{len(own.moduli)} moduli, at most {MAX_MODULI}")
         return cls(
             LevelledKeyset(own.keyset),
             own.inputs,
