@@ -3,7 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
-from cryptable_server.calls import audit
+from cryptable_server.calls import audit, refusal_budget
 from cryptable_server.calls.audit import AuditLog
 from cryptable_server.errors import ConfigurationError
 
@@ -75,7 +75,7 @@ def test_half_a_line_does_not_spoil_the_next(path, monkeypatch):
 
 
 def test_strangers_fill_no_disk(path, monkeypatch):
-    monkeypatch.setattr(audit, "_REFUSALS_A_SECOND", 0.0)
+    monkeypatch.setattr(refusal_budget, "_A_SECOND", 0.0)
     log = AuditLog(path)
     for _ in range(150):
         log.record(who="unknown", what="ListModels", outcome="UNAUTHENTICATED")

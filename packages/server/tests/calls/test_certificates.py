@@ -1,10 +1,12 @@
 """Certificates that change, cannot be read for a while, or expire, while a server runs or before it starts."""
 
+import contextlib
 import json
 import logging
 import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -151,3 +153,16 @@ def test_doctor_tells_when_it_expires(made, tmp_path, days, severity):
     (found,) = [finding for finding in json.loads(done.stdout) if finding["what"] == "certificate"]
     assert found["severity"] == severity
     assert bool(found["advice"]) == (severity != "good")
+
+
+def test_who_speaks_no_tls_fills_no_log(start, made):
+    files = made("one")
+    with start("--tls-certificate", files.certificate, "--tls-key", files.private_key) as server:
+        before = server.log.stat().st_size
+        host, _, port = server.address.rpartition(":")
+        for _ in range(200):
+            with socket.create_connection((host, int(port))) as stranger:
+                stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                with contextlib.suppress(OSError):
+                    stranger.recv(1)
+        assert server.log.stat().st_size - before < 1000

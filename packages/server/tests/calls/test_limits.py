@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -205,3 +206,19 @@ def test_the_audit_log_tells_who_did_what_without_any_content(strict, people, ar
     for metadata in people[1].values():
         assert metadata[0][1].split("_", 2)[2] not in text
     assert max(map(len, text.splitlines())) < 600
+
+
+def test_a_stranger_fills_no_log(strict, people):
+    """Of refusals a hundred are written, and ten a second; how many were not is told by the line after them."""
+    stranger, known = (("x-request-id", "stranger"),), (("x-request-id", "known"), *people[1]["alice"])
+    began = time.monotonic()
+    for _ in range(600):
+        with pytest.raises(grpc.RpcError):
+            strict.stub.ListModels(pb.ListModelsRequest(), metadata=stranger)
+    seconds = time.monotonic() - began
+    strict.stub.ListModels(pb.ListModelsRequest(), metadata=known)
+    strict.wait_for("ListModels", request_id="known")
+    lines = [line for line in strict.events("ListModels") if line["request_id"] in ("stranger", "known")]
+    written, left_out = len(lines) - 1, sum(line.get("refusals_left_out", 0) for line in lines)
+    assert written <= 101 + 10 * seconds
+    assert written + left_out >= 600

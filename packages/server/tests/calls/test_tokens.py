@@ -203,3 +203,26 @@ def test_the_commands(path):
     assert command("list", "--file", path).stdout == ""
     refused = command("new", "--file", path, "alice", "--roles", "root")
     assert (refused.returncode, "there are: evaluate, upload" in refused.stderr) == (2, True)
+
+
+def test_a_token_in_a_file_is_its_owners_alone(path, tmp_path):
+    output = tmp_path / "alice.token"
+    made = command("new", "--file", path, "alice", "--output", output)
+    assert (made.returncode, made.stdout) == (0, "")
+    assert output.stat().st_mode & 0o777 == 0o600
+    secret = output.read_text().strip()
+    assert TokenFile(path).find(secret).name == "token:alice"
+    assert secret not in made.stderr
+    again = command("new", "--file", path, "bob", "--output", output)
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    assert [token.principal for token in read_tokens(path)] == ["alice"]
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, True), (0o600, False)])
+def test_a_file_that_a_shell_has_made_for_a_token_is_warned_of(path, tmp_path, mode, warned):
+    (tmp_path / "alice.token").touch()
+    (tmp_path / "alice.token").chmod(mode)
+    arguments = [sys.executable, "-m", "cryptable_server", "tokens", "new", "--file", str(path), "alice"]
+    with (tmp_path / "alice.token").open("w") as file:
+        made = subprocess.run(arguments, stdout=file, stderr=subprocess.PIPE, text=True, timeout=60, check=True)
+    assert ("chmod 600" in made.stderr) == warned

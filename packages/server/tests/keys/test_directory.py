@@ -292,3 +292,32 @@ def test_foreign_files_are_left_alone(tmp_path):
     assert store.used_bytes == 0
     store.close()
     assert (tmp_path / "folder" / "notes.txt").exists()
+
+
+def test_strays_are_named_and_left_where_they_are(opened, tmp_path, caplog):
+    """Whatever lies there: a server starts, and has the keys that are keys."""
+    kept = put(opened())
+    folder = Path(kept.reference).parent
+    name = f"{'ab' * 32}.{'cd' * 32}"
+    (folder / name).mkdir()
+    (folder / f"{'ef' * 32}.{'cd' * 32}").symlink_to("nothing")
+    os.mkfifo(folder / f"{'01' * 32}.{'cd' * 32}")
+    (folder / "notes.txt").touch()
+    (tmp_path / "keys" / ("23" * 32)).symlink_to("23" * 32)
+    (tmp_path / "keys" / ("45" * 32)).touch()
+    (tmp_path / "keys" / "backup").mkdir()
+    (tmp_path / "keys" / "backup" / name).touch()
+    incoming = tmp_path / "keys" / "incoming"
+    (incoming / "folder").mkdir()
+    (incoming / "dangling").symlink_to("nothing")
+    (incoming / f"{'ab' * 32}.{'cd' * 32}.x").symlink_to("nothing")
+    (folder / "principal").unlink()
+    os.mkfifo(folder / "principal")
+    before = set(tmp_path.rglob("*"))
+    store = opened()
+    assert [entry.keys.sha256 for entry in store.entries()] == [kept.sha256]
+    named = {Path(record.facts["path"]).name for record in caplog.records if record.message == "stray among the keys"}
+    assert len(named) == 8
+    assert "folder" in named
+    assert before <= set(tmp_path.rglob("*"))
+    store.delete(ANONYMOUS, kept.sha256)

@@ -70,6 +70,10 @@ class Ledgers(RuleBasedStateMachine):
         for kept in (0, 7):
             excess = 0 if self.own_quota is None else max(0, own + kept - self.own_quota)
             assert self.ledger.excess_bytes_of(owner, sha256, size, kept) == excess
+        self.own_keys_make_room(dice, owner, sha256, size, max(0, own - (self.own_quota or own)))
+        own -= others
+        others = sum(each.keys.size for each in self.stored if each.keys.owner == owner and each.keys.sha256 != sha256)
+        own += others
         reason = (self.own_quota is not None and own > self.own_quota and "yours") or (
             self.quota is not None and bound > self.quota and "in use"
         )
@@ -79,6 +83,20 @@ class Ledgers(RuleBasedStateMachine):
         else:
             self.ledger.announce(owner, sha256, size)
             self.uploads.append(SimpleNamespace(owner=owner, sha256=sha256, size=size, come=0))
+
+    def own_keys_make_room(self, dice, owner, sha256, size, excess):
+        idle = [each for each in self.idle() if each.keys.owner == owner and each.keys.sha256 != sha256]
+        idle.sort(key=lambda each: each.used_at)
+        going = [self.entry(keys.owner, keys.sha256) for keys in self.ledger.own_room(owner, sha256, size)]
+        freed = [each.keys.size for each in going]
+        assert [each.used_at for each in going] == [each.used_at for each in idle[: len(going)]]
+        if excess and sum(each.keys.size for each in idle) >= excess:
+            assert sum(freed) >= excess > sum(freed[:-1])
+        else:
+            assert not going
+        if dice.random() < 0.5:
+            for each in going:
+                self.forget(each)
 
     def bytes_come(self, dice):
         if not self.uploads:

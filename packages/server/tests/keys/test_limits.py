@@ -139,22 +139,6 @@ def test_a_header_alone_drops_nothing(opened):
     put(store, 1, BOB)
 
 
-def test_each_principal_has_a_quota_of_its_own(opened):
-    store = opened(principal_quota_bytes=2 * SIZE)
-    put(store, 0)
-    with store.begin(ALICE, header_of(1)), pytest.raises(QuotaExceededError, match="yours"):
-        store.begin(ALICE, header_of(2))
-    put(store, 1)
-    put(store, 1)  # again, which takes no more
-    with pytest.raises(QuotaExceededError, match=str(2 * SIZE)):
-        put(store, 2)
-    for number in (0, 1):
-        put(store, number, BOB)
-    store.delete(ALICE, header_of(0).sha256)
-    put(store, 2)
-    assert (stored(store), stored(store, BOB)) == ([1, 2], [0, 1])
-
-
 def test_unused_keys_expire(opened, clock):
     store = opened(time_to_live=100)
     put(store, 0)

@@ -225,7 +225,11 @@ def test_parts_count_towards_a_principals_quota_and_make_way(opened, pass_by):
     assert received(store) == {1: 6000, 2: 3000}
     send(store, 2, 3000)
     assert received(store) == {}
-    with pytest.raises(QuotaExceededError):
+    with (
+        store.use(ALICE, header_of(4).sha256),
+        store.use(ALICE, header_of(2).sha256),
+        pytest.raises(QuotaExceededError),
+    ):
         interrupt(store, 5)
     assert received(store, BOB) == {3: 4000}
 

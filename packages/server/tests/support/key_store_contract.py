@@ -264,16 +264,32 @@ def an_upload_goes_on_where_it_broke_off(place):
 def each_principal_has_a_quota_of_its_own(place):
     store = place.open(principal_quota_bytes=2 * SIZE)
     put(store, 0)
-    with store.begin(ALICE, header_of(1)), pytest.raises(QuotaExceededError, match="yours"):
+    put(store, 0, BOB)
+    with use(store, 0), store.begin(ALICE, header_of(1)), pytest.raises(QuotaExceededError, match="yours"):
         store.begin(ALICE, header_of(2))
     put(store, 1)
     put(store, 1)  # again, which takes no more
-    with pytest.raises(QuotaExceededError, match=str(2 * SIZE)):
+    with use(store, 0), use(store, 1), pytest.raises(QuotaExceededError, match=str(2 * SIZE)):
         put(store, 2)
-    put(store, 0, BOB)
-    store.delete(ALICE, header_of(0).sha256)
-    put(store, 2)
-    assert (stored(store), stored(store, BOB)) == ([1, 2], [0])
+    assert (stored(store), stored(store, BOB)) == ([0, 1], [0])
+
+
+@contract
+def keys_of_runs_that_are_gone_make_room_for_those_of_the_same_principal(place):
+    """A run that is killed deletes nothing, and its keys are like any others."""
+    store = place.open(principal_quota_bytes=2 * SIZE)
+    put(store, 5, BOB)
+    for number in range(4):
+        put(store, number)
+        place.pass_by(1)
+    assert (stored(store), stored(store, BOB)) == ([2, 3], [5])
+    with use(store, 2):
+        put(store, 4)
+        place.pass_by(1)
+    assert stored(store) == [2, 4]
+    with pytest.raises(QuotaExceededError):  # which drops none, since that would not do
+        store.begin(ALICE, header_of(5, size=3 * SIZE))
+    assert stored(store) == [2, 4]
 
 
 @contract

@@ -14,13 +14,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cryptable_server.calls.refusal_budget import RefusalBudget
 from cryptable_server.errors import ConfigurationError
 from cryptable_server.logs import log, timestamp
 
 _LOGGER = logging.getLogger(__name__)
 STANDARD_ERROR = "-"
-_REFUSALS_A_SECOND = 10.0
-_REFUSALS_AT_ONCE = 100.0
 
 
 class AuditLog:
@@ -44,9 +43,7 @@ class AuditLog:
         self._mutex = threading.Lock()
         self._descriptor = -1
         self._torn = False
-        self._left_out = 0
-        self._budget = _REFUSALS_AT_ONCE
-        self._refilled = time.monotonic()
+        self._strangers = RefusalBudget()
         if path is None:
             return
         if str(path) == STANDARD_ERROR:
@@ -70,19 +67,17 @@ class AuditLog:
             **facts,
         }
         with self._mutex:
-            if outcome == "UNAUTHENTICATED" and not self._admits_refusal():
-                self._left_out += 1
+            if outcome == "UNAUTHENTICATED" and not self._strangers.admits():
                 return
-            if self._left_out:
-                # A stranger who knocks without end is to fill neither the disk nor the reader's day.
-                entry["refusals_left_out"] = self._left_out
+            if self._strangers.left_out:
+                entry["refusals_left_out"] = self._strangers.left_out
             try:
                 self._write(json.dumps(entry, default=str).encode() + b"\n")
             except OSError as error:
                 log(_LOGGER, logging.ERROR, "audit line lost", reason=error.strerror or str(error), line=entry)
                 self._count(False)
             else:
-                self._left_out = 0
+                self._strangers.left_out = 0
                 self._count(True)
 
     def close(self) -> None:
@@ -91,15 +86,6 @@ class AuditLog:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
                 self._descriptor = -1
-
-    def _admits_refusal(self) -> bool:
-        now = time.monotonic()
-        self._budget = min(_REFUSALS_AT_ONCE, self._budget + (now - self._refilled) * _REFUSALS_A_SECOND)
-        self._refilled = now
-        if self._budget < 1:
-            return False
-        self._budget -= 1
-        return True
 
     def _write(self, line: bytes) -> None:
         if self._path is not None and str(self._path) != STANDARD_ERROR and self._moved(self._path):

@@ -25,6 +25,7 @@ from cryptable_server.calls.audit import AuditLog
 from cryptable_server.calls.call_counter import CallCounter
 from cryptable_server.calls.drain import Drain
 from cryptable_server.calls.metrics import Metrics
+from cryptable_server.calls.refusal_budget import RefusalBudget
 from cryptable_server.errors import DrainingError, ServerError, StreamTooOldError, StreamTooSlowError
 from cryptable_server.logs import log, request_id
 from cryptable_server.principals import Authenticator, Principal
@@ -64,6 +65,8 @@ class Entrance:
     """How long a stream may send nothing, and take no answer."""
     max_seconds: float
     """How long a stream may be open."""
+    strangers: RefusalBudget = field(default_factory=RefusalBudget)
+    """For the log's lines; all calls are in one event loop."""
 
 
 @dataclass
@@ -278,7 +281,11 @@ def _logged(call: Call, context: Context, entrance: Entrance, *, audited: bool) 
         if audited or status in _REFUSED_FOR_WHO_CALLS:
             about = {"from": call.peer, "request_id": call.request_id, **facts}
             entrance.audit.record(who=call.principal.name, what=call.method, outcome=status, **about)
-        log(_LOGGER, level, call.method, status=status, seconds=seconds, principal=call.principal.name, **facts)
+        if status != "UNAUTHENTICATED" or entrance.strangers.admits():
+            if entrance.strangers.left_out:
+                facts = {**facts, "refusals_left_out": entrance.strangers.left_out}
+                entrance.strangers.left_out = 0
+            log(_LOGGER, level, call.method, status=status, seconds=seconds, principal=call.principal.name, **facts)
 
 
 def _refusal(error: Exception) -> tuple[str, str, float | None]:

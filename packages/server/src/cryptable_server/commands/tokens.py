@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import stat
 import sys
 from pathlib import Path
 
+from cryptable_protocol.files.whole import whole_file
+
 from cryptable_server.calls.tokens import new_token, read_tokens, revoke_token
+from cryptable_server.errors import ConfigurationError
 from cryptable_server.principals import USUAL_ROLES, Role
 
 
@@ -23,6 +28,12 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         default=",".join(role.value for role in Role if role in USUAL_ROLES),
         help=f"what it may do, of {', '.join(role.value for role in Role)}, with commas between (default: %(default)s)",
     )
+    new.add_argument(
+        "--output",
+        type=Path,
+        metavar="TOKEN_FILE",
+        help="write it there instead, readable by you alone; no file of that name may be there",
+    )
     new.set_defaults(run=_new)
     show = ways.add_parser("list", help="tell who has tokens")
     show.add_argument("--json", action="store_true", help="for scripts")
@@ -37,9 +48,34 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _new(options: argparse.Namespace) -> None:
     roles = [Role.named(name) for name in options.roles.split(",")]
-    token, secret = new_token(options.file, options.principal, roles)
-    sys.stderr.write(f"token {token.identity} for {token.principal!r}; it is not shown again:\n")
-    sys.stdout.write(f"{secret}\n")
+    if options.output is None:
+        token, secret = new_token(options.file, options.principal, roles)
+        sys.stderr.write(f"token {token.identity} for {token.principal!r}; it is not shown again:\n")
+        sys.stdout.write(f"{secret}\n")
+        _warn_of_readers(sys.stdout.fileno())
+        return
+    if options.output.exists():
+        raise ConfigurationError(f"--output {options.output} is there already; name another file")
+    try:
+        with whole_file(options.output, overwrite=False) as file:
+            token, secret = new_token(options.file, options.principal, roles)
+            file.write(f"{secret}\n".encode())
+    except OSError as error:
+        raise ConfigurationError(f"--output {options.output}: {error.strerror or error}") from error
+    sys.stderr.write(f"token {token.identity} for {token.principal!r} is in {options.output}\n")
+
+
+def _warn_of_readers(descriptor: int) -> None:
+    """Where a shell has sent the token into a file, it has made it with the usual mode."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return
+    if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
+        sys.stderr.write(
+            "cryptable-server: others may read the file that the token was written to: chmod 600 it, or use --output, "
+            "which makes it so\n"
+        )
 
 
 def _list(options: argparse.Namespace) -> None:

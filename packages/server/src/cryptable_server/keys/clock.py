@@ -13,8 +13,11 @@ from pathlib import Path
 
 from cryptable_protocol.files.whole import whole_file
 
+from cryptable_server.regular_files import read_regular
+
 _NAME = ".clock"
 _SAVE_SECONDS = 60.0
+_MAX_BYTES = 64
 _FAR = float(1 << 40)
 
 
@@ -47,7 +50,7 @@ class StoreClock:
 
     def _read(self) -> float:
         try:
-            seconds = float(self._path.read_text())
+            seconds = float(read_regular(self._path, most=_MAX_BYTES)[0])
         except (OSError, ValueError):
             return time.time()
         return seconds if 0 <= seconds < _FAR else time.time()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,12 +26,16 @@ from cryptable_server.keys.ledger import KeyLedger, Usage
 from cryptable_server.keys.owners import forget_name, read_name, write_name
 from cryptable_server.keys.partial_uploads import PartialUploads
 from cryptable_server.keys.store import KeysEntry, StoredKeys
+from cryptable_server.keys.strays import log_stray
 from cryptable_server.keys.upload import DirectoryUpload
 from cryptable_server.logs import log
 from cryptable_server.principals import Principal
+from cryptable_server.regular_files import file_state
 
 _LOGGER = logging.getLogger(__name__)
 _INCOMING = "incoming"
+_OWNER = re.compile("[0-9a-f]{64}")
+_KEYS = re.compile(r"(?P<sha256>[0-9a-f]{64})\.(?P<keyset>(?:[0-9a-f]{2})+)")
 _TOUCH_SECONDS = 60.0
 """A use is noted on disk only if the last note is that old."""
 
@@ -58,11 +63,11 @@ class DirectoryKeyStore:
             directory: where the keys are.
             quota_bytes: of all keys together, what is coming in included; None: no limit.
             principal_quota_bytes: of one principal's keys, what is announced included, and what is kept of interrupted
-                uploads, which makes way for new ones; None: no limit.
+                uploads, which makes way for new ones, as then do the least recently used keys; None: no limit.
             time_to_live: seconds without use, by the store's own clock, after which keys go; None: they stay.
             on_removal: told of keys that are gone, so that they go from memory too. Must not call the store.
-            on_drop: told of keys that the store has removed by itself, and why: "expired", or "room" for others. Must
-                not call the store.
+            on_drop: told of keys that the store has removed by itself, and why: "expired", or "room" for others, those
+                of the same principal included. Must not call the store.
 
         Raises:
             ConfigurationError: the directory cannot be used, or another server uses it.
@@ -110,6 +115,10 @@ class DirectoryKeyStore:
             while self._ledger.excess_bytes_of(owner, sha256, size, self._partials.bytes_of(owner, but=sha256)):
                 if not self._partials.drop_oldest(owner, but=sha256):
                     break
+            # A run that was killed leaves keys that nobody will use again, and that nothing tells from others.
+            for keys in self._ledger.own_room(owner, sha256, size):
+                self._drop(keys, "room")
+                log(_LOGGER, logging.INFO, "keys dropped for the same caller's", keys=keys.sha256.hex()[:16])
             self._ledger.announce(owner, sha256, size)
         return DirectoryUpload(self, principal, header)
 
@@ -277,18 +286,25 @@ class DirectoryKeyStore:
             self.on_removal(before)
 
     def _scan(self) -> Iterator[tuple[StoredKeys, float]]:
-        for path in self._directory.glob("*/*.*"):
-            if path.parent == self._incoming:
+        for folder in sorted(self._directory.iterdir()):
+            if _OWNER.fullmatch(folder.name) is None:
                 continue
-            digest, _, keyset = path.name.partition(".")
             try:
-                status = path.stat()
-                keys = StoredKeys(
-                    path.parent.name, bytes.fromhex(digest), bytes.fromhex(keyset), status.st_size, str(path)
-                )
-            except ValueError:
+                paths = sorted(folder.iterdir())
+            except OSError as error:
+                log_stray(folder, error)
                 continue
-            yield keys, status.st_mtime
+            for path in paths:
+                name = _KEYS.fullmatch(path.name)
+                if name is None:
+                    continue
+                try:
+                    state = file_state(path)
+                except OSError as error:
+                    log_stray(path, error)
+                    continue
+                digest, keyset = bytes.fromhex(name["sha256"]), bytes.fromhex(name["keyset"])
+                yield StoredKeys(folder.name, digest, keyset, state.size, str(path)), state.modified_ns / 1e9
 
 
 def _entry(usage: Usage, principal: str) -> KeysEntry:

@@ -134,6 +134,20 @@ class KeyLedger:
             return 0
         return max(0, self._bytes_of(owner, sha256) + size + kept_bytes - self._principal_quota_bytes)
 
+    def own_room(self, owner: str, sha256: bytes, size: int) -> list[StoredKeys]:
+        """Which of an owner's own keys make room for keys that are to come, the least recently used first.
+
+        None where even all that are not in use would not do.
+        """
+        excess = self.excess_bytes_of(owner, sha256, size, 0)
+        idle = [keys for keys in self._idle() if keys.owner == owner and keys.sha256 != sha256]
+        going = []
+        for keys in sorted(idle, key=lambda keys: self._used_at[keys.owner, keys.sha256]):
+            if excess > 0:
+                going.append(keys)
+                excess -= keys.size
+        return going if excess <= 0 else []
+
     def announce(self, owner: str, sha256: bytes, size: int) -> None:
         """An upload of `size` bytes begins; counted until `withdraw`.
 
@@ -143,8 +157,8 @@ class KeyLedger:
         if self.excess_bytes_of(owner, sha256, size, 0):
             raise QuotaExceededError(
                 f"these evaluation keys have {size} bytes, and yours take {self._bytes_of(owner, sha256)} of the "
-                f"{self._principal_quota_bytes} that this server stores for each principal; delete keys that you no "
-                "longer use"
+                f"{self._principal_quota_bytes} that this server stores for each principal; none of them is dropped "
+                "that is in use or on its way: end some calls, or delete keys"
             )
         if self._quota_bytes is not None and self._bound_bytes() + size > self._quota_bytes:
             raise QuotaExceededError(

@@ -8,8 +8,10 @@ from pathlib import Path
 from cryptable_protocol.files.whole import whole_file
 
 from cryptable_server.principals import Principal
+from cryptable_server.regular_files import read_regular
 
 _NAME = "principal"
+_MAX_BYTES = 1 << 16
 
 
 def write_name(folder: Path, principal: str) -> None:
@@ -24,7 +26,7 @@ def write_name(folder: Path, principal: str) -> None:
 def read_name(folder: Path) -> str:
     """The name, or "" where it is not known, or is another's."""
     try:
-        name = (folder / _NAME).read_text(encoding="utf-8")
+        name = read_regular(folder / _NAME, most=_MAX_BYTES)[0].decode()
     except (OSError, UnicodeDecodeError):
         return ""
     return name if Principal(name).folder == folder.name else ""
@@ -33,6 +35,7 @@ def read_name(folder: Path) -> str:
 def forget_name(folder: Path) -> None:
     """Remove the name and the folder, if it holds nothing else."""
     for path in (folder / _NAME, *folder.glob(f".{_NAME}.*")):  # the latter are left where a kill met the writing
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
     with suppress(OSError):
         folder.rmdir()

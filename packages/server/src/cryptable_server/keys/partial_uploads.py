@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptable_server.keys.clock import StoreClock
+from cryptable_server.keys.strays import log_stray
+from cryptable_server.regular_files import file_state
 
 KEEP_SECONDS = 3600.0
 PER_PRINCIPAL = 4
@@ -37,11 +39,16 @@ class PartialUploads:
         self._clock = clock
         self._parts: dict[tuple[str, bytes], _Part] = {}
         for path in directory.iterdir():
-            match, status = _NAME.fullmatch(path.name), path.stat()
-            if match is None:
-                path.unlink()
-            else:
-                self._add(match["owner"], bytes.fromhex(match["sha256"]), path, status.st_size, status.st_mtime)
+            match = _NAME.fullmatch(path.name)
+            try:
+                state = file_state(path)
+                if match is None:
+                    path.unlink()
+                    continue
+            except OSError as error:
+                log_stray(path, error)
+                continue
+            self._add(match["owner"], bytes.fromhex(match["sha256"]), path, state.size, state.modified_ns / 1e9)
         self.expire()
 
     @property

@@ -32,6 +32,7 @@ from cryptable_server.processes.messages import (
 )
 
 _BLOCK_BYTES = 1 << 20
+_DELETED = "these evaluation keys have been deleted; upload them again"
 _NAMES: dict[type[Exception], str] = {kind: name for name, kind in FAILURES.items()}
 
 
@@ -85,7 +86,10 @@ class Worker:
         def load() -> ServerKeys:
             if _sha256(path) != file.sha256:
                 raise KeysCorruptedError("the stored evaluation keys are damaged; upload them again")
-            return evaluator.load_keys(path)
+            try:
+                return evaluator.load_keys(path)
+            except FileNotFoundError as error:  # since they were looked at a moment ago
+                raise KeysNotFoundError(_DELETED) from error
 
         return self._keys.get(file.name, file.memory_bytes, load)
 
@@ -97,7 +101,7 @@ def _sha256(path: Path) -> str:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
     except FileNotFoundError as error:
-        raise KeysNotFoundError("these evaluation keys have been deleted; upload them again") from error
+        raise KeysNotFoundError(_DELETED) from error
     return digest.hexdigest()
 
 
