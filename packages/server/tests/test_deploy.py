@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cryptable_server.calls import tls
+from cryptable_server.calls.tls import credentials
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 ROOT = DEPLOY.parents[2]
@@ -130,7 +130,7 @@ def test_the_health_check_of_the_image(tmp_path, encrypted):
     """As the image runs it: on every address, with TLS, a certificate of another name, settings in the environment."""
     environment = environment_of_the_image(tmp_path)
     encrypted.artifacts["linear"].save(tmp_path / "models" / "linear.cryptable")
-    files = tls.development_files(tmp_path / "tls")
+    files = credentials.development_files(tmp_path / "tls")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from cryptable_server import __version__
-from cryptable_server.calls import tls
+from cryptable_server.calls.tls import credentials
 
 
 def run(*arguments):
@@ -87,6 +87,6 @@ def test_a_port_that_is_taken(server, models, programs, tmp_path):
 
 
 def test_a_foreign_private_key(models, tmp_path):
-    one, two = (tls.development_files(tmp_path / name) for name in "ab")
+    one, two = (credentials.development_files(tmp_path / name) for name in "ab")
     options = ["--tls-certificate", one.certificate, "--tls-key", two.private_key]
     assert "--tls-key" in refused(2, "serve", "--models", models, "--keys", tmp_path / "keys", *options)

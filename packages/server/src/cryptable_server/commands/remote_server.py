@@ -13,7 +13,7 @@ import grpc
 from cryptable_protocol.service import AdminStub
 from grpc_health.v1 import health, health_pb2
 
-from cryptable_server.calls.tls import own_certificate
+from cryptable_server.calls.tls.credentials import own_certificate
 from cryptable_server.errors import ConfigurationError, RemoteError
 from cryptable_server.settings.addresses import is_loopback, join_address, split_address
 from cryptable_server.settings.declaration import ENVIRONMENT_PREFIX

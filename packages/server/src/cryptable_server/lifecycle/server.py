@@ -19,13 +19,13 @@ from grpc_reflection.v1alpha import reflection
 
 from cryptable_server.calls.audit import AuditLog
 from cryptable_server.calls.call_counter import CallCounter
-from cryptable_server.calls.certificates import Certificates
 from cryptable_server.calls.drain import Drain
 from cryptable_server.calls.grpc_entry import Entrance, handlers
 from cryptable_server.calls.health import HealthChecks
 from cryptable_server.calls.metrics import Metrics
 from cryptable_server.calls.strangers import StrangerInterceptor
-from cryptable_server.calls.tls import tls_files
+from cryptable_server.calls.tls.certificates import Certificates
+from cryptable_server.calls.tls.credentials import tls_files
 from cryptable_server.calls.tokens import TokenFile
 from cryptable_server.errors import BindError
 from cryptable_server.executors.choose import new_executor

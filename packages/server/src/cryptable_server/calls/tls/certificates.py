@@ -12,8 +12,8 @@ from pathlib import Path
 
 import grpc
 
-from cryptable_server.calls.expiry import Expiry
-from cryptable_server.calls.tls import TlsFiles, read_client_ca, read_pair
+from cryptable_server.calls.tls.credentials import TlsFiles, read_client_ca, read_pair
+from cryptable_server.calls.tls.expiry import Expiry
 from cryptable_server.errors import ConfigurationError
 from cryptable_server.logs import log
 from cryptable_server.regular_files import FileState, file_state

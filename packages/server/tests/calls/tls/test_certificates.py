@@ -16,8 +16,8 @@ import grpc
 import pytest
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import InferenceStub
-from cryptable_server.calls import tls
-from cryptable_server.calls.certificates import Certificates
+from cryptable_server.calls.tls import credentials
+from cryptable_server.calls.tls.certificates import Certificates
 from cryptable_server.errors import ConfigurationError
 from waiting import until
 
@@ -27,10 +27,12 @@ def made(tmp_path, monkeypatch):
     """Makes a certificate that is valid for so many days."""
 
     def make(name, days=365.0):
-        monkeypatch.setattr(tls, "_VALID_DAYS", days)
-        files = tls.TlsFiles(certificate=tmp_path / name / "certificate.pem", private_key=tmp_path / name / "key.pem")
+        monkeypatch.setattr(credentials, "_VALID_DAYS", days)
+        files = credentials.TlsFiles(
+            certificate=tmp_path / name / "certificate.pem", private_key=tmp_path / name / "key.pem"
+        )
         (tmp_path / name).mkdir()
-        tls._make(files)
+        credentials._make(files)
         return files
 
     return make
