@@ -1,0 +1,87 @@
+"""Estimates the security of every keyset in the catalogue with the lattice estimator, where that is at hand.
+
+    PYTHONPATH=path/of/lattice-estimator python tools/bench/estimate_security.py --keys keys.json [--dual 300]
+
+The estimator (https://github.com/malb/lattice-estimator) needs Sage, whose environment has none of our packages. So
+`--list keys.json`, run in ours, writes what there is to estimate: each dimension of a secret key with the least noise
+that anything is encrypted with under it. The second run reads that, and prints a table.
+
+Costs are bits of work (log2 rop) of primal attacks (uSVP, BDD) and, where asked for, the dual hybrid one, with the
+estimator's default cost of lattice reduction (MATZOV), and of uSVP in the core-SVP model (ADPS16), which leaves out
+all factors but one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def listed() -> list[dict[str, Any]]:
+    """Each key of the catalogue once, with its least noise and how many entries have it."""
+    from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_catalogue
+    from cryptable_engine.schemes.bootstrapped.parameters.formulas import minimal_variance
+
+    found: dict[int, dict[str, Any]] = {}
+    for entry in keyset_catalogue():
+        keyset = entry.keyset
+        for secret in keyset.secret_keys:
+            variances = [each.variance for each in keyset.bootstrap_keys if each.output_key == secret.id]
+            variances += [each.variance for each in keyset.keyswitch_keys if each.output_key == secret.id]
+            key = found.setdefault(
+                secret.dimension, {"dimension": secret.dimension, "variance": math.inf, "entries": 0, "retired": True}
+            )
+            # Inputs are under one of the keys, with the least noise that is secure there.
+            key["variance"] = min(key["variance"], minimal_variance(secret.dimension), *variances)
+            key["entries"] += 1
+            key["retired"] &= entry.retired
+    return [found[dimension] for dimension in sorted(found)]
+
+
+def bits(cost: Any) -> float:  # noqa: ANN401  # the estimator has no types
+    """Of work."""
+    return math.log2(float(cost["rop"]))
+
+
+def main() -> int:
+    """List, or estimate."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--list", type=Path, help="write what there is to estimate")
+    parser.add_argument("--keys", type=Path, help="what --list has written")
+    parser.add_argument("--dual", type=int, default=0, help="the dual hybrid attack (a minute) for every so manyth key")
+    arguments = parser.parse_args()
+    if arguments.list:
+        arguments.list.write_text(json.dumps(listed()))
+        return 0
+    if not arguments.keys:
+        parser.error("give --list, or --keys with what it has written")
+    try:
+        from estimator import LWE, ND, RC  # type: ignore[import-not-found]
+        from sage.all import oo  # type: ignore[import-not-found]
+    except ImportError as error:
+        print(f"the lattice estimator is not at hand ({error}): see --help", file=sys.stderr)
+        return 1
+    print("| dimension | log2 deviation | entries | uSVP | BDD | dual hybrid | core-SVP |")
+    print("|---|---|---|---|---|---|---|")
+    for number, key in enumerate(json.loads(arguments.keys.read_text())):
+        deviation = math.log2(key["variance"]) / 2
+        parameters = LWE.Parameters(
+            n=key["dimension"], q=2**64, Xs=ND.Binary, Xe=ND.DiscreteGaussian(2.0 ** (deviation + 64)), m=oo
+        )
+        usvp, bdd = bits(LWE.primal_usvp(parameters)), bits(LWE.primal_bdd(parameters))
+        dual = f"{bits(LWE.dual_hybrid(parameters)):.1f}" if arguments.dual and number % arguments.dual == 0 else ""
+        core = bits(LWE.primal_usvp(parameters, red_cost_model=RC.ADPS16))
+        entries = f"{key['entries']}{' (retired)' if key['retired'] else ''}"
+        print(
+            f"| {key['dimension']} | {deviation:.2f} | {entries} | {usvp:.1f} | {bdd:.1f} | {dual} | {core:.1f} |",
+            flush=True,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
