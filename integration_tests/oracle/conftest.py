@@ -141,7 +141,7 @@ def our_secret_keys(keys, keyset):
 def concretes_evaluation_keys(keys):
     """Each bootstrap and keyswitch key's compression and bytes, as Concrete made them."""
     message = keys.get_server_keys().serialize()
-    with _schema.ServerKeyset.from_bytes(message, traversal_limit_in_words=NO_LIMIT) as keyset:
+    with _schema().ServerKeyset.from_bytes(message, traversal_limit_in_words=NO_LIMIT) as keyset:
         return [
             [(key.info.compression, b"".join(key.payload.data)) for key in kind]
             for kind in (keyset.lweBootstrapKeys, keyset.lweKeyswitchKeys)

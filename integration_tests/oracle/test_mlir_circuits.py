@@ -161,14 +161,14 @@ class Gate:
         words = lwe.encode(np.asarray(values, np.int64).reshape(-1), self.width)
         tensor = encrypt_words(secret_keys._key_material()[self.key], words, self.variance)
         data = tensor.ciphertexts(words.size, self.dimension).astype("<u8").tobytes()
-        return _schema.Value.new_message(
+        return _schema().Value.new_message(
             payload={"data": [data]},
             rawInfo={"shape": self.full_shape, "integerPrecision": 64, "isSigned": False},
             typeInfo=self.type_info,
         ).to_bytes()
 
     def we_decrypt(self, secret_keys, message):
-        with _schema.Value.from_bytes(message) as value:
+        with _schema().Value.from_bytes(message) as value:
             assert list(value.rawInfo.shape.dimensions) == self.full_shape["dimensions"]
             words = np.frombuffer(b"".join(value.payload.data), "<u8").reshape(-1, self.dimension + 1)
         values = lwe.decode(lwe.phases(words, secret_keys._key_material()[self.key]), self.width)
@@ -299,7 +299,7 @@ def test_the_examples_are_what_they_are_called(compiled):
 
 def unseeded(keyset, data):
     """Our keys with their masks written out, as a ServerKeyset message of keys that are not compressed."""
-    message = _schema.ServerKeyset.from_bytes(keyset_message(keyset, data), traversal_limit_in_words=1 << 61)
+    message = _schema().ServerKeyset.from_bytes(keyset_message(keyset, data), traversal_limit_in_words=1 << 61)
     with message as seeded:
         written = seeded.as_builder()
     for key, parameters in zip(written.lweBootstrapKeys, keyset.bootstrap_keys, strict=True):
@@ -348,7 +348,7 @@ def test_concretes_compressed_inputs(compiled, bridge, tmp_path):
     client = bridge.concrete.ClientProgram.create_encrypted(info, concretes_keys).get_client_circuit("main")
     values = np.array([-8, 7, 0, -1])
     message = client.prepare_input(bridge.concrete.Value(values), 0).serialize()
-    with _schema.Value.from_bytes(message) as value:
+    with _schema().Value.from_bytes(message) as value:
         words = np.frombuffer(b"".join(value.payload.data), "<u8").reshape(4, 3)
     (source,) = case.inputs
     masks = np.stack([MaskStream(row[:2].tobytes()).words(0, source.dimension) for row in words])

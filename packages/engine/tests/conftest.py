@@ -150,7 +150,7 @@ class ConcreteClient:
 
     @property
     def evaluation_keys(self) -> bytes:
-        with _schema.ServerKeyset.from_bytes(self.server_keyset_message, traversal_limit_in_words=1 << 61) as keyset:
+        with _schema().ServerKeyset.from_bytes(self.server_keyset_message, traversal_limit_in_words=1 << 61) as keyset:
             keys = [*keyset.lweBootstrapKeys, *keyset.lweKeyswitchKeys]
             return b"".join(blob for key in keys for blob in key.payload.data)
 

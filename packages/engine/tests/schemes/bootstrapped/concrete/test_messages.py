@@ -14,8 +14,8 @@ def test_a_keyset_message_holds_what_concretes_holds(name, programs, concrete_cl
     ours = keyset_message(programs(name).keyset, memoryview(client.evaluation_keys))
     theirs = client.server_keyset_message
     with (
-        _schema.ServerKeyset.from_bytes(ours, traversal_limit_in_words=1 << 61) as one,
-        _schema.ServerKeyset.from_bytes(theirs, traversal_limit_in_words=1 << 61) as other,
+        _schema().ServerKeyset.from_bytes(ours, traversal_limit_in_words=1 << 61) as one,
+        _schema().ServerKeyset.from_bytes(theirs, traversal_limit_in_words=1 << 61) as other,
     ):
         for kind in ("lweBootstrapKeys", "lweKeyswitchKeys"):
             for mine, its in zip(getattr(one, kind), getattr(other, kind), strict=True):
@@ -29,7 +29,7 @@ def test_a_value_message_is_concretes_own(programs, concrete_clients):
     theirs = client.input_message(np.array([1, 1, 0, 0, 77]))
     dimension = program.keyset.dimensions[program.input.key]
     ours = value_message(read_value(theirs, program.input.size, dimension), program.input, dimension)
-    with _schema.Value.from_bytes(ours) as one, _schema.Value.from_bytes(theirs) as other:
+    with _schema().Value.from_bytes(ours) as one, _schema().Value.from_bytes(theirs) as other:
         assert one.to_dict() == other.to_dict()
 
 
