@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 from cryptable_engine import Circuit, GroupKind, InputGroup
-from cryptable_protocol import KeysetParameters, KeyswitchKeyParameters
+from cryptable_protocol import KeysetParameters, KeyswitchKeyParameters, MalformedMessageError
 from cryptable_protocol.messages import artifact as artifact_pb
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import InferenceStub
@@ -117,7 +117,7 @@ SPECS = {
     "keyswitch key of more levels": (other_keyset("keyswitch_keys", level_count=6), "keyswitch keys"),
     "keyswitch key of less noise": (other_keyset("keyswitch_keys", variance=0.0), "keyswitch keys"),
     "secret key of another dimension": (other_small_dimension, "secret keys"),
-    "no keyswitch key": (lambda spec: with_keyset(spec, keyswitch_keys=()), "secret keys"),
+    "no keyswitch key": (lambda spec: with_keyset(spec, keyswitch_keys=()), "input"),
     "no evaluation keys": (without_evaluation_keys, "bootstrap keys"),
     "input under another key": (other_type("input", key=1), "input"),
     "input of less noise": (other_type("input", variance=0.0), "input"),
@@ -126,15 +126,19 @@ SPECS = {
     "output of another width": (other_type("output", width=9), "output"),
 }
 ONE_LEVEL_SPECS = {
-    "one level: bootstrap key of less noise": (other_keyset("bootstrap_keys", variance=1e-40), "bootstrap keys"),
-    "one level: bootstrap key of another base": (other_keyset("bootstrap_keys", base_log=9), "bootstrap keys"),
+    "one level: bootstrap key of less noise": (other_keyset("bootstrap_keys", variance=1e-40), "128 bits"),
     "one level: a keyswitch key": (with_a_keyswitch_key, "secret keys"),
-    "one level: secret key of another dimension": (other_small_dimension, "secret keys"),
+    "one level: secret key of another dimension": (other_small_dimension, "input"),
     "one level: input under the large key": (other_type("input", key=0), "input"),
     "one level: input of less noise": (other_type("input", variance=1e-12), "input"),
     "one level: input of another width": (other_type("input", width=5), "input"),
     "one level: output under the small key": (other_type("output", key=1), "output"),
 }
+
+
+def test_a_base_that_no_answer_can_be_read_with_is_no_specification(good_one_level):
+    with pytest.raises(MalformedMessageError, match="told from noise"):
+        other_keyset("bootstrap_keys", base_log=9)(good_one_level.client_spec)
 
 
 def weak_everywhere(artifact):

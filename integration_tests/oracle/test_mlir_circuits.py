@@ -161,11 +161,15 @@ class Gate:
         words = lwe.encode(np.asarray(values, np.int64).reshape(-1), self.width)
         tensor = encrypt_words(secret_keys._key_material()[self.key], words, self.variance)
         data = tensor.ciphertexts(words.size, self.dimension).astype("<u8").tobytes()
-        return _schema().Value.new_message(
-            payload={"data": [data]},
-            rawInfo={"shape": self.full_shape, "integerPrecision": 64, "isSigned": False},
-            typeInfo=self.type_info,
-        ).to_bytes()
+        return (
+            _schema()
+            .Value.new_message(
+                payload={"data": [data]},
+                rawInfo={"shape": self.full_shape, "integerPrecision": 64, "isSigned": False},
+                typeInfo=self.type_info,
+            )
+            .to_bytes()
+        )
 
     def we_decrypt(self, secret_keys, message):
         with _schema().Value.from_bytes(message) as value:

@@ -72,7 +72,8 @@ def test_only_bad_artifacts(tmp_path):
     assert '"artifact refused", "file": "bad.cryptable"' in message
 
 
-def test_two_artifacts_of_one_name(models, tmp_path):
+def test_two_artifacts_of_one_name(encrypted, tmp_path):
+    models = encrypted.models
     for name in ("one", "two"):
         shutil.copy(models / "linear.cryptable", tmp_path / f"{name}.cryptable")
     message = refused(3, "serve", "--models", tmp_path, "--keys", tmp_path / "keys", "--insecure")
@@ -81,7 +82,8 @@ def test_two_artifacts_of_one_name(models, tmp_path):
     assert "two.cryptable" in message
 
 
-def test_a_port_that_is_taken(server, models, programs, tmp_path):
+def test_a_port_that_is_taken(server, encrypted, tmp_path):
+    models, programs = encrypted.models, encrypted.programs
     options = ["--keys", tmp_path, "--programs", programs, "--insecure", "--address", server.address]
     assert server.address in refused(4, "serve", "--models", models, *options)
 

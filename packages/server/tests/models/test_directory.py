@@ -149,7 +149,7 @@ def test_a_bad_artifact_does_not_keep_others_from_being_served(encrypted, tmp_pa
     assert [model.name for model in store.models()] == ["linear", "tables"]
     found = reasons()
     assert set(found) == {f"{name}.cryptable" for name in [*bad, "garbage", "empty", "directory", "flipped"]}
-    assert "bootstrap keys" in found["keyset.cryptable"]
+    assert "128 bits" in found["keyset.cryptable"]
     assert "output" in found["width.cryptable"]
     assert "input" in found["variance.cryptable"]
     assert "node 3" in found["output.cryptable"]
@@ -177,7 +177,8 @@ def test_keys_that_would_not_fit_a_worker_are_told(models, programs, reasons, ar
 def test_digest_of_a_tampered_artifact_can_be_right(encrypted):
     """What the tests above tamper with passes the file's own check: only the verifier and the comparison stop it."""
     good = encrypted.artifacts["linear"]
-    tampered = changed_spec(good, output=dataclasses.replace(good.client_spec.output, width=9))
+    wider = dataclasses.replace(good.client_spec.output, width=good.client_spec.output.width + 1)
+    tampered = changed_spec(good, output=wider)
     again = ModelArtifact.from_bytes(tampered.to_bytes())
     assert again.digest != good.digest
     assert hashlib.sha256(again.client_spec.to_bytes()).digest() == again.client_spec.digest
