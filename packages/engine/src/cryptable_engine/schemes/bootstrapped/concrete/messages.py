@@ -30,7 +30,7 @@ def _schema() -> Any:  # noqa: ANN401  # pycapnp has no types
     """
     try:
         import capnp
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise SchemeUnavailableError(error) from error
     capnp.remove_import_hook()
     return capnp.load(str(Path(__file__).with_name("concrete.capnp")))

@@ -39,7 +39,7 @@ def _concrete() -> Any:  # noqa: ANN401  # concrete-python has no types
                 warnings.filterwarnings("ignore", "Deprecated call to `pkg_resources", DeprecationWarning)
                 try:
                     import concrete.compiler as module  # type: ignore[import-untyped, unused-ignore]
-                except ImportError as error:
+                except ModuleNotFoundError as error:  # one that does not load for want of memory ends a worker
                     raise SchemeUnavailableError(error) from error
             _module = module
     return _module
