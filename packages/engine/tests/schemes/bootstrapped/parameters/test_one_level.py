@@ -366,6 +366,9 @@ def test_words_do_not_depend_on_the_number_of_threads(tmp_path, monkeypatch):
     assert results[0].shape == (1, large + 1)
     with pytest.raises(MalformedMessageError, match="told from noise"):
         replace(program.parameters, input=replace(program.input, key=LARGE_KEY))
+    unchecked = replace(program.parameters, input=replace(program.input, key=LARGE_KEY), p_error=1.0)
+    with pytest.raises(UnsupportedProgramError, match="not under the key that its lookups read"):
+        LookupProgram.load(replace(program, parameters=unchecked))
 
 
 @pytest.mark.parametrize("name", ["gathered", "cancelling"])
