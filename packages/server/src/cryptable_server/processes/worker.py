@@ -60,6 +60,10 @@ class Worker:
             case Forget():
                 self._keys.drop(note.name)
 
+    def free_memory(self) -> None:
+        """Drop all keys; those that are needed again are read again."""
+        self._keys.clear()
+
     def evaluate(self, request: Evaluate, tensor: bytes) -> tuple[Done, bytes]:
         """One row: how it went, and the canonical EncryptedTensor."""
         evaluator = self.load(request.program)
@@ -132,6 +136,8 @@ def answer(worker: Worker, request: Evaluate, tensor: bytes) -> tuple[Done | Fai
     try:
         return worker.evaluate(request, tensor)
     except (CryptableError, MemoryError, RuntimeError, OSError) as error:
+        if isinstance(error, MemoryError):
+            worker.free_memory()  # else rows of others, whose programs are yet to be loaded, would fail with it
         message = str(error) if isinstance(error, CryptableError) else f"{type(error).__name__} in the engine"
         return Failed(_NAMES.get(type(error), "failed"), message), b""
 
