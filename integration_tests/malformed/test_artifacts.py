@@ -127,6 +127,7 @@ SPECS = {
 }
 ONE_LEVEL_SPECS = {
     "one level: bootstrap key of less noise": (other_keyset("bootstrap_keys", variance=1e-40), "128 bits"),
+    "one level: bootstrap key of another base": (other_keyset("bootstrap_keys", base_log=16), "needs less noise"),
     "one level: a keyswitch key": (with_a_keyswitch_key, "secret keys"),
     "one level: secret key of another dimension": (other_small_dimension, "input"),
     "one level: input under the large key": (other_type("input", key=0), "input"),
