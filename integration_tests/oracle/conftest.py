@@ -14,7 +14,7 @@ import pytest
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term, compile_circuit, to_mlir
 from cryptable_engine.schemes.bootstrapped.concrete.messages import _schema, read_value, value_message
-from cryptable_engine.schemes.bootstrapped.parameters.formulas import bootstrap_variance
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import MAX_GLWE_DIMENSION, bootstrap_variance
 from cryptable_protocol import (
     AffineEncoder,
     CiphertextType,
@@ -304,6 +304,10 @@ def uncompressed_oracle(tmp_path_factory):
     options.set_global_p_error(1.0)
     options.set_security_level(128)
     options.set_optimizer_strategy(module.OptimizerStrategy.DAG_MULTI)
+    ranges = module.RangeRestriction()
+    for dimension in range(1, MAX_GLWE_DIMENSION + 1):
+        ranges.add_available_glwe_dimension(dimension)
+    options.set_range_restriction(ranges)
     compiler = module.Compiler(
         str(directory), module.lookup_runtime_lib(), generate_shared_lib=True, generate_program_info=True
     )

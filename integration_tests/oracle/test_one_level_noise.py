@@ -73,7 +73,7 @@ def looked_up(keyset, width, region, rows):
 
 
 @pytest.mark.parametrize(
-    ("width", "region"), [(7, 7), (4, 10)], ids=["of rounding to the polynomial", "of fresh encryptions"]
+    ("width", "region"), [(7, 7), (4, 11)], ids=["of rounding to the polynomial", "of fresh encryptions"]
 )
 def test_lookups_err_as_often_as_modelled(width, region):
     """Under noise so large, beside the distance between positions, that one in some does."""

@@ -16,7 +16,14 @@ from cryptable_protocol.schemes.scheme import Keyset
 from cryptable_client.keys import key_file
 from cryptable_client.keys.lifetime import Lifetime
 from cryptable_client.keys.spooled import SpooledEvaluationKeys
-from cryptable_client.schemes.scheme import SECURITY_BITS, KeyMaterial, check_keyset, check_security, scheme_called
+from cryptable_client.schemes.scheme import (
+    SECURITY_BITS,
+    AnyScheme,
+    KeyMaterial,
+    check_keyset,
+    check_security,
+    scheme_called,
+)
 
 
 class SecretKeys:
@@ -28,6 +35,7 @@ class SecretKeys:
     """
 
     _keyset: Keyset
+    _scheme: AnyScheme
     _material: KeyMaterial | None
     _lifetime: Lifetime
     _evaluation_keys: SpooledEvaluationKeys | None
@@ -69,6 +77,8 @@ class SecretKeys:
         """From the keyset's own key material, which becomes this handle's."""
         secret_keys = object.__new__(cls)
         secret_keys._keyset = keyset
+        # Found here and not where the handle is closed, which may be while the interpreter ends, without imports.
+        secret_keys._scheme = scheme_called(keyset.scheme)
         secret_keys._material = material
         secret_keys._lifetime = lifetime or Lifetime.until(None)
         secret_keys._evaluation_keys = None
@@ -180,7 +190,7 @@ class SecretKeys:
             self._evaluation_keys.close()
             self._evaluation_keys = None
         if self._material is not None:
-            scheme_called(self._keyset.scheme).erase(self._material)
+            self._scheme.erase(self._material)
             self._material = None
 
     def __enter__(self) -> SecretKeys:
