@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vectors import levelled, reject_circuit, reject_client_spec, reject_others
+from vectors import levelled, reject_circuit, reject_client_spec, reject_others, rotation
 from vectors.accept import accepted
 from vectors.mask_words import mask_words
 from vectors.vector import Accepted, Rejected
@@ -27,9 +27,10 @@ def files() -> dict[str, bytes]:
         *reject_circuit.rejected(),
         *reject_others.rejected(),
         *levelled.rejected(),
+        *rotation.rejected(),
     ]
     return {
-        **_folder("accept", [*accepted(), *levelled.accepted()]),
+        **_folder("accept", [*accepted(), *levelled.accepted(), *rotation.accepted()]),
         **_folder("reject", rejected),
         "mask_stream.json": _json(mask_words()),
         "levelled.json": _json(levelled.figures()),

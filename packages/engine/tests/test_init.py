@@ -17,6 +17,7 @@ def test_exported_names_are_those_agreed_on():
             "Product",
             "Program",
             "ProgramMismatchError",
+            "Rotation",
             "SchemeUnavailableError",
             "ServerKeys",
             "Term",

@@ -1,6 +1,17 @@
 """Circuits of encrypted machine learning: verify, interpret, compile to TFHE, evaluate."""
 
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Product, Term
+from cryptable_engine.circuit.circuit import (
+    Circuit,
+    GroupKind,
+    Input,
+    InputGroup,
+    Linear,
+    Lookup,
+    Node,
+    Product,
+    Rotation,
+    Term,
+)
 from cryptable_engine.circuit.interpreter import interpret
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.errors import (
@@ -33,6 +44,7 @@ __all__ = [
     "Product",
     "Program",
     "ProgramMismatchError",
+    "Rotation",
     "SchemeUnavailableError",
     "ServerKeys",
     "Term",

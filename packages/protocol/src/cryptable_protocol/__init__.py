@@ -2,6 +2,7 @@
 
 from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
 from cryptable_protocol.encoding.decoder import Decoder, Labels, Link
+from cryptable_protocol.encoding.digits_encoder import DigitsEncoder
 from cryptable_protocol.encoding.encoders import (
     AffineEncoder,
     FeatureEncoder,
@@ -47,6 +48,7 @@ __all__ = [
     "CompileOptions",
     "CryptableError",
     "Decoder",
+    "DigitsEncoder",
     "EncryptedTensor",
     "EvaluationKeysHeader",
     "FeatureEncoder",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cryptable_protocol import (
     AffineEncoder,
+    DigitsEncoder,
     InvalidInputError,
     MalformedMessageError,
     PolylineEncoder,
@@ -72,6 +73,32 @@ def test_affine(lower: float, step: float, levels: int, value: float) -> None:
     level = round(quotient) if math.isfinite(quotient) else (levels if quotient > 0 else 0)
     expected = min(max(level, 0), levels - 1)
     assert encode_rows([AffineEncoder("x", lower, step, levels)], [[value]]).tolist() == [[expected]]
+
+
+@given(
+    lower=FINITE,
+    step=st.floats(5e-324, 1.7e308),
+    digits=st.integers(1, 24),
+    value=FINITE,
+    squared=st.booleans(),
+)
+@example(lower=0.0, step=1.0, digits=3, value=2.5, squared=True)
+@example(lower=0.0, step=1.0, digits=24, value=1e300, squared=True)
+@example(lower=-1.7e308, step=5e-324, digits=2, value=1.7e308, squared=False)
+def test_digits(lower: float, step: float, digits: int, value: float, squared: bool) -> None:
+    (level,) = encode_rows([AffineEncoder("x", lower, step, 2**digits)], [[value]])[0].tolist()
+    expected = f"{level:0{digits}b}"[::-1] + (f"{level**2:0{2 * digits}b}"[::-1] if squared else "")
+    encoder = DigitsEncoder("x", lower, step, digits, squared)
+    assert "".join(map(str, encode_rows([encoder], [[value]])[0].tolist())) == expected
+    assert encoder.size == len(expected)
+
+
+@pytest.mark.parametrize(
+    "values", [(0.0, 0.0, 2), (0.0, -1.0, 2), (math.nan, 1.0, 2), (0.0, math.inf, 2), (0.0, 1.0, 0), (0.0, 1.0, 25)]
+)
+def test_what_is_no_digits_encoder_is_refused(values: tuple[float, float, int]) -> None:
+    with pytest.raises(MalformedMessageError, match="'x'"):
+        DigitsEncoder("x", *values)
 
 
 def test_elements_follow_the_order_of_the_features() -> None:

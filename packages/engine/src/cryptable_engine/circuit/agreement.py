@@ -6,6 +6,7 @@ from cryptable_protocol import (
     AffineEncoder,
     CategoricalEncoder,
     ClientSpec,
+    DigitsEncoder,
     FeatureEncoder,
     PolylineEncoder,
     QuadraticEncoder,
@@ -71,6 +72,8 @@ def _groups_of(encoder: FeatureEncoder) -> tuple[InputGroup, ...]:
             return (InputGroup(GroupKind.RANGE, 1, encoder.maximum),)
         case QuadraticEncoder():
             return (InputGroup(GroupKind.RANGE, 2, encoder.maximum),)
+        case DigitsEncoder():
+            return (InputGroup(GroupKind.RANGE, encoder.size),)
         case _:
             raise CircuitError(f"feature {encoder.name!r} has an encoder that no input group stands for", node=0)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cryptable_engine.circuit.affine import MAX_ENTRIES, AffineMap, compose
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Lookup, Product
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Lookup, Product, Rotation
 from cryptable_engine.errors import CircuitError
 
 _CHUNK_ENTRIES = 1 << 24
@@ -22,7 +22,7 @@ class Bounds(NamedTuple):
 
 
 class _Origin(NamedTuple):
-    """How the elements of an Input, Lookup or Product vary.
+    """How the elements of an Input, Lookup, Product or Rotation vary.
 
     element = low + scale * bit; the bits of one group never increase, those of different groups are independent.
     """
@@ -35,9 +35,9 @@ class _Origin(NamedTuple):
 def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
     """Bounds of every element of every node.
 
-    Each Linear is first composed down to an affine function of Input, Lookups and Products. Over a thermometer
-    (1 1 1 0 0) the extremes of such a function are those of the prefix sums of its weights, so bounds over the Input
-    alone are exact; those outputs are taken as independent of each other and of the Input.
+    Each Linear is first composed down to an affine function of Input, Lookups, Products and Rotations. Over a
+    thermometer (1 1 1 0 0) the extremes of such a function are those of the prefix sums of its weights, so bounds over
+    the Input alone are exact; those outputs are taken as independent of each other and of the Input.
 
     Args:
         circuit: well-formed (`verifier.check_structure`).
@@ -68,6 +68,10 @@ def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
             case Product():
                 # A bit may be 0; how products depend on each other is not looked into.
                 value = Bounds(np.minimum(result[node.source].low, 0), np.maximum(result[node.source].high, 0))
+                origins[index] = _Origin(value.low, value.high - value.low, np.arange(node.size))
+                result.append(value)
+            case Rotation():
+                value = _rotation_bounds(index, node, origins[0].group)
                 origins[index] = _Origin(value.low, value.high - value.low, np.arange(node.size))
                 result.append(value)
     return tuple(result)
@@ -151,6 +155,27 @@ def _mirrored_bounds(node: Lookup, source: Bounds) -> Bounds:
         np.where(inside, found.low, np.minimum(found.low, mirrors - found.high)),
         np.where(inside, found.high, np.maximum(found.high, mirrors - found.low)),
     )
+
+
+def _rotation_bounds(index: int, node: Rotation, groups: IntArray) -> Bounds:
+    """The sum over neurons of the extremes at those positions that its signed exponents reach."""
+    turns = node.signed_exponents.T
+    neuron, bit = np.nonzero(turns)
+    first, last = np.zeros(node.neurons, np.int64), np.zeros(node.neurons, np.int64)
+    minimum, maximum, which = _extremes(turns[neuron, bit], neuron, groups[node.bits[bit]])
+    np.add.at(first, which, minimum)
+    np.add.at(last, which, maximum)
+    low, high = np.zeros(node.size, np.int64), np.zeros(node.size, np.int64)
+    magnitude = np.zeros(node.size)
+    for table, start, end in zip(node.tables, first.tolist(), last.tolist(), strict=True):
+        both = np.concatenate([table, -table])
+        reached = both[np.arange(start, min(end, start + len(both) - 1) + 1) % len(both)]
+        low += reached.min(axis=0)
+        high += reached.max(axis=0)
+        magnitude += np.abs(table.astype(np.float64)).max(axis=0)
+    if magnitude.max() >= _MAX_BOUND:
+        raise CircuitError("its values could overflow 64-bit integers; use a coarser scale", node=index)
+    return Bounds(low, high)
 
 
 def _reachable(node: Lookup, first: IntArray, last: IntArray) -> Bounds:

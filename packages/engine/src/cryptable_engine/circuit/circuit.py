@@ -6,6 +6,7 @@ Every value is a vector of integers. Nodes refer to earlier nodes by index; node
     Linear   an integer affine map of earlier values: free under encryption
     Lookup   one table an element: one programmable bootstrapping (PBS) each, paid
     Product  a bit of the input times a block of a Linear: one external product each, paid; instead of Lookups
+    Rotation tables of vectors, each turned by bits of the input, and added up: one external product for each turn
 
 `verifier` says which circuits are well-formed, `bounds` what values they can take, `interpreter` what they compute.
 """
@@ -19,7 +20,18 @@ from cryptable_protocol.messages import circuit as pb
 from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
 from cryptable_engine.circuit.messages import node_from_message, node_to_message
-from cryptable_engine.circuit.nodes import GroupKind, Input, InputGroup, IntArray, Linear, Lookup, Node, Product, Term
+from cryptable_engine.circuit.nodes import (
+    GroupKind,
+    Input,
+    InputGroup,
+    IntArray,
+    Linear,
+    Lookup,
+    Node,
+    Product,
+    Rotation,
+    Term,
+)
 
 __all__ = [
     "Circuit",
@@ -31,6 +43,7 @@ __all__ = [
     "Lookup",
     "Node",
     "Product",
+    "Rotation",
     "Term",
 ]
 
@@ -64,7 +77,8 @@ class Circuit:
     @property
     def products(self) -> int:
         """External products that one evaluation costs."""
-        return sum(len(node.bits) for node in self.nodes if isinstance(node, Product))
+        own = sum(len(node.bits) for node in self.nodes if isinstance(node, Product))
+        return own + sum(node.products for node in self.nodes if isinstance(node, Rotation))
 
     @property
     def is_approximate(self) -> bool:

@@ -6,7 +6,17 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import InvalidInputError
 
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Lookup, Product, Term
+from cryptable_engine.circuit.circuit import (
+    Circuit,
+    GroupKind,
+    Input,
+    IntArray,
+    Linear,
+    Lookup,
+    Product,
+    Rotation,
+    Term,
+)
 from cryptable_engine.errors import CircuitError
 
 _CHUNK_VALUES = 1 << 22
@@ -32,7 +42,7 @@ def interpret(circuit: Circuit, values: npt.ArrayLike) -> IntArray:
     """
     rows = checked_rows(circuit.input, values)
     last_use = _last_uses(circuit)
-    widest = max(node.size for node in circuit.nodes)
+    widest = max(node.neurons if isinstance(node, Rotation) else node.size for node in circuit.nodes)
     step = max(1, _CHUNK_VALUES // widest)
     output = circuit.nodes[circuit.output]
     result = np.empty((rows.shape[0], output.size), np.int64)
@@ -102,6 +112,8 @@ def _interpret_chunk(circuit: Circuit, chunk: IntArray, last_use: list[int]) -> 
                 values[index] = _lookup(index, node, values[node.source])
             case Product():
                 values[index] = values[node.source] * np.repeat(chunk[node.bits], node.block, axis=0)
+            case Rotation():
+                values[index] = _turned(node, chunk)
         for past in [key for key in values if last_use[key] <= index and key != circuit.output]:
             del values[past]
     return values[circuit.output]
@@ -154,6 +166,17 @@ def read_around(node: Lookup, source: IntArray) -> IntArray:
     looked_up = node.tables[node.table_of[:, None], position & (entries - 1)]
     mirrored: IntArray = np.where(position < entries, looked_up, mirrors[node.table_of][:, None] - looked_up)
     return mirrored
+
+
+def _turned(node: Rotation, chunk: IntArray) -> IntArray:
+    """Of bits of shape (inputs, rows): shape (outputs, rows)."""
+    position = (node.exponents.T @ chunk[node.bits]) & (2 * node.positions - 1)
+    place = position & (node.positions - 1)
+    sign = np.where(position < node.positions, 1, -1)
+    total = np.zeros((node.size, chunk.shape[1]), np.int64)
+    for table, at, signs in zip(node.tables, place, sign, strict=True):
+        total += table[at].T * signs
+    return total
 
 
 def _last_uses(circuit: Circuit) -> list[int]:

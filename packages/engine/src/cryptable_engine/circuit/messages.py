@@ -9,7 +9,21 @@ import numpy as np
 from cryptable_protocol import MalformedMessageError
 from cryptable_protocol.messages import circuit as pb
 
-from cryptable_engine.circuit.nodes import GroupKind, Input, InputGroup, IntArray, Linear, Lookup, Node, Product, Term
+from cryptable_engine.circuit.nodes import (
+    GroupKind,
+    Input,
+    InputGroup,
+    IntArray,
+    Linear,
+    Lookup,
+    Node,
+    Product,
+    Rotation,
+    Term,
+)
+
+_MOST_POSITIONS = 1 << 16
+"""Of a table that is read at all; the verifier wants fewer."""
 
 
 def node_to_message(node: Node) -> pb.Node:
@@ -45,6 +59,15 @@ def node_to_message(node: Node) -> pb.Node:
             )
         case Product():
             return pb.Node(product=pb.Product(source=node.source, bits=node.bits.tolist()))
+        case Rotation():
+            return pb.Node(
+                rotation=pb.Rotation(
+                    bits=node.bits.tolist(),
+                    exponents=node.exponents.ravel().tolist(),
+                    positions=node.positions,
+                    entries=node.tables.ravel().tolist(),
+                )
+            )
 
 
 def node_from_message(index: int, message: pb.Node, earlier: Sequence[Node]) -> Node:
@@ -74,6 +97,8 @@ def node_from_message(index: int, message: pb.Node, earlier: Sequence[Node]) -> 
                     "expected one bit or more and an earlier node"
                 )
             return Product(source, _integers(message.product.bits), earlier[source].size)
+        case "rotation":
+            return _rotation_from_message(index, message.rotation)
         case _:
             raise MalformedMessageError(f"circuit: node {index} is of no kind")
 
@@ -108,6 +133,26 @@ def _lookup_from_message(index: int, message: pb.Lookup) -> Lookup:
         _integers(message.table_of),
         message.dropped_bits,
         _integers(message.mirrors) if message.mirrors else None,
+    )
+
+
+def _rotation_from_message(index: int, message: pb.Rotation) -> Rotation:
+    bits, exponents, entries = len(message.bits), len(message.exponents), len(message.entries)
+    if not bits or not exponents or exponents % bits:
+        raise MalformedMessageError(
+            f"circuit: node {index}: a rotation by {bits} bits with {exponents} exponents, expected one for each bit "
+            "and neuron"
+        )
+    neurons, positions = exponents // bits, message.positions
+    if not 1 <= positions <= _MOST_POSITIONS or not entries or entries % (neurons * positions):
+        raise MalformedMessageError(
+            f"circuit: node {index}: {entries} entries of {neurons} tables of {positions} positions, expected one for "
+            "each output"
+        )
+    return Rotation(
+        _integers(message.bits),
+        _integers(message.exponents).reshape(bits, neurons),
+        _integers(message.entries).reshape(neurons, positions, -1),
     )
 
 

@@ -1,4 +1,4 @@
-"""The nodes of a circuit: an input, linear maps, table lookups, and products of bits with linear forms."""
+"""The nodes of a circuit: an input, linear maps, table lookups, products of bits with linear forms, turned tables."""
 
 from __future__ import annotations
 
@@ -127,4 +127,52 @@ class Product:
         return self.size // len(self.bits)
 
 
-Node = Input | Linear | Lookup | Product
+@dataclass(frozen=True, eq=False)
+class Rotation:
+    """value = the sum over neurons k of tables[k], read at the position that bits of the input move it to.
+
+    That is position p = input[bits] @ exponents[:, k], taken modulo 2 P for tables of P positions; one p of P or more
+    reads entry p - P, negated: tables repeat with the other sign, as a polynomial modulo X^N + 1 that is turned does.
+
+    `bits` are increasing elements of the Input, `exponents` have shape (bits, neurons), in 0 .. 2 P - 1, and `tables`
+    (neurons, P, outputs).
+    """
+
+    bits: IntArray
+    exponents: IntArray
+    tables: IntArray
+
+    @property
+    def neurons(self) -> int:
+        """Tables."""
+        return int(self.tables.shape[0])
+
+    @property
+    def positions(self) -> int:
+        """P: entries of a table, after which they repeat with the other sign."""
+        return int(self.tables.shape[1])
+
+    @property
+    def size(self) -> int:
+        """Elements of the value: outputs."""
+        return int(self.tables.shape[2])
+
+    @property
+    def signed_exponents(self) -> IntArray:
+        """The same turns, as −P + 1 .. P."""
+        return np.where(self.exponents > self.positions, self.exponents - 2 * self.positions, self.exponents)
+
+    @property
+    def is_common(self) -> npt.NDArray[np.bool_]:
+        """Which bits turn all of several neurons alike, so that the sum of them is turned at once; shape (bits,)."""
+        alike: npt.NDArray[np.bool_] = (self.exponents == self.exponents[:, :1]).all(axis=1)
+        return alike & (self.neurons > 1)
+
+    @property
+    def products(self) -> int:
+        """External products: one for each exponent but 0, and for each bit that turns all neurons alike."""
+        common = self.is_common
+        return int(np.count_nonzero(self.exponents[~common]) + np.count_nonzero(common))
+
+
+Node = Input | Linear | Lookup | Product | Rotation

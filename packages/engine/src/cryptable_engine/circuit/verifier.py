@@ -15,6 +15,7 @@ from cryptable_engine.circuit.circuit import (
     Linear,
     Lookup,
     Product,
+    Rotation,
     Term,
 )
 from cryptable_engine.circuit.matrix_cost import priced_cells
@@ -28,8 +29,12 @@ MAX_WEIGHT = 1 << 48
 MAX_OFFSET = 1 << 60
 MAX_PRODUCT_ELEMENTS = 1 << 20
 MAX_LOOKUPS = 1 << 16
+MAX_TURNS = 1 << 20
+"""Exponents of all Rotation nodes together."""
+MAX_POSITIONS = 1 << 11
+"""Of a Rotation's tables."""
 MAX_TABLE_ENTRIES = 1 << 23
-"""Of all Lookup nodes together, as printed: one table an element at worst."""
+"""Of all Lookup nodes together, as printed, which is one table an element at worst; and of Rotation nodes."""
 MAX_MATRIX_CELLS = 1 << 24
 """Of all terms together, as `matrix_cost.priced_cells` counts them: each costs about 1 ns per LWE word."""
 MAX_RANGE = 1 << 24
@@ -67,7 +72,7 @@ def check_structure(circuit: Circuit) -> None:
         raise CircuitError(f"{count} nodes, expected 1 .. {limits.MAX_CIRCUIT_NODES}")
     if not isinstance(circuit.nodes[0], Input):
         raise CircuitError("must be the Input", node=0)
-    lookups = cells = entries = products = 0
+    lookups = cells = entries = products = turns = 0
     for index, node in enumerate(circuit.nodes):
         match node:
             case Input():
@@ -82,10 +87,15 @@ def check_structure(circuit: Circuit) -> None:
             case Product():
                 _check_product(index, node, circuit)
                 products += node.size
+            case Rotation():
+                _check_rotation(index, node, circuit)
+                turns += node.exponents.size
+                entries += node.tables.size
         _check_total(lookups, MAX_LOOKUPS, "lookups", index)
         _check_total(products, MAX_PRODUCT_ELEMENTS, "elements of products", index)
-        if lookups and products:
-            raise CircuitError("has lookups beside products: no scheme evaluates both", node=index)
+        _check_total(turns, MAX_TURNS, "exponents of rotations", index)
+        if lookups and (products or turns):
+            raise CircuitError("has lookups beside products or rotations: no scheme evaluates both", node=index)
         _check_total(
             cells,
             MAX_MATRIX_CELLS,
@@ -213,12 +223,52 @@ def _check_product(index: int, node: Product, circuit: Circuit) -> None:
             node=index,
         )
     _check_size(index, node.size)
+    _check_bits(index, node.bits, circuit)
+
+
+def _check_bits(index: int, bits: IntArray, circuit: Circuit) -> None:
     groups = circuit.input.groups
     maximum = np.repeat(np.array([group.maximum for group in groups]), [group.size for group in groups])
-    if node.bits.min() < 0 or node.bits.max() >= maximum.size:
+    if bits.min() < 0 or bits.max() >= maximum.size:
         raise CircuitError(f"a bit outside the {maximum.size} elements of the Input", node=index)
-    if (maximum[node.bits] > 1).any():
+    if (maximum[bits] > 1).any():
         raise CircuitError("multiplies by an element of the Input that is no bit", node=index)
+
+
+def _check_rotation(index: int, node: Rotation, circuit: Circuit) -> None:
+    """Neurons of equal exponents are one neuron: computed twice, their noise would be one and the same, and add up."""
+    _check_array(index, node.bits, 1, "bits")
+    _check_array(index, node.exponents, 2, "exponents")
+    _check_array(index, node.tables, 3, "tables")
+    if not index:
+        raise CircuitError("must be the Input", node=index)
+    neurons, positions = node.neurons, node.positions
+    if not node.tables.size or not node.bits.size or node.exponents.shape != (node.bits.size, neurons):
+        raise CircuitError(
+            f"exponents of shape {node.exponents.shape} for {node.bits.size} bits and {neurons} tables", node=index
+        )
+    _check_size(index, node.size)
+    if not 2 <= positions <= MAX_POSITIONS or positions & (positions - 1):
+        raise CircuitError(
+            f"tables of {positions} positions, expected a power of two, 2 .. {MAX_POSITIONS}", node=index
+        )
+    if (np.diff(node.bits) <= 0).any():
+        raise CircuitError("its bits do not strictly increase", node=index)
+    _check_bits(index, node.bits, circuit)
+    if node.exponents.min() < 0 or node.exponents.max() >= 2 * positions:
+        raise CircuitError(f"an exponent outside 0 .. {2 * positions - 1}", node=index)
+    for what, axis in (("bit {} turns no table; leave it out", 1), ("neuron {} is a constant; add it to an offset", 0)):
+        still = np.flatnonzero(~node.exponents.any(axis=axis))
+        if still.size:
+            raise CircuitError(what.format(still[0] if axis == 0 else node.bits[still[0]]), node=index)
+    columns = np.ascontiguousarray(node.exponents.T)
+    order = np.lexsort(node.exponents)
+    equal = np.flatnonzero((columns[order[1:]] == columns[order[:-1]]).all(axis=1))
+    if equal.size:
+        one, other = sorted(order[equal[0] : equal[0] + 2].tolist())
+        raise CircuitError(f"neurons {one} and {other} have equal exponents; add their tables up", node=index)
+    if (node.tables > MAX_WEIGHT).any() or (node.tables < -MAX_WEIGHT).any():
+        raise CircuitError(f"a table entry beyond ±{MAX_WEIGHT}", node=index)
 
 
 def _check_mirrors(index: int, node: Lookup, mirrors: IntArray) -> None:
@@ -239,6 +289,8 @@ def _check_all_used(circuit: Circuit) -> None:
                 used.update(term.source for term in node.terms)
             case Lookup() | Product() as node:
                 used.add(node.source)
+            case Rotation():
+                used.add(0)
             case Input():
                 pass
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
 from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
+from cryptable_protocol.encoding.digits_encoder import DigitsEncoder
 from cryptable_protocol.encoding.polyline_encoder import PolylineEncoder
 from cryptable_protocol.encoding.rows import Column, read_columns
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
@@ -171,7 +172,13 @@ class UnusedFeature:
 
 
 FeatureEncoder = (
-    ThermometerEncoder | AffineEncoder | QuadraticEncoder | CategoricalEncoder | PolylineEncoder | UnusedFeature
+    ThermometerEncoder
+    | AffineEncoder
+    | QuadraticEncoder
+    | CategoricalEncoder
+    | PolylineEncoder
+    | DigitsEncoder
+    | UnusedFeature
 )
 
 
@@ -236,6 +243,8 @@ def encoder_to_message(encoder: FeatureEncoder) -> pb.FeatureEncoder:
             return pb.FeatureEncoder(name=encoder.name, categorical=encoder.to_message())
         case PolylineEncoder():
             return pb.FeatureEncoder(name=encoder.name, polyline=encoder.to_message())
+        case DigitsEncoder():
+            return pb.FeatureEncoder(name=encoder.name, digits=encoder.to_message())
         case UnusedFeature():
             return pb.FeatureEncoder(name=encoder.name, unused=pb.UnusedFeature())
 
@@ -254,6 +263,8 @@ def encoder_from_message(message: pb.FeatureEncoder) -> FeatureEncoder:
             return CategoricalEncoder.from_message(message.name, message.categorical)
         case "polyline":
             return PolylineEncoder.from_message(message.name, message.polyline)
+        case "digits":
+            return DigitsEncoder.from_message(message.name, message.digits)
         case "unused":
             return UnusedFeature(message.name)
         case _:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from cryptable_engine.circuit.circuit import Circuit, Input, InputGroup, Linear, Node, Product
+from cryptable_engine.circuit.circuit import Circuit, Input, InputGroup, Linear, Node, Product, Rotation
 from cryptable_protocol import FeatureEncoder, ThermometerEncoder
 
 from cryptable.graphs.graph import FloatArray, IntArray
@@ -54,7 +54,7 @@ def _moved(node: Node, moved: IntArray) -> Node:
         case Linear():
             terms = (replace(term, rows=moved[term.rows]) if term.source == 0 else term for term in node.terms)
             return replace(node, terms=tuple(terms))
-        case Product():
+        case Product() | Rotation():
             return replace(node, bits=moved[node.bits])
         case _:
             return node

@@ -77,6 +77,7 @@ class Node(_message.Message):
     LINEAR_FIELD_NUMBER: _builtins.int
     LOOKUP_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
+    ROTATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def input(self) -> Global___Input: ...
     @_builtins.property
@@ -85,6 +86,8 @@ class Node(_message.Message):
     def lookup(self) -> Global___Lookup: ...
     @_builtins.property
     def product(self) -> Global___Product: ...
+    @_builtins.property
+    def rotation(self) -> Global___Rotation: ...
     def __init__(
         self,
         *,
@@ -92,12 +95,13 @@ class Node(_message.Message):
         linear: Global___Linear | None = ...,
         lookup: Global___Lookup | None = ...,
         product: Global___Product | None = ...,
+        rotation: Global___Rotation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product", "rotation", b"rotation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product", "rotation", b"rotation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["input", "linear", "lookup", "product"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["input", "linear", "lookup", "product", "rotation"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -318,3 +322,47 @@ class Product(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Product: _TypeAlias = Product  # noqa: Y015
+
+@_typing.final
+class Rotation(_message.Message):
+    """Tables of vectors, one a neuron, read at positions that bits of the input move, and added up:
+    value[o] = sum over neurons k of entry(k, p_k, o), where p_k is the sum over i of exponents[i * neurons + k] *
+    input[bits[i]], modulo 2 * positions. entry(k, p, o) is entries[(k * positions + p) * outputs + o] for p < positions, and
+    that of p - positions, negated, for the others. In the scheme `levelled`, one external product for each exponent but 0.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BITS_FIELD_NUMBER: _builtins.int
+    EXPONENTS_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    positions: _builtins.int
+    """Of a table: a power of two."""
+    @_builtins.property
+    def bits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Elements of the input, strictly increasing, each of whose values is at most 1."""
+
+    @_builtins.property
+    def exponents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """For each bit, one a neuron, below 2 * positions."""
+
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """All tables, one after the other."""
+
+    def __init__(
+        self,
+        *,
+        bits: _abc.Iterable[_builtins.int] | None = ...,
+        exponents: _abc.Iterable[_builtins.int] | None = ...,
+        positions: _builtins.int = ...,
+        entries: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits", b"bits", "entries", b"entries", "exponents", b"exponents", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rotation: _TypeAlias = Rotation  # noqa: Y015

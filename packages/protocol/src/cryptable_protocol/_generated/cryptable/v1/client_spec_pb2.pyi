@@ -87,6 +87,7 @@ class FeatureEncoder(_message.Message):
     QUADRATIC_FIELD_NUMBER: _builtins.int
     POLYLINE_FIELD_NUMBER: _builtins.int
     CATEGORICAL_FIELD_NUMBER: _builtins.int
+    DIGITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Column name, or "x0", "x1", ... where the model was trained without names. Unique."""
     @_builtins.property
@@ -103,6 +104,8 @@ class FeatureEncoder(_message.Message):
     def polyline(self) -> Global___PolylineEncoder: ...
     @_builtins.property
     def categorical(self) -> Global___CategoricalEncoder: ...
+    @_builtins.property
+    def digits(self) -> Global___DigitsEncoder: ...
     def __init__(
         self,
         *,
@@ -113,12 +116,13 @@ class FeatureEncoder(_message.Message):
         quadratic: Global___QuadraticEncoder | None = ...,
         polyline: Global___PolylineEncoder | None = ...,
         categorical: Global___CategoricalEncoder | None = ...,
+        digits: Global___DigitsEncoder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "categorical", b"categorical", "kind", b"kind", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "categorical", b"categorical", "digits", b"digits", "kind", b"kind", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "categorical", b"categorical", "kind", b"kind", "name", b"name", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "categorical", b"categorical", "digits", b"digits", "kind", b"kind", "name", b"name", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["thermometer", "affine", "unused", "quadratic", "polyline", "categorical"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["thermometer", "affine", "unused", "quadratic", "polyline", "categorical", "digits"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -331,6 +335,40 @@ class PolylineEncoder(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PolylineEncoder: _TypeAlias = PolylineEncoder  # noqa: Y015
+
+@_typing.final
+class DigitsEncoder(_message.Message):
+    """Bits: the binary digits of u = clip(round_half_to_even((x - lower) / step), 0, 2^digits - 1), least significant first, and
+    where `squared` the 2 * digits binary digits of u * u after them.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOWER_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    DIGITS_FIELD_NUMBER: _builtins.int
+    SQUARED_FIELD_NUMBER: _builtins.int
+    lower: _builtins.float
+    step: _builtins.float
+    """Positive."""
+    digits: _builtins.int
+    """At least 1."""
+    squared: _builtins.bool
+    def __init__(
+        self,
+        *,
+        lower: _builtins.float = ...,
+        step: _builtins.float = ...,
+        digits: _builtins.int = ...,
+        squared: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "lower", b"lower", "squared", b"squared", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DigitsEncoder: _TypeAlias = DigitsEncoder  # noqa: Y015
 
 @_typing.final
 class UnusedFeature(_message.Message):

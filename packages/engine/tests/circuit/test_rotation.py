@@ -1,0 +1,135 @@
+"""Tables that bits turn: what they compute, how they are bounded, which ones are refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cryptable_engine import (
+    Circuit,
+    CircuitError,
+    GroupKind,
+    Input,
+    InputGroup,
+    Linear,
+    Rotation,
+    Term,
+    compile_circuit,
+    interpret,
+    verify,
+)
+from cryptable_protocol import CompileOptions, MalformedMessageError
+from cryptable_protocol.messages import circuit as pb
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from levelled_circuits import honest_rows
+
+BITS = Input((InputGroup(GroupKind.THERMOMETER, 2), InputGroup(GroupKind.RANGE, 2)))
+ROTATION = Rotation(np.array([0, 2, 3]), np.array([[1, 0], [3, 7], [2, 2]]), np.arange(16).reshape(2, 4, 2))
+CIRCUIT = Circuit(
+    (BITS, ROTATION, Linear((Term.from_dense(0, np.zeros((4, 2))), Term.from_dense(1, np.eye(2))), np.array([30, 30]))),
+    2,
+)
+
+
+def by_hand(node, row):
+    """In Python's own integers."""
+    total = [0] * node.size
+    for neuron in range(node.neurons):
+        position = sum(int(e) * int(row[b]) for b, e in zip(node.bits, node.exponents[:, neuron], strict=True))
+        position %= 2 * node.positions
+        sign, place = (1, position) if position < node.positions else (-1, position - node.positions)
+        total = [t + sign * int(v) for t, v in zip(total, node.tables[neuron, place], strict=True)]
+    return total
+
+
+@st.composite
+def rotations(draw):
+    """Of any small shape, with some bits that turn all tables alike."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    neurons, positions, outputs = draw(st.integers(1, 4)), 2 ** draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    bits = np.flatnonzero(random.random(4) < 0.8)
+    exponents = random.integers(0, 2 * positions, (len(bits), neurons))
+    exponents[random.random(len(bits)) < 0.3] = 1
+    return Rotation(bits, exponents, random.integers(-50, 50, (neurons, positions, outputs)))
+
+
+@given(node=rotations())
+@settings(max_examples=60, deadline=None)
+def test_any_rotation_is_what_it_says_or_is_refused(node):
+    shift = np.full(node.size, 300)
+    circuit = Circuit((BITS, node, Linear((Term.from_dense(1, np.eye(node.size)),), shift)), 2)
+    columns = [tuple(column) for column in node.exponents.T]
+    sound = node.bits.size and node.exponents.any(axis=1).all() and node.exponents.any(axis=0).all()
+    if not sound or len(set(columns)) < len(columns):
+        with pytest.raises(CircuitError, match=r"constant|turns no table|equal exponents|exponents of shape"):
+            verify(circuit)
+        return
+    _, (low, high), _ = verify(circuit)
+    rows = honest_rows(BITS)
+    found = interpret(circuit, rows) - shift
+    assert found.tolist() == [by_hand(node, row) for row in rows]
+    assert (found >= low).all()
+    assert (found <= high).all()
+    assert Circuit.from_bytes(circuit.to_bytes()).to_bytes() == circuit.to_bytes()
+
+
+def test_bounds_are_of_positions_that_are_reached():
+    near = replace(ROTATION, exponents=np.array([[1, 0], [0, 7], [1, 0]]))
+    circuit = Circuit((BITS, near, CIRCUIT.nodes[2]), 2)
+    low, high = verify(circuit)[1]
+    # Neuron 0 at 0 .. 2, neuron 1 at -1 .. 0: minus its last entry, and its first.
+    assert low.tolist() == [0 - 14, 1 - 15]
+    assert high.tolist() == [4 + 8, 5 + 9]
+
+
+def test_products_are_turns_and_bits_that_turn_all_alike_count_once():
+    assert (CIRCUIT.products, ROTATION.is_common.tolist()) == (4, [False, False, True])
+    alone = replace(ROTATION, exponents=ROTATION.exponents[:, :1], tables=ROTATION.tables[:1])
+    assert alone.products == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bits": np.array([0, 2, 4])}, "outside the 4 elements"),
+        ({"bits": np.array([0, 3, 2])}, "strictly increase"),
+        ({"bits": np.array([0, 2])}, "exponents of shape"),
+        ({"exponents": np.array([[1, 0], [3, 8], [2, 2]])}, r"outside 0 .. 7"),
+        ({"exponents": np.array([[1, 0], [3, -1], [2, 2]])}, r"outside 0 .. 7"),
+        ({"exponents": np.array([[1, 0], [3, 0], [2, 0]])}, "neuron 1 is a constant"),
+        ({"exponents": np.array([[1, 0], [0, 0], [2, 2]])}, "bit 2 turns no table"),
+        ({"exponents": np.array([[1, 1], [3, 3], [2, 2]])}, "neurons 0 and 1 have equal exponents"),
+        ({"exponents": np.ones((3, 2))}, "float64"),
+        ({"tables": np.ones((2, 3, 2), np.int64)}, "3 positions"),
+        ({"tables": np.ones((2, 4096, 2), np.int64)}, "4096 positions"),
+        ({"tables": np.ones((2, 4, 0), np.int64)}, "exponents of shape"),
+        ({"tables": np.full((2, 4, 2), -(2**49))}, "beyond"),
+    ],
+)
+def test_what_is_no_rotation_is_refused(changes, message):
+    with pytest.raises(CircuitError, match=message):
+        verify(Circuit((BITS, replace(ROTATION, **changes), CIRCUIT.nodes[2]), 2))
+
+
+def test_only_bits_turn():
+    wide = Input((InputGroup(GroupKind.RANGE, 4, 2),))
+    with pytest.raises(CircuitError, match="no bit"):
+        verify(Circuit((wide, ROTATION, CIRCUIT.nodes[2]), 2))
+    with pytest.raises(CircuitError, match="must be the Input"):
+        verify(Circuit((ROTATION, CIRCUIT.nodes[2]), 1))
+
+
+def test_a_message_whose_lists_do_not_fit_together_is_malformed():
+    for changes in ({"bits": []}, {"exponents": [1, 2, 3, 4]}, {"positions": 0}, {"entries": [1] * 15}):
+        message = pb.Circuit.FromString(CIRCUIT.to_bytes())
+        rotation = message.nodes[1].rotation
+        fields = {name: list(getattr(rotation, name)) for name in ("bits", "exponents", "entries")}
+        broken = pb.Rotation(**{**fields, "positions": rotation.positions, **changes})
+        message.nodes[1].rotation.CopyFrom(broken)
+        with pytest.raises(MalformedMessageError, match="node 1"):
+            Circuit.from_bytes(message.SerializeToString(deterministic=True))
+
+
+def test_the_scheme_bootstrapped_refuses_rotations(tmp_path):
+    with pytest.raises(CircuitError, match="scheme levelled"):
+        compile_circuit(CIRCUIT, CompileOptions(), tmp_path / "program")
