@@ -6,7 +6,7 @@ from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.cost.bootstrapped import lookup_price, noise_level
 from cryptable.cost.prices import Draft, price_list, prices_of
 from cryptable.cost.rates import machine_rates
-from cryptable_engine.schemes.bootstrapped.parameters.readout import output_bits
+from cryptable_engine.circuit.readout import output_bits
 from cryptable_protocol import CompileOptions
 
 PRICES = price_list()

@@ -3,7 +3,7 @@
 import cryptable as ct
 import numpy as np
 import pytest
-from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_bound
+from cryptable_engine.circuit.readout import noise_bound
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import Ridge
 from xgboost import XGBClassifier

@@ -97,16 +97,19 @@ def simulate(
     options: CompileOptions,
     values: npt.ArrayLike,
     *,
+    program: Program | None = None,
     limits: CompileLimits | None = None,
 ) -> IntArray:
-    """Compile for simulation, and compute each row on clear values with the noise that its ciphertexts would have.
+    """Compute each row on clear values with the noise that its ciphertexts would have.
 
-    The result is `interpret`'s but for failures of probability `options.p_error`.
+    The result is `interpret`'s but for failures of probability `options.p_error`, and for lookups that drop bits, which
+    may read a neighbour. What a client reads of it, with the noise of that, is `circuit.readout`'s.
 
     Args:
         circuit: any; it is verified.
         options: as for `compile_circuit`.
         values: integers of shape (rows, input size), as honest encoders make them.
+        program: what the circuit was compiled to. Without it, the circuit is compiled for simulation.
         limits: of the compiling process.
 
     Returns:
@@ -121,7 +124,7 @@ def simulate(
     scheme = find_scheme(options.scheme)
     scheme.check(circuit, found)
     rows = checked_rows(circuit.input, values)
-    return scheme.simulate(circuit, options, rows, limits=limits or CompileLimits())
+    return scheme.simulate(circuit, options, rows, program=program, limits=limits or CompileLimits())
 
 
 @dataclass(frozen=True, eq=False)

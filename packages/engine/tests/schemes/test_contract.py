@@ -101,8 +101,10 @@ def test_decrypted_is_interpreted(scheme, name, case, named, make_rows, tmp_path
     made = case(scheme, name)
     rows = make_rows(np.random.default_rng(5), circuit.input, 4)
     for row, expected in zip(rows, interpret(circuit, rows), strict=True):
-        answer = made.evaluator.evaluate_row(made.party.encrypt(row), made.keys)
-        made.program.parameters.check_output(pb.EncryptedTensor.FromString(answer))
+        sent, parameters = made.party.encrypt(row), made.program.parameters
+        answer = made.evaluator.evaluate_row(sent, made.keys)
+        assert (len(sent), len(answer)) == (parameters.row_message_bytes, parameters.answer_message_bytes)
+        parameters.check_output(pb.EncryptedTensor.FromString(answer))
         np.testing.assert_array_equal(made.party.decrypt(answer), expected)
 
 
@@ -110,7 +112,9 @@ def test_decrypted_is_interpreted(scheme, name, case, named, make_rows, tmp_path
 def test_simulation_gives_what_the_interpreter_does(scheme, first, make_rows):
     made = first(scheme)
     rows = make_rows(np.random.default_rng(6), made.circuit.input, 5)
-    np.testing.assert_array_equal(simulate(made.circuit, made.options, rows), interpret(made.circuit, rows))
+    for program in (None, made.program):
+        found = simulate(made.circuit, made.options, rows, program=program)
+        np.testing.assert_array_equal(found, interpret(made.circuit, rows))
 
 
 @every_scheme

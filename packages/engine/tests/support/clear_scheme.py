@@ -139,8 +139,16 @@ class ClearScheme:
         _refuse(native)
         return ClearEvaluator(program)
 
-    def simulate(self, circuit: Circuit, options: CompileOptions, rows: IntArray, *, limits: CompileLimits) -> IntArray:
-        del options, limits
+    def simulate(
+        self,
+        circuit: Circuit,
+        options: CompileOptions,
+        rows: IntArray,
+        *,
+        program: Program | None,
+        limits: CompileLimits,
+    ) -> IntArray:
+        del options, program, limits
         return interpret(circuit, rows)
 
 

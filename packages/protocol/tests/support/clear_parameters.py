@@ -114,6 +114,14 @@ class ClearParameters:
     def answer_bytes(self) -> int:
         return self.message.answer_bytes
 
+    @property
+    def row_message_bytes(self) -> int:
+        return self.message.row_message_bytes
+
+    @property
+    def answer_message_bytes(self) -> int:
+        return self.message.answer_message_bytes
+
     def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
         return self.message.check_input(message)
 

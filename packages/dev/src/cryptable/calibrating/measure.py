@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 from cryptable_client import SecretKeys, encrypt
 from cryptable_engine import Circuit, Evaluator, Linear, Program
-from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, EncryptedTensor, InternalError, Link
-from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 from cryptable.calibrating.sample_circuits import sum_of_lookups, weighted_sum, with_matrix
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
+from cryptable.cost.bootstrapped import matrix_work
 from cryptable.cost.rates import MachineRates
 
 WIDTHS = (3, 4, 5)
@@ -44,9 +43,7 @@ class _Sample:
         self.spec = ClientSpec(
             model_name="calibration",
             features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 2) for index in range(circuit.input.size)),
-            parameters=BootstrappedParameters(
-                self.program.keyset, self.program.input, self.program.output, self.program.p_error
-            ),
+            parameters=self.program.parameters,
             decoder=Decoder(Link.IDENTITY, (0,) * self.program.output.size, 1.0, (0.0,) * self.program.output.size),
         )
         rows = np.zeros((1 + repeats, circuit.input.size), np.int64)
@@ -146,7 +143,7 @@ def _matrix_work(circuit: Circuit) -> tuple[int, int]:
     node = circuit.nodes[-2]
     if not isinstance(node, Linear):
         raise InternalError("the sample circuit has no matrix where it was added")
-    return dense_cells_and_gathered_entries(node.terms[0], circuit.input.size, node.size)
+    return matrix_work(circuit, node)
 
 
 def _encryption(spec: ClientSpec) -> float:

@@ -10,15 +10,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from cryptable_engine import Circuit, Program, interpret, simulate, verify, what_to_warn_of
-from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
-from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_bound, read_out
+from cryptable_engine.circuit.readout import noise_bound, read_out
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
-from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 
 from cryptable.compiled.check_report import CheckReport, ModeResult
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.compiled.signing import SigningKey, read_signing_key
+from cryptable.cost.prices import price_list
 from cryptable.errors import NoisyKeysetWarning
 from cryptable.explaining.explanation import Explanation, explain
 from cryptable.explaining.training_options import TrainingOptions
@@ -111,18 +110,10 @@ class CompiledModel:
         match mode:
             case "clear":
                 return self._read(interpret(self.circuit, encoded))
-            case "simulate" if self.artifact.client_spec.scheme != BOOTSTRAPPED:
-                return simulate(self.circuit, self.artifact.compile_options, encoded)
-            case "simulate" if self.circuit.is_approximate or not self._program().is_native:
-                program = self._program()
-                model, all_lookups = NoiseModel.of(program), not program.is_native
-                interpreter = NoisyInterpreter(self.circuit, model, all_lookups=all_lookups)
-                noisy = interpreter.evaluate(encoded, np.random.default_rng()).outputs
-                return self._read(noisy, np.random.default_rng())
-            case "simulate" if self.circuit.exact_output_bits is not None:
-                return self._read(interpret(self.circuit, encoded), np.random.default_rng())
             case "simulate":
-                return simulate(self.circuit, self.artifact.compile_options, encoded)
+                options = self.artifact.compile_options
+                outputs = simulate(self.circuit, options, encoded, program=self._program())
+                return self._read(outputs, np.random.default_rng())
             case _:
                 if self._session is None:
                     self._session = LocalSession(self.artifact.client_spec, self._program())
@@ -131,8 +122,8 @@ class CompiledModel:
     def _read(self, outputs: IntArray, generator: np.random.Generator | None = None) -> IntArray:
         """What a client reads of outputs, with the noise of approximate readout where there is a generator."""
         spec = self.artifact.client_spec
-        further_bits = spec.decoder.further_bits
-        return read_out(self.circuit, outputs, further_bits, p_error=spec.p_error, generator=generator)
+        deviation = price_list(spec.p_error, scheme=spec.scheme).noise_deviation
+        return read_out(self.circuit, outputs, spec.decoder.further_bits, deviation=deviation, generator=generator)
 
     def _program(self) -> Program:
         """The compiled program; of a loaded model, it is compiled when it is first needed."""

@@ -13,9 +13,12 @@ from functools import cache
 from importlib import resources
 
 import numpy as np
-from cryptable_engine import Circuit, Linear, Lookup, Program
+from cryptable_engine import Circuit, Linear, Lookup, Node, Program
+from cryptable_engine.circuit.readout import output_bits
 from cryptable_engine.schemes.bootstrapped.bootstrapping import supports
 from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
+from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, neighbour_rate, reading_deviation
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import noise_deviation
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     cheapest_keyset,
     complexity,
@@ -23,7 +26,6 @@ from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     serves_one_level,
     typical_demands,
 )
-from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_deviation, output_bits
 from cryptable_protocol import KeysetParameters
 from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
@@ -62,7 +64,7 @@ class BootstrappedPrices:
     @property
     def noise_deviation(self) -> float:
         """Half a step is as many deviations of a Gaussian as leave p_error outside."""
-        return noise_deviation(0, self.p_error)
+        return noise_deviation(self.p_error)
 
     def draft(self, draft: Draft) -> float:
         """See `PriceList`."""
@@ -93,6 +95,12 @@ class BootstrappedPrices:
         else:
             seconds = rates.linear_call + words * (rates.linear_input_word + rates.linear_cell_word)
         return Cost(seconds, draft.lookups, _ROW_BYTES + draft.input_bits * _ELEMENT_BYTES)
+
+    def neighbour_rate(self, circuit: Circuit, program: Program) -> float | None:
+        """See `PriceList`."""
+        if not circuit.is_approximate or any(map(_takes_a_bit_off, circuit.nodes)):
+            return None
+        return neighbour_rate(reading_deviation(circuit, NoiseModel.of(program)))
 
     def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:
         """See `PriceList`."""
@@ -171,12 +179,8 @@ def predict(circuit: Circuit, program: Program, rates: MachineRates) -> Predicti
     words = program.keyset.dimensions[program.input.key] + 1
     inputs = program.input.size * words
     widths = [node.width for node in circuit.nodes if isinstance(node, Lookup)]
-    dense = gathered = 0
-    for node in circuit.nodes:
-        if isinstance(node, Linear):
-            for term in node.terms:
-                cells, entries = dense_cells_and_gathered_entries(term, circuit.nodes[term.source].size, node.size)
-                dense, gathered = dense + cells, gathered + entries
+    work = [matrix_work(circuit, node) for node in circuit.nodes if isinstance(node, Linear)]
+    dense, gathered = (sum(of_a_kind) for of_a_kind in zip((0, 0), *work, strict=True))
     if not program.lookups:
         linear = (dense + gathered) * words * rates.linear_cell_word
         return Prediction(
@@ -195,6 +199,20 @@ def predict(circuit: Circuit, program: Program, rates: MachineRates) -> Predicti
         program.input.size * rates.encryption_element,
         rates.machine,
     )
+
+
+def matrix_work(circuit: Circuit, node: Linear) -> tuple[int, int]:
+    """Dense cells and gathered entries of a sum's matrices, which `MachineRates` has a rate of each for."""
+    work = [dense_cells_and_gathered_entries(term, circuit.nodes[term.source].size, node.size) for term in node.terms]
+    return sum(dense for dense, _ in work), sum(gathered for _, gathered in work)
+
+
+def _takes_a_bit_off(node: Node) -> bool:
+    """Exact rounding: a table of zeros tells the bit above from its mirror. Then all lookups read amid their positions.
+
+    Nothing else is such a table: what is 0 wherever it is read needs no lookup.
+    """
+    return isinstance(node, Lookup) and node.mirrors is not None and not node.tables.any()
 
 
 def _per_price(rates: MachineRates, width: int) -> float:

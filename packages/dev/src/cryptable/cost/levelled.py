@@ -62,6 +62,10 @@ class LevelledPrices:
         """Of no draft."""
         return Cost(math.inf if draft.lookups else 0.0, draft.lookups, 0)
 
+    def neighbour_rate(self, circuit: Circuit, program: Program) -> float | None:  # noqa: ARG002  (as all lists)
+        """None: there are no lookups."""
+        return None
+
     def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:  # noqa: ARG002  (NumPy's)
         """See `PriceList`: as products, reads of bits by linear forms, and bits that are expanded."""
         parameters = program.parameters

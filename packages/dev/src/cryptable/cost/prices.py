@@ -82,6 +82,9 @@ class PriceList(Protocol):
     def estimate(self, draft: Draft, rates: MachineRates) -> Cost:
         """What a draft costs on a machine, as `seconds` will say of the program."""
 
+    def neighbour_rate(self, circuit: Circuit, program: Program) -> float | None:
+        """Which part of the lookups of `circuit`, compiled to `program`, reads a neighbour; None if all are exact."""
+
     def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:
         """What evaluating `circuit`, compiled to `program`, takes on the machine of `rates`."""
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from cryptable_engine import Circuit, Linear, Lookup, Node, Program
-from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, neighbour_rate, reading_deviation
-from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_deviation
+from cryptable_engine import Circuit, Linear, Lookup, Program
 from cryptable_protocol import (
     CategoricalEncoder,
     ClientSpec,
@@ -20,7 +18,6 @@ from cryptable_protocol import (
     ThermometerEncoder,
 )
 from cryptable_protocol.model.artifact import SECURITY_BITS
-from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -266,15 +263,13 @@ class Explanation:
         return captured.get()
 
 
-def _noise(spec: ClientSpec) -> dict[str, float]:
+def _noise(spec: ClientSpec, deviation: float) -> dict[str, float]:
+    """Of a score; `deviation` is in steps of its lowest exact bit."""
     further = spec.decoder.further_bits
     if not further:
         return {}
-    step = spec.decoder.step
-    return {
-        "score_noise": step * noise_deviation(further, spec.p_error),
-        "score_noise_bound": step * 2.0**further / 2,
-    }
+    exact_step = spec.decoder.step * 2.0**further
+    return {"score_noise": exact_step * deviation, "score_noise_bound": exact_step / 2}
 
 
 def explain(
@@ -300,7 +295,7 @@ def explain(
     names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
     layers = [Layer(name, node.size, node.width) for name, node in zip(names, lookups, strict=True)]
     parameters = spec.parameters
-    levelled = LevelledFacts.of(circuit, parameters) if isinstance(parameters, LevelledParameters) else None
+    prices = price_list(spec.p_error, scheme=spec.scheme)
     return Explanation(
         model=spec.model_name,
         lookups_by_layer=tuple(layers),
@@ -313,22 +308,22 @@ def explain(
         keyset_entry=program.keyset_entry,
         price_over_optimum=program.price / program.optimum if program.optimum else None,
         bytes=bytes_of(spec),
-        seconds=price_list(spec.p_error, scheme=spec.scheme).seconds(circuit, program, machine_rates()),
+        seconds=prices.seconds(circuit, program, machine_rates()),
         score_step=spec.decoder.step,
         score_error_bound=error_bound,
         edges=edges,
         client_learns=client_learns(spec, circuit.lookups, edges),
         server_learns=SERVER_LEARNS,
         inputs=_inputs(spec.features),
-        neighbour_rate=_neighbour_rate(circuit, program),
+        neighbour_rate=prices.neighbour_rate(circuit, program),
         given_up=given_up,
         ranges=ranges,
-        **_noise(spec),
+        **_noise(spec, prices.noise_deviation),
         lookups_by_feature=_lookups_by_feature(circuit, spec),
         advice=advice,
         cpu_seconds_measured=cpu_seconds_measured,
         scheme=spec.scheme,
-        levelled=levelled,
+        levelled=LevelledFacts.of(circuit, parameters),
     )
 
 
@@ -342,21 +337,6 @@ def _lookups_by_feature(circuit: Circuit, spec: ClientSpec) -> dict[str, float]:
             columns, features = np.unique(np.concatenate(reads, axis=1), axis=1)
             np.add.at(shares, features, 1 / np.bincount(columns)[columns])
     return {spec.features[index].name: float(shares[index]) for index in np.flatnonzero(shares)}
-
-
-def _neighbour_rate(circuit: Circuit, program: Program) -> float | None:
-    """Which part of lookups reads a neighbour; None where all are exact."""
-    if not circuit.is_approximate or any(map(_takes_a_bit_off, circuit.nodes)):
-        return None
-    return neighbour_rate(reading_deviation(circuit, NoiseModel.of(program)))
-
-
-def _takes_a_bit_off(node: Node) -> bool:
-    """Exact rounding: a table of zeros tells the bit above from its mirror. Then all lookups read amid their positions.
-
-    Nothing else is such a table: what is 0 wherever it is read needs no lookup.
-    """
-    return isinstance(node, Lookup) and node.mirrors is not None and not node.tables.any()
 
 
 def _inputs(features: tuple[FeatureEncoder, ...]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from cryptable_engine import Circuit, Product
 from cryptable_engine.schemes.levelled.noise.bound import failure
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+from cryptable_protocol.schemes.scheme import SchemeParameters
 
 from cryptable.cost.rates import Prediction
 
@@ -52,8 +53,10 @@ class LevelledFacts:
     log2_failure: float
 
     @classmethod
-    def of(cls, circuit: Circuit, parameters: LevelledParameters) -> LevelledFacts:
-        """Of a circuit and its parameters."""
+    def of(cls, circuit: Circuit, parameters: SchemeParameters) -> LevelledFacts | None:
+        """Of a circuit and its parameters; None where they are another scheme's."""
+        if not isinstance(parameters, LevelledParameters):
+            return None
         return cls(
             circuit.products,
             sum(isinstance(node, Product) for node in circuit.nodes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cryptable_engine.schemes.bootstrapped.parameters.readout import output_bits
+from cryptable_engine.circuit.readout import output_bits
 from cryptable_protocol import limits
 
 from cryptable.planner.planned_model import PlannedModel

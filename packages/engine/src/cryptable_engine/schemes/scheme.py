@@ -205,8 +205,16 @@ class EngineScheme(Protocol):
             InvalidInputError: `native`, and there is no oracle of this program.
         """
 
-    def simulate(self, circuit: Circuit, options: CompileOptions, rows: IntArray, *, limits: CompileLimits) -> IntArray:
-        """What clients would read, computed on clear values with the noise of this scheme; as `programs.simulate`."""
+    def simulate(
+        self,
+        circuit: Circuit,
+        options: CompileOptions,
+        rows: IntArray,
+        *,
+        program: Program | None,
+        limits: CompileLimits,
+    ) -> IntArray:
+        """What evaluation gives, computed on clear values with the noise of this scheme; see `programs.simulate`."""
 
 
 Kind = TypeVar("Kind", bound=type[EngineScheme])

@@ -96,6 +96,14 @@ class SchemeParameters(Protocol):
     def answer_bytes(self) -> int:
         """Bytes of one answer, without the few of its framing."""
 
+    @property
+    def row_message_bytes(self) -> int:
+        """Exact length of a row's canonical bytes."""
+
+    @property
+    def answer_message_bytes(self) -> int:
+        """Exact length of an answer's canonical bytes."""
+
     def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
         """A row's canonical bytes; MalformedMessageError says what was got and what was expected."""
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 from cryptable_protocol import ClientSpec, CompileOptions, InternalError
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, SchemeParameters
 
 from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit, IntArray
+from cryptable_engine.circuit.interpreter import interpret
 from cryptable_engine.errors import CircuitError
 from cryptable_engine.schemes.bootstrapped.compiling.compiler import compile_verified
 from cryptable_engine.schemes.bootstrapped.evaluator import BootstrappedEvaluator
+from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
 from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import what_to_warn_of
 from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, read_program
@@ -74,8 +77,21 @@ class BootstrappedScheme:
             raise InternalError(f"a program of class {type(program).__name__}, expected a bootstrapped one")
         return BootstrappedEvaluator(program, native=native)
 
-    def simulate(self, circuit: Circuit, options: CompileOptions, rows: IntArray, *, limits: CompileLimits) -> IntArray:
-        """By Concrete's own simulation."""
+    def simulate(
+        self,
+        circuit: Circuit,
+        options: CompileOptions,
+        rows: IntArray,
+        *,
+        program: Program | None,
+        limits: CompileLimits,
+    ) -> IntArray:
+        """By the noise model of a program that is evaluated node by node, or rounds; else by Concrete's simulation."""
+        if program is not None and (circuit.is_approximate or not program.is_native):
+            interpreter = NoisyInterpreter(circuit, NoiseModel.of(program), all_lookups=not program.is_native)
+            return interpreter.evaluate(rows, np.random.default_rng()).outputs
+        if program is not None and circuit.exact_output_bits is not None:
+            return interpret(circuit, rows)  # Concrete would simulate the reading, too
         return simulate_verified(circuit, options, rows, limits=limits)
 
 

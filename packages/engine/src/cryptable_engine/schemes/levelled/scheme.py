@@ -82,9 +82,12 @@ class LevelledScheme:
         options: CompileOptions,
         rows: IntArray,
         *,
+        program: Program | None,
         limits: CompileLimits,  # noqa: ARG002  (no child process)
     ) -> IntArray:
-        """With Gaussian noise of each row's own variance, under the cheapest parameters that fit."""
+        """With Gaussian noise of each row's own variance, under the program's parameters, or the cheapest that fit."""
+        if isinstance(program, LevelledProgram):
+            return simulate_rows(circuit, program.plan, rows)
         highest = highest_output(circuit, bounds(circuit))
         parameters = choose_parameters(circuit, highest, options.p_error)
         return simulate_rows(circuit, make_plan(circuit, parameters, highest), rows)

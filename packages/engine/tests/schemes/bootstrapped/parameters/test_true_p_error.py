@@ -85,7 +85,8 @@ def test_keysets_that_the_optimizer_chose(tmp_path):
     true = true_p_error(circuit, noisy.keyset, P_ERROR)
     assert 2.0**-34 < true < 2.0**-24
     assert true_p_error(sum_of_tables(16, 2, 12), noisy.keyset, P_ERROR) < P_ERROR
-    with pytest.raises(CompilationError, match=r"p_error would be 2\^-[23].*, asked for is 2\^-40"):
+    told = r"noisier than the version that chose it knew \(p_error would be 2\^-[23].*, asked for is 2\^-40"
+    with pytest.raises(CompilationError, match=told):
         compile_circuit(circuit, onto(noisy), tmp_path / "program", native=True)
     promised = as_promised(circuit, onto(noisy), tmp_path / "promised", noisy.keyset, native=True)
     assert promised.keyset == noisy.keyset
@@ -94,6 +95,14 @@ def test_keysets_that_the_optimizer_chose(tmp_path):
     own = compile_circuit(circuit, CompileOptions(), tmp_path / "own", native=True)
     assert max(key.glwe_dimension for key in own.keyset.bootstrap_keys) == 2
     assert true_p_error(circuit, own.keyset, P_ERROR) < P_ERROR
+
+
+@pytest.mark.parametrize("entry", ["width 3, p_error 2^-40, noise 2", "width 2, p_error 2^-40, noise 2"])
+def test_a_model_that_no_version_took_it_for_exact_enough_for_is_told_so(tmp_path, entry):
+    """Whether the keyset's noise was known or not, it was known to be too much for this model."""
+    circuit = sum_of_tables(2000, ENTRIES[entry].width, 17)
+    with pytest.raises(CompilationError, match=r"this model needs less noise \(p_error would be 2\^-.*is 2\^-40"):
+        compile_circuit(circuit, onto(ENTRIES[entry]), tmp_path / "program", native=True)
 
 
 def test_no_new_model_is_given_a_retired_entry():

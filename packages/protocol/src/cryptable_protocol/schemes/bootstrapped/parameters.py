@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
+
 from cryptable_protocol import limits
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.bootstrapped.keyset import CiphertextType, KeysetParameters
+from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES
 from cryptable_protocol.schemes.bootstrapped.readable import widest_output
 from cryptable_protocol.schemes.bootstrapped.tensor import EncryptedTensor
 from cryptable_protocol.schemes.bootstrapped.trimming import answer_word_bits
@@ -97,6 +100,17 @@ class BootstrappedParameters:
         """Words of an answer, in bytes: masks and bodies, each packed by itself."""
         size = self.output.size
         return sum((words * self.word_bits + 7) // 8 for words in (size * self.output_dimension, size))
+
+    @property
+    def row_message_bytes(self) -> int:
+        """With the seed, framed."""
+        return len(EncryptedTensor(np.zeros(self.input.size, np.uint64), seed=bytes(SEED_BYTES)).to_bytes())
+
+    @property
+    def answer_message_bytes(self) -> int:
+        """Framed."""
+        words = np.zeros((self.output.size, self.output_dimension + 1), np.uint64)
+        return len(EncryptedTensor.from_ciphertexts(words).trimmed(self.word_bits).to_bytes())
 
     @property
     def key_memory_bytes(self) -> int:

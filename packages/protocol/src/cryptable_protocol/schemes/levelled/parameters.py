@@ -16,6 +16,7 @@ from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, SEED_BYTES, Gadget, LevelledKeyset
 from cryptable_protocol.schemes.levelled.layout import Layout
 from cryptable_protocol.schemes.levelled.packing import packed_bytes
+from cryptable_protocol.schemes.levelled.tensor import RingTensor
 from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters, scheme_parameters
 from cryptable_protocol.wire.canonical import to_canonical_bytes
 
@@ -175,6 +176,16 @@ class LevelledParameters:
     def answer_bytes(self) -> int:
         """A packed mask, and the body at the slots."""
         return packed_bytes(RING_SIZE, self.answer_word_bits) + packed_bytes(self.slots, self.answer_word_bits)
+
+    @property
+    def row_message_bytes(self) -> int:
+        """With the seed, framed."""
+        return len(RingTensor(bytes(self.row_bytes), bytes(SEED_BYTES)).to_bytes())
+
+    @property
+    def answer_message_bytes(self) -> int:
+        """Framed."""
+        return len(RingTensor(bytes(self.answer_bytes)).to_bytes())
 
     def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
         """A row's canonical bytes, if it has a seed and exactly the packed bodies."""

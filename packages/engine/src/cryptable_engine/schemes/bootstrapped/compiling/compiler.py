@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import signal
@@ -22,7 +21,7 @@ from cryptable_engine.schemes.bootstrapped.compiling.one_level_compiler import c
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import LEAST_P_ERROR, MAX_GLWE_DIMENSION
 from cryptable_engine.schemes.bootstrapped.parameters.layout import lay_out
-from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import ROUNDED, true_p_error
+from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import why_not_exact_enough
 from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, read_program
 from cryptable_engine.schemes.folder import written_whole
 from cryptable_engine.schemes.scheme import CompileLimits
@@ -76,12 +75,10 @@ def _check_true_p_error(circuit: Circuit, options: CompileOptions) -> None:
     """Of a new model that is to have the keys of another."""
     if options.keyset is None:
         return
-    p_error = true_p_error(circuit, options.keyset, options.p_error)
-    if p_error > ROUNDED * options.p_error:
-        found, asked = (f"2^{math.log2(each):.0f}" for each in (p_error, options.p_error))
+    if why := why_not_exact_enough(circuit, options.keyset, options.p_error):
         raise CompilationError(
-            f"the keyset of entry {options.keyset_entry!r} is noisier than the version that chose it knew: p_error "
-            f"would be {found}, asked for is {asked}; compile the model onto another keyset"
+            f"it cannot be compiled onto the keyset of entry {options.keyset_entry!r}: {why}; compile the model onto "
+            "another keyset"
         )
 
 

@@ -62,6 +62,14 @@ def deviations(p_error: float) -> float:
     return -NormalDist().inv_cdf(p_error / 2)
 
 
+def noise_deviation(p_error: float) -> float:
+    """The most that the standard deviation of what is read can be, in steps of the lowest bit that is exact.
+
+    Half a step is as many deviations of a Gaussian as leave `p_error` outside.
+    """
+    return 0.5 / deviations(p_error)
+
+
 def tolerated_variance(bits: int, p_error: float) -> float:
     """Of the noise of a value of `bits` bits below the padding bit, which is misread with probability `p_error`."""
     return (2.0 ** -(bits + 2) / deviations(p_error)) ** 2

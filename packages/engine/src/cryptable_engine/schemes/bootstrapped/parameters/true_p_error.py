@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from cryptable_protocol import ClientSpec, KeysetParameters
+from cryptable_protocol import BootstrapKeyParameters, ClientSpec, KeysetParameters
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 from cryptable_engine.circuit.affine import MAX_ENTRIES as MAX_PRODUCTS
@@ -24,6 +24,8 @@ from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
 )
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, Reading, lay_out, reading_of
 
+BootstrapVariance = Callable[[BootstrapKeyParameters, int], float]
+"""Of what a bootstrapping gives, under a small key of so many bits."""
 ROUNDED = 1.01
 """By which factor a p_error may be above what was asked for: variances are rounded."""
 WORTH_A_WARNING = 2.0
@@ -46,7 +48,19 @@ def true_p_error(circuit: Circuit, keyset: KeysetParameters, p_error: float) -> 
         return p_error
     if len(keyset.bootstrap_keys) > 1 or len(keyset.keyswitch_keys) > 1:
         return max(p_error, math.erfc(deviations(p_error) / math.sqrt(2 * excess(keyset))))
-    return max(misread_probability(variance, bits) for variance, bits in _readings(circuit, keyset))
+    return _p_error(circuit, keyset, average_variance_bound, compensated=True)
+
+
+def why_not_exact_enough(circuit: Circuit, keyset: KeysetParameters, p_error: float) -> str | None:
+    """Why a new model may not have these keys, for people; None where it may. Arguments as `true_p_error` has them."""
+    true = true_p_error(circuit, keyset, p_error)
+    if true <= ROUNDED * p_error:
+        return None
+    told = f"(p_error would be 2^{math.log2(true):.0f}, asked for is 2^{math.log2(p_error):.0f})"
+    one_of_a_kind = len(keyset.bootstrap_keys) == 1 and len(keyset.keyswitch_keys) <= 1
+    if one_of_a_kind and _p_error(circuit, keyset, optimizers_bootstrap_variance, compensated=False) > p_error:
+        return f"this model needs less noise {told}"
+    return f"it is noisier than the version that chose it knew {told}"
 
 
 def what_to_warn_of(circuit: Circuit, spec: ClientSpec) -> str | None:
@@ -66,19 +80,33 @@ def what_to_warn_of(circuit: Circuit, spec: ClientSpec) -> str | None:
 def excess(keyset: KeysetParameters) -> float:
     """By which factor the bound of a bootstrap key's noise exceeds what Concrete's optimizer takes it for, at most."""
     return max(
-        bootstrap_variance_bound(key, keyset.dimensions[key.input_key], key_deviations=0.0)
+        average_variance_bound(key, keyset.dimensions[key.input_key])
         / optimizers_bootstrap_variance(key, keyset.dimensions[key.input_key])
         for key in keyset.bootstrap_keys
     )
 
 
-def _readings(circuit: Circuit, keyset: KeysetParameters) -> Iterator[tuple[float, int]]:
+def average_variance_bound(key: BootstrapKeyParameters, input_dimension: int) -> float:
+    """The bound of a bootstrapping's noise, in the mean over secret keys."""
+    return bootstrap_variance_bound(key, input_dimension, key_deviations=0.0)
+
+
+def _p_error(
+    circuit: Circuit, keyset: KeysetParameters, bootstrapped: BootstrapVariance, *, compensated: bool
+) -> float:
+    readings = _readings(circuit, keyset, bootstrapped, compensated=compensated)
+    return max(misread_probability(variance, bits) for variance, bits in readings)
+
+
+def _readings(
+    circuit: Circuit, keyset: KeysetParameters, bootstrapped: BootstrapVariance, *, compensated: bool
+) -> Iterator[tuple[float, int]]:
     """Of each lookup and the output, the variance of what is read, and how many bits; evaluated lookup by lookup."""
     (key,) = keyset.bootstrap_keys
     small, given = keyset.dimensions[key.input_key], key.output_key if keyset.keyswitch_keys else key.input_key
     fresh = minimal_variance(keyset.dimensions[given])
-    looked_up = bootstrap_variance_bound(key, small, key_deviations=0.0)
-    reading = rounding_variance(small, key.polynomial_size, compensated=True)
+    looked_up = bootstrapped(key, small)
+    reading = rounding_variance(small, key.polynomial_size, compensated=compensated)
     reading += sum(keyswitch_variance(each, keyset.dimensions[each.input_key]) for each in keyset.keyswitch_keys)
     layout = lay_out(circuit, verify(circuit))
     maps: dict[int, AffineMap] = {}

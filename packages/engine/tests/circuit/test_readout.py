@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cryptable_engine import interpret, to_mlir
-from cryptable_engine.schemes.bootstrapped.parameters.readout import noise_bound, noise_deviation, output_bits, read_out
+from cryptable_engine.circuit.readout import noise_bound, output_bits, read_out
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import noise_deviation
 
 P_ERROR = 2.0**-40
 
@@ -37,9 +38,10 @@ def test_the_upper_bits_are_rounded_once(shared):
 def test_noise_has_the_deviation_that_is_stated_and_stays_within_its_bound(shared):
     circuit = replace(shared, exact_output_bits=6)
     outputs = np.full((20_000, 1), 100)
-    noisy = read_out(circuit, outputs, 2, p_error=P_ERROR, generator=np.random.default_rng(0))
+    deviation = noise_deviation(P_ERROR)
+    noisy = read_out(circuit, outputs, 2, deviation=deviation, generator=np.random.default_rng(0))
     # Rounding to integers shows a deviation below one half in the rare values beside.
-    assert noise_deviation(2, P_ERROR) == pytest.approx(2 / 7.14, rel=0.01)
+    assert 4 * deviation == pytest.approx(2 / 7.14, rel=0.01)
     assert 0.05 < np.mean(noisy != 100) < 0.1
     assert np.abs(noisy - 100).max() <= noise_bound(2) == 3
 
