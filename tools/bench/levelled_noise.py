@@ -24,7 +24,8 @@ from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvalua
 from cryptable_engine.schemes.levelled.noise.bound import noise_bound
 from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
 from cryptable_engine.schemes.levelled.noise.variances import MEAN, RowVariances
-from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan, on_torus
+from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan
+from cryptable_engine.schemes.levelled.plans.torus import on_torus
 from cryptable_protocol import InvalidInputError, ModelArtifact
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.packing import packed_bytes, unpack

@@ -19,6 +19,7 @@ from cryptable_engine.errors import ProgramMismatchError
 from cryptable_engine.schemes.levelled.noise.bound import failure, fits
 from cryptable_protocol import CompileOptions, InvalidInputError
 from levelled_circuits import levelled_circuit, levelled_parameters
+from rotation_circuits import rotation_circuit
 
 OPTIONS = CompileOptions(p_error=2.0**-128, scheme="levelled")
 CIRCUIT = levelled_circuit(np.random.default_rng(5), outputs=2)
@@ -51,9 +52,19 @@ def test_the_evaluator_evaluates(client, tmp_path):
         evaluator.evaluate_row(client.row(program.parameters, row))
 
 
-def test_simulation_reads_what_is_right():
-    rows = np.random.default_rng(7).integers(0, 2, (5, 9))
-    np.testing.assert_array_equal(simulate(CIRCUIT, OPTIONS, rows), interpret(CIRCUIT, rows))
+@pytest.mark.parametrize("circuit", [CIRCUIT, rotation_circuit(np.random.default_rng(8), outputs=2)])
+def test_simulation_reads_what_is_right(circuit):
+    rows = np.random.default_rng(7).integers(0, 2, (5, circuit.input.size))
+    np.testing.assert_array_equal(simulate(circuit, OPTIONS, rows), interpret(circuit, rows))
+
+
+def test_tables_that_leave_too_little_room_are_refused(tmp_path):
+    circuit = rotation_circuit(np.random.default_rng(9), positions=512, outputs=2, reads=False)
+    with pytest.raises(CompilationError, match="leave 4 for each"):
+        compile_circuit(circuit, OPTIONS, tmp_path / "program")
+    parameters = levelled_parameters(circuit, p_error=OPTIONS.p_error)
+    with pytest.raises(ProgramMismatchError, match="tables of 512 positions"):
+        compile_circuit(circuit, OPTIONS, tmp_path / "program", promised=parameters)
 
 
 def test_too_much_noise_is_refused(tmp_path):

@@ -12,7 +12,7 @@ from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.parameters import MAX_MODULI, MODULI, LevelledParameters
 
 from cryptable_engine.circuit.circuit import Circuit
-from cryptable_engine.errors import CompilationError
+from cryptable_engine.errors import CircuitError, CompilationError, ProgramMismatchError
 from cryptable_engine.schemes.levelled.noise.bound import noise_bound
 from cryptable_engine.schemes.levelled.plans.forms import read_forms
 from cryptable_engine.schemes.levelled.plans.plan import plan_forms
@@ -56,7 +56,12 @@ def choose_parameters(circuit: Circuit, highest_output: int, p_error: float) -> 
                 except MalformedMessageError as error:
                     refused = str(error)
                     continue
-                log2 = noise_bound(plan_forms(forms, parameters, highest_output)).log2_failure
+                try:
+                    plan = plan_forms(forms, parameters, highest_output)
+                except (CircuitError, ProgramMismatchError) as error:  # tables without room for as many moduli, say
+                    refused = str(error)
+                    continue
+                log2 = noise_bound(plan).log2_failure
                 if log2 <= math.log2(p_error):
                     return parameters
                 refused = f"with moduli {moduli}, answers are wrong with probability 2^{log2:.0f}"

@@ -47,7 +47,7 @@ class LevelledProgram(Program):
 def price(plan: Plan) -> float:
     """Microseconds of an evaluation in NumPy: key switches, scheme switches, and products with their forms."""
     layout = plan.layout
-    return 77.0 * len(layout.leaf_bits) + 47.0 * layout.selector_leaves + 92.0 * (plan.forms.products + 1) + 1000.0
+    return 77.0 * len(layout.leaf_bits) + 47.0 * layout.selector_leaves + 92.0 * (plan.products + 1) + 1000.0
 
 
 def write_program(circuit: Circuit, plan: Plan, directory: Path) -> LevelledProgram:

@@ -10,7 +10,8 @@ from cryptable_engine.circuit.circuit import Circuit, IntArray
 from cryptable_engine.circuit.interpreter import interpret
 from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
 from cryptable_engine.schemes.levelled.noise.variances import MEAN, RowVariances
-from cryptable_engine.schemes.levelled.plans.plan import Plan, on_torus
+from cryptable_engine.schemes.levelled.plans.plan import Plan
+from cryptable_engine.schemes.levelled.plans.torus import on_torus
 
 
 def simulate_rows(circuit: Circuit, plan: Plan, rows: IntArray) -> IntArray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cryptable_engine.schemes.levelled.evaluation.decomposition import digits, times_rows, transformed_digits
+from cryptable_engine.schemes.levelled.evaluation.decomposition import times_rows, transformed_digits
 from cryptable_engine.schemes.levelled.evaluation.transforms import (
     HALF,
     automorphism,
@@ -15,6 +15,7 @@ from cryptable_engine.schemes.levelled.evaluation.transforms import (
     unfold,
 )
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST
+from cryptable_engine.schemes.levelled.plans.digits import digits
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL, Gadget
 from levelled_client import N, times, turn
 

@@ -4,16 +4,18 @@ import math
 
 import numpy as np
 import pytest
-from cryptable_engine import interpret
+from cryptable_engine import Circuit, Linear, Rotation, interpret
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.noise import row_noise, variances
 from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVariances, answer_noise
 from cryptable_engine.schemes.levelled.noise.worst_row import worst_row
-from cryptable_engine.schemes.levelled.plans.plan import make_plan, on_torus
+from cryptable_engine.schemes.levelled.plans.plan import make_plan
+from cryptable_engine.schemes.levelled.plans.torus import on_torus
 from levelled_circuits import levelled_parameters
 from levelled_client import SIGMA, LevelledClient
+from rotation_circuits import rotation_circuit
 from tree_circuits import tree_circuit
 
 NOISIER = 100.0
@@ -74,6 +76,56 @@ def test_errors_are_as_large_as_predicted(client, keys, places):
     assert 0.75 - margin < np.mean(standardized**2) < 1.0 + margin
     bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(16, GREATEST)
     assert (predicted <= bound).all()
+
+
+@pytest.mark.encrypted
+@pytest.mark.parametrize(("gadget", "common"), [((2, 9), 3), ((4, 5), 0)])
+def test_errors_of_turned_tables_are_as_large_as_predicted(client, keys, gadget, common):
+    random = np.random.default_rng(5)
+    circuit = rotation_circuit(random, bits=24, neurons=12, positions=64, outputs=3, common=common, reads=False)
+    parameters = levelled_parameters(circuit, gadget=gadget, answer_word_bits=18)
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    rows = random.integers(0, 2, (10, 24))
+    predicted = np.array([row_variance(plan, RowVariances(plan.layout, GREATEST), row) for row in rows])
+    standardized = errors(client, keys, plan, circuit, rows) / np.sqrt(predicted)
+    margin = 4 * math.sqrt(2 / standardized.size)
+    assert 0.75 - margin < np.mean(standardized**2) < 1.0 + margin
+    bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(18, GREATEST)
+    assert (predicted <= bound).all()
+
+
+@pytest.mark.encrypted
+def test_tables_that_begin_with_one_bit_are_no_noisier_than_their_bound(client, keys):
+    random = np.random.default_rng(6)
+    # Seven tables that are one table turned, by two bits: the masks of all are one polynomial, turned.
+    circuit = rotation_circuit(random, bits=2, neurons=7, positions=64, common=0, reads=False, density=1.0)
+    rotation = circuit.nodes[1]
+    tables = np.concatenate([rotation.tables[:1]] * 7)
+    exponents = np.stack([np.full(7, 9), 2 * np.arange(7) + 1])
+    given, _, answer = circuit.nodes
+    alike = Rotation(rotation.bits, exponents, tables)
+    circuit = Circuit((given, alike, Linear(answer.terms, np.array([int(np.abs(tables).sum())]))), 2)
+    parameters = levelled_parameters(circuit, gadget=(2, 9), moduli=(7, 8, 9, 11), answer_word_bits=18)
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(18, GREATEST)
+    rows = np.array([[0, 0], [1, 0], [0, 1], [1, 1]] * 4)
+    assert np.mean(errors(client, keys, plan, circuit, rows) ** 2) < bound
+
+
+@pytest.mark.encrypted
+def test_as_many_turned_tables_are_misread_as_predicted(noisy, noisier_model):
+    random = np.random.default_rng(7)
+    circuit = rotation_circuit(random, bits=24, neurons=14, positions=64, outputs=4, common=4, reads=False)
+    parameters = levelled_parameters(circuit, gadget=(2, 9), moduli=(7, 8, 11, 13))
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    rows = random.integers(0, 2, (30, 24))
+    model = RowVariances(plan.layout, GREATEST)
+    half_step = np.repeat([1 / (2 * p) for p in parameters.moduli], parameters.outputs)
+    predicted = sum(misread(row_variance(plan, model, row), half_step) for row in rows)
+    most = len(rows) * misread(worst_row(plan, model).variance + answer_noise(14, GREATEST), half_step)
+    counted = int((np.abs(errors(*noisy, plan, circuit, rows)) > half_step).sum())
+    assert 8 < predicted < most
+    assert 0.25 * predicted < counted < most + 4 * math.sqrt(most)
 
 
 @pytest.mark.encrypted

@@ -8,6 +8,7 @@ from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVaria
 from cryptable_engine.schemes.levelled.noise.worst_row import worst_row
 from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from levelled_circuits import honest_rows, levelled_circuit, levelled_parameters
+from rotation_circuits import rotation_circuit
 from tree_circuits import tree_circuit
 
 GROUPS = (InputGroup(GroupKind.THERMOMETER, 3), InputGroup(GroupKind.RANGE, 2), InputGroup(GroupKind.THERMOMETER, 2))
@@ -39,6 +40,16 @@ def test_no_row_of_any_circuit_has_more(seed, places, most_steps):
     parameters = levelled_parameters(circuit, placed=places, gadget=((2, 8), (3, 6))[seed % 2])
     _, most = checked(circuit, parameters, most_steps=most_steps)
     assert most > (0.05 if most_steps else 0.0)
+
+
+@pytest.mark.parametrize("gadget", [(3, 6), (4, 5)])
+@pytest.mark.parametrize("neurons", [1, 5, 12])
+def test_no_row_of_turned_tables_has_more(neurons, gadget):
+    circuit = rotation_circuit(np.random.default_rng(neurons), bits=7, neurons=neurons, groups=GROUPS, outputs=2)
+    worst, most = checked(circuit, levelled_parameters(circuit, gadget=gadget))
+    assert most > (0.5 if neurons < 7 else 0.25)  # twelve tables begin with five bits
+    rotation = circuit.nodes[1]
+    assert worst.gain >= rotation.products - rotation.neurons
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -4,7 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cryptable_engine import Circuit, CircuitError, GroupKind, Input, InputGroup, Linear, Lookup, Product, Term, verify
+from cryptable_engine import (
+    Circuit,
+    CircuitError,
+    GroupKind,
+    Input,
+    InputGroup,
+    Linear,
+    Lookup,
+    Product,
+    Rotation,
+    Term,
+    verify,
+)
 from cryptable_engine.schemes.levelled.plans.forms import read_forms
 from cryptable_engine.schemes.levelled.plans.plan import check
 
@@ -106,3 +118,39 @@ def test_a_bit_times_a_constant_is_no_product():
     constant = replace(FORMS, terms=(Term.from_dense(0, [[1, 2, 0, 0], *[[0] * 4] * 3]),))
     with pytest.raises(CircuitError, match="product 1 multiplies bit 0 by a constant"):
         check(changed(n1=constant))
+
+
+TABLES = Rotation(np.array([0, 2]), np.array([[1, 0], [3, 7]]), np.arange(16).reshape(2, 4, 2))
+SUM = Linear((Term.from_dense(1, EYE),), np.array([20, 20]))
+TURNED = (CIRCUIT.nodes[0], TABLES, SUM)
+
+
+def test_a_rotation_is_added_to_the_answers_form():
+    forms = check(Circuit(TURNED, 2))
+    assert forms.rotation is TABLES
+    assert (forms.products, forms.selectors) == (0, (0, 2))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ((TURNED[0], TABLES, replace(SUM, terms=(Term.from_dense(1, -EYE),))), "does not add it once"),
+        ((TURNED[0], TABLES, replace(SUM, terms=(Term.from_dense(1, 0 * EYE),))), "does not add it once"),
+        ((TURNED[0], TABLES, replace(SUM, terms=(Term.from_dense(1, 2 * EYE),))), "or into tables"),
+        (
+            (*TURNED[:2], TABLES, Linear((*SUM.terms, Term.from_dense(2, EYE)), SUM.offset)),
+            "a rotation beside that of node 1",
+        ),
+        (
+            (*TURNED, Product(2, np.array([3]), 2), replace(SUM, terms=(Term.from_dense(3, EYE),))),
+            "which the answer alone may read",
+        ),
+        (
+            (*TURNED[:2], replace(SUM, terms=(Term.from_dense(1, EYE[:, :1]),), offset=np.zeros(1, np.int64))),
+            "2 elements",
+        ),
+    ],
+)
+def test_rotations_elsewhere_are_refused(nodes, message):
+    with pytest.raises(CircuitError, match=message):
+        read_forms(Circuit(nodes, len(nodes) - 1))

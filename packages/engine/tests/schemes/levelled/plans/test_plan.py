@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from cryptable_engine import CircuitError, ProgramMismatchError
 from cryptable_engine.circuit.bounds import bounds, highest_output
-from cryptable_engine.schemes.levelled.plans.plan import make_plan, on_torus
+from cryptable_engine.schemes.levelled.plans.plan import make_plan
+from cryptable_engine.schemes.levelled.plans.torus import on_torus
 from levelled_circuits import levelled_circuit, levelled_parameters
 
 

@@ -15,6 +15,7 @@ from cryptable_protocol.schemes.levelled.tensor import RingTensor
 from cryptable_engine.schemes.levelled.evaluation.expansion import expand, switch
 from cryptable_engine.schemes.levelled.evaluation.hiding import encryption_of_zero
 from cryptable_engine.schemes.levelled.evaluation.products import Products
+from cryptable_engine.schemes.levelled.evaluation.rotations import Rotations
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.evaluation.transforms import (
     ComplexArray,
@@ -38,6 +39,7 @@ class RowEvaluator:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._products = Products(plan)
+        self._rotations = None if plan.turns is None else Rotations(plan.turns)
         self._own = threading.local()
 
     def make_ready(self, data: memoryview) -> ServerKeys:
@@ -78,6 +80,8 @@ class RowEvaluator:
         space.leaves[len(layout.leaf_bits) :] = folded[len(layout.runs) :]
         switch(layout, keys, space)
         answer: ComplexArray = self._products.evaluate(space)
+        if self._rotations is not None:
+            answer += self._rotations.evaluate(space)
         answer += encryption_of_zero(keys.public_pair)
         centre(doubles(answer), np.empty_like(doubles(answer)))
         return unfold(answer)

@@ -21,6 +21,7 @@ from cryptable_engine.schemes.levelled.noise.variances import (
 )
 from cryptable_engine.schemes.levelled.noise.worst_row import WorstRow, worst_row
 from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan
+from cryptable_engine.schemes.levelled.plans.turns import body_gadget
 
 _LEAST_LOG2 = -1000.0
 
@@ -73,7 +74,7 @@ def noise_bound(plan: Plan) -> NoiseBound:
     tolerance = half_step - worst.rounding
     if (tolerance <= 0).any():
         return NoiseBound(variance, worst.products, worst.rounding, 0.0, 0.0)
-    spread = _Spread(worst, variances)
+    spread = _Spread(plan, worst, variances)
     log2_failure, deviations = 0.0, 0.0
     # A row's own variance exceeds `inflated` with probability 2 e^(−x) at most: some x gives the least bound.
     for x in np.geomspace(5.0, 600.0, 60):
@@ -92,12 +93,15 @@ class _Spread:
     probability e^(−x) at most.
     """
 
-    def __init__(self, worst: WorstRow, variances: RowVariances) -> None:
+    def __init__(self, plan: Plan, worst: WorstRow, variances: RowVariances) -> None:
         layout = variances.layout
         weight = digit(layout.gadget.base_log)
         self._worst, self._row, self._keys = worst, (0.0, 0.0), (0.0, 0.0)
         phase, times_secret = (share[:, : layout.selector_leaves] for share in variances.shares)
-        greatest_means = variances.sources.max(axis=1, initial=0.0)
+        sources = variances.sources if plan.turns is None else np.maximum(variances.sources, variances.turn_sources)
+        greatest_means = sources.max(axis=1, initial=0.0)
+        # Digits of turned tables' bodies are larger, and meet phases alone.
+        larger = 1.0 if plan.turns is None else digit(body_gadget(layout.gadget).base_log) / weight
         depth = max((run.depth for run in layout.runs), default=0)
         for source, (own, scaled) in enumerate(zip(phase, times_secret, strict=True)):
             if not own.any():
@@ -106,8 +110,8 @@ class _Spread:
             # times their mean, and which are orthogonal to each other; a key switch reaches twice as many, with a sign.
             doubled = 2.0**depth if source == 0 else 2.0 ** (LOG2_RING_SIZE - source)
             scale = weight * doubled * (1 if source == 0 else 2)
-            usual = scale * float((own + (1 + min(3 / doubled, 1.1)) * scaled).max())
-            peak = scale * float((own + greatest_mean(doubled) * scaled).max())
+            usual = scale * float((larger * own + (1 + min(3 / doubled, 1.1)) * scaled).max())
+            peak = scale * float((larger * own + greatest_mean(doubled) * scaled).max())
             self._add_row(usual, peak, float(worst.squares[source]))
             if source:
                 self._add_keys(UNIVERSAL.automorphisms[source - 1], float(greatest_means[source]))

@@ -7,6 +7,7 @@ from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.layout import Run
 
 from cryptable_engine.circuit.circuit import IntArray
+from cryptable_engine.schemes.levelled.noise.turning import first_leaves
 from cryptable_engine.schemes.levelled.noise.variances import (
     PLACED,
     UPLOADED,
@@ -25,7 +26,9 @@ def row_variance(plan: Plan, variances: RowVariances, bits: IntArray) -> FloatAr
     """
     entering, gains = row_gains(plan, bits)
     each = variances.product_keys[plan.selector] + variances.product_rounding
-    products = float(entering**2 @ each + np.sum(gains[:-1] ** 2) * variances.product_left)
+    products = float(entering**2 @ each + np.sum(gains[:-1] ** 2) * variances.product_left) + _turns(
+        plan, variances, bits
+    )
     _, placed = _added(plan.places, gains)
     others = (
         products + PLACED * float(np.sum(placed**2)) + answer_noise(plan.parameters.answer_word_bits, variances.secret)
@@ -40,6 +43,18 @@ def row_variance(plan: Plan, variances: RowVariances, bits: IntArray) -> FloatAr
         np.zeros(plan.layout.slots),
     )
     return found
+
+
+def _turns(plan: Plan, variances: RowVariances, bits: IntArray) -> float:
+    """What turns of tables add, as if tables that begin with one bit had independent masks."""
+    turns = plan.turns
+    if turns is None or plan.forms.rotation is None:
+        return 0.0
+    count = turns.own.sum(axis=1) + turns.common
+    each = variances.turn_keys[turns.selector] + variances.turn_rounding
+    left = variances.product_left * bits[plan.forms.rotation.bits]
+    first = np.sum(turns.first_digits**2, axis=2) * variances.leaf[first_leaves(turns)][:, turns.first]
+    return float(count @ (each + left) + first.sum())
 
 
 def row_rounding(plan: Plan, bits: IntArray) -> FloatArray:

@@ -15,6 +15,8 @@ from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION
 from cryptable_protocol.schemes.levelled.layout import Layout
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS, SECRET_NORM
 
+from cryptable_engine.schemes.levelled.plans.turns import body_gadget
+
 FloatArray = npt.NDArray[np.float64]
 
 _UNIFORM = 1.0 / 12.0
@@ -172,6 +174,32 @@ class RowVariances:
         switched = UNIVERSAL.switch.levels * RING_SIZE * 4.0**UNIVERSAL.switch.base_log * _UNIFORM * _UNIFORM + _UNIFORM
         product = levels * RING_SIZE * 4.0**base_log * _UNIFORM * (switched + _UNIFORM)
         return self.secret.rounding * 2.0**-106 * product * (1 + self.secret.norm)
+
+    @cached_property
+    def turn_sources(self) -> FloatArray:
+        """What a turn adds, as `sources`: digits of masks by switched rows, larger ones of bodies by leaves."""
+        gadget, body = self.layout.gadget, body_gadget(self.layout.gadget)
+        phase, times_secret = (share[:, : self.layout.selector_leaves] for share in self.shares)
+        switch = np.full((1, self.layout.selector_leaves), switch_noise(self.secret))
+        masks = np.concatenate([times_secret, switch]).reshape(13, -1, gadget.levels).sum(axis=2)
+        together = gadget.levels // body.levels
+        bodies = phase.reshape(12, -1, gadget.levels)[:, :, together - 1 :: together].sum(axis=2)
+        found: FloatArray = RING_SIZE * digit(gadget.base_log) * masks
+        found[:12] += RING_SIZE * digit(body.base_log) * bodies
+        return found
+
+    @cached_property
+    def turn_keys(self) -> FloatArray:
+        """What a turn adds by the rows of each selector: shape (selectors,)."""
+        found: FloatArray = self.turn_sources.sum(axis=0)
+        return found
+
+    @property
+    def turn_rounding(self) -> float:
+        """Rounding of a turn by transforms: as of a product, with the larger digits of bodies."""
+        body = body_gadget(self.layout.gadget)
+        larger = body.levels * RING_SIZE * 4.0**body.base_log * _UNIFORM * _UNIFORM
+        return self.product_rounding + self.secret.rounding * 2.0**-106 * larger * (1 + self.secret.norm)
 
     @cached_property
     def first_coefficient(self) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.schemes.levelled.noise.occurrences import coherence, occurrences
 from cryptable_engine.schemes.levelled.noise.paths import MOST_STEPS, Component, Way, components
 from cryptable_engine.schemes.levelled.noise.reading import Reading, Reads, added, usual
+from cryptable_engine.schemes.levelled.noise.turning import Turning, turning
 from cryptable_engine.schemes.levelled.noise.variances import RowVariances
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 
@@ -101,7 +103,7 @@ def worst_row(plan: Plan, variances: RowVariances, *, most_steps: int = MOST_STE
         )
     none = np.empty(0, np.int64)
     parts.append([prices.way(none, np.empty(0), none, added(remainder))])
-    return _bound(plan, parts, reading, variances.sources)
+    return _bound(plan, parts, reading, variances)
 
 
 def _on(way: Way) -> tuple[list[int], list[int]]:
@@ -110,18 +112,21 @@ def _on(way: Way) -> tuple[list[int], list[int]]:
     return way.products[on].tolist(), way.factors[on].tolist()
 
 
-def _bound(plan: Plan, parts: list[list[_Way]], reading: Reading, sources: FloatArray) -> WorstRow:
+def _bound(plan: Plan, parts: list[list[_Way]], reading: Reading, variances: RowVariances) -> WorstRow:
     shared = _shared(parts)
     greatest = np.zeros(plan.forms.products)
     for way in (way for part in parts for way in part):
         np.maximum.at(greatest, way.products, way.gains)
-    by_selector = np.bincount(plan.selector, greatest, len(plan.parameters.selectors))
-    weights = (by_selector * sources)[:, plan.selector]
+    turns = turning(plan, variances)
+    by_selector: FloatArray = np.bincount(plan.selector, greatest, len(plan.parameters.selectors)).astype(np.float64)
+    if turns is not None:
+        by_selector = by_selector + turns.gains
+    weights = (by_selector * variances.sources)[:, plan.selector]
 
     def most(cost: Callable[[_Way], float]) -> float:
         return sum(max(map(cost, part)) for part in parts)
 
-    return WorstRow(
+    found = WorstRow(
         variance=most(lambda way: way.cost + reading.variance(way.reads, shared)),
         products=most(lambda way: way.cost),
         gain=most(lambda way: float(way.gains.sum())),
@@ -130,6 +135,22 @@ def _bound(plan: Plan, parts: list[list[_Way]], reading: Reading, sources: Float
         ),
         most=float(by_selector.max(initial=0.0)),
         rounding=np.sum([np.max([reading.rounding(way.reads) for way in part], axis=0) for part in parts], axis=0),
+    )
+    if turns is None:
+        return found
+    read = most(lambda way: reading.variance(way.reads, shared))
+    return _with_turns(found, turns, read, (by_selector * turns.gains) @ variances.turn_sources.T)
+
+
+def _with_turns(worst: WorstRow, turns: Turning, read: float, squares: FloatArray) -> WorstRow:
+    """Forms and first turns may read the same leaf: deviations add up."""
+    return WorstRow(
+        variance=worst.variance + turns.products + turns.first + 2 * math.sqrt(read * turns.first),
+        products=worst.products + turns.products,
+        gain=worst.gain + float(turns.gains.sum()),
+        squares=worst.squares + squares,
+        most=worst.most,
+        rounding=worst.rounding + turns.left,
     )
 
 

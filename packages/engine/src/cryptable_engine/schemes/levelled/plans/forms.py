@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Product, Term
+from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Product, Rotation, Term
 from cryptable_engine.errors import CircuitError
 
 
@@ -34,6 +34,8 @@ class Forms:
     read_bit: IntArray
     read_weight: IntArray
     constant: IntArray
+    rotation: Rotation | None = None
+    """Of tables that the answer adds up, beside its form."""
 
     @property
     def inputs(self) -> int:
@@ -42,7 +44,7 @@ class Forms:
 
     @property
     def products(self) -> int:
-        """External products of one evaluation."""
+        """External products of one evaluation, but for those of the rotation."""
         return len(self.bit)
 
     @property
@@ -53,7 +55,8 @@ class Forms:
     @property
     def selectors(self) -> tuple[int, ...]:
         """Elements that some product multiplies by, increasing."""
-        return tuple(np.unique(self.bit).tolist())
+        turning = [] if self.rotation is None else [self.rotation.bits]
+        return tuple(np.unique(np.concatenate([self.bit, *turning])).tolist())
 
     def terms(self, form: int) -> slice:
         """Its part of `term_product` and `term_sign`."""
@@ -111,6 +114,8 @@ def read_forms(circuit: Circuit) -> Forms:
                     )
                 first[index] = steps[-1].stop if steps else 0
                 steps.append(range(first[index], first[index] + len(node.bits)))
+            case Rotation():
+                _check_rotation(index, circuit)
             case Input():
                 pass
             case _:
@@ -119,6 +124,24 @@ def read_forms(circuit: Circuit) -> Forms:
                     node=index,
                 )
     return _join(circuit, blocks, first, tuple(steps))
+
+
+def _check_rotation(index: int, circuit: Circuit) -> None:
+    """That it is the only one, and read by the answer alone."""
+    outputs = circuit.nodes[circuit.output].size
+    node = circuit.nodes[index]
+    if node.size != outputs:
+        raise CircuitError(
+            f"a rotation of {node.size} elements, expected one for each of {outputs} outputs", node=index
+        )
+    for other, each in enumerate(circuit.nodes):
+        if isinstance(each, Rotation) and other != index:
+            raise CircuitError(
+                f"a rotation beside that of node {min(index, other)}; put the tables of both into one",
+                node=max(index, other),
+            )
+        if isinstance(each, Linear) and other != circuit.output and any(term.source == index for term in each.terms):
+            raise CircuitError(f"reads node {index}, a rotation, which the answer alone may read", node=other)
 
 
 def _require_bits(circuit: Circuit) -> None:
@@ -151,9 +174,16 @@ def _read_linear(index: int, node: Linear, circuit: Circuit, first: dict[int, in
             case Product():
                 form, product, sign = _identities(index, term, size)
                 terms.append((form, product + first[term.source], sign))
+            case Rotation():
+                if _identities(index, term, size)[2].tolist() != [1]:
+                    raise CircuitError(
+                        f"reads node {term.source}, a rotation, but does not add it once; put signs into its tables",
+                        node=index,
+                    )
             case _:
                 raise CircuitError(
-                    f"reads node {term.source}, which is neither the Input nor a Product; add the matrices up",
+                    f"reads node {term.source}, which is neither the Input nor a Product nor a Rotation; add the "
+                    "matrices up",
                     node=index,
                 )
     form, product, sign = (
@@ -185,8 +215,8 @@ def _identities(index: int, term: Term, size: int) -> tuple[IntArray, IntArray, 
         or (np.abs(total) != size).any()
     ):
         raise CircuitError(
-            f"reads products of node {term.source} with other weights than 1 or −1 for all {size} outputs alike; "
-            "put weights into the forms that are multiplied",
+            f"reads node {term.source} with other weights than 1 or −1 for all {size} outputs alike; "
+            "put weights into the forms that are multiplied, or into tables",
             node=index,
         )
     return keys // blocks, keys % blocks, np.sign(total)
@@ -220,6 +250,7 @@ def _join(circuit: Circuit, blocks: dict[int, _Blocks], first: dict[int, int], s
         read_bit=np.concatenate([part.read_bit for part in parts]),
         read_weight=np.concatenate([part.read_weight for part in parts]),
         constant=np.concatenate([part.constant for part in parts]),
+        rotation=next((node for node in circuit.nodes if isinstance(node, Rotation)), None),
     )
 
 

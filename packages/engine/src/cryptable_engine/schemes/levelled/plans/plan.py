@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from cryptable_protocol.schemes.levelled.layout import LEAF_SCALE, PLACE_SCALE, Layout
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
 from cryptable_engine.circuit.circuit import Circuit, IntArray
 from cryptable_engine.errors import CircuitError, ProgramMismatchError
 from cryptable_engine.schemes.levelled.plans.forms import Forms, read_forms, refuse_equal
-
-FloatArray = npt.NDArray[np.float64]
+from cryptable_engine.schemes.levelled.plans.torus import FloatArray, on_torus
+from cryptable_engine.schemes.levelled.plans.turns import Turns, plan_turns
 
 PRODUCT_BYTES = LEAF_BYTES = 1 << 15
 """Of memory: two polynomials, of doubles or as a transform."""
@@ -48,6 +47,8 @@ class Plan:
     """By how much, for each read of `forms`, the integers above, scaled, exceed the weight: shape (reads, slots)."""
     constant: FloatArray
     """Of each form, shape (forms, slots), on the torus."""
+    turns: Turns | None
+    """Of the tables that the answer adds up."""
 
     @property
     def layout(self) -> Layout:
@@ -56,10 +57,16 @@ class Plan:
 
     @property
     def memory_bytes(self) -> int:
-        """Of one evaluation: expanded leaves and places, switched leaves of selectors, products."""
+        """Of one evaluation: expanded leaves and places, switched leaves of selectors, products, tables."""
         layout = self.layout
         leaves = len(layout.leaf_bits) + layout.placed_polynomials + layout.selector_leaves
-        return leaves * LEAF_BYTES + self.forms.products * PRODUCT_BYTES
+        tables = self.turns.neurons if self.turns is not None else 0
+        return leaves * LEAF_BYTES + (self.forms.products + tables) * PRODUCT_BYTES
+
+    @property
+    def products(self) -> int:
+        """External products of one evaluation."""
+        return self.forms.products + (self.turns.products if self.turns is not None else 0)
 
 
 def check(circuit: Circuit) -> Forms:
@@ -106,6 +113,7 @@ def plan_forms(forms: Forms, parameters: LevelledParameters, highest_output: int
         places,
         rounding,
         on_torus(forms.constant, parameters.moduli),
+        None if forms.rotation is None else plan_turns(forms.rotation, parameters),
     )
     if plan.memory_bytes > MAX_MEMORY_BYTES:
         raise CircuitError(
@@ -113,12 +121,6 @@ def plan_forms(forms: Forms, parameters: LevelledParameters, highest_output: int
             "smaller model"
         )
     return plan
-
-
-def on_torus(values: IntArray, moduli: tuple[int, ...]) -> FloatArray:
-    """Integers, shape (count, outputs), as w/p of the torus in −1/2 … 1/2 for each modulus p: shape (count, slots)."""
-    parts = [((values + p // 2) % p - p // 2) / p for p in moduli]
-    return np.concatenate(parts, axis=1)
 
 
 def _check_parameters(forms: Forms, parameters: LevelledParameters, highest_output: int) -> None:

@@ -1,0 +1,114 @@
+"""The tables of a plan, turned by encrypted bits and added up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cryptable_engine.schemes.levelled.evaluation.decomposition import transformed_digits
+from cryptable_engine.schemes.levelled.evaluation.transforms import (
+    HALF,
+    ComplexArray,
+    centre,
+    doubles,
+    fold,
+    forward,
+    inverse,
+)
+from cryptable_engine.schemes.levelled.evaluation.workspace import CHUNK, Workspace
+from cryptable_engine.schemes.levelled.plans.turns import Turns, body_gadget
+
+_QUARTER_TURNS = (1.0, -1j, -1.0, 1j)
+"""X^(−k · N/2) of folded polynomials."""
+
+
+class Rotations:
+    """Turns made ready: transforms of the digits by which each table gets its mask."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._tables = fold(turns.tables)
+        self._first_digits = forward(fold(turns.first_digits))
+        gadget = turns.gadget
+        self._body = body_gadget(gadget)
+        self._together = gadget.levels // self._body.levels
+
+    def evaluate(self, space: Workspace) -> ComplexArray:
+        """The sum of the turned tables, folded, shape (2, N/2), from what `space` holds of leaves, transformed."""
+        turns = self._turns
+        self._begin(space)
+        for bit in np.flatnonzero(turns.own.any(axis=1)).tolist():
+            neurons = np.flatnonzero(turns.own[bit])
+            for first in range(0, len(neurons), CHUNK):
+                chosen = neurons[first : first + CHUNK]
+                self._turn(bit, space.tables, chosen.tolist(), turns.powers[bit, chosen].tolist(), space)
+        total = space.tables[:1]
+        for table in space.tables[1:]:
+            np.add(total[0], table, out=total[0])
+        centre(doubles(total), doubles(space.pairs[:1]))
+        for bit in np.flatnonzero(turns.common).tolist():
+            self._turn(bit, total, [0], [int(turns.powers[bit, 0])], space)
+        answer: ComplexArray = total[0]
+        return answer
+
+    def _rows(self, bit: int, space: Workspace) -> tuple[ComplexArray, ComplexArray]:
+        """Of a bit's GGSW ciphertext: rows for the digits of masks, and for those of bodies."""
+        levels = self._turns.gadget.levels
+        first = int(self._turns.selector[bit]) * levels
+        return (
+            space.switched[first : first + levels],
+            space.leaves[first + self._together - 1 : first + levels : self._together],
+        )
+
+    def _begin(self, space: Workspace) -> None:
+        """Every table with its first turn, which is a linear form of leaves: its digits are known beforehand."""
+        turns, spare = self._turns, space.rows[0]
+        for start in range(0, turns.neurons, CHUNK):
+            end = min(start + CHUNK, turns.neurons)
+            totals = space.tables[start:end]
+            totals.fill(0.0)
+            for neuron, total in enumerate(totals, start):
+                _, rows = self._rows(int(turns.first[neuron]), space)
+                for digit, row in zip(self._first_digits[:, neuron], rows, strict=True):
+                    np.multiply(digit, row, out=spare)
+                    np.add(total, spare, out=total)
+            np.copyto(totals, inverse(totals))
+            totals[:, 1] += self._tables[start:end]
+            centre(doubles(totals), doubles(space.pairs[: end - start]))
+
+    def _turn(self, bit: int, tables: ComplexArray, chosen: list[int], powers: list[int], space: Workspace) -> None:
+        """tables[k] += bit · (X^(−power) − 1) · tables[k] for each of the chosen ones, at most `CHUNK`."""
+        count, gadget, body = len(chosen), self._turns.gadget, self._body
+        parts = space.parts[:, :count]
+        for place, (neuron, power) in enumerate(zip(chosen, powers, strict=True)):
+            _difference(tables[neuron], power, parts[:, place])
+        centre(doubles(parts), doubles(space.more_parts[:, :count]))
+        levels = gadget.levels * count
+        masks = transformed_digits(parts[0], gadget, space.digits[:levels].reshape(gadget.levels, count, HALF))
+        bodies = transformed_digits(
+            parts[1],
+            body,
+            space.digits[levels : levels + body.levels * count].reshape(body.levels, count, HALF),
+        )
+        mask_rows, body_rows = self._rows(bit, space)
+        products, spare = space.pairs[:count], space.rows[0]
+        for place, total in enumerate(products):
+            np.multiply(masks[0, place], mask_rows[0], out=total)
+            for digit, row in zip(masks[1:, place], mask_rows[1:], strict=True):
+                np.multiply(digit, row, out=spare)
+                np.add(total, spare, out=total)
+            for digit, row in zip(bodies[:, place], body_rows, strict=True):
+                np.multiply(digit, row, out=spare)
+                np.add(total, spare, out=total)
+        for neuron, product in zip(chosen, inverse(products), strict=True):
+            table = tables[neuron]
+            np.add(table, product, out=table)
+            centre(doubles(table), doubles(spare))
+
+
+def _difference(ciphertext: ComplexArray, power: int, out: ComplexArray) -> None:
+    """Write (X^(−power) − 1) · ciphertext, folded, shape (2, N/2), to `out`, for a power of 0 … 2N − 1."""
+    quarters, rest = divmod(power, HALF)
+    # What wraps around changes its half, and its sign where it leaves the lower one: one quarter turn more.
+    np.multiply(ciphertext[:, rest:], _QUARTER_TURNS[quarters], out=out[:, : HALF - rest])
+    np.multiply(ciphertext[:, :rest], _QUARTER_TURNS[(quarters + 1) % 4], out=out[:, HALF - rest :])
+    np.subtract(out, ciphertext, out=out)

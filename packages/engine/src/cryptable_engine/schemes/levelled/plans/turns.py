@@ -1,0 +1,144 @@
+"""Turns: a rotation's tables as polynomials, and the products by selectors that turn them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, Gadget
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+
+from cryptable_engine.circuit.circuit import IntArray, Rotation
+from cryptable_engine.errors import ProgramMismatchError
+from cryptable_engine.schemes.levelled.plans.digits import FloatArray, digits
+from cryptable_engine.schemes.levelled.plans.torus import on_torus
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def body_gadget(gadget: Gadget) -> Gadget:
+    """Digits of a table's body: rows for bodies have so little noise that two small digits can be one large one."""
+    return Gadget(2, 10) if gadget == Gadget(4, 5) else gadget
+
+
+@dataclass(frozen=True, eq=False)
+class Turns:
+    """What becomes of the tables of a Rotation: acc_k += bit_i · (X^(−powers[i, k]) − 1) · acc_k, bit after bit.
+
+    A table begins as a ciphertext without a mask. Its first turn is by `first[k]`, and is a linear form of that
+    selector's leaves, which gives it a mask; then come the other bits in their order; then all tables are added up, and
+    bits that turn all of them alike turn the sum.
+    """
+
+    selector: IntArray
+    """For each bit, which of the parameters' selectors it is."""
+    powers: IntArray
+    """Shape (bits, neurons), 0 … 2N − 1."""
+    tables: FloatArray
+    """Polynomials, shape (neurons, N): residues r of position p at coefficient p · N / positions + r."""
+    first: IntArray
+    """Shape (neurons,): of each, the bit of its first turn, an index into `selector`."""
+    common: BoolArray
+    """Shape (bits,): which turn the sum of all."""
+    gadget: Gadget
+
+    @property
+    def neurons(self) -> int:
+        """Tables."""
+        return len(self.tables)
+
+    @cached_property
+    def own(self) -> BoolArray:
+        """Products of single tables: shape (bits, neurons)."""
+        found: BoolArray = (self.powers != 0) & ~self.common[:, None]
+        found[self.first, np.arange(self.neurons)] = False
+        return found
+
+    @cached_property
+    def correlated(self) -> IntArray:
+        """For each table, how many have their first turn by the same bit, itself among them: shape (neurons,).
+
+        Their masks are multiples of the same polynomials, so that digits of one may be those of another.
+        """
+        found: IntArray = np.bincount(self.first, minlength=len(self.selector))[self.first]
+        return found
+
+    @cached_property
+    def gains(self) -> FloatArray:
+        """Squared gains of all products of each bit but first ones: shape (bits,).
+
+        To turn is no change of norm, so each product's noise enters once; that of correlated ones is counted as if it
+        were one and the same: (x + … + y)² ≤ n (x² + … + y²).
+        """
+        found: FloatArray = (self.own @ self.correlated + self.common).astype(np.float64)
+        return found
+
+    @property
+    def products(self) -> int:
+        """External products, first ones included."""
+        return int(self.own.sum()) + self.neurons + int(self.common.sum())
+
+    @cached_property
+    def first_digits(self) -> FloatArray:
+        """Digits of (X^(−power) − 1) · table for each first turn: shape (levels, neurons, N)."""
+        powers = self.powers[self.first, np.arange(self.neurons)]
+        differences = turned(self.tables, powers) - self.tables
+        differences -= np.rint(differences)
+        gadget = body_gadget(self.gadget)
+        out = np.empty((gadget.levels, *differences.shape))
+        digits(differences, gadget, out)
+        return out
+
+    @property
+    def first_left(self) -> float:
+        """How far what the digits of first turns leave over moves a slot at most."""
+        return self.neurons * 2.0 ** (-self.gadget.levels * self.gadget.base_log - 1)
+
+
+def turned(polynomials: FloatArray, powers: IntArray) -> FloatArray:
+    """Polynomial k times X^(−powers[k]), for powers of 0 … 2N − 1: shape (count, N)."""
+    source = np.arange(RING_SIZE) + powers[:, None]
+    sign = np.where(source // RING_SIZE % 2, -1.0, 1.0)
+    found: FloatArray = np.take_along_axis(polynomials, source % RING_SIZE, axis=1) * sign
+    return found
+
+
+def plan_turns(rotation: Rotation, parameters: LevelledParameters) -> Turns:
+    """The turns of a circuit's rotation.
+
+    Raises:
+        ProgramMismatchError: a table's positions leave no room for the residues of all outputs.
+    """
+    stride, slots = RING_SIZE // rotation.positions, parameters.slots
+    if slots > stride:
+        raise ProgramMismatchError(
+            f"program: {slots} slots, but tables of {rotation.positions} positions leave {stride} for each; compile "
+            "the model again with this version"
+        )
+    tables = np.zeros((rotation.neurons, rotation.positions, stride))
+    entries = on_torus(rotation.tables.reshape(-1, rotation.size), parameters.moduli)
+    tables[:, :, :slots] = entries.reshape(rotation.neurons, rotation.positions, slots)
+    return Turns(
+        selector=np.searchsorted(np.array(parameters.selectors, np.int64), rotation.bits),
+        powers=rotation.exponents * stride,
+        tables=tables.reshape(rotation.neurons, RING_SIZE),
+        first=_first_turns((rotation.exponents != 0) & ~rotation.is_common[:, None]),
+        common=rotation.is_common,
+        gadget=parameters.gadget,
+    )
+
+
+def _first_turns(turning: BoolArray) -> IntArray:
+    """For each neuron a bit that turns it, if possible none that another one begins with: shape (neurons,).
+
+    Neurons with the fewest bits choose first, and each takes the bit that fewest have taken.
+    """
+    taken = np.zeros(len(turning), np.int64)
+    first = np.zeros(turning.shape[1], np.int64)
+    for neuron in np.argsort(turning.sum(axis=0), kind="stable").tolist():
+        bits = np.flatnonzero(turning[:, neuron])
+        first[neuron] = bits[np.argmin(taken[bits])]
+        taken[first[neuron]] += 1
+    return first
