@@ -40,6 +40,7 @@ check-imports: setup ## Imports follow docs/architecture.md
 	@$(BIN)/lint-imports --no-logo
 
 check-generated: setup ## Generated files are what their sources say
+	@$(BIN)/python tools/generate_hashes.py --check
 	@$(BIN)/python tools/generate_protos.py --check
 	@$(BIN)/python tools/generate_vectors.py --check
 	@$(BIN)/python tools/generate_module_tables.py --check

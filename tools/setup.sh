@@ -56,7 +56,7 @@ find_python() { # UV, which may be empty
 checksum() { # of all that decides what is installed, and where
   {
     pwd
-    cat pyproject.toml packages/*/pyproject.toml tools/constraints.txt tools/setup.sh
+    cat pyproject.toml packages/*/pyproject.toml tools/hashes.txt tools/setup.sh
     "$VENV/bin/python" -VV
   } | if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi
 }
@@ -137,7 +137,7 @@ fi
 
 say "installing the packages and the development tools"
 UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300} "$uv" pip install --python "$VENV/bin/python" \
-  --constraints tools/constraints.txt "${torch_options[@]}" --group dev --group docs --group examples \
+  --constraints tools/hashes.txt --build-constraints tools/hashes.txt "${torch_options[@]}" --group dev --group docs --group examples \
   --editable packages/protocol --editable packages/client --editable 'packages/engine[bootstrapping]' \
   --editable 'packages/server[bootstrapping,ray]' --editable 'packages/dev[demo,networks,neural]'
 
