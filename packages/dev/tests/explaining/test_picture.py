@@ -13,9 +13,12 @@ pytest.importorskip("matplotlib")
 X, Y = load_breast_cancer(return_X_y=True)
 
 
+TREE = DecisionTreeClassifier(max_depth=5, random_state=0).fit(X, Y)
+
+
 @pytest.fixture(scope="module")
 def model():
-    return ct.compile(DecisionTreeClassifier(max_depth=5, random_state=0).fit(X, Y), X, name="tumour")
+    return ct.compile(TREE, X, name="tumour", scheme="bootstrapped")
 
 
 def texts(figure):
@@ -35,6 +38,17 @@ def test_lookups_bytes_and_seconds_are_drawn(model, tmp_path):
     assert set(told.lookups_by_feature) < {f"x{index}" for index in range(X.shape[1])}
     assert sum(told.lookups_by_feature.values()) == pytest.approx(told.lookups)
     assert (tmp_path / "tumour.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_products_are_drawn_by_feature_and_depth():
+    told = ct.compile(TREE, X, show_progress=False).explain()
+    found = texts(told.plot())
+    levelled = told.levelled
+    assert f"{levelled.products} products, by the features of the bits that they select by" in found
+    assert "Products by depth" in found
+    assert {"1 deep", "products", "expanding bits"} <= set(found)
+    assert sum(levelled.products_by_feature.values()) == sum(levelled.products_by_depth) == levelled.products > 0
+    assert set(levelled.products_by_feature) < {f"x{index}" for index in range(X.shape[1])}
 
 
 def test_a_model_without_lookups_says_so():

@@ -3,6 +3,7 @@
 import cryptable as ct
 import numpy as np
 import pytest
+from cryptable.compiling.settings import CompileSettings
 from cryptable.cost.prices import price_list
 from cryptable.explaining import training_options
 from cryptable.explaining.altered_trees import (
@@ -17,9 +18,11 @@ from cryptable.explaining.training_options import TrainingOptions
 from cryptable.graphs.graph import LEAF
 from cryptable.importers import import_estimator
 from cryptable.importers.reading.learned_trees import restrict_missing
-from cryptable.planner.planned_model import PlannedTrees
+from cryptable.planner.levelled.tree_ensembles import planned_trees as levelled_trees
+from cryptable.planner.registry import Task
 from cryptable.planner.settings import TABLE_BITS as WIDTHS
 from cryptable.planner.thresholds.grid import snap
+from cryptable.planner.tree_ensembles import planned_trees
 from cryptable.planner.trees.plan import cheapest_draft
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris
@@ -45,9 +48,16 @@ def trees_of(estimator, rows=X):
     return restrict_missing(graph, np.flatnonzero(np.isnan(rows).any(axis=0)).tolist())
 
 
-def options_of(estimator, rows=X, target=Y):
-    trees = PlannedTrees(trees_of(estimator.fit(rows, target), rows), WIDTHS)
-    return TrainingOptions(estimator, trees, width=5, prices=price_list())
+def task_for(graph, rows, scheme):
+    settings = CompileSettings(scheme=scheme)
+    return Task(rows, graph.scores(rows), 0.05, settings.prices, settings)
+
+
+def options_of(estimator, rows=X, target=Y, *, scheme="bootstrapped"):
+    graph = trees_of(estimator.fit(rows, target), rows)
+    task = task_for(graph, rows, scheme)
+    trees = levelled_trees(graph, task) if scheme == "levelled" else planned_trees(graph, task, width=5)
+    return TrainingOptions(estimator, trees)
 
 
 # -- altered trees -----------------------------------------------------------------------------------------------------
@@ -152,6 +162,20 @@ def test_estimates_are_near_what_training_so_really_costs():
         assert 0 < found[options].price < 0.9
 
 
+def test_estimates_of_products_are_near_what_training_so_really_costs():
+    for options, estimator in libraries().items():
+        found = {each.options: each for each in options_of(estimator, WHOLE, scheme="levelled").costs}
+        name, value = options.split("=")
+        retrained = clone(estimator).set_params(**{name: int(value)}).fit(WHOLE, Y)
+        now, then = (
+            ct.compile(each, WHOLE, tolerance=0.05, show_progress=False).circuit for each in (estimator, retrained)
+        )
+        prices = price_list(scheme="levelled")
+        assert found["as it is"].products == pytest.approx(now.products, rel=0.15)
+        assert found[options].price == pytest.approx(prices.circuit(then) / prices.circuit(now), rel=0.3), options
+        assert 0 < found[options].price < 1
+
+
 def test_thresholds_that_are_moved_cost_about_what_was_estimated():
     options = "ct.compile(edges='quantile', bins=16), not trained again"
     found = {each.options: each for each in options_of(clone(FOREST)).costs}
@@ -183,7 +207,8 @@ def test_options_have_the_names_of_the_library():
 
 def test_options_of_a_pipelines_model_are_named_as_the_pipeline_takes_them():
     pipeline = make_pipeline(StandardScaler(), clone(FOREST)).fit(X, Y)
-    found = TrainingOptions(pipeline, PlannedTrees(trees_of(FOREST), WIDTHS), width=4, prices=price_list()).costs
+    graph = trees_of(FOREST)
+    found = TrainingOptions(pipeline, planned_trees(graph, task_for(graph, X, "bootstrapped"), width=4)).costs
     (options,) = (each.options for each in found if each.options.endswith("max_depth=4"))
     name, value = options.split("=")
     assert clone(pipeline).set_params(**{name: int(value)})[-1].max_depth == 4
@@ -204,7 +229,7 @@ def test_explain_prints_the_estimates_and_to_dict_has_them(tmp_path):
     assert told["absent"] == ""
     assert told["estimates"][0]["options"] == "as it is"
     assert told["estimates"][0]["price"] == 1.0
-    assert told["estimates"][0]["lookups"] >= facts.lookups
+    assert told["estimates"][0]["products"] >= facts.levelled.products
     text = " ".join(str(facts).split())
     assert "max_depth=4" in text
     assert "Estimates of cost alone" in text
@@ -215,13 +240,13 @@ def test_explain_prints_the_estimates_and_to_dict_has_them(tmp_path):
 
 def test_compiling_estimates_nothing_until_it_is_asked_for(monkeypatch):
     drafted = []
-    real = training_options.cheapest_draft
-    monkeypatch.setattr(training_options, "cheapest_draft", lambda *given: drafted.append(given) or real(*given))
+    real = training_options.with_fewer_edges
+    monkeypatch.setattr(training_options, "with_fewer_edges", lambda *given: drafted.append(given) or real(*given))
     facts = ct.compile(FOREST, X, show_progress=False).explain()
     assert not drafted
     facts.to_dict()
     count = len(drafted)
-    assert count > 3
+    assert count == 1
     assert facts.to_dict()["advice"]["estimates"]
     assert len(drafted) == count
 

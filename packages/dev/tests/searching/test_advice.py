@@ -22,7 +22,7 @@ def test_alternatives_of_a_tree_are_those_of_trees_trained_that_way():
     for options, depth in (("as it is", 4), ("max_depth=3", 3)):
         estimator = DecisionTreeClassifier(max_depth=depth, random_state=0).fit(rows, target)
         planned = plan(estimator, rows)
-        assert by_options[options].lookups == planned.circuit.lookups
+        assert by_options[options].products == planned.circuit.products > 0
         assert by_options[options].score == pytest.approx(estimator.score(test_rows, truth))
     assert by_options["max_depth=3"].price < by_options["as it is"].price
     assert "ct.compile(edges='quantile', bins=16)" in by_options
@@ -30,11 +30,14 @@ def test_alternatives_of_a_tree_are_those_of_trees_trained_that_way():
     assert advice.to_dict()["alternatives"][0]["options"] == "as it is"
 
 
-def test_without_interactions_nothing_is_looked_up():
+@pytest.mark.parametrize("scheme", ["auto", "bootstrapped"])
+def test_without_interactions_nothing_is_looked_up_or_multiplied(scheme):
     estimator = HistGradientBoostingRegressor(max_iter=4, max_leaf_nodes=5)
-    by_options = {each.options: each for each in ct.advise(estimator, *DIABETES).alternatives}
-    assert by_options["as it is"].lookups > 0
-    assert by_options["interaction_cst='no_interactions'"].lookups == 0
+    by_options = {each.options: each for each in ct.advise(estimator, *DIABETES, scheme=scheme).alternatives}
+    own, alone = (by_options[options] for options in ("as it is", "interaction_cst='no_interactions'"))
+    assert (own.lookups > 0, own.products > 0) == (scheme == "bootstrapped", scheme == "auto")
+    assert (alone.lookups, alone.products) == (0, 0)
+    assert alone.price < own.price
 
 
 def test_options_of_every_library_are_taken():

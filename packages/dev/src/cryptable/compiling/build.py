@@ -56,7 +56,7 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         layer_names=planned.layer_names,
         given_up=planned.given_up,
         ranges=planned.ranges,
-        advice=training_options(planned, estimator, prices=settings.prices),
+        advice=training_options(planned, estimator),
     )
 
 

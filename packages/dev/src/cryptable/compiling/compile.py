@@ -12,10 +12,10 @@ import numpy.typing as npt
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiling.build import build
 from cryptable.compiling.plan import imported_for, plan_imported
-from cryptable.compiling.scheme_choice import settings_to_try
+from cryptable.compiling.scheme_choice import first_able, settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.within_budget import within_budget
-from cryptable.errors import CostWarning, UnsupportedModelError
+from cryptable.errors import CostWarning
 from cryptable.explaining.explanation import Explanation
 from cryptable.graphs.graph import Estimator, Rows
 from cryptable.importers.imported_model import ImportedModel
@@ -49,7 +49,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     rounding: Rounding = "approximate",
     labels: Sequence[int] | Sequence[str] | None = None,
     keys_of: CompiledModel | None = None,
-    scheme: Scheme = "bootstrapped",
+    scheme: Scheme = "auto",
     show_progress: bool = True,
 ) -> CompiledModel:
     """Compile a fitted estimator or a network for evaluation on encrypted data.
@@ -66,7 +66,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             encoders' ranges. By default 0.05 for log-odds and margins of unit size, 0.0125 for probabilities, 0.02 for
             logarithms, else 2 % of the standard deviation of the scores on X_train; additive models take the larger of
             0.05 and those 2 %, and GaussianNB is as exact as can be.
-        table_bits: width of the lookups, 2 to 6; by default the cheapest.
+        table_bits: width of the lookups, 2 to 6; by default the cheapest. With one, "auto" is "bootstrapped".
         input_bits: most bits of a feature that is sent as a number, up to 24; by default 20 for a linear model, 8 for a
             network.
         p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40, which is the default.
@@ -103,7 +103,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             costs at most a third more than the cheapest; `explain` says what it costs.
         scheme: how ciphertexts are evaluated. "levelled", for models of trees, multiplies bits: no bootstrapping, keys
             of a megabyte that serve every model, and far less CPU. "bootstrapped" looks up tables, and takes every
-            model. "auto" is the cheapest that is able. Keys serve one scheme.
+            model. "auto", the default, is the cheapest that is able, and has the options asked for: `table_bits`,
+            `readout` and a budget's `max_lookups` are of lookups. Keys serve one scheme.
         show_progress: draw a bar on standard error where planning takes longer than a second.
 
     Returns:
@@ -140,13 +141,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     )
     imported, truth = imported_for(estimator, X_train, settings)
     settings = replace(settings, name=settings.name or imported.name)
-    (first, *others) = settings_to_try(imported.graph, settings)
-    try:
-        model = _compiled(imported, truth, first)
-    except UnsupportedModelError:
-        if not others:
-            raise
-        model = _compiled(imported, truth, others[0])
+    model = first_able(settings_to_try(imported.graph, settings), lambda each: _compiled(imported, truth, each))
     _warn_if_expensive(model, find_planner(imported.graph, model.artifact.client_spec.scheme))
     return model
 

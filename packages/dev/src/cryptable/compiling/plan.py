@@ -10,10 +10,10 @@ import numpy.typing as npt
 from cryptable_engine import verify
 from cryptable_protocol import InvalidInputError, ThermometerEncoder
 
-from cryptable.compiling.scheme_choice import settings_to_try
+from cryptable.compiling.scheme_choice import first_able, settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.within_budget import best_plan
-from cryptable.errors import BudgetError, UnsupportedModelError
+from cryptable.errors import BudgetError
 from cryptable.graphs.graph import Estimator, Rows
 from cryptable.importers.imported_model import ImportedModel, import_model
 from cryptable.planner.planned_model import PlannedModel, ThresholdDisclosure
@@ -28,13 +28,7 @@ _DEFAULT = CompileSettings()
 def plan(model: Estimator, X_train: Rows, settings: CompileSettings = _DEFAULT) -> PlannedModel:
     """The circuit of a model, with its encoders and decoder; takes what `compile` takes, raises what that does."""
     imported, truth = imported_for(model, X_train, settings)
-    (first, *others) = settings_to_try(imported.graph, settings)
-    try:
-        return plan_imported(imported, truth, first)
-    except UnsupportedModelError:
-        if not others:
-            raise
-        return plan_imported(imported, truth, others[0])
+    return first_able(settings_to_try(imported.graph, settings), lambda each: plan_imported(imported, truth, each))
 
 
 def imported_for(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Protocol, TypeVar
 
+from cryptable_engine import Circuit
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED
 
 from cryptable.compiling.settings import CompileSettings
+from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import ModelGraph
 from cryptable.planner.registry import able_planner
 
@@ -27,3 +31,34 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
     if not found or kept is None:
         found.append(replace(settings, scheme="bootstrapped"))
     return tuple(found)
+
+
+class _HasCircuit(Protocol):
+    @property
+    def circuit(self) -> Circuit: ...
+
+
+Made = TypeVar("Made", bound=_HasCircuit)
+
+
+def first_able(tries: Sequence[CompileSettings], make: Callable[[CompileSettings], Made]) -> Made:
+    """What `make` makes of the first of these settings, or of the next where their scheme cannot evaluate the model.
+
+    Trees that ask about one feature each have nothing to multiply: where another scheme needs no lookups for them
+    either, they are mere sums there, which take no evaluation keys, and that is what is made.
+
+    Raises:
+        UnsupportedModelError: no scheme is able.
+    """
+    first, *others = tries
+    try:
+        made = make(first)
+    except UnsupportedModelError:
+        if not others:
+            raise
+        return make(others[0])
+    if others and not made.circuit.products:
+        sums = make(others[0])
+        if not sums.circuit.lookups:
+            return sums
+    return made

@@ -50,6 +50,11 @@ class LevelledPrices:
         """Of a product with its form."""
         return _PRODUCT
 
+    @property
+    def sum_of_bits(self) -> float:
+        """Of a circuit without products."""
+        return _PRODUCT + _ROW
+
     def draft(self, draft: Draft) -> float:
         """Of no draft: the scheme has no lookups."""
         return 0.0 if not draft.lookups else math.inf

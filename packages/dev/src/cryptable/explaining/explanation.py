@@ -159,7 +159,7 @@ class Explanation:
         }
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """A picture: lookups by feature and layer, seconds by phase, bytes.
+        """A picture: lookups by feature and layer, or products by feature and depth; seconds by phase, bytes.
 
         Args:
             path: where to write it, in the format that its ending says (.png, .svg, .pdf).
@@ -323,7 +323,7 @@ def explain(
         advice=advice,
         cpu_seconds_measured=cpu_seconds_measured,
         scheme=spec.scheme,
-        levelled=LevelledFacts.of(circuit, parameters),
+        levelled=LevelledFacts.of(circuit, spec.features, parameters),
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from cryptable_engine import Circuit, Product
 from cryptable_engine.schemes.levelled.noise.bound import failure
+from cryptable_protocol import FeatureEncoder
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.scheme import SchemeParameters
 
@@ -33,8 +35,8 @@ class LevelledFacts:
     """Of one prediction.
 
     Attributes:
-        products: external products.
-        depth: of products that read each other.
+        products_by_depth: external products that read only such as are less deep.
+        products_by_feature: external products by the feature that they select by a bit of.
         selectors: bits that products multiply by.
         leaves: bits with a leaf of their own.
         placed: bits in places.
@@ -43,8 +45,8 @@ class LevelledFacts:
         log2_failure: of the bound for the probability that an answer is wrong.
     """
 
-    products: int
-    depth: int
+    products_by_depth: tuple[int, ...]
+    products_by_feature: Mapping[str, int]
     selectors: int
     leaves: int
     placed: int
@@ -52,14 +54,28 @@ class LevelledFacts:
     moduli: tuple[int, ...]
     log2_failure: float
 
+    @property
+    def products(self) -> int:
+        """All of them."""
+        return sum(self.products_by_depth)
+
+    @property
+    def depth(self) -> int:
+        """Of products that read each other."""
+        return len(self.products_by_depth)
+
     @classmethod
-    def of(cls, circuit: Circuit, parameters: SchemeParameters) -> LevelledFacts | None:
-        """Of a circuit and its parameters; None where they are another scheme's."""
+    def of(
+        cls, circuit: Circuit, features: Sequence[FeatureEncoder], parameters: SchemeParameters
+    ) -> LevelledFacts | None:
+        """Of a circuit, what its client encodes, and its parameters; None where those are another scheme's."""
         if not isinstance(parameters, LevelledParameters):
             return None
+        layers = [node.bits for node in circuit.nodes if isinstance(node, Product)]
+        name_of = [feature.name for feature in features for _ in range(feature.size)]
         return cls(
-            circuit.products,
-            sum(isinstance(node, Product) for node in circuit.nodes),
+            tuple(bits.size for bits in layers),
+            Counter(name_of[bit] for bits in layers for bit in bits.tolist()),
             len(parameters.selectors),
             len(parameters.leaves),
             len(parameters.placed),
@@ -70,7 +86,15 @@ class LevelledFacts:
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, for machines."""
-        return {**asdict(self), "gadget": list(self.gadget), "moduli": list(self.moduli)}
+        return {
+            **asdict(self),
+            "products": self.products,
+            "depth": self.depth,
+            "products_by_depth": list(self.products_by_depth),
+            "products_by_feature": dict(self.products_by_feature),
+            "gadget": list(self.gadget),
+            "moduli": list(self.moduli),
+        }
 
     def rows(self, seconds: Prediction, p_error: float, security_bits: int) -> Iterator[tuple[str, str]]:
         """For people: what stands in place of lookups, and of how they fail."""

@@ -1,4 +1,4 @@
-"""A picture of what one prediction costs: lookups by feature and layer, seconds by phase, bytes on the wire."""
+"""A picture of what one prediction costs: lookups or products, where they go, seconds by phase, bytes on the wire."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ _PHASES = (
     ("ciphertexts", "ciphertexts in and out", _SERVER),
     ("encryption", "client: encrypting", _CLIENT),
     ("keys_loaded", "once: unpacking keys", _ONCE),
+)
+_LEVELLED_PHASES = (
+    ("lookups", "products", _SERVER),
+    ("linear", "linear forms", _SERVER),
+    ("ciphertexts", "expanding bits", _SERVER),
+    *_PHASES[3:],
 )
 _SIZES = (
     ("input_row", "a row up", _SERVER),
@@ -54,8 +60,13 @@ def draw(facts: Facts) -> Figure:
 
 
 def _features(axes: Axes, facts: Facts) -> None:
-    shares = sorted(facts["lookups_by_feature"].items(), key=lambda item: -item[1])
+    levelled, form = facts["levelled"], "{:.1f}"
+    by_feature = facts["lookups_by_feature"]
     title = f"{facts['lookups']} lookups, by the features that they read"
+    if levelled is not None:
+        by_feature, form = levelled["products_by_feature"], "{:.0f}"
+        title = f"{levelled['products']} products, by the features of the bits that they select by"
+    shares = sorted(by_feature.items(), key=lambda item: -item[1])
     if not shares:
         _say(axes, "Lookups by feature", "no lookup: the model is linear\nin what the client sends")
         return
@@ -63,11 +74,18 @@ def _features(axes: Axes, facts: Facts) -> None:
     if len(shares) > _MOST_BARS:
         rest = shares[_MOST_BARS:]
         shown.append((f"{len(rest)} more", sum(share for _, share in rest), _ONCE))
-    _bars(axes, title, shown, "{:.1f}".format)
+    _bars(axes, title, shown, form.format)
 
 
 def _layers(axes: Axes, facts: Facts) -> None:
-    layers = facts["lookups_by_layer"]
+    layers, levelled = facts["lookups_by_layer"], facts["levelled"]
+    if levelled is not None and levelled["products"]:
+        counts = levelled["products_by_depth"]
+        shown = [(f"{depth} deep", count, _SERVER) for depth, count in enumerate(counts[:_MOST_BARS], 1)]
+        if len(counts) > _MOST_BARS:
+            shown.append(("deeper", sum(counts[_MOST_BARS:]), _ONCE))
+        _bars(axes, "Products by depth", shown, "{:.0f}".format)
+        return
     if not layers:
         _say(axes, "Lookups by layer", "none")
         return
@@ -84,7 +102,8 @@ def _layers(axes: Axes, facts: Facts) -> None:
 def _seconds(axes: Axes, facts: Facts) -> None:
     phases = facts["cpu_seconds_by_phase"]
     title = f"CPU seconds of one core, predicted: {_time(facts['cpu_seconds_predicted'])} a row on the server"
-    shown = [(name, phases[key], colour) for key, name, colour in _PHASES if phases[key]]
+    told = _PHASES if facts["levelled"] is None else _LEVELLED_PHASES
+    shown = [(name, phases[key], colour) for key, name, colour in told if phases[key]]
     _bars(axes, title, shown, _time)
 
 

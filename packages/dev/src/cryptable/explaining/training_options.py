@@ -12,11 +12,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from cryptable_engine.circuit.circuit import Lookup
 from rich.table import Table
 
-from cryptable.cost.prices import Draft, PriceList
-from cryptable.errors import UnsupportedModelError
 from cryptable.explaining.altered_trees import (
     depth_of,
     made_oblivious,
@@ -26,8 +23,7 @@ from cryptable.explaining.altered_trees import (
     with_less_depth,
 )
 from cryptable.graphs.graph import LEAF, Estimator, TreeEnsemble
-from cryptable.planner.planned_model import PlannedModel, PlannedTrees
-from cryptable.planner.trees.plan import cheapest_draft
+from cryptable.planner.planned_model import PlannedModel, PlannedTrees, TreeDraft
 
 _MOST_LEAVES = 4000
 """Leaves times scores that they add to, up to which all drafts together take about three seconds."""
@@ -35,18 +31,32 @@ _BINS = 16
 _DEEP = 6
 """Trees of this depth and more are tried at half of it too."""
 _OBLIVIOUS_DEPTH = 4
-_NARROWER = 2
-"""Bits by which tables of smaller trees may be narrower than those of the plan."""
 
 
 @dataclass(frozen=True)
 class OptionCost:
-    """What a draft of the plan costs, if trained so; `price` is a part of what a draft of the model itself costs."""
+    """What a draft of the plan costs, if trained so; `price` is a part of what a draft of the model itself costs.
+
+    It takes lookups of at most `table_bits` bits, or products of bits.
+    """
 
     options: str
     lookups: int
     table_bits: int
+    products: int
     price: float
+
+    @property
+    def operations(self) -> str:
+        """For people."""
+        return operations(self.lookups, self.table_bits, self.products)
+
+
+def operations(lookups: int, table_bits: int, products: int) -> str:
+    """What a row takes, for people."""
+    if products:
+        return f"{products} products"
+    return f"{lookups} lookups of {table_bits} bits" if lookups else "none"
 
 
 @dataclass(frozen=True)
@@ -87,12 +97,11 @@ _NAMES = {
 """By pattern of the class's name."""
 
 
-def training_options(planned: PlannedModel, estimator: Estimator, *, prices: PriceList) -> TrainingOptions | None:
-    """Of a model of trees that takes lookups; None of others."""
-    widths = [node.width for node in planned.circuit.nodes if isinstance(node, Lookup)]
-    if planned.trees is None or not widths:
+def training_options(planned: PlannedModel, estimator: Estimator) -> TrainingOptions | None:
+    """Of a model of trees that takes lookups or products; None of others."""
+    if planned.trees is None or not (planned.circuit.lookups or planned.circuit.products):
         return None
-    return TrainingOptions(estimator, planned.trees, width=max(widths), prices=prices)
+    return TrainingOptions(estimator, planned.trees)
 
 
 class TrainingOptions:
@@ -101,11 +110,9 @@ class TrainingOptions:
     Args:
         estimator: fitted; of a pipeline, the last step has the options.
         planned: its trees, as they were planned.
-        width: of the plan's tables, in bits.
-        prices: by which drafts are compared.
     """
 
-    def __init__(self, estimator: Estimator, planned: PlannedTrees, *, width: int, prices: PriceList) -> None:
+    def __init__(self, estimator: Estimator, planned: PlannedTrees) -> None:
         self._prefix = ""
         while hasattr(estimator, "steps"):
             name, estimator = estimator.steps[-1]
@@ -115,11 +122,7 @@ class TrainingOptions:
         if self._names is not None and estimator.get_params().get("grow_policy") in _GROWN:
             self._names = replace(self._names, oblivious="grow_policy='SymmetricTree', depth={depth}: oblivious trees")
         self._graph = planned.graph
-        self._widths = (
-            tuple(each for each in planned.widths if 0 <= max(width, _OBLIVIOUS_DEPTH) - each <= _NARROWER)
-            or planned.widths
-        )
-        self._prices = prices
+        self._planned = planned
 
     @property
     def absent(self) -> str:
@@ -135,15 +138,14 @@ class TrainingOptions:
         """The model as it is, by a draft too, then as it might be; empty where `absent` says why."""
         if self.absent:
             return ()
-        own = self._draft(self._graph)
-        if own is None or not self._prices.draft(own):
+        own = self._planned.draft(self._graph)
+        if own is None or not own.price:
             return ()
-        found = [OptionCost("as it is", own.lookups, own.width, 1.0)]
+        found = [_cost("as it is", own, own)]
         for options, graph in self._alternatives():
-            draft = Draft(lookups=0, width=0) if graph is None else self._draft(graph)
+            draft = self._planned.apart if graph is None else self._planned.draft(graph)
             if draft is not None:
-                price = self._prices.draft(draft) / self._prices.draft(own)
-                found.append(OptionCost(options, draft.lookups, draft.width if draft.lookups else 0, price))
+                found.append(_cost(options, draft, own))
         return tuple(found)
 
     @property
@@ -161,21 +163,14 @@ class TrainingOptions:
     def table(self, title: str) -> Table:
         """For people."""
         table = Table(title=title, caption=self.note, title_justify="left", caption_justify="left")
-        for heading in ("trained with", "lookups, about", "price, about"):
+        for heading in ("trained with", "takes, about", "price, about"):
             table.add_column(heading)
         for each in self.costs:
-            lookups = f"{each.lookups} of {each.table_bits} bits" if each.lookups else "none"
-            table.add_row(each.options, lookups, f"{each.price:.0%}")
+            table.add_row(each.options, each.operations, f"{each.price:.0%}")
         return table
 
-    def _draft(self, graph: TreeEnsemble) -> Draft | None:
-        try:
-            return cheapest_draft(graph, self._widths, self._prices)
-        except UnsupportedModelError:
-            return None
-
     def _alternatives(self) -> Iterator[tuple[str, TreeEnsemble | None]]:
-        """Options, and the trees that they might make; None where those ask about one feature each: no lookup."""
+        """Options, and the trees that they might make; None where those ask about one feature each."""
         graph, names = self._graph, self._names or _Names(is_advised=False)
         depth, leaves = depth_of(graph), most_leaves(graph)
         told = f"ct.compile(edges='quantile', bins={_BINS}), not trained again"
@@ -201,3 +196,7 @@ class TrainingOptions:
 def _scores(graph: TreeEnsemble) -> list[int]:
     """How many scores each tree adds to."""
     return [int(np.count_nonzero(np.any(tree.values != 0, axis=0))) for tree in graph.trees]
+
+
+def _cost(options: str, draft: TreeDraft, own: TreeDraft) -> OptionCost:
+    return OptionCost(options, draft.lookups, draft.table_bits, draft.products, draft.price / own.price)

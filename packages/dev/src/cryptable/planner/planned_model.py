@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptable_engine import Circuit
@@ -43,12 +44,30 @@ class ScoreDrop:
         )
 
 
+@dataclass(frozen=True)
+class TreeDraft:
+    """What a plan of trees would cost, about: lookups of at most `table_bits` bits, or products of bits.
+
+    `price` is in the unit of the price list that the plan is made by.
+    """
+
+    price: float
+    lookups: int = 0
+    table_bits: int = 0
+    products: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class PlannedTrees:
-    """The trees that a plan is of, and the table widths, in bits, that it was free to choose from."""
+    """The trees that a plan is of, and what drafts plans of other ones for the same scheme.
+
+    `draft` gives None of trees that the scheme cannot evaluate; `apart` is the draft of trees each of which asks about
+    one feature alone: scores are sums of bits then.
+    """
 
     graph: TreeEnsemble
-    widths: tuple[int, ...]
+    draft: Callable[[TreeEnsemble], TreeDraft | None]
+    apart: TreeDraft
 
 
 @dataclass(frozen=True, eq=False)

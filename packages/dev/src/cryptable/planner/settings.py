@@ -45,7 +45,7 @@ class PlanSettings:
     ranges: RangeChoice = "minmax"
     rounding: Rounding = "approximate"
     readout: Readout = "exact"
-    scheme: Scheme = "bootstrapped"
+    scheme: Scheme = "auto"
     budget: Budget | None = None
     show_progress: bool = False
 
@@ -74,8 +74,8 @@ class PlanSettings:
                 raise InvalidInputError(f"{name} is {given!r}, expected {' or '.join(map(repr, known))}")
         if self.scheme == LEVELLED and self.needs_lookups:
             raise InvalidInputError(
-                f"scheme {self.scheme!r} has no lookups and no noise in scores: leave table_bits=None and "
-                "readout='exact', or use scheme='bootstrapped'"
+                f"scheme {self.scheme!r} has no lookups and no noise in scores: leave table_bits=None, "
+                "readout='exact' and the budget's max_lookups=None, or use scheme='bootstrapped'"
             )
         if self.budget is not None and self.moves_edges:
             raise InvalidInputError(
@@ -90,7 +90,8 @@ class PlanSettings:
     @property
     def needs_lookups(self) -> bool:
         """Whether options are set that only the scheme bootstrapped has."""
-        return self.table_bits is not None or self.readout != "exact"
+        counted = self.budget is not None and self.budget.max_lookups is not None
+        return self.table_bits is not None or self.readout != "exact" or counted
 
     @property
     def widths(self) -> tuple[int, ...] | None:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cryptable_engine import Lookup
+
 from cryptable.console.progress import progress_bar
+from cryptable.cost.prices import Draft
 from cryptable.cost.rates import machine_rates
+from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import TreeEnsemble
 from cryptable.planner.approximation.approximations import approximations
-from cryptable.planner.planned_model import PlannedModel, PlannedTrees
+from cryptable.planner.planned_model import PlannedModel, PlannedTrees, TreeDraft
 from cryptable.planner.registry import Task, planner
 from cryptable.planner.trees.plan import cheapest_draft, plan_trees
+
+_OBLIVIOUS_WIDTH = 4
+"""Bits of a lookup of an oblivious tree as deep as those that are advised."""
+_NARROWER = 2
+"""Bits by which tables of smaller trees may be narrower than those of the plan."""
 
 
 def approximate(graph: TreeEnsemble, task: Task) -> list[TreeEnsemble]:
@@ -48,4 +57,19 @@ def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     """Remembers the trees, for advice."""
     with progress_bar("planning lookups", enabled=task.settings.show_progress) as report:
         planned = plan_trees(graph, tolerance=task.tolerance, prices=task.prices, widths=task.widths, progress=report)
-    return replace(planned, trees=PlannedTrees(graph, task.widths))
+    width = max((node.width for node in planned.circuit.nodes if isinstance(node, Lookup)), default=0)
+    return replace(planned, trees=planned_trees(graph, task, width=width))
+
+
+def planned_trees(graph: TreeEnsemble, task: Task, *, width: int) -> PlannedTrees:
+    """With what drafts others for the same task, as if a plan of this one had tables of at most `width` bits."""
+    near = tuple(each for each in task.widths if 0 <= max(width, _OBLIVIOUS_WIDTH) - each <= _NARROWER) or task.widths
+
+    def draft(trees: TreeEnsemble) -> TreeDraft | None:
+        try:
+            found = cheapest_draft(trees, near, task.prices)
+        except UnsupportedModelError:
+            return None
+        return TreeDraft(task.prices.draft(found), lookups=found.lookups, table_bits=found.width)
+
+    return PlannedTrees(graph, draft, TreeDraft(task.prices.draft(Draft(lookups=0, width=0))))

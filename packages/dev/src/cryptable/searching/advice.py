@@ -22,11 +22,15 @@ from cryptable.compiling.plan import plan
 from cryptable.compiling.settings import CompileSettings
 from cryptable.cost.prices import price_list
 from cryptable.errors import UnsupportedModelError
+from cryptable.explaining.training_options import operations
 from cryptable.graphs.graph import Estimator, Rows
 from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.settings import Scheme
 
 Target: TypeAlias = Any
 Settings: TypeAlias = dict[str, Any]
+Parts: TypeAlias = tuple[Rows, Rows, Target, Target]
+"""Rows to train and to score on, and their targets."""
 
 _FEW_BINS = 16
 _HELD_OUT = 0.25
@@ -35,7 +39,7 @@ _CONSTRAINTS = "interaction_constraints"
 
 @dataclass(frozen=True)
 class Alternative:
-    """One way to train: its plan's lookups and price, and the score that the plan has on rows that were held out.
+    """One way to train: its plan's lookups or products, its price, and its score on rows that were held out.
 
     `price` is by the planner's table, before crypto parameters are chosen. `score` is accuracy or R².
     """
@@ -45,6 +49,7 @@ class Alternative:
     table_bits: int
     price: float
     score: float
+    products: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,13 @@ class Advice:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = Table(title=f"{self.estimator}, trained in other ways", title_justify="left")
-        for heading in ("options", "lookups", "price", "of what it is", "score, held out"):
+        for heading in ("options", "takes", "price", "of what it is", "score, held out"):
             table.add_column(heading)
         own = self.alternatives[0].price
         for each in self.alternatives:
             part = f"{each.price / own:.0%}" if own else ""
-            lookups = f"{each.lookups} of {each.table_bits} bits" if each.lookups else "none"
-            table.add_row(each.options, lookups, f"{each.price:.3g}", part, f"{each.score:.4f}")
+            takes = operations(each.lookups, each.table_bits, each.products)
+            table.add_row(each.options, takes, f"{each.price:.3g}", part, f"{each.score:.4f}")
         yield table
 
     def __str__(self) -> str:
@@ -76,13 +81,14 @@ class Advice:
         return captured.get()
 
 
-def advise(estimator: Estimator, X_train: Rows, y_train: Target) -> Advice:
+def advise(estimator: Estimator, X_train: Rows, y_train: Target, *, scheme: Scheme = "auto") -> Advice:
     """Train clones of a model of trees with options that make it cheaper, and plan each of them.
 
     Args:
         estimator: a model of trees; need not be fitted.
         X_train: rows of shape (rows, features). A quarter of them is held out, to score all by.
         y_train: their target.
+        scheme: as `cryptable.compile` has it. All are planned for the one that the estimator as it is gets.
 
     Returns:
         Price and score of the estimator as it is, and of each alternative that can be compiled.
@@ -98,30 +104,36 @@ def advise(estimator: Estimator, X_train: Rows, y_train: Target) -> Advice:
         )
     strata = y_train if is_classifier(estimator) else None
     parts = train_test_split(X_train, y_train, test_size=_HELD_OUT, random_state=0, stratify=strata)
-    found = [_tried("as it is", clone(estimator), {}, *parts)]
+    own = _planned(clone(estimator), {"scheme": scheme}, parts)
+    found = [_alternative("as it is", own, parts)]
     candidates = [(_shown(options), clone(estimator).set_params(**options)) for options in known(estimator, X_train)]
     candidates += _oblivious(estimator)
     for name, candidate in candidates:
         try:
-            found.append(_tried(name, candidate, {}, *parts))
+            found.append(_alternative(name, _planned(candidate, {"scheme": own.scheme}, parts), parts))
         except UnsupportedModelError:  # as a model without any split: no advice
             continue
     grid = {"edges": "quantile", "bins": _FEW_BINS}
-    found.append(_tried(f"ct.compile({_shown(grid)})", clone(estimator), grid, *parts))
+    planned = _planned(clone(estimator), {"scheme": own.scheme, **grid}, parts)
+    found.append(_alternative(f"ct.compile({_shown(grid)})", planned, parts))
     return Advice(what, tuple(found))
 
 
-def _tried(
-    name: str, estimator: Estimator, options: Settings, X: Rows, X_test: Rows, y: Target, y_test: Target
-) -> Alternative:
-    planned = plan(estimator.fit(X, y), X, CompileSettings(**options))
+def _planned(estimator: Estimator, options: Settings, parts: Parts) -> PlannedModel:
+    X, _, y, _ = parts
+    return plan(estimator.fit(X, y), X, CompileSettings(**options))
+
+
+def _alternative(name: str, planned: PlannedModel, parts: Parts) -> Alternative:
+    _, X_test, _, y_test = parts
     lookups = [node for node in planned.circuit.nodes if isinstance(node, Lookup)]
     return Alternative(
         name,
         planned.circuit.lookups,
         max((node.width for node in lookups), default=0),
-        price_list().circuit(planned.circuit),
+        price_list(scheme=planned.scheme).circuit(planned.circuit),
         _score(planned, X_test, y_test),
+        planned.circuit.products,
     )
 
 

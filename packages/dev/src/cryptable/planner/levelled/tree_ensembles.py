@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.scheme import LEVELLED
@@ -15,7 +16,7 @@ from cryptable.graphs.graph import TreeEnsemble
 from cryptable.planner.approximation.approximations import approximations
 from cryptable.planner.levelled.parameters import choose_parameters
 from cryptable.planner.levelled.plan import plan_products
-from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.planned_model import PlannedModel, PlannedTrees, TreeDraft
 from cryptable.planner.registry import Task, planner
 
 
@@ -44,13 +45,31 @@ def approximate(graph: TreeEnsemble, task: Task) -> list[TreeEnsemble]:
     TreeEnsemble,
     scheme=LEVELLED,
     kind="a model of trees",
-    cheaper="fewer or shallower trees cost less in proportion to their splits: budget= prunes",
+    cheaper="fewer or shallower trees cost less in proportion to their splits: explain() estimates training options, "
+    "and budget= prunes",
     approximate=approximate,
 )
 def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     """Products of bits, chosen by price."""
+    prices = _prices(task)
     with progress_bar("planning products", enabled=task.settings.show_progress) as report:
-        return plan_products(graph, tolerance=task.tolerance, prices=_prices(task), progress=report)
+        planned = plan_products(graph, tolerance=task.tolerance, prices=prices, progress=report)
+
+    return replace(planned, trees=planned_trees(graph, task))
+
+
+def planned_trees(graph: TreeEnsemble, task: Task) -> PlannedTrees:
+    """With what drafts others for the same task, by plans that are not searched for."""
+    prices = _prices(task)
+
+    def draft(trees: TreeEnsemble) -> TreeDraft | None:
+        try:
+            circuit = plan_products(trees, tolerance=task.tolerance, prices=prices, work=0).circuit
+        except UnsupportedModelError:
+            return None
+        return TreeDraft(prices.circuit(circuit), products=circuit.products)
+
+    return PlannedTrees(graph, draft, TreeDraft(prices.sum_of_bits))
 
 
 def _cost(graph: TreeEnsemble, task: Task) -> Cost:
