@@ -34,10 +34,9 @@ class Figure(NamedTuple):
 def plan_figures(model: CompiledModel) -> Iterator[Figure]:
     """What explain() says."""
     plan = model.explain().to_dict()
-    yield Figure("lookups", plan["lookups"], 60)
-    yield Figure("bits of the widest lookup", plan["table_bits"], 4)
-    yield Figure("log2 of p_error", float(np.log2(plan["p_error"])), -40)
-    yield Figure("price (optimizer complexity)", plan["price"], 6.4e9)
+    yield Figure("lookups", plan["lookups"], 0)
+    yield Figure("products", plan["levelled"]["products"], 180)
+    yield Figure("log2 of the bound for a wrong answer", plan["levelled"]["log2_failure"], -128)
     yield Figure("missing bits of security, of 128", max(0, 128 - plan["security_bits"]), 0)
 
 
@@ -76,11 +75,11 @@ def remote_figures(model: CompiledModel, study: Study, rows: int) -> Iterator[Fi
     yield Figure(
         "decrypted scores that differ from the circuit's", sum(a["score"] != clear[a["index"]] for a in answers), 0
     )
-    yield Figure("CPU seconds of a row, median", statistics.median(cpu), 2.0)
+    yield Figure("CPU seconds of a row, median", statistics.median(cpu), 0.035)
     yield Figure("wall seconds of a row on the server, median", statistics.median(wall), float("inf"))
-    yield Figure("MB of evaluation keys, sent once", ready["traffic"]["keys_sent"] / 1e6, 55)
-    yield Figure("kB of a row up", statistics.median(a["traffic"]["rows_sent"] for a in answers) / 1e3, 2.5)
-    yield Figure("kB of a row down", statistics.median(a["traffic"]["rows_received"] for a in answers) / 1e3, 12)
+    yield Figure("MB of evaluation keys, sent once", ready["traffic"]["keys_sent"] / 1e6, 0.95)
+    yield Figure("kB of a row up", statistics.median(a["traffic"]["rows_sent"] for a in answers) / 1e3, 17)
+    yield Figure("kB of a row down", statistics.median(a["traffic"]["rows_received"] for a in answers) / 1e3, 4)
     yield Figure("peak MB of the client's memory", told[-1]["peak_memory_bytes"] / 1e6, 150)
 
 

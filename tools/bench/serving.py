@@ -17,9 +17,10 @@ import numpy as np
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiling.compile import compile as compile_model
 from cryptable_client import SecretKeys, encrypt, write_evaluation_keys
-from cryptable_protocol import ClientSpec, EncryptedTensor, EvaluationKeysHeader, encode_rows, limits
+from cryptable_protocol import ClientSpec, EvaluationKeysHeader, encode_rows, limits
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
+from cryptable_protocol.schemes.scheme import Tensor
 from cryptable_protocol.service import InferenceStub
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
@@ -198,7 +199,7 @@ def new_client(server: Running, model: CompiledModel, *, rows: int, token: str =
         encoded = encode_rows(spec.features, X[:rows])
         tensors = [encrypt(spec, secret_keys, row) for row in np.asarray(encoded)]
         digest = b""
-        if spec.keyset.evaluation_keys_bytes:
+        if spec.parameters.keyset.evaluation_keys_bytes:
             with path.open("wb") as file:
                 header = write_evaluation_keys(secret_keys, file)
             client = Client(server, spec, [], pb.InferRequest(), token)
@@ -209,6 +210,6 @@ def new_client(server: Running, model: CompiledModel, *, rows: int, token: str =
     return Client(server, spec, requests_of(tensors), pb.InferRequest(header=names), token)
 
 
-def requests_of(tensors: Sequence[EncryptedTensor]) -> list[pb.InferRequest]:
+def requests_of(tensors: Sequence[Tensor]) -> list[pb.InferRequest]:
     """Messages of rows."""
     return [pb.InferRequest(row=tensor.to_message()) for tensor in tensors]

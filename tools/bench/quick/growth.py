@@ -1,4 +1,4 @@
-"""How cost grows: with trees, depth, features, rows. Lookups are planned; rows of a linear model really evaluated."""
+"""How cost grows: with trees, depth, features, rows. Products are planned; rows of a linear model really evaluated."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import cryptable as ct
 import numpy as np
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.cost.prices import price_list
 from cryptable.graphs.graph import Estimator
-from cryptable_engine import Lookup
 from cryptable_protocol import encode_rows
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
@@ -26,14 +26,14 @@ ROWS = (1, 4, 16, 64)
 
 
 def _planned(estimator: Estimator, rows: Any, size: int) -> dict[str, Any]:  # noqa: ANN401
-    circuit = plan(estimator, rows).circuit
-    lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
-    count, width = sum(node.size for node in lookups), max((node.width for node in lookups), default=0)
-    return {"at": size, "lookups": count, "bits": width, "price": price_list().circuit(circuit)}
+    circuit = plan(estimator, rows, CompileSettings(scheme="levelled")).circuit
+    # The price list of the scheme counts in microseconds.
+    seconds = 1e-6 * price_list(scheme="levelled").circuit(circuit)
+    return {"at": size, "products": circuit.products, "cpu_seconds": seconds}
 
 
 def measure_growth() -> dict[str, list[dict[str, Any]]]:
-    """By what grows: the size, the lookups and their price; for rows, the CPU seconds of all."""
+    """By what grows: the size, the products and predicted CPU seconds; for rows, the CPU seconds of all."""
     X_train, _, y_train, _ = split("breast_cancer")
 
     def trees(count: int, depth: int) -> Estimator:

@@ -39,29 +39,23 @@ def against_peer(models: list[dict[str, Any]]) -> str:
 
 
 @plain_look
-def growth(figures: dict[str, list[dict[str, Any]]], bare_seconds: float, price: float) -> str:
-    """Lookups' CPU seconds as trees, depth and features grow, three panels side by side.
-
-    Args:
-        figures: of `measure_growth`.
-        bare_seconds: of one lookup of the demo model.
-        price: of one lookup of the demo model.
-    """
+def growth(figures: dict[str, list[dict[str, Any]]]) -> str:
+    """CPU seconds of a row as trees, depth and features grow, three panels side by side; of `measure_growth`."""
     titles = {"trees": "trees of depth 3", "depth": "depth of 20 trees", "features": "features, 20 trees of depth 3"}
     figure, panels = chart(9.4, 3, len(titles), left=0.06, right=0.98, bottom=0.2, top=0.86, wspace=0.25)
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
         at = [point["at"] for point in figures[name]]
-        seconds = [point["price"] / price * bare_seconds for point in figures[name]]
-        axes.plot(at, seconds, color=TEAL, marker="o", markersize=4)
-        for x, y, point in zip(at, seconds, figures[name], strict=True):
-            axes.annotate(f"{point['lookups']}", (x, y), (0, 5), textcoords="offset points", ha="center", size=8)
+        milliseconds = [1e3 * point["cpu_seconds"] for point in figures[name]]
+        axes.plot(at, milliseconds, color=TEAL, marker="o", markersize=4)
+        for x, y, point in zip(at, milliseconds, figures[name], strict=True):
+            axes.annotate(f"{point['products']}", (x, y), (0, 5), textcoords="offset points", ha="center", size=8)
         axes.set_title(title, size=10, weight="bold")
         axes.set_xticks(at)
         axes.tick_params(axis="x", labelsize=7)
         axes.set_xlim(0, 1.06 * max(at))
-        axes.set_ylim(0, 1.15 * max(*seconds, 1e-9))
-        axes.yaxis.set_major_formatter("{x:g} s")
+        axes.set_ylim(0, 1.15 * max(milliseconds))
+        axes.yaxis.set_major_formatter("{x:g} ms")
         axes.grid(axis="y")
-    note = "Points are marked with their number of lookups. XGBoost."
+    note = "Predicted, of the scheme levelled. Points are marked with their number of products. XGBoost."
     figure.text(0.02, 0.03, note, size=8, color=QUIET)
     return to_svg(figure, "CPU seconds of a row as a model grows")

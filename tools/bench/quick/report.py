@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cryptable.cost.prices import Draft, price_list
-
 from .plots import against_peer, growth
 
 SUMMARISED = (
@@ -29,11 +27,8 @@ def report_files(figures: dict[str, Any], folder: Path) -> dict[str, str]:
     plots = {}
     if "models" in figures:
         plots["against-peer.svg"] = against_peer(figures["models"]["figures"])
-    if "growth" in figures and "efficiency" in figures:
-        bare = figures["efficiency"]["figures"]["bare_pbs_seconds"]
-        plots["growth.svg"] = growth(
-            figures["growth"]["figures"], bare, price_list().draft(Draft(lookups=1, width=4, bits_are_free=False))
-        )
+    if "growth" in figures:
+        plots["growth.svg"] = growth(figures["growth"]["figures"])
     full = folder / FULL
     measured = json.loads(full.read_text(encoding="utf-8")) if full.is_file() else None
     text = "\n".join(_lines(figures, measured))
@@ -43,17 +38,30 @@ def report_files(figures: dict[str, Any], folder: Path) -> dict[str, str]:
 def summary(figures: dict[str, Any]) -> str:
     """The README's table."""
     lines = [
-        "| model, scikit-learn's data | lookups | CPU | score: float, compiled | Concrete ML, recorded |",
-        "|---|---|---|---|---|",
+        "| model, scikit-learn's data | takes | CPU | by lookups | score: float, compiled | Concrete ML, recorded |",
+        "|---|---|---|---|---|---|",
     ]
     for model in figures["models"]["figures"]:
         if model["case"] in SUMMARISED:
             peer = "" if model["peer"] is None else f"{model['peer']['cpu_seconds']:g} s, {model['peer']['score']:.3f}"
+            looked_up = model["bootstrapped"]
+            lookups = "" if looked_up is None else f"{looked_up['lookups']}: {looked_up['cpu_seconds']:.2g} s"
             lines.append(
-                f"| {model['case']} | {model['lookups']} | {model['cpu_seconds']:.2g} s "
+                f"| {model['case']} | {_taken(model)} | {_time(model['cpu_seconds'])} | {lookups} "
                 f"| {model['float_score']:.3f}, {model['score']:.3f} | {peer} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def _taken(model: dict[str, Any]) -> str:
+    """What a row takes of the server."""
+    if model["products"]:
+        return f"{model['products']} products"
+    return f"{model['lookups']} lookups of {model['table_bits']} bits" if model["lookups"] else "sums"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 
 def _lines(figures: dict[str, Any], full: list[dict[str, Any]] | None) -> Iterator[str]:
@@ -70,7 +78,7 @@ def _lines(figures: dict[str, Any], full: list[dict[str, Any]] | None) -> Iterat
     for name, write in (
         ("efficiency", _efficiency),
         ("models", _models),
-        ("growth", lambda growth: _growth(growth, figures.get("efficiency"))),
+        ("growth", _growth),
         ("keys", _keys),
         ("footprint", _footprint),
     ):
@@ -96,8 +104,8 @@ def _efficiency(facts: dict[str, Any]) -> Iterator[str]:
     yield "## How close to the limit"
     yield ""
     yield (
-        f"The demo's model (XGBoost, 100 trees of depth 3) takes {facts['lookups']} lookups. One bare lookup, as "
-        f"one more in a circuit of nothing else, takes {facts['bare_pbs_seconds'] * 1e3:.1f} ms of one core, so "
+        f"Bootstrapped, the demo's model (XGBoost, 100 trees of depth 3) takes {facts['lookups']} lookups. One bare "
+        f"lookup, as one more in a circuit of nothing else, takes {facts['bare_pbs_seconds'] * 1e3:.1f} ms of one core, so "
         f"{facts['cores']} cores cannot take less than {facts['limit_seconds']:.2f} s for a row. Where other work "
         "runs on the machine (see the load below), wall time tells of that; the busiest thread's CPU time is the wall "
         "time of a machine with nothing else to do, but for waits between threads."
@@ -132,27 +140,35 @@ def _models(models: list[dict[str, Any]]) -> Iterator[str]:
     yield "![CPU seconds of a row, ours and Concrete ML's as recorded](against-peer.svg)"
     yield ""
     yield (
-        "| model | lookups | CPU s a row | score: float | compiled | keys, MB | a row up, kB | down, kB "
-        "| compile, CPU s | Concrete ML 1.9: CPU s | lookups | score |"
+        "| model | takes | CPU ms a row | by lookups: how many | CPU s | ratio | score: float | compiled | keys, MB "
+        "| a row up, kB | down, kB | compile, CPU s | Concrete ML 1.9: CPU s | lookups | score |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     for model in models:
-        peer = model["peer"]
+        peer, looked_up = model["peer"], model["bootstrapped"]
         theirs = "| | | |" if peer is None else f"| {peer['cpu_seconds']:g} | {peer['lookups']} | {peer['score']:.3f} |"
-        bits = f" of {model['table_bits']} bits" if model["lookups"] else ""
+        lookups = "| | | |"
+        if looked_up is not None:
+            ratio = looked_up["cpu_seconds"] / model["cpu_seconds"]
+            lookups = (
+                f"| {looked_up['lookups']} of {looked_up['table_bits']} bits | {looked_up['cpu_seconds']:.2g} "
+                f"| {ratio:.0f} |"
+            )
         yield (
-            f"| {model['case']} | {model['lookups']}{bits} | {model['cpu_seconds']:.3g} | {model['float_score']:.3f} "
-            f"| {model['score']:.3f} | {model['keys_mb']:.0f} | {model['input_kb']:.1f} | {model['output_kb']:.1f} "
-            f"| {model['compile_cpu_seconds']:.1f} {theirs}"
+            f"| {model['case']} | {_taken(model)} | {1e3 * model['cpu_seconds']:.3g} {lookups} "
+            f"{model['float_score']:.3f} | {model['score']:.3f} | {model['keys_mb']:.2f} | {model['input_kb']:.1f} "
+            f"| {model['output_kb']:.1f} | {model['compile_cpu_seconds']:.1f} {theirs}"
         )
-    compared = [model for model in models if model["peer"] and model["lookups"]]
+    compared = [model for model in models if model["peer"] and (model["lookups"] or model["products"])]
     mean = math.exp(statistics.fmean(math.log(each["peer"]["cpu_seconds"] / each["cpu_seconds"]) for each in compared))
+    sides = [each for model in models for each in (model, model["bootstrapped"]) if each is not None]
     yield ""
     yield (
         f"Every decrypted row equals the clear one, bit for bit: "
-        f"{'yes' if all(model['encrypted_equals_clear'] for model in models) else 'NO'}. Concrete ML's figures were "
-        f"recorded on another day (`tools/bench/quick/peer.py`); where both take lookups, its CPU time is {mean:.0f} "
-        "times ours in the geometric mean. Linear models take milliseconds with either."
+        f"{'yes' if all(each['encrypted_equals_clear'] for each in sides) else 'NO'}. Models of trees are levelled, at "
+        '2^-128; "by lookups" is the same model with `scheme="bootstrapped"` at 2^-40, measured right after. '
+        "Concrete ML's figures were recorded on another day (`tools/bench/quick/peer.py`); over models of trees, its "
+        f"CPU time is {mean:.0f} times ours in the geometric mean. Linear models take milliseconds with either."
     )
 
 
@@ -188,22 +204,16 @@ def _full(results: list[dict[str, Any]]) -> Iterator[str]:
     yield f"*{', '.join(dates)}, {results[0]['about']['cpu']}, load {min(loads):.1f} to {max(loads):.1f}.*"
 
 
-def _growth(figures: dict[str, list[dict[str, Any]]], efficiency: dict[str, Any] | None) -> Iterator[str]:
+def _growth(figures: dict[str, Any]) -> Iterator[str]:
     yield "## How cost grows"
     yield ""
     yield "![CPU seconds as trees, depth and features grow](growth.svg)"
     yield ""
     for name in ("trees", "depth", "features"):
-        points = ", ".join(f"{point['at']}: {point['lookups']} of {point['bits']} bits" for point in figures[name])
-        yield f"- lookups by {name}: {points}"
+        points = ", ".join(f"{point['at']}: {point['products']}" for point in figures[name])
+        yield f"- products by {name}: {points}"
     rows = ", ".join(f"{point['at']}: {point['cpu_seconds'] * 1e3:.0f} ms" for point in figures["rows"])
     yield f"- CPU by rows, a logistic regression, encryption and decryption included: {rows}"
-    if efficiency is not None:
-        demo = efficiency["figures"]
-        yield (
-            f"- wall time by cores, the demo's model: 1: {demo['wall_seconds_one_core']:.2f} s, "
-            f"{demo['cores']}: {demo['wall_seconds']:.2f} s; lookups of a layer are independent"
-        )
 
 
 def _keys(figures: list[dict[str, Any]]) -> Iterator[str]:
