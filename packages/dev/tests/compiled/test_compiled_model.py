@@ -48,7 +48,7 @@ def test_encrypted_equals_clear_without_lookups(linear):
 @pytest.mark.encrypted
 def test_encrypted_equals_clear_for_a_multiclass_forest():
     estimator = RandomForestClassifier(n_estimators=3, max_depth=3, random_state=0).fit(IRIS, SPECIES)
-    model = ct.compile(estimator, IRIS)
+    model = ct.compile(estimator, IRIS, scheme="bootstrapped")
     rows = IRIS[::60]
     assert model.circuit.lookups > 0
     assert (model.predict_proba(rows, mode="encrypted") == model.predict_proba(rows)).all()

@@ -127,10 +127,11 @@ def test_an_import_that_differs_is_an_error_that_says_where():
 def test_an_expensive_model_compiles_with_a_warning_that_says_what_it_costs(monkeypatch):
     module = importlib.import_module("cryptable.compiling.compile")
     estimator = DecisionTreeRegressor(max_depth=3, random_state=0).fit(X, Y)
-    assert ct.compile(estimator, X).circuit.lookups  # without a warning, which would be an error here
+    assert ct.compile(estimator, X).circuit.products  # without a warning, which would be an error here
     monkeypatch.setattr(module, "EXPENSIVE_SECONDS", 1e-6)
-    with pytest.warns(ct.CostWarning, match=r"takes about \d+ s of CPU, for \d+ lookups of \d bits"):
-        ct.compile(estimator, X)
+    for scheme, operations in (("levelled", "products of bits"), ("bootstrapped", r"lookups of \d bits")):
+        with pytest.warns(ct.CostWarning, match=rf"takes about \d+ s of CPU, for \d+ {operations}"):
+            ct.compile(estimator, X, scheme=scheme)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_keys_of_either_kind_serve_a_model_that_would_have_the_other():
     few = HistGradientBoostingClassifier(max_iter=15, max_depth=2, random_state=0).fit(rows, labels)
     many = HistGradientBoostingClassifier(max_iter=40, max_depth=2, interaction_cst=alone, random_state=0)
     many.fit(rows, labels)
-    own = [ct.compile(each, rows, show_progress=False) for each in (few, many)]
+    own = [ct.compile(each, rows, scheme="bootstrapped", show_progress=False) for each in (few, many)]
     kinds = [serves_one_level(model.artifact.client_spec.keyset) for model in own]
     assert kinds == [True, False]
     for estimator, other in ((many, own[0]), (few, own[1])):

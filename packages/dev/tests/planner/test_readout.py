@@ -23,7 +23,7 @@ def model(estimator):
 
 @pytest.mark.encrypted
 def test_it_is_cheaper_and_as_noisy_as_it_says(estimator, model, tmp_path):
-    exact = ct.compile(estimator, X[:400], show_progress=False).explain()
+    exact = ct.compile(estimator, X[:400], scheme="bootstrapped", show_progress=False).explain()
     facts = model.explain()
     assert facts.lookups == exact.lookups
     assert facts.price < 0.75 * exact.price

@@ -26,12 +26,13 @@ class Keychain:
         return np.stack([decrypt(spec, secret, answer) for answer in answers])
 
     def _of(self, spec, evaluator):
-        if spec.keyset.name not in self._keys:
+        keyset = spec.parameters.keyset
+        if keyset.name not in self._keys:
             secret, loaded = SecretKeys.generate(spec), None
-            if spec.keyset.evaluation_keys_bytes:
+            if keyset.evaluation_keys_bytes:
                 loaded = _evaluation_keys(secret, evaluator)
-            self._keys[spec.keyset.name] = secret, loaded
-        return self._keys[spec.keyset.name]
+            self._keys[keyset.name] = secret, loaded
+        return self._keys[keyset.name]
 
 
 def _evaluation_keys(secret, evaluator):

@@ -181,18 +181,23 @@ def fitted(class_name, kind=""):
 
 
 @cache
-def compiled(class_name, kind=""):
+def compiled(class_name, kind="", scheme="auto"):
     """The same, compiled."""
     study = fitted(class_name, kind)
-    return ct.compile(study.estimator, study.training_rows)
+    return ct.compile(study.estimator, study.training_rows, scheme=scheme)
 
 
+BY_LOOKUPS = (
+    *(("xgboost.XGBClassifier", ""), ("sklearn.ensemble.RandomForestClassifier", "multiclass")),
+    *(("sklearn.ensemble.HistGradientBoostingClassifier", "gaps"), ("catboost.CatBoostRegressor", "")),
+)
+"""Models of trees that are compiled for the scheme bootstrapped too, which all of them were before there was another."""
 INSTALLED = [name for name in ct.supported_estimators() if importlib.util.find_spec(name.partition(".")[0])]
 CASES = [(name, "") for name in INSTALLED]
 CASES += [(name, kind) for kind, classes in KINDS.items() for name in INSTALLED if name.rpartition(".")[2] in classes]
+CASES += [(*case, "bootstrapped") for case in BY_LOOKUPS if case in CASES]
 
 
 def case_id(case):
     """For the names of tests."""
-    name = case[0].rpartition(".")[2]
-    return f"{name}, {case[1]}" if case[1] else name
+    return ", ".join(filter(None, (case[0].rpartition(".")[2], *case[1:])))

@@ -41,12 +41,13 @@ def test_lookups_stay_within_the_budget_and_little_score_is_given_up(classifier,
     assert model.given_up.after == pytest.approx(np.mean(labels == classifier.predict(X[:400])))
 
 
-def test_seconds_and_bytes_are_budgets_too():
+@pytest.mark.parametrize("scheme", ["levelled", "bootstrapped"])
+def test_seconds_and_bytes_are_budgets_too(scheme):
     rows, target = load_diabetes(return_X_y=True)
     regressor = XGBRegressor(n_estimators=12, max_depth=3, random_state=0).fit(rows, target)
-    whole = ct.compile(regressor, rows, show_progress=False).explain()
-    budget = ct.Budget(seconds=0.6 * whole.cpu_seconds_predicted, upload_bytes=whole.bytes.input_row // 2)
-    model = ct.compile(regressor, rows, budget=budget, y_train=target, show_progress=False)
+    whole = ct.compile(regressor, rows, scheme=scheme, show_progress=False).explain()
+    budget = ct.Budget(seconds=0.6 * whole.cpu_seconds_predicted, upload_bytes=int(0.6 * whole.bytes.input_row))
+    model = ct.compile(regressor, rows, scheme=scheme, budget=budget, y_train=target, show_progress=False)
     facts = model.explain()
     assert facts.cpu_seconds_predicted <= budget.seconds
     assert facts.bytes.input_row <= budget.upload_bytes
@@ -57,7 +58,7 @@ def test_seconds_and_bytes_are_budgets_too():
 
 def test_a_model_within_its_budget_is_left_alone(classifier):
     generous = ct.compile(classifier, X[:400], budget=ct.Budget(max_lookups=1000), show_progress=False)
-    plain = ct.compile(classifier, X[:400], show_progress=False)
+    plain = ct.compile(classifier, X[:400], scheme="bootstrapped", show_progress=False)
     assert generous.given_up is None
     assert generous.circuit.to_bytes() == plain.circuit.to_bytes()
     assert generous.error_bound == plain.error_bound

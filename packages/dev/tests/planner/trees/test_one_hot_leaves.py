@@ -4,6 +4,7 @@ import cryptable as ct
 import numpy as np
 import pytest
 from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.cost.prices import price_list
 from cryptable.graphs.graph import TreeEnsemble
 from cryptable.planner.thresholds.bits import Bits
@@ -70,11 +71,12 @@ def test_widths_that_are_not_drafted_would_not_have_been_chosen(depth, monkeypat
         return real(graph, *given, **wanted)
 
     monkeypatch.setattr(tree_planner, "drafts", counted)
-    planned = plan(forest, X[:200])
+    by_lookups = CompileSettings(scheme="bootstrapped")
+    planned = plan(forest, X[:200], by_lookups)
     few = drafted.count(10)
     monkeypatch.setattr(tree_planner, "_HARDLY_LESS", np.inf)
     monkeypatch.setattr(tree_planner, "_CLEARLY_LESS", 0.0)
-    assert plan(forest, X[:200]).circuit.to_bytes() == planned.circuit.to_bytes()
+    assert plan(forest, X[:200], by_lookups).circuit.to_bytes() == planned.circuit.to_bytes()
     assert few < drafted.count(10) - few
 
 
@@ -108,7 +110,7 @@ def test_no_width_counts_the_path():
 def test_a_forest_of_ten_classes_is_exact_under_encryption():
     X, y = load_digits(return_X_y=True)
     estimator = RandomForestClassifier(3, max_depth=3, random_state=0).fit(X, y)
-    model = ct.compile(estimator, X[:300])
+    model = ct.compile(estimator, X[:300], scheme="bootstrapped")
     leaves = sum(tree.tree_.n_leaves for tree in estimator.estimators_)
     assert 0 < model.circuit.lookups < leaves  # ten times as many, were each class looked up
     verify(model.circuit, model.artifact.client_spec)

@@ -72,7 +72,7 @@ def study(kind, seed, rows, features, depth, trees, holes):
 def test_plans_agree_with_the_library(kind, seed, rows, features, depth, trees, holes, tolerance):
     estimator, data, tried = study(kind, seed, rows, features, depth, trees, holes)
     try:
-        planned = plan(estimator, data, CompileSettings(tolerance=tolerance))
+        planned = plan(estimator, data, CompileSettings(tolerance=tolerance, scheme="bootstrapped"))
     except ct.ConstantModelError:  # single leaves, or sums that cancel
         assert np.ptp(reference_scores(estimator, data), axis=0).max() <= 2 * (tolerance or 0.05)
         return
@@ -87,7 +87,7 @@ def test_plans_agree_with_the_library(kind, seed, rows, features, depth, trees, 
 @pytest.mark.parametrize(("kind", "seed"), [("forest", 1), ("histogram boosting", 2), ("regression forest", 3)])
 def test_a_sample_of_them_under_encryption(kind, seed):
     estimator, data, tried = study(kind, seed, rows=50, features=3, depth=3, trees=2, holes=True)
-    model = ct.compile(estimator, data)
+    model = ct.compile(estimator, data, scheme="bootstrapped")
     assert model.circuit.lookups
     clear = interpret(model.circuit, encode_rows(model.artifact.client_spec.features, tried[:2]))
     assert np.isnan(tried[:2]).any()

@@ -78,7 +78,7 @@ def test_a_file_is_read_and_gives_encrypted_what_the_model_gives(tmp_path):
     onnx.save(exported(converted(estimator, IRIS).model, IRIS, rows=2), path)
     model = ct.compile(str(path), IRIS, labels=["other", "virginica"])
     assert model.name == "boosted"
-    assert model.circuit.lookups > 0
+    assert model.circuit.products > 0
     report = model.check(IRIS, np.where(SPECIES > 1, "virginica", "other"), encrypted_rows=2)
     assert report.passed
     assert report["clear"].score == estimator.score(IRIS, SPECIES > 1)
