@@ -4,8 +4,8 @@
 
 Real server, real models (XGBoost, breast cancer data, levelled), real ciphertexts, made beforehand. First, one client
 sends one row after the other; each is also evaluated by the bare engine, in a process without server, in turn. Then 8
-clients, each with a token, replay rows to 4 models, each row in a call of its own, as fast as answers come. The wait for a row
-is its latency less the evaluation's own wall time, which the answer tells.
+clients, each with a token, replay rows to 4 models, each row in a call of its own, as fast as answers come. The wait
+for a row is its latency less the evaluation's own wall time, which the answer tells.
 """
 
 from __future__ import annotations

@@ -104,11 +104,12 @@ def _efficiency(facts: dict[str, Any]) -> Iterator[str]:
     yield "## How close to the limit"
     yield ""
     yield (
-        f"Bootstrapped, the demo's model (XGBoost, 100 trees of depth 3) takes {facts['lookups']} lookups. One bare "
-        f"lookup, as one more in a circuit of nothing else, takes {facts['bare_pbs_seconds'] * 1e3:.1f} ms of one "
-        f"core, so {facts['cores']} cores cannot take less than {facts['limit_seconds']:.2f} s for a row. Where other work "
-        "runs on the machine (see the load below), wall time tells of that; the busiest thread's CPU time is the wall "
-        "time of a machine with nothing else to do, but for waits between threads."
+        f"By lookups, the demo's model (XGBoost, 100 trees of depth 3) takes {facts['lookups']} of them. One bare "
+        "lookup, as one more in a circuit of nothing else, takes "
+        f"{facts['bare_pbs_seconds'] * 1e3:.1f} ms of one core, so {facts['cores']} cores cannot take less than "
+        f"{facts['limit_seconds']:.2f} s for a row. Where other work runs on the machine (see the load below), wall "
+        "time tells of that; the busiest thread's CPU time is the wall time of a machine with nothing else to do, but "
+        "for waits between threads."
     )
     yield ""
     yield "| | seconds | of the limit |"

@@ -188,10 +188,12 @@ def compiled(class_name, kind="", scheme="auto"):
 
 
 BY_LOOKUPS = (
-    *(("xgboost.XGBClassifier", ""), ("sklearn.ensemble.RandomForestClassifier", "multiclass")),
-    *(("sklearn.ensemble.HistGradientBoostingClassifier", "gaps"), ("catboost.CatBoostRegressor", "")),
+    ("xgboost.XGBClassifier", ""),
+    ("sklearn.ensemble.RandomForestClassifier", "three classes"),
+    ("sklearn.ensemble.HistGradientBoostingClassifier", "gaps"),
+    ("catboost.CatBoostRegressor", ""),
 )
-"""Models of trees that are compiled for the scheme bootstrapped too, which all of them were before there was another."""
+"""Models of trees that are compiled for the scheme bootstrapped too."""
 INSTALLED = [name for name in ct.supported_estimators() if importlib.util.find_spec(name.partition(".")[0])]
 CASES = [(name, "") for name in INSTALLED]
 CASES += [(name, kind) for kind, classes in KINDS.items() for name in INSTALLED if name.rpartition(".")[2] in classes]
