@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
+from cryptable_client.schemes.scheme import read_tensor
 from cryptable_engine import Evaluator
 from cryptable_protocol import encode_rows
+from cryptable_protocol.messages import tensor as tensor_pb
 
 
 class Keychain:
@@ -22,8 +24,9 @@ class Keychain:
         evaluator = Evaluator(model._program())
         secret, loaded = self._of(spec, evaluator)
         encoded = encode_rows(spec.features, rows)
-        answers = [evaluator.evaluate(encrypt(spec, secret, row), loaded) for row in encoded]
-        return np.stack([decrypt(spec, secret, answer) for answer in answers])
+        answers = [evaluator.evaluate_row(encrypt(spec, secret, row).to_bytes(), loaded) for row in encoded]
+        tensors = [read_tensor(spec, tensor_pb.EncryptedTensor.FromString(answer)) for answer in answers]
+        return np.stack([decrypt(spec, secret, tensor) for tensor in tensors])
 
     def _of(self, spec, evaluator):
         keyset = spec.parameters.keyset

@@ -17,7 +17,7 @@ from cryptable_engine import (
 from cryptable_engine.circuit.bounds import bounds, highest_output
 from cryptable_engine.errors import ProgramMismatchError
 from cryptable_engine.schemes.levelled.noise.bound import failure, fits
-from cryptable_protocol import CompileOptions, InvalidInputError
+from cryptable_protocol import CompileOptions, EncryptedTensor, InvalidInputError
 from levelled_circuits import levelled_circuit, levelled_parameters
 from rotation_circuits import rotation_circuit
 
@@ -50,6 +50,13 @@ def test_the_evaluator_evaluates(client, tmp_path):
         assert client.decode(program.parameters, answer) == interpret(CIRCUIT, [row])[0].tolist()
     with pytest.raises(InvalidInputError, match="evaluation keys"):
         evaluator.evaluate_row(client.row(program.parameters, row))
+
+
+def test_tensors_of_the_other_scheme_are_refused_by_name(client, tmp_path):
+    """Evaluator.evaluate takes and gives those of the scheme bootstrapped."""
+    evaluator = Evaluator(compile_circuit(CIRCUIT, OPTIONS, tmp_path / "program"))
+    with pytest.raises(InvalidInputError, match="scheme 'levelled' evaluates rows as they travel"):
+        evaluator.evaluate(EncryptedTensor(np.zeros(5, np.uint64), seed=bytes(16)), evaluator.load_keys(client.evaluation_keys))
 
 
 @pytest.mark.parametrize("circuit", [CIRCUIT, rotation_circuit(np.random.default_rng(8), outputs=2)])

@@ -57,13 +57,13 @@ class RowEvaluator:
         parameters.check_input(tensor.to_message())
         if not isinstance(keys, ServerKeys) or tensor.seed is None:
             raise InternalError("keys that another scheme made ready, or a row without a seed that was let through")
-        ciphertext = self.evaluate(self._ciphertexts(tensor.seed, tensor.polynomials), keys)
+        ciphertext = self.ciphertext(self._ciphertexts(tensor.seed, tensor.polynomials), keys)
         bits = parameters.answer_word_bits
         words = (np.floor(ciphertext * 2.0**bits + 0.5).astype(np.int64) & ((1 << bits) - 1)).astype(np.uint64)
         packed = pack(words[0], bits) + pack(words[1, : parameters.slots], bits)
         return RingTensor(packed).to_bytes()
 
-    def evaluate(self, polynomials: FloatArray, keys: ServerKeys) -> FloatArray:
+    def ciphertext(self, polynomials: FloatArray, keys: ServerKeys) -> FloatArray:
         """The answer's ciphertext, hidden, shape (2, N), on the torus.
 
         Args:
