@@ -34,8 +34,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scheme",
         choices=get_args(Scheme),
-        default="bootstrapped",
-        help="levelled: trees without bootstrapping; auto: the cheapest that is able; by default bootstrapped",
+        default="auto",
+        help="levelled: trees without bootstrapping; bootstrapped: lookups, for every model; by default auto, the "
+        "cheapest that is able",
     )
     parser.add_argument("--max-seconds", type=float, help="approximate trees until a prediction takes no more CPU")
     parser.add_argument("--max-lookups", type=int, help="approximate trees until a prediction takes no more lookups")

@@ -31,6 +31,7 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         estimator: what predicts as the model itself does.
         settings: of these, name and version of the model, and its keys; without a name it has its class's.
     """
+    settings = replace(settings, scheme=planned.scheme)  # which "auto" stood for
     options = settings.options
     wanted = choose_parameters(planned.circuit, p_error=options.p_error) if planned.scheme == LEVELLED else None
     compiled = ProgramFolder(planned.circuit, options, promised=wanted, catalogue=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from cryptable_engine import Circuit
 from cryptable_protocol import Decoder, FeatureEncoder
-from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 
 from cryptable.graphs.graph import TreeEnsemble
 
@@ -92,5 +92,5 @@ class PlannedModel:
     """Where the tables of a network end, as `cryptable.compile` names it; None for any other model."""
     trees: PlannedTrees | None = None
     """Of a model of trees, for advice on what would make them cheaper."""
-    scheme: str = BOOTSTRAPPED
+    scheme: Literal["levelled", "bootstrapped"] = "bootstrapped"
     """That evaluates the circuit."""

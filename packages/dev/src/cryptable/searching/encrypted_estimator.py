@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_engine import interpret
 from cryptable_protocol import InvalidInputError, encode_rows
-from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import Tags, column_or_1d, get_tags
 from sklearn.utils.metaestimators import available_if
@@ -25,7 +24,7 @@ from cryptable.errors import ConstantModelError
 from cryptable.graphs.graph import Estimator, FloatArray, Rows
 from cryptable.planner.linear import DEFAULT_INPUT_BITS
 from cryptable.planner.planned_model import PlannedModel
-from cryptable.planner.settings import DEFAULT_BINS
+from cryptable.planner.settings import DEFAULT_BINS, Scheme
 from cryptable.planner.thresholds.grid import Edges
 
 Target: TypeAlias = Any
@@ -67,7 +66,8 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         input_bits: int = DEFAULT_INPUT_BITS,
         edges: Edges = "model",
         bins: int = DEFAULT_BINS,
-        p_error: float = DEFAULT_P_ERROR,
+        p_error: float | None = None,
+        scheme: Scheme = "auto",
     ) -> None:
         self.estimator = estimator
         self.mode = mode
@@ -77,6 +77,7 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         self.edges = edges
         self.bins = bins
         self.p_error = p_error
+        self.scheme = scheme
 
     def _fit(self, X: Rows, y: Target, parameters: dict[str, FitParameter]) -> None:
         """Fit a clone of the estimator, and plan it."""
@@ -100,6 +101,7 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
             edges=self.edges,
             bins=self.bins,
             p_error=self.p_error,
+            scheme=self.scheme,
         )
 
     @property
@@ -173,9 +175,10 @@ class EncryptedClassifier(ClassifierMixin, _EncryptedEstimator):  # type: ignore
         estimator: of any supported class, or a Pipeline that ends with one; a clone is fitted.
         mode: "clear", "simulate" or "encrypted", as `CompiledModel.predict` takes it.
         tolerance: as for `cryptable.compile`, as are all that follow.
-        table_bits: width of the lookups.
+        table_bits: width of the lookups, where there are some.
         input_bits: most bits of a feature that is sent as a number.
-        p_error: probability that one lookup fails.
+        p_error: probability that one lookup fails, or of the scheme levelled, an answer.
+        scheme: how ciphertexts are evaluated.
 
     Attributes:
         estimator_: the fitted clone.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cryptable_protocol import Decoder, Missing
-from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.graphs.graph import TreeEnsemble
 from cryptable.planner.levelled.circuit import lay_out
@@ -52,5 +51,5 @@ def plan_products(
         ),
         Decoder(graph.link, (0,) * graph.outputs, rounded.step, tuple(rounded.base.tolist()), graph.labels),
         float(rounded.error.max()),
-        scheme=LEVELLED,
+        scheme="levelled",
     )
