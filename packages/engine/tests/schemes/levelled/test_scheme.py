@@ -57,9 +57,7 @@ def test_tensors_of_the_other_scheme_are_refused_by_name(client, tmp_path):
     evaluator = Evaluator(compile_circuit(CIRCUIT, OPTIONS, tmp_path / "program"))
     keys = evaluator.load_keys(client.evaluation_keys)
     with pytest.raises(InvalidInputError, match="scheme 'levelled' evaluates rows as they travel"):
-        evaluator.evaluate(
-            EncryptedTensor(np.zeros(5, np.uint64), seed=bytes(16)), evaluator.load_keys(client.evaluation_keys)
-        )
+        evaluator.evaluate(EncryptedTensor(np.zeros(5, np.uint64), seed=bytes(16)), keys)
 
 
 @pytest.mark.parametrize("circuit", [CIRCUIT, rotation_circuit(np.random.default_rng(8), outputs=2)])
