@@ -6,6 +6,10 @@ SOURCES := $(wildcard packages/*/src)
 TESTS ?=
 TEST_PROCESSES ?= auto
 
+# Bytecode is kept, even where the environment says otherwise: tests and checks start hundreds of processes, and each would
+# compile its libraries anew, which takes two thirds of the time that importing scikit-learn and torch does.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check check-format check-lint check-types check-imports check-generated check-tree \
 	check-docs check-protos check-readme protos-baseline bench bench-bars bench-full docs format protos generate generate-docs clean
