@@ -117,6 +117,16 @@ def _client_specs() -> list[Accepted]:
             ],
         ),
         _spec(
+            "missing_levels",
+            "missing values (null) of encoders of levels",
+            canonical(samples.missing_levels_spec()),
+            evaluation_keys_bytes=0,
+            encodes=[
+                {"row": [1.0, 3.5, 0.25], "elements": [0, 4, 0, 2, 9]},
+                {"row": [None, None, None], "elements": [3, 5, 15, 2, 9]},
+            ],
+        ),
+        _spec(
             "missing_alone",
             "a thermometer without edges, which tells missing values only",
             changed(samples.gaps_spec(), missing_alone),

@@ -227,7 +227,7 @@ def _encoders() -> list[Rejected]:
             "levels_high": ("a level of 2^32 - 1", grade(unknown=2**32 - 1)),
         },
     )
-    return thermometers + affines + quadratics + gaps + _polylines()
+    return thermometers + affines + quadratics + gaps + _polylines() + _missing_levels()
 
 
 def _polylines() -> list[Rejected]:
@@ -250,6 +250,27 @@ def _polylines() -> list[Rejected]:
             "polyline_level_negative": ("a level below 0", polyline(levels_at=[0.0, 7.0, -0.5])),
             "polyline_level_nan": ("a level that is no number", polyline(levels_at=[0.0, math.nan, 2.5])),
             "polyline_levels_one": ("one level in all", polyline(levels_at=[0.0, 0.0, 0.0], levels=1)),
+        },
+    )
+
+
+def _missing_levels() -> list[Rejected]:
+    def missing(*elements: int) -> Change:
+        return lambda spec: put(spec.features[1].affine, missing=[*elements])
+
+    def of_quadratic(*elements: int) -> Change:
+        return lambda spec: put(spec.features[2].quadratic, missing=[*elements])
+
+    return _fields(
+        samples.missing_levels_spec(),
+        {
+            "missing_elements_many": ("three elements of a missing value where a number has one", missing(5, 15, 0)),
+            "missing_elements_few": ("one element of a missing value where a number has two", of_quadratic(2)),
+            "missing_element_high": ("an element of a missing value beyond the last level", missing(5, 16)),
+            "missing_polyline_high": (
+                "a missing value's element beyond the last level of a curve",
+                lambda spec: put(spec.features[0].polyline, missing=[8]),
+            ),
         },
     )
 

@@ -148,6 +148,17 @@ def polyline_spec() -> client_spec.ClientSpec:
     return spec
 
 
+def missing_levels_spec() -> client_spec.ClientSpec:
+    """A regression of numbers that may be missing: with an element of its own for that, and without."""
+    spec = polyline_spec()
+    spec.features[0].polyline.missing[:] = [3]
+    spec.features[1].affine.missing[:] = [5, 15]
+    quadratic = client_spec.QuadraticEncoder(lower=-1.0, step=0.5, levels=46, missing=[2, 9])
+    spec.features.append(client_spec.FeatureEncoder(name="dose", quadratic=quadratic))
+    spec.input.size = 5
+    return spec
+
+
 def classes_spec() -> client_spec.ClientSpec:
     """A classifier of three classes with names."""
     spec = regression_spec()

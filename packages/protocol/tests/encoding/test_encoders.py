@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,6 +151,21 @@ def test_polyline(knots: list[float], heights: list[float], value: float) -> Non
     assert at_knots.tolist() == np.rint(heights[: len(knots)]).astype(int).tolist()
 
 
+@pytest.mark.parametrize(
+    ("encoder", "number", "missing"),
+    [
+        (AffineEncoder("x", 0.0, 1.0, 8, (5,)), [3], [5]),
+        (AffineEncoder("x", 0.0, 1.0, 8, (5, 7)), [3, 0], [5, 7]),
+        (QuadraticEncoder("x", 0.0, 1.0, 8, (1, 2)), [3, 7], [1, 2]),
+        (PolylineEncoder("x", (0.0, 6.0), (0.0, 6.0), 8, (0, 7)), [3, 0], [0, 7]),
+    ],
+)
+def test_a_missing_value_has_elements_of_its_own(encoder: Any, number: list[int], missing: list[int]) -> None:
+    assert encode_rows([encoder], [[3.0], [None], [math.nan]]).tolist() == [number, missing, missing]
+    with pytest.raises(InvalidInputError, match="leave a missing value as NaN"):
+        encode_rows([encoder], [[math.inf]])
+
+
 NAMED = [AffineEncoder("age", 0, 1, 100), AffineEncoder("bmi", 0, 1, 100)]
 UNNAMED = [AffineEncoder("x0", 0, 1, 100), AffineEncoder("x1", 0, 1, 100)]
 
@@ -239,6 +255,9 @@ def test_wider_floats_beyond_range_are_refused_with_their_place() -> None:
         lambda: PolylineEncoder("x", tuple(map(float, range(4097))), (0.0,) * 4097, 2),
         lambda: PolylineEncoder("x", (1.0, 0.0), (0.0, 1.0), 2),
         lambda: PolylineEncoder("x", (0.0, 1.0), (0.0, 1.5), 2),
+        lambda: PolylineEncoder("x", (0.0, 1.0), (0.0, 1.0), 2, (0, 1, 1)),
+        lambda: AffineEncoder("x", 0.0, 1.0, 4, (4,)),
+        lambda: QuadraticEncoder("x", 0.0, 1.0, 4, (1,)),
         lambda: UnusedFeature("x" * 257),
         lambda: UnusedFeature("x\x7f"),
         lambda: UnusedFeature("x\ud800"),

@@ -14,8 +14,6 @@ from cryptable_protocol import (
     ClientSpec,
     FeatureEncoder,
     InvalidInputError,
-    Missing,
-    ThermometerEncoder,
 )
 from cryptable_protocol.model.artifact import SECURITY_BITS
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
@@ -342,12 +340,7 @@ def _lookups_by_feature(circuit: Circuit, spec: ClientSpec) -> dict[str, float]:
 def _inputs(features: tuple[FeatureEncoder, ...]) -> str:
     """What rows may hold."""
     categorical = sum(isinstance(feature, CategoricalEncoder) for feature in features)
-    missing = [
-        repr(feature.name)
-        for feature in features
-        if (isinstance(feature, ThermometerEncoder) and feature.missing is not Missing.REFUSED)
-        or (isinstance(feature, CategoricalEncoder) and feature.missing is not None)
-    ]
+    missing = [repr(feature.name) for feature in features if feature.size and feature.takes_missing]
     what = f"finite numbers, and categories in {categorical} columns" if categorical else "finite numbers"
     if not missing:
         return f"Inputs must be {what}: a missing value (NaN) is refused by the client."

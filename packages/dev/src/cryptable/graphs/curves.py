@@ -4,43 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from cryptable_protocol import CategoricalEncoder, Labels, Link
+from cryptable_protocol.encoding.rows import read_columns
 
 from cryptable.graphs.additive import StepFunction
-from cryptable.graphs.graph import FloatArray, Gaps
+from cryptable.graphs.graph import MISSING_EDGE, FloatArray, Gaps, Rows
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """Adds slopes * x to the scores; `slopes` has shape (outputs,)."""
+    """Adds slopes * x to the scores; `slopes` has shape (outputs,).
+
+    `missing` is what a missing value adds instead, shape (outputs,); None where none is taken.
+    """
 
     feature: int
     slopes: FloatArray
+    missing: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Polyline:
     """Adds weights * y to the scores, where y goes straight from knot to knot, and is constant beyond the outer ones.
 
-    `knots` is strictly increasing, shape (knots,), as is `values` in shape; `weights` has shape (outputs,).
+    `knots` is strictly increasing, shape (knots,), as is `values` in shape; `weights` has shape (outputs,). `missing`
+    is what a missing value adds instead, shape (outputs,); None where none is taken.
     """
 
     feature: int
     knots: FloatArray
     values: FloatArray
     weights: FloatArray
+    missing: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class CurveModel:
     """score[j] = base[j] + the sum over lines, polylines and steps of what they add to score j.
 
-    Each feature has one of them at most. `gaps` are those of the columns, by index, that hold categories: steps are of
-    their levels.
+    Each feature has one of them at most. `gaps` are those of the columns, by index, that hold more than finite numbers:
+    steps are of levels where they are categories, and reach MISSING_EDGE for a missing number.
     """
 
     feature_names: tuple[str, ...]
@@ -57,20 +62,36 @@ class CurveModel:
         """Scores a row."""
         return int(self.base.shape[0])
 
-    def column(self, rows: npt.NDArray[Any], feature: int) -> FloatArray:
-        """One column as numbers, of categories their levels."""
-        gaps = self.gaps.get(feature)
-        if isinstance(gaps, CategoricalEncoder):
-            return gaps.levels_of(rows[:, feature]).astype(np.float64)
-        return rows[:, feature].astype(np.float64)
+    def columns(self, rows: Rows) -> dict[int, FloatArray]:
+        """The columns that the scores depend on, by index: numbers of shape (rows,), NaN where one is missing.
 
-    def scores(self, rows: npt.NDArray[Any]) -> FloatArray:
+        Of categories, their levels.
+        """
+        parts: tuple[Line | Polyline | StepFunction, ...] = (*self.lines, *self.polylines, *self.steps)
+        used = {each.feature for each in parts}
+        categories = {index: gaps for index, gaps in self.gaps.items() if isinstance(gaps, CategoricalEncoder)}
+        numeric = [index in used and index not in categories for index in range(len(self.feature_names))]
+        columns = read_columns(self.feature_names, rows, numeric=numeric, text=bool(categories))
+        levels = {index: gaps.levels_of(columns[index]).astype(np.float64) for index, gaps in categories.items()}
+        return {index: levels.get(index, columns[index]) for index in used}
+
+    def scores(self, rows: Rows) -> FloatArray:
         """Scores before the link, shape (rows, outputs), in double precision."""
+        columns = self.columns(rows)
         total = np.tile(self.base, (rows.shape[0], 1))
         for line in self.lines:
-            total += self.column(rows, line.feature)[:, None] * line.slopes
+            column = columns[line.feature]
+            total += _or_missing(column, column[:, None] * line.slopes, line.missing)
         for each in self.polylines:
-            total += np.interp(self.column(rows, each.feature), each.knots, each.values)[:, None] * each.weights
+            column = columns[each.feature]
+            heights = np.interp(column, each.knots, each.values)
+            total += _or_missing(column, heights[:, None] * each.weights, each.missing)
         for step in self.steps:
-            total += step.values[np.searchsorted(step.edges, self.column(rows, step.feature), side="right")]
+            column = columns[step.feature]
+            reached = np.where(np.isnan(column), MISSING_EDGE, column)
+            total += step.values[np.searchsorted(step.edges, reached, side="right")]
         return total
+
+
+def _or_missing(column: FloatArray, added: FloatArray, missing: FloatArray | None) -> FloatArray:
+    return added if missing is None else np.where(np.isnan(column)[:, None], missing, added)

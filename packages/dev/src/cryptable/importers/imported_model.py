@@ -63,9 +63,10 @@ def _of_estimator(estimator: Estimator, X_train: Rows, missing: str | Sequence[s
     what = type(estimator).__name__
     takes_gaps = find_importer(estimator).takes_gaps
     kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=takes_gaps)
-    graph = import_estimator(estimator, feature_names, kept, rows)
+    may_miss = columns_that_may_miss(missing, rows, feature_names) if takes_gaps else frozenset()
+    graph = import_estimator(estimator, feature_names, kept, rows, may_miss)
     if isinstance(graph, TreeEnsemble):
-        graph = restrict_missing(graph, columns_that_may_miss(missing, rows, feature_names) if takes_gaps else ())
+        graph = restrict_missing(graph, may_miss)
     reference = reference_scores(estimator, kept)
     verify_import(graph, rows, reference, what=what)
     return ImportedModel(graph, estimator, what, name, kept, rows, reference)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,14 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
 
 
 @importer("sklearn.pipeline.Pipeline", reference=_reference, needs_rows=True, takes_gaps=True)
-def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: FloatArray) -> ModelGraph:
+def read(
+    estimator: Estimator,
+    feature_names: tuple[str, ...],
+    *,
+    kept: Rows,
+    rows: FloatArray,
+    may_miss: Collection[int] = (),
+) -> ModelGraph:
     """The last step's graph, moved before all steps: on the raw columns that the pipeline takes."""
     *steps, (name, model) = estimator.steps
     if model is None or isinstance(model, str) or not hasattr(model, "predict"):
@@ -46,7 +54,9 @@ def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, ro
             f"the pipeline's last step, {name!r} ({type(model).__name__}), predicts nothing; "
             "compile a pipeline that ends with a classifier or a regressor"
         )
-    stage = apply_steps(steps, Stage.start(RawColumns.of(kept, rows, feature_names)))
+    stage = _stage(
+        steps, kept, rows, feature_names, _columns_that_may_miss(estimator, kept, rows, feature_names, may_miss)
+    )
     inner_rows = stage.transform(stage.raw.rows)
     inner_names = tuple(f"x{index}" for index in range(len(stage.columns)))
     graph = import_estimator(model, inner_names, inner_rows, stage.values(stage.raw.rows))
@@ -67,6 +77,37 @@ def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, ro
             else f"{type(model).__name__} cannot be compiled within a pipeline: compile it alone"
         )
     return rebase(graph, Stage(stage.raw, stage.columns, stage.transform, _described(steps)))
+
+
+def _stage(
+    steps: list[tuple[str, Any]], kept: Rows, rows: FloatArray, names: tuple[str, ...], may_miss: Collection[int]
+) -> Stage:
+    """The last one: read again with what the encoders know of columns of text, once they have been met."""
+    raw = RawColumns.of(kept, rows, names, may_miss=may_miss)
+    stage = apply_steps(steps, Stage.start(raw))
+    if not raw.text:
+        return stage
+    raw = RawColumns.of(kept, rows, names, may_miss=may_miss, readers=raw.readers)
+    return apply_steps(steps, Stage.start(raw))
+
+
+def _columns_that_may_miss(
+    estimator: Estimator, kept: Rows, rows: FloatArray, names: tuple[str, ...], asked: Collection[int]
+) -> frozenset[int]:
+    """Of the columns asked for, those in which the pipeline takes a missing value."""
+    if not asked:
+        return frozenset()
+    raw = RawColumns.of(kept, rows, names, may_miss=asked)
+    return frozenset(index for index in asked if _takes(estimator, raw.as_library_rows(raw.with_missing(index))))
+
+
+def _takes(estimator: Estimator, row: Rows) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an unknown category: asked for
+            return bool(np.isfinite(_reference(estimator, row)).all())
+    except (TypeError, ValueError):  # what libraries say of a missing value that they do not take
+        return False
 
 
 def _described(steps: list[tuple[str, Any]]) -> str:

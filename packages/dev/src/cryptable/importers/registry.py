@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,7 +24,7 @@ from cryptable.errors import NotFittedError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, ModelGraph, Rows
 
 Read = Callable[..., ModelGraph]
-"""(estimator, feature names), and where `needs_rows` also kept= and rows=, as `import_estimator` takes them."""
+"""(estimator, feature names), and where `needs_rows` also kept=, rows= and may_miss=, as `import_estimator`."""
 Reference = Callable[[Any, npt.NDArray[np.float64]], npt.NDArray[Any]]
 
 
@@ -164,7 +164,11 @@ def has_importer(class_name: str) -> bool:
 
 
 def import_estimator(
-    estimator: object, feature_names: tuple[str, ...], kept: Rows = None, rows: FloatArray | None = None
+    estimator: object,
+    feature_names: tuple[str, ...],
+    kept: Rows = None,
+    rows: FloatArray | None = None,
+    may_miss: Collection[int] = (),
 ) -> ModelGraph:
     """Read a fitted estimator.
 
@@ -173,6 +177,7 @@ def import_estimator(
         feature_names: of its columns.
         kept: calibration data as the estimator takes it; a pipeline cannot be read without.
         rows: the same as doubles, shape (rows, features).
+        may_miss: columns that may hold missing values though these rows have none there.
 
     Raises:
         UnsupportedModelError: no importer for its class, or a setting that its importer does not take.
@@ -189,7 +194,7 @@ def import_estimator(
     if entry.needs_rows:
         if rows is None:
             raise InvalidInputError(f"{type(estimator).__name__} is read by probing it: calibration data is needed")
-        return entry.read(estimator, feature_names, kept=kept, rows=rows)
+        return entry.read(estimator, feature_names, kept=kept, rows=rows, may_miss=may_miss)
     return entry.read(estimator, feature_names)
 
 

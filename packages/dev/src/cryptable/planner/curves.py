@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
@@ -27,19 +27,39 @@ from cryptable.planner.trees.rounding import round_values
 
 _MARGIN = 1.0
 """How far the encoders of lines reach beyond the calibration data, on both sides, relative to its range."""
+_EQUAL = 1e-9
+"""Relative to what a missing value adds: rounding errors of the library's doubles."""
 _MAX_WIDTH = 36
 """Bits of a score that crypto parameters exist for where nothing is looked up."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Ranged:
-    """A feature that is sent as one integer: weights times a number in lower .. upper."""
+    """A feature that is sent as one integer: weights times a number in lower .. upper.
+
+    `missing` is what a missing value adds instead, shape (outputs,); None where none is taken.
+    """
 
     feature: int
     weights: FloatArray
     lower: float
     upper: float
     polyline: Polyline | None
+    missing: FloatArray | None
+
+    @property
+    def stand_in(self) -> float:
+        """The number that a missing value counts as, as near as one number comes to what it adds."""
+        missing = np.zeros_like(self.weights) if self.missing is None else self.missing
+        return float(self.weights @ missing / (self.weights @ self.weights))
+
+    @property
+    def has_own_element(self) -> bool:
+        """Whether no number adds what a missing value does, so that it takes an element of its own."""
+        if self.missing is None:
+            return False
+        left = np.abs(self.missing - self.weights * self.stand_in).max()
+        return bool(left > _EQUAL * max(float(np.abs(self.missing).max()), 1e-300))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +95,10 @@ def plan_curves(graph: CurveModel, rows: FloatArray, *, tolerance: float, input_
     Raises:
         UnsupportedModelError: the tolerance needs more than `input_bits`, or scores of too many bits.
     """
-    ranged = [each for each in _ranged(graph, rows) if np.any(each.weights)]
+    ranged = _ranged(graph, rows)
     levels = [_levels(graph, each, tolerance, len(ranged), input_bits) for each in ranged]
-    unit = tolerance / (sum(count - 1 for count in levels) / 2 + len(graph.steps))
+    weighed = sum((count - 1) * (1 + each.has_own_element) for each, count in zip(ranged, levels, strict=True))
+    unit = tolerance / (weighed / 2 + len(graph.steps))
     parts = [_ranged_part(graph, each, count, unit) for each, count in zip(ranged, levels, strict=True)]
     for step in graph.steps:
         part = _step_part(graph, step.feature, step.edges, step.values, unit)
@@ -108,14 +129,26 @@ def plan_curves(graph: CurveModel, rows: FloatArray, *, tolerance: float, input_
 
 def _ranged(graph: CurveModel, rows: FloatArray) -> list[_Ranged]:
     result = []
+    columns = graph.columns(rows)
     for line in graph.lines:
-        low, high = float(rows[:, line.feature].min()), float(rows[:, line.feature].max())
+        seen = columns[line.feature][np.isfinite(columns[line.feature])]
+        low, high = float(seen.min()), float(seen.max())
         # A feature that is constant in the calibration data may yet vary: by its own size.
         width = high - low or max(abs(low), 1.0)
-        result.append(_Ranged(line.feature, line.slopes, low - _MARGIN * width, high + _MARGIN * width, None))
+        result.append(
+            _Ranged(line.feature, line.slopes, low - _MARGIN * width, high + _MARGIN * width, None, line.missing)
+        )
     for each in graph.polylines:
-        result.append(_Ranged(each.feature, each.weights, float(each.values.min()), float(each.values.max()), each))
-    return result
+        low, high = float(each.values.min()), float(each.values.max())
+        result.append(_Ranged(each.feature, each.weights, low, high, each, each.missing))
+    return [_with_stand_in(each) for each in result if np.any(each.weights)]
+
+
+def _with_stand_in(each: _Ranged) -> _Ranged:
+    """With a range that holds what a missing value counts as."""
+    if each.missing is None or each.has_own_element:
+        return each
+    return replace(each, lower=min(each.lower, each.stand_in), upper=max(each.upper, each.stand_in))
 
 
 def _levels(graph: CurveModel, each: _Ranged, tolerance: float, parts: int, input_bits: int) -> int:
@@ -136,21 +169,41 @@ def _ranged_part(graph: CurveModel, each: _Ranged, levels: int, unit: float) -> 
     # An error of half a unit in a weight is multiplied by at most half the levels, once the middle is made exact.
     left = exact - weights * unit
     middle = (levels - 1) / 2
+    constant = each.weights * each.lower + left * middle
+    error = np.abs(left) * middle + np.abs(weights) * unit / 2
+    missing, of_missing = _missing_elements(each, weights, constant, levels, unit)
+    if each.missing is not None:
+        sent = np.asarray(missing, np.int64) @ np.stack([weights, of_missing][: len(missing)])
+        error = np.maximum(error, np.abs(each.missing - constant - sent * unit))
     name = graph.feature_names[each.feature]
     encoder: FeatureEncoder
     if each.polyline is None:
-        encoder = AffineEncoder(name, each.lower, step, levels)
+        encoder = AffineEncoder(name, each.lower, step, levels, missing)
     else:
         heights = np.clip((each.polyline.values - each.lower) / step, 0, levels - 1)
-        encoder = PolylineEncoder(name, tuple(each.polyline.knots.tolist()), tuple(heights.tolist()), levels)
+        encoder = PolylineEncoder(name, tuple(each.polyline.knots.tolist()), tuple(heights.tolist()), levels, missing)
     return _Part(
         each.feature,
         encoder,
-        InputGroup(GroupKind.RANGE, 1, levels - 1),
-        weights[None, :],
-        each.weights * each.lower + left * middle,
-        np.abs(left) * middle + np.abs(weights) * unit / 2,
+        InputGroup(GroupKind.RANGE, encoder.size, levels - 1),
+        np.stack([weights, of_missing][: encoder.size]),
+        constant,
+        error,
     )
+
+
+def _missing_elements(
+    each: _Ranged, weights: IntArray, constant: FloatArray, levels: int, unit: float
+) -> tuple[tuple[int, ...], IntArray]:
+    """What is sent for a missing value, and the weights of the element that only such a value has."""
+    none: IntArray = np.zeros_like(weights)
+    if each.missing is None:
+        return (), none
+    step = (each.upper - each.lower) / (levels - 1)
+    if not each.has_own_element:
+        return (int(np.clip(np.rint((each.stand_in - each.lower) / step), 0, levels - 1)),), none
+    own: IntArray = np.rint((each.missing - constant) / (unit * (levels - 1))).astype(np.int64)
+    return (0, levels - 1), own
 
 
 def _step_part(graph: CurveModel, feature: int, edges: FloatArray, values: FloatArray, unit: float) -> _Part:
@@ -173,10 +226,12 @@ def _offset(parts: list[_Part]) -> tuple[IntArray, int]:
     low, high = np.zeros(outputs, np.int64), np.zeros(outputs, np.int64)
     for part in parts:
         if part.group.kind is GroupKind.RANGE:
-            extremes = part.weights * part.group.maximum
+            extremes = part.weights * part.group.maximum  # of each element, independently
+            low += np.minimum(extremes, 0).sum(axis=0)
+            high += np.maximum(extremes, 0).sum(axis=0)
         else:
             extremes = np.cumsum(part.weights, axis=0)  # of a thermometer, the first bits are set
-        low += np.minimum(extremes.min(axis=0), 0)
-        high += np.maximum(extremes.max(axis=0), 0)
+            low += np.minimum(extremes.min(axis=0), 0)
+            high += np.maximum(extremes.max(axis=0), 0)
     offset: IntArray = -low
     return offset, int((high - low).max()).bit_length()

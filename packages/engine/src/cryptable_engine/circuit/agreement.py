@@ -68,10 +68,8 @@ def _groups_of(encoder: FeatureEncoder) -> tuple[InputGroup, ...]:
     match encoder:
         case ThermometerEncoder() | CategoricalEncoder():
             return (InputGroup(GroupKind.THERMOMETER, encoder.size),)
-        case AffineEncoder() | PolylineEncoder():
-            return (InputGroup(GroupKind.RANGE, 1, encoder.maximum),)
-        case QuadraticEncoder():
-            return (InputGroup(GroupKind.RANGE, 2, encoder.maximum),)
+        case AffineEncoder() | PolylineEncoder() | QuadraticEncoder():
+            return (InputGroup(GroupKind.RANGE, encoder.size, encoder.maximum),)
         case DigitsEncoder():
             return (InputGroup(GroupKind.RANGE, encoder.size),)
         case _:

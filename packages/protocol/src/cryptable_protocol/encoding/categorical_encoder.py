@@ -66,6 +66,11 @@ class CategoricalEncoder:
         """Largest value of an element."""
         return 1
 
+    @property
+    def takes_missing(self) -> bool:
+        """Whether a row may have a missing value here."""
+        return self.missing is not None
+
     @cached_property
     def _level_of(self) -> dict[int | str, int]:
         return dict(zip(self.categories, self.levels, strict=True))

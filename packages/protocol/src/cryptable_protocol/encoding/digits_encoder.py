@@ -50,6 +50,11 @@ class DigitsEncoder:
         """Largest value of an element."""
         return 1
 
+    @property
+    def takes_missing(self) -> bool:
+        """Whether a row may have a missing value here: nothing says which digits it has."""
+        return False
+
     def levels(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """U of each number, shape (rows,)."""
         with np.errstate(over="ignore"):  # a huge input overflows to infinity, which is clipped like any other

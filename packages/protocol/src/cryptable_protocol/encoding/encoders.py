@@ -18,6 +18,7 @@ from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
 from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
 from cryptable_protocol.encoding.digits_encoder import DigitsEncoder
+from cryptable_protocol.encoding.missing_elements import MissingElements, check_missing, with_missing
 from cryptable_protocol.encoding.polyline_encoder import PolylineEncoder
 from cryptable_protocol.encoding.rows import Column, read_columns
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
@@ -64,6 +65,11 @@ class ThermometerEncoder:
         """Largest value of an element."""
         return 1
 
+    @property
+    def takes_missing(self) -> bool:
+        """Whether a row may have a missing value here."""
+        return self.missing is not Missing.REFUSED
+
     @cached_property
     def _edges(self) -> npt.NDArray[np.float64]:
         return np.asarray(self.edges, np.float64)
@@ -82,12 +88,19 @@ class ThermometerEncoder:
 
 @dataclass(frozen=True)
 class _LevelEncoder:
-    """What AffineEncoder and QuadraticEncoder make their elements of: (x - lower) / step, clipped to 0 … levels - 1."""
+    """What AffineEncoder and QuadraticEncoder make their elements of: (x - lower) / step, clipped to 0 … levels - 1.
+
+    `missing` are the elements of a missing value; empty where a row with one is refused.
+    """
 
     name: str
     lower: float
     step: float
     levels: int
+    missing: MissingElements = ()
+
+    _elements = 1
+    """Of a number."""
 
     def __post_init__(self) -> None:
         check_name(self.name, "feature")
@@ -99,16 +112,27 @@ class _LevelEncoder:
             raise MalformedMessageError(
                 f"feature {self.name!r}: {self.levels} levels are not in 2 .. {limits.MAX_AFFINE_LEVELS}"
             )
+        check_missing(self.name, self.missing, elements=self._elements, levels=self.levels)
+
+    @property
+    def size(self) -> int:
+        """Elements that this feature contributes to the input tensor."""
+        return max(self._elements, len(self.missing))
 
     @property
     def maximum(self) -> int:
         """Largest value of an element."""
         return self.levels - 1
 
+    @property
+    def takes_missing(self) -> bool:
+        """Whether a row may have a missing value here."""
+        return bool(self.missing)
+
     def _level(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Not rounded yet."""
         with np.errstate(over="ignore"):  # a huge input overflows to infinity, which is clipped like any other
-            level: npt.NDArray[np.float64] = (column - self.lower) / self.step
+            level: npt.NDArray[np.float64] = (np.where(np.isnan(column), self.lower, column) - self.lower) / self.step
         clipped: npt.NDArray[np.float64] = np.clip(level, 0.0, self.levels - 1.0)
         return clipped
 
@@ -117,14 +141,9 @@ class _LevelEncoder:
 class AffineEncoder(_LevelEncoder):
     """One element: clip(round_half_to_even((x - lower) / step), 0, levels - 1)."""
 
-    @property
-    def size(self) -> int:
-        """Elements that this feature contributes to the input tensor."""
-        return 1
-
     def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """Shape (rows,) to (rows, 1)."""
-        return np.rint(self._level(column)).astype(np.int64)[:, None]
+        """Shape (rows,) to (rows, size)."""
+        return with_missing(np.rint(self._level(column)).astype(np.int64)[:, None], column, self.missing)
 
 
 @dataclass(frozen=True)
@@ -134,17 +153,14 @@ class QuadraticEncoder(_LevelEncoder):
     With M = levels - 1 and y = clip((x - lower) / step, 0, M) they are y and 4 * y * (M - y) / M, both rounded.
     """
 
-    @property
-    def size(self) -> int:
-        """Elements that this feature contributes to the input tensor."""
-        return 2
+    _elements = 2
 
     def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """Shape (rows,) to (rows, 2)."""
+        """Shape (rows,) to (rows, size)."""
         level, top = self._level(column), self.levels - 1
         product = 4.0 * level * (top - level) / top
         elements: npt.NDArray[np.float64] = np.rint(np.stack([level, product], axis=1))
-        return elements.astype(np.int64)
+        return with_missing(elements.astype(np.int64), column, self.missing)
 
 
 @dataclass(frozen=True)
@@ -165,6 +181,11 @@ class UnusedFeature:
     def maximum(self) -> int:
         """Largest value of an element."""
         return 0
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether a row may have a missing value here: whatever stands here is not read."""
+        return True
 
     def encode(self, column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Shape (rows,) to (rows, 0)."""
@@ -208,7 +229,7 @@ def _encode_column(index: int, feature: FeatureEncoder, column: Column) -> npt.N
     if isinstance(feature, CategoricalEncoder):
         return feature.encode(column)
     if feature.size:
-        takes_missing = isinstance(feature, ThermometerEncoder) and feature.missing is not Missing.REFUSED
+        takes_missing = feature.takes_missing
         bad = np.flatnonzero(np.isinf(column) if takes_missing else ~np.isfinite(column))
         if bad.size:
             raise InvalidInputError(
@@ -234,10 +255,14 @@ def encoder_to_message(encoder: FeatureEncoder) -> pb.FeatureEncoder:
             )
             return pb.FeatureEncoder(name=encoder.name, thermometer=thermometer)
         case AffineEncoder():
-            affine = pb.AffineEncoder(lower=encoder.lower, step=encoder.step, levels=encoder.levels)
+            affine = pb.AffineEncoder(
+                lower=encoder.lower, step=encoder.step, levels=encoder.levels, missing=encoder.missing
+            )
             return pb.FeatureEncoder(name=encoder.name, affine=affine)
         case QuadraticEncoder():
-            quadratic = pb.QuadraticEncoder(lower=encoder.lower, step=encoder.step, levels=encoder.levels)
+            quadratic = pb.QuadraticEncoder(
+                lower=encoder.lower, step=encoder.step, levels=encoder.levels, missing=encoder.missing
+            )
             return pb.FeatureEncoder(name=encoder.name, quadratic=quadratic)
         case CategoricalEncoder():
             return pb.FeatureEncoder(name=encoder.name, categorical=encoder.to_message())
@@ -255,10 +280,13 @@ def encoder_from_message(message: pb.FeatureEncoder) -> FeatureEncoder:
         case "thermometer":
             return _thermometer_from_message(message)
         case "affine":
-            return AffineEncoder(message.name, message.affine.lower, message.affine.step, message.affine.levels)
+            affine = message.affine
+            return AffineEncoder(message.name, affine.lower, affine.step, affine.levels, tuple(affine.missing))
         case "quadratic":
             quadratic = message.quadratic
-            return QuadraticEncoder(message.name, quadratic.lower, quadratic.step, quadratic.levels)
+            return QuadraticEncoder(
+                message.name, quadratic.lower, quadratic.step, quadratic.levels, tuple(quadratic.missing)
+            )
         case "categorical":
             return CategoricalEncoder.from_message(message.name, message.categorical)
         case "polyline":

@@ -20,9 +20,7 @@ def read_one_hot(step: Step, stage: Stage) -> tuple[Column, ...]:
 
 @preprocessor("sklearn.preprocessing.OrdinalEncoder")
 def read_ordinal(step: Step, stage: Stage) -> tuple[Column, ...]:
-    """The category's index."""
-    if step.handle_unknown == "use_encoded_value" and np.isnan(step.unknown_value):
-        raise stage.refusal("unknown_value=nan is not supported; choose a number, as -1")
+    """The category's index; of an unknown one the number chosen for it, which may be NaN where a model takes that."""
     return _encoded(step, stage)
 
 
@@ -42,6 +40,8 @@ def _encoded(step: Step, stage: Stage, *, others_differ: bool | None = None) -> 
     for index, categories in enumerate(all_categories):
         column = stage.univariate(index)
         if column.shapes and isinstance(column.shapes[column.source], Steps):  # of text, or of bins
+            if column.source in stage.raw.text and as_numbers(categories) is None:
+                stage.raw.readers.add(column.source, categories, takes_unknown=others_differ)
             columns.append(column)
             continue
         numbers = as_numbers(categories)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from cryptable_protocol import Missing
 
 from cryptable.graphs.additive import AdditiveModel, StepFunction
 from cryptable.graphs.curves import CurveModel, Line, Polyline
-from cryptable.graphs.graph import FloatArray, LinearModel
+from cryptable.graphs.graph import MISSING_EDGE, FloatArray, LinearModel
 from cryptable.importers.pipelines.shapes import Affine, Column, Curve, Shape, Steps, domain, weighted_sum
 from cryptable.importers.pipelines.stage import Stage, to_float32
 
@@ -29,12 +31,6 @@ def rebase_linear(graph: LinearModel, stage: Stage) -> LinearModel | AdditiveMod
         for output in range(outputs)
     ]
     shapes = _shapes(graph, stage)
-    for source in shapes:
-        if isinstance(stage.raw.gaps.get(source), Missing):
-            raise stage.refusal(
-                f"column {stage.raw.names[source]!r} has missing values in X_train, which a linear model cannot be "
-                "sent yet; impute them before the pipeline, or fit trees"
-            )
     at_base_row = graph.scores(stage.values(stage.raw.base))
     base: FloatArray = at_base_row[0]
     largest = float(np.abs(graph.scores(stage.values(stage.raw.rows))).max())
@@ -42,12 +38,16 @@ def rebase_linear(graph: LinearModel, stage: Stage) -> LinearModel | AdditiveMod
     lines, polylines, steps = [], [], []
     for source, shape in shapes.items():
         at_base = stage.raw.base[:, source]
+        missing = _scores_of_missing(graph, stage, source)
         match shape:
             case Affine():
                 slopes = np.array([_slope(total, source) for total in totals])
-                lines.append(Line(source, slopes))
-                base = base - slopes * at_base
+                own = slopes * at_base
+                lines.append(Line(source, slopes, None if missing is None else missing - at_base_row[0] + own))
+                base = base - own
             case Steps(breaks, probes):
+                if missing is not None and MISSING_EDGE not in breaks:
+                    breaks, probes = (*breaks, MISSING_EDGE), (*probes, MISSING_EDGE)
                 values = graph.scores(stage.values_along(source, np.asarray(probes)))
                 values = values - at_base_row
                 function = _without_idle_edges(source, np.asarray(breaks), values)
@@ -56,10 +56,18 @@ def rebase_linear(graph: LinearModel, stage: Stage) -> LinearModel | AdditiveMod
             case _:
                 polyline = _polyline(graph, stage, source, shape, tolerance)
                 if polyline is not None:
+                    own = polyline.weights * np.interp(at_base, polyline.knots, polyline.values)
+                    if missing is not None:
+                        polyline = replace(polyline, missing=missing - at_base_row[0] + own)
                     polylines.append(polyline)
-                    base = base - polyline.weights * np.interp(at_base, polyline.knots, polyline.values)
+                    base = base - own
+                elif missing is not None:
+                    function = _without_idle_edges(
+                        source, np.array([MISSING_EDGE]), np.stack([np.zeros(outputs), missing - at_base_row[0]])
+                    )
+                    steps += [] if function is None else [function]
     if stage.raw.gaps:
-        gaps = {step.feature: stage.raw.gaps[step.feature] for step in steps if step.feature in stage.raw.gaps}
+        gaps = {source: each for source, each in stage.raw.gaps.items() if source in shapes}
         return CurveModel(names, tuple(lines), tuple(polylines), tuple(steps), base, graph.link, graph.labels, gaps)
     if not steps and not polylines:
         coefficients = np.zeros((len(names), outputs))
@@ -114,6 +122,23 @@ def _shapes(graph: LinearModel, stage: Stage) -> dict[int, Shape]:
     """Of each raw column, over all scores."""
     weights = np.abs(graph.coefficients).max(axis=1)
     return weighted_sum(zip(weights.tolist(), stage.columns, strict=True), stage.step).shapes
+
+
+def _scores_of_missing(graph: LinearModel, stage: Stage, source: int) -> FloatArray | None:
+    """The scores as a number of one raw column is missing, shape (outputs,); None if it never is.
+
+    Raises:
+        UnsupportedModelError: no step puts anything in its place.
+    """
+    if not isinstance(stage.raw.gaps.get(source), Missing):
+        return None
+    scores: FloatArray = graph.scores(stage.values_along(source, np.array([MISSING_EDGE])))[0]
+    if not np.isfinite(scores).all():
+        raise stage.refusal(
+            f"column {stage.raw.names[source]!r} has missing values in X_train, which no step before a linear model "
+            "puts anything in the place of; put SimpleImputer before it"
+        )
+    return scores
 
 
 def _slope(total: Column, source: int) -> float:

@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from cryptable.graphs.graph import MISSING_EDGE
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -85,6 +87,8 @@ def weighted_sum(columns: Iterable[tuple[float, Column]], made_by: str) -> Colum
 
 def sum_of_shapes(parts: list[tuple[float, Shape]]) -> Shape:
     """The shape of the sum of weight * function, all of one raw column."""
+    varying = [part for part in parts if not _tells_missing_alone(part[1])]
+    parts = varying or parts  # every planner asks what a missing number makes, whatever the shape
     shapes = [shape for _, shape in parts]
     slopes = [weight * shape.slope for weight, shape in parts if isinstance(shape, Affine)]
     if len(slopes) == len(parts):
@@ -103,6 +107,11 @@ def sum_of_shapes(parts: list[tuple[float, Shape]]) -> Shape:
     if len(directions) == 1 and not any(isinstance(shape, Curve) for shape in shapes):
         return Monotone(directions.pop(), lower, upper)
     return Curve(lower, upper)
+
+
+def _tells_missing_alone(shape: Shape) -> bool:
+    """Whether it is the same for all numbers."""
+    return isinstance(shape, Steps) and shape.breaks == (MISSING_EDGE,)
 
 
 def domain(shapes: Iterable[Shape]) -> tuple[float, float]:

@@ -248,21 +248,29 @@ class AffineEncoder(_message.Message):
     LOWER_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     LEVELS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     lower: _builtins.float
     step: _builtins.float
     """Positive."""
     levels: _builtins.int
     """At least 2."""
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The elements of a missing value (NaN), each in 0 .. levels - 1; none where a row with one is refused. With one more
+        than above, there is a further element, which is 0 for every number.
+        """
+
     def __init__(
         self,
         *,
         lower: _builtins.float = ...,
         step: _builtins.float = ...,
         levels: _builtins.int = ...,
+        missing: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "lower", b"lower", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "lower", b"lower", "missing", b"missing", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,21 +285,27 @@ class QuadraticEncoder(_message.Message):
     LOWER_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     LEVELS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     lower: _builtins.float
     step: _builtins.float
     """Positive."""
     levels: _builtins.int
     """At least 2."""
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As of an AffineEncoder: two elements, or three."""
+
     def __init__(
         self,
         *,
         lower: _builtins.float = ...,
         step: _builtins.float = ...,
         levels: _builtins.int = ...,
+        missing: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "lower", b"lower", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "lower", b"lower", "missing", b"missing", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -311,6 +325,7 @@ class PolylineEncoder(_message.Message):
     KNOTS_FIELD_NUMBER: _builtins.int
     LEVELS_AT_FIELD_NUMBER: _builtins.int
     LEVELS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     levels: _builtins.int
     """At least 2."""
     @_builtins.property
@@ -321,16 +336,21 @@ class PolylineEncoder(_message.Message):
     def levels_at(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """One a knot, each in 0 .. levels - 1."""
 
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As of an AffineEncoder."""
+
     def __init__(
         self,
         *,
         knots: _abc.Iterable[_builtins.float] | None = ...,
         levels_at: _abc.Iterable[_builtins.float] | None = ...,
         levels: _builtins.int = ...,
+        missing: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["knots", b"knots", "levels", b"levels", "levels_at", b"levels_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["knots", b"knots", "levels", b"levels", "levels_at", b"levels_at", "missing", b"missing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
