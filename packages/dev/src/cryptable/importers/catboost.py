@@ -52,9 +52,11 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
     needs_rows=True,
     takes_gaps=True,
 )
-def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: object) -> TreeEnsemble:
+def read(
+    estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: object, may_miss: object
+) -> TreeEnsemble:
     """Raw formula values."""
-    del rows
+    del rows, may_miss
     what = type(estimator).__name__
     dump = json.loads(_export(estimator, "json"))
     loss = dump["model_info"]["params"]["loss_function"]["type"]

@@ -54,9 +54,11 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
 
 
 @importer("lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor", reference=_reference, needs_rows=True, takes_gaps=True)
-def read(estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: object) -> TreeEnsemble:
+def read(
+    estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: object, may_miss: object
+) -> TreeEnsemble:
     """Raw scores, times the slope of the objective's sigmoid; trees up to the best iteration."""
-    del rows
+    del rows, may_miss
     what = type(estimator).__name__
     objective, slope = _objective(estimator)
     link = _LINKS[objective]
