@@ -155,6 +155,16 @@ def _client_specs() -> list[Accepted]:
             decodes=[{"values": [8, 3, 4], "scores": [1.0, -0.25, 2.0]}],
         ),
         _spec("margin", "no probabilities; one label is the empty string", changed(samples.classes_spec(), margins)),
+        _spec(
+            "booleans",
+            "labels that are booleans",
+            changed(binary, lambda spec: put(spec.decoder.booleans, values=[False, True])),
+        ),
+        _spec(
+            "doubles",
+            "labels that are doubles",
+            changed(binary, lambda spec: put(spec.decoder.doubles, values=[0.0, 0.5])),
+        ),
         _spec("probability", "labels at the ends of the 64-bit range", changed(binary, probability)),
         _spec(
             "logistic",

@@ -357,6 +357,18 @@ def _decoders() -> list[Rejected]:
             "labels_one": ("one label", integers(1)),
             "labels_three": ("three labels for one score", integers(0, 1, 2)),
             "labels_twice": ("a label twice", integers(1, 1)),
+            "labels_of_doubles_twice": (
+                "both zeros of doubles as labels",
+                lambda spec: put(spec.decoder.doubles, values=[0.0, -0.0]),
+            ),
+            "labels_of_booleans_three": (
+                "three labels, of which a boolean has two",
+                lambda spec: put(spec.decoder.booleans, values=[False, True, True]),
+            ),
+            "label_infinite": (
+                "a label that is infinite",
+                lambda spec: put(spec.decoder.doubles, values=[0.0, math.inf]),
+            ),
             "label_control_character": (
                 "a label with a zero character",
                 lambda spec: spec.decoder.strings.values.extend(["a", "a\0"]),

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from cryptable_protocol import Decoder, InvalidInputError, Link, MalformedMessageError
+from cryptable_protocol.encoding.decoder import Labels
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,6 +167,11 @@ def test_regression_is_no_classifier() -> None:
         ({"labels": (1, 2, 3)}, "3 labels"),
         ({"labels": (1, 1)}, "all different"),
         ({"labels": (1, "one")}, "two kinds"),
+        ({"labels": (2, True)}, "two kinds"),
+        ({"labels": (1, 2.0)}, "two kinds"),
+        ({"labels": (b"a", b"b")}, "a strange one"),
+        ({"labels": (0.0, -0.0)}, "all different"),
+        ({"labels": (0.0, math.inf)}, "finite"),
         ({"labels": (1, 2**63)}, "64 bits"),
         ({"labels": ("a", "b\0")}, "control character"),
         ({"labels": ("a", "b" * 257)}, "257 characters"),
@@ -177,3 +183,13 @@ def test_decoders_that_cannot_be(fields: dict[str, object], message: str) -> Non
     Decoder(**good)
     with pytest.raises(MalformedMessageError, match=message):
         Decoder(**{**good, **fields})
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"), [((False, True), "b"), ((0.0, 1.0), "f"), ((0, 1), "i"), (("no", "yes"), "U")]
+)
+def test_predictions_are_of_the_kind_of_the_labels(labels: Labels, kind: str) -> None:
+    made = Decoder(Link.MARGIN, (0,), 1.0, (0.0,), labels)
+    predicted = Decoder.from_message(made.to_message()).predict(np.array([[1], [0], [-1]]))
+    assert predicted.dtype.kind == kind
+    assert predicted.tolist() == [labels[1], labels[0], labels[0]]

@@ -179,6 +179,23 @@ def test_frame_is_taken_by_position_where_the_model_has_no_names() -> None:
     assert encode_rows(UNNAMED, Frame([0, 1], [[1, 2]])).tolist() == [[1, 2]]
 
 
+def test_frame_whose_names_are_numbers_is_taken_by_those() -> None:
+    assert encode_rows(UNNAMED, Frame([1, 0], [[1, 2]])).tolist() == [[2, 1]]
+    assert encode_rows(UNNAMED, Frame(["1", "0"], [[1, 2]])).tolist() == [[2, 1]]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"bmi": 2, "age": 1},
+        [{"bmi": 2, "age": 1}],
+        {"bmi": [2], "age": np.array([1.0])},
+    ],
+)
+def test_other_forms_of_rows(rows: object) -> None:
+    assert encode_rows(NAMED, rows).tolist() == [[1, 2]]
+
+
 def test_frame_with_the_default_names_in_another_order_is_matched_by_name() -> None:
     assert encode_rows(UNNAMED, Frame(["x1", "x0"], [[1, 2]])).tolist() == [[2, 1]]
 
@@ -215,7 +232,9 @@ def test_frame_that_does_not_fit(columns: list[object], rows: list[list[object]]
         ([[1.0, math.nan], [1.0, math.inf]], r"'bmi' \(column 1\) is nan in row 0 and 1 more"),
         ([[1.0, 2.0], [-math.inf, 2.0]], r"'age' \(column 0\) is -inf in row 1;"),
         (np.ma.masked_array([[1.0, 2.0]], [[False, True]]), r"'bmi' \(column 1\) is nan in row 0"),
-        ({"age": 1}, "rows must be numbers"),
+        ({"age": 1}, r"missing \['bmi'\]"),
+        ({"age": [1, 2], "bmi": [1]}, "different lengths"),
+        ([{"age": 1, "bmi": 2}, {"age": 1, "BMI": 2}], "row 1 has other columns than row 0"),
     ],
 )
 def test_rows_that_do_not_fit(rows: object, message: str) -> None:

@@ -47,7 +47,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     bits: int | Mapping[str, int] | Literal["auto"] = DEFAULT_BITS,
     ranges: RangeChoice = "minmax",
     rounding: Rounding = "approximate",
-    labels: Sequence[int] | Sequence[str] | None = None,
+    labels: Sequence[float] | Sequence[str] | None = None,
     keys_of: CompiledModel | None = None,
     scheme: Scheme = "auto",
     show_progress: bool = True,

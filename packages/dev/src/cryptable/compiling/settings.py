@@ -32,7 +32,7 @@ class CompileSettings(PlanSettings):
     version: str = "1"
     p_error: float | None = None
     missing: str | Sequence[str] = "seen"
-    labels: Sequence[int] | Sequence[str] | None = None
+    labels: Sequence[float] | Sequence[str] | None = None
     y_train: npt.ArrayLike | None = None
     keys_of: CompiledModel | None = None
 

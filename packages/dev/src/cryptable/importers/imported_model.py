@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol import InvalidInputError
 
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows, TreeEnsemble
-from cryptable.importers.calibration import columns_that_may_miss, read_rows
+from cryptable.importers.calibration import check_kinds, columns_that_may_miss, read_rows
 from cryptable.importers.networks import is_network
 from cryptable.importers.reading.learned_trees import restrict_missing
 from cryptable.importers.registry import find_importer, import_estimator, reference_scores
-from cryptable.importers.verification import verify_import
+from cryptable.importers.verification import check_targets, predictions_of, verify_import, verify_predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +40,7 @@ def import_model(
     model: Estimator,
     X_train: Rows,
     *,
-    labels: Sequence[int] | Sequence[str] | None = None,
+    labels: Sequence[float] | Sequence[str] | None = None,
     missing: str | Sequence[str] = "seen",
 ) -> ImportedModel:
     """Read a fitted estimator or a network, and compare it with its own scores on the calibration data.
@@ -67,12 +72,32 @@ def _of_estimator(estimator: Estimator, X_train: Rows, missing: str | Sequence[s
     graph = import_estimator(estimator, feature_names, kept, rows, may_miss)
     if isinstance(graph, TreeEnsemble):
         graph = restrict_missing(graph, may_miss)
+    if not hasattr(estimator, "steps"):
+        check_kinds(graph, rows, what)
+    try:
+        predicted = predictions_of(estimator, kept)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{what} itself fails to predict X_train: {error}") from error
+    if hasattr(X_train, "toarray"):
+        _check_dense(estimator, X_train, predicted, what)
+    check_targets(graph, predicted, what=what)
     reference = reference_scores(estimator, kept)
     verify_import(graph, rows, reference, what=what)
+    verify_predictions(graph, rows, predicted, what=what)
     return ImportedModel(graph, estimator, what, name, kept, rows, reference)
 
 
-def _of_network(model: Estimator, X_train: Rows, labels: Sequence[int] | Sequence[str] | None) -> ImportedModel:
+def _check_dense(estimator: Estimator, X_train: Rows, predicted: npt.NDArray[Any], what: str) -> None:
+    """Refuse an estimator that takes an entry which a sparse matrix does not store for something else than 0."""
+    if not np.array_equal(predictions_of(estimator, X_train[: len(predicted)]), predicted):
+        raise InvalidInputError(
+            f"X_train is sparse, and {what} predicts otherwise on X_train.toarray(): it takes entries that are not "
+            "stored for missing values, where a client sends zeros. Fit it on an array, with NaN where values are "
+            "missing, and give that"
+        )
+
+
+def _of_network(model: Estimator, X_train: Rows, labels: Sequence[float] | Sequence[str] | None) -> ImportedModel:
     from cryptable.importers.networks.import_network import traced_network
 
     network, graph, rows = traced_network(model, X_train, labels=labels)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cryptable.errors import NotFittedError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, ModelGraph, Rows
+from cryptable.importers.feature_names import names_are_matched
 
 Read = Callable[..., ModelGraph]
 """(estimator, feature names), and where `needs_rows` also kept=, rows= and may_miss=, as `import_estimator`."""
@@ -203,9 +203,7 @@ def reference_scores(estimator: object, rows: FloatArray) -> FloatArray:
     own = getattr(estimator, "reference_scores", None)
     if own is not None:
         return np.asarray(own(rows), np.float64)
-    with warnings.catch_warnings():
-        # Columns are matched here, by position or by name, before an estimator that was fitted on names sees an array.
-        warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
+    with names_are_matched():
         scores = np.asarray(find_importer(estimator).reference(estimator, rows), np.float64)
     return scores[:, None] if scores.ndim == 1 else scores
 

@@ -1,12 +1,17 @@
-"""Every import is verified: the graph's float scores against the estimator's own, on the calibration data."""
+"""Every import is verified on calibration data: the graph's float scores, and what they predict, against its own."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from cryptable.errors import ImportMismatchError
-from cryptable.graphs.graph import FloatArray, ModelGraph
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol import Decoder, Link
+
+from cryptable.errors import ImportMismatchError, UnsupportedModelError
+from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows
 from cryptable.graphs.neighbors import NeighborsModel
+from cryptable.importers.feature_names import names_are_matched
 
 _RELATIVE = 1e-4
 _ABSOLUTE = 1e-5
@@ -37,7 +42,7 @@ def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *,
     difference = np.abs(scores - reference)
     if isinstance(graph, NeighborsModel):
         difference[graph.ties(rows)] = 0.0  # libraries choose between equally near rows as their search happens to
-    allowed = _ABSOLUTE + _RELATIVE * max(1.0, float(np.abs(reference).max(initial=0.0)))
+    allowed = _allowed(reference)
     worst = np.unravel_index(int(np.argmax(difference)), difference.shape)
     if not difference[worst] <= allowed:
         row, output = map(int, worst)
@@ -47,3 +52,90 @@ def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *,
             "please report this model"
         )
     return float(difference[worst])
+
+
+def predictions_of(estimator: Estimator, rows: Rows) -> npt.NDArray[Any]:
+    """What an estimator's users see; a column of one target is a vector here, shape (rows,)."""
+    with names_are_matched():
+        predicted = np.asarray(estimator.predict(rows))
+    return predicted[:, 0] if predicted.ndim == 2 and predicted.shape[1] == 1 else predicted
+
+
+def check_targets(graph: ModelGraph, predicted: npt.NDArray[Any], *, what: str) -> None:
+    """Refuse a classifier that predicts several labels a row.
+
+    Raises:
+        UnsupportedModelError: it does.
+    """
+    if graph.labels is not None and predicted.ndim > 1:
+        raise UnsupportedModelError(
+            f"{what} predicts {predicted.shape[1]} labels a row: several targets are not supported; fit and compile "
+            "one estimator a target, on Y[:, 0], Y[:, 1], ..."
+        )
+
+
+def verify_predictions(graph: ModelGraph, rows: FloatArray, predicted: npt.NDArray[Any], *, what: str) -> None:
+    """Compare what the graph's scores predict with what the estimator does, away from close calls.
+
+    Args:
+        graph: what the importer made, whose scores have been verified.
+        rows: calibration data, shape (rows, features).
+        predicted: by the estimator, shape (rows,) or (rows, targets).
+        what: the estimator, for the message.
+
+    Raises:
+        ImportMismatchError: another shape, another kind of labels, or another prediction.
+    """
+    scores = graph.scores(rows)
+    outputs = scores.shape[1]
+    decoder = Decoder(graph.link, (0,) * outputs, 1.0, (0.0,) * outputs, graph.labels)
+    own = decoder.predictions(scores[:, 0] if outputs == 1 else scores)
+    if own.shape != predicted.shape:
+        raise _mismatch(what, f"predict gives shape {predicted.shape}, the imported graph {own.shape}")
+    if graph.labels is None:
+        is_off = ~_is_near(own, predicted.astype(np.float64), graph.link, _allowed(scores))
+    else:
+        if _kind(own) != _kind(predicted):
+            raise _mismatch(what, f"predict gives labels like {predicted[0]!r}, the imported graph like {own[0]!r}")
+        is_off = (own != predicted) & (_margins(decoder, scores) > 2 * _allowed(scores))
+    if isinstance(graph, NeighborsModel):
+        is_off &= ~graph.ties(rows).reshape(len(rows), -1).any(axis=1)
+    if is_off.any():
+        row = int(np.argwhere(is_off)[0, 0])
+        raise _mismatch(
+            what,
+            f"in row {row} of the calibration data, predict gives {predicted[row]}, the imported graph {own[row]}",
+        )
+
+
+def _mismatch(what: str, difference: str) -> ImportMismatchError:
+    return ImportMismatchError(f"{what}: {difference}. Nothing was compiled; please report this model")
+
+
+def _allowed(scores: FloatArray) -> float:
+    return _ABSOLUTE + _RELATIVE * max(1.0, float(np.abs(scores).max(initial=0.0)))
+
+
+def _is_near(own: FloatArray, predicted: FloatArray, link: Link, allowed: float) -> npt.NDArray[np.bool_]:
+    """Where predictions of a regression differ by no more than scores may."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        # An error of scores is relative where predictions are their exponentials.
+        within = allowed * np.maximum(1.0, np.abs(predicted)) if link is Link.EXPONENTIAL else allowed
+        near: npt.NDArray[np.bool_] = (np.abs(own - predicted) <= 2 * within) | (own == predicted)
+    return near
+
+
+def _margins(decoder: Decoder, scores: FloatArray) -> FloatArray:
+    """By how much a row's label is chosen, shape (rows,)."""
+    if scores.shape[1] == 1:
+        distance: FloatArray = np.abs(scores[:, 0] - decoder.threshold)
+        return distance
+    highest = np.sort(scores, axis=1)
+    margin: FloatArray = highest[:, -1] - highest[:, -2]
+    return margin
+
+
+def _kind(labels: npt.NDArray[Any]) -> str:
+    """Of labels in an array of any dtype, objects too."""
+    first = np.asarray(labels.ravel()[:1].tolist())  # as Python has it, and NumPy then sees it
+    return {"u": "i"}.get(first.dtype.kind, first.dtype.kind)

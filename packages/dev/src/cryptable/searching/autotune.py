@@ -88,7 +88,7 @@ def autotune(
     ranges: Sequence[RangeChoice] = ("minmax", "mse"),
     rounding: Sequence[Rounding] = ("approximate", "exact"),
     p_error: float | Sequence[float] = (DEFAULT_P_ERROR, 2.0**-64),
-    labels: Sequence[int] | Sequence[str] | None = None,
+    labels: Sequence[float] | Sequence[str] | None = None,
     seed: int = 0,
     show_progress: bool = True,
 ) -> Tuning:

@@ -45,7 +45,11 @@ REGRESSIONS = (Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC)
 
 _NO_PROBABILITIES = "this model gives no probabilities: use predict or decision_function"
 
-Labels = tuple[int, ...] | tuple[str, ...]
+Labels = tuple[int, ...] | tuple[str, ...] | tuple[bool, ...] | tuple[float, ...]
+_DTYPES: dict[type, type[np.generic]] = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
+"""By the kind of labels, that of predictions."""
+_FIELDS = {bool: "booleans", int: "integers", float: "doubles", str: "strings"}
+"""Of the message."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,19 @@ class Decoder:
             raise MalformedMessageError(
                 f"decoder: {got} labels for {len(self.offset)} scores, expected {expected}, all different"
             )
-        strings = [label for label in self.labels if isinstance(label, str)]
-        for label in strings:
-            check_name(label, "decoder: label", may_be_empty=True)
-        if strings and len(strings) != expected:
-            raise MalformedMessageError("decoder: labels are of two kinds, expected all integers or all strings")
-        if not strings and not all(_INT64.min <= int(label) <= _INT64.max for label in self.labels):
-            raise MalformedMessageError("decoder: a label does not fit 64 bits")
+        kinds = {type(label) for label in self.labels}
+        if len(kinds) > 1 or not kinds <= _DTYPES.keys():
+            raise MalformedMessageError(
+                "decoder: labels are of two kinds or a strange one, expected all integers, all strings, all "
+                "booleans or all doubles"
+            )
+        for label in self.labels:
+            if isinstance(label, str):
+                check_name(label, "decoder: label", may_be_empty=True)
+            elif isinstance(label, float) and not math.isfinite(label):
+                raise MalformedMessageError("decoder: every label must be finite")
+            elif not isinstance(label, float) and not _INT64.min <= label <= _INT64.max:
+                raise MalformedMessageError("decoder: a label does not fit 64 bits")
 
     @property
     def is_classifier(self) -> bool:
@@ -146,7 +156,10 @@ class Decoder:
 
     def predict(self, values: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Labels of shape (rows,) for a classifier, else the scores, or what the link makes of them."""
-        scores = self.decision_function(values)
+        return self.predictions(self.decision_function(values))
+
+    def predictions(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+        """What scores, of the shape that `decision_function` gives them, predict; as `predict`."""
         if self.link is Link.EXPONENTIAL:
             with np.errstate(over="ignore"):  # infinite beyond doubles, as SPEC.md has it
                 return np.exp(scores)
@@ -154,12 +167,14 @@ class Decoder:
             return _sigmoid(scores)
         if self.labels is None:
             return scores
-        if scores.ndim == 1:
-            threshold = 0.5 if self.link is Link.PROBABILITY else 0.0
-            chosen = (scores > threshold).astype(np.int64)
-        else:
-            chosen = scores.argmax(axis=1)
-        return np.asarray(self.labels, np.str_ if isinstance(self.labels[0], str) else np.int64)[chosen]
+        chosen = (scores > self.threshold).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
+        predicted: npt.NDArray[Any] = np.asarray(self.labels, _DTYPES[type(self.labels[0])])[chosen]
+        return predicted
+
+    @property
+    def threshold(self) -> float:
+        """Of a classifier with one score: the second label is predicted above it."""
+        return 0.5 if self.link is Link.PROBABILITY else 0.0
 
     def to_message(self) -> pb.Decoder:
         """As protobuf."""
@@ -171,10 +186,7 @@ class Decoder:
             further_bits=self.further_bits,
         )
         if self.labels is not None:
-            if isinstance(self.labels[0], str):
-                message.strings.values.extend(map(str, self.labels))
-            else:
-                message.integers.values.extend(map(int, self.labels))
+            getattr(message, _FIELDS[type(self.labels[0])]).values.extend(self.labels)
         return message
 
     @classmethod
@@ -184,14 +196,8 @@ class Decoder:
             link = Link(message.link)
         except ValueError as error:
             raise MalformedMessageError(f"decoder: unknown link {message.link}") from error
-        labels: Labels | None
-        match message.WhichOneof("labels"):
-            case "integers":
-                labels = tuple(message.integers.values)
-            case "strings":
-                labels = tuple(message.strings.values)
-            case _:
-                labels = None
+        kind = message.WhichOneof("labels")
+        labels: Labels | None = None if kind is None else tuple(getattr(message, kind).values)
         return cls(link, tuple(message.offset), message.step, tuple(message.base), labels, message.further_bits)
 
 

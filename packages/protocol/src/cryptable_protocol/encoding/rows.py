@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +13,9 @@ from cryptable_protocol.errors import InvalidInputError
 
 Column: TypeAlias = npt.NDArray[Any]
 """Shape (rows,): doubles, NaN where missing; or else whatever the table holds, None or NaN where missing."""
+
+Table: TypeAlias = Any
+"""Rows as users have them."""
 
 _NUMBER_KINDS = frozenset("buifO")
 _CATEGORY_KINDS = frozenset("buifOUT")
@@ -24,22 +27,59 @@ def read_columns(names: Sequence[str], rows: npt.ArrayLike, *, numeric: Sequence
     """The columns of a table, in the order of `names`.
 
     Args:
-        names: of the features. A frame's columns are matched by name; by position where a model has no names.
-        rows: shape (rows, columns), or (rows, ...) with as many numbers a row, which are taken in C order.
+        names: of the features. Columns that have names are matched by those; where a model has no names, by number if
+            they are 0, 1, ..., else by position.
+        rows: shape (rows, columns), or (rows, ...) with as many numbers a row, which are taken in C order. A frame, a
+            sparse matrix, a row as a pandas Series or a dictionary, a list of dictionaries, a dictionary of columns.
         numeric: for each feature, whether it must hold numbers.
         text: whether a table of strings can make sense.
 
     Raises:
         InvalidInputError: wrong shape, missing or unknown columns, or not numbers.
     """
-    frame_columns = getattr(rows, "columns", None)
-    order = None if frame_columns is None else _column_order(names, [str(column) for column in frame_columns])
+    named, rows = _taken_apart(rows)
+    order = None if named is None else _column_order(names, named)
     table = _as_table(rows, names, text=text)
     columns = []
     for index, is_numeric in enumerate(numeric):
         column = table[:, index if order is None else order[index]]
         columns.append(_numbers(column, names, index) if is_numeric else _without_missing(column))
     return columns
+
+
+def _taken_apart(rows: Table) -> tuple[list[str] | None, npt.ArrayLike]:
+    """Names of the columns, where there are some, and a table or what NumPy makes one of."""
+    if isinstance(rows, Mapping):
+        if rows and all(np.ndim(value) for value in rows.values()):
+            return list(map(str, rows)), _side_by_side(list(rows.values()))
+        rows = [rows]
+    if isinstance(rows, list | tuple) and rows and isinstance(rows[0], Mapping):
+        keys = list(rows[0])
+        for index, row in enumerate(rows):
+            if not isinstance(row, Mapping) or row.keys() != rows[0].keys():
+                raise InvalidInputError(f"row {index} has other columns than row 0, which has {keys[:5]}")
+        return list(map(str, keys)), _objects([[row[key] for key in keys] for row in rows], len(keys))
+    if hasattr(rows, "to_frame") and getattr(rows, "ndim", 0) == 1:  # a row of a frame, whose columns are its index
+        return list(map(str, rows.index)), _objects([list(rows)], len(rows))
+    if hasattr(rows, "toarray"):
+        return None, rows.toarray()
+    columns = getattr(rows, "columns", None)
+    return (None if columns is None else list(map(str, columns))), rows
+
+
+def _side_by_side(columns: list[Any]) -> npt.NDArray[Any]:
+    lengths = {len(column) for column in columns}
+    if len(lengths) > 1:
+        raise InvalidInputError(f"columns have different lengths: {sorted(lengths)[:5]}")
+    return _objects(list(zip(*columns, strict=True)), len(columns))
+
+
+def _objects(rows: Sequence[Sequence[Any]], columns: int) -> npt.NDArray[Any]:
+    """As they are: NumPy would make strings of numbers beside strings, and axes of lists."""
+    table = np.empty((len(rows), columns), object)
+    for index, row in enumerate(rows):
+        table[index, :] = row
+    return table
 
 
 def _as_table(rows: npt.ArrayLike, names: Sequence[str], *, text: bool) -> npt.NDArray[Any]:
@@ -108,7 +148,10 @@ def _column_order(names: Sequence[str], columns: list[str]) -> list[int] | None:
     names = list(names)
     unnamed = [f"x{index}" for index in range(len(names))]
     if names == unnamed and set(columns) != set(names):
-        return None  # trained without names: by position, as scikit-learn does
+        numbers = [str(index) for index in range(len(names))]
+        if sorted(columns) != sorted(numbers):
+            return None  # trained without names: by position, as scikit-learn does
+        names = numbers
     missing = sorted(set(names) - set(columns))
     unknown = sorted(set(columns) - set(names))
     if missing or unknown:

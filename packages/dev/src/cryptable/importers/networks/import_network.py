@@ -19,7 +19,7 @@ MAX_ROWS = 2000
 
 
 def import_network(
-    model: object, X: Rows, *, labels: Sequence[int] | Sequence[str] | None = None
+    model: object, X: Rows, *, labels: Sequence[float] | Sequence[str] | None = None
 ) -> tuple[OnnxNetwork, SegmentedNetwork, FloatArray]:
     """Read and trace a network, and verify the result on calibration data.
 
@@ -41,7 +41,7 @@ def import_network(
 
 
 def traced_network(
-    model: object, X: Rows, *, labels: Sequence[int] | Sequence[str] | None = None
+    model: object, X: Rows, *, labels: Sequence[float] | Sequence[str] | None = None
 ) -> tuple[OnnxNetwork, SegmentedNetwork, FloatArray]:
     """As `import_network`, for a caller that compares the scores itself."""
     given = X[:MAX_ROWS] if isinstance(X, np.ndarray) else np.asarray(X)[:MAX_ROWS]

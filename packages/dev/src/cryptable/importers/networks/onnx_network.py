@@ -99,7 +99,7 @@ class OnnxNetwork:
         scores = self.reference_scores(X)
         if self.labels is None:
             return scores[:, 0] if scores.shape[1] == 1 else scores
-        labels = np.asarray(self.labels, np.str_ if isinstance(self.labels[0], str) else np.int64)
+        labels = np.asarray(self.labels)
         chosen = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
         found: npt.NDArray[Any] = labels[chosen]
         return found
@@ -112,3 +112,5 @@ def check_labels(labels: Labels | None, outputs: int) -> None:
             f"labels= has {len(labels)} labels, but the network gives {outputs} score(s) a row; "
             f"expected {max(2, outputs)}"
         )
+    if labels is not None and len(kinds := {type(label).__name__ for label in labels}) > 1:
+        raise UnsupportedModelError(f"labels= are of several kinds, {', '.join(sorted(kinds))}; make them one")

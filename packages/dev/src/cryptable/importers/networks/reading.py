@@ -24,7 +24,7 @@ def read_model(
     *,
     name: str,
     row_shape: tuple[int, ...] | None = None,
-    labels: Sequence[int] | Sequence[str] | None = None,
+    labels: Sequence[float] | Sequence[str] | None = None,
 ) -> OnnxNetwork:
     """Read a model.
 
@@ -94,7 +94,7 @@ def _with_dequantize(model: onnx.ModelProto) -> onnx.ModelProto:
     return version_converter.convert_version(model, _DEQUANTIZES)
 
 
-def _meaning(link: Link | None, labels: Sequence[int] | Sequence[str] | None) -> tuple[Link, Labels | None]:
+def _meaning(link: Link | None, labels: Sequence[float] | Sequence[str] | None) -> tuple[Link, Labels | None]:
     named: Labels | None = None
     if labels is not None:
         plain = np.asarray(labels).tolist()

@@ -1,4 +1,4 @@
-"""Class labels as the decoder holds them: integers or strings."""
+"""Class labels as the decoder holds them: all of one kind, which predictions are of."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cryptable.errors import UnsupportedModelError
 
 
 def labels_of(classes: object, what: str) -> Labels:
-    """An estimator's `classes_` as integers or strings.
+    """An estimator's `classes_` as integers, strings, booleans or doubles.
 
     Raises:
-        UnsupportedModelError: one class only, several targets, or labels that are neither integers nor strings.
+        UnsupportedModelError: one class only, several targets, or labels of another kind or of several.
     """
     if isinstance(classes, list):
         raise UnsupportedModelError(
@@ -25,13 +25,12 @@ def labels_of(classes: object, what: str) -> Labels:
         raise UnsupportedModelError(
             f"{what} was fitted on one class only, {values.tolist()}; there is nothing to predict"
         )
-    if values.dtype.kind in "bui":
-        return tuple(int(value) for value in values)
-    if values.dtype.kind == "f" and (values == np.rint(values)).all():
-        return tuple(int(value) for value in values)
-    if all(isinstance(value, str) for value in values.tolist()):
-        return tuple(str(value) for value in values)
-    raise UnsupportedModelError(f"{what}: class labels must be integers or strings, got {values[:3].tolist()}")
+    labels = tuple(str(value) if isinstance(value, str) else value for value in values.tolist())
+    kinds = {type(label) for label in labels}
+    if len(kinds) != 1 or not kinds <= {bool, int, float, str}:
+        shown = values[:3].tolist()
+        raise UnsupportedModelError(f"{what}: class labels must be integers, strings, booleans or doubles, got {shown}")
+    return labels
 
 
 def categories_of(values: Sequence[object], what: str) -> tuple[int, ...] | tuple[str, ...]:

@@ -22,7 +22,7 @@ _PREFIX = "Sklearn"
 
 
 @source("hummingbird.SklearnContainer")
-def read(container: Any, X: Rows, labels: Sequence[int] | Sequence[str] | None) -> OnnxNetwork:  # noqa: ANN401
+def read(container: Any, X: Rows, labels: Sequence[float] | Sequence[str] | None) -> OnnxNetwork:  # noqa: ANN401
     """By the backend that it was converted for, "onnx" or "torch".
 
     Raises:

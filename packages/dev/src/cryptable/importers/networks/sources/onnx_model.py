@@ -18,13 +18,13 @@ from cryptable.importers.networks.sources.registry import source
 
 
 @source("onnx.ModelProto")
-def read_proto(model: Any, X: Rows, labels: Sequence[int] | Sequence[str] | None) -> OnnxNetwork:  # noqa: ANN401
+def read_proto(model: Any, X: Rows, labels: Sequence[float] | Sequence[str] | None) -> OnnxNetwork:  # noqa: ANN401
     """A model in memory."""
     return read_model(model, name=model.graph.name or "network", row_shape=row_shape(X), labels=labels)
 
 
 @source("builtins.str", "pathlib.Path")
-def read_file(path: str | os.PathLike[str], X: Rows, labels: Sequence[int] | Sequence[str] | None) -> OnnxNetwork:
+def read_file(path: str | os.PathLike[str], X: Rows, labels: Sequence[float] | Sequence[str] | None) -> OnnxNetwork:
     """A file, with the files of external data next to it."""
     path = Path(path)
     if not path.is_file():
@@ -37,7 +37,7 @@ def read_file(path: str | os.PathLike[str], X: Rows, labels: Sequence[int] | Seq
 
 
 @source("cryptable.OnnxNetwork")
-def keep(network: OnnxNetwork, X: Rows, labels: Sequence[int] | Sequence[str] | None) -> OnnxNetwork:
+def keep(network: OnnxNetwork, X: Rows, labels: Sequence[float] | Sequence[str] | None) -> OnnxNetwork:
     """As it is, or with other labels."""
     if labels is None:
         return network

@@ -13,7 +13,7 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import Rows
 from cryptable.importers.networks.onnx_network import OnnxNetwork
 
-Read = Callable[[Any, Rows, Sequence[int] | Sequence[str] | None], OnnxNetwork]
+Read = Callable[[Any, Rows, Sequence[float] | Sequence[str] | None], OnnxNetwork]
 """(object, calibration data, labels) to a network."""
 
 
@@ -45,7 +45,7 @@ def source(*class_names: str) -> Callable[[Read], Read]:
     return register
 
 
-def read_network(model: object, X: Rows, *, labels: Sequence[int] | Sequence[str] | None = None) -> OnnxNetwork:
+def read_network(model: object, X: Rows, *, labels: Sequence[float] | Sequence[str] | None = None) -> OnnxNetwork:
     """Read any network that a source knows.
 
     Args:

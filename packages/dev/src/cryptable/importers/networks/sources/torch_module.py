@@ -21,7 +21,7 @@ OPSET = 17
 
 
 @source("torch.Module")
-def read(module: Any, X: Rows, labels: Sequence[int] | Sequence[str] | None) -> OnnxNetwork:  # noqa: ANN401
+def read(module: Any, X: Rows, labels: Sequence[float] | Sequence[str] | None) -> OnnxNetwork:  # noqa: ANN401
     """Exported on the first row, with a dynamic number of rows.
 
     Raises:

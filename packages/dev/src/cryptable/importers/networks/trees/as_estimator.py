@@ -57,7 +57,7 @@ class OnnxTrees:
         return found
 
 
-def read_trees(model: object, X: Rows, labels: Sequence[int] | Sequence[str] | None) -> OnnxTrees | None:
+def read_trees(model: object, X: Rows, labels: Sequence[float] | Sequence[str] | None) -> OnnxTrees | None:
     """The trees of an ONNX model, or of a container of hummingbird's; None where it is something else.
 
     Args:

@@ -686,6 +686,8 @@ class Decoder(_message.Message):
     STEP_FIELD_NUMBER: _builtins.int
     INTEGERS_FIELD_NUMBER: _builtins.int
     STRINGS_FIELD_NUMBER: _builtins.int
+    BOOLEANS_FIELD_NUMBER: _builtins.int
+    DOUBLES_FIELD_NUMBER: _builtins.int
     BASE_FIELD_NUMBER: _builtins.int
     FURTHER_BITS_FIELD_NUMBER: _builtins.int
     link: Global___Decoder.Link.ValueType
@@ -703,6 +705,10 @@ class Decoder(_message.Message):
     @_builtins.property
     def strings(self) -> Global___StringLabels: ...
     @_builtins.property
+    def booleans(self) -> Global___BooleanLabels: ...
+    @_builtins.property
+    def doubles(self) -> Global___DoubleLabels: ...
+    @_builtins.property
     def base(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Added to score[j] after scaling, in double precision: what the model adds outside its circuit."""
 
@@ -714,14 +720,16 @@ class Decoder(_message.Message):
         step: _builtins.float = ...,
         integers: Global___IntegerLabels | None = ...,
         strings: Global___StringLabels | None = ...,
+        booleans: Global___BooleanLabels | None = ...,
+        doubles: Global___DoubleLabels | None = ...,
         base: _abc.Iterable[_builtins.float] | None = ...,
         further_bits: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["integers", b"integers", "labels", b"labels", "strings", b"strings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["booleans", b"booleans", "doubles", b"doubles", "integers", b"integers", "labels", b"labels", "strings", b"strings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "booleans", b"booleans", "doubles", b"doubles", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_labels: _TypeAlias = _typing.Literal["integers", "strings"]  # noqa: Y015
+    _WhichOneofReturnType_labels: _TypeAlias = _typing.Literal["integers", "strings", "booleans", "doubles"]  # noqa: Y015
     _WhichOneofArgType_labels: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_labels) -> _WhichOneofReturnType_labels | None: ...
 
@@ -766,3 +774,45 @@ class StringLabels(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StringLabels: _TypeAlias = StringLabels  # noqa: Y015
+
+@_typing.final
+class BooleanLabels(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.bool] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BooleanLabels: _TypeAlias = BooleanLabels  # noqa: Y015
+
+@_typing.final
+class DoubleLabels(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Finite."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoubleLabels: _TypeAlias = DoubleLabels  # noqa: Y015
