@@ -11,6 +11,7 @@ from cryptable.compiled.check_report import CheckReport
 from cryptable.compiled.compiled_model import CompiledModel, load
 from cryptable.compiling.compile import compile  # noqa: A004  (cryptable.compile, as torch.compile)
 from cryptable.errors import (
+    AgreementWarning,
     BudgetError,
     ConstantModelError,
     CostWarning,
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Advice",
+    "AgreementWarning",
     "Budget",
     "BudgetError",
     "CheckReport",

@@ -23,7 +23,7 @@ from cryptable.explaining.explanation import Explanation, explain
 from cryptable.explaining.training_options import TrainingOptions
 from cryptable.graphs.graph import Estimator, FloatArray, IntArray, Rows
 from cryptable.importers.registry import reference_scores
-from cryptable.planner.planned_model import ScoreDrop, ThresholdDisclosure
+from cryptable.planner.planned_model import Agreement, ScoreDrop, ThresholdDisclosure
 
 Mode = Literal["clear", "simulate", "encrypted"]
 _MODES = ("clear", "simulate", "encrypted")
@@ -49,6 +49,7 @@ class CompiledModel:
         layer_names: tuple[str, ...] = (),
         given_up: ScoreDrop | None = None,
         ranges: str | None = None,
+        agreement: Agreement | None = None,
         advice: TrainingOptions | None = None,
     ) -> None:
         self.artifact = artifact
@@ -57,6 +58,7 @@ class CompiledModel:
         self.edges = edges
         self.given_up = given_up
         self.ranges = ranges
+        self.agreement = agreement
         self._layer_names = layer_names
         self._compiled = compiled
         self._estimator = estimator
@@ -145,6 +147,7 @@ class CompiledModel:
             given_up=self.given_up,
             edges=self.edges,
             ranges=self.ranges,
+            agreement=self.agreement,
             advice=self._advice,
             cpu_seconds_measured=self._cpu_seconds_measured,
         )

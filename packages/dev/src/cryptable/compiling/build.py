@@ -57,6 +57,7 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         layer_names=planned.layer_names,
         given_up=planned.given_up,
         ranges=planned.ranges,
+        agreement=planned.agreement,
         advice=training_options(planned, estimator),
     )
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy.typing as npt
 
 from cryptable.compiled.compiled_model import CompiledModel
+from cryptable.compiling.agreement import tell_agreement
 from cryptable.compiling.build import build
 from cryptable.compiling.plan import imported_for, plan_imported
 from cryptable.compiling.scheme_choice import first_able, settings_to_try
@@ -65,10 +66,11 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         tolerance: the most that a score may differ from the estimator's own, guaranteed for every input within the
             encoders' ranges. By default 0.05 for log-odds and margins of unit size, 0.0125 for probabilities, 0.02 for
             logarithms, else 2 % of the standard deviation of the scores on X_train; additive models take the larger of
-            0.05 and those 2 %, and GaussianNB is as exact as can be.
+            0.05 and those 2 %, and GaussianNB is as exact as can be. A network with lookups has no such bound: there, a
+            tolerance that is asked for is kept on X_train, or refused.
         table_bits: width of the lookups, 2 to 6; by default the cheapest. With one, "auto" is "bootstrapped".
         input_bits: most bits of a feature that is sent as a number, up to 24; by default 20 for a linear model, 8 for a
-            network.
+            network, or as many as scores that it is added to need.
         p_error: probability that one lookup, or the reading of the result, fails; at most 2^-40, which is the default.
             Of the scheme levelled, that an answer is wrong; by default 2^-128.
         readout: "exact", or "approximate", which costs up to a third less: scores keep noise, whose standard deviation
@@ -105,10 +107,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             of a megabyte that serve every model, and far less CPU. "bootstrapped" looks up tables, and takes every
             model. "auto", the default, is the cheapest that is able, and has the options asked for: `table_bits`,
             `readout` and a budget's `max_lookups` are of lookups. Keys serve one scheme.
-        show_progress: draw a bar on standard error where planning takes longer than a second.
+        show_progress: draw a bar on standard error where planning takes longer than a second, and print how near a
+            network's compiled scores are to its own on X_train.
 
     Returns:
-        The compiled model. A CostWarning says so where one prediction takes more than a minute of CPU.
+        The compiled model. A CostWarning says so where one prediction takes more than a minute of CPU, an
+        AgreementWarning where a network's compiled answers on X_train are not near its own.
 
     Raises:
         BudgetError: no approximation is within the budget, or the model is none of trees.
@@ -142,7 +146,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     imported, truth = imported_for(estimator, X_train, settings)
     settings = replace(settings, name=settings.name or imported.name)
     model = first_able(settings_to_try(imported.graph, settings), lambda each: _compiled(imported, truth, each))
-    _warn_if_expensive(model, find_planner(imported.graph, model.artifact.client_spec.scheme))
+    planner = find_planner(imported.graph, model.artifact.client_spec.scheme)
+    # Bits that were chosen for their score are judged by that, and those of each layer by whoever chose them.
+    tell_agreement(
+        model.agreement, model.name, advice=planner.closer, prints=show_progress, warns=isinstance(settings.bits, int)
+    )
+    _warn_if_expensive(model, planner)
     return model
 
 

@@ -10,11 +10,14 @@ import numpy.typing as npt
 from cryptable_engine import verify
 from cryptable_protocol import InvalidInputError, ThermometerEncoder
 
+from cryptable.compiling.agreement import measured
 from cryptable.compiling.scheme_choice import first_able, settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.within_budget import best_plan
 from cryptable.errors import BudgetError
 from cryptable.graphs.graph import Estimator, Rows
+from cryptable.graphs.network import SegmentedNetwork
+from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.imported_model import ImportedModel, import_model
 from cryptable.planner.planned_model import PlannedModel, ThresholdDisclosure
 from cryptable.planner.readout import approximate
@@ -79,6 +82,8 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
     if settings.readout == "approximate":
         planned = approximate(planned, tolerance=tolerance, noise_deviation=task.prices.noise_deviation)
     verify(planned.circuit)
+    if isinstance(graph, SegmentedNetwork | TrainedIntegers):
+        planned = replace(planned, agreement=measured(planned, imported.kept, imported.reference))
     return planned
 
 

@@ -27,7 +27,7 @@ from cryptable.explaining.levelled import LevelledFacts
 from cryptable.explaining.picture import Figure, draw
 from cryptable.explaining.sizes import Bytes, bytes_of
 from cryptable.explaining.training_options import TrainingOptions
-from cryptable.planner.planned_model import ScoreDrop, ThresholdDisclosure
+from cryptable.planner.planned_model import Agreement, ScoreDrop, ThresholdDisclosure
 
 RANGES_TELL = {
     "sound": "no input leads beyond them",
@@ -85,6 +85,7 @@ class Explanation:
     neighbour_rate: float | None = None
     given_up: ScoreDrop | None = None
     ranges: str | None = None
+    agreement: Agreement | None = None
     score_noise: float = 0.0
     score_noise_bound: float = 0.0
     lookups_by_feature: Mapping[str, float] = field(default_factory=dict)
@@ -152,6 +153,7 @@ class Explanation:
             "inputs": self.inputs,
             "neighbour_rate": self.neighbour_rate,
             "ranges": self.ranges,
+            "agreement": None if self.agreement is None else vars(self.agreement).copy(),
             "lookups_by_feature": dict(self.lookups_by_feature),
             "advice": None if self.advice is None else self.advice.to_dict(),
         }
@@ -197,6 +199,8 @@ class Explanation:
         table.add_row("a row down", f"{_size(self.bytes.output_row)} ({self.output_bits} bits a score)")
         bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
         table.add_row("scores", f"in steps of {self.score_step:.3g}{bound}")
+        if self.agreement is not None:
+            table.add_row("beside the model itself", f"{self.agreement}, evaluated in the clear")
         if self.given_up is not None:
             table.add_row("given up for the budget", str(self.given_up))
         if self.score_noise:
@@ -280,13 +284,15 @@ def explain(
     layer_names: tuple[str, ...] = (),
     given_up: ScoreDrop | None = None,
     ranges: str | None = None,
+    agreement: Agreement | None = None,
     advice: TrainingOptions | None = None,
     cpu_seconds_measured: float | None = None,
 ) -> Explanation:
     """Explain a compiled model.
 
     `error_bound` and `edges` are those that it was planned with, None where not known; `layer_names` are those of its
-    Lookup nodes, where they are known; `ranges` says where its tables end, as `compile` names it; `advice` what would
+    Lookup nodes, where they are known; `ranges` says where its tables end, as `compile` names it; `agreement` is that
+    with the model itself on calibration data; `advice` what would
     make its trees cheaper; `cpu_seconds_measured` is what a row took here, where that is known.
     """
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
@@ -317,6 +323,7 @@ def explain(
         given_up=given_up,
         ranges=ranges,
         **_noise(spec, prices.noise_deviation),
+        agreement=agreement,
         lookups_by_feature=_lookups_by_feature(circuit, spec),
         advice=advice,
         cpu_seconds_measured=cpu_seconds_measured,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Term
+from cryptable_engine.circuit.readout import output_bits
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
@@ -13,15 +14,47 @@ from cryptable.planner.registry import Task, planner
 
 DEFAULT_INPUT_BITS = 20
 """Of a feature."""
+_FRESH_BITS = 62
+"""Of the torus, above which noise must stand in a fresh ciphertext, however long its key is."""
 _MARGIN = 1.0
 """How far the encoders reach beyond the calibration data, on both sides, relative to its range."""
 
 
 @planner(LinearModel, kind="a linear model", cheaper="fewer features cost less: it has no lookups")
 def plan(graph: LinearModel, task: Task) -> PlannedModel:
-    """For the registry."""
+    """For the registry. Where hundreds of features add up, a tolerance that nobody asked for grows to what keys bear.
+
+    Raises:
+        UnsupportedModelError: no keys are exact enough for the tolerance that is asked for.
+    """
     input_bits = task.settings.input_bits or DEFAULT_INPUT_BITS
-    return plan_linear(graph, task.rows, tolerance=task.tolerance, input_bits=input_bits)
+    tolerance, asked_for = task.tolerance, task.settings.tolerance is not None
+    while True:
+        try:
+            planned = plan_linear(graph, task.rows, tolerance=tolerance, input_bits=input_bits)
+        except ConstantModelError:
+            raise
+        except UnsupportedModelError:
+            if asked_for or task.settings.input_bits is not None:
+                raise
+        else:
+            if _can_be_read(planned.circuit, task.prices.noise_deviation):
+                return planned
+            if asked_for:
+                raise UnsupportedModelError(
+                    f"tolerance is {tolerance:.3g}: scores as exact as that, of so many features, are too fine for any "
+                    "keys; raise tolerance=, or scale features whose ranges are wide for what they add"
+                )
+        tolerance *= 2
+
+
+def _can_be_read(circuit: Circuit, noise_deviation: float) -> bool:
+    """Whether the least noise that a fresh ciphertext may have leaves scores as they are."""
+    (term,) = circuit.nodes[1].terms  # type: ignore[union-attr]
+    squares = np.zeros(circuit.nodes[1].size)
+    np.add.at(squares, term.columns, np.square(term.weights.astype(np.float64)))
+    noise = np.log2(squares.max()) / 2 - _FRESH_BITS
+    return bool(noise <= np.log2(noise_deviation) - 1 - output_bits(circuit))
 
 
 def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input_bits: int) -> PlannedModel:

@@ -57,6 +57,28 @@ class TreeDraft:
     products: int = 0
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """What a compiled model answers, in the clear, beside what the model itself does, on rows of the calibration data.
+
+    `labels` is the share of them with the same label, None for a regression. `rms` is the root mean square of the
+    differences of scores, in standard deviations of the scores, of the score where it is largest; `largest` the largest
+    difference, in the unit of the scores.
+    """
+
+    rows: int
+    labels: float | None
+    rms: float
+    largest: float
+
+    def __str__(self) -> str:
+        labels = "" if self.labels is None else f"{self.labels:.1%} of the labels are the model's own, "
+        return (
+            f"{labels}scores differ by {self.rms:.2g} of their deviation (root mean square), by {self.largest:.3g} at "
+            f"most, on {self.rows} rows of the calibration data"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class PlannedTrees:
     """The trees that a plan is of, and what drafts plans of other ones for the same scheme.
@@ -92,5 +114,7 @@ class PlannedModel:
     """Where the tables of a network end, as `cryptable.compile` names it; None for any other model."""
     trees: PlannedTrees | None = None
     """Of a model of trees, for advice on what would make them cheaper."""
+    agreement: Agreement | None = None
+    """With the model itself, of a network."""
     scheme: Literal["levelled", "bootstrapped"] = "bootstrapped"
     """That evaluates the circuit."""

@@ -57,7 +57,8 @@ Approximate: TypeAlias = Callable[[Graph, Task], list[Graph]]
 class Planner:
     """How one class of model graphs is planned for one scheme.
 
-    `kind` is what messages call such models, `cheaper` says what makes one of them cheaper. `tolerance` is the one of a
+    `kind` is what messages call such models, `cheaper` says what makes one of them cheaper, `closer` what
+    brings its answers nearer to the model's own, where no error bound holds. `tolerance` is the one of a
     score where none is asked for, by graph and scores on the calibration data. `approximate` finds graphs that are
     within a budget: the graph itself where that is, else several approximations of it; None where there is no such way.
     """
@@ -69,6 +70,7 @@ class Planner:
     tolerance: Tolerance
     approximate: Approximate | None
     scheme: str = BOOTSTRAPPED
+    closer: str = ""
 
 
 _by_class: dict[tuple[type, str], Planner] = {}
@@ -83,6 +85,7 @@ def planner(
     tolerance: Tolerance = by_link,
     approximate: Approximate | None = None,
     scheme: str = BOOTSTRAPPED,
+    closer: str = "",
 ) -> Callable[[Function], Function]:
     """Register the decorated function for a class of model graphs; arguments as `Planner` has them.
 
@@ -93,7 +96,7 @@ def planner(
     def register(plan: Function) -> Function:
         if (graph, scheme) in _by_class:
             raise ValueError(f"{graph.__name__} has two planners; the second one is in {plan.__module__}")
-        _by_class[graph, scheme] = Planner(graph, plan, kind, cheaper, tolerance, approximate, scheme)
+        _by_class[graph, scheme] = Planner(graph, plan, kind, cheaper, tolerance, approximate, scheme, closer)
         return plan
 
     return register

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from cryptable.console.progress import progress_bar
-from cryptable.graphs.graph import FloatArray, ModelGraph
+from cryptable.errors import UnsupportedModelError
+from cryptable.graphs.graph import FloatArray, LinearModel, ModelGraph
 from cryptable.graphs.integers import IntegerNetwork
 from cryptable.graphs.network import QuantizedNetwork, SegmentedNetwork
+from cryptable.graphs.symbols import widened
 from cryptable.graphs.trained_integers import TrainedIntegers
+from cryptable.planner.linear import plan as plan_linear
 from cryptable.planner.networks.lower import lower
-from cryptable.planner.networks.quantize import DEFAULT_OUTPUT_BITS, Precision, quantize
+from cryptable.planner.networks.quantize import Precision, quantize
 from cryptable.planner.networks.search import MAX_DROP, chosen_bits
 from cryptable.planner.networks.trained_quantizers import keep_integers
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
 from cryptable.planner.settings import DEFAULT_BITS, Rounding
-from cryptable.planner.tolerance import deviation
+from cryptable.planner.tolerance import by_link, deviation
 
-INPUT_BITS = 8
 APPROXIMATE_OUTPUT_BITS = 16
+_SHARE_OF_TOLERANCE = 0.25
+"""Root mean square of the rounding of scores, as a part of the largest error that is asked for."""
 READOUT_TOLERANCE = 0.05
 """Three standard deviations of the noise that approximate readout leaves, as a part of the scores' own deviation."""
 
 
-def _of_readout(_graph: ModelGraph, scores: FloatArray) -> float:
-    """Quantizing heeds no tolerance; approximate readout does."""
+def _of_readout(graph: ModelGraph, scores: FloatArray) -> float:
+    """Without lookups, that of any linear model; else that of approximate readout, and of nothing besides."""
+    if isinstance(graph, SegmentedNetwork) and not graph.layers:
+        return by_link(graph, scores)
     return READOUT_TOLERANCE * deviation(scores)
 
 
@@ -33,16 +41,20 @@ def _of_readout(_graph: ModelGraph, scores: FloatArray) -> float:
     SegmentedNetwork,
     kind="a network",
     cheaper="fewer bits= (or bits='auto', or ct.autotune), fewer neurons and pruned ones cost less",
+    closer="more bits=, or ranges='mse', bring it nearer, and so do more rows of X_train, if those are few",
     tolerance=_of_readout,
 )
 def plan_network(network: SegmentedNetwork, task: Task) -> PlannedModel:
     """Quantized after training."""
     settings = task.settings
+    if not network.layers:
+        return plan_linear(_linear(network), task)
     precision = Precision(
         bits=DEFAULT_BITS if isinstance(settings.bits, str) else settings.bits,
         ranges=settings.ranges,
-        input_bits=settings.input_bits or INPUT_BITS,
-        output_bits=DEFAULT_OUTPUT_BITS if settings.readout == "exact" else APPROXIMATE_OUTPUT_BITS,
+        input_bits=settings.input_bits,
+        output_bits=None if settings.readout == "exact" else APPROXIMATE_OUTPUT_BITS,
+        error=None if settings.tolerance is None else settings.tolerance * _SHARE_OF_TOLERANCE,
         rounding=settings.rounding,
     )
     if settings.bits == "auto":
@@ -50,19 +62,43 @@ def plan_network(network: SegmentedNetwork, task: Task) -> PlannedModel:
             precision = chosen_bits(
                 network, task.rows, task.truth, precision, prices=task.prices, max_drop=MAX_DROP, report=report
             )
-    return replace(plan_segments(network, task.rows, precision), ranges=settings.ranges)
+    integers = quantize(network, task.rows, precision, task.prices)
+    _check_tolerance(integers, task)
+    return replace(_laid_out(integers, network, precision.rounding), ranges=settings.ranges)
+
+
+def _linear(network: SegmentedNetwork) -> LinearModel:
+    """A network of no lookups."""
+    coefficients = widened(network.matrix, len(network.feature_names)).toarray().T
+    return LinearModel(network.feature_names, coefficients, network.offset, network.link, network.labels)
+
+
+def _check_tolerance(integers: IntegerNetwork, task: Task) -> None:
+    """A tolerance that is asked for is kept on the calibration data, or refused."""
+    if task.settings.tolerance is None:
+        return
+    scores = integers.scores(integers.input_grid.encode(task.rows))
+    largest = float(np.abs(scores - task.reference).max())
+    if largest > task.settings.tolerance:
+        raise UnsupportedModelError(
+            f"tolerance is {task.settings.tolerance:.3g}, but scores differ by up to {largest:.3g} from the network's "
+            "own on X_train, since lookups keep so few bits of each sum; raise bits= or tolerance=, or leave "
+            "tolerance= out: the agreement on X_train is then reported"
+        )
 
 
 @planner(
     QuantizedNetwork,
     kind="a network that was trained with quantizers",
     cheaper="quantizers of fewer bits, fewer neurons and pruned ones cost less",
+    closer="ranges='sound' leaves no sum beyond the ends of a table, which is what sets them apart",
     tolerance=_of_readout,
 )
 def plan_quantized(network: QuantizedNetwork, task: Task) -> PlannedModel:
     """The integers of its quantizers are kept."""
     settings = task.settings
     integers = keep_integers(network, task.rows, settings.ranges)
+    _check_tolerance(integers, task)
     return replace(_laid_out(integers, network, settings.rounding), ranges=settings.ranges)
 
 
@@ -70,6 +106,7 @@ def plan_quantized(network: QuantizedNetwork, task: Task) -> PlannedModel:
     TrainedIntegers,
     kind="a network of cryptable.neural",
     cheaper="fewer neurons, fewer kept_bits= and fewer layers cost less",
+    closer="it computes what was trained: please report this model",
     tolerance=_of_readout,
 )
 def plan_trained(trained: TrainedIntegers, task: Task) -> PlannedModel:

@@ -15,16 +15,21 @@ import numpy.typing as npt
 from cryptable_protocol import InvalidInputError
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
+from cryptable.cost.prices import Draft, PriceList, price_list
 from cryptable.errors import ConstantModelError
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.integers import Grid, IntegerLayer, IntegerNetwork, extended
 from cryptable.graphs.network import Layer, SegmentedNetwork
 from cryptable.graphs.symbols import widened
+from cryptable.planner.networks.fineness import Fineness, choose_fineness
 from cryptable.planner.networks.ranges import RANGES, Ranges, calibrated, sound
 from cryptable.planner.networks.rounding import rounded_together
 from cryptable.planner.settings import DEFAULT_BITS, RangeChoice, Rounding
 
-DEFAULT_OUTPUT_BITS = 12
+DEFAULT_INPUT_BITS, _LEAST_INPUT_BITS = 8, 6
+"""Of a feature. A score that it is added to may have it coarser, two bits beyond what lookups keep of a sum."""
+_RELATIVE_ERROR = 0.03
+"""Of the deviation of the scores."""
 _WEIGHT_NOISE: dict[Rounding, float] = {"approximate": 0.1, "exact": 0.4}
 """Standard deviation that rounding weights adds to a sum, as a part of a table's entry; rounding the sum adds 0.29.
 Finer weights are free, but where each bit that is dropped takes a lookup."""
@@ -42,15 +47,18 @@ class Precision:
     Args:
         bits: kept before each lookup: one number, or by name of the layer.
         ranges: where the ends of the tables lie, see `ranges`.
-        input_bits: of an encoded feature, at most.
-        output_bits: of the scores.
+        input_bits: of an encoded feature, at most; by default 8, or as many as scores that it is added to need.
+        output_bits: of the scores; by default as many as `error` needs.
+        error: root mean square of what rounding the scores, and what they are sums of, may add to them on calibration
+            data; by default a part of their deviation. Lookups add what `bits` says.
         rounding: of sums, see `Rounding`.
     """
 
     bits: int | Mapping[str, int] = DEFAULT_BITS
     ranges: RangeChoice = "minmax"
-    input_bits: int = 8
-    output_bits: int = DEFAULT_OUTPUT_BITS
+    input_bits: int | None = None
+    output_bits: int | None = None
+    error: float | None = None
     rounding: Rounding = "approximate"
 
     def __post_init__(self) -> None:
@@ -80,56 +88,51 @@ class Precision:
                 )
 
 
-def input_grid(rows: FloatArray, bits: int) -> Grid:
-    """Steps of each feature's encoder, from calibration data; whole numbers where the data are and fit."""
-    low, high = rows.min(axis=0), rows.max(axis=0)
-    levels = 1 << bits
-    span = high - low
-    whole = (rows == np.rint(rows)).all(axis=0) & (span < levels) & (span > 0)
-    maximum = np.where(whole, span, np.where(span > 0, levels - 1, 0)).astype(np.int64)
-    step = np.where(whole, 1.0, span / (levels - 1))
-    return Grid(low, np.where(span > 0, step, 1.0), maximum)
-
-
-def quantize(network: SegmentedNetwork, rows: FloatArray, precision: Precision) -> IntegerNetwork:
+def quantize(
+    network: SegmentedNetwork, rows: FloatArray, precision: Precision, prices: PriceList | None = None
+) -> IntegerNetwork:
     """Quantize after training.
 
     Args:
-        network: float.
+        network: float, of one layer at least.
         rows: calibration data, shape (rows, features).
         precision: how exact.
+        prices: that say how many bits scores can have; by default those of any keys.
     """
     precision.check_names(network)
-    inputs = input_grid(rows, precision.input_bits)
-    grid, integers, numbers = inputs, inputs.encode(rows), rows
-    value_bits = _value_bits(network, precision)
+    numbers = network.variables(rows)
+    fineness = _fineness(network, numbers, precision, price_list() if prices is None else prices)
+    grid, integers = fineness.inputs, fineness.inputs.encode(rows)
     layers: list[IntegerLayer] = []
-    for index, layer in enumerate(network.layers):
-        exact = layer.sums(numbers)
-        numbers = np.concatenate([numbers, layer.values(exact)], axis=1)
-        made, values = _quantize_layer(layer, grid, integers, exact, precision, value_bits[index])
+    for layer, value_bits in zip(network.layers, fineness.value_bits, strict=True):
+        exact = layer.sums(numbers[:, : grid.size])
+        made, values = _quantize_layer(layer, grid, integers, exact, precision, value_bits)
         integers = extended(integers, made, made.values(made.sources(integers)))
         layers.append(made)
         grid = grid.followed_by(values)
-    return _read_out(network, grid, inputs.size, tuple(layers), integers, numbers, precision)
+    return _read_out(network, grid, fineness, tuple(layers), integers, numbers)
 
 
-def _value_bits(network: SegmentedNetwork, precision: Precision) -> list[int]:
-    """Bits of each layer's values: few where scores are made of them, since those must be exact to the last bit.
+def _fineness(network: SegmentedNetwork, numbers: FloatArray, precision: Precision, prices: PriceList) -> Fineness:
+    exact = (widened(network.matrix, numbers.shape[1]) @ numbers.T).T
+    error = _RELATIVE_ERROR * float(exact.std(axis=0).max()) if precision.error is None else precision.error
+    width = max((precision.width(layer) for layer in network.layers), default=1)
 
-    With n values of 0 .. q in a score of 2^b steps, weights are about 2^b / (n * q). Rounding those errs by about q / 3
-    for each value, rounding values by the weight, so both err alike where q^2 = 3 * 2^b / n.
-    """
-    summed = max(1, int(np.diff(network.matrix.indptr).max(initial=1)))
-    shared = math.log2(3.0 * 2.0**precision.output_bits / summed) / 2
-    used = set(network.matrix.indices.tolist())
-    first = min((layer.matrix.shape[1] for layer in network.layers), default=0)
-    found = []
-    for layer in network.layers:
-        reaches = any(first <= variable < first + layer.size for variable in used)
-        found.append(min(_VALUE_BITS, max(2, round(shared))) if reaches else _VALUE_BITS)
-        first += layer.size
-    return found
+    def is_affordable(bits: int, summed: float, bits_are_free: bool) -> bool:
+        draft = Draft(lookups=1, width=width, output_bits=bits, summed=max(1.0, summed), bits_are_free=bits_are_free)
+        return math.isfinite(prices.draft(draft))
+
+    return choose_fineness(
+        network,
+        numbers,
+        input_bits=precision.input_bits or DEFAULT_INPUT_BITS,
+        layer_bits=max(_LEAST_INPUT_BITS, min(width + 2, DEFAULT_INPUT_BITS)),
+        limit=precision.input_bits,
+        output_bits=precision.output_bits,
+        error=error,
+        is_affordable=is_affordable,
+        is_sound=precision.ranges == "sound",
+    )
 
 
 def _quantize_layer(
@@ -212,11 +215,10 @@ def _integer_tables(entries: FloatArray, bits: int) -> tuple[IntArray, Grid]:
 def _read_out(
     network: SegmentedNetwork,
     grid: Grid,
-    inputs: int,
+    fineness: Fineness,
     layers: tuple[IntegerLayer, ...],
     integers: IntArray,
     numbers: FloatArray,
-    precision: Precision,
 ) -> IntegerNetwork:
     """Scores, all in one step, as fine as the output's bits allow for every input."""
     matrix = widened(network.matrix, grid.size)
@@ -224,9 +226,9 @@ def _read_out(
     reach = np.asarray(np.abs(steps.multiply(grid.maximum)).sum(axis=1)).ravel()
     if not reach.any():
         raise ConstantModelError("the network gives the same scores for all of X_train: there is nothing to compute")
-    step = float(reach.max()) / ((1 << precision.output_bits) - 1 - np.diff(steps.indptr).max() / 2)
+    step = float(reach.max()) / ((1 << fineness.output_bits) - 1 - np.diff(steps.indptr).max() / 2)
     weights = rounded_together(csr_array(steps / step), integers)
-    found = IntegerNetwork(grid, inputs, layers, weights, step, np.zeros(network.outputs))
+    found = IntegerNetwork(grid, fineness.inputs.size, layers, weights, step, np.zeros(network.outputs))
     exact = (widened(network.matrix, numbers.shape[1]) @ numbers.T).T + network.offset
     base = exact.mean(axis=0) - ((weights @ integers.T).T * step).mean(axis=0)
     return found.with_outputs(weights, step, base)

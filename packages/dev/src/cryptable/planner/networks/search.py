@@ -19,7 +19,7 @@ from cryptable.cost.prices import Draft, PriceList
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.integers import IntegerNetwork
 from cryptable.graphs.network import SegmentedNetwork
-from cryptable.planner.networks.quantize import Precision, input_grid, quantize
+from cryptable.planner.networks.quantize import Precision, quantize
 from cryptable.planner.networks.setting import Setting
 from cryptable.planner.settings import RangeChoice, Rounding
 
@@ -27,6 +27,7 @@ WIDEST = 6
 NARROWEST = 2
 MAX_DROP = 0.005
 """Of accuracy or R², that `bits="auto"` and `autotune` may give up for fewer bits."""
+_DEFAULT = Precision()
 _DRAWS = 3
 """Evaluations with other noise, whose scores are averaged."""
 
@@ -64,6 +65,7 @@ class Search:
         labels: of the classes, None for a regression.
         choices: what is searched.
         report: is told the fraction done.
+        precision: all that is not searched.
         seed: of the noise.
     """
 
@@ -76,12 +78,13 @@ class Search:
         *,
         choices: Choices,
         report: Callable[[float], None],
+        precision: Precision = _DEFAULT,
         seed: int = 0,
     ) -> None:
         self.tried: list[Setting] = []
         self._sizes = {layer.name: layer.size for layer in segments.layers}
         self._segments, self._rows, self._truth, self._labels = segments, rows, truth, labels
-        self._choices, self._report, self._seed = choices, report, seed
+        self._choices, self._report, self._seed, self._precision = choices, report, seed, precision
         self._steps = choices.combinations * (WIDEST - NARROWEST + 1) + 2 * len(self._sizes)
         self.float_score = self._score(segments.scores(rows))
 
@@ -129,9 +132,9 @@ class Search:
 
     def _try(self, bits: dict[str, int], ranges: RangeChoice, rounding: Rounding, prices: PriceList) -> Setting:
         """Quantize and score."""
-        precision = Precision(bits=bits, ranges=ranges, rounding=rounding)
-        integers = quantize(self._segments, self._rows, precision)
-        inputs = input_grid(self._rows, precision.input_bits).encode(self._rows)
+        precision = replace(self._precision, bits=bits, ranges=ranges, rounding=rounding)
+        integers = quantize(self._segments, self._rows, precision, prices)
+        inputs = integers.input_grid.encode(self._rows)
         lookups, price = _cost(integers, rounding, prices)
         score = float(np.mean([self._score(scores) for scores in self._evaluated(integers, inputs, rounding, prices)]))
         setting = Setting(bits, ranges, lookups, price, score, rounding, prices.p_error)
@@ -200,7 +203,7 @@ def chosen_bits(
         raise InvalidInputError(f"y_train has shape {truth.shape}, expected ({len(rows)},): one label a row")
     wanted = _own_predictions(segments.scores(rows), labels) if truth is None else truth
     choices = Choices((prices,), (precision.ranges,), (precision.rounding,))
-    search = Search(segments, rows, wanted, labels, choices=choices, report=report)
+    search = Search(segments, rows, wanted, labels, choices=choices, report=report, precision=precision)
     return replace(precision, bits=search.cheapest(search.float_score - max_drop).bits)
 
 
