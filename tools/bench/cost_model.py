@@ -2,9 +2,10 @@
 
     python tools/bench/cost_model.py             print what would be committed
     python tools/bench/cost_model.py --write     write packages/dev/src/cryptable/cost/cost_table.json
+    python tools/bench/cost_model.py --keep-rates --write      the same, with the rates that are in it
 
-Prices depend on the version of concrete-python alone, rates on the machine. It takes some minutes; run it where nothing
-else runs.
+Prices depend on the version of concrete-python and on which keysets new models may have, rates on the machine. It takes
+some minutes; measure rates where nothing else runs.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ import cryptable
 from cryptable.calibrating.measure import measure_machine
 from cryptable.calibrating.sample_circuits import sum_of_lookups
 from cryptable.cost.bootstrapped import noise_level
-from cryptable.cost.rates import COST_TABLE
+from cryptable.cost.rates import COST_TABLE, shipped_rates
 from cryptable_engine import CompilationError, Program, UnsupportedProgramError, to_mlir
 from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import MAX_GLWE_DIMENSION
 from cryptable_engine.schemes.bootstrapped.program import write_record
 
 TARGET = Path(cryptable.__file__).parent / "cost" / COST_TABLE
@@ -40,7 +42,14 @@ def price(width: int, output_bits: int, p_error: float) -> float | None:
         directory = Path(name)
         try:
             text = to_mlir(sum_of_lookups(LOOKUPS, width, output_bits))
-            compile_mlir(text, directory, p_error=p_error, security_bits=128, simulation=False)
+            compile_mlir(
+                text,
+                directory,
+                p_error=p_error,
+                security_bits=128,
+                simulation=False,
+                max_glwe_dimension=MAX_GLWE_DIMENSION,  # as new models are compiled
+            )
             write_record(directory, p_error)
             program = Program.load(directory)
         except (CompilationError, UnsupportedProgramError) as error:
@@ -73,8 +82,9 @@ def main() -> int:
     """Print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write the file")
-    write = parser.parse_args().write
-    rates = measure_machine(lambda _: None)
+    parser.add_argument("--keep-rates", action="store_true", help="leave the rates as they are")
+    options = parser.parse_args()
+    rates = shipped_rates() if options.keep_rates else measure_machine(lambda _: None)
     print(rates.to_json())
     prices: list[dict[str, Any]] = []
     for log2_p_error in LOG2_P_ERRORS:
@@ -86,7 +96,7 @@ def main() -> int:
     engine = json.dumps(f"concrete-python {metadata.version('concrete-python')}")
     lines = ",\n".join(json.dumps(entry) for entry in prices)
     content = f'{{"engine": {engine}, "rates": {rates.to_json().strip()}, "prices": [\n{lines}\n]}}\n'
-    if write:
+    if options.write:
         TARGET.write_text(content, encoding="utf-8")
     return 0
 

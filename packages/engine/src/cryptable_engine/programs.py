@@ -42,7 +42,7 @@ def compile_circuit(
             kind of keys, whatever this version would choose, and are compared with what was made.
         catalogue: where `options` name no keyset, take one that many models share if that costs little more than the
             cheapest (of bootstrapped programs, `catalogue.MAX_FACTOR`). The result's `keyset_entry` says which.
-        native: have Concrete compile it in any case: dearer, and an oracle for tests.
+        native: have Concrete compile it in any case: more expensive, and an oracle for tests.
         limits: of a compiling process; the default suits circuits of some thousand lookups.
 
     Raises:

@@ -106,5 +106,10 @@ def machine_rates() -> MachineRates:
         pass
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{path} cannot be read ({error}); remove the file, or mend its permissions") from error
+    return shipped_rates()
+
+
+def shipped_rates() -> MachineRates:
+    """Of the machine that the cost table was measured on."""
     table = json.loads(resources.files("cryptable.cost").joinpath(COST_TABLE).read_text("utf-8"))
     return MachineRates.from_json(json.dumps(table["rates"]), what=COST_TABLE)

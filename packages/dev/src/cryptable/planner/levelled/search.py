@@ -25,7 +25,7 @@ SEARCH_WORK = 150_000
 _STEPS = 8
 """For each tree, at most: the search of a small model ends sooner."""
 _WARMTH = 0.003
-"""Of the price: by how much a step may be dearer at the start of the search."""
+"""Of the price: by how much a step may be more expensive at the start of the search."""
 
 
 class SearchPrices(Protocol):

@@ -31,7 +31,7 @@ class KeysetEntry:
     """One keyset: made for lookups of `width` bits at `p_error`, of `price` each (optimizer complexity).
 
     Width and price are 0 for circuits without lookups, and p_error 1: one secret key serves any. `retired` says that no
-    new model is compiled onto it: it is dearer than need be, or too noisy for what it was made for.
+    new model is compiled onto it: it costs more than need be, or too noisy for what it was made for.
     """
 
     name: str

@@ -26,7 +26,7 @@ _LEAST_LOG2_DEVIATION = -62.0
 MAX_GLWE_DIMENSION = 2
 """Of keysets for new models: of larger ones the optimizer takes the noise for less than it is, and the cost too.
 
-A lookup with 4 polynomials of 512 takes 1.4 times the CPU of one with 2 of 1024, which it holds for dearer.
+A lookup with 4 polynomials of 512 takes 1.4 times the CPU of one with 2 of 1024, which it takes for more expensive.
 """
 PRODUCT_WEIGHT = 6.5
 """Of a product of a bootstrapping, beside an operation of its transforms: measured with Concrete's functions."""
