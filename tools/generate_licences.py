@@ -3,8 +3,8 @@
 python tools/generate_licences.py           write the table
 python tools/generate_licences.py --check   exit with 1 where what is committed differs
 
-Either way, a distribution whose licence is unknown, or is none of those that were agreed to, is refused. Why this is no work
-for pip-licenses: docs/decisions/0027-licences-by-a-script-of-ours.md.
+Either way, a distribution whose licence is unknown, or is none of those that were agreed to, is refused. Why
+pip-licenses does not do this: docs/decisions/0027-licences-by-a-script-of-ours.md.
 """
 
 from __future__ import annotations
