@@ -1,48 +1,76 @@
-"""Noise of levelled answers against its prediction, over keys and rows: `python tools/bench/levelled_noise.py FOLDER`.
+"""Noise of levelled answers against its prediction, over keys and rows.
 
-FOLDER holds artifacts of the scheme levelled. For each, under new keys again and again, rows that its encoders could
-make are encrypted, evaluated and read; an error, less what rounded weights do, is divided by the deviation that is
-predicted for its own row. Pooled over all, the mean of the squares should lie within 0.8 and 1.0, with its 95 %
-interval: the prediction is for mean secrets, and for transforms that round as NumPy 2 does.
+    python tools/bench/levelled_noise.py                  the four models of levelled_models.py
+    python tools/bench/levelled_noise.py --provoke        too much noise: misread slots are counted
+
+Under new keys again and again, rows that a model's encoders could make are encrypted, evaluated and read; an error,
+less what rounded weights do, is divided by the deviation that is predicted for its own row. Pooled over all, the mean
+of the squares should lie within 0.8 and 1.0, with its 95 % interval, which counts keys as well as slots: the prediction
+is for mean secrets, and for transforms that round as NumPy 2 does. No row's variance, for the worst secret that clients
+keep, may exceed the bound of its model.
+
+With --provoke, fresh noise is so many times larger, with client and prediction alike, that slots are misread: as many
+as their rows predict, and no more than the bound says (with four deviations of that count).
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from pathlib import Path
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
+import cryptable as ct
 import numpy as np
 import numpy.typing as npt
-from cryptable_client.schemes.levelled import evaluation_keys, secret
-from cryptable_client.schemes.levelled.encryption import encrypt_row
+from cryptable_client.schemes.levelled import encryption, evaluation_keys, secret
 from cryptable_client.schemes.levelled.ring import times, transform
 from cryptable_engine import interpret, verify
 from cryptable_engine.circuit.bounds import highest_output
 from cryptable_engine.circuit.circuit import Circuit, GroupKind
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
-from cryptable_engine.schemes.levelled.noise.bound import noise_bound
+from cryptable_engine.schemes.levelled.noise import reading, row_noise, variances
+from cryptable_engine.schemes.levelled.noise.bound import NoiseBound, noise_bound
 from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
-from cryptable_engine.schemes.levelled.noise.variances import MEAN, RowVariances
+from cryptable_engine.schemes.levelled.noise.variances import GREATEST, MEAN, RowVariances
 from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan
 from cryptable_engine.schemes.levelled.plans.torus import on_torus
-from cryptable_protocol import InvalidInputError, ModelArtifact
+from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.packing import packed_bytes, unpack
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from levelled_models import FOUR, LevelledModel
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+WANTED = 20.0
+"""Slots that are to be misread with --provoke, of all keys and rows of a model."""
 
-def read_model(path: Path) -> tuple[Circuit, Plan]:
-    """Circuit and plan of an artifact."""
-    artifact = ModelArtifact.load(path)
-    parameters = artifact.client_spec.parameters
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Of rows of a model: bits, exact phases less what rounded weights do, variances for mean and for worst secrets."""
+
+    rows: IntArray
+    phases: FloatArray
+    rounding: FloatArray
+    mean: FloatArray
+    greatest: FloatArray
+
+
+def read_model(model: LevelledModel) -> tuple[Circuit, Plan]:
+    """Circuit and plan of a model, fitted and compiled."""
+    estimator, training, _ = model.fit()
+    compiled = ct.compile(estimator, training, scheme="levelled", show_progress=False)
+    parameters = compiled.artifact.client_spec.parameters
     if not isinstance(parameters, LevelledParameters):
-        raise InvalidInputError(f"{path} is of scheme {parameters.scheme!r}, expected levelled artifacts")
-    circuit = Circuit.from_bytes(artifact.circuit)
+        raise InternalError(f"a model of scheme {parameters.scheme!r}, levelled was asked for")
+    circuit = compiled.circuit
     return circuit, make_plan(circuit, parameters, highest_output(circuit, verify(circuit)))
 
 
@@ -57,6 +85,16 @@ def random_rows(circuit: Circuit, count: int, random: np.random.Generator) -> In
     return np.concatenate(parts, axis=1).astype(np.int64)
 
 
+def predict(circuit: Circuit, plan: Plan, rows: IntArray) -> Predicted:
+    """What is known of rows before they are encrypted."""
+    mean, greatest = (
+        np.array([row_variance(plan, RowVariances(plan.layout, secrets), row) for row in rows])
+        for secrets in (MEAN, GREATEST)
+    )
+    rounding = np.array([row_rounding(plan, row) for row in rows])
+    return Predicted(rows, on_torus(interpret(circuit, rows), plan.parameters.moduli), rounding, mean, greatest)
+
+
 def phases(plan: Plan, own: secret.Secret, answer: bytes) -> FloatArray:
     """Of each slot, as a fraction of the torus."""
     data, width = RingTensor.from_bytes(answer).polynomials, plan.parameters.answer_word_bits
@@ -68,52 +106,141 @@ def phases(plan: Plan, own: secret.Secret, answer: bytes) -> FloatArray:
     return found
 
 
-def standardized(circuit: Circuit, plan: Plan, keys: int, rows: int, random: np.random.Generator) -> FloatArray:
-    """Errors over their predicted deviations, shape (keys, rows · slots)."""
-    bits = random_rows(circuit, rows, random)
-    exact = on_torus(interpret(circuit, bits), plan.parameters.moduli)
-    variances = RowVariances(plan.layout, MEAN)
-    deviations = [np.sqrt(row_variance(plan, variances, row)) for row in bits]
+def errors(plan: Plan, predicted: Predicted, keys: int) -> FloatArray:
+    """How far slots are off, what rounded weights do being part of it: shape (keys, rows, slots)."""
     evaluator = RowEvaluator(plan)
-    found = np.empty((keys, rows, plan.layout.slots))
+    found = np.empty((keys, *predicted.phases.shape))
     for each in found:
         own = secret.generate()
         ready = evaluator.make_ready(memoryview(b"".join(evaluation_keys.chunks(UNIVERSAL, own))))
-        for index, row in enumerate(bits):
-            answer = evaluator.evaluate_row(encrypt_row(plan.parameters, own, row).to_bytes(), ready)
-            error = phases(plan, own, answer) - exact[index] - row_rounding(plan, row)
-            each[index] = (error - np.rint(error)) / deviations[index]
-    return found.reshape(keys, -1)
+        for index, row in enumerate(predicted.rows):
+            answer = evaluator.evaluate_row(encryption.encrypt_row(plan.parameters, own, row).to_bytes(), ready)
+            each[index] = phases(plan, own, answer) - predicted.phases[index]
+    off: FloatArray = found - np.rint(found)
+    return off
 
 
-def main() -> None:
-    """Measure all artifacts of a folder, and pool them."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+def half_steps(plan: Plan) -> FloatArray:
+    """How far a slot may be off, shape (slots,)."""
+    return np.repeat([1 / (2 * p) for p in plan.parameters.moduli], plan.parameters.outputs)
+
+
+def misread(variance: FloatArray, tolerance: FloatArray) -> float:
+    """Slots that are expected beyond their tolerance, by Gaussian tails."""
+    ratios = np.broadcast_to(tolerance / np.sqrt(2 * variance), np.broadcast_shapes(variance.shape, tolerance.shape))
+    return math.fsum(map(math.erfc, ratios.ravel().tolist()))
+
+
+@contextmanager
+def noisier(factor: float) -> Iterator[None]:
+    """Fresh noise of clients, and what the prediction takes it to be, times `factor`."""
+    kept = [
+        (module, name, getattr(module, name))
+        for module, names in (
+            (variances, ("FRESH", "UPLOADED", "PLACED")),
+            (row_noise, ("UPLOADED", "PLACED")),
+            (reading, ("PLACED",)),
+            (encryption, ("_NOISE_VARIANCE",)),
+        )
+        for name in names
+    ]
+    more = (factor**2 - 1) * variances.FRESH
+    try:
+        for module, name, value in kept:
+            setattr(module, name, value * factor**2 if module is encryption else value + more)
+        yield
+    finally:
+        for module, name, value in kept:
+            setattr(module, name, value)
+
+
+def measure(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int) -> tuple[FloatArray, bool]:
+    """Standardized errors of a model, shape (keys, rows · slots), and whether no row exceeds the bound; prints both."""
+    predicted, bound = predict(circuit, plan, rows), noise_bound(plan)
+    off = (errors(plan, predicted, keys) - predicted.rounding) / np.sqrt(predicted.mean)
+    greatest = float(predicted.greatest.max()) / bound.variance
+    print(
+        f"{name}: {_summary(off.reshape(keys, -1))}; rows' variances at most {greatest:.2f} of the bound's, "
+        f"2^{math.log2(bound.variance) / 2:.2f}; wrong at most 2^{bound.log2_failure:.0f}",
+        flush=True,
+    )
+    return off.reshape(keys, -1), greatest <= 1.0
+
+
+def provoke(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int) -> bool:
+    """Whether no more slots are misread than the bound says, with so much noise that some are; prints the counts."""
+    low, high = 1.0, 1e4
+    for _ in range(12):
+        factor = math.sqrt(low * high)
+        with noisier(factor):
+            predicted = predict(circuit, plan, rows[:4])
+        expected = len(rows) / 4 * keys * misread(predicted.mean, half_steps(plan))
+        low, high = (factor, high) if expected < WANTED else (low, factor)
+    with noisier(factor):
+        predicted, bound = predict(circuit, plan, rows), noise_bound(plan)
+        off = errors(plan, predicted, keys)
+    counted = int((np.abs(off) > half_steps(plan)).sum())
+    tolerance = half_steps(plan) - np.abs(predicted.rounding)
+    expected = keys * misread(predicted.mean, tolerance)
+    most = keys * len(rows) * _misread_by(bound, plan)
+    print(
+        f"{name}: noise times {factor:.0f}, {counted} of {off.size} slots misread; rows predict {expected:.1f}, "
+        f"the bound at most {most:.1f}",
+        flush=True,
+    )
+    return 0 < counted <= most + 4 * math.sqrt(most)
+
+
+def _misread_by(bound: NoiseBound, plan: Plan) -> float:
+    return misread(np.array(bound.variance), np.maximum(half_steps(plan) - bound.rounding, 0.0))
+
+
+def interval(squares: list[FloatArray]) -> tuple[float, float]:
+    """The mean of all, and half of its 95 % interval: errors under one key, of one model, may have to do with another.
+
+    Args:
+        squares: of each model, shape (keys, slots).
+    """
+    count = sum(each.size for each in squares)
+    mean = sum(float(each.sum()) for each in squares) / count
+    clusters = np.concatenate([(each - mean).sum(axis=1) for each in squares])
+    return mean, 1.96 * float(np.sqrt(np.sum(clusters**2))) / count
+
+
+def main() -> int:
+    """Measure all models, and pool them; exit status 1 where prediction or bound do not hold."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keys", type=int, default=10)
     parser.add_argument("--rows", type=int, default=30, help="under each of the keys")
+    parser.add_argument("--only", default="", help="models whose name has this in it")
+    parser.add_argument("--provoke", action="store_true", help="count misread slots under more noise")
     options = parser.parse_args()
+    warnings.simplefilter("ignore")  # of the libraries, about each other
     random = np.random.default_rng(0)
-    pooled = []
-    for path in sorted(options.folder.glob("*.cryptable")):
-        circuit, plan = read_model(path)
-        found = standardized(circuit, plan, options.keys, options.rows, random)
-        pooled.append(found.ravel())
-        bound = noise_bound(plan)
-        print(
-            f"{path.stem}: {_summary(found.ravel())}; by key {np.round(np.mean(found**2, axis=1), 2).tolist()}; "
-            f"bound 2^{math.log2(bound.variance) / 2:.2f}, wrong at most 2^{bound.log2_failure:.0f}"
-        )
+    pooled: list[FloatArray] = []
+    holds = True
+    for model in (each for each in FOUR if options.only in each.name):
+        circuit, plan = read_model(model)
+        rows = random_rows(circuit, options.rows, random)
+        if options.provoke:
+            holds &= provoke(model.name, circuit, plan, rows, options.keys)
+            continue
+        found, below = measure(model.name, circuit, plan, rows, options.keys)
+        holds &= below
+        pooled.append(found)
     if pooled:
-        print(f"all: {_summary(np.concatenate(pooled))}")
+        mean, half = interval([found**2 for found in pooled])
+        print(f"all: {_summary(*pooled)}: {mean - half:.3f} to {mean + half:.3f}")
+        holds &= mean - half > 0.8 and mean + half < 1.0
+    return 0 if holds else 1
 
 
-def _summary(values: FloatArray) -> str:
-    squares = float(np.mean(values**2))
-    kurtosis = float(np.mean(values**4)) / squares**2
-    half = 1.96 * math.sqrt((kurtosis - 1) / values.size) * squares
-    return f"mean square {squares:.3f} ± {half:.3f} over {values.size} slots, kurtosis {kurtosis:.2f}"
+def _summary(*values: FloatArray) -> str:
+    mean, half = interval([each**2 for each in values])
+    flat = np.concatenate([each.ravel() for each in values])
+    kurtosis = float(np.mean(flat**4)) / mean**2
+    return f"mean square {mean:.3f} ± {half:.3f} over {flat.size} slots, kurtosis {kurtosis:.2f}"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -181,13 +181,13 @@ def _full(results: list[dict[str, Any]]) -> Iterator[str]:
         "rows alternating between the two in one run. A row holds encoding, encryption, evaluation and decryption."
     )
     yield ""
-    yield "| model | CPU s a row: ours | theirs | ratio | lookups: ours | theirs | score: float | ours | theirs |"
+    yield "| model | CPU s a row: ours | theirs | ratio | ours takes | lookups: theirs | score: float | ours | theirs |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for result in results:
         ours, theirs = result["cryptable"], result["concrete-ml"]
         yield (
-            f"| {result['case']} | {ours['cpu_seconds_median']:.2f} | {theirs['cpu_seconds_median']:.1f} "
-            f"| {result['ratio']:.0f} | {ours['lookups']} | {theirs['lookups']} | {ours['float_score']:.3f} "
+            f"| {result['case']} | {ours['cpu_seconds_median']:.3g} | {theirs['cpu_seconds_median']:.1f} "
+            f"| {result['ratio']:.0f} | {work_of(ours)} | {theirs['lookups']} | {ours['float_score']:.3f} "
             f"| {ours['score']:.3f} | {theirs['score']:.3f} |"
         )
     groups = {
@@ -203,6 +203,11 @@ def _full(results: list[dict[str, Any]]) -> Iterator[str]:
     dates = sorted({result["about"]["date"] for result in results})
     yield ""
     yield f"*{', '.join(dates)}, {results[0]['about']['cpu']}, load {min(loads):.1f} to {max(loads):.1f}.*"
+
+
+def work_of(ours: dict[str, Any]) -> str:
+    """What one of our models took side by side, in its scheme's unit."""
+    return f"{ours['products']} products" if ours.get("products") else f"{ours['lookups']} lookups"
 
 
 def _growth(figures: dict[str, Any]) -> Iterator[str]:

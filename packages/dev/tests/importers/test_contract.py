@@ -12,6 +12,20 @@ from keychain import keychain
 from steady import steadiest
 from studies import CASES, KINDS, case_id, compiled, fitted, take
 
+TREES = {
+    "IsolationForest",
+    "Pipeline",  # whose last step is a tree
+    *(
+        f"{family}{kind}"
+        for family in (
+            *("CatBoost", "DecisionTree", "ExtraTrees", "GradientBoosting", "HistGradientBoosting"),
+            *("LGBM", "RandomForest", "XGB", "XGBRF"),
+        )
+        for kind in ("Classifier", "Regressor")
+    ),
+}
+"""What the scheme levelled evaluates at least."""
+
 
 # A group for each estimator: they share nothing, and whatever runs all tests of one fits and compiles it once.
 @pytest.fixture(
@@ -84,6 +98,17 @@ def test_encrypted_evaluation_is_the_clear_one_bit_for_bit(case):
         row = take(study.training_rows, slice(steady, steady + 1))
     clear = interpret(model.circuit, encode_rows(model.artifact.client_spec.features, row))
     assert (keychain().evaluate(model, row) == clear).all()
+
+
+def test_the_scheme_levelled_evaluates_it_or_says_why_not(case, request):
+    study, model = case
+    if request.node.callspec.params["case"][2:]:
+        return  # asked for by lookups
+    if type(study.estimator).__name__ in TREES:
+        assert model.artifact.client_spec.scheme == "levelled"
+    if model.artifact.client_spec.scheme == "bootstrapped":
+        with pytest.raises(ct.UnsupportedModelError, match="scheme 'levelled' does not evaluate"):
+            ct.compile(study.estimator, study.training_rows, scheme="levelled")
 
 
 def test_a_saved_model_predicts_the_same(case, tmp_path):

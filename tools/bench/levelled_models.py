@@ -1,0 +1,125 @@
+"""Models of trees that the scheme levelled is measured with, one of each kind, on data that come with scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+from catboost import CatBoostClassifier  # type: ignore[import-untyped]
+from lightgbm import LGBMClassifier
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier
+from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBClassifier, XGBRegressor
+
+Estimator: TypeAlias = Any
+Rows: TypeAlias = Any
+RowsAndTarget: TypeAlias = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class LevelledModel:
+    """An estimator and its data, split with train_test_split(test_size=0.2, random_state=0)."""
+
+    name: str
+    make: Callable[[], Estimator]
+    data: Callable[[], RowsAndTarget]
+
+    def fit(self) -> tuple[Estimator, Rows, Rows]:
+        """The fitted estimator, training rows, and test rows."""
+        rows, target = self.data()
+        training, test, known, _ = train_test_split(rows, target, test_size=0.2, random_state=0)
+        return self.make().fit(training, known), training, test
+
+
+def _breast_cancer() -> RowsAndTarget:
+    rows, target = load_breast_cancer(return_X_y=True)
+    return rows, target
+
+
+def _digits() -> RowsAndTarget:
+    rows, target = load_digits(return_X_y=True)
+    return rows, target
+
+
+def _diabetes() -> RowsAndTarget:
+    rows, target = load_diabetes(return_X_y=True)
+    return rows, target
+
+
+def _synthetic() -> RowsAndTarget:
+    rows, target = make_classification(2000, 30, n_informative=10, random_state=0)
+    return rows, target
+
+
+def _gaps_and_categories() -> RowsAndTarget:
+    """Ten columns of breast cancer, a tenth of their values missing, and two of them cut into five categories."""
+    rows, target = load_breast_cancer(return_X_y=True)
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(rows[:, :10], columns=[f"x{index}" for index in range(10)])
+    for column in ("x0", "x4"):
+        grades = pd.qcut(frame[column], 5, labels=list("abcde"))
+        frame[column] = pd.Categorical(grades.astype(object), categories=list("cabed"))
+    for column in frame:
+        frame.loc[random.random(len(frame)) < 0.1, column] = None if frame[column].dtype == "category" else np.nan
+    return frame, target
+
+
+FOUR = (
+    LevelledModel(
+        "XGBoost 100x3, breast cancer",
+        lambda: XGBClassifier(n_estimators=100, max_depth=3, random_state=0),
+        _breast_cancer,
+    ),
+    LevelledModel("XGBoost 10x3, digits", lambda: XGBClassifier(n_estimators=10, max_depth=3, random_state=0), _digits),
+    LevelledModel(
+        "XGBoost 50x4, synthetic", lambda: XGBClassifier(n_estimators=50, max_depth=4, random_state=0), _synthetic
+    ),
+    LevelledModel(
+        "random forest 50x5, synthetic",
+        lambda: RandomForestClassifier(n_estimators=50, max_depth=5, random_state=0),
+        _synthetic,
+    ),
+)
+"""Those of tools/bench/levelled.py."""
+
+NINE = (
+    FOUR[0],
+    FOUR[1],
+    LevelledModel(
+        "LightGBM 50, 8 leaves, breast cancer",
+        lambda: LGBMClassifier(n_estimators=50, num_leaves=8, random_state=0, n_jobs=1, verbose=-1),
+        _breast_cancer,
+    ),
+    LevelledModel(
+        "CatBoost 50x4, breast cancer",
+        lambda: CatBoostClassifier(
+            iterations=50, depth=4, random_state=0, verbose=0, allow_writing_files=False, thread_count=1
+        ),
+        _breast_cancer,
+    ),
+    FOUR[3],
+    LevelledModel(
+        "histogram boosting 30, gaps and categories, breast cancer",
+        lambda: HistGradientBoostingClassifier(
+            max_iter=30, max_leaf_nodes=8, categorical_features="from_dtype", random_state=0
+        ),
+        _gaps_and_categories,
+    ),
+    LevelledModel(
+        "isolation forest 50, breast cancer",
+        lambda: IsolationForest(n_estimators=50, max_samples=32, random_state=0),
+        _breast_cancer,
+    ),
+    LevelledModel(
+        "XGBoost 20x3, gamma regression with a log link, diabetes",
+        lambda: XGBRegressor(n_estimators=20, max_depth=3, objective="reg:gamma", random_state=0),
+        _diabetes,
+    ),
+    LevelledModel("one tree of unlimited depth, synthetic", lambda: DecisionTreeClassifier(random_state=0), _synthetic),
+)
+"""One of each kind that the scheme evaluates; digits is the one of many classes."""
