@@ -91,7 +91,8 @@ def facts_of(name: str) -> Facts:
         warnings.simplefilter("ignore")
         if hasattr(model, "fit"):
             model.fit(rows[::step], target[::step])
-        facts = ct.compile(model, rows[:200], name="priced", show_progress=False).explain().to_dict()
+        model_by_lookups = ct.compile(model, rows[:200], name="priced", scheme="bootstrapped", show_progress=False)
+        facts = model_by_lookups.explain().to_dict()
         levelled = _levelled(model, rows[:200])
     widths: Counter[int] = Counter()
     for layer in facts["lookups_by_layer"]:
