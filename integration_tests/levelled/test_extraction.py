@@ -1,0 +1,100 @@
+"""How many questions take a small model apart: of an honest client, and of one that sends what is no honest row.
+
+docs/threat-model.md says that some tens do, of either kind. Both really ask an encrypted model here, and are counted.
+Scores of trees of depth two are sums of functions of two features each, and of two bits each. An honest client asks for
+rows in which two features at most are above their least; one that is not sends each pair of bits alone, which no row
+is encoded to. Both then know what the model gives for every row.
+"""
+
+from dataclasses import replace
+from itertools import combinations
+
+import cryptable as ct
+import numpy as np
+import pytest
+from cryptable.compiled.local_session import LocalSession
+from cryptable_engine import interpret
+from cryptable_protocol import encode_rows
+from sklearn.datasets import load_breast_cancer
+from xgboost import XGBClassifier
+
+pytestmark = pytest.mark.encrypted
+
+X, Y = load_breast_cancer(return_X_y=True)
+X = X[:, :3]
+
+
+class Questions:
+    """Answers of the encrypted model, each asked for once; what the client reads of them, it reads modulo `modulus`."""
+
+    def __init__(self, model):
+        spec = model.artifact.client_spec
+        self.modulus = spec.parameters.modulus
+        # A client of one's own reads all that moduli tell apart, and not only what an honest row can score.
+        parameters = replace(spec.parameters, maximum=self.modulus - 1)
+        self._session = LocalSession(replace(spec, parameters=parameters), model._program())
+        self.answers = {}
+
+    def ask(self, bits):
+        key = tuple(map(int, bits))
+        if key not in self.answers:
+            self.answers[key] = int(self._session.evaluate(np.array([key], np.int64))[0, 0])
+        return self.answers[key]
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = ct.compile(XGBClassifier(n_estimators=3, max_depth=2, random_state=0).fit(X, Y), X, show_progress=False)
+    assert made.artifact.client_spec.scheme == "levelled"
+    assert made.circuit.products > 0
+    return made
+
+
+def sum_of_parts(questions, parts):
+    """The score of a row, from those of rows with at most two of its parts, which are arrays of bits.
+
+    A sum of functions of pairs is what it gives for each pair, less what it gives for a single part too often.
+    """
+    nothing = np.zeros_like(parts[0]) if parts else None
+    pairs = sum(questions.ask(one + other) for one, other in combinations(parts, 2))
+    alone = sum(questions.ask(part) for part in parts)
+    count = len(parts)
+    return pairs - (count - 2) * alone + (count - 1) * (count - 2) // 2 * questions.ask(nothing)
+
+
+def by_features(row, features):
+    """The row's bits, of one feature each, where there are some."""
+    ends = np.cumsum([feature.size for feature in features])
+    parts = [
+        np.where((np.arange(row.size) < end) & (np.arange(row.size) >= start), row, 0)
+        for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        if end > start
+    ]
+    return parts
+
+
+def by_bits(row, _):
+    """The row's bits, one each."""
+    return [np.where(np.arange(row.size) == bit, 1, 0) for bit in np.flatnonzero(row)] or [np.zeros_like(row)]
+
+
+@pytest.mark.parametrize("parts_of", [by_features, by_bits])
+def test_some_tens_of_questions_give_the_score_of_every_row(model, parts_of):
+    features, questions = model.artifact.client_spec.features, Questions(model)
+    rows = np.unique(encode_rows(features, X), axis=0)
+    assert len(rows) > 20
+    own = interpret(model.circuit, rows)[:, 0].tolist()
+    assert [sum_of_parts(questions, parts_of(row, features)) % questions.modulus for row in rows] == own
+    honest = {tuple(row) for row in _all_rows(features)}
+    asked = set(questions.answers)
+    assert (asked <= honest) == (parts_of is by_features)
+    assert len(asked) <= 40
+
+
+def _all_rows(features):
+    """Every row that a client can encode, as bits."""
+    thermometers = [np.tri(feature.size + 1, feature.size, -1, dtype=np.int64).tolist() for feature in features]
+    rows = [[]]
+    for values in thermometers:
+        rows = [row + value for row in rows for value in values]
+    return rows
