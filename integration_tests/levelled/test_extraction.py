@@ -65,12 +65,9 @@ def sum_of_parts(questions, parts):
 def by_features(row, features):
     """The row's bits, of one feature each, where there are some."""
     ends = np.cumsum([feature.size for feature in features])
-    parts = [
-        np.where((np.arange(row.size) < end) & (np.arange(row.size) >= start), row, 0)
-        for start, end in zip([0, *ends[:-1]], ends, strict=True)
-        if end > start
-    ]
-    return parts
+    place = np.arange(row.size)
+    bounds = zip([0, *ends[:-1]], ends, strict=True)
+    return [np.where((place >= start) & (place < end), row, 0) for start, end in bounds if end > start]
 
 
 def by_bits(row, _):
