@@ -6,8 +6,11 @@ import sys
 import numpy as np
 import pytest
 from cryptable_engine import interpret
+from cryptable_engine.schemes.levelled.evaluation.product_memory import chunks, places_of
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
+from cryptable_engine.schemes.levelled.plans import plan as plan_module
+from cryptable_engine.schemes.levelled.plans.forms import read_forms
 from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from cryptable_protocol import MalformedMessageError
 from cryptable_protocol.messages import tensor as pb
@@ -41,6 +44,45 @@ def test_encrypted_equals_clear(client, keys, shape, gadget):
         answer = evaluator.evaluate_row(client.row(parameters, row), keys)
         parameters.check_output(pb.EncryptedTensor.FromString(answer))
         assert client.decode(parameters, answer) == interpret(circuit, [row])[0].tolist()
+
+
+@pytest.mark.encrypted
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_streamed_evaluation_equals_clear_in_less_memory(client, keys, shape, monkeypatch):
+    """As plans are evaluated that are too large to have all selectors ready at once."""
+    random = np.random.default_rng(shape)
+    circuit = levelled_circuit(random, **SHAPES[shape])
+    inputs = circuit.input.size
+    parameters = levelled_parameters(circuit, placed=tuple(range(0, inputs, 3)) if shape % 2 else ())
+    whole = make_plan(circuit, parameters, parameters.maximum).memory_bytes
+    monkeypatch.setattr(plan_module, "STREAMED_BYTES", 0)
+    streamed = evaluator_of(circuit, parameters)
+    assert streamed.plan.is_streamed
+    assert whole - streamed.plan.memory_bytes == streamed.plan.layout.selector_leaves << 15
+    for row in random.integers(0, 2, (2, inputs)):
+        answer = streamed.evaluate_row(client.row(parameters, row), keys)
+        assert client.decode(parameters, answer) == interpret(circuit, [row])[0].tolist()
+
+
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_no_product_stands_where_another_is_still_read(shape):
+    forms = read_forms(levelled_circuit(np.random.default_rng(shape), **SHAPES[shape]))
+    place, count = places_of(forms)
+    holds = {}
+    for chunk in chunks(forms):
+        for form in chunk:
+            for product in forms.term_product[forms.terms(form)].tolist():
+                assert holds[int(place[product])] == product
+        holds |= {int(place[product]): product for product in chunk}
+    for product in forms.term_product[forms.terms(forms.root)].tolist():
+        assert holds[int(place[product])] == product
+    assert count == len(set(place.tolist())) == (max(place.tolist()) + 1 if len(place) else 0)
+
+
+def test_places_are_used_again():
+    """A chain as deep as it is long, of which no product is read twice."""
+    forms = read_forms(levelled_circuit(np.random.default_rng(0), steps=(1,) * 20, bits=30))
+    assert places_of(forms)[1] < 20
 
 
 @pytest.mark.encrypted

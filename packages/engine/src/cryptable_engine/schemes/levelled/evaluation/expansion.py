@@ -7,6 +7,7 @@ from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.layout import Layout, Run
 
 from cryptable_engine.schemes.levelled.evaluation.decomposition import times_rows, transformed_digits
+from cryptable_engine.schemes.levelled.evaluation.product_memory import CHUNK
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.evaluation.transforms import (
     HALF,
@@ -18,7 +19,7 @@ from cryptable_engine.schemes.levelled.evaluation.transforms import (
     forward,
     inverse,
 )
-from cryptable_engine.schemes.levelled.evaluation.workspace import CHUNK, Workspace
+from cryptable_engine.schemes.levelled.evaluation.workspace import Workspace
 
 
 def expand(run: Run, keys: ServerKeys, leaves: ComplexArray, space: Workspace) -> None:
@@ -69,18 +70,28 @@ def _split(even: ComplexArray, odd: ComplexArray, key: int, power: int, keys: Se
     divide_by_power(switched, power, odd)
 
 
-def switch(layout: Layout, keys: ServerKeys, space: Workspace) -> None:
+def switch_all(layout: Layout, keys: ServerKeys, space: Workspace) -> None:
     """Transform all leaves and places, and switch those of selectors (SPEC-LEVELLED.md, "Evaluation", 2)."""
-    gadget = UNIVERSAL.switch
-    for first in range(0, layout.selector_leaves, CHUNK):
-        last = min(first + CHUNK, layout.selector_leaves)
-        mask = space.singles[: last - first]
-        np.copyto(mask, space.leaves[first:last, 0])
-        digits = space.digits[: gadget.levels * (last - first)].reshape(gadget.levels, last - first, HALF)
-        digits = transformed_digits(mask, gadget, digits)
-        times_rows(digits, keys.switch, space.switched[first:last], space.rows[0])
-    for first in range(0, len(space.leaves), CHUNK):
-        last = min(first + CHUNK, len(space.leaves))
-        space.leaves[first:last] = forward(space.leaves[first:last])
     selectors = layout.selector_leaves
-    np.add(space.switched[:, 0], space.leaves[:selectors, 1], out=space.switched[:, 0])
+    switch(space.leaves[:selectors], keys, space.switched, space)
+    transform(space.leaves[selectors:])
+
+
+def switch(leaves: ComplexArray, keys: ServerKeys, switched: ComplexArray, space: Workspace) -> None:
+    """Transform leaves of selectors, in place, and write their switched ones, of the same shape (count, 2, N/2)."""
+    gadget = UNIVERSAL.switch
+    for first in range(0, len(leaves), CHUNK):
+        part = leaves[first : first + CHUNK]
+        mask = space.singles[: len(part)]
+        np.copyto(mask, part[:, 0])
+        digits = space.digits[: gadget.levels * len(part)].reshape(gadget.levels, len(part), HALF)
+        digits = transformed_digits(mask, gadget, digits)
+        times_rows(digits, keys.switch, switched[first : first + CHUNK], space.rows[0])
+    transform(leaves)
+    np.add(switched[:, 0], leaves[:, 1], out=switched[:, 0])
+
+
+def transform(ciphertexts: ComplexArray) -> None:
+    """In place, a few at a time."""
+    for first in range(0, len(ciphertexts), CHUNK):
+        ciphertexts[first : first + CHUNK] = forward(ciphertexts[first : first + CHUNK])

@@ -6,6 +6,9 @@ import numpy as np
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 
 from cryptable_engine.schemes.levelled.evaluation.decomposition import transformed_digits
+from cryptable_engine.schemes.levelled.evaluation.expansion import switch
+from cryptable_engine.schemes.levelled.evaluation.product_memory import chunks, places_of
+from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.evaluation.transforms import (
     HALF,
     ComplexArray,
@@ -16,10 +19,10 @@ from cryptable_engine.schemes.levelled.evaluation.transforms import (
     forward,
     inverse,
 )
-from cryptable_engine.schemes.levelled.evaluation.workspace import CHUNK, Workspace
+from cryptable_engine.schemes.levelled.evaluation.workspace import Workspace
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 
-SPECTRA_BYTES = 256 << 20
+SPECTRA_BYTES = 128 << 20
 """Of weights' transforms that are kept ready; in larger models those beyond are computed for each row."""
 
 
@@ -30,6 +33,8 @@ class Products:
         self._plan = plan
         forms, layout = plan.forms, plan.layout
         room, leaves = layout.room, len(layout.leaf_bits)
+        self._folded = leaves if plan.is_streamed else 0
+        """Leaves up to this one are not transformed, but by whoever reads them."""
         # Bits that a form reads from one placed polynomial are read by one product with one polynomial of weights.
         at = plan.places.source % room * layout.slots
         key = plan.places.form * (layout.placed_polynomials + 1) + plan.places.source // room
@@ -46,8 +51,10 @@ class Products:
             [np.empty((0, HALF), np.complex128)]
             + [self._transform(first, min(first + 256, ready)) for first in range(0, ready, 256)]
         )
+        place, _ = places_of(forms)
+        self._place = place.tolist()
         self._terms = [
-            list(zip(forms.term_product[part].tolist(), forms.term_sign[part].tolist(), strict=True))
+            list(zip(place[forms.term_product[part]].tolist(), forms.term_sign[part].tolist(), strict=True))
             for part in (forms.terms(form) for form in range(forms.products + 1))
         ]
 
@@ -68,12 +75,11 @@ class Products:
                     )
         return forward(fold(polynomials))
 
-    def evaluate(self, space: Workspace) -> ComplexArray:
-        """The answer's ciphertext, folded, shape (2, N/2), from transformed leaves and switched ones in `space`."""
+    def evaluate(self, space: Workspace, keys: ServerKeys) -> ComplexArray:
+        """The answer's ciphertext, folded, shape (2, N/2), from what `space` holds of leaves and switched ones."""
         plan = self._plan
-        for step in plan.forms.steps:
-            for first in range(step.start, step.stop, CHUNK):
-                self._multiply(range(first, min(first + CHUNK, step.stop)), space)
+        for chunk in chunks(plan.forms):
+            self._multiply(chunk, space, keys)
         answer: ComplexArray = self._forms(range(plan.forms.root, plan.forms.root + 1), space)[0].copy()
         return answer
 
@@ -86,7 +92,11 @@ class Products:
                 (np.add if sign > 0 else np.subtract)(total, space.products[product], out=total)
             for read in range(self._first[form], self._first[form + 1]):
                 spectrum = self._spectra[read] if read < len(self._spectra) else self._transform(read, read + 1)[0]
-                np.multiply(space.leaves[self._source[read]], spectrum, out=spare)
+                source = int(self._source[read])
+                leaf = space.leaves[source]
+                if source < self._folded:
+                    leaf = forward(leaf.copy())
+                np.multiply(leaf, spectrum, out=spare)
                 np.add(total, spare, out=total)
         folded = inverse(totals)
         constant: FloatArray = self._plan.constant[forms.start : forms.stop]
@@ -94,17 +104,32 @@ class Products:
         centre(doubles(folded), doubles(space.more_pairs[: len(forms)]))
         return folded
 
-    def _multiply(self, products: range, space: Workspace) -> None:
-        """External products: space.products[p] = the GGSW ciphertext of p's bit times p's form."""
+    def _selectors(
+        self, products: range, space: Workspace, keys: ServerKeys
+    ) -> tuple[ComplexArray, ComplexArray, list[int]]:
+        """GGSW ciphertexts of products' bits: rows for masks and for bodies, and where each product's begin."""
+        levels = self._plan.layout.gadget.levels
+        selectors = self._plan.selector[products.start : products.stop]
+        if not self._plan.is_streamed:
+            return space.switched, space.leaves, (selectors * levels).tolist()
+        at_hand, index = np.unique(selectors, return_inverse=True)
+        count = len(at_hand) * levels
+        ready, switched = space.ready[:count], space.switched[:count]
+        np.take(space.leaves, (at_hand[:, None] * levels + np.arange(levels)).ravel(), axis=0, out=ready, mode="clip")
+        switch(ready, keys, switched, space)
+        return switched, ready, (index.ravel() * levels).tolist()
+
+    def _multiply(self, products: range, space: Workspace, keys: ServerKeys) -> None:
+        """External products: in the place of p, the GGSW ciphertext of p's bit times p's form."""
         gadget = self._plan.layout.gadget
         levels, count = gadget.levels, len(products)
+        switched, leaves, begin = self._selectors(products, space, keys)
         folded = self._forms(products, space)
         memory = space.digits[: levels * 2 * count].reshape(levels, count, 2, HALF)
         digits = transformed_digits(folded, gadget, memory)
         masks, bodies = space.rows[:levels], space.rows[levels : 2 * levels]
-        for place, product in enumerate(products):
-            first = int(self._plan.selector[product]) * levels
-            np.multiply(digits[:, place, 0, None], space.switched[first : first + levels], out=masks)
-            np.multiply(digits[:, place, 1, None], space.leaves[first : first + levels], out=bodies)
+        for index, (product, first) in enumerate(zip(products, begin, strict=True)):
+            np.multiply(digits[:, index, 0, None], switched[first : first + levels], out=masks)
+            np.multiply(digits[:, index, 1, None], leaves[first : first + levels], out=bodies)
             np.add(masks, bodies, out=masks)
-            np.add.reduce(masks, axis=0, out=space.products[product])
+            np.add.reduce(masks, axis=0, out=space.products[self._place[product]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cryptable_engine.schemes.levelled.evaluation.decomposition import transformed_digits
+from cryptable_engine.schemes.levelled.evaluation.product_memory import CHUNK
 from cryptable_engine.schemes.levelled.evaluation.transforms import (
     HALF,
     ComplexArray,
@@ -14,7 +15,7 @@ from cryptable_engine.schemes.levelled.evaluation.transforms import (
     forward,
     inverse,
 )
-from cryptable_engine.schemes.levelled.evaluation.workspace import CHUNK, Workspace
+from cryptable_engine.schemes.levelled.evaluation.workspace import Workspace
 from cryptable_engine.schemes.levelled.plans.turns import Turns, body_gadget
 
 _QUARTER_TURNS = (1.0, -1j, -1.0, 1j)

@@ -12,7 +12,7 @@ from cryptable_protocol.schemes.levelled.packing import Words, pack, packed_byte
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
 from cryptable_protocol.schemes.levelled.tensor import RingTensor
 
-from cryptable_engine.schemes.levelled.evaluation.expansion import expand, switch
+from cryptable_engine.schemes.levelled.evaluation.expansion import expand, switch_all, transform
 from cryptable_engine.schemes.levelled.evaluation.hiding import encryption_of_zero
 from cryptable_engine.schemes.levelled.evaluation.products import Products
 from cryptable_engine.schemes.levelled.evaluation.rotations import Rotations
@@ -78,8 +78,11 @@ class RowEvaluator:
             leaves[0] = ciphertext
             expand(run, keys, leaves, space)
         space.leaves[len(layout.leaf_bits) :] = folded[len(layout.runs) :]
-        switch(layout, keys, space)
-        answer: ComplexArray = self._products.evaluate(space)
+        if self.plan.is_streamed:
+            transform(space.leaves[len(layout.leaf_bits) :])
+        else:
+            switch_all(layout, keys, space)
+        answer: ComplexArray = self._products.evaluate(space, keys)
         if self._rotations is not None:
             answer += self._rotations.evaluate(space)
         answer += encryption_of_zero(keys.public_pair)

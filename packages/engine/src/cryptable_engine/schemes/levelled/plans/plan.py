@@ -16,8 +16,11 @@ from cryptable_engine.schemes.levelled.plans.turns import Turns, plan_turns
 
 PRODUCT_BYTES = LEAF_BYTES = 1 << 15
 """Of memory: two polynomials, of doubles or as a transform."""
+STREAMED_BYTES = 384 << 20
+"""Of an evaluation that makes all selectors ready before the first product: in a larger one, each product makes its
+own ready, and they are dropped after a few."""
 MAX_MEMORY_BYTES = 4 << 30
-"""Of one evaluation: about 60 000 selector leaves and products."""
+"""Of one evaluation: about 120 000 leaves and products."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +59,24 @@ class Plan:
         return self.parameters.layout
 
     @property
+    def is_streamed(self) -> bool:
+        """Whether selectors are made ready for the products at hand, and not all at once."""
+        return self.turns is None and self._kept_bytes + self._switched_bytes > STREAMED_BYTES
+
+    @property
     def memory_bytes(self) -> int:
-        """Of one evaluation: expanded leaves and places, switched leaves of selectors, products, tables."""
-        layout = self.layout
-        leaves = len(layout.leaf_bits) + layout.placed_polynomials + layout.selector_leaves
+        """Of one evaluation, at most: leaves and places, switched leaves of selectors, products, tables."""
+        return self._kept_bytes + (0 if self.is_streamed else self._switched_bytes)
+
+    @property
+    def _kept_bytes(self) -> int:
         tables = self.turns.neurons if self.turns is not None else 0
+        leaves = len(self.layout.leaf_bits) + self.layout.placed_polynomials
         return leaves * LEAF_BYTES + (self.forms.products + tables) * PRODUCT_BYTES
+
+    @property
+    def _switched_bytes(self) -> int:
+        return self.layout.selector_leaves * LEAF_BYTES
 
     @property
     def products(self) -> int:
