@@ -2,7 +2,7 @@
 
 An explainable boosting machine is a sum of functions of one feature each, which a doctor can read as curves. Under
 encryption such a sum needs no lookup, so a prediction takes milliseconds. Functions of *pairs* of features take a few
-lookups, and with them the answer no longer gives the model's weights away.
+lookups, each a bootstrapping, and with them the answer no longer gives the model's weights away.
 """
 
 from __future__ import annotations

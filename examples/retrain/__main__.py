@@ -1,7 +1,8 @@
 """A model is retrained while clients keep their keys.
 
-Keys depend on the crypto parameters alone, and these come from a small catalogue. So the client makes and uploads its
-keys once; when the operator replaces the file, the running server takes the new model up, and the same keys do for it.
+Keys depend on the crypto parameters alone, and all models of trees have the same ones. So the client makes and uploads
+its keys once, less than a megabyte; when the operator replaces the file, the running server takes the new model up, and
+the same keys do for it. (Parameters of bootstrapped models come from a small catalogue; there, `keys_of=` insists.)
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def main(fast: bool) -> None:
                 told = {"root_certificates": certificate, "secret_keys": keys, "evaluation_keys": folder / "my.keys"}
                 with connect(address, model="wine", **told) as remote:
                     print("version 1:", remote.predict(X[:1]), "bytes of keys sent:", remote.traffic["keys_sent"])
-                    assert remote.traffic["keys_sent"] > 1_000_000
+                    assert 500_000 < remote.traffic["keys_sent"] < 1_000_000
                 after.save(folder / "models/wine.cryptable")
                 while fetch_spec(address, model="wine", root_certificates=certificate) == spec:
                     time.sleep(0.1)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from generated_files import ROOT, only_check, write_or_check
+from levelled_products import draw_levelled_products
 from lookup_price import draw_lookup_prices
 from parties import draw_parties
 from tree_to_tables import draw_tree_to_tables
@@ -19,6 +20,7 @@ FOLDER = ROOT / "docs/pictures"
 PICTURES = {
     "parties.svg": draw_parties,
     "lookup-price.svg": draw_lookup_prices,
+    "levelled-products.svg": draw_levelled_products,
     "tree-to-tables.svg": draw_tree_to_tables,
 }
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.planner.planned_model import PlannedModel
 from cryptable_engine import Linear, Lookup, Node
 from cryptable_protocol import ThermometerEncoder
@@ -21,12 +22,17 @@ FEATURES = ["mean radius", "mean texture", "worst concavity"]
 SHORT = {"mean radius": "radius", "mean texture": "texture", "worst concavity": "concavity"}
 
 
-def draw_tree_to_tables() -> str:
-    """Left the tree, in the middle the encrypted bits, right the tables, below the sum."""
+def small_tree() -> tuple[FittedTree, Any]:
+    """The tree of both pictures of trees, and the rows that it was trained on."""
     data = load_breast_cancer(as_frame=True)
     rows = data.data[FEATURES]
-    classifier = DecisionTreeClassifier(max_depth=3, max_leaf_nodes=6, random_state=0).fit(rows, data.target)
-    planned = plan(classifier, rows)
+    return DecisionTreeClassifier(max_depth=3, max_leaf_nodes=6, random_state=0).fit(rows, data.target), rows
+
+
+def draw_tree_to_tables() -> str:
+    """Left the tree, in the middle the encrypted bits, right the tables, below the sum."""
+    classifier, rows = small_tree()
+    planned = plan(classifier, rows, CompileSettings(scheme="bootstrapped"))
     drawing = Drawing(
         1000, 540, "A decision tree of depth 3, the bits that a client encrypts, and the tables that compute it"
     )
@@ -57,17 +63,19 @@ def _draw_node(drawing: Drawing, tree: FittedTree, node: int, x: float, y: float
     drawing.text(x, y + 13, f"> {tree.threshold[node]:.4g} ?", size=12)
 
 
-def _bit_names(planned: PlannedModel) -> list[str]:
-    return [f"{SHORT[feature.name]} ≥ {edge:.4g}" for feature in _thermometers(planned) for edge in feature.edges]
+def bit_names(planned: PlannedModel) -> list[str]:
+    """Of the encrypted bits: feature and edge."""
+    return [f"{SHORT[feature.name]} ≥ {edge:.4g}" for feature in thermometers(planned) for edge in feature.edges]
 
 
-def _thermometers(planned: PlannedModel) -> list[ThermometerEncoder]:
+def thermometers(planned: PlannedModel) -> list[ThermometerEncoder]:
+    """Encoders that send bits."""
     return [feature for feature in planned.features if isinstance(feature, ThermometerEncoder)]
 
 
 def _draw_bits(drawing: Drawing, planned: PlannedModel) -> None:
     y = 64.0
-    for feature in _thermometers(planned):
+    for feature in thermometers(planned):
         drawing.text(470, y + 4, feature.name, size=12, colour=QUIET, anchor="start")
         for edge in feature.edges:
             drawing.rectangle(470, y + 12, 176, 28, line=TEAL)
@@ -89,7 +97,7 @@ def _draw_bits(drawing: Drawing, planned: PlannedModel) -> None:
 
 def _draw_tables(drawing: Drawing, planned: PlannedModel) -> None:
     nodes = planned.circuit.nodes
-    names = _bit_names(planned)
+    names = bit_names(planned)
     (lookup,) = [node for node in nodes if isinstance(node, Lookup)]
     codes = nodes[lookup.source]
     matrix = _dense(codes, nodes)

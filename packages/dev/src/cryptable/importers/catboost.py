@@ -1,4 +1,4 @@
-"""CatBoost: classifiers and regressors. A symmetric tree of depth 4 is one lookup of 4 bits."""
+"""CatBoost: classifiers and regressors. By lookups, a symmetric tree of depth 4 is one of 4 bits."""
 
 from __future__ import annotations
 
