@@ -80,8 +80,8 @@ def run_demo(console: Console, *, rows: int) -> bool:
         show(console, model.explain())
         console.print(
             "Why nothing is bootstrapped: the device answers every comparison itself and encrypts the answers, one bit "
-            f"each; the server multiplies these bits along the trees, {model.circuit.products} products for all 100. One "
-            f"set of keys, {model.explain().bytes.evaluation_keys / 1e6:.1f} MB, serves every model of trees."
+            f"each; the server multiplies these bits along the trees, {model.circuit.products} products for all 100. "
+            f"One set of keys, {model.explain().bytes.evaluation_keys / 1e6:.1f} MB, serves every model of trees."
         )
         models = folder / "models"
         models.mkdir()

@@ -18,6 +18,8 @@ from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, E
 class ReadyKeys:
     """A client's evaluation keys: in the Fourier domain where there is one bootstrap key, else as Concrete has them.
 
+    Of a keyset without keys, as sums have, there is nothing to make ready, and concrete-python need not be installed.
+
     Args:
         keyset: the program's.
         data: of exactly its length (protos/SPEC.md, "Evaluation keys"); not kept.
@@ -29,7 +31,7 @@ class ReadyKeys:
         self.native: NativeKeys | None = None
         if supports(keyset) and not native:
             self.bootstrapping = BootstrappingKeys(keyset, data)
-        else:
+        elif data or native:
             self.native = NativeKeys(keyset_message(keyset, data))
 
 
@@ -83,8 +85,9 @@ class BootstrappedEvaluator:
     def _evaluate_natively(self, tensor: EncryptedTensor, keys: ReadyKeys) -> npt.NDArray[np.uint64]:
         """By Concrete's compiled program."""
         program = self._program
-        if self._circuit is None or keys.native is None:
+        if self._circuit is None or keys.bootstrapping is not None:
             raise InternalError("an evaluator and its keys are of two kinds")
+        native = keys.native or NativeKeys(keyset_message(program.keyset, memoryview(b"")))
         words = tensor.ciphertexts(program.input.size, program.keyset.dimensions[program.input.key])
-        result = self._circuit.call(value_message(words, program.input, words.shape[1] - 1), keys.native)
+        result = self._circuit.call(value_message(words, program.input, words.shape[1] - 1), native)
         return read_value(result, program.output.size, program.keyset.dimensions[program.output.key])
