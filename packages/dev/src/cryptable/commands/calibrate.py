@@ -28,7 +28,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     "calibrate",
     summary="measure how fast this machine evaluates",
     description=(
-        "Measure how fast this machine evaluates: small circuits, really under encryption, for less than a minute. "
+        "Measure how fast this machine evaluates lookups and sums: small circuits, really under encryption, for less "
+        "than a minute. Seconds of models of trees without bootstrapping are predicted by fixed rates. "
         "explain() and `cryptable explain` predict seconds from the result, instead of from another machine's. Measure "
         "where models will be served, while nothing else runs, and copy the file to where they are compiled."
     ),

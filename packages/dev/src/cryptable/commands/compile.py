@@ -27,9 +27,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="under which a server offers the model; by default the estimator's class")
     parser.add_argument("--model-version", default="1", help="for people to read; by default 1")
     parser.add_argument("--tolerance", type=float, help="the most that a score may differ from the estimator's own")
-    parser.add_argument("--table-bits", type=int, help="width of the lookups, 2 to 6; by default the cheapest")
+    parser.add_argument("--table-bits", type=int, help="width of the lookups, 2 to 6; trees get lookups then")
     parser.add_argument(
-        "--readout", choices=("exact", "approximate"), default="exact", help="approximate: cheaper, with noisy scores"
+        "--readout",
+        choices=("exact", "approximate"),
+        default="exact",
+        help="approximate: cheaper lookups, with noisy scores; trees get lookups then",
     )
     parser.add_argument(
         "--scheme",
@@ -39,7 +42,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "cheapest that is able",
     )
     parser.add_argument("--max-seconds", type=float, help="approximate trees until a prediction takes no more CPU")
-    parser.add_argument("--max-lookups", type=int, help="approximate trees until a prediction takes no more lookups")
+    parser.add_argument(
+        "--max-lookups", type=int, help="approximate trees, by lookups, until a prediction takes no more of them"
+    )
     parser.add_argument("--max-upload-bytes", type=int, help="approximate trees until a row takes no more bytes up")
     parser.add_argument("--json", action="store_true", help="print the bill for machines")
 

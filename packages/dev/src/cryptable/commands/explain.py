@@ -22,8 +22,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     "explain",
     summary="say what a prediction costs, and who learns what",
     description=(
-        "Say what one prediction costs: lookups (programmable bootstrappings, nearly all of the time), predicted CPU "
-        "seconds, bytes in each direction; and what client and server learn about each other's secrets."
+        "Say what one prediction costs: products of bits (models of trees) or lookups (programmable bootstrappings), "
+        "predicted CPU seconds, bytes in each direction; and what client and server learn about each other's secrets."
     ),
     configure=_configure,
 )
