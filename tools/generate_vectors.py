@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vectors import levelled, reject_circuit, reject_client_spec, reject_others, rotation
+from vectors import levelled, reject_circuit, reject_client_spec, reject_others, reject_sums, rotation
 from vectors.accept import accepted
 from vectors.mask_words import mask_words
 from vectors.vector import Accepted, Rejected
@@ -24,6 +24,7 @@ def files() -> dict[str, bytes]:
     """Content of every file, by its path below `TARGET`."""
     rejected = [
         *reject_client_spec.rejected(),
+        *reject_sums.rejected(),
         *reject_circuit.rejected(),
         *reject_others.rejected(),
         *levelled.rejected(),

@@ -14,7 +14,7 @@ from cryptable_protocol import (
     ThermometerEncoder,
     encode_rows,
 )
-from cryptable_protocol.encoding.decoder import Link
+from cryptable_protocol.encoding.links import Link
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 DIMENSION = 1024

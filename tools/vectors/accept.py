@@ -127,6 +127,20 @@ def _client_specs() -> list[Accepted]:
             ],
         ),
         _spec(
+            "members",
+            "the mean of a probability and of a calibrated one, which is 1/2 where the score is 0",
+            canonical(samples.members_spec()),
+            evaluation_keys_bytes=50_577_440,
+            decodes=[{"values": [10, 0], "scores": [0.625]}, {"values": [8, 0], "scores": [0.5]}],
+        ),
+        _spec(
+            "curve",
+            "a regression whose predictions are the heights of a curve; scores are before it",
+            canonical(samples.curve_spec()),
+            evaluation_keys_bytes=0,
+            decodes=[{"values": [101], "scores": [150.5]}],
+        ),
+        _spec(
             "missing_alone",
             "a thermometer without edges, which tells missing values only",
             changed(samples.gaps_spec(), missing_alone),

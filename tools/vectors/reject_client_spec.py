@@ -91,14 +91,15 @@ def _bytes() -> list[Rejected]:
     ]
 
 
-def _fields(base: client_spec.ClientSpec, cases: dict[str, tuple[str, Change]]) -> list[Rejected]:
+def fields(base: client_spec.ClientSpec, cases: dict[str, tuple[str, Change]]) -> list[Rejected]:
+    """Changed copies of one, each with the reason why it must be refused."""
     return [
         Rejected("client_spec", case, why, changed(base, change), "fields") for case, (why, change) in cases.items()
     ]
 
 
 def _parts() -> list[Rejected]:
-    return _fields(
+    return fields(
         samples.binary_spec(),
         {
             "no_name": ("no model name", lambda spec: spec.ClearField("model_name")),
@@ -144,7 +145,7 @@ def _encoders() -> list[Rejected]:
     def edges(*values: float) -> Change:
         return lambda spec: put(spec.features[0].thermometer, edges=[*values])
 
-    thermometers = _fields(
+    thermometers = fields(
         samples.binary_spec(),
         {
             "feature_without_encoder": ("a feature of no kind", lambda spec: spec.features[1].ClearField("unused")),
@@ -161,7 +162,7 @@ def _encoders() -> list[Rejected]:
     def first(**fields: float) -> Change:
         return lambda spec: put(spec.features[0].affine, **fields)
 
-    affines = _fields(
+    affines = fields(
         samples.regression_spec(),
         {
             "step_zero": ("a step of 0", lambda spec: spec.features[0].affine.ClearField("step")),
@@ -173,7 +174,7 @@ def _encoders() -> list[Rejected]:
             "levels_beyond_width": ("levels that do not fit the input's 9 bits", first(levels=513)),
         },
     )
-    quadratics = _fields(
+    quadratics = fields(
         samples.quadratic_spec(),
         {
             "quadratic_step_zero": (
@@ -195,7 +196,7 @@ def _encoders() -> list[Rejected]:
     def grade(**fields: object) -> Change:
         return lambda spec: put(spec.features[4].categorical, **fields)
 
-    gaps = _fields(
+    gaps = fields(
         samples.gaps_spec(),
         {
             "missing_of_no_kind": (
@@ -238,7 +239,7 @@ def _polylines() -> list[Rejected]:
 
         return change
 
-    return _fields(
+    return fields(
         samples.polyline_spec(),
         {
             "polyline_knots_equal": ("two knots that are equal", polyline(knots=[1.0, 2.0, 2.0])),
@@ -261,7 +262,7 @@ def _missing_levels() -> list[Rejected]:
     def of_quadratic(*elements: int) -> Change:
         return lambda spec: put(spec.features[2].quadratic, missing=[*elements])
 
-    return _fields(
+    return fields(
         samples.missing_levels_spec(),
         {
             "missing_elements_many": ("three elements of a missing value where a number has one", missing(5, 15, 0)),
@@ -289,7 +290,7 @@ def _keysets() -> list[Rejected]:
         spec.keyset.secret_keys[1].dimension = 2**17
         spec.keyset.bootstrap_keys[0].level_count = 4
 
-    return _fields(
+    return fields(
         samples.binary_spec(),
         {
             "keyset_empty": ("no secret key", lambda spec: spec.keyset.Clear()),
@@ -333,11 +334,11 @@ def _decoders() -> list[Rejected]:
         spec.output.width = 59
         put(spec.decoder, further_bits=2)
 
-    return _fields(
+    return fields(
         samples.binary_spec(),
         {
             "link_missing": ("no link", lambda spec: spec.decoder.ClearField("link")),
-            "link_unknown": ("link 8", lambda spec: put(spec.decoder, link=8)),
+            "link_unknown": ("link 9", lambda spec: put(spec.decoder, link=9)),
             "link_negative": ("link -1", lambda spec: put(spec.decoder, link=-1)),
             "offset_missing": ("no offsets and no bases", no_offsets),
             "base_missing": ("an offset without a base", lambda spec: spec.decoder.ClearField("base")),

@@ -159,6 +159,27 @@ def missing_levels_spec() -> client_spec.ClientSpec:
     return spec
 
 
+def members_spec() -> client_spec.ClientSpec:
+    """A binary classifier that is the mean of two, by weight."""
+    spec = binary_spec()
+    spec.output.size = 2
+    spec.decoder.link = client_spec.Decoder.PROBABILITY
+    spec.decoder.offset[:] = [-8, 0]
+    spec.decoder.base[:] = [0.5, 0.0]
+    spec.decoder.members.add(link=client_spec.Decoder.PROBABILITY, scores=1, weight=0.25)
+    spec.decoder.members.add(link=client_spec.Decoder.SIGMOID, scores=1, weight=0.75, slopes=[2.0], intercepts=[-1.0])
+    return spec
+
+
+def curve_spec() -> client_spec.ClientSpec:
+    """A regression whose predictions are the heights of a curve."""
+    spec = regression_spec()
+    spec.decoder.link = client_spec.Decoder.CURVE
+    spec.decoder.curve_scores[:] = [0.0, 100.0, 200.0]
+    spec.decoder.curve_predictions[:] = [0.0, 10.0, 1000.0]
+    return spec
+
+
 def classes_spec() -> client_spec.ClientSpec:
     """A classifier of three classes with names."""
     spec = regression_spec()

@@ -10,8 +10,12 @@ import cryptable as ct
 import numpy as np
 from gap_data import MATRIX, TRAINING
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 SMALL_TREES = {"n_estimators": 5, "max_depth": 3, "random_state": 0}
 CATBOOST = {"iterations": 5, "depth": 3, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
@@ -39,6 +43,44 @@ SETTINGS = {
         "steps": [("scaler", StandardScaler()), ("tree", DecisionTreeClassifier(max_depth=4, random_state=0))],
     },
     "PoissonRegressor": {"alpha": 0.01},
+    "AdaBoostClassifier": {"estimator": DecisionTreeClassifier(max_depth=2), "n_estimators": 4, "random_state": 0},
+    "BaggingClassifier": {
+        "estimator": DecisionTreeClassifier(max_depth=2),
+        "n_estimators": 3,
+        "max_features": 0.6,
+        "random_state": 0,
+    },
+    "BaggingRegressor": {"estimator": Ridge(), "n_estimators": 3, "max_features": 0.6, "random_state": 0},
+    "CalibratedClassifierCV": {"estimator": LinearSVC(), "cv": 2},
+    "GridSearchCV": {"estimator": LogisticRegression(), "param_grid": {"C": [0.1, 1.0]}, "cv": 2},
+    "HalvingGridSearchCV": {"estimator": LogisticRegression(), "param_grid": {"C": [0.1, 1.0]}, "cv": 2},
+    "HalvingRandomSearchCV": {
+        "estimator": LogisticRegression(),
+        "param_distributions": {"C": [0.1, 1.0]},
+        "cv": 2,
+        "random_state": 0,
+    },
+    "MultiOutputRegressor": {"estimator": Ridge()},
+    "OneVsRestClassifier": {"estimator": LogisticRegression(max_iter=1000)},
+    "RandomizedSearchCV": {
+        "estimator": LogisticRegression(),
+        "param_distributions": {"C": [0.1, 1.0]},
+        "n_iter": 2,
+        "cv": 2,
+        "random_state": 0,
+    },
+    "TransformedTargetRegressor": {"regressor": Ridge(), "func": np.log1p, "inverse_func": np.expm1},
+    "VotingClassifier": {
+        "estimators": [("steep", LogisticRegression(C=10.0, max_iter=1000)), ("flat", LogisticRegression(C=0.01))],
+        "voting": "soft",
+        "weights": [2, 1],
+    },
+    "VotingRegressor": {
+        "estimators": [
+            ("boosted", GradientBoostingRegressor(n_estimators=3, max_depth=2, random_state=0)),
+            ("tree", DecisionTreeRegressor(max_depth=3, random_state=0)),
+        ],
+    },
     "RANSACRegressor": {"random_state": 0},
     **{
         f"ExplainableBoosting{kind}": {
@@ -57,7 +99,10 @@ THREE_CLASSES = {
     **{
         name: {}
         for name in (
+            "AdaBoostClassifier",
+            "BaggingClassifier",
             "BernoulliNB",
+            "CalibratedClassifierCV",
             "CatBoostClassifier",
             "CategoricalNB",
             "DecisionTreeClassifier",
@@ -70,6 +115,7 @@ THREE_CLASSES = {
             "LogisticRegression",
             "MultinomialNB",
             "NearestCentroid",
+            "OneVsRestClassifier",
             "RandomForestClassifier",
             "XGBClassifier",
         )
@@ -145,7 +191,7 @@ def _data(name, kind, is_classifier):
         rows, target = load_diabetes(return_X_y=True)
         if kind == "logarithms":
             target = target / target.mean()
-        if kind == "two targets" or name.startswith("MultiTask"):
+        if kind == "two targets" or name.startswith(("MultiTask", "MultiOutput")):
             target = np.stack([target, -target], axis=1)
     if name in COUNTS:
         rows = np.rint(np.clip(2 * rows, -4, 4)) + 4

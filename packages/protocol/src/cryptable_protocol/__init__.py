@@ -1,7 +1,7 @@
 """What all Cryptable packages share: messages, value encoders and decoders, parameters and exceptions."""
 
 from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
-from cryptable_protocol.encoding.decoder import Decoder, Labels, Link
+from cryptable_protocol.encoding.decoder import Decoder, Labels
 from cryptable_protocol.encoding.digits_encoder import DigitsEncoder
 from cryptable_protocol.encoding.encoders import (
     AffineEncoder,
@@ -12,6 +12,8 @@ from cryptable_protocol.encoding.encoders import (
     UnusedFeature,
     encode_rows,
 )
+from cryptable_protocol.encoding.links import Link
+from cryptable_protocol.encoding.members import Member
 from cryptable_protocol.encoding.polyline_encoder import PolylineEncoder
 from cryptable_protocol.errors import (
     CryptableError,
@@ -61,6 +63,7 @@ __all__ = [
     "Link",
     "MalformedMessageError",
     "MaskStream",
+    "Member",
     "Missing",
     "ModelArtifact",
     "ModelSignature",

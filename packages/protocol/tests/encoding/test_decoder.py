@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from cryptable_protocol import Decoder, InvalidInputError, Link, MalformedMessageError
+from cryptable_protocol import Decoder, InvalidInputError, Link, MalformedMessageError, Member
 from cryptable_protocol.encoding.decoder import Labels
+from cryptable_protocol.encoding.links import REGRESSIONS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,8 +16,9 @@ VALUES = st.integers(0, 2**20)
 
 
 def decoder(link: Link, scores: int = 1, *, step: float = 0.25, offset: int = 0) -> Decoder:
-    labels = None if link in (Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC) else tuple(range(10, 10 + max(2, scores)))
-    return Decoder(link, (offset,) * scores, step, (0.0,) * scores, labels)
+    labels = None if link in REGRESSIONS else tuple(range(10, 10 + max(2, scores)))
+    curve = ((-1.0, 0.0, 2.0), (3.0, 1.0, 1.5)) if link is Link.CURVE else ((), ())
+    return Decoder(link, (offset,) * scores, step, (0.0,) * scores, labels, curve=curve)
 
 
 @given(
@@ -193,3 +195,33 @@ def test_predictions_are_of_the_kind_of_the_labels(labels: Labels, kind: str) ->
     predicted = Decoder.from_message(made.to_message()).predict(np.array([[1], [0], [-1]]))
     assert predicted.dtype.kind == kind
     assert predicted.tolist() == [labels[1], labels[0], labels[0]]
+
+
+def test_a_curve_is_straight_between_its_knots_and_constant_beyond() -> None:
+    values = np.array([[0], [14], [16], [18], [100]])  # scores -4, -0.5, 0, 0.5, 21
+    predicted = decoder(Link.CURVE, offset=-16).predict(values)
+    assert predicted.tolist() == [3.0, 2.0, 1.0, 1.125, 1.5]
+
+
+@given(values=st.lists(VALUES, min_size=6, max_size=6), weight=st.floats(0, 1))
+def test_members_add_up(values: list[int], weight: float) -> None:
+    """Of three classes: logits, and probabilities that are calibrated."""
+    members = (
+        Member(Link.SOFTMAX, 3, weight),
+        Member(Link.SIGMOID, 3, 1 - weight, (4.0, 3.0, -2.0), (-1.0, 0.0, 1.0)),
+    )
+    offset = (-(2**19),) * 6
+    summed = Decoder(Link.PROBABILITY, offset, 2.0**-18, (0.0,) * 6, (7, 8, 9), members=members)
+    scores = [(value - 2**19) * 2.0**-18 for value in values]
+    total = sum(math.exp(score) for score in scores[:3])
+    apart = [sigmoid(score) for score in scores[3:]]
+    calibrated = [
+        sigmoid(slope * each / sum(apart) + intercept)
+        for each, slope, intercept in zip(apart, (4.0, 3.0, -2.0), (-1.0, 0.0, 1.0), strict=True)
+    ]
+    expected = [
+        weight * math.exp(score) / total + (1 - weight) * each / sum(calibrated)
+        for score, each in zip(scores[:3], calibrated, strict=True)
+    ]
+    assert summed.predict_proba(np.array([values]))[0].tolist() == pytest.approx(expected, abs=1e-12)
+    assert summed.outputs == 3

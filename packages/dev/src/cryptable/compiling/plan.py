@@ -15,7 +15,8 @@ from cryptable.compiling.scheme_choice import first_able, settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.within_budget import best_plan
 from cryptable.errors import BudgetError
-from cryptable.graphs.graph import Estimator, Rows
+from cryptable.graphs.client_side import ClientSide
+from cryptable.graphs.graph import Estimator, ModelGraph, Rows
 from cryptable.graphs.network import SegmentedNetwork
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.imported_model import ImportedModel, import_model
@@ -66,33 +67,40 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
         truth: labels or targets of its rows, to judge approximations by.
         settings: all of them, of one scheme.
     """
-    graph, planner = imported.graph, find_planner(imported.graph, settings.scheme)
+    whole, planner = imported.graph, find_planner(imported.graph, settings.scheme)
     tolerance = settings.tolerance
     if tolerance is None:
-        tolerance = planner.tolerance(graph, imported.reference)
-    task = Task(imported.rows, imported.reference, tolerance, settings.prices, settings, truth)
+        tolerance = planner.tolerance(whole, imported.reference)
+    graph, reference = whole, imported.reference
+    if isinstance(whole, ClientSide):
+        graph, tolerance = whole.graph, tolerance / whole.steepness
+        reference = graph.scores(imported.rows)
+    task = Task(imported.rows, reference, tolerance, settings.prices, settings, truth)
     if settings.moves_edges:
         snapped = snap(graph, imported.rows, settings.edges, bins=settings.bins)
         planned = planner.plan(snapped.graph, task)
         planned = replace(disclose_whole_grid(planned, snapped.grid), edges=snapped.told)
     else:
-        planned = _planned(planner, imported, task)
+        planned = _planned(planner, graph, imported, task)
         if any(isinstance(feature, ThermometerEncoder) for feature in planned.features):
             planned = replace(planned, edges=ThresholdDisclosure("model"))
     if settings.readout == "approximate":
         planned = approximate(planned, tolerance=tolerance, noise_deviation=task.prices.noise_deviation)
+    if isinstance(whole, ClientSide):
+        bound = None if planned.error_bound is None else planned.error_bound * whole.steepness
+        planned = replace(planned, decoder=whole.decoder(planned.decoder), error_bound=bound)
     verify(planned.circuit)
     if isinstance(graph, SegmentedNetwork | TrainedIntegers):
         planned = replace(planned, agreement=measured(planned, imported.kept, imported.reference))
     return planned
 
 
-def _planned(planner: Planner, imported: ImportedModel, task: Task) -> PlannedModel:
+def _planned(planner: Planner, graph: ModelGraph, imported: ImportedModel, task: Task) -> PlannedModel:
     """The model itself, or within a budget the approximation of it that scores best."""
     if task.settings.budget is None or planner.approximate is None:
-        return planner.plan(imported.graph, task)
-    found = planner.approximate(imported.graph, task)
-    if found == [imported.graph]:
-        return planner.plan(imported.graph, task)
-    plans = (planner.plan(graph, task) for graph in found)
-    return best_plan(plans, imported.estimator, imported.kept, task.truth)
+        return planner.plan(graph, task)
+    found = planner.approximate(graph, task)
+    if found == [graph]:
+        return planner.plan(graph, task)
+    plans = (planner.plan(each, task) for each in found)
+    return best_plan(plans, imported.graph, imported.estimator, imported.kept, task.truth)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.cost.prices import Cost
 from cryptable.errors import BudgetError
-from cryptable.graphs.graph import Estimator, Rows
+from cryptable.graphs.client_side import ClientSide
+from cryptable.graphs.graph import Estimator, ModelGraph, Rows
 from cryptable.planner.approximation.score_drop import judge
 from cryptable.planner.budget import Budget
 from cryptable.planner.planned_model import PlannedModel
@@ -19,12 +20,13 @@ _ATTEMPTS = 4
 
 
 def best_plan(
-    plans: Iterable[PlannedModel], estimator: Estimator, rows: Rows, truth: npt.ArrayLike | None
+    plans: Iterable[PlannedModel], graph: ModelGraph, estimator: Estimator, rows: Rows, truth: npt.ArrayLike | None
 ) -> PlannedModel:
     """The plan that scores best on the calibration data, with what it gives up; no error bound of the model holds."""
     judged = []
     for plan in plans:
-        given_up = judge(plan.circuit, plan.features, plan.decoder, estimator, rows, truth)
+        decoder = graph.decoder(plan.decoder) if isinstance(graph, ClientSide) else plan.decoder
+        given_up = judge(plan.circuit, plan.features, decoder, estimator, rows, truth)
         judged.append((given_up.after, replace(plan, given_up=given_up, error_bound=None)))
     return max(judged, key=lambda pair: pair[0])[1]
 

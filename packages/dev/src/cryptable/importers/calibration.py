@@ -13,6 +13,7 @@ from cryptable_protocol.encoding.rows import is_missing
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows, TreeEnsemble
 from cryptable.importers.column_values import Kind, Values
 from cryptable.importers.feature_names import match_columns
+from cryptable.importers.parts import has_steps
 
 MAX_ROWS = 10_000
 """More rows than this prove nothing further about an import; the first ones are taken."""
@@ -45,7 +46,7 @@ def read_rows(estimator: Estimator, data: Rows, *, with_gaps: bool = False) -> t
     _check_count(kept, features)
     names = named if named is not None and len(named) == kept.shape[1] else _numbered(kept.shape[1])
     columns = [Values.of(_column(kept, index)) for index in range(len(names))]
-    may_drop = hasattr(estimator, "steps")  # a pipeline may leave out what no model takes
+    may_drop = has_steps(estimator)
     for place, (name, column) in enumerate(zip(names, columns, strict=True)):
         if column.kind is not Kind.NUMBERS and (not with_gaps or (column.kind is Kind.OTHER and not may_drop)):
             raise _no_numbers(name, column, what)

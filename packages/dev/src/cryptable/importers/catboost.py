@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from cryptable_protocol import InvalidInputError, Link
-from cryptable_protocol.encoding.decoder import REGRESSIONS
+from cryptable_protocol.encoding.links import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import LEAF, Estimator, FloatArray, IntArray, Rows, Tree, TreeEnsemble

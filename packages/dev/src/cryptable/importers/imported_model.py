@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import InvalidInputError
 
+from cryptable.graphs.client_side import ClientSide, planned_graph
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows, TreeEnsemble
 from cryptable.importers.calibration import check_kinds, columns_that_may_miss, read_rows
 from cryptable.importers.networks import is_network
+from cryptable.importers.parts import has_steps
 from cryptable.importers.reading.learned_trees import restrict_missing
-from cryptable.importers.registry import find_importer, import_estimator, reference_scores
+from cryptable.importers.registry import import_estimator, reference_scores, takes_gaps
 from cryptable.importers.verification import check_targets, predictions_of, verify_import, verify_predictions
 
 
@@ -66,14 +68,15 @@ def import_model(
 
 def _of_estimator(estimator: Estimator, X_train: Rows, missing: str | Sequence[str], name: str) -> ImportedModel:
     what = type(estimator).__name__
-    takes_gaps = find_importer(estimator).takes_gaps
-    kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=takes_gaps)
-    may_miss = columns_that_may_miss(missing, rows, feature_names) if takes_gaps else frozenset()
+    with_gaps = takes_gaps(estimator)
+    kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=with_gaps)
+    may_miss = columns_that_may_miss(missing, rows, feature_names) if with_gaps else frozenset()
     graph = import_estimator(estimator, feature_names, kept, rows, may_miss)
-    if isinstance(graph, TreeEnsemble):
-        graph = restrict_missing(graph, may_miss)
-    if not hasattr(estimator, "steps"):
-        check_kinds(graph, rows, what)
+    if isinstance(planned := planned_graph(graph), TreeEnsemble):
+        restricted = restrict_missing(planned, may_miss)
+        graph = graph.of(restricted) if isinstance(graph, ClientSide) else restricted
+    if not has_steps(estimator):
+        check_kinds(planned_graph(graph), rows, what)
     try:
         predicted = predictions_of(estimator, kept)
     except (TypeError, ValueError) as error:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel
+from cryptable.graphs.client_side import ClientSide, planned_graph
 from cryptable.graphs.graph import Estimator, FloatArray, LinearModel, ModelGraph, Rows, TreeEnsemble
 from cryptable.graphs.quadratic import QuadraticModel
 from cryptable.importers.pipelines import RawColumns, Stage, apply_steps
@@ -60,15 +61,16 @@ def read(
     inner_rows = stage.transform(stage.raw.rows)
     inner_names = tuple(f"x{index}" for index in range(len(stage.columns)))
     graph = import_estimator(model, inner_names, inner_rows, stage.values(stage.raw.rows))
-    if isinstance(graph, TreeEnsemble) and not stage.raw.gaps:
-        graph = restrict_missing(graph, ())  # nothing is missing in what the pipeline takes
-    if stage.raw.gaps and not isinstance(graph, TreeEnsemble | LinearModel):
+    if isinstance(planned := planned_graph(graph), TreeEnsemble) and not stage.raw.gaps:
+        restricted = restrict_missing(planned, ())  # nothing is missing in what the pipeline takes
+        graph = graph.of(restricted) if isinstance(graph, ClientSide) else restricted
+    if stage.raw.gaps and not isinstance(planned, TreeEnsemble | LinearModel):
         names = [feature_names[index] for index in stage.raw.gaps]
         raise UnsupportedModelError(
             f"{type(model).__name__} in a pipeline takes finite numbers only, and X_train has text or missing values "
             f"in {', '.join(map(repr, names[:5]))}; fit trees or a linear model there"
         )
-    rebase = _REBASE.get(type(graph))
+    rebase = _REBASE.get(type(planned_graph(graph)))
     if rebase is None:
         raise UnsupportedModelError(
             f"{type(model).__name__} cannot follow preprocessing steps yet: fit it on the output of "
@@ -76,7 +78,8 @@ def read(
             if steps
             else f"{type(model).__name__} cannot be compiled within a pipeline: compile it alone"
         )
-    return rebase(graph, Stage(stage.raw, stage.columns, stage.transform, _described(steps)))
+    last = Stage(stage.raw, stage.columns, stage.transform, _described(steps))
+    return graph.of(rebase(graph.graph, last)) if isinstance(graph, ClientSide) else rebase(graph, last)
 
 
 def _stage(

@@ -35,20 +35,19 @@ class Importer:
     `read(estimator, feature names)` gives the graph; `reference(estimator, rows)` calls the estimator's own prediction
     method, which the graph's scores must equal: shape (rows,) or (rows, outputs). `needs_rows`: reading probes the
     estimator with numbers like those of the calibration data. `takes_gaps`: its columns may hold missing values and
-    categories, and the graph says how they are read.
+    categories, and the graph says how they are read; of ensembles of other estimators, whether those do.
     """
 
     class_names: tuple[str, ...]
     read: Read
     reference: Reference
     needs_rows: bool = False
-    takes_gaps: bool = False
+    takes_gaps: bool | Callable[[Any], bool] = False
 
 
 _by_class: dict[str, Importer] = {}
 
 _ADVICE = {
-    r"SearchCV$": "compile its best_estimator_",
     r"^(Nu)?SVC$": (
         "its kernel takes a lookup, or products of encrypted numbers, for each support vector; fit LinearSVC or "
         "SGDClassifier, behind a KBinsDiscretizer or SplineTransformer where curves are needed, or boosted trees"
@@ -77,10 +76,14 @@ _ADVICE = {
         "or compile what hummingbird.ml.convert(model, 'torch', X) returns, which is a network (cryptable[hummingbird])"
     ),
     r"^GaussianProcess|^KernelRidge": "fit linear models behind a SplineTransformer, or gradient-boosted trees",
-    r"^(Calibrated|Voting|Stacking|Bagging|AdaBoost|OneVs|OutputCode|MultiOutput|ClassifierChain|RegressorChain)": (
+    r"^(Stacking|OneVsOne|OutputCode|ClassifierChain|RegressorChain)": (
         "compile the estimators that it is made of, or fit one random forest or one boosted ensemble instead"
     ),
-    r"^TransformedTarget": "compile its regressor_, and let clients invert the transform of the target",
+    r"^AdaBoostRegressor$": (
+        "it predicts the weighted median of its members, which takes comparisons of encrypted numbers; fit "
+        "GradientBoostingRegressor or BaggingRegressor"
+    ),
+    r"^MultiOutputClassifier$": "several targets are not supported; compile its estimators_ one by one",
 }
 """By pattern of the class's name."""
 _LINEAR = {"SVC": "LinearSVC", "NuSVC": "LinearSVC", "SVR": "LinearSVR", "NuSVR": "LinearSVR", "KernelRidge": "Ridge"}
@@ -88,7 +91,7 @@ _LINEAR = {"SVC": "LinearSVC", "NuSVC": "LinearSVC", "SVR": "LinearSVR", "NuSVR"
 
 
 def importer(
-    *class_names: str, reference: Reference, needs_rows: bool = False, takes_gaps: bool = False
+    *class_names: str, reference: Reference, needs_rows: bool = False, takes_gaps: bool | Callable[[Any], bool] = False
 ) -> Callable[[Read], Read]:
     """Register the decorated function for estimator classes.
 
@@ -150,6 +153,16 @@ def find_importer(estimator: object) -> Importer:
     if advice:
         raise UnsupportedModelError(f"{named}: {advice}; supported: all that cryptable.supported_estimators() names")
     raise UnsupportedModelError(f"{named}; supported: {', '.join(map(_short, supported_estimators()))}")
+
+
+def takes_gaps(estimator: object) -> bool:
+    """Whether columns of a fitted estimator may hold missing values and categories.
+
+    Raises:
+        UnsupportedModelError: there is no importer of its class.
+    """
+    found = find_importer(estimator).takes_gaps
+    return found if isinstance(found, bool) else found(estimator)
 
 
 def advice_for(class_name: str) -> str:

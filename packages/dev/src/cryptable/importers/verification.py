@@ -11,6 +11,7 @@ from cryptable_protocol import Decoder, Link
 from cryptable.errors import ImportMismatchError, UnsupportedModelError
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows
 from cryptable.graphs.neighbors import NeighborsModel
+from cryptable.graphs.transformed import Transformed
 from cryptable.importers.feature_names import names_are_matched
 
 _RELATIVE = 1e-4
@@ -88,12 +89,15 @@ def verify_predictions(graph: ModelGraph, rows: FloatArray, predicted: npt.NDArr
     """
     scores = graph.scores(rows)
     outputs = scores.shape[1]
-    decoder = Decoder(graph.link, (0,) * outputs, 1.0, (0.0,) * outputs, graph.labels)
+    link = Link.IDENTITY if isinstance(graph, Transformed) else graph.link
+    decoder = Decoder(link, (0,) * outputs, 1.0, (0.0,) * outputs, graph.labels)
+    decoder = graph.decoder(decoder) if isinstance(graph, Transformed) else decoder
     own = decoder.predictions(scores[:, 0] if outputs == 1 else scores)
     if own.shape != predicted.shape:
         raise _mismatch(what, f"predict gives shape {predicted.shape}, the imported graph {own.shape}")
     if graph.labels is None:
-        is_off = ~_is_near(own, predicted.astype(np.float64), graph.link, _allowed(scores))
+        allowed = _allowed(scores) * (graph.curve.slope if isinstance(graph, Transformed) else 1.0)
+        is_off = ~_is_near(own, predicted.astype(np.float64), graph.link, allowed)
     else:
         if _kind(own) != _kind(predicted):
             raise _mismatch(what, f"predict gives labels like {predicted[0]!r}, the imported graph like {own[0]!r}")

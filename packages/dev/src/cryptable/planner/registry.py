@@ -18,6 +18,7 @@ from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 
 from cryptable.cost.prices import PriceList
 from cryptable.errors import UnsupportedModelError
+from cryptable.graphs.client_side import planned_graph
 from cryptable.graphs.graph import FloatArray, ModelGraph
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.settings import PlanSettings
@@ -113,7 +114,7 @@ def find_planner(graph: ModelGraph, scheme: str = BOOTSTRAPPED) -> Planner:
         return found
     bootstrapped = able_planner(graph, BOOTSTRAPPED)
     if bootstrapped is None:
-        raise InternalError(f"no planner for {type(graph).__name__}")
+        raise InternalError(f"no planner for {type(planned_graph(graph)).__name__}")
     able = sorted({each.kind for each in planners() if each.scheme == scheme})
     raise UnsupportedModelError(
         f"scheme {scheme!r} does not evaluate {bootstrapped.kind}, only {', '.join(able)}; leave scheme='auto', or use "
@@ -124,7 +125,7 @@ def find_planner(graph: ModelGraph, scheme: str = BOOTSTRAPPED) -> Planner:
 def able_planner(graph: ModelGraph, scheme: str) -> Planner | None:
     """The planner of a model graph's class for a scheme, where there is one."""
     _discover()
-    return _by_class.get((type(graph), scheme))
+    return _by_class.get((type(planned_graph(graph)), scheme))
 
 
 def planners() -> tuple[Planner, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import enum
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -12,35 +12,14 @@ import numpy.typing as npt
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
+from cryptable_protocol.encoding.links import REGRESSIONS, Link, probabilities_of, sigmoid
+from cryptable_protocol.encoding.members import Member, check_members, combined
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.wire.names import check_name
 
 _MAX_OFFSET = 1 << 62
 """Keeps the sum of a value and its offset within 64 bits."""
 _INT64 = np.iinfo(np.int64)
-
-
-class Link(enum.Enum):
-    """What a model's scores mean."""
-
-    IDENTITY = pb.Decoder.IDENTITY
-    """Regression: the scores are the predictions."""
-    MARGIN = pb.Decoder.MARGIN
-    """Classification by score alone: no probabilities."""
-    SIGMOID = pb.Decoder.SIGMOID
-    """Log-odds: one (binary), or one a class, one against the rest."""
-    SOFTMAX = pb.Decoder.SOFTMAX
-    """Logits, one a class."""
-    PROBABILITY = pb.Decoder.PROBABILITY
-    """Probabilities: one (of the second class), or one a class."""
-    EXPONENTIAL = pb.Decoder.EXPONENTIAL
-    """Regression: the predictions are e to the power of the scores."""
-    LOGISTIC = pb.Decoder.LOGISTIC
-    """Regression of a fraction: the predictions are 1 / (1 + e^-score)."""
-
-
-REGRESSIONS = (Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC)
-"""Links of models without labels."""
 
 
 _NO_PROBABILITIES = "this model gives no probabilities: use predict or decision_function"
@@ -61,6 +40,9 @@ class Decoder:
     `labels` is None for regression. With two labels and one score, the score speaks for the second label, which is
     predicted where the score is above 0 (`Link.PROBABILITY`: above one half). With one score a label, the label of the
     largest score is predicted, the first one of equals.
+
+    With `members`, the scores above are theirs, one after the other, and the model's own are what they sum up to.
+    `curve` is that of `Link.CURVE`: scores, increasing, and the prediction at each; straight between, constant beyond.
     """
 
     link: Link
@@ -69,6 +51,8 @@ class Decoder:
     base: tuple[float, ...]
     labels: Labels | None = None
     further_bits: int = 0
+    members: tuple[Member, ...] = ()
+    curve: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
     def __post_init__(self) -> None:
         if not self.offset or len(self.offset) != len(self.base):
@@ -88,18 +72,39 @@ class Decoder:
             )
         if not all(map(math.isfinite, self.base)):
             raise MalformedMessageError("decoder: every base must be finite")
+        if self.members:
+            check_members(self.members, self.link, len(self.offset))
+        self._check_curve()
         self._check_labels()
+
+    @property
+    def outputs(self) -> int:
+        """Scores of the model."""
+        return self.members[0].scores if self.members else len(self.offset)
+
+    def _check_curve(self) -> None:
+        knots, heights = self.curve
+        if (self.link is Link.CURVE) != bool(knots) or len(knots) != len(heights):
+            raise MalformedMessageError(
+                f"decoder: a curve of {len(knots)} scores and {len(heights)} predictions with link {self.link.name}"
+            )
+        if not knots:
+            return
+        if not 2 <= len(knots) <= limits.MAX_KNOTS or not all(map(math.isfinite, (*knots, *heights))):
+            raise MalformedMessageError(f"decoder: a curve takes 2 to {limits.MAX_KNOTS} knots, all finite")
+        if not all(low < high for low, high in itertools.pairwise(knots)):
+            raise MalformedMessageError("decoder: the scores of its curve must be strictly increasing")
 
     def _check_labels(self) -> None:
         if self.link in REGRESSIONS:
             if self.labels is not None:
                 raise MalformedMessageError("decoder: a regression has no labels")
             return
-        expected = max(2, len(self.offset))
+        expected = max(2, self.outputs)
         if self.labels is None or len(self.labels) != expected or len(set(self.labels)) != expected:
             got = 0 if self.labels is None else len(self.labels)
             raise MalformedMessageError(
-                f"decoder: {got} labels for {len(self.offset)} scores, expected {expected}, all different"
+                f"decoder: {got} labels for {self.outputs} scores, expected {expected}, all different"
             )
         kinds = {type(label) for label in self.labels}
         if len(kinds) > 1 or not kinds <= _DTYPES.keys():
@@ -121,13 +126,15 @@ class Decoder:
         return self.labels is not None
 
     def decision_function(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Scores of decrypted values: shape (rows, scores) to the same, or to (rows,) where there is one score."""
+        """Scores of decrypted values of shape (rows, values): (rows, outputs), or (rows,) where there is one output."""
         if values.ndim != 2 or values.shape[1] != len(self.offset):
             raise InvalidInputError(f"decrypted values have shape {values.shape}, expected (rows, {len(self.offset)})")
         scores: npt.NDArray[np.float64] = (values + np.asarray(self.offset, np.int64)) * self.step + np.asarray(
             self.base
         )
-        return scores[:, 0] if len(self.offset) == 1 else scores
+        if self.members:
+            scores = combined(self.members, scores)
+        return scores[:, 0] if self.outputs == 1 else scores
 
     def require_probabilities(self) -> None:
         """Raise InvalidInputError where `predict_proba` would: nothing need be evaluated to know."""
@@ -141,18 +148,8 @@ class Decoder:
             InvalidInputError: the model is a regression, or classifies without probabilities.
         """
         scores = self.decision_function(values)
-        match self.link:
-            case Link.IDENTITY | Link.EXPONENTIAL | Link.LOGISTIC | Link.MARGIN:
-                raise InvalidInputError(_NO_PROBABILITIES)
-            case Link.SOFTMAX:
-                if scores.ndim == 1:
-                    scores = np.stack([-scores, scores], axis=1)
-                exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-                return exponentials / exponentials.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
-            case Link.SIGMOID:
-                return _complete(_sigmoid(scores), normalise=True)
-            case Link.PROBABILITY:
-                return _complete(np.clip(scores, 0.0, 1.0), normalise=False)
+        self.require_probabilities()
+        return probabilities_of(self.link, scores)
 
     def predict(self, values: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Labels of shape (rows,) for a classifier, else the scores, or what the link makes of them."""
@@ -164,7 +161,9 @@ class Decoder:
             with np.errstate(over="ignore"):  # infinite beyond doubles, as SPEC.md has it
                 return np.exp(scores)
         if self.link is Link.LOGISTIC:
-            return _sigmoid(scores)
+            return sigmoid(scores)
+        if self.link is Link.CURVE:
+            return np.interp(scores, *self.curve)
         if self.labels is None:
             return scores
         chosen = (scores > self.threshold).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
@@ -184,6 +183,9 @@ class Decoder:
             step=self.step,
             base=self.base,
             further_bits=self.further_bits,
+            members=[member.to_message() for member in self.members],
+            curve_scores=self.curve[0],
+            curve_predictions=self.curve[1],
         )
         if self.labels is not None:
             getattr(message, _FIELDS[type(self.labels[0])]).values.extend(self.labels)
@@ -198,20 +200,13 @@ class Decoder:
             raise MalformedMessageError(f"decoder: unknown link {message.link}") from error
         kind = message.WhichOneof("labels")
         labels: Labels | None = None if kind is None else tuple(getattr(message, kind).values)
-        return cls(link, tuple(message.offset), message.step, tuple(message.base), labels, message.further_bits)
-
-
-def _sigmoid(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # Each branch of the formula only where it cannot overflow.
-    small = np.exp(-np.abs(scores))
-    return np.where(scores >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
-
-
-def _complete(probabilities: npt.NDArray[np.float64], *, normalise: bool) -> npt.NDArray[np.float64]:
-    if probabilities.ndim == 1:
-        return np.stack([1.0 - probabilities, probabilities], axis=1)
-    if not normalise:
-        return probabilities
-    total = probabilities.sum(axis=1, keepdims=True)
-    uniform = np.full_like(probabilities, 1.0 / probabilities.shape[1])
-    return np.divide(probabilities, total, out=uniform, where=total > 0)
+        return cls(
+            link,
+            tuple(message.offset),
+            message.step,
+            tuple(message.base),
+            labels,
+            message.further_bits,
+            tuple(map(Member.from_message, message.members)),
+            (tuple(message.curve_scores), tuple(message.curve_predictions)),
+        )

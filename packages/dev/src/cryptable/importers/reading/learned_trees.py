@@ -96,6 +96,39 @@ def restrict_missing(graph: TreeEnsemble, allowed: Collection[int]) -> TreeEnsem
     return replace(graph, trees=tuple(trees), gaps=gaps)
 
 
+def missing_as_highest(graph: TreeEnsemble) -> TreeEnsemble:
+    """The same trees where a missing number is the highest in all columns that may have one: trees ask for it first."""
+    lowest = [feature for feature, each in graph.gaps.items() if each is Missing.LOWEST]
+    if not lowest:
+        return graph
+    gaps: dict[int, Gaps] = {**graph.gaps, **dict.fromkeys(lowest, Missing.HIGHEST)}
+    trees = []
+    for tree in graph.trees:
+        goes_left = np.isin(tree.feature, lowest) & (tree.edge > -np.inf)
+        missing = np.where(goes_left, LEFT, EITHER).astype(np.int8)
+        trees.append(_with_missing(LearnedTree(tree, missing), gaps).tree)
+    return replace(graph, trees=tuple(trees), gaps=gaps)
+
+
+def as_doubles(graph: TreeEnsemble) -> TreeEnsemble:
+    """The same trees on numbers that are not rounded: an edge becomes the least double that rounds up to it."""
+    if not graph.as_float32:
+        return graph
+    trees = tuple(replace(tree, edge=_least_double(tree.edge)) for tree in graph.trees)
+    return replace(graph, trees=trees, as_float32=False)
+
+
+def _least_double(edges: FloatArray) -> FloatArray:
+    """The least double whose nearest float32 is >= edge; edges of missing values, and infinite ones, stay."""
+    with np.errstate(over="ignore"):
+        rounded = edges.astype(np.float32)
+        above = np.where(rounded < edges, np.nextafter(rounded, np.float32(np.inf)), rounded)
+        below = np.nextafter(above, np.float32(-np.inf))
+    middle = below.astype(np.float64) + (above.astype(np.float64) - below) / 2  # exact: one bit more
+    least = np.where(middle.astype(np.float32) >= above, middle, np.nextafter(middle, np.inf))
+    return np.where(np.isfinite(above) & np.isfinite(below), least, edges)
+
+
 def _encoder(
     name: str, categories: tuple[int, ...] | tuple[str, ...], level_of: Mapping[int, int]
 ) -> CategoricalEncoder:

@@ -663,6 +663,8 @@ class Decoder(_message.Message):
         """Regression: the predictions are e^score."""
         LOGISTIC: Decoder._Link.ValueType  # 7
         """Regression: the predictions are 1 / (1 + e^-score)."""
+        CURVE: Decoder._Link.ValueType  # 8
+        """Regression: the predictions are the heights of a curve at the scores."""
 
     class Link(_Link, metaclass=_LinkEnumTypeWrapper): ...
     LINK_UNSPECIFIED: Decoder.Link.ValueType  # 0
@@ -680,6 +682,8 @@ class Decoder(_message.Message):
     """Regression: the predictions are e^score."""
     LOGISTIC: Decoder.Link.ValueType  # 7
     """Regression: the predictions are 1 / (1 + e^-score)."""
+    CURVE: Decoder.Link.ValueType  # 8
+    """Regression: the predictions are the heights of a curve at the scores."""
 
     LINK_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
@@ -690,6 +694,9 @@ class Decoder(_message.Message):
     DOUBLES_FIELD_NUMBER: _builtins.int
     BASE_FIELD_NUMBER: _builtins.int
     FURTHER_BITS_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    CURVE_SCORES_FIELD_NUMBER: _builtins.int
+    CURVE_PREDICTIONS_FIELD_NUMBER: _builtins.int
     link: Global___Decoder.Link.ValueType
     step: _builtins.float
     further_bits: _builtins.int
@@ -712,6 +719,18 @@ class Decoder(_message.Message):
     def base(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Added to score[j] after scaling, in double precision: what the model adds outside its circuit."""
 
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___Member]:
+        """Where there are any, the scores above are those of several members, one after the other, and the model's own scores
+        are the sum of what the members predict. All take as many scores.
+        """
+
+    @_builtins.property
+    def curve_scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of the link CURVE: strictly increasing scores, and the prediction at each; straight between, constant beyond."""
+
+    @_builtins.property
+    def curve_predictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
     def __init__(
         self,
         *,
@@ -724,16 +743,57 @@ class Decoder(_message.Message):
         doubles: Global___DoubleLabels | None = ...,
         base: _abc.Iterable[_builtins.float] | None = ...,
         further_bits: _builtins.int = ...,
+        members: _abc.Iterable[Global___Member] | None = ...,
+        curve_scores: _abc.Iterable[_builtins.float] | None = ...,
+        curve_predictions: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booleans", b"booleans", "doubles", b"doubles", "integers", b"integers", "labels", b"labels", "strings", b"strings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "booleans", b"booleans", "doubles", b"doubles", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "booleans", b"booleans", "curve_predictions", b"curve_predictions", "curve_scores", b"curve_scores", "doubles", b"doubles", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "members", b"members", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_labels: _TypeAlias = _typing.Literal["integers", "strings", "booleans", "doubles"]  # noqa: Y015
     _WhichOneofArgType_labels: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_labels) -> _WhichOneofReturnType_labels | None: ...
 
 Global___Decoder: _TypeAlias = Decoder  # noqa: Y015
+
+@_typing.final
+class Member(_message.Message):
+    """Adds weight times its prediction: the scores themselves (IDENTITY), or the probabilities that its link makes of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINK_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    SLOPES_FIELD_NUMBER: _builtins.int
+    INTERCEPTS_FIELD_NUMBER: _builtins.int
+    link: Global___Decoder.Link.ValueType
+    """IDENTITY, SIGMOID, SOFTMAX or PROBABILITY."""
+    scores: _builtins.int
+    weight: _builtins.float
+    @_builtins.property
+    def slopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One of each a score, or none: the probability p becomes 1 / (1 + e^-(slope * p + intercept))."""
+
+    @_builtins.property
+    def intercepts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        link: Global___Decoder.Link.ValueType = ...,
+        scores: _builtins.int = ...,
+        weight: _builtins.float = ...,
+        slopes: _abc.Iterable[_builtins.float] | None = ...,
+        intercepts: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["intercepts", b"intercepts", "link", b"link", "scores", b"scores", "slopes", b"slopes", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Member: _TypeAlias = Member  # noqa: Y015
 
 @_typing.final
 class IntegerLabels(_message.Message):

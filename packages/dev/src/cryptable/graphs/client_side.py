@@ -1,0 +1,43 @@
+"""ClientSide: model graphs whose scores mean something once a client has worked on those of the graph inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from cryptable_protocol import Decoder
+
+from cryptable.graphs.graph import ModelGraph
+
+Own = TypeVar("Own", bound="ClientSide")
+
+
+@dataclass(frozen=True, eq=False)
+class ClientSide:
+    """Of `graph`, circuits are planned; its own link and labels mean nothing."""
+
+    graph: Any
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        names: tuple[str, ...] = self.graph.feature_names
+        return names
+
+    @property
+    def steepness(self) -> float:
+        """By how much a score moves at most as no score of the graph moves by more than 1."""
+        return 1.0
+
+    def of(self: Own, graph: ModelGraph) -> Own:
+        """The same of another graph with as many scores."""
+        return replace(self, graph=graph)
+
+    def decoder(self, planned: Decoder) -> Decoder:
+        """What a client decodes by, from the decoder of the graph's scores."""
+        raise NotImplementedError
+
+
+def planned_graph(graph: Any) -> Any:  # noqa: ANN401
+    """The graph that circuits are planned of."""
+    return graph.graph if isinstance(graph, ClientSide) else graph

@@ -1,0 +1,76 @@
+"""Links: what scores mean, and the probabilities that they make."""
+
+from __future__ import annotations
+
+import enum
+
+import numpy as np
+import numpy.typing as npt
+
+from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Link(enum.Enum):
+    """What a model's scores mean."""
+
+    IDENTITY = pb.Decoder.IDENTITY
+    """Regression: the scores are the predictions."""
+    MARGIN = pb.Decoder.MARGIN
+    """Classification by score alone: no probabilities."""
+    SIGMOID = pb.Decoder.SIGMOID
+    """Log-odds: one (binary), or one a class, one against the rest."""
+    SOFTMAX = pb.Decoder.SOFTMAX
+    """Logits, one a class."""
+    PROBABILITY = pb.Decoder.PROBABILITY
+    """Probabilities: one (of the second class), or one a class."""
+    EXPONENTIAL = pb.Decoder.EXPONENTIAL
+    """Regression: the predictions are e to the power of the scores."""
+    LOGISTIC = pb.Decoder.LOGISTIC
+    """Regression of a fraction: the predictions are 1 / (1 + e^-score)."""
+    CURVE = pb.Decoder.CURVE
+    """Regression: the predictions are the heights of a curve at the scores."""
+
+
+REGRESSIONS = (Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC, Link.CURVE)
+"""Links of models without labels."""
+
+
+def probabilities_of(link: Link, scores: FloatArray) -> FloatArray:
+    """Probabilities of shape (rows, labels), of scores of shape (rows,) or (rows, scores).
+
+    Raises:
+        ValueError: a link that makes none.
+    """
+    match link:
+        case Link.SOFTMAX:
+            if scores.ndim == 1:
+                scores = np.stack([-scores, scores], axis=1)
+            exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+            result: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
+            return result
+        case Link.SIGMOID:
+            return completed(sigmoid(scores), normalise=True)
+        case Link.PROBABILITY:
+            return completed(np.clip(scores, 0.0, 1.0), normalise=False)
+        case _:
+            raise ValueError(f"{link.name} makes no probabilities")
+
+
+def sigmoid(scores: FloatArray) -> FloatArray:
+    """1 / (1 + e^-score)."""
+    # Each branch of the formula only where it cannot overflow.
+    small = np.exp(-np.abs(scores))
+    return np.where(scores >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+
+
+def completed(probabilities: FloatArray, *, normalise: bool) -> FloatArray:
+    """With that of the first class, where one alone is given; else divided by their sum: 1/S each where that is 0."""
+    if probabilities.ndim == 1:
+        return np.stack([1.0 - probabilities, probabilities], axis=1)
+    if not normalise:
+        return probabilities
+    total = probabilities.sum(axis=1, keepdims=True)
+    uniform = np.full_like(probabilities, 1.0 / probabilities.shape[1])
+    return np.divide(probabilities, total, out=uniform, where=total > 0)
