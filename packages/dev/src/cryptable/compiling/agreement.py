@@ -9,12 +9,12 @@ import numpy as np
 from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
 
-from cryptable.errors import AgreementWarning
+from cryptable.errors import AgreementWarning, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, Rows
 from cryptable.planner.planned_model import Agreement, PlannedModel
 from cryptable.planner.tolerance import deviation
 
-MOST_ROWS = 1000
+MOST_ROWS = 2000
 LEAST_LABELS = 0.97
 """Of the rows whose labels are the model's own, below which `compile` warns."""
 MOST_RMS = 0.15
@@ -40,6 +40,22 @@ def measured(planned: PlannedModel, rows: Rows, reference: FloatArray) -> Agreem
     difference = scores - wanted
     rms = float(np.sqrt(np.square(difference).mean(axis=0).max()))
     return Agreement(len(kept), labels, rms / (deviation(wanted) or 1.0), float(np.abs(difference).max()))
+
+
+def check_tolerance(planned: PlannedModel, tolerance: float | None) -> None:
+    """A tolerance that is asked for is kept: by the error bound, or where there is none, on the calibration data.
+
+    Raises:
+        UnsupportedModelError: it is not.
+    """
+    found = planned.agreement
+    if tolerance is None or planned.error_bound is not None or found is None or found.largest <= tolerance:
+        return
+    raise UnsupportedModelError(
+        f"tolerance is {tolerance:.3g}, but scores differ by up to {found.largest:.3g} from the network's own on "
+        "X_train, since lookups keep so few bits of each sum; raise bits= or tolerance=, or leave tolerance= out: "
+        "the agreement on X_train is then reported"
+    )
 
 
 def tell_agreement(agreement: Agreement | None, name: str, *, advice: str, prints: bool, warns: bool) -> None:

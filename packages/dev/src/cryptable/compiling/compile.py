@@ -22,7 +22,7 @@ from cryptable.graphs.graph import Estimator, Rows
 from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.budget import Budget
 from cryptable.planner.registry import Planner, find_planner
-from cryptable.planner.settings import DEFAULT_BINS, DEFAULT_BITS, RangeChoice, Readout, Rounding, Scheme
+from cryptable.planner.settings import DEFAULT_BINS, RangeChoice, Readout, Rounding, Scheme
 from cryptable.planner.thresholds.grid import Edges
 
 EXPENSIVE_SECONDS = 60.0
@@ -45,7 +45,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     edges: Edges = "model",
     bins: int = DEFAULT_BINS,
     missing: str | Sequence[str] = "seen",
-    bits: int | Mapping[str, int] | Literal["auto"] = DEFAULT_BITS,
+    bits: int | Mapping[str, int] | Literal["auto"] | None = None,
     ranges: RangeChoice = "minmax",
     rounding: Rounding = "approximate",
     labels: Sequence[float] | Sequence[str] | None = None,
@@ -89,10 +89,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         bins: that "quantile" and "uniform" cut a column into.
         missing: which columns may hold missing values (NaN), of an estimator that takes them: "seen", those that do in
             X_train; "all"; or more names. A row with one in any other column is refused.
-        bits: of a network, how many bits of a sum are kept before its lookup, 1 to 8: one number, or by the name of the
-            layer (`explain` has them; "default" stands for the others); or "auto", the cheapest choice for each layer
-            that costs at most 0.005 of accuracy (R², for a regression) on X_train, judged by y_train where it is given,
-            else by the network's own predictions. Each bit less makes a lookup cheaper.
+        bits: of a network, how many bits of a sum are kept before its lookup, 1 to 8, by default 4: one number, or by
+            the name of the layer (`explain` has them; "default" stands for the others); or "auto", the cheapest choice
+            for each layer that costs at most 0.005 of accuracy (R², for a regression) on X_train, judged by y_train
+            where it is given, else by the network's own predictions. Each bit less makes a lookup cheaper. A network
+            with quantizers computes their own integers, unless bits are given, or its tables would be too wide: then
+            5 bits are kept.
         ranges: of a network, where the ends of its tables lie: "sound", where no input can lead beyond them; or, as
             seen on X_train, "minmax", "percentile" (a thousandth is left out on either side) or "mse" (least squares).
             Sums beyond the ends wrap around: see docs/guides/networks.md.
@@ -148,9 +150,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     model = first_able(settings_to_try(imported.graph, settings), lambda each: _compiled(imported, truth, each))
     planner = find_planner(imported.graph, model.artifact.client_spec.scheme)
     # Bits that were chosen for their score are judged by that, and those of each layer by whoever chose them.
-    tell_agreement(
-        model.agreement, model.name, advice=planner.closer, prints=show_progress, warns=isinstance(settings.bits, int)
-    )
+    warns = bits is None or isinstance(bits, int)
+    tell_agreement(model.agreement, model.name, advice=planner.closer, prints=show_progress, warns=warns)
     _warn_if_expensive(model, planner)
     return model
 

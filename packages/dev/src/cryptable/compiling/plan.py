@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cryptable_engine import verify
 from cryptable_protocol import InvalidInputError, ThermometerEncoder
 
-from cryptable.compiling.agreement import measured
+from cryptable.compiling.agreement import check_tolerance, measured
 from cryptable.compiling.scheme_choice import first_able, settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.within_budget import best_plan
@@ -92,6 +92,7 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
     verify(planned.circuit)
     if isinstance(graph, SegmentedNetwork | TrainedIntegers):
         planned = replace(planned, agreement=measured(planned, imported.kept, imported.reference))
+        check_tolerance(planned, settings.tolerance)
     return planned
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from cryptable_engine.circuit.circuit import Lookup
@@ -91,7 +92,11 @@ class IntegerLayer:
 
 @dataclass(frozen=True, eq=False)
 class IntegerNetwork:
-    """Integers from the inputs to the scores: score = (integers @ weights.T) * step + base, one of each an output."""
+    """Integers from the inputs to the scores: score = (integers @ weights.T) * step + base, one of each an output.
+
+    `edges` are, by the input, the least numbers of each integer but 0, of those whose encoder is to compare with them:
+    numbers in the middle between two integers are read as a quantizer reads them.
+    """
 
     grid: Grid
     inputs: int
@@ -99,6 +104,7 @@ class IntegerNetwork:
     weights: csr_array
     step: float
     base: FloatArray
+    edges: Mapping[int, FloatArray] = field(default_factory=dict)
 
     @property
     def input_grid(self) -> Grid:

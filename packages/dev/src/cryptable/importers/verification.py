@@ -11,12 +11,15 @@ from cryptable_protocol import Decoder, Link
 from cryptable.errors import ImportMismatchError, UnsupportedModelError
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows
 from cryptable.graphs.neighbors import NeighborsModel
+from cryptable.graphs.network import QuantizedNetwork
 from cryptable.graphs.transformed import Transformed
 from cryptable.importers.feature_names import names_are_matched
 
 _RELATIVE = 1e-4
 _ABSOLUTE = 1e-5
 """Libraries that add leaves up in float32 are off by about 1e-7 of the sum, more where large leaves cancel."""
+_UNDECIDED_ROWS = 0.02
+"""Of quantized networks' rows, at most."""
 
 
 def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *, what: str) -> float:
@@ -44,6 +47,11 @@ def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *,
     if isinstance(graph, NeighborsModel):
         difference[graph.ties(rows)] = 0.0  # libraries choose between equally near rows as their search happens to
     allowed = _allowed(reference)
+    if isinstance(graph, QuantizedNetwork):
+        # Sums in the middle between two levels, which single precision decides by chance: compile tells how many.
+        differs = (difference > allowed).any(axis=1)
+        if differs.mean() <= _UNDECIDED_ROWS:
+            difference[differs] = 0.0
     worst = np.unravel_index(int(np.argmax(difference)), difference.shape)
     if not difference[worst] <= allowed:
         row, output = map(int, worst)

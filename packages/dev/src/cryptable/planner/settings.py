@@ -41,7 +41,7 @@ class PlanSettings:
     input_bits: int | None = None
     edges: Edges = "model"
     bins: int = DEFAULT_BINS
-    bits: int | Mapping[str, int] | Literal["auto"] = DEFAULT_BITS
+    bits: int | Mapping[str, int] | Literal["auto"] | None = None
     ranges: RangeChoice = "minmax"
     rounding: Rounding = "approximate"
     readout: Readout = "exact"

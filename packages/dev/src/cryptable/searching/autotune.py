@@ -17,8 +17,11 @@ from cryptable.compiling.compile import compile as compile_model
 from cryptable.console.progress import progress_bar
 from cryptable.cost.prices import price_list
 from cryptable.graphs.graph import Rows
+from cryptable.graphs.network import QuantizedNetwork
+from cryptable.planner.networks.quantize import Precision
 from cryptable.planner.networks.search import MAX_DROP, Choices, Search
 from cryptable.planner.networks.setting import Setting
+from cryptable.planner.networks.trained_quantizers import without_input_quantizers
 from cryptable.planner.settings import DEFAULT_BITS, RangeChoice, Rounding
 
 
@@ -133,8 +136,21 @@ def autotune(
     if labels is None and truth.dtype.kind in "iuU":
         labels = np.unique(truth).tolist()
     network, segments, rows = import_network(model, X, labels=labels)
+    precision = Precision()
+    if isinstance(segments, QuantizedNetwork):
+        encoded = without_input_quantizers(segments, rows)
+        segments, rows, precision = encoded.network, encoded.rows, Precision(inputs=encoded.grid)
     choices = Choices(tuple(map(price_list, p_errors)), tuple(ranges), tuple(rounding))
     with progress_bar("tuning", enabled=show_progress) as report:
-        search = Search(segments, rows, truth[: len(rows)], network.labels, choices=choices, report=report, seed=seed)
+        search = Search(
+            segments,
+            rows,
+            truth[: len(rows)],
+            network.labels,
+            choices=choices,
+            report=report,
+            precision=precision,
+            seed=seed,
+        )
         best = search.cheapest(search.float_score - max_drop)
     return Tuning(model, X, network.labels, search.float_score, best, tuple(search.tried))

@@ -3,15 +3,20 @@ import warnings
 import cryptable as ct
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
+from brevitas.inject.enum import ScalingImplType
 from cryptable.compiling.plan import plan
 from cryptable.compiling.settings import CompileSettings
+from cryptable.importers.networks.sources.torch_module import exported
 from cryptable.neural.quantizers import qnn
 from cryptable.planner.networks.units import unit_of
 from cryptable_engine import interpret
 from cryptable_engine.circuit.circuit import Lookup
 from cryptable_protocol import encode_rows
+from onnxruntime import quantization
+from sklearn.datasets import load_digits
 from torch import nn
 
 with warnings.catch_warnings():
@@ -143,3 +148,140 @@ def test_what_is_not_quantized_is_named(make, shape, message, tmp_path):
 def test_a_unit_is_the_largest_that_all_are_multiples_of():
     assert unit_of(np.array([0.0, -0.7, 2.1, 1.4], np.float32)) == pytest.approx(0.7, rel=1e-6)
     assert unit_of(np.random.default_rng(0).normal(size=40)) is None
+
+
+DIGITS, LABELS = load_digits(return_X_y=True)
+DIGITS = (DIGITS / 16).astype(np.float32)
+
+
+class Perceptron(nn.Module):
+    """64-16-10, of as many bits everywhere; `dead` hidden neurons are 0 for every input."""
+
+    def __init__(self, bits, *, dead=0, scale=None):
+        super().__init__()
+        fixed = {} if scale is None else {"scaling_impl_type": ScalingImplType.CONST, "scaling_init": scale}
+        self.rows = qnn.QuantIdentity(bit_width=bits, return_quant_tensor=True, **fixed)
+        self.one = qnn.QuantLinear(64, 16, bias=True, weight_bit_width=bits)
+        self.values = qnn.QuantIdentity(bit_width=bits, return_quant_tensor=True)
+        self.two = qnn.QuantLinear(16, 10, bias=True, weight_bit_width=bits)
+        with torch.no_grad():
+            self.one.bias[:dead] = -100.0
+
+    def forward(self, rows):
+        return self.two(self.values(torch.relu(self.one(self.rows(rows)))))
+
+
+class Normalized(Perceptron):
+    """4-bit inputs, 3-bit weights, a batch normalization and a sigmoid: sums of more bits than a lookup takes."""
+
+    def __init__(self):
+        super().__init__(4)
+        self.one = qnn.QuantLinear(64, 24, bias=True, weight_bit_width=3)
+        self.two = qnn.QuantLinear(24, 10, bias=True, weight_bit_width=3)
+        self.normalized = nn.BatchNorm1d(24)
+
+    def forward(self, rows):
+        return self.two(self.values(torch.sigmoid(self.normalized(self.one(self.rows(rows))))))
+
+
+def _fitted(module, steps=30):
+    optimizer = torch.optim.Adam(module.parameters(), 0.02)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(module(torch.tensor(DIGITS[:900])), torch.tensor(LABELS[:900])).backward()
+        optimizer.step()
+    return module.eval()
+
+
+def _answers(planned, rows):
+    return planned.decoder.decision_function(interpret(planned.circuit, encode_rows(planned.features, rows)))
+
+
+TEN = {"labels": list(range(10))}
+
+
+@pytest.mark.parametrize("bits", [3, 5])
+@pytest.mark.parametrize("dead", [5, 16])
+@pytest.mark.filterwarnings("ignore::UserWarning:brevitas")
+def test_a_dead_neuron_is_a_constant(bits, dead, tmp_path):
+    module = _fitted(Perceptron(bits, dead=dead), steps=10)
+    path = _exported(module, export_onnx_qcdq, torch.tensor(DIGITS[:1]), tmp_path)
+    if dead == 16:
+        with pytest.raises(ct.ConstantModelError, match="same scores for every input"):
+            plan(path, DIGITS[:500], CompileSettings(**TEN))
+        return
+    planned = plan(path, DIGITS[:500], CompileSettings(**TEN))
+    expected = module(torch.tensor(DIGITS)).detach().numpy()
+    np.testing.assert_allclose(_answers(planned, DIGITS), expected, atol=1e-5 * np.abs(expected).max())
+    (lookup,) = [node for node in planned.circuit.nodes if isinstance(node, Lookup)]
+    assert lookup.size <= 16 - dead
+    assert lookup.width <= bits + 2
+
+
+@pytest.mark.parametrize("scale", [1.0, 8 / 7, 0.5, 1.3])
+@pytest.mark.parametrize("export", [export_qonnx, export_onnx_qcdq])
+@pytest.mark.filterwarnings("ignore::UserWarning:brevitas")
+def test_features_amid_two_levels_go_where_brevitas_and_onnxruntime_round_them(scale, export, tmp_path):
+    """Pixels k/16 in levels of 1/7, say: every other one lies in the middle between two."""
+    module = _fitted(Perceptron(4, scale=scale), steps=5)
+    path = _exported(module, export, torch.tensor(DIGITS[:1]), tmp_path)
+    planned = plan(path, DIGITS[:600], CompileSettings(**TEN))
+    expected = module(torch.tensor(DIGITS)).detach().numpy()
+    found, close = _answers(planned, DIGITS), 1e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, atol=close)
+    assert planned.agreement.labels == 1
+    if export is export_onnx_qcdq:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = 3
+        (scores,) = onnxruntime.InferenceSession(path, options).run(None, {"x": DIGITS})
+        np.testing.assert_allclose(found, scores, atol=close)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:brevitas")
+def test_sums_of_too_many_bits_keep_the_upper_ones(tmp_path):
+    module = _fitted(Normalized())
+    path = _exported(module, export_onnx_qcdq, torch.tensor(DIGITS[:1]), tmp_path)
+    expected = module(torch.tensor(DIGITS)).detach().numpy().argmax(axis=1)
+    for bits, width in ((None, 5), (4, 4), ({"default": 3}, 3)):
+        planned = plan(path, DIGITS[:900], CompileSettings(bits=bits, **TEN))
+        assert {node.width for node in planned.circuit.nodes if isinstance(node, Lookup)} == {width}
+        assert np.mean(_answers(planned, DIGITS).argmax(axis=1) == expected) > 0.96
+        assert planned.agreement.labels > 0.96
+    assert plan(path, DIGITS[:900], CompileSettings(bits="auto", **TEN)).circuit.lookups == 24
+
+
+class _Rows(quantization.CalibrationDataReader):
+    def __init__(self):
+        self._left = [{"x": DIGITS[:200]}]
+
+    def get_next(self):
+        return self._left.pop() if self._left else None
+
+
+def _quantized_by_onnxruntime(folder, form):
+    module = nn.Sequential(nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10))
+    onnx.save(exported(_fitted(module), DIGITS[:2]), folder / "float.onnx")
+    quantization.quantize_static(
+        folder / "float.onnx",
+        folder / "int8.onnx",
+        _Rows(),
+        quant_format=form,
+        weight_type=quantization.QuantType.QInt8,
+    )
+    return module, folder / "int8.onnx"
+
+
+def test_an_int8_network_of_onnxruntime_costs_what_the_float_one_does(tmp_path):
+    module, path = _quantized_by_onnxruntime(tmp_path, quantization.QuantFormat.QDQ)
+    scores = module(torch.tensor(DIGITS)).detach().numpy()
+    planned = plan(path, DIGITS[:900], CompileSettings(bits=5, **TEN))
+    assert planned.circuit.lookups == plan(module, DIGITS[:900], CompileSettings(bits=5, **TEN)).circuit.lookups
+    assert np.mean(_answers(planned, DIGITS).argmax(axis=1) == scores.argmax(axis=1)) > 0.97
+    assert plan(path, DIGITS[:900], CompileSettings(**TEN)).circuit.lookups == planned.circuit.lookups
+
+
+def test_operators_on_integers_are_refused_with_the_way_out(tmp_path):
+    _, path = _quantized_by_onnxruntime(tmp_path, quantization.QuantFormat.QOperator)
+    with pytest.raises(ct.UnsupportedModelError, match=r"quant_format=QuantFormat\.QDQ"):
+        ct.compile(path, DIGITS[:100], **TEN)

@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, Rows
-from cryptable.importers.networks.reference import custom_operators
+from cryptable.importers.networks.reference import custom_operators, naming_failures
 
 _CHUNK_ROWS = 256
 
@@ -47,7 +47,8 @@ class OnnxNetwork:
 
     @cached_property
     def _evaluator(self) -> ReferenceEvaluator:
-        return ReferenceEvaluator(self.model, new_ops=custom_operators or None)
+        with naming_failures(self.name):
+            return ReferenceEvaluator(self.model, new_ops=custom_operators or None)
 
     def rows(self, X: Rows) -> FloatArray:
         """Rows in the network's own shape or flattened, as doubles of shape (rows, features).
@@ -78,8 +79,13 @@ class OnnxNetwork:
         for step in self._batches(len(rows)):
             shape = (len(rows[step]), *self.input_shape)
             batch = rows[step].reshape(shape).astype(self.input_dtype)
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), naming_failures(self.name):
                 (scores,) = self._evaluator.run([self.output_name], {self.input_name: batch})
+            if np.shape(scores)[:1] != (len(batch),):
+                raise UnsupportedModelError(
+                    f"{self.name} gives scores of shape {np.shape(scores)} for {len(batch)} rows: the first axis must "
+                    "stay the rows. It mixes them, as a mean over all axes or a stack along the first one does"
+                )
             found.append(np.asarray(scores, np.float64).reshape(len(batch), -1))
         return np.concatenate(found)
 

@@ -1,12 +1,15 @@
 """Quantizers in ONNX graphs, for `onnx.reference`: Quant, BipolarQuant and Trunc of the QONNX format, QuantizeLinear.
 
-Where a number lies in the middle between two levels, floating point decides by chance. Here, numbers within a hundredth
-of a per mille of the middle are taken to be there, and go to the even level, as in exact arithmetic.
+Where a sum of integers lies in the middle between two levels, floating point decides by chance. Within `tidied`,
+numbers within a hundredth of a per mille of the middle are taken to be there, and go to the even level, as in exact
+arithmetic. Elsewhere they are rounded as the libraries do: what features are rounded to is theirs to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -34,10 +37,23 @@ _ROUNDINGS: dict[str, Callable[[Array], Array]] = {
 
 
 _TIDY = float(1 << 15)
+_tidies: ContextVar[bool] = ContextVar("tidies", default=False)
+
+
+@contextmanager
+def tidied() -> Iterator[None]:
+    """Here, numbers between two levels are rounded as in exact arithmetic."""
+    token = _tidies.set(True)
+    try:
+        yield
+    finally:
+        _tidies.reset(token)
 
 
 def _tidy(levels: Array) -> Array:
-    """Without the errors of floating point around whole and half levels."""
+    """Within `tidied`, without the errors of floating point around whole and half levels."""
+    if not _tidies.get():
+        return levels
     doubled = 2 * levels
     whole = np.rint(doubled)
     found: Array = np.where(np.abs(doubled - whole) < 1 / _TIDY, whole / 2, levels).astype(levels.dtype)
@@ -126,7 +142,7 @@ class QuantizeLinear(QuantizeLinear_25):
         axis: int = 1,
         **options: Any,  # noqa: ANN401
     ) -> tuple[Array, ...]:
-        if np.ndim(y_scale) > 1:
+        if np.ndim(y_scale) > 1 or not _tidies.get():
             return tuple(super()._run(x, y_scale, *rest, axis=axis, **options))
         shape = [1] * x.ndim
         if np.size(y_scale) > 1:

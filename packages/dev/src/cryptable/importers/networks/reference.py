@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+from cryptable_protocol import CryptableError
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from cryptable.errors import UnsupportedModelError
 from cryptable.importers.networks.qonnx import reference_operators
 
 Array = npt.NDArray[Any]
 
 custom_operators: list[type[OpRun]] = reference_operators()
 """Operators of other domains than ONNX' own."""
+
+
+_QUANTIZED = "QLinear|QGemm|ConvInteger|MatMulInteger|DynamicQuantize"
+"""Operators on integers, of networks that are quantized already."""
+
+
+@contextmanager
+def naming_failures(what: str) -> Iterator[None]:
+    """What onnx.reference cannot run, in the words of whatever its operators raise, is told as an error of ours."""
+    try:
+        yield
+    except CryptableError:
+        raise
+    except Exception as error:
+        advice = "express it with operators of ONNX' own domain"
+        if re.search(_QUANTIZED, str(error)):
+            advice = "quantize it with quant_format=QuantFormat.QDQ, whose operators are those of floats"
+        reason = f"{type(error).__name__}: {error}"
+        raise UnsupportedModelError(f"{what} cannot be evaluated by onnx.reference: {reason}; {advice}") from error
 
 
 class NodeRunner:
@@ -36,12 +59,13 @@ class NodeRunner:
         )
         imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
         model = helper.make_model(graph, opset_imports=imports)
-        self._evaluator = ReferenceEvaluator(model, new_ops=custom_operators or None)
+        with naming_failures(self.label):
+            self._evaluator = ReferenceEvaluator(model, new_ops=custom_operators or None)
 
     def run(self, inputs: Sequence[Array | None]) -> list[Array]:
         """Outputs for the node's inputs, None where one is left out."""
         feeds = {name: value for name, value in zip(self.node.input, inputs, strict=True) if name}
-        with np.errstate(all="ignore"):  # a table's ends may lie where a function is infinite
+        with np.errstate(all="ignore"), naming_failures(self.label):  # a table's ends may lie where it is infinite
             return [np.asarray(value) for value in self._evaluator.run(None, feeds)]
 
     @property

@@ -16,7 +16,7 @@ from cryptable.graphs.network import Layer, QuantizedNetwork, SegmentedNetwork
 from cryptable.graphs.symbols import Affine, Constant, Pending, Value, as_pending, is_encrypted, same_line, stacked
 from cryptable.importers.networks.onnx_network import OnnxNetwork
 from cryptable.importers.networks.operators.registry import find_operator
-from cryptable.importers.networks.qonnx import has_quantizers
+from cryptable.importers.networks.qonnx import has_quantizers, tidied
 from cryptable.importers.networks.reference import NodeRunner
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
@@ -29,7 +29,7 @@ class Trace:
 
     def __init__(self, inputs: int) -> None:
         self.layers: list[Layer] = []
-        self.variables = inputs
+        self.inputs = self.variables = inputs
         self._known: dict[int, tuple[Pending, Affine]] = {}
         """What has been looked up already, by identity; the key's object is kept alive."""
 
@@ -99,6 +99,8 @@ class Trace:
         while name in names:
             count += 1
             name = f"{wanted} ({count})"
+        if (base.matrix.indices >= self.inputs).any():  # of sums of integers, if anything was quantized before
+            function = _in_exact_arithmetic(function)
         self.layers.append(Layer(name, base.matrix, base.offset, function))
         first, self.variables = self.variables, self.variables + base.size
         return Affine.of_variables((base.size,), first, base.dtype)
@@ -123,8 +125,8 @@ class Trace:
         ]
         try:
             shape = runner.run(given)[0].shape  # type: ignore[arg-type]
-        except (ValueError, TypeError, IndexError) as error:
-            raise UnsupportedModelError(f"onnx.reference cannot run it: {error}") from error
+        except UnsupportedModelError as error:
+            raise UnsupportedModelError(f"onnx.reference cannot run it: {error.__cause__}") from error
         name = runner.node.name or runner.node.output[0]
         first = there[0]
         chain = (*(part for each in there for part in each.chain), name)
@@ -158,6 +160,14 @@ class Trace:
             return runner.run(given)[0]
 
         return Pending(line, np.arange(line.size).reshape(shape), of_line, chain)
+
+
+def _in_exact_arithmetic(function: Callable[[FloatArray], FloatArray]) -> Callable[[FloatArray], FloatArray]:
+    def exact(sums: FloatArray) -> FloatArray:
+        with tidied():
+            return function(sums)
+
+    return exact
 
 
 def trace(network: OnnxNetwork, feature_names: tuple[str, ...]) -> SegmentedNetwork:

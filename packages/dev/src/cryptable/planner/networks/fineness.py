@@ -53,6 +53,7 @@ def choose_fineness(
     error: float,
     is_affordable: Callable[[int, float, bool], bool],
     is_sound: bool = False,
+    inputs: Grid | None = None,
 ) -> Fineness:
     """The fineness with the fewest bits of scores that round them by no more than `error` on average.
 
@@ -67,6 +68,7 @@ def choose_fineness(
         is_affordable: whether there are keys for scores of as many bits, given the sum of the squares of the weights of
             values in them and whether features add to them too.
         is_sound: whether tables reach as far as sums can, so that wider encoders cost exactness.
+        inputs: the grid of the features, where it is given.
     """
     scores = _Scores.of(network, numbers)
     features = len(network.feature_names)
@@ -74,8 +76,8 @@ def choose_fineness(
     most = 2.0 ** np.where(direct, _MOST_INPUT_BITS if limit is None else limit, input_bits)
     margin = np.where(direct & (not is_sound), _MARGIN, 0.0)
     least = np.where(_read_by_layers(network, features), 2.0**layer_bits, 2.0)
-    natural = input_grid(numbers[:, :features], most, margin)
-    is_natural = direct & (np.rint(natural.maximum) + 1 < most)
+    natural = input_grid(numbers[:, :features], most, margin) if inputs is None else inputs
+    is_natural = direct & ((natural.maximum + 1 < most) | (inputs is not None))
     chosen = LEAST_OUTPUT_BITS if output_bits is None else output_bits
     while True:
         levels = scores.best_levels(chosen)
@@ -90,7 +92,8 @@ def choose_fineness(
             break
         chosen += 1
     wanted = np.where(direct, np.where(is_natural, most, np.rint(levels[:features])), most)
-    inputs = input_grid(numbers[:, :features], wanted, margin)
+    if inputs is None:
+        inputs = input_grid(numbers[:, :features], wanted, margin)
     return Fineness(inputs, _value_bits(network, levels, scores.reached, features), chosen)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray
@@ -59,6 +60,39 @@ def find_input_quantizer(layer: Layer, sums: FloatArray) -> InputQuantizer:
     if ((np.abs(layer.values(sums) - expected) > 1e-3 * step) & ~between).any():
         raise UnsupportedModelError(_message(layer, "its levels are not evenly spaced"))
     return found
+
+
+def edges_of_features(
+    layer: Layer, found: InputQuantizer, factors: FloatArray, lower: FloatArray, width: FloatArray
+) -> list[FloatArray]:
+    """Where the quantizer's own arithmetic takes the next level, of each feature: the least doubles, rising.
+
+    Args:
+        layer: the quantizer, one feature an element.
+        found: what it does.
+        factors: of the features in its sums.
+        lower: the feature whose level is the first, as features rise.
+        width: of a level.
+    """
+    most = int(found.maximum.max())
+    levels = np.arange(1, most + 1)[:, None]
+    counted = np.where(factors > 0, levels, found.maximum + 1 - levels)
+    limit = found.lowest + (counted - 0.5) * found.step
+    middle = lower + (levels - 0.5) * width
+    below, above = middle - width / 4, middle + width / 4
+
+    def reached(numbers: FloatArray) -> npt.NDArray[np.bool_]:
+        values = layer.values(numbers * factors + layer.offset)
+        answer: npt.NDArray[np.bool_] = (values > limit) == (factors > 0)
+        return answer
+
+    for _ in range(_BISECTIONS):
+        tried = (below + above) / 2
+        if not ((tried > below) & (tried < above)).any():
+            break
+        hit = reached(tried)
+        below, above = np.where(hit, below, tried), np.where(hit, tried, above)
+    return [above[: found.maximum[element], element] for element in range(layer.size)]
 
 
 def _message(layer: Layer, why: str) -> str:

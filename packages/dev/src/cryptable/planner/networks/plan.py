@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from cryptable.console.progress import progress_bar
-from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, LinearModel, ModelGraph
 from cryptable.graphs.integers import IntegerNetwork
 from cryptable.graphs.network import QuantizedNetwork, SegmentedNetwork
@@ -17,13 +14,15 @@ from cryptable.planner.linear import plan as plan_linear
 from cryptable.planner.networks.lower import lower
 from cryptable.planner.networks.quantize import Precision, quantize
 from cryptable.planner.networks.search import MAX_DROP, chosen_bits
-from cryptable.planner.networks.trained_quantizers import keep_integers
+from cryptable.planner.networks.trained_quantizers import TooWideError, keep_integers, without_input_quantizers
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
-from cryptable.planner.settings import DEFAULT_BITS, Rounding
+from cryptable.planner.settings import DEFAULT_BITS, PlanSettings, Rounding
 from cryptable.planner.tolerance import by_link, deviation
 
 APPROXIMATE_OUTPUT_BITS = 16
+UPPER_BITS = 5
+"""Of the sums of a network with quantizers, where tables over all integers would be too wide and nothing is asked."""
 _SHARE_OF_TOLERANCE = 0.25
 """Root mean square of the rounding of scores, as a part of the largest error that is asked for."""
 READOUT_TOLERANCE = 0.05
@@ -49,42 +48,37 @@ def plan_network(network: SegmentedNetwork, task: Task) -> PlannedModel:
     settings = task.settings
     if not network.layers:
         return plan_linear(_linear(network), task)
-    precision = Precision(
-        bits=DEFAULT_BITS if isinstance(settings.bits, str) else settings.bits,
+    precision = _precision(settings)
+    integers = _quantized(network, task.rows, task, precision)
+    return replace(_laid_out(integers, network, precision.rounding), ranges=settings.ranges)
+
+
+def _precision(settings: PlanSettings) -> Precision:
+    """As settings ask for it."""
+    return Precision(
+        bits=DEFAULT_BITS if settings.bits is None or isinstance(settings.bits, str) else settings.bits,
         ranges=settings.ranges,
         input_bits=settings.input_bits,
         output_bits=None if settings.readout == "exact" else APPROXIMATE_OUTPUT_BITS,
         error=None if settings.tolerance is None else settings.tolerance * _SHARE_OF_TOLERANCE,
         rounding=settings.rounding,
     )
-    if settings.bits == "auto":
-        with progress_bar("choosing bits", enabled=settings.show_progress) as report:
+
+
+def _quantized(network: SegmentedNetwork, rows: FloatArray, task: Task, precision: Precision) -> IntegerNetwork:
+    """After training, in bits that are searched where that is asked for."""
+    if task.settings.bits == "auto":
+        with progress_bar("choosing bits", enabled=task.settings.show_progress) as report:
             precision = chosen_bits(
-                network, task.rows, task.truth, precision, prices=task.prices, max_drop=MAX_DROP, report=report
+                network, rows, task.truth, precision, prices=task.prices, max_drop=MAX_DROP, report=report
             )
-    integers = quantize(network, task.rows, precision, task.prices)
-    _check_tolerance(integers, task)
-    return replace(_laid_out(integers, network, precision.rounding), ranges=settings.ranges)
+    return quantize(network, rows, precision, task.prices)
 
 
 def _linear(network: SegmentedNetwork) -> LinearModel:
     """A network of no lookups."""
     coefficients = widened(network.matrix, len(network.feature_names)).toarray().T
     return LinearModel(network.feature_names, coefficients, network.offset, network.link, network.labels)
-
-
-def _check_tolerance(integers: IntegerNetwork, task: Task) -> None:
-    """A tolerance that is asked for is kept on the calibration data, or refused."""
-    if task.settings.tolerance is None:
-        return
-    scores = integers.scores(integers.input_grid.encode(task.rows))
-    largest = float(np.abs(scores - task.reference).max())
-    if largest > task.settings.tolerance:
-        raise UnsupportedModelError(
-            f"tolerance is {task.settings.tolerance:.3g}, but scores differ by up to {largest:.3g} from the network's "
-            "own on X_train, since lookups keep so few bits of each sum; raise bits= or tolerance=, or leave "
-            "tolerance= out: the agreement on X_train is then reported"
-        )
 
 
 @planner(
@@ -95,10 +89,21 @@ def _check_tolerance(integers: IntegerNetwork, task: Task) -> None:
     tolerance=_of_readout,
 )
 def plan_quantized(network: QuantizedNetwork, task: Task) -> PlannedModel:
-    """The integers of its quantizers are kept."""
+    """The integers of its quantizers are kept; where bits are asked for, or tables too wide, the upper bits of sums."""
     settings = task.settings
-    integers = keep_integers(network, task.rows, settings.ranges)
-    _check_tolerance(integers, task)
+    if settings.bits is None:
+        try:
+            integers = keep_integers(network, task.rows, settings.ranges)
+            return replace(_laid_out(integers, network, settings.rounding), ranges=settings.ranges)
+        except TooWideError:
+            precision = replace(_precision(settings), bits=UPPER_BITS)
+    else:
+        precision = _precision(settings)
+    encoded = without_input_quantizers(network, task.rows)
+    if not encoded.network.layers:
+        return replace(_laid_out(keep_integers(network, task.rows, settings.ranges), network, settings.rounding))
+    integers = _quantized(encoded.network, encoded.rows, task, replace(precision, inputs=encoded.grid))
+    integers = replace(integers, edges=encoded.edges)
     return replace(_laid_out(integers, network, settings.rounding), ranges=settings.ranges)
 
 

@@ -52,6 +52,7 @@ class Precision:
         error: root mean square of what rounding the scores, and what they are sums of, may add to them on calibration
             data; by default a part of their deviation. Lookups add what `bits` says.
         rounding: of sums, see `Rounding`.
+        inputs: what features are encoded by, where that is given.
     """
 
     bits: int | Mapping[str, int] = DEFAULT_BITS
@@ -60,6 +61,7 @@ class Precision:
     output_bits: int | None = None
     error: float | None = None
     rounding: Rounding = "approximate"
+    inputs: Grid | None = None
 
     def __post_init__(self) -> None:
         if self.ranges not in RANGES:
@@ -132,6 +134,7 @@ def _fineness(network: SegmentedNetwork, numbers: FloatArray, precision: Precisi
         error=error,
         is_affordable=is_affordable,
         is_sound=precision.ranges == "sound",
+        inputs=precision.inputs,
     )
 
 

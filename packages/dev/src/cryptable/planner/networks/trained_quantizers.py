@@ -6,22 +6,36 @@ weights tell, and every chain of functions is a table over all integers that its
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array, vstack  # type: ignore[import-untyped]
 
-from cryptable.errors import ConstantModelError, UnsupportedModelError
+from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.integers import Grid, IntegerLayer, IntegerNetwork
-from cryptable.graphs.network import Layer, QuantizedNetwork
+from cryptable.graphs.network import Layer, QuantizedNetwork, SegmentedNetwork
 from cryptable.graphs.symbols import widened
-from cryptable.planner.networks.input_quantizers import InputQuantizer, find_input_quantizer
+from cryptable.planner.networks.input_quantizers import InputQuantizer, edges_of_features, find_input_quantizer
 from cryptable.planner.networks.staircase import MAX_WIDTH, Staircase, climb
 from cryptable.planner.networks.units import unit_of
 from cryptable.planner.settings import RangeChoice
 
+
+class TooWideError(UnsupportedModelError):
+    """The integers are there, but tables over all of them are too large: the upper bits of sums would do."""
+
+
 _MOST_INTEGERS = 1 << 16
+_FINE = 31
+"""Levels of scores beyond 0 that are fine enough to be left out."""
+_BEYOND = 0.02
+"""Of scores, that may lie beyond the levels' ends."""
+_MOST_EDGES = 2047
+"""Two knots each, of the encoder that compares with them."""
+_UNDECIDED = 1e-4
+"""So close to the middle between two levels, in levels, single precision may take either."""
 _MARGIN = 0.5
 """Of the width of what calibration data reach, a table reaches further on each side, unless its range is sound."""
 
@@ -49,7 +63,7 @@ def keep_integers(network: QuantizedNetwork, rows: FloatArray, ranges: RangeChoi
     """
     numbers = network.variables(rows)
     features = rows.shape[1]
-    state = _inputs(network, rows, features)
+    state, edges = _inputs(network, rows, features)
     layers: list[IntegerLayer] = []
     first = features
     for layer in network.layers:
@@ -66,7 +80,91 @@ def keep_integers(network: QuantizedNetwork, rows: FloatArray, ranges: RangeChoi
     matrix, offset = _of_integers(state, network.matrix, network.offset)
     if network.matrix.indices.size and (network.matrix.indices < features).any():
         raise UnsupportedModelError(_unquantized("the last"))
-    return _scores(state.grid, features, tuple(layers), matrix, offset)
+    return replace(_scores(state.grid, features, tuple(layers), matrix, offset), edges=edges)
+
+
+class Encoded(NamedTuple):
+    """A network of what its input quantizers let through, which clients compute: those are no layers any more.
+
+    Its variables are the numbers that encoded features stand for, on `grid`, of shape (rows, features) in `rows`.
+    """
+
+    network: SegmentedNetwork
+    rows: FloatArray
+    grid: Grid
+    edges: dict[int, FloatArray]
+
+
+def without_input_quantizers(network: SegmentedNetwork, rows: FloatArray) -> Encoded:
+    """A network whose input quantizers, if it has some, are taken over by the client's encoders.
+
+    Raises:
+        UnsupportedModelError: a first layer that is no quantizer, or one that others go round; names it.
+    """
+    features = rows.shape[1]
+    state, edges = _inputs(network, rows, features)
+    grid = state.grid
+    layers: list[Layer] = []
+    first = features
+    for layer in network.layers:
+        columns = layer.matrix.indices
+        if columns.size and (columns < features).all():
+            state = _extended(state, widened(layer.matrix, state.matrix.shape[1]), layer.offset)
+        else:
+            if (columns < features).any():
+                raise UnsupportedModelError(_unquantized(layer.name))
+            variables = state.matrix.shape[1]
+            matrix, offset = _substituted(state, layer.matrix, layer.offset)
+            layers.append(Layer(layer.name, matrix, offset, layer.function))
+            state = _extended(state, _shifted_identity(layer.size, variables), np.zeros(layer.size))
+        first += layer.size
+    if (network.matrix.indices < features).any():
+        raise UnsupportedModelError(_unquantized("the last"))
+    matrix, offset = _substituted(state, network.matrix, network.offset)
+    if layers and _only_rounds(network, rows):
+        *layers, last = layers
+        matrix, offset = last.matrix, last.offset
+    folded = SegmentedNetwork(network.feature_names, tuple(layers), matrix, offset, network.link, network.labels)
+    numbers = grid.numbers(_encoded(grid, edges, rows))
+    return Encoded(folded, numbers, grid, edges)
+
+
+def _only_rounds(network: SegmentedNetwork, rows: FloatArray) -> bool:
+    """Whether scores are the last layer's values, which are its sums, rounded to many levels."""
+    last, matrix = network.layers[-1], network.matrix
+    own = np.arange(matrix.shape[1] - last.size, matrix.shape[1])
+    if not np.array_equal(matrix.indices, own) or (matrix.data != 1).any() or network.offset.any():
+        return False
+    if not np.array_equal(matrix.indptr, np.arange(last.size + 1)):
+        return False
+    sums = last.sums(network.variables(rows)[:, : own[0]])
+    try:
+        found = find_input_quantizer(last, sums)
+    except UnsupportedModelError:
+        return False
+    levels = (sums - found.lowest) / found.step
+    beyond = float(((levels < -1) | (levels > found.maximum + 1)).mean())  # of its range, which few may have set
+    return bool((found.maximum >= _FINE).all()) and beyond < _BEYOND
+
+
+def _encoded(grid: Grid, edges: dict[int, FloatArray], rows: FloatArray) -> IntArray:
+    integers = grid.encode(rows)
+    for feature, each in edges.items():
+        integers[:, feature] = np.searchsorted(each, rows[:, feature], side="right")
+    return integers
+
+
+def _substituted(state: _State, matrix: csr_array, offset: FloatArray) -> tuple[csr_array, FloatArray]:
+    """A map of the network's variables as one of the numbers that integers stand for."""
+    of_variables = widened(matrix, state.matrix.shape[0])
+    found = csr_array(of_variables @ state.matrix)
+    found.eliminate_zeros()
+    return found, of_variables @ state.offset + offset
+
+
+def _shifted_identity(size: int, first: int) -> csr_array:
+    place = np.arange(size)
+    return csr_array((np.ones(size), (place, first + place)), shape=(size, first + size))
 
 
 def _unquantized(name: str) -> str:
@@ -76,9 +174,11 @@ def _unquantized(name: str) -> str:
     )
 
 
-def _inputs(network: QuantizedNetwork, rows: FloatArray, features: int) -> _State:
-    """Encoders of the features, from the quantizers that are the first to see them."""
+def _inputs(network: SegmentedNetwork, rows: FloatArray, features: int) -> tuple[_State, dict[int, FloatArray]]:
+    """Encoders of the features, from the quantizers that are the first to see them; edges of those that need them."""
     zero, step, maximum = np.zeros(features), np.ones(features), np.zeros(features, np.int64)
+    edges: dict[int, FloatArray] = {}
+    numbers = np.unique(rows)
     for layer in network.layers:
         matrix = widened(layer.matrix, max(layer.matrix.shape[1], features))
         if not matrix.indices.size or (matrix.indices >= features).any():
@@ -87,8 +187,30 @@ def _inputs(network: QuantizedNetwork, rows: FloatArray, features: int) -> _Stat
             raise UnsupportedModelError(_unquantized(layer.name))
         found = find_input_quantizer(layer, layer.sums(rows))
         _take_over(layer, matrix, found, zero, step, maximum)
+        edges |= _edges(layer, matrix, found, numbers)
     empty = csr_array((features, features))
-    return _State(Grid(zero, step, maximum), empty, np.zeros(features))
+    return _State(Grid(zero, step, maximum), empty, np.zeros(features)), edges
+
+
+def _edges(layer: Layer, matrix: csr_array, found: InputQuantizer, numbers: FloatArray) -> dict[int, FloatArray]:
+    """Of the features that can lie in the middle between two levels, where single precision decides.
+
+    `numbers` are all that occur in the calibration data: what one feature is, another may be in rows to come.
+    """
+    factors = matrix.data
+    start = np.where(factors > 0, found.lowest, found.lowest + found.step * found.maximum)
+    lower, width = (start - layer.offset) / factors, found.step / np.abs(factors)
+    between = [_is_between(numbers, *each) for each in zip(lower, width, found.maximum, strict=True)]
+    if not any(between) or found.maximum.max() > _MOST_EDGES:
+        return {}
+    edges = edges_of_features(layer, found, factors, lower, width)
+    return {int(matrix.indices[element]): edges[element] for element in np.flatnonzero(between).tolist()}
+
+
+def _is_between(numbers: FloatArray, lower: float, width: float, maximum: int) -> bool:
+    levels = (numbers - lower) / width
+    inner = levels[(levels > 0) & (levels < maximum)]
+    return bool((np.abs(inner - np.floor(inner) - 0.5) < _UNDECIDED).any())
 
 
 def _take_over(
@@ -125,7 +247,8 @@ def _of_integers(state: _State, matrix: csr_array, offset: FloatArray) -> tuple[
     of_variables = widened(matrix, state.matrix.shape[0])
     of_numbers = csr_array(of_variables @ widened(state.matrix, state.grid.size))
     base = of_numbers @ state.grid.zero + of_variables @ state.offset + offset
-    found = csr_array(of_numbers.multiply(state.grid.step))
+    # A variable of one value is a constant, and part of the base: its step means nothing.
+    found = csr_array(of_numbers.multiply(np.where(state.grid.maximum > 0, state.grid.step, 0.0)))
     found.eliminate_zeros()
     found.sort_indices()
     return found, base
@@ -163,14 +286,9 @@ def _add_layer(state: _State, layer: Layer, sums: FloatArray, ranges: RangeChoic
     tables, zero, step, maximum = _tables(layer, low, high, units, base)
     stairs = _climb_all(tables, low, maximum)
     kept = np.flatnonzero(maximum > 0)
-    if not kept.size:
-        raise ConstantModelError(f"layer {layer.name!r} has the same values for every input")
     made = _lookups(layer, weights, kept, [stairs[element] for element in kept])
     grid = state.grid.followed_by(Grid(zero, step, maximum))
-    identity = csr_array(
-        (np.ones(layer.size), (np.arange(layer.size), state.grid.size + np.arange(layer.size))),
-        shape=(layer.size, grid.size),
-    )
+    identity = _shifted_identity(layer.size, state.grid.size)
     return made, _extended(_State(grid, state.matrix, state.offset), identity, np.zeros(layer.size))
 
 
@@ -187,9 +305,9 @@ def _tables(
     """For each element the levels of its values at the integers from low to high, and what the levels stand for."""
     count = int((high - low).max()) + 1
     if count > _MOST_INTEGERS:
-        raise UnsupportedModelError(
+        raise TooWideError(
             f"layer {layer.name!r}: its sums can be {count} integers, expected at most {_MOST_INTEGERS}; use fewer "
-            "bits for its weights or its inputs"
+            "bits for its weights or its inputs, or keep the upper bits of its sums (bits=)"
         )
     integers = np.minimum(low + np.arange(count)[:, None], high)
     values = layer.values(integers * units + base)
@@ -227,11 +345,16 @@ def _climb_all(tables: list[IntArray], low: IntArray, maximum: IntArray) -> dict
 
 
 def _lookups(layer: Layer, weights: csr_array, kept: IntArray, stairs: list[Staircase]) -> IntegerLayer:
+    if not stairs:  # all of its values are constants
+        nothing = np.zeros(0, np.int64)
+        return IntegerLayer(
+            layer.name, csr_array(weights[kept]), nothing, 1, 0, np.zeros((0, 2), np.int64), nothing, kept, layer.size
+        )
     width = max(each.width for each in stairs)
     if width > MAX_WIDTH:
-        raise UnsupportedModelError(
+        raise TooWideError(
             f"layer {layer.name!r}: its lookups would be of {width} bits, expected at most {MAX_WIDTH}; use fewer bits "
-            "for its weights or its inputs, or coarser activations"
+            "for its weights or its inputs, coarser activations, or keep the upper bits of its sums (bits=)"
         )
     dropped = max(each.shift for each in stairs)
     finer = [each.finer(dropped) for each in stairs]

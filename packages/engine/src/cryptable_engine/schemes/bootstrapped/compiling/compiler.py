@@ -172,7 +172,7 @@ def _check_status(status: int, report: str, limits: CompileLimits) -> None:
     if "NoParametersFound" in report:
         raise CompilationError(
             "no crypto parameters are exact enough for this circuit: its outputs or lookups have too many bits for the "
-            "sums they are made of; use fewer bits for scores, narrower lookups, or a larger p_error"
+            "sums they are made of; use fewer bits for scores, narrower lookups, or p_error=2^-40, if it is smaller"
         )
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
         raise CompilationError(
