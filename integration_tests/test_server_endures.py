@@ -4,9 +4,12 @@ import time
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
+from cryptable_engine import GroupKind, InputGroup
 from cryptable_server.calls.tokens import new_token
 from cryptable_server.principals import Role
+from levelled_circuits import levelled_circuit
 from server_process import infer_header, linear_circuit, make_artifact, row_of, run_server, tables_circuit
 
 TOOLS = Path(__file__).parents[1] / "tools"
@@ -15,10 +18,13 @@ CASES, SEED, SECONDS = 400, 20261126, 240
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory):
-    """Of no keyset, of one, and of another."""
+    """Of no keyset, of one, of another, and of another scheme."""
     folder = tmp_path_factory.mktemp("endures")
     (folder / "models").mkdir()
+    groups = (InputGroup(GroupKind.THERMOMETER, 3),) * 2
+    products = levelled_circuit(np.random.default_rng(SEED), bits=6, groups=groups)
     made = {
+        "levelled": make_artifact("levelled", products, folder / "levelled", scheme="levelled"),
         "linear": make_artifact("linear", linear_circuit(), folder / "linear"),
         "keyed": make_artifact("keyed", tables_circuit(), folder / "keyed"),
         "other": make_artifact("other", tables_circuit(), folder / "other", p_error=2.0**-64),
@@ -53,7 +59,7 @@ def test_mutated_calls_end_as_they_should(artifacts, serve, tmp_path, monkeypatc
     mallory = {"metadata": (("authorization", f"Bearer {tokens['mallory']}"),)}
     specs = {name: artifact.client_spec for name, artifact in artifacts.items()}
     with serve(tmp_path, "--tokens", file, "--max-rows", 6, "--key-quota-per-principal", 1) as server:
-        keys = {name: server.upload(specs[name], **mallory) for name in ("keyed", "other")}
+        keys = {name: server.upload(specs[name], **mallory) for name in ("keyed", "other", "levelled")}
         attacker = Attacker(server.channel, tokens)
         attack(attacker, Material(Random(SEED), specs, keys), CASES)
         assert attacker.failures == []

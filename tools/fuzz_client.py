@@ -1,6 +1,6 @@
 """Attacks the client with what others write: structure-aware mutations, each of which must be read or refused in type.
 
-    python tools/fuzz_client.py [--cases N] [--seed N]
+    python tools/fuzz_client.py [--cases N] [--seed N] [--only-levelled]
 
 Specifications, answers, key files, files of tensors and pins are changed field by field, with digests, lengths and
 signatures computed anew. An exception that is not the client's own, a case of more than 10 seconds of CPU or two
@@ -47,6 +47,7 @@ MODULES = [
     polyline_encoder, signature, trimming, walk, inference, key_file, lifetime_module, remote_model, security, tensors,
     trust, client_scheme, levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, secret,
 ]  # fmt: skip
+LEVELLED_MODULES = [levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, secret]
 LEVELLED_SHARE = 0.2
 """Of the cases."""
 CPU_SECONDS, WALL_SECONDS, MEGABYTES = 10, 120, 100
@@ -108,12 +109,13 @@ def set_alarms(cpu_seconds: int, wall_seconds: int) -> None:
         signal.setitimer(signal.ITIMER_REAL, wall_seconds)
 
 
-def fuzz(cases: int, seed: int, *, show: bool = True) -> tuple[Hits, list[str]]:
-    """Run cases; returns what was refused where, and failures."""
+def fuzz(cases: int, seed: int, *, show: bool = True, only_levelled: bool = False) -> tuple[Hits, list[str]]:
+    """Run cases, of all targets or of the scheme levelled's alone; returns what was refused where, and failures."""
     random = Random(seed)
     failures: list[str] = []
     outcomes: Counter[str] = Counter()
-    hits = Hits(MODULES, EXCLUDED)
+    hits = Hits(LEVELLED_MODULES if only_levelled else MODULES, EXCLUDED)
+    share = 1.0 if only_levelled else LEVELLED_SHARE
     key_file._SCRYPT_N = 2  # what deriving a key costs is no validator
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGPROF, too_long)
@@ -123,8 +125,8 @@ def fuzz(cases: int, seed: int, *, show: bool = True) -> tuple[Hits, list[str]]:
         targets: list[tuple[str, Callable[[], None]]] = []
         targets += [(target.__name__, partial(target, shop)) for target, _ in TARGETS]
         targets += [(target.__name__, partial(target, levelled)) for target, _ in LEVELLED_TARGETS]
-        weights = [weight * (1 - LEVELLED_SHARE) for _, weight in TARGETS]
-        weights += [weight * LEVELLED_SHARE for _, weight in LEVELLED_TARGETS]
+        weights = [weight * (1 - share) for _, weight in TARGETS]
+        weights += [weight * share for _, weight in LEVELLED_TARGETS]
         baseline, began = peak_megabytes(), time.process_time()
         for case in range(cases):
             ((name, target),) = random.choices(targets, weights)
@@ -159,9 +161,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100_000, help="mutations (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"), help="to repeat a run")
+    parser.add_argument("--only-levelled", action="store_true", help="what is the scheme levelled's own")
     options = parser.parse_args()
     print(f"seed {options.seed}")
-    hits, failures = fuzz(options.cases, options.seed)
+    hits, failures = fuzz(options.cases, options.seed, only_levelled=options.only_levelled)
     for failure in failures[:20]:
         print(f"FAILURE {failure}")
     for name in hits.missed():

@@ -53,14 +53,19 @@ def settled(server: Running, enough: int) -> int:
 
 def fuzz(folder: Path, cases: int, seed: int) -> tuple[Attacker, str]:
     """Run cases against a server of its own; how it went, and a summary."""
-    models = {"linear": linear("linear"), "keyed": trees("keyed", 2, 2), "other": trees("other", 4, 2)}
+    models = {
+        "linear": linear("linear"),
+        "keyed": trees("keyed", 2, 2, scheme="bootstrapped"),
+        "other": trees("other", 4, 2, scheme="bootstrapped"),
+        "levelled": trees("levelled", 3, 2, scheme="levelled"),
+    }
     tokens = folder / "tokens.json"
     given = {who: new_token(tokens, who, "--roles", roles) for who, roles in ROLES.items()}
     options = ["--tokens", tokens, "--max-rows", MAX_ROWS, "--key-quota-per-principal", 1, "--log-level", "WARNING"]
     with running_server(save_all(list(models.values()), folder / "models"), folder, *options) as server:
         attacker = Attacker(server.channel(), given)
         keys = {}
-        for name in ("keyed", "other"):
+        for name in ("keyed", "other", "levelled"):
             client = new_client(server, models[name], rows=1, token=given["mallory"])
             keys[name] = client.header.header.evaluation_keys
             client.close()

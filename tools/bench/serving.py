@@ -16,6 +16,7 @@ import grpc
 import numpy as np
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiling.compile import compile as compile_model
+from cryptable.planner.settings import Scheme
 from cryptable_client import SecretKeys, encrypt, write_evaluation_keys
 from cryptable_protocol import ClientSpec, EvaluationKeysHeader, encode_rows, limits
 from cryptable_protocol.messages import inference as pb
@@ -50,10 +51,10 @@ def report(figures: Sequence[Figure]) -> int:
     return missed
 
 
-def trees(name: str, count: int, depth: int) -> CompiledModel:
+def trees(name: str, count: int, depth: int, *, scheme: Scheme = "auto") -> CompiledModel:
     """XGBoost on the breast cancer data."""
     X, y = load_breast_cancer(return_X_y=True)
-    return compile_model(XGBClassifier(n_estimators=count, max_depth=depth).fit(X, y), X, name=name)
+    return compile_model(XGBClassifier(n_estimators=count, max_depth=depth).fit(X, y), X, name=name, scheme=scheme)
 
 
 def linear(name: str) -> CompiledModel:

@@ -10,6 +10,8 @@ from typing import Any, cast
 import grpc
 from cryptable_protocol import evaluation_keys
 from cryptable_protocol.schemes.bootstrapped import tensor
+from cryptable_protocol.schemes.levelled import parameters as levelled_parameters
+from cryptable_protocol.schemes.levelled import tensor as ring_tensor
 from cryptable_server import principals
 from cryptable_server.calls import call_counter, grpc_entry, strangers
 from cryptable_server.keys import store as key_store
@@ -21,7 +23,8 @@ from fuzz.server_targets import REFLECTION, TARGETS, Attack, Material
 from fuzz.told import Told
 
 MODULES = [
-    call_counter, tensor, evaluation_keys, strangers, key_store, upload, model_store, principals, grpc_entry,
+    call_counter, tensor, ring_tensor, levelled_parameters, evaluation_keys,
+    strangers, key_store, upload, model_store, principals, grpc_entry,
     inference,
 ]  # fmt: skip
 EXCLUDED = (
@@ -38,6 +41,11 @@ EXCLUDED = (
     # Of tensors that are not a caller's: the engine's, the client's.
     ("tensor:EncryptedTensor.ciphertexts", ""),
     ("tensor:EncryptedTensor.trimmed", ""),
+    # Of levelled specifications, which only clients read, and of answers.
+    ("parameters:_require", ""),
+    ("parameters:_check_length", ""),
+    ("parameters:LevelledParameters.read", ""),
+    ("parameters:LevelledParameters.check_output", ""),
     # Of strangers: the authenticator has said so before.
     ("strangers:StrangerInterceptor.intercept_service.refuse", ""),
     # Beyond what gRPC lets in.

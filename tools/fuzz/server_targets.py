@@ -12,6 +12,8 @@ from cryptable_protocol.messages import admin as admin_pb
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
 from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from google.protobuf.message import Message
 
 from fuzz.mutations import mutate, mutate_bytes
@@ -20,6 +22,8 @@ INFERENCE, ADMIN = "/cryptable.v1.Inference/", "/cryptable.v1.Admin/"
 HEALTH = "/grpc.health.v1.Health/Check"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 SMALL = 1 << 12
+RANDOM_KEYS = "random"
+"""Of the scheme levelled, what `Material.keys` calls them."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +41,27 @@ class Material:
 
     random: Random
     specs: dict[str, ClientSpec]
-    """By what they are for: linear, keyed, and other, whose keys are of another keyset."""
+    """By what they are for: linear, keyed, other, whose keys are of another keyset, and levelled, of another scheme."""
     keys: dict[str, bytes]
-    """Digests of the caller's keys on the server, for keyed and other."""
+    """Digests of the caller's keys on the server, for keyed, other and levelled; and of random words, once sent."""
 
     def header(self, name: str) -> pb.InferHeader:
         """Of a good call."""
         spec = self.specs[name]
-        return pb.InferHeader(
-            model_name=spec.model_name, client_spec_digest=spec.digest, evaluation_keys=self.keys.get(name, b"")
-        )
+        keys = self.keys.get(name, b"")
+        if name == "levelled" and self.random.random() < 0.5:
+            keys = self.keys.get(RANDOM_KEYS, keys)
+        return pb.InferHeader(model_name=spec.model_name, client_spec_digest=spec.digest, evaluation_keys=keys)
 
     def row(self, name: str) -> pb.InferRequest:
         """Well-formed, of random words."""
         spec, random = self.specs[name], self.random
+        if isinstance(spec.parameters, LevelledParameters):
+            return pb.InferRequest(
+                row=tensor_pb.EncryptedTensor(
+                    seed=random.randbytes(16), polynomials=random.randbytes(spec.parameters.row_bytes)
+                )
+            )
         words = random.randbytes(8 * spec.input.size)
         return pb.InferRequest(row=tensor_pb.EncryptedTensor(seed=random.randbytes(16), bodies=words))
 
@@ -59,25 +70,28 @@ def infer(made: Material) -> Attack:
     """A stream of rows: fields changed, out of order, for the wrong model, spec or keys."""
     random = made.random
     # Rows of a model with lookups are evaluated for tens of milliseconds where they are well formed.
-    name = random.choices(("linear", "keyed"), (0.95, 0.05))[0]
+    name = random.choices(("linear", "keyed", "levelled"), (0.7, 0.05, 0.25))[0]
     header = made.header(name)
     match random.randrange(12):
         case 0:
-            header.evaluation_keys = made.keys[random.choice(("keyed", "other"))]
+            header.evaluation_keys = made.keys[random.choice(("keyed", "other", "levelled"))]
         case 1:
             header.evaluation_keys = random.choice((b"", random.randbytes(32), random.randbytes(31)))
         case 2:
-            header.client_spec_digest = made.specs[random.choice(("linear", "keyed", "other"))].digest
+            header.client_spec_digest = made.specs[random.choice(("linear", "keyed", "other", "levelled"))].digest
         case 3:
             header.model_name = random.choice((*(spec.model_name for spec in made.specs.values()), "none", "é\u202e"))
         case 4:
-            header = made.header(random.choice(("keyed", "other")))
-            header.evaluation_keys = random.choice((b"", made.keys["keyed"], made.keys["other"]))
+            header = made.header(random.choice(("keyed", "other", "levelled")))
+            header.evaluation_keys = random.choice((b"", made.keys["keyed"], made.keys["other"], made.keys["levelled"]))
         case _:
             pass
     messages: list[pb.InferRequest] = [pb.InferRequest(header=header)]
     messages += [made.row(name) for _ in range(random.choice((0, 1, 1, 2, 7)))]
-    if random.random() < 0.05:
+    if random.random() < 0.05:  # a row for another model
+        messages.append(made.row(random.choice(("linear", "keyed", "levelled"))))
+    parameters = made.specs[name].parameters
+    if isinstance(parameters, BootstrappedParameters) and random.random() < 0.05:
         # Masks in place of a seed: as many as the dimension says, or not.
         spec = made.specs[name]
         masks = 8 * spec.input.size * random.choice((1, 2, spec.keyset.dimensions[spec.input.key]))
@@ -91,10 +105,10 @@ def infer(made: Material) -> Attack:
 def upload(made: Material) -> Attack:
     """Evaluation keys: sizes, digests, offsets and order changed, digests computed anew or not."""
     random = made.random
-    spec = made.specs[random.choices(("keyed", "linear"), (0.9, 0.1))[0]]
-    size = spec.keyset.evaluation_keys_bytes
+    keyset = made.specs[random.choices(("keyed", "levelled", "linear"), (0.6, 0.3, 0.1))[0]].parameters.keyset
+    size = keyset.evaluation_keys_bytes
     data = random.randbytes(random.choice((1, 16, SMALL)))
-    header = keys_pb.EvaluationKeysHeader(keyset_name=spec.keyset.name, size=size, sha256=hashlib.sha256(data).digest())
+    header = keys_pb.EvaluationKeysHeader(keyset_name=keyset.name, size=size, sha256=hashlib.sha256(data).digest())
     match random.randrange(8):
         case 0:
             header.size = random.choice((0, 1, len(data), max(0, size - 1), size + 1, 1 << 40, (1 << 64) - 1))
@@ -130,6 +144,20 @@ def whole_upload(made: Material) -> Attack:
     if random.random() < 0.6:
         last = size - size % len(block)
         messages[-1].chunk.data = block[: size - last]
+    return Attack(INFERENCE + "UploadEvaluationKeys", [message.SerializeToString() for message in messages])
+
+
+def random_keys(made: Material) -> Attack:
+    """Random words as evaluation keys of the scheme levelled, whole: some client's, for all a server knows."""
+    random, keyset = made.random, made.specs["levelled"].parameters.keyset
+    data = random.randbytes(keyset.evaluation_keys_bytes)
+    digest = hashlib.sha256(data).digest()
+    header = keys_pb.EvaluationKeysHeader(keyset_name=keyset.name, size=len(data), sha256=digest)
+    messages = [pb.UploadEvaluationKeysRequest(header=header)]
+    for offset in range(0, len(data), limits.CHUNK_BYTES):
+        chunk = keys_pb.EvaluationKeysChunk(offset=offset, data=data[offset : offset + limits.CHUNK_BYTES])
+        messages.append(pb.UploadEvaluationKeysRequest(chunk=chunk))
+    made.keys[RANDOM_KEYS] = digest
     return Attack(INFERENCE + "UploadEvaluationKeys", [message.SerializeToString() for message in messages])
 
 
@@ -210,7 +238,8 @@ def _who(random: Random) -> str:
 
 
 TARGETS: tuple[tuple[Callable[[Material], Attack], float], ...] = (
-    (infer, 0.5),
+    (infer, 0.497),
+    (random_keys, 0.003),
     (upload, 0.25),
     (single, 0.15),
     (admin, 0.06),

@@ -187,6 +187,7 @@ def _specs() -> Iterator[Rejected]:
         "outputs_none": ("no output", of(outputs=0)),
         "outputs": ("3 outputs for a decoder of 2", of(outputs=3)),
         "slots": ("129 slots", of(outputs=43)),
+        "slots_wide": ("126 slots in words of 16 bits", of(outputs=42, answer_word_bits=16)),
         "words_short": ("answers in words of 11 bits", of(answer_word_bits=11)),
         "words_long": ("answers in words of 21 bits", of(answer_word_bits=21)),
         "words_misread": (

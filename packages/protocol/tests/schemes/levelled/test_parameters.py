@@ -10,11 +10,11 @@ import pytest
 from cryptable_protocol import ClientSpec, Decoder, Link, MalformedMessageError, ThermometerEncoder
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.messages import tensor as tensor_pb
-from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL, Gadget
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.layout import Layout, Run
 from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_mask
 from cryptable_protocol.schemes.levelled.packing import pack, packed_bytes, rounded, unpack
-from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters, most_slots
 
 PARAMETERS = LevelledParameters(UNIVERSAL, 6, (0, 3), (1,), (2, 0, 5), Gadget(2, 8), (7, 8, 9), 2, 400, 14, 2.0**-128)
 
@@ -70,6 +70,7 @@ def test_lists_that_are_far_too_long_are_refused_before_they_are_copied(which: s
         ({"maximum": -1}, "outputs up to -1"),
         ({"outputs": 0}, "0 slots"),
         ({"outputs": 43}, "129 slots"),
+        ({"outputs": 42, "answer_word_bits": 16}, "126 slots in words of 16 bits, at most 123"),
         ({"answer_word_bits": 11}, "words of 11 bits"),
         ({"answer_word_bits": 21}, "words of 21 bits"),
         ({"moduli": (13, 16), "maximum": 100, "answer_word_bits": 12}, "rounding alone"),
@@ -80,6 +81,14 @@ def test_lists_that_are_far_too_long_are_refused_before_they_are_copied(which: s
 def test_what_is_out_of_range_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(MalformedMessageError, match=message):
         replace(PARAMETERS, **changes)
+
+
+def test_slots_leave_a_secret_on_the_curve() -> None:
+    """Each bit of a slot is one of the ternary polynomial that hides an answer, at best."""
+    assert [most_slots(bits) for bits in range(12, 21)] == [128, 128, 128, 128, 123, 113, 103, 94, 86]
+    for bits in range(12, 21):
+        unknown = RING_SIZE - most_slots(bits) * bits / np.log2(3)
+        assert -0.025696778711484593 * unknown + 2.675931372549016 <= -bits - np.log2(12) / 2
 
 
 def test_too_many_polynomials_are_refused() -> None:

@@ -24,7 +24,7 @@ GADGETS = tuple(Gadget(*pair) for pair in ((2, 8), (2, 9), (3, 6), (3, 7), (4, 5
 MODULI = (3, 4, 5, 7, 8, 9, 11, 13, 16)
 MAX_MODULI = 8
 MAX_SLOTS = 128
-"""Of an answer: more would say more about the server's randomness than leaves it 128 bits."""
+"""Of an answer, whatever its words: see `most_slots`."""
 ROW_WORD_BITS, PLACED_WORD_BITS = 36, 28
 LEAST_ANSWER_BITS, MOST_ANSWER_BITS = 12, 20
 SECRET_NORM = 1.02 * 2 * RING_SIZE / 3
@@ -116,6 +116,11 @@ class LevelledParameters:
         _require(
             LEAST_ANSWER_BITS <= bits <= MOST_ANSWER_BITS,
             f"answers in words of {bits} bits, expected {LEAST_ANSWER_BITS} .. {MOST_ANSWER_BITS}",
+        )
+        most = most_slots(bits)
+        _require(
+            self.slots <= most,
+            f"{self.slots} slots in words of {bits} bits, at most {most}: more would tell too much of what hides them",
         )
         deviation = math.sqrt((1 + SECRET_NORM) / 12) * 2.0**-bits
         needed = math.sqrt(2 * math.log(2) * (2 + math.log2(self.slots) - math.log2(self.p_error)))
@@ -263,6 +268,17 @@ class LevelledParameters:
             own.answer_word_bits,
             message.p_error,
         )
+
+
+def most_slots(word_bits: int) -> int:
+    """Slots that an answer may have in words of so many bits (SPEC-LEVELLED.md, "LevelledParameters").
+
+    A crafted public pair makes of each slot so many bits about the ternary polynomial that hides the mask: at best, its
+    coefficients themselves. What is left of it is a secret of fewer dimensions, under noise of the words' rounding,
+    which has to lie on the 128-bit curve.
+    """
+    least_dimension = (word_bits + math.log2(12.0) / 2 + 2.675931372549016) / 0.025696778711484593
+    return min(MAX_SLOTS, int((RING_SIZE - least_dimension) * math.log2(3.0) / word_bits))
 
 
 def _require(condition: bool, message: str) -> None:
