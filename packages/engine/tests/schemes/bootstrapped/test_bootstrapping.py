@@ -18,6 +18,8 @@ from cryptable_protocol import CompileOptions, InternalError
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.xdist_group("clients of Concrete")
+
 
 @given(st.integers(1, 5), st.integers(0, 3), st.integers(0, 2**32))
 def test_a_turn_brings_each_entry_to_the_front(width, log_factor, seed):

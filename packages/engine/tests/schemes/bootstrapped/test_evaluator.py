@@ -12,16 +12,19 @@ from cryptable_engine import EvaluationError, Evaluator, Program, compile_circui
 from cryptable_engine.schemes.bootstrapped.concrete.native import LIBRARY
 from cryptable_protocol import CompileOptions, EncryptedTensor, InvalidInputError, MalformedMessageError
 
+pytestmark = pytest.mark.xdist_group("clients of Concrete")  # who make keys once for all files of the group
+
 
 @pytest.mark.encrypted
 def test_encrypted_equals_interpreted(named_circuit, programs, concrete_clients, make_rows):
-    """Node by node, and as Concrete has compiled it."""
+    """Node by node, and fewer rows as Concrete has compiled it, which is slow."""
     name, circuit = named_circuit
     client = concrete_clients(name)
-    rows = make_rows(np.random.default_rng(3), circuit.input, 4)
-    for native in (False, True):
+    sent = client.evaluation_keys
+    for native, count in ((False, 4), (True, 2)):
+        rows = make_rows(np.random.default_rng(3), circuit.input, count)
         evaluator = Evaluator(programs(name), native=native)
-        keys = evaluator.load_keys(client.evaluation_keys)
+        keys = evaluator.load_keys(sent)
         for row, expected in zip(rows, interpret(circuit, rows), strict=True):
             result = evaluator.evaluate(client.encrypt(row), keys)
             np.testing.assert_array_equal(client.decrypt(result), expected)

@@ -15,6 +15,8 @@ from cryptable_engine.schemes.bootstrapped.lookup_program import CIRCUIT, LAYOUT
 from cryptable_engine.schemes.bootstrapped.program import EvaluationKind
 from cryptable_protocol import EncryptedTensor, MalformedMessageError
 
+pytestmark = pytest.mark.xdist_group("clients of Concrete")
+
 
 def test_which_programs_it_takes(programs):
     for name in ("shared", "gathered", "cancelling", "mirrored"):

@@ -7,6 +7,8 @@ import pytest
 from cryptable_engine import EvaluationError
 from cryptable_engine.schemes.bootstrapped.concrete.messages import _schema, keyset_message, read_value, value_message
 
+pytestmark = pytest.mark.xdist_group("clients of Concrete")
+
 
 @pytest.mark.parametrize("name", ["shared", "chain"])
 def test_a_keyset_message_holds_what_concretes_holds(name, programs, concrete_clients):
