@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-# Before NumPy is loaded, here and in every process that a test starts. Tests run on as many processes as there are cores,
-# and threads that wait for each other spin: a logistic regression took 37 s of CPU where one thread takes half a second.
+# Before NumPy is loaded, here and in every process that a test starts. Tests run on as many processes as there are
+# cores, and threads that wait for each other spin: a logistic regression took 37 s of CPU for half a second's work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
