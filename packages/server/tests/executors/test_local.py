@@ -122,7 +122,7 @@ def test_workers_that_do_not_come_up(local_executor, quick):
 def test_memory_is_limited(encrypted, tmp_path):
     """Keys that need more memory than a worker has cost the row that names them; the next row is served."""
     keyed, quick = encrypted.keyed(tmp_path), encrypted.quick
-    executor = LocalExecutor(config(memory_bytes=2400 << 20, evaluation_seconds=5.0))
+    executor = LocalExecutor(config(memory_bytes=1400 << 20, evaluation_seconds=5.0))
 
     def load_more_and_more():
         for number in range(80):

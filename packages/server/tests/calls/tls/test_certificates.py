@@ -18,6 +18,7 @@ from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import InferenceStub
 from cryptable_server.calls.tls import credentials
 from cryptable_server.calls.tls.certificates import Certificates
+from cryptable_server.commands import doctor
 from cryptable_server.errors import ConfigurationError
 from waiting import until
 
@@ -148,13 +149,18 @@ def test_a_server_tells_that_its_certificate_has_expired(start, made):
 
 
 @pytest.mark.parametrize(("days", "severity"), [(365, "good"), (20, "warning"), (-0.01, "bad")])
-def test_doctor_tells_when_it_expires(made, tmp_path, days, severity):
+def test_when_it_expires_decides_how_grave_that_is(made, days, severity):
+    found = doctor._certificate(made("one", days).certificate)
+    assert found.severity == severity
+    assert bool(found.advice) == (severity != "good")
+
+
+def test_doctor_tells_when_it_expires(made, tmp_path):
     command = [sys.executable, "-m", "cryptable_server", "doctor", "--json", "--keys", tmp_path / "keys"]
-    command += ["--tls-certificate", made("one", days).certificate]
+    command += ["--tls-certificate", made("one", -0.01).certificate]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=600, check=False)
     (found,) = [finding for finding in json.loads(done.stdout) if finding["what"] == "certificate"]
-    assert found["severity"] == severity
-    assert bool(found["advice"]) == (severity != "good")
+    assert (found["severity"], bool(found["advice"])) == ("bad", True)
 
 
 def test_who_speaks_no_tls_fills_no_log(start, made):
