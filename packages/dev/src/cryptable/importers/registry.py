@@ -71,10 +71,6 @@ _ADVICE = {
         "its scores hold products of two features; fit LinearDiscriminantAnalysis, or GaussianNB, whose scores hold "
         "squares of single features and need no lookup"
     ),
-    r"^MLP": (
-        "for tabular data, gradient-boosted trees or explainable boosting machines cost far fewer lookups; "
-        "or compile what hummingbird.ml.convert(model, 'torch', X) returns, which is a network (cryptable[hummingbird])"
-    ),
     r"^GaussianProcess|^KernelRidge": "fit linear models behind a SplineTransformer, or gradient-boosted trees",
     r"^(Stacking|OneVsOne|OutputCode|ClassifierChain|RegressorChain)": (
         "compile the estimators that it is made of, or fit one random forest or one boosted ensemble instead"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,6 @@ from cryptable.compiling.plan import plan
 from cryptable.compiling.settings import CompileSettings
 from cryptable.errors import ConstantModelError
 from cryptable.graphs.graph import Estimator, FloatArray, Rows
-from cryptable.planner.linear import DEFAULT_INPUT_BITS
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.settings import DEFAULT_BINS, Scheme
 from cryptable.planner.thresholds.grid import Edges
@@ -63,7 +62,8 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         mode: str = "clear",
         tolerance: float | None = None,
         table_bits: int | None = None,
-        input_bits: int = DEFAULT_INPUT_BITS,
+        input_bits: int | None = None,
+        bits: int | Literal["auto"] | None = None,
         edges: Edges = "model",
         bins: int = DEFAULT_BINS,
         p_error: float | None = None,
@@ -74,6 +74,7 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         self.tolerance = tolerance
         self.table_bits = table_bits
         self.input_bits = input_bits
+        self.bits = bits
         self.edges = edges
         self.bins = bins
         self.p_error = p_error
@@ -98,6 +99,7 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
             tolerance=self.tolerance,
             table_bits=self.table_bits,
             input_bits=self.input_bits,
+            bits=self.bits,
             edges=self.edges,
             bins=self.bins,
             p_error=self.p_error,
@@ -177,6 +179,7 @@ class EncryptedClassifier(ClassifierMixin, _EncryptedEstimator):  # type: ignore
         tolerance: as for `cryptable.compile`, as are all that follow.
         table_bits: width of the lookups, where there are some.
         input_bits: most bits of a feature that is sent as a number.
+        bits: of a network, kept before a lookup.
         p_error: probability that one lookup fails, or of the scheme levelled, an answer.
         scheme: how ciphertexts are evaluated.
 

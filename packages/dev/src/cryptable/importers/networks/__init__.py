@@ -10,6 +10,7 @@ _NETWORKS = frozenset(
         "pathlib.Path",
         "cryptable.OnnxNetwork",
         "hummingbird.SklearnContainer",
+        "skorch.NeuralNet",
     }
 )
 """Classes that a module of `sources/` reads, by first package and name."""

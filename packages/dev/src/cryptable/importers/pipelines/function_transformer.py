@@ -11,6 +11,7 @@ from cryptable.importers.pipelines.shapes import Column, weighted_sum
 from cryptable.importers.pipelines.stage import Stage, Step
 
 _TINY = float(np.finfo(np.float64).tiny)
+_SAMPLE = 200
 _MOST = 700.0
 """exp of more than 709 is infinite, which the next step would refuse."""
 
@@ -50,7 +51,7 @@ _AFFINE: dict[np.ufunc, float] = {np.negative: -1.0, np.positive: 1.0, np.deg2ra
 
 @preprocessor("sklearn.preprocessing.FunctionTransformer")
 def read(step: Step, stage: Stage) -> tuple[Column, ...]:
-    """The identity, or one of NumPy's functions by name: a function of your own could be anything."""
+    """The identity, one of NumPy's functions by name, or a cast: another function of your own could be anything."""
     if step.func is None:
         return stage.columns
     if step.kw_args:
@@ -62,6 +63,8 @@ def read(step: Step, stage: Stage) -> tuple[Column, ...]:
     columns = range(len(stage.columns))
     if slope is not None:
         return tuple(weighted_sum([(slope, stage.columns[index])], stage.step) for index in columns)
+    if known is None and _only_casts(step, stage):
+        return stage.columns
     if known is None:
         raise stage.refusal(
             f"func={getattr(step.func, '__name__', step.func)!r} is not known; only these functions of NumPy are: "
@@ -71,3 +74,19 @@ def read(step: Step, stage: Stage) -> tuple[Column, ...]:
     return tuple(
         stage.monotone_of(index, increasing=known.increasing, lower=known.lower, upper=known.upper) for index in columns
     )
+
+
+def _only_casts(step: Step, stage: Stage) -> bool:
+    """Whether a function leaves numbers what they are but for single precision, as `np.float32` or an `astype` does."""
+    given = stage.values(stage.raw.rows)
+    rng = np.random.default_rng(0)
+    others = given[rng.integers(0, len(given), _SAMPLE)] * rng.normal(size=(_SAMPLE, 1))
+    spread = np.concatenate([given[:_SAMPLE], others])
+    try:
+        made = np.asarray(step.func(spread))
+    except (TypeError, ValueError, AttributeError, IndexError):  # it wants something else than an array of doubles
+        return False
+    if made.shape != spread.shape or made.dtype.kind != "f":
+        return False
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(made.astype(np.float32), spread.astype(np.float32), equal_nan=True))

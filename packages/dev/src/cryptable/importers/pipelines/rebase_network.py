@@ -1,0 +1,129 @@
+"""Networks on scaled, selected or mixed columns become networks on raw ones: scaling is part of their weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import csr_array, hstack  # type: ignore[import-untyped]
+
+from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.integers import Grid, IntegerNetwork
+from cryptable.graphs.network import Layer, SegmentedNetwork
+from cryptable.graphs.trained_integers import TrainedIntegers
+from cryptable.importers.pipelines.shapes import Affine
+from cryptable.importers.pipelines.stage import Stage
+
+_ADVICE = (
+    "networks can follow scalers, selections, PCA and other weighted sums of columns; leave that step out, or let "
+    "clients apply the steps before they encrypt"
+)
+
+
+def rebase_network(graph: SegmentedNetwork, stage: Stage) -> SegmentedNetwork:
+    """The same scores from raw columns.
+
+    Raises:
+        UnsupportedModelError: a column is no affine function of raw ones.
+    """
+    matrix, offset = _columns(stage)
+    first = matrix.shape[0]
+
+    def moved(weights: csr_array, constant: FloatArray) -> tuple[csr_array, FloatArray]:
+        inner, later = weights[:, : min(first, weights.shape[1])], weights[:, first:]
+        mixed = csr_array(inner @ matrix[: inner.shape[1]])
+        mixed.eliminate_zeros()
+        return csr_array(hstack([mixed, later], format="csr")), constant + inner @ offset[: inner.shape[1]]
+
+    layers = tuple(Layer(each.name, *moved(each.matrix, each.offset), each.function) for each in graph.layers)
+    scores, base = moved(graph.matrix, graph.offset)
+    return replace(graph, feature_names=stage.raw.names, layers=layers, matrix=scores, offset=base)
+
+
+def rebase_integers(graph: TrainedIntegers, stage: Stage) -> TrainedIntegers:
+    """The same integers, which encoders make of raw columns.
+
+    Raises:
+        UnsupportedModelError: a column is no rising affine function of one raw column, or two are of the same.
+    """
+    matrix, offset = _columns(stage)
+    network = graph.network
+    source = np.full(network.inputs, -1)
+    slope = np.ones(network.inputs)
+    for index in range(network.inputs):
+        row = slice(matrix.indptr[index], matrix.indptr[index + 1])
+        if matrix.indptr[index + 1] == matrix.indptr[index]:
+            continue
+        if len(matrix.indices[row]) > 1 or matrix.data[row][0] <= 0 or matrix.indices[row][0] in source:
+            raise stage.refusal(
+                f"its column {index} is no rising copy of one column, or a second one of it, and this network rounds "
+                "its inputs itself: it needs no scaling. Fit it on the raw columns, or on selected ones"
+            )
+        source[index], slope[index] = matrix.indices[row][0], matrix.data[row][0]
+    return replace(
+        graph, network=_moved(network, source, slope, offset, len(stage.raw.names)), feature_names=stage.raw.names
+    )
+
+
+def _columns(stage: Stage) -> tuple[csr_array, FloatArray]:
+    """The columns as an affine map of raw ones: shape (columns, raw columns), and their constants."""
+    weights = np.zeros((len(stage.columns), len(stage.raw.names)))
+    base = stage.raw.base
+    at_base = stage.values(base)[0]
+    for index, column in enumerate(stage.columns):
+        for source, shape in column.shapes.items():
+            if not isinstance(shape, Affine):
+                raise stage.refusal(
+                    f"its column {index} is no weighted sum of columns, but another function of "
+                    f"{stage.raw.names[source]!r}; {_ADVICE}"
+                )
+            weights[index, source] = _slope(stage, index, source, shape.slope)
+    return csr_array(weights), at_base - weights @ base[0]
+
+
+def _slope(stage: Stage, index: int, source: int, told: float) -> float:
+    """Of one column along one raw column, by its values where the calibration data are."""
+    low, high = stage.raw.reach(source, 0.0)
+    if high <= low:
+        return told
+    below, above = stage.values_along(source, np.array([low, high]))[:, index]
+    return float((above - below) / (high - low))
+
+
+def _moved(
+    network: IntegerNetwork, source: IntArray, slope: FloatArray, offset: FloatArray, raw: int
+) -> IntegerNetwork:
+    grid, inner = network.grid, network.inputs
+    there = source >= 0
+    constant = np.where(there, 0, network.input_grid.encode(offset[None])[0])
+    zero, step, maximum = np.zeros(raw), np.ones(raw), np.zeros(raw, np.int64)
+    zero[source[there]] = ((grid.zero[:inner] - offset) / slope)[there]
+    step[source[there]] = (grid.step[:inner] / slope)[there]
+    maximum[source[there]] = grid.maximum[:inner][there]
+    places = csr_array(
+        (np.ones(int(there.sum()), np.int64), (np.flatnonzero(there), source[there])), shape=(inner, raw)
+    )
+
+    def moved(weights: csr_array) -> tuple[csr_array, IntArray]:
+        known = weights[:, : min(inner, weights.shape[1])]
+        count = known.shape[1]
+        mixed = csr_array(known @ places[:count])
+        joined = csr_array(hstack([mixed, weights[:, inner:]], format="csr"))
+        joined.sort_indices()
+        return joined, np.asarray(known @ constant[:count]).astype(np.int64)
+
+    layers = []
+    for layer in network.layers:
+        weights, added = moved(layer.weights)
+        layers.append(replace(layer, weights=weights, offset=layer.offset + added))
+    weights, added = moved(network.weights)
+    inputs = Grid(zero, step, maximum)
+    later = Grid(grid.zero[inner:], grid.step[inner:], grid.maximum[inner:])
+    return replace(
+        network,
+        grid=inputs.followed_by(later),
+        inputs=raw,
+        layers=tuple(layers),
+        weights=weights,
+        base=network.base + added * network.step,
+    )
