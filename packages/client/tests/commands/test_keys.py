@@ -10,6 +10,7 @@ from cryptable_client import KeyFileError, SecretKeys
 from cryptable_client.__main__ import main
 from cryptable_client.keys.directory import KeyDirectory, Upload
 from cryptable_protocol import InvalidInputError
+from self_signed import self_signed
 
 PASSPHRASE = "correct horse battery"
 
@@ -108,6 +109,32 @@ def test_a_server_that_cannot_be_told_is_told_later(run, name, echo, folder, cap
     assert run("delete", name) == 0
     assert not echo.keys
     assert json.loads((folder / "to-delete.json").read_text()) == []
+
+
+def test_a_certificate_is_found_from_another_folder_and_named_where_it_is_no_more(
+    spec, servicer_module, folder, tmp_path, monkeypatch, capsys
+):
+    certificate, key = self_signed("localhost")
+    (tmp_path / "root.pem").write_bytes(certificate)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data.csv").write_text("age,dose\n22,3.0\n")
+    keys = ["--key-directory", str(folder)]
+    echo = servicer_module.EchoServicer(spec)
+    with servicer_module.serving_with_tls(echo, certificate, key) as address:
+        server = ["--address", address, "--root-certificates", "root.pem", "--model", "echo", *keys]
+        monkeypatch.chdir(tmp_path)
+        assert main(["keys", "new", *server, "--name", "mine"]) == 0
+        assert main(["predict", *server, "--input", "data.csv", "--output", "out.csv"]) == 0
+        assert len(echo.keys) == 1
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        moved = (tmp_path / "root.pem").rename(tmp_path / "elsewhere" / "moved.pem")
+        assert main(["keys", "rotate", "mine", *keys]) == 3
+        told = capsys.readouterr().err
+        assert "--root-certificates says where it is now" in told
+        assert f"not told yet: {address}" in told
+        moved.rename(tmp_path / "root.pem")
+        assert main(["keys", "delete", "mine", *keys]) == 0
+        assert not echo.keys
 
 
 def test_rotation_needs_the_old_passphrase(run, name, folder, monkeypatch):

@@ -189,9 +189,11 @@ def _spool(secret_keys: SecretKeys, path: str, copy: str | None = None) -> None:
 
 
 def _delete_from_servers(options: argparse.Namespace, directory: KeyDirectory) -> None:
+    from cryptable_protocol.errors import InvalidInputError
+
     from cryptable_client.errors import ServerError
 
-    failures: list[ServerError] = []
+    failures: list[ServerError | InvalidInputError] = []
 
     def tell(upload: Upload) -> bool:
         from cryptable_client.errors import NotFoundError
@@ -203,14 +205,17 @@ def _delete_from_servers(options: argparse.Namespace, directory: KeyDirectory) -
             "insecure": upload.insecure,
             "root_certificates": options.root_certificates or upload.root_certificates,
         }
-        access = access_of(argparse.Namespace(**{**vars(options), **as_recorded}))
         try:
+            access = access_of(argparse.Namespace(**{**vars(options), **as_recorded}))
             with open_channel(access) as channel:
                 delete_evaluation_keys(channel, bytes.fromhex(upload.sha256), timeout=access.timeout)
         except NotFoundError:
             pass  # forgotten already
         except ServerError as error:
             failures.append(error)
+            return False
+        except InvalidInputError as error:  # a certificate that is no longer where it was
+            failures.append(InvalidInputError(f"{upload.address}: {error}; --root-certificates says where it is now"))
             return False
         say(f"{upload.address} has forgotten evaluation keys {upload.sha256[:16]}")
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptable_client.commands.options import (
@@ -154,4 +155,8 @@ def _evaluate(
 
 
 def _upload(options: argparse.Namespace, digest: bytes) -> Upload:
-    return Upload(options.address, digest.hex(), options.insecure, options.root_certificates)
+    roots = options.root_certificates
+    # Whoever deletes the keys some day may do so from another folder.
+    return Upload(
+        options.address, digest.hex(), options.insecure, None if roots is None else str(Path(roots).absolute())
+    )
