@@ -2,6 +2,7 @@
 
 import io
 import json
+from math import erf
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,31 @@ def test_evaluation_keys_encrypt_what_the_specification_says(key):
     deviation = 2.0 ** (LOG2_DEVIATION + GRID_BITS)
     assert noise.std() == pytest.approx(deviation, rel=0.1)
     assert np.abs(noise).max() < 7 * deviation
+
+
+def chi_square(values, expected):
+    """Of counts of 0, 1, …, against expected ones, in standard deviations of its distribution."""
+    counts = np.bincount(values, minlength=len(expected))
+    degrees = len(expected) - 1
+    return (((counts - expected) ** 2 / expected).sum() - degrees) / np.sqrt(2 * degrees)
+
+
+def test_all_fresh_noise_is_a_rounded_gaussian_and_bodies_are_uniform(key):
+    """Of every row of the keys, by chi-square: beyond 8 deviations about once in a million keys."""
+    data = b"".join(evaluation_keys.chunks(UNIVERSAL, key))
+    count = UNIVERSAL.rows * RING_SIZE
+    bodies = unpack(data[16:], count, GRID_BITS).reshape(-1, RING_SIZE)
+    mask = evaluation_keys._all_masks(UNIVERSAL, data[:16])
+    phase = bodies - ring.torus_times(mask, spectrum(key)) - evaluation_keys.messages(UNIVERSAL, key)
+    noise = ((phase << np.uint64(64 - GRID_BITS)).view(np.int64) >> (64 - GRID_BITS)).ravel()
+    farthest, deviation = 12, 2.0 ** (LOG2_DEVIATION + GRID_BITS)
+    edges = [erf((at - 0.5) / (deviation * 2**0.5)) / 2 for at in range(-farthest, farthest + 2)]
+    edges[0], edges[-1] = -0.5, 0.5
+    cells = np.clip(noise, -farthest, farthest) + farthest
+    assert abs(chi_square(cells, count * np.diff(edges))) < 8
+    for shift in (0, GRID_BITS - 8):
+        parts = (bodies.ravel() >> np.uint64(shift)) & np.uint64(255)
+        assert abs(chi_square(parts.astype(np.int64), np.full(256, count / 256))) < 8
 
 
 def test_keys_of_another_secret_and_damaged_ones_are_told(key):

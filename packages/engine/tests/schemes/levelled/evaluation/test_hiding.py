@@ -1,5 +1,7 @@
 """Encryptions of zero are fresh, of the right distributions, and decrypt to no more than noise."""
 
+import math
+
 import numpy as np
 from cryptable_engine.schemes.levelled.evaluation.hiding import _Stream, encryption_of_zero
 from cryptable_engine.schemes.levelled.evaluation.transforms import unfold
@@ -18,6 +20,11 @@ def test_noise_is_a_rounded_gaussian():
     assert abs(noise.std() / np.hypot(deviation, 12**-0.5) - 1) < 0.006
     assert abs(np.mean(noise**4) / np.mean(noise**2) ** 2 - 3) < 0.05
     assert abs(noise.mean()) < 5 * deviation / 400_000**0.5
+    edges = [math.erf((at - 0.5) / (deviation * 2**0.5)) / 2 for at in range(-12, 14)]
+    edges[0], edges[-1] = -0.5, 0.5
+    expected = 400_000 * np.diff(edges)
+    count = np.bincount(np.clip(noise, -12, 12).astype(int) + 12, minlength=25)
+    assert ((count - expected) ** 2 / expected).sum() < 77.0  # chi-square of 24 degrees, below 10^-6
 
 
 def test_two_streams_share_nothing():
