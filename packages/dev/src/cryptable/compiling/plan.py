@@ -13,6 +13,7 @@ from cryptable_protocol import InvalidInputError, ThermometerEncoder
 from cryptable.compiling.agreement import check_tolerance, measured
 from cryptable.compiling.scheme_choice import first_able, settings_to_try
 from cryptable.compiling.settings import CompileSettings
+from cryptable.compiling.size import check_size
 from cryptable.compiling.within_budget import best_plan
 from cryptable.errors import BudgetError
 from cryptable.graphs.client_side import ClientSide
@@ -44,7 +45,8 @@ def imported_for(
         BudgetError: there is a budget, and nothing approximates this kind of model.
         InvalidInputError: another number of labels than of rows, or what `import_model` raises.
     """
-    imported = import_model(model, X_train, labels=settings.labels, missing=settings.missing)
+    accept = check_size if settings.budget is None else None
+    imported = import_model(model, X_train, labels=settings.labels, missing=settings.missing, accept=accept)
     planner = find_planner(imported.graph, settings_to_try(imported.graph, settings)[0].scheme)
     if settings.budget is not None and planner.approximate is None:
         raise BudgetError(

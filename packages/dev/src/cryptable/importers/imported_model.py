@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from cryptable.importers.parts import has_steps
 from cryptable.importers.reading.learned_trees import restrict_missing
 from cryptable.importers.registry import import_estimator, reference_scores, takes_gaps
 from cryptable.importers.verification import check_targets, predictions_of, verify_import, verify_predictions
+
+Accept: TypeAlias = Callable[[ModelGraph, Estimator], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,7 @@ def import_model(
     *,
     labels: Sequence[float] | Sequence[str] | None = None,
     missing: str | Sequence[str] = "seen",
+    accept: Accept | None = None,
 ) -> ImportedModel:
     """Read a fitted estimator or a network, and compare it with its own scores on the calibration data.
 
@@ -52,26 +55,31 @@ def import_model(
         X_train: calibration data, as the model's own `predict` takes it.
         labels: of a network's classes.
         missing: which columns may hold missing values, as `cryptable.compile` takes it.
+        accept: told of an estimator's graph and of the estimator before they are compared, to refuse them at once.
 
     Raises:
         UnsupportedModelError, NotFittedError, ImportMismatchError, InvalidInputError: as `cryptable.compile`.
     """
     if not is_network(model):
-        return _of_estimator(model, X_train, missing, type(model).__name__.lower())
+        return _of_estimator(model, X_train, missing, type(model).__name__.lower(), accept)
     from cryptable.importers.networks.trees.as_estimator import read_trees
 
     trees = read_trees(model, X_train, labels)
     if trees is not None:
-        return _of_estimator(trees, X_train, missing, trees.name or type(trees).__name__.lower())
+        return _of_estimator(trees, X_train, missing, trees.name or type(trees).__name__.lower(), accept)
     return _of_network(model, X_train, labels)
 
 
-def _of_estimator(estimator: Estimator, X_train: Rows, missing: str | Sequence[str], name: str) -> ImportedModel:
+def _of_estimator(
+    estimator: Estimator, X_train: Rows, missing: str | Sequence[str], name: str, accept: Accept | None
+) -> ImportedModel:
     what = type(estimator).__name__
     with_gaps = takes_gaps(estimator)
     kept, rows, feature_names = read_rows(estimator, X_train, with_gaps=with_gaps)
     may_miss = columns_that_may_miss(missing, rows, feature_names) if with_gaps else frozenset()
     graph = import_estimator(estimator, feature_names, kept, rows, may_miss)
+    if accept is not None:
+        accept(graph, estimator)
     if isinstance(planned := planned_graph(graph), TreeEnsemble):
         restricted = restrict_missing(planned, may_miss)
         graph = graph.of(restricted) if isinstance(graph, ClientSide) else restricted

@@ -11,7 +11,7 @@ from cryptable.cost.prices import Draft
 from cryptable.cost.rates import machine_rates
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import TreeEnsemble
-from cryptable.planner.approximation.approximations import approximations
+from cryptable.planner.approximation.approximations import approximations, cut_down
 from cryptable.planner.planned_model import PlannedModel, PlannedTrees, TreeDraft
 from cryptable.planner.registry import Task, planner
 from cryptable.planner.trees.plan import cheapest_draft, plan_trees
@@ -31,6 +31,7 @@ def approximate(graph: TreeEnsemble, task: Task) -> list[TreeEnsemble]:
     budget = task.settings.budget
     if budget is None:
         return [graph]
+    graph = cut_down(graph, task.rows)
     widths, prices, rates = task.widths, task.prices, machine_rates()
     draft = cheapest_draft(graph, widths, prices)
     near = tuple(width for width in widths if draft.width - 1 <= width <= draft.width)

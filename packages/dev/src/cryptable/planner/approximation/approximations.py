@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from cryptable.cost.prices import Cost
 from cryptable.errors import BudgetError
-from cryptable.graphs.graph import LEAF, FloatArray, TreeEnsemble
+from cryptable.graphs.graph import LEAF, FloatArray, Rows, TreeEnsemble
 from cryptable.planner.approximation.prune import collapse_one, merge_edges, prune, refit
+from cryptable.planner.approximation.shrink import shrink
 from cryptable.planner.budget import Budget
 
 _MERGED_ROWS = (0.0, 0.01, 0.03)
 """Fractions of the calibration rows that merged thresholds may have between them: each is tried."""
 _MOST_SPLITS = 64
+MOST_LEAVES = 1 << 12
+"""Leaves times scores, of trees that are approximated: of larger ones some are cut first."""
 _STEPS = 12
 """Of the search for the least pruning that meets the budget."""
 
@@ -88,3 +93,11 @@ def _one_by_one(
         if is_within(trees):
             return trees
     return None
+
+
+def cut_down(graph: TreeEnsemble, rows: Rows) -> TreeEnsemble:
+    """Trees of at most so many leaves that each approximation of them is priced in a second, and a few are planned."""
+    leaves = sum(int(np.count_nonzero(tree.feature == LEAF)) for tree in graph.trees)
+    if leaves * graph.outputs <= MOST_LEAVES:
+        return graph
+    return shrink(graph, graph.seen(rows), leaves=MOST_LEAVES // graph.outputs)

@@ -13,7 +13,7 @@ from cryptable.cost.levelled import LevelledPrices, seconds_of
 from cryptable.cost.prices import Cost
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import TreeEnsemble
-from cryptable.planner.approximation.approximations import approximations
+from cryptable.planner.approximation.approximations import approximations, cut_down
 from cryptable.planner.levelled.parameters import choose_parameters
 from cryptable.planner.levelled.plan import plan_products
 from cryptable.planner.planned_model import PlannedModel, PlannedTrees, TreeDraft
@@ -29,6 +29,7 @@ def approximate(graph: TreeEnsemble, task: Task) -> list[TreeEnsemble]:
     budget = task.settings.budget
     if budget is None:
         return [graph]
+    graph = cut_down(graph, task.rows)
     with progress_bar("approximating within the budget", enabled=task.settings.show_progress) as report:
         return approximations(
             graph,
