@@ -26,6 +26,7 @@ from cryptable.planner.readout import approximate
 from cryptable.planner.registry import Planner, Task, find_planner
 from cryptable.planner.thresholds.grid import snap
 from cryptable.planner.thresholds.whole_grid import disclose_whole_grid
+from cryptable.planner.ties import plan_keeping_ties
 
 _DEFAULT = CompileSettings()
 
@@ -80,7 +81,7 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
     task = Task(imported.rows, reference, tolerance, settings.prices, settings, truth)
     if settings.moves_edges:
         snapped = snap(graph, imported.rows, settings.edges, bins=settings.bins)
-        planned = planner.plan(snapped.graph, task)
+        planned = plan_keeping_ties(planner.plan, snapped.graph, task)
         planned = replace(disclose_whole_grid(planned, snapped.grid), edges=snapped.told)
     else:
         planned = _planned(planner, graph, imported, task)
@@ -101,9 +102,9 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
 def _planned(planner: Planner, graph: ModelGraph, imported: ImportedModel, task: Task) -> PlannedModel:
     """The model itself, or within a budget the approximation of it that scores best."""
     if task.settings.budget is None or planner.approximate is None:
-        return planner.plan(graph, task)
+        return plan_keeping_ties(planner.plan, graph, task)
     found = planner.approximate(graph, task)
     if found == [graph]:
-        return planner.plan(graph, task)
-    plans = (planner.plan(each, task) for each in found)
+        return plan_keeping_ties(planner.plan, graph, task)
+    plans = (plan_keeping_ties(planner.plan, each, task) for each in found)
     return best_plan(plans, imported.graph, imported.estimator, imported.kept, task.truth)

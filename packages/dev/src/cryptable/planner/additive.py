@@ -22,7 +22,7 @@ from cryptable.planner.coarsen import coarsen
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
 from cryptable.planner.thresholds.bits import Bits
-from cryptable.planner.tolerance import LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE, by_link, deviation
+from cryptable.planner.tolerance import RELATIVE_TOLERANCE, by_link, deviation
 from cryptable.planner.trees.codes import Code
 from cryptable.planner.trees.fill_tables import FeatureFunction, FloatOutput, FloatTable
 from cryptable.planner.trees.lower import lower
@@ -57,7 +57,7 @@ class _Tile:
 def _tolerance(graph: AdditiveModel, scores: FloatArray) -> float:
     """Every bin costs a ciphertext, and errors add up over features to the bound only in theory."""
     if graph.link in (Link.SIGMOID, Link.SOFTMAX):
-        return max(LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE * deviation(scores))
+        return max(by_link(graph, scores), RELATIVE_TOLERANCE * deviation(scores))
     return by_link(graph, scores)
 
 

@@ -33,7 +33,8 @@ class Task:
     """What a model graph is planned for: calibration data, shape (rows, features), and how exact and cheap it is to be.
 
     `tolerance` is the largest error of a score; `reference` are the model's own scores, shape (rows, outputs), and
-    `truth` are the labels or targets of the rows, where they are known.
+    `truth` are the labels or targets of the rows, where they are known. `keeps_ties`: scores that are equal are to stay
+    so, wherever rounding can see to that.
     """
 
     rows: FloatArray
@@ -42,6 +43,7 @@ class Task:
     prices: PriceList
     settings: PlanSettings
     truth: npt.NDArray[Any] | None = None
+    keeps_ties: bool = False
 
     @property
     def widths(self) -> tuple[int, ...]:

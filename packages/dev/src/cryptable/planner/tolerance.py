@@ -12,17 +12,19 @@ PROBABILITY_TOLERANCE = 0.0125
 """The slope of the sigmoid is at most 1/4: no more than the tolerance of log-odds."""
 RELATIVE_TOLERANCE = 0.02
 """Of the standard deviation of the scores, where they have a unit of their own."""
+_WEAK = 0.1
+"""Of that of log-odds and probabilities, at most: a model that has hardly learned yet tells classes apart by less."""
 
 
 def by_link(graph: ModelGraph, scores: FloatArray) -> float:
     """What `compile` documents, for scores of shape (rows, scores) on the calibration data."""
     match graph.link:
         case Link.SIGMOID | Link.SOFTMAX | Link.LOGISTIC:
-            return LOG_ODDS_TOLERANCE
+            return min(LOG_ODDS_TOLERANCE, _WEAK * deviation(scores) or LOG_ODDS_TOLERANCE)
         case Link.PROBABILITY:
-            return PROBABILITY_TOLERANCE
+            return min(PROBABILITY_TOLERANCE, _WEAK * deviation(scores) or PROBABILITY_TOLERANCE)
         case Link.EXPONENTIAL:
-            return RELATIVE_TOLERANCE
+            return min(RELATIVE_TOLERANCE, _WEAK * deviation(scores) or RELATIVE_TOLERANCE)
     spread = deviation(scores) or float(np.abs(scores).max()) or 1.0
     if graph.link is Link.MARGIN:
         return min(LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE * spread)

@@ -57,7 +57,14 @@ def approximate(graph: TreeEnsemble, task: Task) -> list[TreeEnsemble]:
 def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     """Remembers the trees, for advice."""
     with progress_bar("planning lookups", enabled=task.settings.show_progress) as report:
-        planned = plan_trees(graph, tolerance=task.tolerance, prices=task.prices, widths=task.widths, progress=report)
+        planned = plan_trees(
+            graph,
+            tolerance=task.tolerance,
+            prices=task.prices,
+            widths=task.widths,
+            keeps_ties=task.keeps_ties,
+            progress=report,
+        )
     width = max((node.width for node in planned.circuit.nodes if isinstance(node, Lookup)), default=0)
     return replace(planned, trees=planned_trees(graph, task, width=width))
 

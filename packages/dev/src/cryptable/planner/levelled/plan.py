@@ -22,6 +22,7 @@ def plan_products(
     tolerance: float,
     prices: SearchPrices,
     work: int = SEARCH_WORK,
+    keeps_ties: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
     """Plan a model of trees for the scheme levelled. The same model and prices make the same circuit, always.
@@ -31,6 +32,7 @@ def plan_products(
         tolerance: largest error of a score.
         prices: of selectors and products.
         work: of the search for a cheaper plan, as `find_plan` has it.
+        keeps_ties: as `round_leaves` has it.
         progress: told the fraction done.
 
     Raises:
@@ -38,7 +40,7 @@ def plan_products(
         UnsupportedModelError: scores are wider, or trees larger, than the scheme evaluates; says what to do.
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    rounded = round_leaves(graph, tolerance=tolerance)
+    rounded = round_leaves(graph, tolerance=tolerance, keeps_ties=keeps_ties)
     reader = TreeReader(bits)
     trees = [reader.read(tree) for tree in rounded.graph.trees]
     found = find_plan(trees, bits.feature_of, graph.outputs, prices, work=work, progress=progress)

@@ -54,7 +54,9 @@ def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     """Products of bits, chosen by price."""
     prices = _prices(task)
     with progress_bar("planning products", enabled=task.settings.show_progress) as report:
-        planned = plan_products(graph, tolerance=task.tolerance, prices=prices, progress=report)
+        planned = plan_products(
+            graph, tolerance=task.tolerance, prices=prices, keeps_ties=task.keeps_ties, progress=report
+        )
 
     return replace(planned, trees=planned_trees(graph, task))
 

@@ -36,6 +36,7 @@ def plan_trees(
     prices: PriceList,
     widths: tuple[int, ...] | None = None,
     rounds: int | None = None,
+    keeps_ties: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
     """Plan a model of trees.
@@ -46,9 +47,10 @@ def plan_trees(
         prices: by which width and kind of tables are chosen.
         widths: table widths to choose from, in bits; by default those that there are prices of.
         rounds: of the search for fewer tables; by default as many as take some seconds.
+        keeps_ties: whether leaves are rounded as `round_leaves` has it, even where rounding tables is finer.
         progress: told the fraction done.
     """
-    search = _Search(graph, Bits.of_trees(graph.trees, len(graph.feature_names)), prices, tolerance)
+    search = _Search(graph, Bits.of_trees(graph.trees, len(graph.feature_names)), prices, tolerance, keeps_ties)
     chosen = search.cheapest(widths or prices.widths)
     plan = chosen.plan if isinstance(chosen, _Leaves) else search.with_tables(chosen, rounds, progress)
     return lower(
@@ -98,6 +100,7 @@ class _Search:
     bits: Bits
     prices: PriceList
     tolerance: float | None = None
+    keeps_ties: bool = False
 
     def cheapest(self, widths: tuple[int, ...]) -> TablePlan | _Leaves:
         """A draft of tables, or the plan of leaves that costs less."""
@@ -143,8 +146,8 @@ class _Search:
     ) -> QuantizedPlan:
         """Tables of the draft's width for each score, rounded leaf by leaf or table by table, whichever is finer."""
         graph, free = self.graph, self.prices.bits_are_free
-        if _most_trees(graph) < draft.parts:
-            rounded = round_leaves(graph, tolerance=self._tolerance)
+        if self.keeps_ties or _most_trees(graph) < draft.parts:
+            rounded = round_leaves(graph, tolerance=self._tolerance, keeps_ties=self.keeps_ties)
             tables = improved(draft, rounded.graph, self.bits, bits_are_free=free, rounds=rounds, progress=progress)
             outputs = [_fill(tables, output, integral=True) for output in range(graph.outputs)]
             return scale_integral(
@@ -172,7 +175,8 @@ class _Search:
         return self.prices.draft(self.draft_of(tables))
 
     def _leaves(self, widths: tuple[int, ...]) -> _Leaves | None:
-        rounded, free = round_leaves(self.graph, tolerance=self._tolerance), self.prices.bits_are_free
+        rounded = round_leaves(self.graph, tolerance=self._tolerance, keeps_ties=self.keeps_ties)
+        free = self.prices.bits_are_free
         found = []
         for bits_are_free in (True, False) if free is None else (free,):
             alphabet = Alphabet(self.bits)
