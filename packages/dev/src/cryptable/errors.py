@@ -44,7 +44,7 @@ class CostWarning(UserWarning):
 
 
 class AgreementWarning(UserWarning):
-    """A network compiles, but its answers differ from its own on calibration data; the message says how much."""
+    """A model compiles, but its answers differ from its own on calibration data; the message says how much."""
 
 
 class NoisyKeysetWarning(UserWarning):

@@ -9,34 +9,40 @@ import numpy as np
 from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
 
+from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.errors import AgreementWarning, UnsupportedModelError
-from cryptable.graphs.graph import FloatArray, Rows
+from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.planned_model import Agreement, PlannedModel
 from cryptable.planner.tolerance import deviation
 
 MOST_ROWS = 2000
-LEAST_LABELS = 0.97
+"""Of large circuits; of others, as many as are evaluated in a second or two."""
+LEAST_LABELS = 0.99
 """Of the rows whose labels are the model's own, below which `compile` warns."""
+LEAST_LABELS_OF_NETWORKS = 0.97
+"""The same of models whose scores no bound holds for: their rounding is a bargain, of `bits=`."""
 MOST_RMS = 0.15
-"""Of the deviation of the scores, above which it does."""
+"""Of the deviation of the scores, above which it does, where no bound of their error holds."""
+_MOST_VALUES = 30_000_000
+"""Of a circuit's nodes, over all rows."""
 
 
-def measured(planned: PlannedModel, rows: Rows, reference: FloatArray) -> Agreement:
-    """The circuit's answers beside the model's own.
+def measured(planned: PlannedModel, imported: ImportedModel) -> Agreement:
+    """The circuit's answers beside the model's own, on calibration data.
 
     Args:
         planned: as clients will encode for it and decode.
-        rows: calibration data, as clients have it.
-        reference: the model's own scores of them, shape (rows, scores).
+        imported: the model, with its own scores and predictions.
     """
-    kept, wanted = rows[:MOST_ROWS], reference[:MOST_ROWS]
+    size = sum(node.size for node in planned.circuit.nodes)
+    count = max(MOST_ROWS, _MOST_VALUES // max(1, size))
+    kept, wanted = imported.kept[:count], imported.reference[:count]
     decoder = planned.decoder
     values = interpret(planned.circuit, encode_rows(planned.features, kept))
     scores = np.asarray(decoder.decision_function(values), np.float64).reshape(wanted.shape)
     labels = None
     if decoder.is_classifier:
-        chosen = wanted[:, 0] > 0 if wanted.shape[1] == 1 else wanted.argmax(axis=1)
-        labels = float(np.mean(np.asarray(decoder.labels)[chosen.astype(np.int64)] == decoder.predict(values)))
+        labels = float(np.mean(imported.predicted[:count] == decoder.predict(values)))
     difference = scores - wanted
     rms = float(np.sqrt(np.square(difference).mean(axis=0).max()))
     return Agreement(len(kept), labels, rms / (deviation(wanted) or 1.0), float(np.abs(difference).max()))
@@ -58,16 +64,19 @@ def check_tolerance(planned: PlannedModel, tolerance: float | None) -> None:
     )
 
 
-def tell_agreement(agreement: Agreement | None, name: str, *, advice: str, prints: bool, warns: bool) -> None:
-    """On standard error; as an AgreementWarning, where there is reason for one."""
+def tell_agreement(model: CompiledModel, *, advice: str, prints: bool, warns: bool) -> None:
+    """As an AgreementWarning, where there is reason for one; else on standard error, where no bound of scores holds."""
+    agreement = model.agreement
     if agreement is None:
         return
-    is_near = (agreement.labels is None or agreement.labels >= LEAST_LABELS) and agreement.rms <= MOST_RMS
-    if warns and not is_near:
+    has_bound = model.error_bound is not None
+    least = LEAST_LABELS if has_bound else LEAST_LABELS_OF_NETWORKS
+    is_near = agreement.labels is None or agreement.labels >= least
+    if warns and not (is_near and (has_bound or agreement.rms <= MOST_RMS)):
         warnings.warn(
-            f"the compiled {name!r} does not answer quite as the model itself: {agreement}; {advice}",
+            f"the compiled {model.name!r} does not answer quite as the model itself: {agreement}; {advice}",
             AgreementWarning,
             stacklevel=3,
         )
-    elif prints:
-        sys.stderr.write(f"{name}: {agreement}\n")
+    elif prints and not has_bound:
+        sys.stderr.write(f"{model.name}: {agreement}\n")

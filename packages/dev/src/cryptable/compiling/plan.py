@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,13 @@ import numpy.typing as npt
 from cryptable_engine import verify
 from cryptable_protocol import InvalidInputError, ThermometerEncoder
 
-from cryptable.compiling.agreement import check_tolerance, measured
+from cryptable.compiling.agreement import LEAST_LABELS, check_tolerance, measured
 from cryptable.compiling.scheme_choice import first_able, settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.size import check_size
 from cryptable.compiling.within_budget import best_plan
-from cryptable.errors import BudgetError
+from cryptable.cost.prices import PriceList
+from cryptable.errors import BudgetError, ConstantModelError, UnsupportedModelError
 from cryptable.graphs.client_side import ClientSide
 from cryptable.graphs.graph import Estimator, ModelGraph, Rows
 from cryptable.graphs.network import SegmentedNetwork
@@ -23,12 +26,16 @@ from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.imported_model import ImportedModel, import_model
 from cryptable.planner.planned_model import PlannedModel, ThresholdDisclosure
 from cryptable.planner.readout import approximate
-from cryptable.planner.registry import Planner, Task, find_planner
+from cryptable.planner.registry import Plan, Planner, Task, find_planner
 from cryptable.planner.thresholds.grid import snap
 from cryptable.planner.thresholds.whole_grid import disclose_whole_grid
 from cryptable.planner.ties import plan_keeping_ties
 
 _DEFAULT = CompileSettings()
+_FINER = (4.0, 16.0)
+"""By how much a plan may be finer, one after the other."""
+_HARDLY_MORE = 1.1
+"""Times the price of a plan that changes labels: what one that changes fewer may cost."""
 
 
 def plan(model: Estimator, X_train: Rows, settings: CompileSettings = _DEFAULT) -> PlannedModel:
@@ -70,21 +77,75 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
         truth: labels or targets of its rows, to judge approximations by.
         settings: all of them, of one scheme.
     """
-    whole, planner = imported.graph, find_planner(imported.graph, settings.scheme)
+    planner = find_planner(imported.graph, settings.scheme)
     tolerance = settings.tolerance
     if tolerance is None:
-        tolerance = planner.tolerance(whole, imported.reference)
+        tolerance = planner.tolerance(imported.graph, imported.reference)
+    make = partial(_with_agreement, planner, imported, truth, settings)
+    try:
+        planned = make(tolerance)
+    except ConstantModelError as error:
+        if message := _too_rough(imported, tolerance):
+            raise ConstantModelError(message) from error
+        raise
+    if settings.tolerance is None and planned.error_bound is not None:
+        planned = _with_own_labels(planned, make, tolerance, settings.prices)
+    verify(planned.circuit)
+    return planned
+
+
+def _too_rough(imported: ImportedModel, tolerance: float) -> str:
+    """Of scores that vary by so little that rounding makes them one; empty where they do not vary at all."""
+    lowest, highest = imported.reference.min(axis=0), imported.reference.max(axis=0)
+    most = int(np.argmax(highest - lowest))
+    if highest[most] == lowest[most]:
+        return ""
+    return (
+        f"the scores of {imported.what} range from {lowest[most]:.6g} to {highest[most]:.6g} on X_train, which a "
+        f"tolerance of {tolerance:.3g} does not tell apart; lower tolerance="
+    )
+
+
+def _with_own_labels(
+    planned: PlannedModel, make: Callable[[float], PlannedModel], tolerance: float, prices: PriceList
+) -> PlannedModel:
+    """A plan whose scores are finer, where rounding changes labels and that is hardly more expensive."""
+    most = prices.circuit(planned.circuit) * _HARDLY_MORE
+    for finer in _FINER:
+        if planned.agreement is None or planned.agreement.labels is None or planned.agreement.labels >= LEAST_LABELS:
+            break
+        try:
+            found = make(tolerance / finer)
+        except UnsupportedModelError:  # too fine for any circuit
+            break
+        if prices.circuit(found.circuit) > most:
+            break
+        if found.agreement is not None and (found.agreement.labels or 0.0) > planned.agreement.labels:
+            planned = found
+    return planned
+
+
+def _with_agreement(
+    planner: Planner,
+    imported: ImportedModel,
+    truth: npt.NDArray[Any] | None,
+    settings: CompileSettings,
+    tolerance: float,
+) -> PlannedModel:
+    """A plan, and how its answers agree with the model's own, where that is not plain from a bound."""
+    whole = imported.graph
     graph, reference = whole, imported.reference
     if isinstance(whole, ClientSide):
         graph, tolerance = whole.graph, tolerance / whole.steepness
         reference = graph.scores(imported.rows)
     task = Task(imported.rows, reference, tolerance, settings.prices, settings, truth)
+    # Scores that a client works on mean something only then, and so do their ties.
+    plan = planner.plan if isinstance(whole, ClientSide) else partial(plan_keeping_ties, planner.plan)
     if settings.moves_edges:
         snapped = snap(graph, imported.rows, settings.edges, bins=settings.bins)
-        planned = plan_keeping_ties(planner.plan, snapped.graph, task)
-        planned = replace(disclose_whole_grid(planned, snapped.grid), edges=snapped.told)
+        planned = replace(disclose_whole_grid(plan(snapped.graph, task), snapped.grid), edges=snapped.told)
     else:
-        planned = _planned(planner, graph, imported, task)
+        planned = _planned(planner, plan, graph, imported, task)
         if any(isinstance(feature, ThermometerEncoder) for feature in planned.features):
             planned = replace(planned, edges=ThresholdDisclosure("model"))
     if settings.readout == "approximate":
@@ -92,19 +153,19 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
     if isinstance(whole, ClientSide):
         bound = None if planned.error_bound is None else planned.error_bound * whole.steepness
         planned = replace(planned, decoder=whole.decoder(planned.decoder), error_bound=bound)
-    verify(planned.circuit)
+    if whole.labels is not None or isinstance(graph, SegmentedNetwork | TrainedIntegers):
+        planned = replace(planned, agreement=measured(planned, imported))
     if isinstance(graph, SegmentedNetwork | TrainedIntegers):
-        planned = replace(planned, agreement=measured(planned, imported.kept, imported.reference))
         check_tolerance(planned, settings.tolerance)
     return planned
 
 
-def _planned(planner: Planner, graph: ModelGraph, imported: ImportedModel, task: Task) -> PlannedModel:
+def _planned(planner: Planner, plan: Plan, graph: ModelGraph, imported: ImportedModel, task: Task) -> PlannedModel:
     """The model itself, or within a budget the approximation of it that scores best."""
     if task.settings.budget is None or planner.approximate is None:
-        return plan_keeping_ties(planner.plan, graph, task)
+        return plan(graph, task)
     found = planner.approximate(graph, task)
     if found == [graph]:
-        return plan_keeping_ties(planner.plan, graph, task)
-    plans = (plan_keeping_ties(planner.plan, each, task) for each in found)
+        return plan(graph, task)
+    plans = (plan(each, task) for each in found)
     return best_plan(plans, imported.graph, imported.estimator, imported.kept, task.truth)

@@ -61,7 +61,8 @@ class TreeEnsemble:
     """score[j] = base[j] + the sum over trees of their leaf's values[j].
 
     Numbers are rounded to float32 before they meet an edge where `as_float32`, as the library itself does. `gaps` are
-    those of the columns, by index, that hold more than finite numbers.
+    those of the columns, by index, that hold more than finite numbers. `tie_is_second`: at the threshold of
+    its one score, the model itself predicts the second label.
     """
 
     feature_names: tuple[str, ...]
@@ -71,6 +72,7 @@ class TreeEnsemble:
     labels: Labels | None
     as_float32: bool
     gaps: Mapping[int, Gaps] = field(default_factory=dict)
+    tie_is_second: bool = False
 
     @property
     def outputs(self) -> int:

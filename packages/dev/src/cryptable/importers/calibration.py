@@ -11,7 +11,7 @@ from cryptable_protocol import CategoricalEncoder, InvalidInputError
 from cryptable_protocol.encoding.rows import is_missing
 
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows, TreeEnsemble
-from cryptable.importers.column_values import Kind, Values
+from cryptable.importers.column_values import Kind, Values, column_of
 from cryptable.importers.feature_names import match_columns
 from cryptable.importers.parts import has_steps
 
@@ -32,8 +32,8 @@ def read_rows(estimator: Estimator, data: Rows, *, with_gaps: bool = False) -> t
         with_gaps: whether missing values and categories are taken. With text, the rows are objects, not doubles.
 
     Returns:
-        The rows as they came (a frame stays one, with its columns in the estimator's order), the same as doubles, and
-        the feature names.
+        The rows as they came (a frame stays one, with its columns in the estimator's order), the same as doubles (0 in
+        columns of dates and the like, which a pipeline may leave out), and the feature names.
 
     Raises:
         InvalidInputError: another shape, no rows, columns that the estimator was not fitted with, not numbers, NaN or
@@ -45,17 +45,17 @@ def read_rows(estimator: Estimator, data: Rows, *, with_gaps: bool = False) -> t
     kept, named = match_columns(estimator, kept)
     _check_count(kept, features)
     names = named if named is not None and len(named) == kept.shape[1] else _numbered(kept.shape[1])
-    columns = [Values.of(_column(kept, index)) for index in range(len(names))]
-    may_drop = has_steps(estimator)
+    columns = [Values.of(column_of(kept, index)) for index in range(len(names))]
+    may_drop = has_steps(estimator)  # a pipeline may leave out what no model takes
     for place, (name, column) in enumerate(zip(names, columns, strict=True)):
         if column.kind is not Kind.NUMBERS and (not with_gaps or (column.kind is Kind.OTHER and not may_drop)):
             raise _no_numbers(name, column, what)
         _check_numbers(name, place, column, what, with_gaps=with_gaps)
-    if all(column.kind is Kind.NUMBERS for column in columns):
+    if not any(column.kind in (Kind.TEXT, Kind.MIXED) for column in columns):
         return kept, np.stack([column.numbers for column in columns], axis=1), names
     rows = np.empty((len(kept), len(names)), object)
     for index, column in enumerate(columns):
-        rows[:, index] = column.values
+        rows[:, index] = column.numbers if column.kind is Kind.OTHER else column.values
     return kept, rows, names
 
 
@@ -110,12 +110,6 @@ def _checked_shape(kept: Rows, estimator: Estimator) -> int | None:
 def _check_count(kept: Rows, expected: int | None) -> None:
     if expected is not None and kept.shape[1] != expected:
         raise InvalidInputError(f"X_train has shape {kept.shape}, expected (rows, {expected}) with at least one row")
-
-
-def _column(kept: Rows, index: int) -> npt.NDArray[Any]:
-    if hasattr(kept, "iloc"):
-        return np.asarray(kept.iloc[:, index])
-    return np.asarray(kept[:, index])
 
 
 def _check_numbers(name: str, place: int, column: Values, what: str, *, with_gaps: bool) -> None:

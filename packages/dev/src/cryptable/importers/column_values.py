@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.encoding.rows import is_missing
 
-from cryptable.graphs.graph import FloatArray
+from cryptable.graphs.graph import FloatArray, Rows
 
 _NUMBER_KINDS = "buif"
 
@@ -54,7 +54,9 @@ class Values:
 
     @cached_property
     def numbers(self) -> FloatArray:
-        """As doubles, NaN where missing: of a column of numbers."""
+        """As doubles, NaN where missing: of a column of numbers. Of dates and the like, zeros, which nothing reads."""
+        if self.kind is Kind.OTHER:
+            return np.zeros(len(self.values))
         if self.values.dtype.kind != "O":
             return self.values.astype(np.float64)
         return np.array([np.nan if is_missing(value) else value for value in self.values], np.float64)
@@ -66,6 +68,11 @@ class Values:
         shown = repr(str(first))[:40] if self.kind is Kind.OTHER else repr(first)[:40]
         what = f"values of type {type(first).__name__}" if self.kind is Kind.OTHER else self.kind.value
         return f"{what}, such as {shown}"
+
+
+def column_of(table: Rows, index: int) -> npt.NDArray[Any]:
+    """A column of an array or a frame, shape (rows,)."""
+    return np.asarray(table.iloc[:, index] if hasattr(table, "iloc") else table[:, index])
 
 
 def _kind_of(value: object) -> Kind:

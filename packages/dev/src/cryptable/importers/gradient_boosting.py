@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from cryptable_protocol import Link
 
@@ -27,7 +29,7 @@ def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> Tre
     """Log-odds of the second class, or logits of all."""
     labels = labels_of(estimator.classes_, type(estimator).__name__)
     scale = _scale(estimator)
-    return assemble(
+    graph = assemble(
         _trees(estimator, scale),
         feature_names=feature_names,
         base=_base(estimator) * scale,
@@ -35,6 +37,7 @@ def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> Tre
         labels=labels,
         as_float32=True,
     )
+    return replace(graph, tie_is_second=True)  # it asks for log-odds >= 0
 
 
 @importer("sklearn.ensemble.GradientBoostingRegressor", reference=predictions)

@@ -17,7 +17,13 @@ from cryptable.importers.networks import is_network
 from cryptable.importers.parts import has_steps
 from cryptable.importers.reading.learned_trees import restrict_missing
 from cryptable.importers.registry import import_estimator, reference_scores, takes_gaps
-from cryptable.importers.verification import check_targets, predictions_of, verify_import, verify_predictions
+from cryptable.importers.verification import (
+    check_targets,
+    predictions_by,
+    predictions_of,
+    verify_import,
+    verify_predictions,
+)
 
 Accept: TypeAlias = Callable[[ModelGraph, Estimator], None]
 
@@ -28,7 +34,8 @@ class ImportedModel:
 
     `estimator` is what predicts as the model itself does; `what` is its name for messages, `name` the one under which a
     server offers it, where no other is chosen. `kept` are rows of the calibration data as `estimator` takes them,
-    `rows` the same as numbers, shape (rows, features), and `reference` its own scores of them, shape (rows, outputs).
+    `rows` the same as numbers, shape (rows, features), and `reference` its own scores of them, shape (rows, outputs);
+    `predicted` is what its users see, shape (rows,), or (rows, targets) of a regression.
     """
 
     graph: ModelGraph
@@ -38,6 +45,7 @@ class ImportedModel:
     kept: Rows
     rows: FloatArray
     reference: FloatArray
+    predicted: npt.NDArray[Any]
 
 
 def import_model(
@@ -95,7 +103,7 @@ def _of_estimator(
     reference = reference_scores(estimator, kept)
     verify_import(graph, rows, reference, what=what)
     verify_predictions(graph, rows, predicted, what=what)
-    return ImportedModel(graph, estimator, what, name, kept, rows, reference)
+    return ImportedModel(graph, estimator, what, name, kept, rows, reference, predicted)
 
 
 def _check_dense(estimator: Estimator, X_train: Rows, predicted: npt.NDArray[Any], what: str) -> None:
@@ -117,4 +125,4 @@ def _of_network(model: Estimator, X_train: Rows, labels: Sequence[float] | Seque
     reference = network.reference_scores(rows)
     verify_import(graph, rows, reference, what=network.name)
     name = network.name or type(network).__name__.lower()
-    return ImportedModel(graph, network, network.name, name, rows, rows, reference)
+    return ImportedModel(graph, network, network.name, name, rows, rows, reference, predictions_by(graph, reference))

@@ -35,8 +35,8 @@ _REBASE: dict[type, Callable[[Any, Stage], ModelGraph]] = {
 
 
 def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
-    """The last step's own scores, of what the steps before it make of rows of doubles."""
-    if not hasattr(rows, "columns") and np.asarray(rows).dtype.kind != "O":
+    """The last step's own scores, of what the steps before it make of rows of floats."""
+    if not hasattr(rows, "columns") and np.asarray(rows).dtype.kind not in "Of":
         rows = np.asarray(rows, np.float64)
     for _, step in estimator.steps[:-1]:
         if step is not None and not isinstance(step, str):
@@ -64,6 +64,7 @@ def read(
     stage = _stage(
         steps, kept, rows, feature_names, _columns_that_may_miss(estimator, kept, rows, feature_names, may_miss)
     )
+    stage.check_sources()
     inner_rows = stage.transform(stage.raw.rows)
     inner_names = tuple(f"x{index}" for index in range(len(stage.columns)))
     graph = import_estimator(model, inner_names, inner_rows, stage.values(stage.raw.rows))

@@ -70,6 +70,18 @@ def predictions_of(estimator: Estimator, rows: Rows) -> npt.NDArray[Any]:
     return predicted[:, 0] if predicted.ndim == 2 and predicted.shape[1] == 1 else predicted
 
 
+def predictions_by(graph: ModelGraph, scores: FloatArray) -> npt.NDArray[Any]:
+    """What scores of shape (rows, outputs) predict, by the graph's link and labels."""
+    return _decoder(graph, scores.shape[1]).predictions(scores[:, 0] if scores.shape[1] == 1 else scores)
+
+
+def _decoder(graph: ModelGraph, outputs: int) -> Decoder:
+    """Of integers that are the scores themselves."""
+    link = Link.IDENTITY if isinstance(graph, Transformed) else graph.link
+    decoder = Decoder(link, (0,) * outputs, 1.0, (0.0,) * outputs, graph.labels)
+    return graph.decoder(decoder) if isinstance(graph, Transformed) else decoder
+
+
 def check_targets(graph: ModelGraph, predicted: npt.NDArray[Any], *, what: str) -> None:
     """Refuse a classifier that predicts several labels a row.
 
@@ -96,11 +108,7 @@ def verify_predictions(graph: ModelGraph, rows: FloatArray, predicted: npt.NDArr
         ImportMismatchError: another shape, another kind of labels, or another prediction.
     """
     scores = graph.scores(rows)
-    outputs = scores.shape[1]
-    link = Link.IDENTITY if isinstance(graph, Transformed) else graph.link
-    decoder = Decoder(link, (0,) * outputs, 1.0, (0.0,) * outputs, graph.labels)
-    decoder = graph.decoder(decoder) if isinstance(graph, Transformed) else decoder
-    own = decoder.predictions(scores[:, 0] if outputs == 1 else scores)
+    own = predictions_by(graph, scores)
     if own.shape != predicted.shape:
         raise _mismatch(what, f"predict gives shape {predicted.shape}, the imported graph {own.shape}")
     if graph.labels is None:
@@ -109,7 +117,7 @@ def verify_predictions(graph: ModelGraph, rows: FloatArray, predicted: npt.NDArr
     else:
         if _kind(own) != _kind(predicted):
             raise _mismatch(what, f"predict gives labels like {predicted[0]!r}, the imported graph like {own[0]!r}")
-        is_off = (own != predicted) & (_margins(decoder, scores) > 2 * _allowed(scores))
+        is_off = (own != predicted) & (_margins(graph, scores) > 2 * _allowed(scores))
     if isinstance(graph, NeighborsModel):
         is_off &= ~graph.ties(rows).reshape(len(rows), -1).any(axis=1)
     if is_off.any():
@@ -137,10 +145,10 @@ def _is_near(own: FloatArray, predicted: FloatArray, link: Link, allowed: float)
     return near
 
 
-def _margins(decoder: Decoder, scores: FloatArray) -> FloatArray:
+def _margins(graph: ModelGraph, scores: FloatArray) -> FloatArray:
     """By how much a row's label is chosen, shape (rows,)."""
     if scores.shape[1] == 1:
-        distance: FloatArray = np.abs(scores[:, 0] - decoder.threshold)
+        distance: FloatArray = np.abs(scores[:, 0] - _decoder(graph, 1).threshold)
         return distance
     highest = np.sort(scores, axis=1)
     margin: FloatArray = highest[:, -1] - highest[:, -2]

@@ -51,6 +51,10 @@ class Task:
         return self.settings.widths or self.prices.widths
 
 
+CLOSER = (
+    "a lower tolerance= brings it nearer, where rows are close calls, and edges='model' where thresholds were moved"
+)
+
 Plan: TypeAlias = Callable[[Graph, Task], PlannedModel]
 Tolerance: TypeAlias = Callable[[Graph, FloatArray], float]
 Approximate: TypeAlias = Callable[[Graph, Task], list[Graph]]
@@ -61,7 +65,7 @@ class Planner:
     """How one class of model graphs is planned for one scheme.
 
     `kind` is what messages call such models, `cheaper` says what makes one of them cheaper, `closer` what
-    brings its answers nearer to the model's own, where no error bound holds. `tolerance` is the one of a
+    brings its answers nearer to the model's own. `tolerance` is the one of a
     score where none is asked for, by graph and scores on the calibration data. `approximate` finds graphs that are
     within a budget: the graph itself where that is, else several approximations of it; None where there is no such way.
     """
@@ -73,7 +77,7 @@ class Planner:
     tolerance: Tolerance
     approximate: Approximate | None
     scheme: str = BOOTSTRAPPED
-    closer: str = ""
+    closer: str = CLOSER
 
 
 _by_class: dict[tuple[type, str], Planner] = {}
@@ -88,7 +92,7 @@ def planner(
     tolerance: Tolerance = by_link,
     approximate: Approximate | None = None,
     scheme: str = BOOTSTRAPPED,
-    closer: str = "",
+    closer: str = CLOSER,
 ) -> Callable[[Function], Function]:
     """Register the decorated function for a class of model graphs; arguments as `Planner` has them.
 

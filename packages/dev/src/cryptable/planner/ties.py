@@ -17,7 +17,7 @@ from cryptable_engine import interpret
 from cryptable_protocol import Decoder, encode_rows
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.graph import LEAF, FloatArray, IntArray, ModelGraph, TreeEnsemble
+from cryptable.graphs.graph import FloatArray, IntArray, ModelGraph, TreeEnsemble
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task
 
@@ -60,12 +60,14 @@ def plan_keeping_ties(plan: Callable[[ModelGraph, Task], PlannedModel], graph: M
     planned = plan(graph, task)
     if planned.error_bound is None:  # rounded as no bound says, so that nothing keeps ties
         return planned
-    planned = on_grid(planned)
+    second = isinstance(graph, TreeEnsemble) and graph.tie_is_second
+    planned = on_grid(planned, second=second)
     if ties.are_kept(planned):
         return planned
     lowered = 2 * graph.outputs  # the last label's scores may be lowered by so many errors less one
     try:
-        return lower_later_labels(on_grid(plan(graph, replace(task, tolerance=task.tolerance / lowered))))
+        finer = plan(graph, replace(task, tolerance=task.tolerance / lowered))
+        return lower_later_labels(on_grid(finer), second=second)
     except UnsupportedModelError:  # too fine for any circuit
         return planned
 
@@ -104,8 +106,11 @@ def probes_of(graph: TreeEnsemble, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return probes
 
 
-def on_grid(planned: PlannedModel) -> PlannedModel:
-    """With scores that are equal doubles where they are equal integers, and equal to the threshold where they are that."""
+def on_grid(planned: PlannedModel, *, second: bool = False) -> PlannedModel:
+    """With scores that are equal doubles where they are equal integers, and the threshold where they are that.
+
+    Where `second`, one score at the threshold is a hair above it, and speaks for the second label.
+    """
     decoder = planned.decoder
     origin = decoder.threshold if len(decoder.base) == 1 else 0.0
     steps = np.floor((np.asarray(decoder.base) - origin) / decoder.step + _ON_GRID)
@@ -113,21 +118,25 @@ def on_grid(planned: PlannedModel) -> PlannedModel:
     for index in range(rest.size):  # the same double for those that are the same but for rounding
         alike = np.abs(rest - rest[index]) < _ON_GRID * decoder.step
         rest[alike] = rest[np.flatnonzero(alike)[0]]
-    rest[np.abs(rest) < _ON_GRID * decoder.step] = 0.0
+    at_origin = np.abs(rest) < _ON_GRID * decoder.step
+    rest[at_origin] = _ON_GRID * decoder.step if second and rest.size == 1 else 0.0
     offset = tuple(int(step) + old for step, old in zip(steps.tolist(), decoder.offset, strict=True))
     return replace(planned, decoder=replace(decoder, offset=offset, base=tuple((rest + origin).tolist())))
 
 
-def lower_later_labels(planned: PlannedModel) -> PlannedModel:
-    """With scores of later labels so much lower that rounding never raises one above an equal score of an earlier one."""
+def lower_later_labels(planned: PlannedModel, *, second: bool = False) -> PlannedModel:
+    """With scores of later labels so much lower that rounding raises none above an equal score of an earlier one.
+
+    Where `second`, one score is so much higher instead.
+    """
     if planned.error_bound is None:
         return planned
-    decoder: Decoder = planned.decoder
-    error = planned.error_bound + _ON_GRID * decoder.step
+    decoder = planned.decoder
+    error = planned.error_bound + 2 * _ON_GRID * decoder.step
     outputs = len(decoder.base)
-    lowered = np.array([error]) if outputs == 1 else 2 * error * np.arange(outputs)
+    lowered = np.array([-error if second else error]) if outputs == 1 else 2 * error * np.arange(outputs)
     base = tuple((np.asarray(decoder.base) - lowered).tolist())
-    bound = planned.error_bound + float(lowered.max())
+    bound = planned.error_bound + float(np.abs(lowered).max())
     return replace(planned, decoder=replace(decoder, base=base), error_bound=bound)
 
 
@@ -136,7 +145,8 @@ def _tied(graph: ModelGraph, rows: npt.NDArray[Any], scores: FloatArray) -> Ties
     if scores.shape[1] == 1:
         threshold = Decoder(graph.link, (0,), 1.0, (0.0,), graph.labels).threshold
         tied = np.flatnonzero(np.abs(scores[:, 0] - threshold) <= near)
-        return Ties(rows[tied], np.zeros(tied.size, np.int64))
+        second = isinstance(graph, TreeEnsemble) and graph.tie_is_second
+        return Ties(rows[tied], np.full(tied.size, int(second), np.int64))
     highest = scores >= scores.max(axis=1, keepdims=True) - near
     tied = np.flatnonzero(highest.sum(axis=1) > 1)
     return Ties(rows[tied], highest[tied].argmax(axis=1).astype(np.int64))
@@ -147,9 +157,7 @@ def _choices(graph: TreeEnsemble, feature: int, column: npt.NDArray[Any]) -> npt
     if feature in graph.gaps:
         _, first = np.unique([repr(value) for value in column.tolist()], return_index=True)
         return column[first]
-    edges = np.unique(
-        np.concatenate([tree.edge[(tree.feature == feature) & (tree.feature != LEAF)] for tree in graph.trees])
-    )
+    edges = np.unique(np.concatenate([tree.edge[tree.feature == feature] for tree in graph.trees]))
     edges = edges[np.isfinite(edges)]
     if not edges.size:
         return column[:1]

@@ -13,6 +13,7 @@ from cryptable_protocol.encoding.rows import is_missing
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import MISSING_EDGE, FloatArray, Gaps, Rows
+from cryptable.importers.column_values import Kind, Values, column_of
 from cryptable.importers.pipelines.text_columns import KnownText, TextReaders
 
 
@@ -22,7 +23,8 @@ class RawColumns:
 
     `gaps` are those that hold more than finite numbers. A category is written as its level, a missing number as
     MISSING_EDGE; in `rows`, each missing number is replaced by the median of its column. `readers` are told of by the
-    steps, and `text` is what is known of columns of text, by index.
+    steps, and `text` is what is known of columns of text, by index. `opaque` says what is in those that hold dates and
+    the like, which no step may read; there, `rows` are 0.
     """
 
     names: tuple[str, ...]
@@ -31,6 +33,7 @@ class RawColumns:
     gaps: Mapping[int, Gaps] = field(default_factory=dict)
     text: Mapping[int, KnownText] = field(default_factory=dict)
     readers: TextReaders = field(default_factory=TextReaders)
+    opaque: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -44,7 +47,8 @@ class RawColumns:
     ) -> RawColumns:
         """Of calibration data, as the estimator takes it, and as doubles or objects of shape (rows, features).
 
-        A pipeline that was fitted on a frame gets frames, with these columns and of doubles, but for text.
+        A pipeline that was fitted on a frame gets frames, with these columns and of doubles, but for text. Where these
+        rows are of single precision, it gets that, since its steps then compute in it.
 
         Args:
             kept: as the estimator takes it.
@@ -58,21 +62,34 @@ class RawColumns:
         gaps = _gaps_of(rows, names, text, may_miss)
         numbers = np.stack([_numbers(rows[:, index], gaps.get(index)) for index in range(len(names))], axis=1)
         labels = getattr(kept, "columns", None)
-        if not gaps:
-            frame = type(kept)
-            return cls(names, numbers, lambda matrix: matrix if labels is None else frame(matrix, columns=labels))
+        own = [column_of(kept, index) for index in range(len(names))]
+        opaque = {index: each.told for index, each in enumerate(map(Values.of, own)) if each.kind is Kind.OTHER}
+        singles = {index for index, each in enumerate(own) if each.dtype == np.float32}
+        if not gaps and not opaque and len(singles) in (0, len(names)):
+            frame, kind = type(kept), np.float32 if singles else np.float64
+            return cls(
+                names,
+                numbers,
+                lambda matrix: matrix.astype(kind) if labels is None else frame(matrix.astype(kind), columns=labels),
+            )
         markers = [_marker(rows[:, index]) for index in range(len(names))]
 
         def decoded(matrix: FloatArray) -> Rows:
             columns = [
-                _decoded(matrix[:, index], gaps.get(index), text.get(index), markers[index])
+                np.repeat(own[index][:1], len(matrix))
+                if index in opaque
+                else _decoded(matrix[:, index], gaps.get(index), text.get(index), markers[index])
                 for index in range(len(names))
             ]
             if labels is not None:
-                return type(kept)(dict(zip(labels, columns, strict=True)))
-            return np.stack([column.astype(rows.dtype) for column in columns], axis=1)
+                typed = [
+                    column.astype(np.float32) if index in singles else column for index, column in enumerate(columns)
+                ]
+                return type(kept)(dict(zip(labels, typed, strict=True)))
+            kind = np.float32 if len(singles) == len(names) else rows.dtype
+            return np.stack([column.astype(kind) for column in columns], axis=1)
 
-        return cls(names, numbers, decoded, gaps, text)
+        return cls(names, numbers, decoded, gaps, text, opaque=opaque)
 
     @property
     def base(self) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from cryptable_protocol import CategoricalEncoder, Missing
@@ -41,9 +41,7 @@ def rebase_trees(graph: TreeEnsemble, stage: Stage) -> TreeEnsemble:
         )
     conditions = _conditions(graph, stage)
     trees = tuple(_TreeWriter(tree, conditions).write() for tree in graph.trees)
-    return TreeEnsemble(
-        stage.raw.names, trees, graph.base, graph.link, graph.labels, as_float32=False, gaps=stage.raw.gaps
-    )
+    return replace(graph, feature_names=stage.raw.names, trees=trees, as_float32=False, gaps=stage.raw.gaps)
 
 
 def _conditions(graph: TreeEnsemble, stage: Stage) -> dict[tuple[int, float], Condition]:

@@ -72,6 +72,7 @@ def apply_step(name: str, step: Step, stage: Stage) -> Stage:
     label = f"{path!r} ({type(step).__name__})"
     inner = replace(stage, step=label)
     columns = _reader(step, label)(step, inner)
+    replace(inner, columns=columns).check_sources()
 
     def transform(matrix: FloatArray) -> Rows:
         return step.transform(stage.transform(matrix))

@@ -13,6 +13,7 @@ from cryptable_protocol import Missing
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import MISSING_EDGE, FloatArray, IntArray, Rows
+from cryptable.importers.column_values import Kind, Values, column_of
 from cryptable.importers.pipelines.raw_columns import RawColumns
 from cryptable.importers.pipelines.shapes import Affine, Column, Curve, Monotone, Steps, domain
 
@@ -64,8 +65,7 @@ class Stage:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # of unknown categories and overflows far from the data: asked for
             result = self.transform(matrix)
-        dense = result.toarray() if hasattr(result, "toarray") else np.asarray(result)
-        return np.asarray(dense, np.float64)
+        return _as_doubles(result.toarray() if hasattr(result, "toarray") else result)
 
     def width(self) -> int:
         """Columns that the library's transform makes; they need not be numbers."""
@@ -86,6 +86,7 @@ class Stage:
             UnsupportedModelError: it is made of several.
         """
         column = self.columns[index]
+        self._check_source(column)
         if len(column.shapes) > 1:
             names = [self.raw.names[source] for source in column.shapes]
             raise self.refusal(
@@ -93,6 +94,20 @@ class Stage:
                 f"{column.mixed_by}; only linear models can follow that step: leave it out, or fit a linear model"
             )
         return column
+
+    def check_sources(self) -> None:
+        """Refuse columns that are made of dates and the like: raises UnsupportedModelError, which names one."""
+        for column in self.columns:
+            self._check_source(column)
+
+    def _check_source(self, column: Column) -> None:
+        for source in column.shapes:
+            if source in self.raw.opaque:
+                where = f"step {self.step}: " if self.step else ""
+                raise UnsupportedModelError(
+                    f"{where}column {self.raw.names[source]!r} holds {self.raw.opaque[source]}, which clients do not "
+                    "send: make numbers or text of it before the pipeline, or drop it"
+                )
 
     def value_of_missing(self, index: int) -> float | None:
         """What a column of one source is where that number is missing, NaN where it stays so; None if it never is."""
@@ -253,6 +268,16 @@ class Stage:
                 return float(ends[0]), float(ends[1])
         name = self.raw.names[source]
         raise self.refusal(f"it fails for numbers like those of column {name!r} in the calibration data")
+
+
+def _as_doubles(table: Rows) -> FloatArray:
+    """Shape (rows, columns); NaN in columns of text and of what else is no number, which are never asked for."""
+    array = np.asarray(table)
+    if array.dtype.kind in "buif":
+        return array.astype(np.float64)
+    columns = [Values.of(column_of(table, index)) for index in range(array.shape[1])]
+    numbers = [each.numbers if each.kind is Kind.NUMBERS else np.full(len(array), np.nan) for each in columns]
+    return np.stack(numbers, axis=1) if numbers else np.empty((len(array), 0))
 
 
 def to_float32(values: FloatArray) -> FloatArray:
