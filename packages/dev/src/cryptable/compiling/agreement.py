@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 from cryptable_engine import interpret
+from cryptable_engine.circuit.readout import read_out
 from cryptable_protocol import encode_rows
 
 from cryptable.compiled.compiled_model import CompiledModel
@@ -38,7 +39,8 @@ def measured(planned: PlannedModel, imported: ImportedModel) -> Agreement:
     count = max(MOST_ROWS, _MOST_VALUES // max(1, size))
     kept, wanted = imported.kept[:count], imported.reference[:count]
     decoder = planned.decoder
-    values = interpret(planned.circuit, encode_rows(planned.features, kept))
+    outputs = interpret(planned.circuit, encode_rows(planned.features, kept))
+    values = read_out(planned.circuit, outputs, decoder.further_bits)
     scores = np.asarray(decoder.decision_function(values), np.float64).reshape(wanted.shape)
     labels = None
     if decoder.is_classifier:

@@ -58,7 +58,8 @@ def test_finer_grids_come_nearer_and_the_difference_is_stated():
 
 def test_a_public_grid_by_name_and_one_for_all():
     grid = {f"x{column}": np.linspace(*np.quantile(X[:, column], [0.05, 0.95]), 9) for column in range(6)}
-    model = ct.compile(FOREST, X, edges=grid)
+    with pytest.warns(ct.AgreementWarning, match="edges='model' where thresholds were moved"):
+        model = ct.compile(FOREST, X, edges=grid)
     for feature in model.artifact.client_spec.features:
         if feature.size:
             assert feature.edges == tuple(grid[feature.name].tolist())
