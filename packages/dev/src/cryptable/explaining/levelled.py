@@ -25,8 +25,8 @@ LAYOUT_TELLS = (
     "products there are"
 )
 CRAFTED = (
-    "A client that sends what is no bit learns more of the trees with each answer than from honest rows: limit rows "
-    "for each principal where they are worth hiding (docs/threat-model.md)."
+    "Some tens of answers, to honest rows or to others, take a small model apart: limit rows for each principal where "
+    "trees are worth hiding (docs/threat-model.md)."
 )
 
 
