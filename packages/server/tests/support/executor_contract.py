@@ -94,7 +94,9 @@ class ExecutorContract:
         assert executor.submit(own).result(LONG_SECONDS).keys_cached is True
 
     def test_rows_of_one_client_spread_over_workers_where_keys_fit_twice(self, executor, own):
-        rows = [executor.submit(own) for _ in range(8)]
+        with all_stopped(executor):  # or one worker might be done with all of them before the other has begun
+            rows = [executor.submit(own) for _ in range(8)]
+            until(lambda: sum(row.running() for row in rows) == 2)
         assert [row.result(LONG_SECONDS).keys_cached for row in rows].count(False) == 2
 
     def test_keys_that_fit_no_worker(self, executor, own):
