@@ -119,7 +119,7 @@ def _read(source: PemSource | None, name: str, is_right: Callable[[bytes], bool]
         try:
             pem = Path(source).read_bytes()
         except OSError as error:
-            raise InvalidInputError(f"{name.replace('_', ' ')} cannot be read: {error}") from error
+            raise InvalidInputError(f"{name}=... cannot be read: {error}") from error
     if not is_right(pem):
-        raise InvalidInputError(f"{what} has no {kind} in PEM form (-----BEGIN …)")
+        raise InvalidInputError(f"{name}=...: {what} has no {kind} in PEM form (-----BEGIN …)")
     return pem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import time
 from collections.abc import Callable
@@ -87,6 +88,10 @@ def fetch_spec(
         raise MalformedMessageError(f"asked for model {model!r}, got the specification of {spec.model_name!r}")
     trust.check(access, spec, response)
     return spec, response.version[: limits.MAX_NAME_LENGTH]
+
+
+_SHOWN = 8
+"""Columns and labels in a notebook."""
 
 
 class RemoteModel:
@@ -195,6 +200,19 @@ class RemoteModel:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        spec, sent = self.spec, self.traffic
+        rows = {
+            "model": f"{spec.model_name}, version {self.version}{', closed' if self._closed else ''}",
+            "columns": ", ".join(spec.feature_names[:_SHOWN]) + (", …" if len(spec.feature_names) > _SHOWN else ""),
+            "predicts": "numbers" if spec.decoder.labels is None else ", ".join(map(str, spec.decoder.labels[:_SHOWN])),
+            "scheme": f"{spec.scheme}, keyset {spec.parameters.keyset.name.hex()[:16]}",
+            "traffic": f"{sent['sent']:,} bytes sent, {sent['received']:,} received, {sent['rows']:,} rows answered",
+        }
+        cells = "".join(f"<tr><th>{name}</th><td>{html.escape(told)}</td></tr>" for name, told in rows.items())
+        return f"<table>{cells}</table>"
 
     def __repr__(self) -> str:
         return f"<RemoteModel {self.spec.model_name!r}, version {self.version!r}{', closed' if self._closed else ''}>"

@@ -38,6 +38,8 @@ Message = TypeVar("Message")
 Answer = TypeVar("Answer")
 Continuation: TypeAlias = Callable[[grpc.ClientCallDetails, Message], Answer]
 
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""What gRPC's TLS says where nothing that is trusted vouches for a certificate."""
 _ERRORS: dict[grpc.StatusCode, tuple[type[ServerError], str]] = {
     grpc.StatusCode.UNAVAILABLE: (
         UnavailableError,
@@ -120,6 +122,11 @@ def typed_errors(doing: str) -> Iterator[None]:
         code: grpc.StatusCode = getattr(error, "code", lambda: grpc.StatusCode.UNKNOWN)()
         details = getattr(error, "details", lambda: None)() or "no reason given"
         error_type, advice = _ERRORS.get(code, (ServerError, "the server failed: tell its operator"))
+        if _UNTRUSTED in details:
+            advice = (
+                "the server's certificate is none that this machine trusts: give its own, or that of who made it, a "
+                "PEM file, in root_certificates=... (--root-certificates)"
+            )
         message = f"{doing}: {_printable(details)} ({code.name}); {advice}"
         raise error_type(message, code=code.name, retry_after=_retry_after(error)) from error
 

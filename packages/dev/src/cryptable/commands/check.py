@@ -6,18 +6,23 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from cryptable_client.files.tables import read_table as read_by_features
+from cryptable_protocol import CategoricalEncoder
 
 from cryptable.commands.files import read_table
 from cryptable.commands.registry import command
-from cryptable.compiled.compiled_model import load
+from cryptable.compiled.compiled_model import CompiledModel, load
 from cryptable.console.terminal import make_console, show
+from cryptable.graphs.graph import Rows
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, help="file that `cryptable compile` or CompiledModel.save wrote")
-    parser.add_argument("rows", type=Path, help="rows to predict (.npy, or .csv), without the target")
+    parser.add_argument("rows", type=Path, help="rows to predict (.csv, .parquet or .npy), without the target")
     parser.add_argument("--truth", type=Path, help="their labels or targets, one a row, to score the predictions by")
     parser.add_argument("--encrypted-rows", type=int, default=3, help="rows to evaluate under encryption; by default 3")
     parser.add_argument("--json", action="store_true", help="for machines")
@@ -36,12 +41,30 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the report."""
     model = load(arguments.artifact)
-    truth = None if arguments.truth is None else read_table(arguments.truth)[:, 0]
-    if truth is not None and (truth == np.rint(truth)).all():
-        truth = truth.astype(np.int64)
-    report = model.check(read_table(arguments.rows), truth, encrypted_rows=arguments.encrypted_rows)
+    truth = None if arguments.truth is None else _truth(arguments.truth, model)
+    report = model.check(_rows(arguments.rows, model), truth, encrypted_rows=arguments.encrypted_rows)
     if arguments.json:
         sys.stdout.write(json.dumps(report.to_dict(), indent=2) + "\n")
     else:
         show(make_console(), report)
     return 0 if report.passed else 1
+
+
+def _rows(path: Path, model: CompiledModel) -> Rows:
+    """By the kinds of the model's features, where it has categories: text may look like numbers there."""
+    features = model.artifact.client_spec.features
+    if path.suffix != ".npy" and any(isinstance(feature, CategoricalEncoder) for feature in features):
+        return read_by_features(str(path), features)[0]
+    return read_table(path)
+
+
+def _truth(path: Path, model: CompiledModel) -> npt.NDArray[Any]:
+    """Labels of the model's own kind, or numbers."""
+    truth = np.asarray(read_table(path))[:, 0]
+    labels = model.artifact.client_spec.decoder.labels or ()
+    by_text = {str(label): label for label in labels}
+    if truth.dtype.kind == "O" and by_text.keys() >= set(map(str, truth)):
+        return np.asarray([by_text[str(value)] for value in truth])
+    if truth.dtype.kind == "f" and (truth == np.rint(truth)).all():
+        return truth.astype(np.int64)
+    return truth

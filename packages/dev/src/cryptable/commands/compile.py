@@ -21,7 +21,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "estimator", type=Path, help="pickle or joblib file of a fitted estimator; see the warning above"
     )
     parser.add_argument(
-        "training_rows", type=Path, help="rows that it was trained on (.npy, or .csv), without the target"
+        "training_rows",
+        type=Path,
+        help="rows that it was trained on (.csv, .parquet or .npy), without the target; text included",
     )
     parser.add_argument("-o", "--output", type=Path, help="artifact to write; by default NAME.cryptable")
     parser.add_argument("--name", help="under which a server offers the model; by default the estimator's class")
@@ -67,9 +69,10 @@ def _budget(arguments: argparse.Namespace) -> Budget | None:
 )
 def run(arguments: argparse.Namespace) -> int:
     """Compile, save, explain."""
+    estimator = read_estimator(arguments.estimator)
     model = compile_estimator(
-        read_estimator(arguments.estimator),
-        read_table(arguments.training_rows),
+        estimator,
+        read_table(arguments.training_rows, of=estimator),
         name=arguments.name,
         version=arguments.model_version,
         tolerance=arguments.tolerance,

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
+from cryptable.console.notebook import as_html
+
 
 @dataclass(frozen=True)
 class ModeResult:
@@ -85,6 +87,9 @@ class CheckReport:
             sizes = ", ".join(f"{name.replace('_', ' ')} {size:,} bytes" for name, size in self.bytes.items())
             predicted = f"predicted {self.cpu_seconds_predicted:.3g} s"
             yield f"measured: {self.cpu_seconds:.3g} s of CPU a row ({predicted}); {sizes}"
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     def __str__(self) -> str:
         console = Console(width=110, no_color=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import html
 import os
 import statistics
 import warnings
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -134,6 +137,38 @@ class CompiledModel:
             self._compiled = ProgramFolder(self.circuit, options, promised=promised)
         return self._compiled.program
 
+    def score(self, X: Rows, y: npt.ArrayLike, *, mode: Mode = "clear") -> float:
+        """Accuracy of a classifier, R² of a regression, as scikit-learn's; `y` is the truth, errors as `predict`."""
+        from sklearn.metrics import accuracy_score, r2_score
+
+        predicted = self.predict(X, mode=mode)
+        if self.artifact.client_spec.decoder.is_classifier:
+            return float(accuracy_score(y, predicted))
+        return float(r2_score(y, predicted))
+
+    @property
+    def classes_(self) -> npt.NDArray[Any]:
+        """Labels, in the order of the columns of `predict_proba`; an AttributeError of a regression."""
+        labels = self.artifact.client_spec.decoder.labels
+        if labels is None:
+            raise AttributeError("a regression has no classes_")
+        return np.asarray(labels)
+
+    @property
+    def feature_names_in_(self) -> npt.NDArray[np.object_]:
+        """Names of the columns, shape (features,): those of X_train or of the estimator, else x0, x1, ..."""
+        return np.array(self.artifact.client_spec.feature_names, object)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns."""
+        return len(self.artifact.client_spec.features)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what `repr` says, and the explanation, where that takes no compiling."""
+        told = f"<p><code>{html.escape(repr(self))}</code></p>"
+        return told if self._compiled is None else told + self.explain()._repr_html_()
+
     # -- judging ------------------------------------------------------------------------------------------------------
 
     def explain(self) -> Explanation:
@@ -254,7 +289,13 @@ class CompiledModel:
             signing_key: of the developer: a PEM file (`cryptable keygen-signing`) or an Ed25519PrivateKey. Signs the
                 model, so that clients can tell it from one by anybody else.
             passphrase: of the PEM file.
+
+        Raises:
+            OSError: it cannot be written; a FileNotFoundError says which folder is not there.
         """
+        folder = Path(path).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "there is no such folder to save the model in: make it", str(folder))
         if signing_key is not None:
             self.artifact = self.artifact.signed(read_signing_key(signing_key, passphrase=passphrase))
         self.artifact.save(path)

@@ -64,8 +64,9 @@ def imported_for(
     if settings.y_train is None:
         return imported, None
     truth = np.asarray(settings.y_train)
-    if truth.shape[:1] != (len(X_train),):
-        raise InvalidInputError(f"y_train has {len(truth)} rows, X_train has {len(X_train)}")
+    count = len(X_train) if hasattr(X_train, "__len__") else X_train.shape[0]
+    if truth.shape[:1] != (count,):
+        raise InvalidInputError(f"y_train has shape {truth.shape}, X_train has {count} rows")
     return imported, truth[: len(imported.rows)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import CompileOptions, InvalidInputError, KeysetParameters, limits
 from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
@@ -12,7 +13,7 @@ from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.cost.prices import PriceList, price_list
-from cryptable.planner.settings import PlanSettings
+from cryptable.planner.settings import PlanSettings, check_number
 
 LEVELLED_P_ERROR = 2.0**-128
 """Hardly more work than a larger one."""
@@ -38,6 +39,16 @@ class CompileSettings(PlanSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_number("p_error", self.p_error)
+        for name, text in (("name", self.name), ("version", self.version)):
+            if text is not None and not isinstance(text, str):
+                raise InvalidInputError(f"{name} is {text!r}, expected a string")
+        if not isinstance(self.missing, str | Sequence):
+            raise InvalidInputError(f"missing is {self.missing!r}, expected 'seen', 'all' or names of columns")
+        if self.labels is not None and (isinstance(self.labels, str) or not np.ndim(self.labels) == 1):
+            raise InvalidInputError(f"labels is {self.labels!r}, expected one label a class")
+        if self.keys_of is not None and not isinstance(self.keys_of, CompiledModel):
+            raise InvalidInputError(f"keys_of is a {type(self.keys_of).__name__}, expected a compiled model")
         CompileOptions(p_error=self.failure)  # which checks it
         if self.keys_of is not None and self.scheme not in ("auto", kept := self.keys_of.artifact.client_spec.scheme):
             raise InvalidInputError(

@@ -20,6 +20,7 @@ from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
+from cryptable.console.notebook import as_html
 from cryptable.cost.prices import price_list
 from cryptable.cost.rates import Prediction, machine_rates
 from cryptable.explaining.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
@@ -257,6 +258,9 @@ class Explanation:
         factor = self.price_over_optimum
         cost = "" if factor is None else f", at {factor:.2f} times the price of keys of its own"
         return f"with models compiled onto {self.keyset_entry!r}{cost}"
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     def __str__(self) -> str:
         console = Console(width=110, no_color=True)

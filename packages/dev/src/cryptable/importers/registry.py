@@ -5,6 +5,7 @@ A new family is a new module in this package, with a function under `@importer("
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
 import re
@@ -82,6 +83,22 @@ _ADVICE = {
     r"^MultiOutputClassifier$": "several targets are not supported; compile its estimators_ one by one",
 }
 """By pattern of the class's name."""
+_ADVICE_OF_CLASSES = {
+    "xgboost.Booster": (
+        "it does not say what it predicts; save it, booster.save_model('model.json'), load it into the estimator "
+        "class, XGBClassifier() or XGBRegressor(), by load_model('model.json'), and compile that"
+    ),
+    "lightgbm.Booster": (
+        "it does not say which labels it predicts, and LightGBM loads none into LGBMClassifier or LGBMRegressor: fit "
+        "one of those, with the same parameters"
+    ),
+    "catboost.CatBoost": (
+        "it does not say what it predicts; save it, model.save_model('model.cbm'), load it into CatBoostClassifier() "
+        "or CatBoostRegressor() by load_model('model.cbm'), and compile that"
+    ),
+    "cryptable.EncryptedClassifier": "it holds a compiled model already: take its compiled_",
+    "cryptable.EncryptedRegressor": "it holds a compiled model already: take its compiled_",
+}
 _LINEAR = {"SVC": "LinearSVC", "NuSVC": "LinearSVC", "SVR": "LinearSVR", "NuSVR": "LinearSVR", "KernelRidge": "Ridge"}
 """What a class is with a linear kernel."""
 
@@ -143,12 +160,19 @@ def find_importer(estimator: object) -> Importer:
     kind = type(estimator)
     public = ".".join(part for part in kind.__module__.split(".") if not part.startswith("_"))
     named = f"{public}.{kind.__qualname__} cannot be compiled"
-    advice = advice_for(kind.__name__)
+    advice = next(filter(None, (_ADVICE_OF_CLASSES.get(_short(_name_of(base))) for base in kind.__mro__)), None)
+    advice = advice or advice_for(kind.__name__)
     if getattr(estimator, "kernel", None) == "linear" and kind.__name__ in _LINEAR:
         advice = f"its kernel is linear: fit {_LINEAR[kind.__name__]}, the same kind of model, which needs no lookup"
     if advice:
         raise UnsupportedModelError(f"{named}: {advice}; supported: all that cryptable.supported_estimators() names")
-    raise UnsupportedModelError(f"{named}; supported: {', '.join(map(_short, supported_estimators()))}")
+    nearest = difflib.get_close_matches(
+        kind.__name__, [name.rpartition(".")[2] for name in supported_estimators()], 3, 0
+    )
+    raise UnsupportedModelError(
+        f"{named}; of the classes that can be, these have the nearest names: {', '.join(nearest)}; "
+        "cryptable.supported_estimators() names all"
+    )
 
 
 def takes_gaps(estimator: object) -> bool:
@@ -223,6 +247,10 @@ def _discover() -> None:
     for module in pkgutil.iter_modules(package.__path__):
         if not module.ispkg:
             importlib.import_module(f"cryptable.importers.{module.name}")
+
+
+def _name_of(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__name__}"
 
 
 def _short(class_name: str) -> str:

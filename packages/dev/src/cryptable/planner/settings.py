@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Literal, TypeAlias, get_args
 
 from cryptable_protocol import InvalidInputError
@@ -28,6 +29,13 @@ TABLE_BITS = (2, 3, 4, 5, 6)
 _MOST_INPUT_BITS = 24
 
 
+def check_number(name: str, given: object, *, whole: bool = False) -> None:
+    """Refuse what is neither None nor a number: raises InvalidInputError, which names the option."""
+    kind, wanted = (Integral, "a whole number") if whole else (Real, "a number")
+    if given is not None and (isinstance(given, bool) or not isinstance(given, kind)):
+        raise InvalidInputError(f"{name} is {given!r}, expected {wanted}")
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PlanSettings:
     """Checked when it is made.
@@ -50,6 +58,11 @@ class PlanSettings:
     show_progress: bool = False
 
     def __post_init__(self) -> None:
+        check_number("tolerance", self.tolerance)
+        for name in ("table_bits", "input_bits", "bins"):
+            check_number(name, getattr(self, name), whole=True)
+        if self.budget is not None and not isinstance(self.budget, Budget):
+            raise InvalidInputError(f"budget is {self.budget!r}, expected a cryptable.Budget, as Budget(seconds=1)")
         if self.tolerance is not None and not 0 < self.tolerance < float("inf"):
             raise InvalidInputError(
                 f"tolerance is {self.tolerance}, expected a positive number, in the unit of the scores"

@@ -5,6 +5,7 @@ A new kind of step is a new module in this package, with a function under `@prep
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable
@@ -104,10 +105,12 @@ def _reader(step: Step, label: str) -> Read:
         read = _by_class.get(f"{base.__module__.partition('.')[0]}.{base.__name__}")
         if read is not None:
             return read
+    known = [name.rpartition(".")[2] for name in supported_steps()]
+    nearest = difflib.get_close_matches(type(step).__name__, known, 3, 0)
     raise UnsupportedModelError(
         f"step {label}: a step of class {type(step).__module__}.{type(step).__qualname__} cannot be compiled. "
         "Fit the rest of the pipeline on its output and compile that, so that clients apply it before they encrypt; "
-        f"or use one of {', '.join(name.rpartition('.')[2] for name in supported_steps())}"
+        f"of the steps that can be, these have the nearest names: {', '.join(nearest)} (docs/reference/supported.md)"
     )
 
 
