@@ -40,6 +40,7 @@ def test_rows_travel_there_and_back(echo):
         np.testing.assert_array_equal(remote.predict(ROWS), VALUES)
         assert remote.version == "7"
         assert "echo" in repr(remote)
+        assert f"<td>echo, version {remote.version}</td>" in remote._repr_html_()
         (header,) = echo.headers
         assert header.client_spec_digest == remote.spec.digest
         assert header.evaluation_keys in echo.keys
