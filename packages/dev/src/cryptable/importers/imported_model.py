@@ -70,8 +70,11 @@ def import_model(
     """
     if not is_network(model):
         return _of_estimator(model, X_train, missing, type(model).__name__.lower(), accept)
+    from cryptable.importers.networks.import_network import calibration_rows
     from cryptable.importers.networks.trees.as_estimator import read_trees
 
+    if not hasattr(X_train, "shape"):  # a loader, a dataset, a list
+        X_train = calibration_rows(X_train)
     trees = read_trees(model, X_train, labels)
     if trees is not None:
         return _of_estimator(trees, X_train, missing, trees.name or type(trees).__name__.lower(), accept)

@@ -11,6 +11,8 @@ _NETWORKS = frozenset(
         "cryptable.OnnxNetwork",
         "hummingbird.SklearnContainer",
         "skorch.NeuralNet",
+        "torch.ExportedProgram",
+        "torch.ONNXProgram",
     }
 )
 """Classes that a module of `sources/` reads, by first package and name."""

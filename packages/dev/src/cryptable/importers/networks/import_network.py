@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from cryptable_protocol import InvalidInputError
 
 from cryptable.graphs.graph import FloatArray, Rows
 from cryptable.graphs.network import SegmentedNetwork
@@ -14,6 +17,7 @@ from cryptable.importers.networks.sources.registry import read_network
 from cryptable.importers.networks.tracing import trace
 from cryptable.importers.verification import verify_import
 
+_TOGETHER = 3
 MAX_ROWS = 2000
 """Of calibration data: the first ones are taken."""
 
@@ -44,12 +48,42 @@ def traced_network(
     model: object, X: Rows, *, labels: Sequence[float] | Sequence[str] | None = None
 ) -> tuple[OnnxNetwork, SegmentedNetwork, FloatArray]:
     """As `import_network`, for a caller that compares the scores itself."""
-    given = X[:MAX_ROWS] if isinstance(X, np.ndarray) else np.asarray(X)[:MAX_ROWS]
+    given = calibration_rows(X)
     with naming_conversion(model):
         network = read_network(model, given, labels=labels)
         rows = network.rows(given)
+        network.check_rows_stay_apart(rows[:_TOGETHER])
         segments = trace(network, _feature_names(X, network.features))
     return network, segments, rows
+
+
+def calibration_rows(X: Rows) -> npt.NDArray[Any]:
+    """The first rows as an array: of an array, a frame, a tensor, or of the batches of a DataLoader.
+
+    Raises:
+        InvalidInputError: there are none, or they are of different shapes.
+    """
+    if isinstance(X, np.ndarray):
+        return X[:MAX_ROWS]
+    batches = X
+    if type(X).__module__.startswith("torch.utils.data"):
+        batches, found = [], 0
+        for each in X:
+            first = each[0] if isinstance(each, tuple | list) else each
+            if hasattr(X, "batch_size"):
+                batches.extend(np.asarray(first))
+            else:  # a dataset gives rows
+                batches.append(np.asarray(first))
+            found = len(batches)
+            if found >= MAX_ROWS:
+                break
+    try:
+        return np.asarray(batches)[:MAX_ROWS]
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"X_train must be one array of shape (rows, ...), or a DataLoader of batches of them: {error}. A "
+            "network of several inputs takes them joined: concatenate them, and split them in the network"
+        ) from error
 
 
 def _feature_names(X: Rows, features: int) -> tuple[str, ...]:

@@ -73,20 +73,43 @@ class OnnxNetwork:
         return flat
 
     def reference_scores(self, X: Rows) -> FloatArray:
-        """The network's own scores before the link, shape (rows, outputs)."""
-        rows = self.rows(X)
+        """The network's own scores before the link, shape (rows, outputs).
+
+        Raises:
+            UnsupportedModelError: it gives another number of rows than it takes, or cannot be evaluated.
+        """
+        return self._evaluated(self.rows(X))
+
+    def check_rows_stay_apart(self, rows: FloatArray) -> None:
+        """Raises UnsupportedModelError where a row's scores depend on the rows that are evaluated with it."""
+        together = self._evaluated(rows, checks=False)
+        alone = np.concatenate([self._evaluated(row[None], checks=False) for row in rows])
+        close = 1e-3 * max(1e-6, float(np.abs(together).max(initial=0.0)))
+        if together.shape == alone.shape and not np.allclose(together, alone, rtol=0, atol=close, equal_nan=True):
+            raise UnsupportedModelError(
+                f"{self.name} mixes rows: what it gives for one depends on the others, as with a mean over all axes, a "
+                "stack along the first one, or a batch normalization in training. The first axis must stay the rows"
+            )
+
+    @cached_property
+    def outputs(self) -> int:
+        """Scores of a row."""
+        return self._evaluated(np.zeros((1, self.features)), checks=False).shape[1]
+
+    def _evaluated(self, rows: FloatArray, *, checks: bool = True) -> FloatArray:
         found = []
         for step in self._batches(len(rows)):
             shape = (len(rows[step]), *self.input_shape)
             batch = rows[step].reshape(shape).astype(self.input_dtype)
             with np.errstate(all="ignore"), naming_failures(self.name):
                 (scores,) = self._evaluator.run([self.output_name], {self.input_name: batch})
-            if np.shape(scores)[:1] != (len(batch),):
+            if checks and np.shape(scores)[:1] != (len(batch),):
                 raise UnsupportedModelError(
                     f"{self.name} gives scores of shape {np.shape(scores)} for {len(batch)} rows: the first axis must "
                     "stay the rows. It mixes them, as a mean over all axes or a stack along the first one does"
                 )
-            found.append(np.asarray(scores, np.float64).reshape(len(batch), -1))
+            count = len(batch) if np.shape(scores)[:1] == (len(batch),) else 1
+            found.append(np.asarray(scores, np.float64).reshape(count, -1))
         return np.concatenate(found)
 
     def _batches(self, count: int) -> list[slice]:

@@ -78,7 +78,7 @@ def read_model(
     )
     link, named = _meaning(tail.link, labels)
     network = OnnxNetwork(cut, given[0].name, shape, np.dtype(dtype), tail.scores, link, named, name)
-    outputs = network.reference_scores(np.zeros((1, network.features))).shape[1]
+    outputs = network.outputs
     if named == () or (named is None and link is not Link.IDENTITY):
         named = tuple(range(max(2, outputs)))
         network = OnnxNetwork(cut, given[0].name, shape, np.dtype(dtype), tail.scores, link, named, name)

@@ -107,11 +107,11 @@ class Trace:
 
     def apply(self, base: Affine, function: Callable[[Constant], Constant], name: str) -> Pending:
         """A function of each element of an affine tensor."""
-        shape = base.shape
+        shape, dtype = base.shape, base.dtype
         return Pending(
             base.reshaped((base.size,)),
             np.arange(base.size).reshape(shape),
-            lambda numbers: function(numbers.reshape(shape)),
+            lambda numbers: np.asarray(function(numbers.reshape(shape).astype(dtype))),
             (name,),
         )
 

@@ -42,5 +42,4 @@ def read(net: Any, X: Rows, labels: Sequence[float] | Sequence[str] | None) -> O
         if labels is not None and not is_classifier:
             raise InvalidInputError(f"labels= is for classifiers, {type(net).__name__} is none")
         return network
-    outputs = network.reference_scores(X[:1]).shape[1]
-    return read_model(model, name=name, labels=range(max(2, outputs)))
+    return read_model(model, name=name, labels=range(max(2, network.outputs)))
