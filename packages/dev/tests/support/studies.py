@@ -36,6 +36,8 @@ SETTINGS = {
     "IsolationForest": {"n_estimators": 5, "max_samples": 16, "random_state": 0},
     **{f"KNeighbors{kind}": {"n_neighbors": 3} for kind in ("Classifier", "Regressor")},
     "LogisticRegression": {"max_iter": 5000},
+    "MLPClassifier": {"hidden_layer_sizes": (6,), "alpha": 0.1, "max_iter": 800, "random_state": 0},
+    "MLPRegressor": {"hidden_layer_sizes": (5,), "activation": "tanh", "solver": "lbfgs", "random_state": 0},
     "QuantileRegressor": {"alpha": 0.01},
     "CCA": {"n_components": 1},
     "PLSCanonical": {"n_components": 1},
@@ -113,6 +115,7 @@ THREE_CLASSES = {
             "LinearDiscriminantAnalysis",
             "LinearSVC",
             "LogisticRegression",
+            "MLPClassifier",
             "MultinomialNB",
             "NearestCentroid",
             "OneVsRestClassifier",
@@ -241,8 +244,11 @@ BY_LOOKUPS = (
 )
 """Models of trees that are compiled for the scheme bootstrapped too."""
 INSTALLED = [name for name in ct.supported_estimators() if importlib.util.find_spec(name.partition(".")[0])]
+ASKED_FOR = ("MLPClassifier", "MLPRegressor")
+"""Are compiled for the scheme levelled, which is to be asked for."""
 CASES = [(name, "") for name in INSTALLED]
 CASES += [(name, kind) for kind, classes in KINDS.items() for name in INSTALLED if name.rpartition(".")[2] in classes]
+CASES = [(*case, "levelled") if case[0].rpartition(".")[2] in ASKED_FOR else case for case in CASES]
 CASES += [(*case, "bootstrapped") for case in BY_LOOKUPS if case in CASES]
 
 

@@ -18,17 +18,20 @@ from cryptable.planner.registry import able_planner
 def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[CompileSettings, ...]:
     """Settings of one scheme each, the cheapest first; one alone where the scheme is asked for.
 
-    With "auto", the scheme levelled comes first where it plans such models and no option needs lookups. A model may
+    With "auto", the scheme levelled comes first where it plans such models, unless they are to be asked for,
+    and no option needs lookups. A model may
     still be wider or larger than it evaluates, and is bootstrapped then.
     """
     if settings.scheme != "auto":
         return (settings,)
     kept = None if settings.keys_of is None else settings.keys_of.artifact.client_spec.scheme
-    is_able = able_planner(graph, LEVELLED) is not None and not settings.needs_lookups
+    levelled, is_bootstrapped = able_planner(graph, LEVELLED), able_planner(graph, BOOTSTRAPPED) is not None
     found = []
-    if is_able and kept != BOOTSTRAPPED:
+    is_able = levelled is not None and not settings.needs_lookups and kept != BOOTSTRAPPED
+    is_first = levelled is not None and (not levelled.is_asked_for or not is_bootstrapped or kept == LEVELLED)
+    if is_able and is_first:
         found.append(replace(settings, scheme="levelled"))
-    if not found or kept is None:
+    if not found or (kept is None and is_bootstrapped):
         found.append(replace(settings, scheme="bootstrapped"))
     return tuple(found)
 

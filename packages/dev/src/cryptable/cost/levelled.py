@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from cryptable_engine import Circuit, Linear, Product, Program
+from cryptable_engine import Circuit, Linear, Product, Program, Rotation
+from cryptable_engine.schemes.levelled.plans.turns import body_gadget
 from cryptable_protocol import InternalError, KeysetParameters
 from cryptable_protocol.schemes.levelled.keyset import Gadget
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
@@ -17,8 +18,12 @@ from cryptable.cost.rates import MachineRates, Prediction
 # Microseconds of the engine's NumPy evaluator on one core; tools/bench/levelled.py measures them.
 _KEY_SWITCH, _SCHEME_SWITCH, _PRODUCT, _READ, _ROW = 77.0, 47.0, 92.0, 0.4, 1000.0
 _KEYS_READY, _ENCRYPTION, _POLYNOMIAL = 5000.0, 400.0, 600.0
+_TURN, _BESIDE_TURNS = 115.0, 4.0
+"""Of a product that turns a table, by (4, 5); and how many of its transforms the rest of it costs as much as."""
 _MEASURED_ON = "NumPy on one core of a server with AVX-512"
 _USUAL = Gadget(2, 8)
+TURNING = Gadget(4, 5)
+"""Of most networks: as quick as (3, 6), since bodies have two larger digits, and less noisy."""
 _TRANSFORMS_BESIDE = 2.5
 """Of a product, besides two for each digit: those of its form and of its result, and what is left out of them."""
 
@@ -61,7 +66,9 @@ class LevelledPrices:
 
     def circuit(self, circuit: Circuit) -> float:
         """See `PriceList`."""
-        return self.selector * len(selectors_of(circuit)) + _PRODUCT * (circuit.products + 1) + _ROW
+        turns = sum(node.products for node in circuit.nodes if isinstance(node, Rotation))
+        products = _PRODUCT * (circuit.products - turns + 1)
+        return self.selector * len(selectors_of(circuit)) + products + _turns(TURNING, turns) + _ROW
 
     def estimate(self, draft: Draft, rates: MachineRates) -> Cost:  # noqa: ARG002  (as all lists)
         """Of no draft."""
@@ -76,9 +83,10 @@ class LevelledPrices:
         parameters = program.parameters
         if not isinstance(parameters, LevelledParameters):
             raise InternalError(f"a program of scheme {program.scheme!r} is not priced by the scheme levelled's list")
+        turns = sum(node.products for node in circuit.nodes if isinstance(node, Rotation))
         polynomials = len(parameters.layout.runs) + parameters.layout.placed_polynomials
         return Prediction(
-            lookups=1e-6 * _products(parameters.gadget, circuit.products),
+            lookups=1e-6 * (_products(parameters.gadget, circuit.products - turns) + _turns(parameters.gadget, turns)),
             linear=1e-6 * _READ * reads_of(circuit),
             ciphertexts=1e-6 * _expansion(parameters),
             keys_loaded=1e-6 * _KEYS_READY,
@@ -87,14 +95,20 @@ class LevelledPrices:
         )
 
 
-def seconds_of(parameters: LevelledParameters, products: int) -> float:
+def seconds_of(parameters: LevelledParameters, products: int, turns: int = 0) -> float:
     """CPU seconds of a row, but for what reading bits costs, which no parameter changes."""
-    return 1e-6 * (_products(parameters.gadget, products) + _expansion(parameters))
+    return 1e-6 * (_products(parameters.gadget, products) + _turns(parameters.gadget, turns) + _expansion(parameters))
+
+
+def turning_price(products: int, selectors: int, read: int) -> float:
+    """Microseconds of tables that selectors turn, beside bits that are read, before parameters are chosen."""
+    expansion = selectors * TURNING.levels * (_KEY_SWITCH + _SCHEME_SWITCH)
+    return _turns(TURNING, products) + expansion + _READ * read + _ROW
 
 
 def selectors_of(circuit: Circuit) -> tuple[int, ...]:
-    """Elements that products multiply by, increasing."""
-    bits = [node.bits for node in circuit.nodes if isinstance(node, Product)]
+    """Elements that products multiply by or that turn tables, increasing."""
+    bits = [node.bits for node in circuit.nodes if isinstance(node, Product | Rotation)]
     return tuple(np.unique(np.concatenate(bits)).tolist()) if bits else ()
 
 
@@ -107,6 +121,11 @@ def reads_of(circuit: Circuit) -> int:
 def _products(gadget: Gadget, products: int) -> float:
     transforms = (2 * gadget.levels + _TRANSFORMS_BESIDE) / (2 * _USUAL.levels + _TRANSFORMS_BESIDE)
     return _PRODUCT * transforms * (products + 1)
+
+
+def _turns(gadget: Gadget, turns: int) -> float:
+    """Products that turn tables: two transforms for each result, one a digit, and what moves tables."""
+    return _TURN * (gadget.levels + body_gadget(gadget).levels + _BESIDE_TURNS) / (6 + _BESIDE_TURNS) * turns
 
 
 def _expansion(parameters: LevelledParameters) -> float:

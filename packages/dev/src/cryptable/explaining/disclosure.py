@@ -6,13 +6,14 @@ from cryptable_protocol import (
     AffineEncoder,
     CategoricalEncoder,
     ClientSpec,
+    DigitsEncoder,
     QuadraticEncoder,
     ThermometerEncoder,
     UnusedFeature,
 )
 from cryptable_protocol.schemes.scheme import LEVELLED
 
-from cryptable.explaining.levelled import CRAFTED, LAYOUT_TELLS
+from cryptable.explaining.levelled import CRAFTED, DIGITS_TELL, LAYOUT_TELLS
 from cryptable.planner.planned_model import ThresholdDisclosure
 
 SERVER_LEARNS = (
@@ -33,7 +34,7 @@ def client_learns(spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | N
     """What the client specification and the answers tell. `edges` is None where it is not known (a loaded model)."""
     features = spec.features
     count = sum(feature.size for feature in features if isinstance(feature, ThermometerEncoder))
-    ranged = sum(isinstance(feature, (AffineEncoder, QuadraticEncoder)) for feature in features)
+    ranged = sum(isinstance(feature, (AffineEncoder, DigitsEncoder, QuadraticEncoder)) for feature in features)
     unused = sum(isinstance(feature, UnusedFeature) for feature in features)
     told = ["its scores" + (" and the class labels" if spec.decoder.is_classifier else "")]
     if count and edges is None:
@@ -51,7 +52,8 @@ def client_learns(spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | N
     if unused:
         told.append(f"which {unused} features the model does not use")
     if spec.scheme == LEVELLED:
-        told.append(LAYOUT_TELLS)
+        digits = any(isinstance(feature, DigitsEncoder) for feature in features)
+        told.append(DIGITS_TELL if digits else LAYOUT_TELLS)
     listed = told[-1] if len(told) == 1 else f"{'; '.join(told[:-1])}; and {told[-1]}"
     if spec.scheme == LEVELLED:
         return f"The client learns {listed}; not the weights of the model or other rows. {CRAFTED}"

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cryptable_engine import Circuit, Product
+import numpy as np
+from cryptable_engine import Circuit, Product, Rotation
 from cryptable_engine.schemes.levelled.noise.bound import failure
 from cryptable_protocol import FeatureEncoder
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
@@ -24,9 +25,12 @@ LAYOUT_TELLS = (
     "which of its bits are selectors, so which thresholds stand above others in some tree, and from the time, how many "
     "products there are"
 )
+DIGITS_TELL = (
+    "which binary digits of its inputs matter at all, and from the time, how many of them turn how many tables"
+)
 CRAFTED = (
     "Some tens of answers, to honest rows or to others, take a small model apart: limit rows for each principal where "
-    "trees are worth hiding (docs/threat-model.md)."
+    "the model is worth hiding (docs/threat-model.md)."
 )
 
 
@@ -43,6 +47,9 @@ class LevelledFacts:
         gadget: digits, and bits of each.
         moduli: that scores are computed modulo.
         log2_failure: of the bound for the probability that an answer is wrong.
+        turns: external products that turn tables.
+        tables: that bits turn, one a neuron.
+        positions: of a table.
     """
 
     products_by_depth: tuple[int, ...]
@@ -53,11 +60,14 @@ class LevelledFacts:
     gadget: tuple[int, int]
     moduli: tuple[int, ...]
     log2_failure: float
+    turns: int = 0
+    tables: int = 0
+    positions: int = 0
 
     @property
     def products(self) -> int:
         """All of them."""
-        return sum(self.products_by_depth)
+        return sum(self.products_by_depth) + self.turns
 
     @property
     def depth(self) -> int:
@@ -73,15 +83,22 @@ class LevelledFacts:
             return None
         layers = [node.bits for node in circuit.nodes if isinstance(node, Product)]
         name_of = [feature.name for feature in features for _ in range(feature.size)]
+        by_feature = Counter(name_of[bit] for bits in layers for bit in bits.tolist())
+        rotation = next((node for node in circuit.nodes if isinstance(node, Rotation)), None)
+        if rotation is not None:
+            turns = np.where(rotation.is_common, 1, np.count_nonzero(rotation.exponents, axis=1))
+            for bit, count in zip(rotation.bits.tolist(), turns.tolist(), strict=True):
+                by_feature[name_of[bit]] += count
         return cls(
             tuple(bits.size for bits in layers),
-            Counter(name_of[bit] for bits in layers for bit in bits.tolist()),
+            by_feature,
             len(parameters.selectors),
             len(parameters.leaves),
             len(parameters.placed),
             parameters.gadget,
             parameters.moduli,
             failure(circuit, parameters),
+            *((0, 0, 0) if rotation is None else (rotation.products, rotation.neurons, rotation.positions)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,7 +115,12 @@ class LevelledFacts:
 
     def rows(self, seconds: Prediction, p_error: float, security_bits: int) -> Iterator[tuple[str, str]]:
         """For people: what stands in place of lookups, and of how they fail."""
-        yield "products", f"{self.products} of a bit with a linear form, {self.depth} deep; no bootstrapping"
+        if self.tables:
+            others = f", {self.products - self.turns} of a bit with a linear form" if self.depth else ""
+            told = f"{self.turns}, by which bits turn {self.tables} tables of {self.positions} positions{others}"
+            yield "products", f"{told}; no bootstrapping"
+        else:
+            yield "products", f"{self.products} of a bit with a linear form, {self.depth} deep; no bootstrapping"
         yield "selectors", f"{self.selectors} bits, expanded to {self.gadget[0]} ciphertexts each"
         yield "residues", f"scores are computed modulo {', '.join(map(str, self.moduli))}, put together by the client"
         yield (

@@ -68,6 +68,7 @@ class Planner:
     brings its answers nearer to the model's own. `tolerance` is the one of a
     score where none is asked for, by graph and scores on the calibration data. `approximate` finds graphs that are
     within a budget: the graph itself where that is, else several approximations of it; None where there is no such way.
+    Where `is_asked_for`, scheme="auto" leaves its models to another scheme that is able.
     """
 
     graph: type
@@ -78,6 +79,7 @@ class Planner:
     approximate: Approximate | None
     scheme: str = BOOTSTRAPPED
     closer: str = CLOSER
+    is_asked_for: bool = False
 
 
 _by_class: dict[tuple[type, str], Planner] = {}
@@ -93,6 +95,7 @@ def planner(
     approximate: Approximate | None = None,
     scheme: str = BOOTSTRAPPED,
     closer: str = CLOSER,
+    is_asked_for: bool = False,
 ) -> Callable[[Function], Function]:
     """Register the decorated function for a class of model graphs; arguments as `Planner` has them.
 
@@ -103,7 +106,9 @@ def planner(
     def register(plan: Function) -> Function:
         if (graph, scheme) in _by_class:
             raise ValueError(f"{graph.__name__} has two planners; the second one is in {plan.__module__}")
-        _by_class[graph, scheme] = Planner(graph, plan, kind, cheaper, tolerance, approximate, scheme, closer)
+        _by_class[graph, scheme] = Planner(
+            graph, plan, kind, cheaper, tolerance, approximate, scheme, closer, is_asked_for
+        )
         return plan
 
     return register
@@ -118,13 +123,13 @@ def find_planner(graph: ModelGraph, scheme: str = BOOTSTRAPPED) -> Planner:
     found = able_planner(graph, scheme)
     if found is not None:
         return found
-    bootstrapped = able_planner(graph, BOOTSTRAPPED)
-    if bootstrapped is None:
+    others = [each for each in planners() if each.graph is type(planned_graph(graph))]
+    if not others:
         raise InternalError(f"no planner for {type(planned_graph(graph)).__name__}")
     able = sorted({each.kind for each in planners() if each.scheme == scheme})
     raise UnsupportedModelError(
-        f"scheme {scheme!r} does not evaluate {bootstrapped.kind}, only {', '.join(able)}; leave scheme='auto', or use "
-        f"scheme={BOOTSTRAPPED!r}"
+        f"scheme {scheme!r} does not evaluate {others[0].kind}, only {', '.join(able)}; leave scheme='auto', or use "
+        f"scheme={others[0].scheme!r}"
     )
 
 

@@ -67,7 +67,7 @@ def test_simulation_reads_what_is_right(circuit):
 
 
 def test_tables_that_leave_too_little_room_are_refused(tmp_path):
-    circuit = rotation_circuit(np.random.default_rng(9), positions=512, outputs=2, reads=False)
+    circuit = rotation_circuit(np.random.default_rng(9), positions=512, outputs=3, reads=False)
     with pytest.raises(CompilationError, match="leave 4 for each"):
         compile_circuit(circuit, OPTIONS, tmp_path / "program")
     parameters = levelled_parameters(circuit, p_error=OPTIONS.p_error)

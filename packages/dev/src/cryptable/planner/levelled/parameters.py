@@ -44,7 +44,7 @@ def choose_parameters(circuit: Circuit, *, p_error: float, upload: Upload = "fas
     """
     forms, highest = read_forms(circuit), highest_output(circuit, bounds(circuit))
     candidates, refusal = [], ""
-    for moduli in _moduli_for(highest, forms.outputs):
+    for moduli in _moduli_for(highest, forms.outputs, _most_slots(forms)):
         for gadget in GADGETS:
             for is_placed in (True, False) if upload == "fast" else (False,):
                 for answer_bits in _ANSWER_BITS:
@@ -57,7 +57,13 @@ def choose_parameters(circuit: Circuit, *, p_error: float, upload: Upload = "fas
                         candidates.append(found)
     nearest, wanted = 0.0, math.log2(p_error)
     failed: dict[Gadget, LevelledParameters] = {}
-    for found in sorted(candidates, key=lambda each: (seconds_of(each, forms.products), each.answer_bytes)):
+    products, turns = forms.products, circuit.products - forms.products
+    # Selectors that turn tables are nearly all that forms read: places would be one more polynomial for a few bits.
+    by_bytes = forms.rotation is not None
+    for found in sorted(
+        candidates,
+        key=lambda each: (by_bytes * each.row_bytes, seconds_of(each, products, turns), each.answer_bytes),
+    ):
         if found.gadget in failed and _is_noisier(found, failed[found.gadget]):
             continue
         try:
@@ -75,9 +81,10 @@ def choose_parameters(circuit: Circuit, *, p_error: float, upload: Upload = "fas
             f"noise: with {circuit.products} products, an answer is wrong with a probability of up to 2^{nearest:.0f}, "
             f"asked for is 2^{math.log2(p_error):.0f}"
         )
-    raise UnsupportedModelError(
-        f"scheme 'levelled': {refusal}; use fewer or shallower trees, a larger tolerance=, or scheme='bootstrapped'"
-    )
+    ways_out = "use fewer or shallower trees, a larger tolerance=, or scheme='bootstrapped'"
+    if forms.rotation is not None:
+        ways_out = "use fewer neurons (support vectors), lower input_bits=, or a larger tolerance="
+    raise UnsupportedModelError(f"scheme 'levelled': {refusal}; {ways_out}")
 
 
 def _is_noisier(one: LevelledParameters, other: LevelledParameters) -> bool:
@@ -119,7 +126,12 @@ def _laid_out(
     )
 
 
-def _moduli_for(highest: int, outputs: int) -> list[tuple[int, ...]]:
+def _most_slots(forms: Forms) -> int:
+    """Of an answer: with tables, as many as a position has coefficients."""
+    return MAX_SLOTS if forms.rotation is None else min(MAX_SLOTS, RING_SIZE // forms.rotation.positions)
+
+
+def _moduli_for(highest: int, outputs: int, most_slots: int) -> list[tuple[int, ...]]:
     """Sets of moduli that tell outputs apart, from the smallest greatest one on: it sets the precision.
 
     Raises:
@@ -137,12 +149,12 @@ def _moduli_for(highest: int, outputs: int) -> list[tuple[int, ...]]:
             f"scheme 'levelled': scores up to {highest}, its moduli tell {max(map(math.prod, sets))} apart; raise "
             "tolerance=, or use scheme='bootstrapped'"
         )
-    fitting = [moduli for moduli in wide if len(moduli) * outputs <= MAX_SLOTS]
+    fitting = [moduli for moduli in wide if len(moduli) * outputs <= most_slots]
     if not fitting:
         slots = outputs * min(map(len, wide))
         raise UnsupportedModelError(
-            f"scheme 'levelled': {outputs} scores up to {highest} take {slots} slots, an answer has {MAX_SLOTS}; raise "
-            "tolerance=, or use scheme='bootstrapped'"
+            f"scheme 'levelled': {outputs} scores up to {highest} take {slots} slots, an answer has {most_slots}; "
+            "raise tolerance=, or use scheme='bootstrapped'"
         )
     by_greatest: dict[int, tuple[int, ...]] = {}
     for moduli in sorted(fitting, key=lambda each: (each[-1], len(each), math.prod(each))):

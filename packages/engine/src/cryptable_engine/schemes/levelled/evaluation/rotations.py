@@ -63,12 +63,14 @@ class Rotations:
     def _begin(self, space: Workspace) -> None:
         """Every table with its first turn, which is a linear form of leaves: its digits are known beforehand."""
         turns, spare = self._turns, space.rows[0]
+        levels = turns.gadget.levels
         for start in range(0, turns.neurons, CHUNK):
             end = min(start + CHUNK, turns.neurons)
             totals = space.tables[start:end]
             totals.fill(0.0)
             for neuron, total in enumerate(totals, start):
-                _, rows = self._rows(int(turns.first[neuron]), space)
+                first = int(turns.selector[turns.first[neuron]]) * levels
+                rows = space.leaves[first : first + levels]
                 for digit, row in zip(self._first_digits[:, neuron], rows, strict=True):
                     np.multiply(digit, row, out=spare)
                     np.add(total, spare, out=total)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cryptable_engine.schemes.levelled.noise.variances import RowVariances
 from cryptable_engine.schemes.levelled.plans.plan import Plan
-from cryptable_engine.schemes.levelled.plans.turns import Turns, body_gadget
+from cryptable_engine.schemes.levelled.plans.turns import Turns
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -52,8 +52,5 @@ def _first(turns: Turns, prices: FloatArray) -> float:
 
 
 def first_leaves(turns: Turns) -> npt.NDArray[np.int64]:
-    """Leaves that first turns by each bit read: shape (body levels, bits)."""
-    levels, body = turns.gadget.levels, body_gadget(turns.gadget).levels
-    together = levels // body
-    leaf = np.arange(together - 1, levels, together)
-    return leaf[:, None] + turns.selector * levels
+    """Leaves that first turns by each bit read: shape (levels, bits)."""
+    return np.arange(turns.gadget.levels)[:, None] + turns.selector * turns.gadget.levels

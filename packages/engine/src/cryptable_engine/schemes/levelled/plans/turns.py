@@ -82,13 +82,12 @@ class Turns:
 
     @cached_property
     def first_digits(self) -> FloatArray:
-        """Digits of (X^(−power) − 1) · table for each first turn: shape (levels, neurons, N)."""
+        """Digits of (X^(−power) − 1) · table for each first turn, small ones: shape (levels, neurons, N)."""
         powers = self.powers[self.first, np.arange(self.neurons)]
         differences = turned(self.tables, powers) - self.tables
         differences -= np.rint(differences)
-        gadget = body_gadget(self.gadget)
-        out = np.empty((gadget.levels, *differences.shape))
-        digits(differences, gadget, out)
+        out = np.empty((self.gadget.levels, *differences.shape))
+        digits(differences, self.gadget, out)
         return out
 
     @property

@@ -1,0 +1,80 @@
+"""Plans networks of one hidden layer for the scheme levelled, for the registry."""
+
+from __future__ import annotations
+
+from cryptable_protocol import Decoder
+from cryptable_protocol.schemes.scheme import LEVELLED
+
+from cryptable.errors import UnsupportedModelError
+from cryptable.graphs.graph import FloatArray, ModelGraph
+from cryptable.graphs.network import SegmentedNetwork
+from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer, hidden_layer
+from cryptable.planner.levelled.one_layer.search import Wish, find
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.registry import Task, planner
+from cryptable.planner.tolerance import deviation
+
+TARGET_RMS, TARGET_RMS_OF_SEVERAL = 0.02, 0.035
+"""Of the deviation of scores: how far one, or each of several, may be off on calibration data, where no tolerance is
+asked for. The largest of several is seldom near the next."""
+_MOST_BITS = 10
+
+
+def _target(outputs: int) -> float:
+    return TARGET_RMS if outputs == 1 else TARGET_RMS_OF_SEVERAL
+
+
+def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:
+    """Root mean square, in the unit of the scores, where no tolerance is asked for."""
+    return _target(graph.outputs) * deviation(scores)
+
+
+@planner(
+    SegmentedNetwork,
+    scheme=LEVELLED,
+    kind="a network of one hidden layer",
+    cheaper="fewer neurons, and fewer input_bits=, cost less in proportion",
+    closer="more input_bits= bring it nearer, and so do more rows of X_train, if those are few",
+    tolerance=allowed_error,
+    is_asked_for=True,
+)
+def plan(graph: SegmentedNetwork, task: Task) -> PlannedModel:
+    """Tables that the digits of inputs turn."""
+    return plan_layer(hidden_layer(graph), graph, task)
+
+
+def plan_layer(layer: HiddenLayer, graph: ModelGraph, task: Task) -> PlannedModel:
+    """A hidden layer, with the names, the link and the labels of its graph.
+
+    Raises:
+        UnsupportedModelError: no plan is within the tolerance that is asked for, or there are too many scores.
+    """
+    settings = task.settings
+    target = _target(graph.outputs)
+    if settings.tolerance is not None:
+        target = settings.tolerance / (deviation(task.reference) or 1.0)
+    wish = Wish(target, task.prices.p_error, settings.tolerance, settings.input_bits, _positions(task), settings.ranges)
+    found = find(layer, graph.feature_names, task.rows, task.reference, wish)
+    answer = found.circuit.nodes[found.circuit.output]
+    decoder = Decoder(
+        graph.link,
+        tuple((-answer.offset).tolist()),  # type: ignore[union-attr]
+        found.unit,
+        tuple(found.constant.tolist()),
+        graph.labels,
+    )
+    return PlannedModel(found.circuit, found.digits.encoders, decoder, None, ranges=settings.ranges, scheme="levelled")
+
+
+def _positions(task: Task) -> int | None:
+    """Of a table: 2^bits, where bits= is given."""
+    bits = task.settings.bits
+    if bits is None or bits == "auto":
+        return None
+    if not isinstance(bits, int) or not 1 <= bits <= _MOST_BITS:
+        raise UnsupportedModelError(
+            f"bits is {bits!r}: under scheme 'levelled', tables have 2^bits positions, for bits of 1 to {_MOST_BITS}, "
+            "all neurons alike; leave it out for as many as it takes"
+        )
+    positions: int = 2**bits
+    return positions

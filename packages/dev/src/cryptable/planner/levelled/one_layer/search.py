@@ -1,0 +1,250 @@
+"""Positions, digits and exponents of a network of one hidden layer: the cheapest that is near enough to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+
+import numpy as np
+from cryptable_engine import Circuit, interpret
+from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVariances
+from cryptable_protocol.schemes.levelled.keyset import LOG2_RING_SIZE, RING_SIZE
+from cryptable_protocol.schemes.levelled.layout import Layout
+from cryptable_protocol.schemes.levelled.parameters import MAX_MODULI, MAX_SLOTS, MODULI
+
+from cryptable.cost.levelled import TURNING, turning_price
+from cryptable.errors import UnsupportedModelError
+from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.planner.levelled.one_layer.exponents import rounded_exponents, shares_of
+from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer
+from cryptable.planner.levelled.one_layer.input_digits import InputDigits, encoded, input_digits
+from cryptable.planner.levelled.one_layer.tables import tables_of
+from cryptable.planner.levelled.one_layer.turned_network import TurnedNetwork, turned_network
+
+MOST_ROWS = 500
+"""Of calibration data, that candidates are compared on."""
+DIGITS = (1, 2, 3, 4, 5, 6, 8)
+"""Of an input, that are tried."""
+_LEAST_EXPONENTS = (0.5, 1.0, 2.0, 4.0)
+"""Below which an exponent is left out: they are tried."""
+_FEWEST_POSITIONS = 8
+_BLUR = 1.5
+"""Typical deviation of positions, whose exponents are rounded, about their exact place."""
+_SHARE_OF_UNIT = 0.3
+"""Of the error that is allowed, what rounding scores to integers may have."""
+_FARTHER = 0.25
+"""Likewise of distances, on the far side."""
+_INFLATED, _SLACK_BITS = 1.3, 10
+"""Variance of turns, for what else there is and how it varies; and bits of p_error, for all slots. The bound itself is
+computed when parameters are chosen."""
+_NEARLY = 1.15
+"""Times the error of the nearest, where none is near enough: what costs less and errs no more is taken."""
+_SHARE_OF_IDLE = 0.5
+"""Of the error that is allowed, what bits that turn no table may have had, all together, and are not read then."""
+_MARGIN = 0.03
+"""Of the range of sums in calibration data, what positions reach beyond it on both sides."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A circuit, its unit of scores, and how far its scores are from the network's own on calibration data.
+
+    `rms` is in deviations of the score that errs most, `largest` in the unit of the scores.
+    """
+
+    circuit: Circuit
+    unit: float
+    constant: FloatArray
+    digits: InputDigits
+    rms: float
+    largest: float
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """How near and how: rms in deviations; digits of inputs and positions of tables, where they are asked for.
+
+    `tolerance` is the largest error on calibration data, None where none is asked for; `p_error` the probability with
+    which an answer may be wrong.
+    """
+
+    rms: float
+    p_error: float
+    tolerance: float | None = None
+    digits: int | None = None
+    positions: int | None = None
+    ranges: str = "minmax"
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    price: float
+    network: TurnedNetwork
+    digits: InputDigits
+    bits: IntArray
+    positions: int
+    products: int
+
+
+def find(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, reference: FloatArray, wish: Wish) -> Found:
+    """The cheapest that is as near as is wished, or else of those that are nearly as near as any.
+
+    Args:
+        layer: the network.
+        names: of its features.
+        rows: calibration data, shape (rows, features).
+        reference: the network's own scores, shape (rows, outputs).
+        wish: how near.
+
+    Raises:
+        UnsupportedModelError: it has more scores than a table has room for, or none is within the tolerance.
+    """
+    chosen = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)
+    kept, spread = reference[chosen], _spread(reference)
+    tried: list[tuple[float, _Candidate]] = []
+    for candidate in sorted(_candidates(layer, names, rows, reference, chosen, wish), key=lambda each: each.price):
+        rough = _rms(candidate.network.scores(candidate.bits.astype(np.float64)) - kept) / spread
+        rough = math.hypot(rough, _rounding(candidate, layer.outputs, wish) / spread)
+        tried.append((rough, candidate))
+        if rough > wish.rms:
+            continue
+        found = _measured(candidate, kept, wish)
+        if found.rms <= wish.rms and (wish.tolerance is None or found.largest <= wish.tolerance):
+            return found
+    if not tried:
+        raise UnsupportedModelError(
+            f"scheme 'levelled': {layer.outputs} scores leave tables no room for positions; fit one network for fewer "
+            "of them, or use scheme='bootstrapped'"
+        )
+    enough = _NEARLY * min(rough for rough, _ in tried)
+    if enough == math.inf:
+        raise UnsupportedModelError(
+            f"scheme 'levelled': {tried[0][1].products} products at least, whose noise leaves no room for scores; fit "
+            "fewer neurons (support vectors), lower input_bits=, or use scheme='bootstrapped'"
+        )
+    found = _measured(next(candidate for rough, candidate in tried if rough <= enough), kept, wish)
+    if wish.tolerance is not None and found.largest > wish.tolerance:
+        raise UnsupportedModelError(
+            f"tolerance is {wish.tolerance:.3g}, but the nearest plans differ by up to {found.largest:.3g} from the "
+            "network's own scores on X_train; raise tolerance= or input_bits=, or leave tolerance= out"
+        )
+    return found
+
+
+def _candidates(
+    layer: HiddenLayer,
+    names: tuple[str, ...],
+    rows: FloatArray,
+    reference: FloatArray,
+    chosen: IntArray,
+    wish: Wish,
+) -> Iterator[_Candidate]:
+    sums = layer.sums(rows)
+    low, high = _ranges(layer, sums, rows, wish.ranges)
+    idle = _SHARE_OF_IDLE * wish.rms * _spread(reference)
+    all_tables = [
+        tables_of(layer, sums, low, high, positions, blur=_BLUR)
+        for positions in (_positions(layer.outputs) if wish.positions is None else (wish.positions,))
+    ]
+    for count in DIGITS if wish.digits is None else (wish.digits,):
+        digits = input_digits(layer, names, rows, count)
+        bits = encoded(digits, rows)
+        floats = bits.astype(np.float64)
+        shares = shares_of(floats)
+        for tables in all_tables:
+            for least in _LEAST_EXPONENTS:
+                exponents = rounded_exponents(
+                    digits.sums / tables.step, shares, least, keep_common=layer.is_of_distances
+                )
+                network = turned_network(layer, digits, tables, exponents, floats).without_idle_bits(floats, idle)
+                products = network.products
+                price = turning_price(products, network.turning, digits.bits)
+                yield _Candidate(price, network, digits, bits[chosen], tables.positions, products)
+
+
+def _positions(outputs: int) -> Iterator[int]:
+    """That leave room for one residue of each score at least."""
+    positions = RING_SIZE // 2
+    while positions >= _FEWEST_POSITIONS:
+        if RING_SIZE // positions >= outputs:
+            yield positions
+        positions //= 2
+
+
+def _ranges(layer: HiddenLayer, sums: FloatArray, rows: FloatArray, choice: str) -> tuple[FloatArray, FloatArray]:
+    """Of sums that have positions of their own, shape (neurons,) each."""
+    if choice == "sound":
+        ends = np.stack([rows.min(axis=0), rows.max(axis=0)])
+        products = ends[:, :, None] * layer.slopes + (ends**2 * layer.curvatures)[:, :, None]
+        low, high = layer.offset + products.min(axis=0).sum(axis=0), layer.offset + products.max(axis=0).sum(axis=0)
+        return (np.full_like(low, low.min()), np.full_like(high, high.max())) if layer.is_of_distances else (low, high)
+    if choice == "percentile":
+        low, high = np.percentile(sums, [0.1, 99.9], axis=0)
+    else:
+        low, high = sums.min(axis=0), sums.max(axis=0)
+    margin = _MARGIN * (high - low)
+    if layer.is_of_distances:  # one step for all, and rows that are farther off than any of these are no rarity
+        return np.full_like(low, low.min()), np.full_like(high, high.max() + _FARTHER * (high.max() - low.min()))
+    return low - margin, high + margin
+
+
+def _measured(candidate: _Candidate, reference: FloatArray, wish: Wish) -> Found:
+    """With the fewest residues that make rounding scores to integers small beside what is allowed."""
+    network = candidate.network
+    outputs = reference.shape[1]
+    spread = _spread(reference)
+    allowed = wish.rms * spread if wish.tolerance is None else min(wish.rms * spread, wish.tolerance / 3)
+    wanted = network.reach / (_SHARE_OF_UNIT * allowed * math.sqrt(12 / network.terms))
+    circuit, unit = network.fitted(int(_modulus(wanted, outputs, candidate, wish)))
+    values = interpret(circuit, candidate.bits)
+    offset = circuit.nodes[circuit.output].offset  # type: ignore[union-attr]
+    error = (values - offset) * unit + network.constant - reference
+    largest = float(np.abs(error).max())
+    return Found(circuit, unit, network.constant, candidate.digits, _rms(error) / spread, largest)
+
+
+def _rms(error: FloatArray) -> float:
+    """Of the score that errs most."""
+    return float(np.sqrt(np.square(error).mean(axis=0)).max())
+
+
+def _spread(reference: FloatArray) -> float:
+    """Deviation of the score that varies most."""
+    return float(reference.std(axis=0).max()) or float(np.abs(reference).max()) or 1.0
+
+
+def _rounding(candidate: _Candidate, outputs: int, wish: Wish) -> float:
+    """Deviation of scores by rounding to integers, at the finest unit that there is room for; infinite without any."""
+    modulus = _modulus(math.inf, outputs, candidate, wish)
+    return candidate.network.reach / modulus * math.sqrt(candidate.network.terms / 12) if modulus else math.inf
+
+
+def _modulus(wanted: float, outputs: int, candidate: _Candidate, wish: Wish) -> float:
+    """The least product of moduli that reaches what is wanted, or else the greatest that has room; 0 without any."""
+    stride = RING_SIZE // candidate.positions
+    count = min(MAX_MODULI, stride // outputs, MAX_SLOTS // outputs)
+    # Half a step of the greatest modulus is to be as many deviations as p_error asks for.
+    deviations = 2 * math.log(2) * (_SLACK_BITS - math.log2(wish.p_error))
+    turn = _turn_variance(max(1, candidate.network.turning * TURNING.levels - 1).bit_length())
+    greatest = 0.5 / math.sqrt(deviations * _INFLATED * turn * max(1, candidate.products))
+    products = _products(count, max((p for p in MODULI if p <= greatest), default=0))
+    return next((product for product in products if product > wanted), products[-1] if products else 0)
+
+
+@cache
+def _turn_variance(depth: int) -> float:
+    """Of a product that turns a table, with as many leaves as an expansion of this depth makes."""
+    count = max(1, 2 ** min(depth, LOG2_RING_SIZE) // TURNING.levels)
+    variances = RowVariances(Layout(tuple(range(count)), (), (), TURNING, 1), GREATEST)
+    return float(variances.turn_keys.mean()) + variances.turn_rounding + variances.product_left
+
+
+@cache
+def _products(count: int, greatest: int) -> tuple[int, ...]:
+    """Of up to so many moduli, none above the greatest; increasing."""
+    known = [p for p in MODULI if p <= greatest]
+    sets = (some for size in range(1, count + 1) for some in combinations(known, size))
+    return tuple(sorted(math.prod(some) for some in sets if math.lcm(*some) == math.prod(some)))
