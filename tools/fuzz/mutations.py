@@ -20,6 +20,10 @@ FLOATS = (
 STRINGS = ("", "a", "age", "a\nb", "\x00", "\x7f", "\u0085", "é", "x" * 256, "x" * 257, "x0", " ", "\u202e")
 
 
+LONGEST = 1 << 21
+"""Elements of a list: more would be this tool's memory, not a reader's."""
+
+
 def mutate(message: Message, random: Random, *, depth: int = 0) -> None:
     """Change one field of a message, or of one inside it."""
     fields = message.DESCRIPTOR.fields
@@ -54,7 +58,7 @@ def _change_list(message: Message, field: FieldDescriptor, random: Random) -> No
         case 1:
             new = old[::-1]
         case 2:
-            new = old * random.choice((2, 2, 2, 20, 300))
+            new = (old * min(random.choice((2, 2, 2, 20, 300)), LONGEST // (len(old) + 1) + 2))[:LONGEST]
         case 3 if old:
             new = [*old, random.choice(old)]
         case 4 if len(old) > 1:
