@@ -22,6 +22,7 @@ from cryptable.errors import (
 )
 from cryptable.explaining.explanation import Explanation
 from cryptable.importers import supported_estimators
+from cryptable.importers.networks.conversion import convert_with_hummingbird, numpy_forward
 from cryptable.planner.budget import Budget
 from cryptable.planner.networks.setting import Setting
 from cryptable.searching.advice import Advice, advise
@@ -58,8 +59,10 @@ __all__ = [
     "advise",
     "autotune",
     "compile",
+    "convert_with_hummingbird",
     "load",
     "neural",
+    "numpy_forward",
     "supported_estimators",
 ]
 

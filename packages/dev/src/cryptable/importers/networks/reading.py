@@ -76,7 +76,7 @@ def read_model(
         opset_imports=model.opset_import,
         ir_version=model.ir_version,
     )
-    link, named = _meaning(tail.link, labels)
+    link, named = _meaning(tail.link, tail.labels if labels is None else labels)
     network = OnnxNetwork(cut, given[0].name, shape, np.dtype(dtype), tail.scores, link, named, name)
     outputs = network.outputs
     if named == () or (named is None and link is not Link.IDENTITY):

@@ -131,12 +131,13 @@ def _taken(pending: Pending, index: np.ndarray) -> Pending:  # type: ignore[type
     return Pending(pending.base, pending.source.ravel()[index], function, pending.chain)
 
 
-def linear(name: str, *, note: str = "") -> None:
+def linear(name: str, *, note: str = "", domain: str = "") -> None:
     """Register an operator that is linear in its first input: its matrix is got by running it on unit vectors.
 
     Args:
         name: of the operator.
         note: for the support table.
+        domain: of the operator.
     """
 
     def convert(runner: NodeRunner, inputs: list[Value | None], tracer: Tracer) -> list[Value]:
@@ -148,7 +149,7 @@ def linear(name: str, *, note: str = "") -> None:
         tensor = tracer.affine(first)
         return [probed(runner, tensor, others)]  # type: ignore[arg-type]
 
-    operator(name, kind="linear", note=note)(convert)
+    operator(name, kind="linear", note=note, domain=domain)(convert)
 
 
 def probed(runner: NodeRunner, tensor: Affine, others: list[Constant | None]) -> Affine:
