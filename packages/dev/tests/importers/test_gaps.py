@@ -87,8 +87,6 @@ def test_lightgbm_codes_of_an_array():
 def test_lightgbm_settings_that_are_refused():
     from lightgbm import LGBMRegressor
 
-    with pytest.raises(UnsupportedModelError, match="reg_sqrt"):
-        check_import(LGBMRegressor(**LIGHT, reg_sqrt=True).fit(NUMBERS, POSITIVE), NUMBERS, NUMBERS)
     with pytest.raises(UnsupportedModelError, match="linear_tree"):
         check_import(LGBMRegressor(**LIGHT, linear_tree=True).fit(NUMBERS, SCORE), NUMBERS, NUMBERS)
     with pytest.raises(UnsupportedModelError, match="cross_entropy_lambda"):

@@ -59,7 +59,6 @@ def test_dart_is_taken():
     ("settings", "message"),
     [
         ({"booster": "gblinear"}, "gblinear"),
-        ({"missing": 0.0}, "missing"),
         ({"objective": "survival:cox"}, "survival:cox"),
     ],
 )

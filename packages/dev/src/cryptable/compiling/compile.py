@@ -64,10 +64,11 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         name: under which a server offers the model; by default the class's name in lower case.
         version: of your choosing, for people to read.
         tolerance: the most that a score may differ from the estimator's own, guaranteed for every input within the
-            encoders' ranges. By default 0.05 for log-odds and margins of unit size, 0.0125 for probabilities, 0.02 for
-            logarithms, else 2 % of the standard deviation of the scores on X_train; additive models take the larger of
-            0.05 and those 2 %, and GaussianNB is as exact as can be. A network with lookups has no such bound: there, a
-            tolerance that is asked for is kept on X_train, or refused.
+            encoders' ranges. By default 0.05 for log-odds and margins of unit size (a thousandth of their standard
+            deviation on X_train, where that is more), 0.0125 for probabilities, 0.02 for logarithms, else 2 % of the
+            standard deviation of the scores; additive models take the larger of 0.05 and those 2 %, and GaussianNB is
+            as exact as can be. A network with lookups has no such bound: there, a tolerance that is asked for is kept
+            on X_train, or refused.
         table_bits: width of the lookups, 2 to 6; by default the cheapest. With one, "auto" is "bootstrapped".
         input_bits: most bits of a feature that is sent as a number, up to 24; by default 20 for a linear model, 8 for a
             network, or as many as scores that it is added to need.

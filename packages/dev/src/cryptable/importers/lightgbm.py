@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ from cryptable_protocol.encoding.links import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import LEAF, Estimator, FloatArray, Rows, Tree, TreeEnsemble
+from cryptable.graphs.transformed import Transformed, curve_of
 from cryptable.importers.reading.labels import categories_of, labels_of
 from cryptable.importers.reading.learned_trees import (
     EITHER,
@@ -28,6 +30,7 @@ Node: TypeAlias = dict[str, Any]
 
 _ZERO = float(np.float32(1e-35))
 """LightGBM takes numbers of at most this size for zero."""
+_CUSTOM = "custom"
 _LINKS = {
     "binary": Link.SIGMOID,
     "multiclass": Link.SOFTMAX,
@@ -50,32 +53,37 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
     booster = estimator.booster_
     if booster.dump_model(num_iteration=1)["average_output"]:  # of a random forest, raw scores are still sums
         raw = raw / (estimator.best_iteration_ or booster.current_iteration())
-    return raw * _objective(estimator)[1]
+    return raw * _objective(estimator).slope
 
 
 @importer("lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor", reference=_reference, needs_rows=True, takes_gaps=True)
 def read(
     estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: object, may_miss: object
-) -> TreeEnsemble:
-    """Raw scores, times the slope of the objective's sigmoid; trees up to the best iteration."""
+) -> TreeEnsemble | Transformed:
+    """Raw scores, times the slope of the objective's sigmoid; trees up to the best iteration.
+
+    A custom objective leaves them as they are, and then `predict` of a classifier gives them too.
+    """
     del rows, may_miss
     what = type(estimator).__name__
-    objective, slope = _objective(estimator)
-    link = _LINKS[objective]
-    labels: Labels | None = labels_of(estimator.classes_, what) if hasattr(estimator, "classes_") else None
+    objective = _objective(estimator)
+    link = Link.IDENTITY if objective.name == _CUSTOM else _LINKS[objective.name]
+    has_labels = hasattr(estimator, "classes_") and objective.name != _CUSTOM
+    labels: Labels | None = labels_of(estimator.classes_, what) if has_labels else None
     if (labels is None) != (link in REGRESSIONS):
-        raise UnsupportedModelError(f"{what}: objective {objective!r} is not supported for it")
-    outputs = len(labels) if labels is not None and len(labels) > 2 else 1
+        raise UnsupportedModelError(f"{what}: objective {objective.name!r} is not supported for it")
+    classes = len(getattr(estimator, "classes_", ()))
+    outputs = classes if classes > 2 else 1
     dump = estimator.booster_.dump_model()
     structures = [each["tree_structure"] for each in dump["tree_info"]]
     columns = _category_columns(estimator, structures, feature_names, kept)
-    scale = slope * (outputs / len(structures) if dump["average_output"] else 1.0)
+    scale = objective.slope * (outputs / len(structures) if dump["average_output"] else 1.0)
     trees = []
     for index, structure in enumerate(structures):
         reader = _TreeReader(columns, outputs, index % outputs, scale, what)
         reader.read(structure)
         trees.append(reader.tree())
-    return assemble(
+    graph = assemble(
         trees,
         feature_names=feature_names,
         base=np.zeros(outputs),
@@ -84,19 +92,29 @@ def read(
         as_float32=False,
         columns=columns,
     )
+    if not objective.is_of_roots:
+        return graph
+    return Transformed(graph, curve_of(lambda roots: roots * np.abs(roots), _reference(estimator, kept), what=what))
 
 
-def _objective(estimator: Estimator) -> tuple[str, float]:
-    """Its name, and the slope of its sigmoid."""
-    what = type(estimator).__name__
-    text = estimator.booster_.dump_model(num_iteration=1).get("objective", "a function")
-    name, *options = str(text).split()
+@dataclass(frozen=True)
+class _Objective:
+    """Its name, the slope of its sigmoid, and whether targets were replaced by their roots (reg_sqrt)."""
+
+    name: str
+    slope: float = 1.0
+    is_of_roots: bool = False
+
+
+def _objective(estimator: Estimator) -> _Objective:
+    if callable(estimator.objective):
+        return _Objective(_CUSTOM)
+    name, *options = str(estimator.booster_.dump_model(num_iteration=1).get("objective", _CUSTOM)).split()
     if name not in _LINKS:
+        what = type(estimator).__name__
         raise UnsupportedModelError(f"{what}: objective {name} is not supported, only {', '.join(_LINKS)}")
-    if "sqrt" in options:
-        raise UnsupportedModelError(f"{what}: reg_sqrt=True is not supported: predictions would be squares of scores")
     slope = [float(each.partition(":")[2]) for each in options if each.startswith("sigmoid:")]
-    return name, slope[0] if slope else 1.0
+    return _Objective(name, slope[0] if slope else 1.0, "sqrt" in options)
 
 
 def _category_columns(

@@ -13,7 +13,13 @@ from cryptable_protocol.encoding.links import REGRESSIONS
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import LEAF, Estimator, FloatArray, IntArray, Tree, TreeEnsemble
 from cryptable.importers.reading.labels import categories_of, labels_of
-from cryptable.importers.reading.learned_trees import MISSING, CategoryColumn, LearnedTree, assemble
+from cryptable.importers.reading.learned_trees import (
+    MISSING,
+    CategoryColumn,
+    LearnedTree,
+    assemble,
+    with_missing_number,
+)
 from cryptable.importers.registry import importer
 
 Json: TypeAlias = dict[str, Any]
@@ -44,21 +50,19 @@ _LINKS = {
     takes_gaps=True,
 )
 def read(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
-    """Margins: trees up to the best iteration, base score included."""
+    """Margins: trees up to the best iteration, base score included.
+
+    With an objective of the user's own, the library predicts as with the one that the learner has kept.
+    """
     what = type(estimator).__name__
-    objective = estimator.objective if isinstance(estimator.objective, str) else "a function"
+    learner = json.loads(bytes(estimator.get_booster().save_raw("json")))["learner"]
+    objective = str(learner["objective"]["name"] if callable(estimator.objective) else estimator.objective)
     if objective not in _LINKS:
         raise UnsupportedModelError(f"{what}: objective {objective} is not supported, only {', '.join(_LINKS)}")
     if estimator.booster not in (None, "gbtree", "dart"):
         raise UnsupportedModelError(f"{what}: booster {estimator.booster!r} is not supported, only 'gbtree' and 'dart'")
-    if estimator.missing is not None and not np.isnan(estimator.missing):
-        raise UnsupportedModelError(
-            f"{what}: missing={estimator.missing} makes that number mean a missing value, which is not supported; "
-            "fit with missing=nan"
-        )
     link = _LINKS[objective]
     labels = None if link in REGRESSIONS else labels_of(estimator.classes_, what)
-    learner = json.loads(bytes(estimator.get_booster().save_raw("json")))["learner"]
     model, weights = _forest(learner)
     used = _best_trees(estimator, model)
     base = _base_margins(learner["learner_model_param"], model, objective)
@@ -67,6 +71,12 @@ def read(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
         _tree(tree, output, base.shape[0], weight, columns)
         for tree, output, weight in zip(model["trees"][:used], model["tree_info"], weights, strict=False)
     ]
+    if estimator.missing is not None and not np.isnan(estimator.missing):
+        if columns:
+            raise UnsupportedModelError(
+                f"{what}: missing={estimator.missing} beside categories is not supported; fit with missing=nan"
+            )
+        trees = [with_missing_number(tree, np.float32(estimator.missing)) for tree in trees]
     return assemble(
         trees, feature_names=feature_names, base=base, link=link, labels=labels, as_float32=True, columns=columns
     )

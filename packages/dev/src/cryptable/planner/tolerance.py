@@ -15,19 +15,24 @@ RELATIVE_TOLERANCE = 0.02
 _WEAK = 0.1
 """Of that of log-odds and probabilities, at most: a model that has hardly learned yet tells classes apart by less."""
 
+_STEEP = 0.001
+"""Of that of log-odds and margins, at least: scores of thousands, as columns that are not scaled make, need no more."""
+
 
 def by_link(graph: ModelGraph, scores: FloatArray) -> float:
     """What `compile` documents, for scores of shape (rows, scores) on the calibration data."""
     match graph.link:
         case Link.SIGMOID | Link.SOFTMAX | Link.LOGISTIC:
-            return min(LOG_ODDS_TOLERANCE, _WEAK * deviation(scores) or LOG_ODDS_TOLERANCE)
+            return max(
+                min(LOG_ODDS_TOLERANCE, _WEAK * deviation(scores) or LOG_ODDS_TOLERANCE), _STEEP * deviation(scores)
+            )
         case Link.PROBABILITY:
             return min(PROBABILITY_TOLERANCE, _WEAK * deviation(scores) or PROBABILITY_TOLERANCE)
         case Link.EXPONENTIAL:
             return min(RELATIVE_TOLERANCE, _WEAK * deviation(scores) or RELATIVE_TOLERANCE)
     spread = deviation(scores) or float(np.abs(scores).max()) or 1.0
     if graph.link is Link.MARGIN:
-        return min(LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE * spread)
+        return max(min(LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE * spread), _STEEP * spread)
     return RELATIVE_TOLERANCE * spread
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from cryptable_protocol import CategoricalEncoder, Missing
+from cryptable_protocol import CategoricalEncoder, InvalidInputError, Missing
 
 from cryptable.graphs.graph import LEAF, MISSING_EDGE, FloatArray, Tree, TreeEnsemble
 from cryptable.importers.pipelines.shapes import Affine, Monotone, Steps
@@ -34,11 +34,6 @@ def rebase_trees(graph: TreeEnsemble, stage: Stage) -> TreeEnsemble:
     Raises:
         UnsupportedModelError: a tree reads a column that is a mix of several raw ones, or not monotone.
     """
-    if any(isinstance(each, CategoricalEncoder) for each in graph.gaps.values()):
-        raise stage.refusal(
-            "the model after it splits on categories, which steps cannot precede; compile the model alone, or encode "
-            "categories in a step"
-        )
     conditions = _conditions(graph, stage)
     trees = tuple(_TreeWriter(tree, conditions).write() for tree in graph.trees)
     return replace(graph, feature_names=stage.raw.names, trees=trees, as_float32=False, gaps=stage.raw.gaps)
@@ -50,6 +45,13 @@ def _conditions(graph: TreeEnsemble, stage: Stage) -> dict[tuple[int, float], Co
         for node in np.flatnonzero(tree.feature != LEAF):
             asked.setdefault(int(tree.feature[node]), set()).add(float(tree.edge[node]))
     wanted = {index: np.array(sorted(edges)) for index, edges in asked.items()}
+    for index in wanted:
+        if isinstance(graph.gaps.get(index), CategoricalEncoder) and _is_monotone(stage, index):
+            name = stage.raw.names[stage.univariate(index).source]
+            raise stage.refusal(
+                f"the model after it takes the numbers of column {name!r} for categories, which no step has made; put "
+                "an OrdinalEncoder before it, or compile the model alone"
+            )
     monotone = {index: edges for index, edges in wanted.items() if _is_monotone(stage, index)}
     found = stage.first_reaching_each(monotone, as_float32=graph.as_float32)
     conditions = {}
@@ -71,8 +73,16 @@ def _is_monotone(stage: Stage, index: int) -> bool:
 
 def _compared(graph: TreeEnsemble, stage: Stage, index: int, values: FloatArray) -> FloatArray:
     """The numbers that the trees compare: rounded as they do, and with a stand-in for NaN where they take it."""
-    missing = np.isnan(values)
     stands = graph.gaps.get(index)
+    if isinstance(stands, CategoricalEncoder):
+        try:
+            return stands.levels_of(values).astype(np.float64)
+        except InvalidInputError as error:
+            name = stage.raw.names[stage.univariate(index).source]
+            raise stage.refusal(
+                f"of column {name!r}, it makes something that the model after it takes for no category: {error}"
+            ) from error
+    missing = np.isnan(values)
     if missing.any() and stands is None:
         name = stage.raw.names[stage.univariate(index).source]
         raise stage.refusal(f"column {name!r} has missing values, which the model after it does not take; impute them")

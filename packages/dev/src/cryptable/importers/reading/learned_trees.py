@@ -79,6 +79,35 @@ def assemble(
     return TreeEnsemble(feature_names, trees, base, link, labels, as_float32, gaps)
 
 
+def with_missing_number(each: LearnedTree, number: np.float32) -> LearnedTree:
+    """The tree where a number means a missing value too, and goes where that does.
+
+    A test that would send it elsewhere is one of three: x >= number, x >= the next number, and the test itself.
+    """
+    tree, above = each.tree, float(np.nextafter(number, np.float32(np.inf)))
+    goes_right = float(number) >= tree.edge
+    asked = np.flatnonzero((tree.feature != LEAF) & (each.missing != EITHER) & (goes_right == (each.missing == LEFT)))
+    count = tree.feature.shape[0]
+    is_it, test = count + np.arange(asked.size), count + asked.size + np.arange(asked.size)
+    to_right = each.missing[asked] == RIGHT  # where the number lies below the edge, but a missing value goes right
+    edge, left, right, missing = tree.edge.copy(), tree.left.copy(), tree.right.copy(), each.missing.copy()
+    target = np.where(to_right, tree.right[asked], tree.left[asked])
+    edge[asked], missing[asked] = float(number), RIGHT
+    left[asked], right[asked] = np.where(to_right, tree.left[asked], test), is_it
+    beyond = np.where(to_right, test, tree.right[asked])
+    return LearnedTree(
+        Tree(
+            np.concatenate([tree.feature, tree.feature[asked], tree.feature[asked]]),
+            np.concatenate([edge, np.full(asked.size, above), tree.edge[asked]]),
+            np.concatenate([left, target, tree.left[asked]]),
+            np.concatenate([right, beyond, tree.right[asked]]),
+            np.concatenate([tree.values, tree.values[asked], tree.values[asked]]),
+        ),
+        np.concatenate([missing, np.full(asked.size, LEFT, np.int8), each.missing[asked]]),
+        each.left_sets,
+    )
+
+
 def restrict_missing(graph: TreeEnsemble, allowed: Collection[int]) -> TreeEnsemble:
     """The same trees where no value is missing but in the columns `allowed`, so that nothing is paid for others."""
     gaps: dict[int, Gaps] = {}
