@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.cost.prices import price_list
 from cryptable.importers.networks.sources.torch_module import exported
 from cryptable.importers.networks.trees.as_estimator import read_trees
@@ -53,7 +54,9 @@ def test_the_plan_is_that_of_the_model_itself(name, way):
     estimator, X, y = MODELS[name]
     estimator.fit(X, y)
     trees = read_trees(converted(estimator, X, way), X, None)
-    own, read = plan(estimator, X), plan(trees, X)  # which compares the trees with the graph, row by row
+    by_lookups = CompileSettings(scheme="bootstrapped")
+    # The second compares the trees with the graph, row by row.
+    own, read = plan(estimator, X, by_lookups), plan(trees, X, by_lookups)
     # Products that cancel in a forest's doubles leave something in the tensors' floats: a lookup more, at some widths.
     assert price(read) == pytest.approx(price(own), rel=0.1)
     assert (read.decoder.link, read.decoder.labels) == (own.decoder.link, own.decoder.labels)
