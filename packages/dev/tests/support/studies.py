@@ -47,7 +47,7 @@ SETTINGS = {
     "PoissonRegressor": {"alpha": 0.01},
     "AdaBoostClassifier": {"estimator": DecisionTreeClassifier(max_depth=2), "n_estimators": 4, "random_state": 0},
     "BaggingClassifier": {
-        "estimator": DecisionTreeClassifier(max_depth=2),
+        "estimator": DecisionTreeClassifier(max_depth=3),
         "n_estimators": 3,
         "max_features": 0.6,
         "random_state": 0,

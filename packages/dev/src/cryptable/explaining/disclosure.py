@@ -37,6 +37,8 @@ def client_learns(spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | N
     ranged = sum(isinstance(feature, (AffineEncoder, DigitsEncoder, QuadraticEncoder)) for feature in features)
     unused = sum(isinstance(feature, UnusedFeature) for feature in features)
     told = ["its scores" + (" and the class labels" if spec.decoder.is_classifier else "")]
+    if spec.decoder.members:
+        told.append(f"the scores of each of its {len(spec.decoder.members)} members, and how they are added up")
     if count and edges is None:
         told.append(
             f"the {count} numbers that its encoders compare with: thresholds, or a grid that they were moved to"

@@ -18,6 +18,7 @@ from cryptable.graphs.graph import FloatArray, LinearModel, ModelGraph, Rows, Tr
 from cryptable.graphs.mixture import Mixture, meaningless
 from cryptable.graphs.quadratic import QuadraticModel
 from cryptable.importers.reading.learned_trees import as_doubles, missing_as_highest, restrict_missing
+from cryptable.importers.reading.sums_of_curves import curves_side_by_side, projected_curves
 from cryptable.importers.registry import import_estimator
 
 Columns = npt.NDArray[np.int64]
@@ -69,7 +70,10 @@ def side_by_side(graphs: Sequence[ModelGraph], what: str) -> Any:  # noqa: ANN40
         UnsupportedModelError: they are of several kinds, or of one that cannot be added up.
     """
     first = graphs[0]
-    if len({type(graph) for graph in graphs}) > 1 or isinstance(first, Mixture):
+    kinds_met = {type(graph) for graph in graphs}
+    if kinds_met == {CurveModel} or (len(kinds_met) > 1 and kinds_met <= {LinearModel, AdditiveModel, CurveModel}):
+        return curves_side_by_side([meaningless(graph) for graph in graphs], what)
+    if len(kinds_met) > 1 or isinstance(first, Mixture):
         kinds = ", ".join(sorted({_KINDS.get(type(graph), type(graph).__name__) for graph in graphs}))
         raise UnsupportedModelError(
             f"{what} adds up models of several kinds ({kinds}), which one circuit does not hold yet; make it of one of "
@@ -133,6 +137,8 @@ def projected(graph: ModelGraph, matrix: FloatArray) -> Any:  # noqa: ANN401
             functions = tuple(replace(each, values=each.values @ matrix) for each in graph.functions)
             pairs = tuple(replace(each, values=each.values @ matrix) for each in graph.pairs)
             return replace(graph, functions=functions, pairs=pairs, base=graph.base @ matrix)
+        case CurveModel():
+            return projected_curves(graph, matrix)
         case _:
             raise UnsupportedModelError(f"a model of kind {type(graph).__name__} cannot be part of a sum")
 
