@@ -13,6 +13,7 @@ from cryptable.compiling.compile import compile  # noqa: A004  (cryptable.compil
 from cryptable.errors import (
     AgreementWarning,
     BudgetError,
+    CalibrationWarning,
     ConstantModelError,
     CostWarning,
     ImportMismatchError,
@@ -39,6 +40,7 @@ __all__ = [
     "AgreementWarning",
     "Budget",
     "BudgetError",
+    "CalibrationWarning",
     "CheckReport",
     "CompiledModel",
     "ConstantModelError",

@@ -9,9 +9,9 @@ CryptableError (cryptable_protocol)
 │   └── ImportMismatchError       the imported graph does not give the estimator's own output; nothing was compiled
 └── DemoError                     a party of the demo failed; the message says which and why
 
-A CostWarning (a UserWarning) tells of a model that compiles, but is expensive; an AgreementWarning of one whose answers
-are not near the model's own; a NoisyKeysetWarning of one that was compiled by an earlier version and fails more often
-than it promises.
+A CostWarning (a UserWarning) tells of a model that compiles, but is expensive; a CalibrationWarning of one whose
+encoders know few rows; an AgreementWarning of one whose answers are not near the model's own; a NoisyKeysetWarning of one
+that was compiled by an earlier version and fails more often than it promises.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ class ImportMismatchError(InvalidInputError):
 
 class CostWarning(UserWarning):
     """The model compiles, but one prediction costs more than most can use; the message says how much."""
+
+
+class CalibrationWarning(UserWarning):
+    """Encoders take their ranges from so few rows that many others may lie beyond them, where scores are clipped."""
 
 
 class AgreementWarning(UserWarning):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy.typing as npt
+from cryptable_protocol import AffineEncoder, QuadraticEncoder
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiling.agreement import tell_agreement
@@ -16,7 +17,7 @@ from cryptable.compiling.plan import imported_for, plan_imported
 from cryptable.compiling.scheme_choice import first_able, settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.within_budget import within_budget
-from cryptable.errors import CostWarning
+from cryptable.errors import CalibrationWarning, CostWarning
 from cryptable.explaining.explanation import Explanation
 from cryptable.graphs.graph import Estimator, Rows
 from cryptable.importers.imported_model import ImportedModel
@@ -25,6 +26,8 @@ from cryptable.planner.registry import Planner, find_planner
 from cryptable.planner.settings import DEFAULT_BINS, RangeChoice, Readout, Rounding, Scheme
 from cryptable.planner.thresholds.grid import Edges
 
+FEW_ROWS = 30
+"""Fewer than these tell little of the ranges of columns: `compile` warns."""
 EXPENSIVE_SECONDS = 60.0
 """CPU seconds of one prediction above which `compile` warns."""
 
@@ -156,6 +159,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     is_chosen = budget is not None or not (bits is None or isinstance(bits, int))
     tell_agreement(model, advice=planner.closer, prints=show_progress, warns=not is_chosen)
     _warn_if_expensive(model, planner)
+    _warn_if_ranges_are_of_few_rows(model, len(imported.rows))
     return model
 
 
@@ -172,6 +176,21 @@ def _operations(model: CompiledModel, facts: Explanation) -> str:
     if model.circuit.products:
         return f"{model.circuit.products} products of bits"
     return f"{facts.lookups} lookups of {facts.table_bits} bits"
+
+
+def _warn_if_ranges_are_of_few_rows(model: CompiledModel, rows: int) -> None:
+    clipped = [
+        feature.name
+        for feature in model.artifact.client_spec.features
+        if isinstance(feature, AffineEncoder | QuadraticEncoder)
+    ]
+    if rows < FEW_ROWS and clipped:
+        warnings.warn(
+            f"X_train has {rows} rows, from which the encoders of {model.name!r} take their ranges (of {clipped[0]!r}, "
+            f"say): numbers beyond them are clipped; give {FEW_ROWS} rows or more, such as the model was trained on",
+            CalibrationWarning,
+            stacklevel=3,
+        )
 
 
 def _warn_if_expensive(model: CompiledModel, planner: Planner) -> None:

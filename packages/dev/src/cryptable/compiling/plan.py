@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_engine import verify
+from cryptable_engine import CircuitError, verify
 from cryptable_protocol import InvalidInputError, ThermometerEncoder
 
 from cryptable.compiling.agreement import LEAST_LABELS, check_tolerance, measured
@@ -32,6 +32,8 @@ from cryptable.planner.thresholds.whole_grid import disclose_whole_grid
 from cryptable.planner.ties import plan_keeping_ties
 
 _DEFAULT = CompileSettings()
+_LEAST_APART = 1e-11
+_LARGEST = 1e250
 _FINER = (4.0, 16.0)
 """By how much a plan may be finer, one after the other."""
 _HARDLY_MORE = 1.1
@@ -79,6 +81,7 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
         settings: all of them, of one scheme.
     """
     planner = find_planner(imported.graph, settings.scheme)
+    _check_range(imported)
     tolerance = settings.tolerance
     if tolerance is None:
         tolerance = planner.tolerance(imported.graph, imported.reference)
@@ -91,8 +94,36 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
         raise
     if settings.tolerance is None and planned.error_bound is not None:
         planned = _with_own_labels(planned, make, tolerance, settings.prices)
-    verify(planned.circuit)
+    try:
+        verify(planned.circuit)
+    except CircuitError as error:
+        if np.ptp(imported.reference) > 0:
+            raise
+        raise ConstantModelError(f"{imported.what} gives the same scores for every row of X_train") from error
     return planned
+
+
+def _check_range(imported: ImportedModel) -> None:
+    """Refuse a regression whose predictions doubles hardly tell apart, or hardly hold.
+
+    Raises:
+        UnsupportedModelError: they differ by less than 10^-11 of their size, or are beyond 10^250.
+    """
+    if imported.graph.labels is not None:
+        return
+    largest = float(np.abs(imported.reference).max())
+    apart = float(np.ptp(imported.reference, axis=0).max())
+    if 0 < apart <= _LEAST_APART * largest:
+        raise UnsupportedModelError(
+            f"the scores of {imported.what} on X_train differ by {apart:.3g} at most, around {largest:.6g}, which is "
+            "hardly more than doubles tell apart; subtract the mean from the target before fitting, and let clients "
+            "add it"
+        )
+    if largest > _LARGEST:
+        raise UnsupportedModelError(
+            f"the scores of {imported.what} are up to {largest:.3g} on X_train, near the end of doubles; fit it on the "
+            "target in a larger unit"
+        )
 
 
 def _too_rough(imported: ImportedModel, tolerance: float) -> str:
