@@ -10,8 +10,8 @@ CryptableError (cryptable_protocol)
 └── DemoError                     a party of the demo failed; the message says which and why
 
 A CostWarning (a UserWarning) tells of a model that compiles, but is expensive; a CalibrationWarning of one whose
-encoders know few rows; an AgreementWarning of one whose answers are not near the model's own; a NoisyKeysetWarning of one
-that was compiled by an earlier version and fails more often than it promises.
+encoders know few rows; an AgreementWarning of one whose answers are not near the model's own; a NoisyKeysetWarning of
+one that was compiled by an earlier version and fails more often than it promises.
 """
 
 from __future__ import annotations
