@@ -3,8 +3,8 @@
     python tools/bench/tied_labels.py                          26 seeds, 156 classifiers, levelled: a minute or two
     python tools/bench/tied_labels.py --scheme bootstrapped
 
-Trees, forests, gradient boosting, XGBoost and LightGBM on whole numbers, so that many scores tie. Plans are evaluated in
-the clear, which is what ciphertexts compute, bit for bit.
+Trees, forests, gradient boosting, XGBoost and LightGBM on whole numbers, so that many scores tie. Plans are evaluated
+in the clear, which is what ciphertexts compute, bit for bit.
 """
 
 from __future__ import annotations
