@@ -20,6 +20,7 @@ from cryptable.compiling.within_budget import within_budget
 from cryptable.errors import CalibrationWarning, CostWarning
 from cryptable.explaining.explanation import Explanation
 from cryptable.graphs.graph import Estimator, Rows
+from cryptable.graphs.neighbors import NeighborsModel
 from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.budget import Budget
 from cryptable.planner.registry import Planner, find_planner
@@ -159,7 +160,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     is_chosen = budget is not None or not (bits is None or isinstance(bits, int))
     tell_agreement(model, advice=planner.closer, prints=show_progress, warns=not is_chosen)
     _warn_if_expensive(model, planner)
-    _warn_if_ranges_are_of_few_rows(model, len(imported.rows))
+    if not isinstance(imported.graph, NeighborsModel):  # which is its rows: few, or it would be too expensive
+        _warn_if_ranges_are_of_few_rows(model, len(imported.rows))
     return model
 
 
