@@ -16,7 +16,8 @@ def accepted() -> list[Accepted]:
     return [*_client_specs(), *_circuits(), *_others()]
 
 
-def _spec(name: str, about: str, data: bytes, **facts: object) -> Accepted:
+def spec_vector(name: str, about: str, data: bytes, **facts: object) -> Accepted:
+    """A client spec, with the facts that any has."""
     spec = client_spec.ClientSpec.FromString(data)
     return Accepted(
         "client_spec",
@@ -72,13 +73,13 @@ def _client_specs() -> list[Accepted]:
         put(spec.decoder, further_bits=2, offset=[0])
 
     return [
-        _spec(
+        spec_vector(
             "further_bits",
             "approximate readout: three exact bits and two noisy ones; noise may lead below 0",
             changed(binary, further_bits),
             decodes=[{"values": [10], "scores": [3.0]}, {"values": [-1], "scores": [0.25]}],
         ),
-        _spec(
+        spec_vector(
             "binary",
             "thermometer encoders and a lookup; column id is not sent",
             canonical(binary),
@@ -87,7 +88,7 @@ def _client_specs() -> list[Accepted]:
             encodes=[{"row": [1.25 - 1e-12, 9.0, -1.0], "elements": [1, 1, 0, 1]}],
             decodes=[{"values": [10], "scores": [1.0]}, {"values": [0], "scores": [-1.5]}],
         ),
-        _spec(
+        spec_vector(
             "regression",
             "affine encoders, and no evaluation keys because there are no lookups",
             canonical(regression),
@@ -96,7 +97,7 @@ def _client_specs() -> list[Accepted]:
             encodes=[{"row": [0.25, 3.5], "elements": [2, 4]}, {"row": [-9.0, 1e300], "elements": [0, 15]}],
             decodes=[{"values": [101], "scores": [150.5]}],
         ),
-        _spec(
+        spec_vector(
             "quadratic",
             "a quadratic encoder, and a regression whose predictions are e to the power of its scores",
             canonical(samples.quadratic_spec()),
@@ -104,7 +105,7 @@ def _client_specs() -> list[Accepted]:
             encodes=[{"row": [0.25], "elements": [2, 9]}, {"row": [1e300], "elements": [45, 0]}],
             decodes=[{"values": [101], "scores": [150.5]}],
         ),
-        _spec(
+        spec_vector(
             "gaps",
             "missing values (null) and categories",
             canonical(samples.gaps_spec()),
@@ -116,7 +117,7 @@ def _client_specs() -> list[Accepted]:
                 {"row": [3, 0, -1.1, "nose", -1], "elements": [1, 1, 1, 0, 0, 1, 1, 1, 0, 0]},
             ],
         ),
-        _spec(
+        spec_vector(
             "missing_levels",
             "missing values (null) of encoders of levels",
             canonical(samples.missing_levels_spec()),
@@ -126,27 +127,13 @@ def _client_specs() -> list[Accepted]:
                 {"row": [None, None, None], "elements": [3, 5, 15, 2, 9]},
             ],
         ),
-        _spec(
-            "members",
-            "the mean of a probability and of a calibrated one, which is 1/2 where the score is 0",
-            canonical(samples.members_spec()),
-            evaluation_keys_bytes=50_577_440,
-            decodes=[{"values": [10, 0], "scores": [0.625]}, {"values": [8, 0], "scores": [0.5]}],
-        ),
-        _spec(
-            "curve",
-            "a regression whose predictions are the heights of a curve; scores are before it",
-            canonical(samples.curve_spec()),
-            evaluation_keys_bytes=0,
-            decodes=[{"values": [101], "scores": [150.5]}],
-        ),
-        _spec(
+        spec_vector(
             "missing_alone",
             "a thermometer without edges, which tells missing values only",
             changed(samples.gaps_spec(), missing_alone),
             encodes=[{"row": [None, 0, None, "skin", 2], "elements": [1, 0, 1, 0, 0, 1, 0]}],
         ),
-        _spec(
+        spec_vector(
             "polyline",
             "a polyline encoder",
             canonical(samples.polyline_spec()),
@@ -161,36 +148,40 @@ def _client_specs() -> list[Accepted]:
             ],
             decodes=[{"values": [101], "scores": [150.5]}],
         ),
-        _spec(
+        spec_vector(
             "classes",
             "three classes with names",
             canonical(samples.classes_spec()),
             evaluation_keys_bytes=0,
             decodes=[{"values": [8, 3, 4], "scores": [1.0, -0.25, 2.0]}],
         ),
-        _spec("margin", "no probabilities; one label is the empty string", changed(samples.classes_spec(), margins)),
-        _spec(
+        spec_vector(
+            "margin", "no probabilities; one label is the empty string", changed(samples.classes_spec(), margins)
+        ),
+        spec_vector(
             "booleans",
             "labels that are booleans",
             changed(binary, lambda spec: put(spec.decoder.booleans, values=[False, True])),
         ),
-        _spec(
+        spec_vector(
             "doubles",
             "labels that are doubles",
             changed(binary, lambda spec: put(spec.decoder.doubles, values=[0.0, 0.5])),
         ),
-        _spec("probability", "labels at the ends of the 64-bit range", changed(binary, probability)),
-        _spec(
+        spec_vector("probability", "labels at the ends of the 64-bit range", changed(binary, probability)),
+        spec_vector(
             "logistic",
             "a regression whose predictions are fractions",
             changed(regression, lambda spec: put(spec.decoder, link=client_spec.Decoder.LOGISTIC)),
             decodes=[{"values": [101], "scores": [150.5]}],
         ),
-        _spec("lower_p_error", "p_error 2^-64", changed(binary, lambda spec: put(spec, p_error=2.0**-64))),
-        _spec("names", "names outside ASCII, one of 256 characters and 512 bytes", changed(binary, names)),
-        _spec("sparse_ids", "key ids need not be consecutive", changed(binary, sparse_ids)),
-        _spec("negative_zero", "-0.0 is a number, not a default: it is written out", changed(binary, negative_zero)),
-        _spec("extremes", "the largest double, the smallest subnormal", changed(regression, extremes)),
+        spec_vector("lower_p_error", "p_error 2^-64", changed(binary, lambda spec: put(spec, p_error=2.0**-64))),
+        spec_vector("names", "names outside ASCII, one of 256 characters and 512 bytes", changed(binary, names)),
+        spec_vector("sparse_ids", "key ids need not be consecutive", changed(binary, sparse_ids)),
+        spec_vector(
+            "negative_zero", "-0.0 is a number, not a default: it is written out", changed(binary, negative_zero)
+        ),
+        spec_vector("extremes", "the largest double, the smallest subnormal", changed(regression, extremes)),
     ]
 
 

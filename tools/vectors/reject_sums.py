@@ -1,4 +1,4 @@
-"""Client specs that must be refused for their decoder's members or curve."""
+"""Client specs that must be refused for their decoder's members, curve or contributions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vectors.vector import Rejected, put
 
 def rejected() -> list[Rejected]:
     """All of them."""
-    return [*_members(), *_curves()]
+    return [*_members(), *_curves(), *_contributions()]
 
 
 def _members() -> list[Rejected]:
@@ -59,3 +59,63 @@ def _curves() -> list[Rejected]:
             ),
         },
     )
+
+
+def _contributions() -> list[Rejected]:
+    def one_offset_less(spec: client_spec.ClientSpec) -> None:
+        spec.output.size = 5
+        del spec.decoder.offset[5]
+
+    def bases_of_all(spec: client_spec.ClientSpec) -> None:
+        spec.decoder.base[:] = [0.0] * 6
+
+    def of_members(spec: client_spec.ClientSpec) -> None:
+        spec.output.size = 4
+        put(spec.decoder, offset=[0] * 4, contributions=["radius"], contribution_base=[0, 0])
+
+    return [
+        *fields(
+            samples.contributions_spec(),
+            {
+                "contributions_offsets": ("an offset for each of six values but one", one_offset_less),
+                "contributions_bases": ("a base for each contribution", bases_of_all),
+                "contributions_none": (
+                    "six values without contributions",
+                    lambda spec: put(spec.decoder, contributions=[], contribution_base=[]),
+                ),
+                "contribution_base_missing": (
+                    "contributions without a base",
+                    lambda spec: put(spec.decoder, contribution_base=[]),
+                ),
+                "contribution_base_large": (
+                    "a base of contributions of 2^62 + 1",
+                    lambda spec: put(spec.decoder, contribution_base=[2**62 + 1, 0]),
+                ),
+                "contributions_noisy": (
+                    "noisy bits beside contributions",
+                    lambda spec: put(spec.decoder, further_bits=1),
+                ),
+                "contribution_twice": (
+                    "two contributions of one name",
+                    lambda spec: put(spec.decoder, contributions=["radius", "radius"]),
+                ),
+                "contribution_empty": (
+                    "a contribution without a name",
+                    lambda spec: put(spec.decoder, contributions=["radius", ""]),
+                ),
+            },
+        ),
+        *fields(
+            samples.binary_spec(),
+            {
+                "contribution_base_alone": (
+                    "a base of contributions where there are none",
+                    lambda spec: put(spec.decoder, contribution_base=[1]),
+                )
+            },
+        ),
+        *fields(
+            samples.members_spec(),
+            {"contributions_of_members": ("contributions to the scores of two members", of_members)},
+        ),
+    ]

@@ -119,6 +119,24 @@ def regression_spec() -> client_spec.ClientSpec:
     )
 
 
+def contributions_spec() -> client_spec.ClientSpec:
+    """A classifier of two scores, of which two contributions each are told."""
+    spec = binary_spec()
+    spec.output.size = 6
+    spec.decoder.CopyFrom(
+        client_spec.Decoder(
+            link=client_spec.Decoder.SOFTMAX,
+            offset=[-8, -6, -6, -3, 0, -10],
+            step=0.25,
+            integers=client_spec.IntegerLabels(values=[0, 1]),
+            base=[0.5, -1.0],
+            contributions=["radius", "radius & texture"],
+            contribution_base=[1, 0],
+        )
+    )
+    return spec
+
+
 def quadratic_spec() -> client_spec.ClientSpec:
     """A regression with a logarithmic link, quadratic in one feature."""
     spec = regression_spec()

@@ -28,6 +28,9 @@ def test_predictions(echo, spec):
             first, second = await asyncio.gather(remote.predict(ROWS), remote.decision_function(ROWS[::-1]))
             with pytest.raises(InvalidInputError):
                 await remote.predict_proba(ROWS)
+            with pytest.raises(InvalidInputError, match="gives no contributions"):
+                await remote.contributions(ROWS)
+            assert (remote.contribution_names, remote.base_values) == ((), spec.decoder.base)
             assert remote.traffic["rows"] == 4
             assert remote.timings["predict"] > 0
         assert remote.secret_keys.closed

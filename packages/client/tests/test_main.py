@@ -2,10 +2,12 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import grpc
 import pytest
 from cryptable_client.__main__ import main
+from cryptable_protocol import Decoder, Link
 
 PASSPHRASE = "correct horse battery"
 
@@ -121,6 +123,27 @@ def test_bad_data_is_refused_before_keys_are_made(echo, data, tmp_path, capsys):
     assert "'dose'" in capsys.readouterr().err
     assert set(echo.calls) == {"GetModel"}
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_contributions_are_columns(echo, spec, data, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    arguments = ("--model", "echo", "--input", data, "--output", out, "--contributions")
+    assert run(echo, "predict", *arguments) == 3
+    assert "its developer has to compile it with" in capsys.readouterr().err
+    assert set(echo.calls) == {"GetModel"}
+    data.write_text("dose,age\n3.0,22\n")  # which is sent, and comes back, as 1 1 1 0 0 6
+    explained = Decoder(
+        Link.IDENTITY,
+        (7, 0, 0, 0, 0, 0),
+        0.5,
+        (10.0,),
+        contributions=("age", "b", "c", "d", "e"),
+        contribution_base=(0,),
+    )
+    echo.spec = replace(spec, decoder=explained)
+    assert run(echo, "predict", *arguments, "--accept-changes") == 0
+    header = ["score", "base", *(f"contribution_{name}" for name in explained.contributions)]
+    assert table(out) == [header, ["14.0", "10.0", "0.5", "0.5", "0.0", "0.0", "3.0"]]
 
 
 def test_probabilities_of_a_regression(echo, data, tmp_path):

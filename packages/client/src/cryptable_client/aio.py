@@ -102,6 +102,20 @@ class AsyncRemoteModel:
         """See RemoteModel."""
         return await self._in_thread(self._remote.decision_function, rows)
 
+    async def contributions(self, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """See RemoteModel."""
+        return await self._in_thread(self._remote.contributions, rows)
+
+    @property
+    def contribution_names(self) -> tuple[str, ...]:
+        """See RemoteModel."""
+        return self._remote.contribution_names
+
+    @property
+    def base_values(self) -> tuple[float, ...]:
+        """See RemoteModel."""
+        return self._remote.base_values
+
     async def close(self) -> None:
         """See RemoteModel."""
         await asyncio.to_thread(self._remote.close)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import grpc
@@ -19,7 +20,15 @@ from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.server import remote_model as remote_module
 from cryptable_client.server import upload
 from cryptable_client.server.connection import Server, connect, list_models
-from cryptable_protocol import InvalidInputError, LimitExceededError, MalformedMessageError, limits, messages
+from cryptable_protocol import (
+    Decoder,
+    InvalidInputError,
+    LimitExceededError,
+    Link,
+    MalformedMessageError,
+    limits,
+    messages,
+)
 from cryptable_protocol.service import InferenceServicer
 
 ROWS = [[22.0, 3.0], [30.0, 15.5], [0.0, -4.0]]
@@ -86,6 +95,31 @@ def test_rows_that_do_not_fit_are_refused_before_anything_is_sent(echo):
         with pytest.raises(InvalidInputError, match="no probabilities"):
             remote.predict_proba(ROWS)
     assert "Infer" not in echo.calls
+
+
+def test_contributions_come_with_names_and_a_base(echo, spec):
+    """Of two scores; echoed elements of the first row add up."""
+    explained = Decoder(
+        Link.IDENTITY,
+        (2, 5, 0, 0, 0, 0),
+        0.5,
+        (9.0, 20.0),
+        contributions=("age", "age & dose"),
+        contribution_base=(2, 0),
+    )
+    with open_echo(echo) as remote:
+        assert remote.contribution_names == ()
+        with pytest.raises(InvalidInputError, match='compile it with explain="contributions"'):
+            remote.contributions(ROWS)
+    echo.spec = replace(spec, decoder=explained)
+    with open_echo(echo) as remote:
+        assert "Infer" not in echo.calls
+        assert remote.contribution_names == ("age", "age & dose")
+        told = remote.contributions(ROWS[:1])
+        assert told.tolist() == [[[0.5, 0.0], [0.0, 3.0]]]
+        scores = remote.decision_function(ROWS[:1])
+        assert scores.tolist() == (told.sum(axis=2) + remote.base_values).tolist() == [[10.5, 23.0]]
+        assert remote.contributions(np.empty((0, 2))).shape == (0, 2, 2)
 
 
 def test_keys_of_a_connection_end_with_it(echo):

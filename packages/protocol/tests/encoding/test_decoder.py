@@ -225,3 +225,24 @@ def test_members_add_up(values: list[int], weight: float) -> None:
     ]
     assert summed.predict_proba(np.array([values]))[0].tolist() == pytest.approx(expected, abs=1e-12)
     assert summed.outputs == 3
+
+
+def test_contributions_are_read_whether_or_not_they_add_up() -> None:
+    """An error where they do not would tell a server that cheats of the secret key."""
+    names = ("age", "age & bmi")
+    one = Decoder(Link.IDENTITY, (-4, -1, -2), 0.5, (10.0,), contributions=names, contribution_base=(-1,))
+    values = np.array([[7, 4, 3], [3, 0, 3]])
+    assert one.decision_function(values).tolist() == [11.5, 9.5]
+    assert one.base_values == (9.5,)
+    assert one.contributions_of(values).tolist() == [[1.5, 0.5], [-0.5, 0.5]]
+    assert one.contributions_of(np.array([[3, 1, 3]])).tolist() == [[0.0, 0.5]]
+    assert one.contributions_of(np.empty((0, 3), np.int64)).shape == (0, 2)
+    several = Decoder(
+        Link.SOFTMAX, (0,) * 6, 1.0, (0.0, 1.0), (0, 1), contributions=("a", "b"), contribution_base=(0, 0)
+    )
+    assert several.contributions_of(np.array([[3, 5, 1, 2, 4, 1]])).tolist() == [[[1.0, 2.0], [4.0, 1.0]]]
+
+
+def test_a_model_without_contributions_says_who_can_help() -> None:
+    with pytest.raises(InvalidInputError, match='compile it with explain="contributions"'):
+        decoder(Link.SIGMOID).contributions_of(np.array([[1]]))

@@ -130,6 +130,12 @@ def output_options(parser: argparse.ArgumentParser) -> None:
     answer = parser.add_mutually_exclusive_group()
     answer.add_argument("--probabilities", action="store_true", help="write the probability of each label")
     answer.add_argument("--scores", action="store_true", help="write the model's scores")
+    answer.add_argument(
+        "--contributions",
+        action="store_true",
+        help="write the model's scores, and what each is a sum of: a base, and a column for each feature or pair; only "
+        "of a model that was compiled for it",
+    )
 
 
 def access_of(options: argparse.Namespace) -> Access:

@@ -29,6 +29,7 @@ from cryptable_client.keys.directory import Upload
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from cryptable_protocol.encoding.decoder import Decoder
     from cryptable_protocol.model.client_spec import ClientSpec
 
     from cryptable_client.server.connection import Server
@@ -101,12 +102,33 @@ def answers(
     decoder = spec.decoder
     if options.probabilities:
         return [f"probability_{label}" for label in decoder.labels or ()], decoder.predict_proba(values).tolist()
+    if options.contributions:
+        return _with_contributions(decoder, values)
     what, made = (
         ("score", decoder.decision_function(values)) if options.scores else ("prediction", decoder.predict(values))
     )
     if made.ndim == 1:
         return [what], ([answer] for answer in made.tolist())
     return [f"{what}_{index}" for index in range(made.shape[1])], made.tolist()
+
+
+def _with_contributions(decoder: Decoder, values: npt.NDArray[np.int64]) -> tuple[list[str], Iterable[Sequence[Any]]]:
+    """For each score: itself, its base, and its contributions."""
+    made = decoder.contributions_of(values).reshape(len(values), decoder.scores, len(decoder.contributions))
+    scores = decoder.decision_function(values).reshape(len(values), decoder.scores)
+    header: list[str] = []
+    for index in range(decoder.scores):
+        which = f"_{index}" if decoder.scores > 1 else ""
+        header += [f"score{which}", f"base{which}", *(f"contribution{which}_{name}" for name in decoder.contributions)]
+    rows = (
+        [
+            number
+            for index, base in enumerate(decoder.base_values)
+            for number in (scores[row, index].item(), base, *made[row, index].tolist())
+        ]
+        for row in range(len(values))
+    )
+    return header, rows
 
 
 def _evaluate(
@@ -119,6 +141,8 @@ def _evaluate(
 
     if options.probabilities:  # a model without probabilities refuses before anything is sent
         spec.decoder.require_probabilities()
+    if options.contributions:
+        spec.decoder.require_contributions()
     model = options.model
     if options.share_keys and options.key_directory is None:
         raise InvalidInputError("--share-keys is for the keys of a folder: give --key-directory too")

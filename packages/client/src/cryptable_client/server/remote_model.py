@@ -166,6 +166,31 @@ class RemoteModel:
         """Scores of shape (rows,), or (rows, scores) where there are several; arguments and errors as for `predict`."""
         return self.spec.decoder.decision_function(self._evaluate(rows))
 
+    def contributions(self, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """What each score is a sum of: how much each of `contribution_names` adds to it, in the scores' unit.
+
+        A score is its base value plus its contributions: exactly, but for the rounding of doubles. Only a model that
+        was compiled with explain="contributions" gives them. Arguments and errors as for `predict`.
+
+        Returns:
+            Shape (rows, names), or (rows, scores, names) of a model with several scores.
+
+        Raises:
+            InvalidInputError: the model gives none; nothing was sent.
+        """
+        self.spec.decoder.require_contributions()
+        return self.spec.decoder.contributions_of(self._evaluate(rows))
+
+    @property
+    def contribution_names(self) -> tuple[str, ...]:
+        """Of features, or of pairs, whose contributions the model tells; empty where it tells none."""
+        return self.spec.decoder.contributions
+
+    @property
+    def base_values(self) -> tuple[float, ...]:
+        """Of each score: what its contributions are added to."""
+        return self.spec.decoder.base_values
+
     @property
     def traffic(self) -> dict[str, int]:
         """Bytes of messages so far: "sent" and "received" in all, and by phase; "rows" counts the rows answered."""

@@ -13,7 +13,7 @@ from cryptable.commands.registry import command
 from cryptable.compiling.compile import compile as compile_estimator
 from cryptable.console.terminal import make_console, show
 from cryptable.planner.budget import Budget
-from cryptable.planner.settings import Scheme
+from cryptable.planner.settings import Explain, Scheme
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="levelled: trees without bootstrapping; bootstrapped: lookups, for every model; by default auto, the "
         "cheapest that is able",
+    )
+    parser.add_argument(
+        "--explain",
+        choices=get_args(Explain),
+        help="contributions: answer what each feature adds to the score, too; it tells clients more of the model",
     )
     parser.add_argument("--max-seconds", type=float, help="approximate trees until a prediction takes no more CPU")
     parser.add_argument(
@@ -79,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         table_bits=arguments.table_bits,
         readout=arguments.readout,
         scheme=arguments.scheme,
+        explain=arguments.explain,
         budget=_budget(arguments),
     )
     output = arguments.output or Path(f"{model.name}.cryptable")

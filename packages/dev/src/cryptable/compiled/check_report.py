@@ -19,6 +19,7 @@ class ModeResult:
     clear evaluation; for a regression, the fraction within the error bound. `score` is accuracy or R², None without y.
     `largest_difference` is of scores, against the same reference. `equal_to_clear` says whether every integer result is
     the clear one, bit for bit (with approximate readout: within what its noise may add); None for the float model.
+    `largest_contribution_difference` is of contributions, None where the model tells none.
     """
 
     mode: str
@@ -27,6 +28,7 @@ class ModeResult:
     largest_difference: float
     score: float | None
     equal_to_clear: bool | None
+    largest_contribution_difference: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class CheckReport:
     bytes: dict[str, int]
     lookups: int
     exact: bool = True
+    contribution_names: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -68,7 +71,8 @@ class CheckReport:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = Table(title=f"Check of {self.model!r} against {self.reference}", title_justify="left")
-        for heading in ("mode", "rows", "agreement", "largest difference", "score", "equal to clear"):
+        more = ("of contributions",) if self.contribution_names else ()
+        for heading in ("mode", "rows", "agreement", "largest difference", *more, "score", "equal to clear"):
             table.add_column(heading)
         for result in self.results:
             equal = {None: "", True: "yes, bit for bit" if self.exact else "yes, but for noise", False: "NO"}[
@@ -79,6 +83,7 @@ class CheckReport:
                 str(result.rows),
                 f"{result.agreement:.2%}",
                 f"{result.largest_difference:.3g}",
+                *(_shown(result.largest_contribution_difference) for _ in more),
                 "" if result.score is None else f"{result.score:.4f}",
                 equal,
             )
@@ -96,3 +101,7 @@ class CheckReport:
         with console.capture() as captured:
             console.print(self)
         return captured.get()
+
+
+def _shown(difference: float | None) -> str:
+    return "" if difference is None else f"{difference:.3g}"

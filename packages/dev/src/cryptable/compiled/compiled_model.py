@@ -24,6 +24,7 @@ from cryptable.cost.prices import price_list
 from cryptable.errors import NoisyKeysetWarning
 from cryptable.explaining.explanation import Explanation, explain
 from cryptable.explaining.training_options import TrainingOptions
+from cryptable.graphs.contributions import Contributions
 from cryptable.graphs.graph import Estimator, FloatArray, IntArray, Rows
 from cryptable.importers.registry import reference_scores
 from cryptable.planner.planned_model import Agreement, ScoreDrop, ThresholdDisclosure
@@ -53,6 +54,8 @@ class CompiledModel:
         given_up: ScoreDrop | None = None,
         ranges: str | None = None,
         agreement: Agreement | None = None,
+        contributions: Contributions | None = None,
+        contribution_error_bound: float | None = None,
         advice: TrainingOptions | None = None,
     ) -> None:
         self.artifact = artifact
@@ -62,6 +65,8 @@ class CompiledModel:
         self.given_up = given_up
         self.ranges = ranges
         self.agreement = agreement
+        self.contribution_error_bound = contribution_error_bound
+        self._contributions = contributions
         self._layer_names = layer_names
         self._compiled = compiled
         self._estimator = estimator
@@ -105,6 +110,25 @@ class CompiledModel:
     def decision_function(self, X: Rows, *, mode: Mode = "clear") -> FloatArray:
         """Scores before the link, shape (rows,) or (rows, scores); as `predict`."""
         return self.artifact.client_spec.decoder.decision_function(self._values(X, mode))
+
+    def contributions(self, X: Rows, *, mode: Mode = "clear") -> FloatArray:
+        """What each score is a sum of, besides its base: shape (rows, names), or (rows, scores, names) of several.
+
+        Arguments and errors as for `predict`; and an InvalidInputError where the model was not compiled with
+        explain="contributions". As integers, contributions add up to the score exactly.
+        """
+        self.artifact.client_spec.decoder.require_contributions()
+        return self.artifact.client_spec.decoder.contributions_of(self._values(X, mode))
+
+    @property
+    def contribution_names(self) -> tuple[str, ...]:
+        """Of features, or of pairs, "first & second"; empty where the model tells no contributions."""
+        return self.artifact.client_spec.decoder.contributions
+
+    @property
+    def base_values(self) -> tuple[float, ...]:
+        """Of each score: what its contributions are added to."""
+        return self.artifact.client_spec.decoder.base_values
 
     def _values(self, X: Rows, mode: str) -> IntArray:
         if mode not in _MODES:
@@ -184,6 +208,7 @@ class CompiledModel:
             ranges=self.ranges,
             agreement=self.agreement,
             advice=self._advice,
+            contribution_error_bound=self.contribution_error_bound,
             cpu_seconds_measured=self._cpu_seconds_measured,
         )
 
@@ -223,6 +248,7 @@ class CompiledModel:
             bytes=sizes,
             lookups=self.circuit.lookups,
             exact=self.circuit.exact_output_bits is None,
+            contribution_names=self.contribution_names,
         )
 
     def _measured(self, encoded: IntArray) -> tuple[float, dict[str, int]]:
@@ -243,6 +269,7 @@ class CompiledModel:
         self, X: Rows, truth: npt.NDArray[Any] | None, clear: IntArray, values: dict[str, IntArray]
     ) -> list[ModeResult]:
         decoder = self.artifact.client_spec.decoder
+        contributions = self._reference_contributions(X, clear)
         reference = decoder.decision_function(clear).reshape(clear.shape[0], -1)
         labels = decoder.predict(clear)
         results = []
@@ -267,9 +294,22 @@ class CompiledModel:
                     float(difference.max()),
                     score,
                     bool((np.abs(integers - clear[:count]) <= noise_bound(decoder.further_bits)).all()),
+                    None
+                    if contributions is None
+                    else float(np.abs(decoder.contributions_of(integers) - contributions[:count]).max()),
                 )
             )
         return results
+
+    def _reference_contributions(self, X: Rows, clear: IntArray) -> FloatArray | None:
+        """In floats, as far as there is a model graph to take them from; None where the model tells none."""
+        decoder = self.artifact.client_spec.decoder
+        if not decoder.contributions:
+            return None
+        if self._contributions is None:
+            return decoder.contributions_of(clear)
+        found = self._contributions.of(X)
+        return found[:, 0] if decoder.scores == 1 else found
 
     # -- storing ------------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,10 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
     """
     settings = replace(settings, scheme=planned.scheme)  # which "auto" stood for
     options = settings.options
-    wanted = choose_parameters(planned.circuit, p_error=options.p_error) if planned.scheme == LEVELLED else None
+    wanted = None
+    if planned.scheme == LEVELLED:
+        names = len(planned.decoder.contributions)
+        wanted = choose_parameters(planned.circuit, p_error=options.p_error, names=names)
     compiled = ProgramFolder(planned.circuit, options, promised=wanted, catalogue=True)
     program = compiled.program
     if program.keyset_entry:  # of a bootstrapped program
@@ -58,6 +61,8 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         given_up=planned.given_up,
         ranges=planned.ranges,
         agreement=planned.agreement,
+        contributions=planned.contributions,
+        contribution_error_bound=planned.contribution_error,
         advice=training_options(planned, estimator),
     )
 

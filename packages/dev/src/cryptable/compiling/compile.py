@@ -24,7 +24,7 @@ from cryptable.graphs.neighbors import NeighborsModel
 from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.budget import Budget
 from cryptable.planner.registry import Planner, find_planner
-from cryptable.planner.settings import DEFAULT_BINS, RangeChoice, Readout, Rounding, Scheme
+from cryptable.planner.settings import DEFAULT_BINS, Explain, RangeChoice, Readout, Rounding, Scheme
 from cryptable.planner.thresholds.grid import Edges
 
 FEW_ROWS = 30
@@ -55,6 +55,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     labels: Sequence[float] | Sequence[str] | None = None,
     keys_of: CompiledModel | None = None,
     scheme: Scheme = "auto",
+    explain: Explain | None = None,
     show_progress: bool = True,
 ) -> CompiledModel:
     """Compile a fitted estimator or a network for evaluation on encrypted data.
@@ -114,6 +115,11 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             of a megabyte that serve every model, and far less CPU. "bootstrapped" looks up tables, and takes every
             model. "auto", the default, is the cheapest that is able, and has the options asked for: `table_bits`,
             `readout` and a budget's `max_lookups` are of lookups. Keys serve one scheme.
+        explain: "contributions" answers, beside each score, what each feature adds to it, exactly (`contributions` of
+            the compiled and of the remote model): coefficient times value of a linear model; the term of an additive
+            one, pairs apart; of trees, by path: at each split, how the mean of what lies below moves, weighted by how
+            many training rows the library counted, or of X_train where it counted none. They cost what further scores
+            do, and tell the client of the model: `explain` says what.
         show_progress: draw a bar on standard error where planning takes longer than a second, and print how near a
             network's compiled scores are to its own on X_train.
 
@@ -149,6 +155,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         labels=labels,
         keys_of=keys_of,
         scheme=scheme,
+        explain=explain,
         show_progress=show_progress,
     )
     imported, truth = imported_for(estimator, X_train, settings)

@@ -21,12 +21,13 @@ from cryptable.cost.prices import PriceList
 from cryptable.errors import BudgetError, ConstantModelError, UnsupportedModelError
 from cryptable.graphs.client_side import ClientSide
 from cryptable.graphs.graph import Estimator, ModelGraph, Rows
+from cryptable.graphs.mixture import Mixture
 from cryptable.graphs.network import SegmentedNetwork
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.imported_model import ImportedModel, import_model
 from cryptable.planner.planned_model import PlannedModel, ThresholdDisclosure
 from cryptable.planner.readout import approximate
-from cryptable.planner.registry import Plan, Planner, Task, find_planner
+from cryptable.planner.registry import Plan, Planner, Task, find_planner, planners
 from cryptable.planner.thresholds.grid import snap
 from cryptable.planner.thresholds.whole_grid import disclose_whole_grid
 from cryptable.planner.ties import plan_keeping_ties
@@ -82,6 +83,8 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
     """
     planner = find_planner(imported.graph, settings.scheme)
     _check_range(imported)
+    if settings.explain and (not planner.explains or isinstance(imported.graph, Mixture)):
+        raise _explains_nothing(imported, planner)
     tolerance = settings.tolerance
     if tolerance is None:
         tolerance = planner.tolerance(imported.graph, imported.reference)
@@ -190,6 +193,25 @@ def _with_agreement(
     if isinstance(graph, SegmentedNetwork | TrainedIntegers):
         check_tolerance(planned, settings.tolerance)
     return planned
+
+
+def _explains_nothing(imported: ImportedModel, planner: Planner) -> UnsupportedModelError:
+    if isinstance(imported.graph, Mixture):
+        return UnsupportedModelError(
+            f"explain='contributions' is not for {imported.what}, whose predictions clients add up from those of "
+            "several models: compile its members one by one, or leave explain=None"
+        )
+    able = sorted({each.kind for each in planners() if each.explains})
+    elsewhere = [each.scheme for each in planners() if each.explains and each.graph is planner.graph]
+    if elsewhere:
+        return UnsupportedModelError(
+            f"scheme {planner.scheme!r} tells no contributions of {planner.kind}, scheme {elsewhere[0]!r} does: leave "
+            "scheme='auto' and the options of lookups, or explain=None"
+        )
+    return UnsupportedModelError(
+        f"explain='contributions' is not for {imported.what}, {planner.kind}: contributions are told of "
+        f"{', '.join(able)}. Leave explain=None, or fit one of those"
+    )
 
 
 def _planned(planner: Planner, plan: Plan, graph: ModelGraph, imported: ImportedModel, task: Task) -> PlannedModel:

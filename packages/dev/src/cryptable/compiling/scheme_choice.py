@@ -25,6 +25,8 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
     if settings.scheme != "auto":
         return (settings,)
     kept = None if settings.keys_of is None else settings.keys_of.artifact.client_spec.scheme
+    if settings.explain:
+        return _that_explain(graph, settings)
     levelled, is_bootstrapped = able_planner(graph, LEVELLED), able_planner(graph, BOOTSTRAPPED) is not None
     found = []
     is_able = levelled is not None and not settings.needs_lookups and kept != BOOTSTRAPPED
@@ -34,6 +36,14 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
     if not found or (kept is None and is_bootstrapped):
         found.append(replace(settings, scheme="bootstrapped"))
     return tuple(found)
+
+
+def _that_explain(graph: ModelGraph, settings: CompileSettings) -> tuple[CompileSettings, ...]:
+    """One scheme tells contributions of each kind of model; where none does, whoever plans says so."""
+    levelled = able_planner(graph, LEVELLED)
+    is_able = levelled is not None and levelled.explains and not settings.needs_lookups
+    is_alone = able_planner(graph, BOOTSTRAPPED) is None
+    return (replace(settings, scheme="levelled" if is_able or is_alone else "bootstrapped"),)
 
 
 class _HasCircuit(Protocol):

@@ -27,7 +27,7 @@ def best_plan(
     for plan in plans:
         decoder = graph.decoder(plan.decoder) if isinstance(graph, ClientSide) else plan.decoder
         given_up = judge(plan.circuit, plan.features, decoder, estimator, rows, truth)
-        judged.append((given_up.after, replace(plan, given_up=given_up, error_bound=None)))
+        judged.append((given_up.after, replace(plan, given_up=given_up, error_bound=None, contribution_error=None)))
     return max(judged, key=lambda pair: pair[0])[1]
 
 

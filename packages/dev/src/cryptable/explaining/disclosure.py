@@ -21,6 +21,13 @@ SERVER_LEARNS = (
     "and its result are ciphertexts under the client's key."
 )
 
+_CONTRIBUTIONS_TELL = (
+    "Contributions tell the model itself, feature by feature: the weight of a linear feature follows from one row, the "
+    "steps of an additive one from a row in each, and the leaves of trees from far fewer rows than scores alone would "
+    "take. Leave explain=None where the model is worth hiding; weights cannot be hidden "
+    "while contributions are told."
+)
+
 EDGES_TELL = {
     "model": "the thresholds that the model compares with",
     "quantile": "quantiles of the calibration data, and none of the model's thresholds",
@@ -56,7 +63,13 @@ def client_learns(spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | N
     if spec.scheme == LEVELLED:
         digits = any(isinstance(feature, DigitsEncoder) for feature in features)
         told.append(DIGITS_TELL if digits else LAYOUT_TELLS)
+    if spec.decoder.contributions:
+        told[0] += f", and what each of {len(spec.decoder.contributions)} features or pairs adds to each score"
     listed = told[-1] if len(told) == 1 else f"{'; '.join(told[:-1])}; and {told[-1]}"
+    if spec.decoder.contributions:
+        weights = _CONTRIBUTIONS_TELL
+        more = f" {CRAFTED}" if spec.scheme == LEVELLED else ""
+        return f"The client learns {listed}. {weights}{more}"
     if spec.scheme == LEVELLED:
         return f"The client learns {listed}; not the weights of the model or other rows. {CRAFTED}"
     if not lookups:

@@ -94,6 +94,10 @@ class Explanation:
     advice: TrainingOptions | None = None
     """What a model of trees that takes lookups would cost, trained otherwise, made when it is asked for; None for other
     models and loaded ones, whose file holds no trees."""
+    contributions: tuple[str, ...] = ()
+    """Names of what is told to add to each score; empty where scores alone are answered."""
+    contribution_error_bound: float | None = None
+    """No contribution, and no base, is off by more; None where that is not known."""
     cpu_seconds_measured: float | None = None
     scheme: str = BOOTSTRAPPED
     levelled: LevelledFacts | None = None
@@ -144,6 +148,8 @@ class Explanation:
             },
             "score_step": self.score_step,
             "score_error_bound": self.score_error_bound,
+            "contributions": list(self.contributions),
+            "contribution_error_bound": self.contribution_error_bound,
             "given_up": None if self.given_up is None else {**vars(self.given_up), "score": self.given_up.score},
             "score_noise": self.score_noise,
             "score_noise_bound": self.score_noise_bound,
@@ -200,6 +206,8 @@ class Explanation:
         table.add_row("a row down", f"{_size(self.bytes.output_row)} ({self.output_bits} bits a score)")
         bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
         table.add_row("scores", f"in steps of {self.score_step:.3g}{bound}")
+        if self.contributions:
+            table.add_row("contributions", self._contributions())
         if self.agreement is not None:
             table.add_row("beside the model itself", f"{self.agreement}, evaluated in the clear")
         if self.given_up is not None:
@@ -250,6 +258,13 @@ class Explanation:
             f"rates of: {told.measured_on}{checked}"
         )
 
+    def _contributions(self) -> str:
+        names = ", ".join(map(repr, self.contributions[:5]))
+        more = f" and {len(self.contributions) - 5} more" if len(self.contributions) > 5 else ""
+        bound = self.contribution_error_bound
+        off = "" if bound is None else f", none off by more than {bound:.3g}"
+        return f"to each score, of {names}{more}: with its base, they add up to the score exactly{off}"
+
     def _sharing(self) -> str:
         if not self.keyset_entry:
             return (
@@ -290,14 +305,15 @@ def explain(
     ranges: str | None = None,
     agreement: Agreement | None = None,
     advice: TrainingOptions | None = None,
+    contribution_error_bound: float | None = None,
     cpu_seconds_measured: float | None = None,
 ) -> Explanation:
     """Explain a compiled model.
 
     `error_bound` and `edges` are those that it was planned with, None where not known; `layer_names` are those of its
     Lookup nodes, where they are known; `ranges` says where its tables end, as `compile` names it; `agreement` is that
-    with the model itself on calibration data; `advice` what would
-    make its trees cheaper; `cpu_seconds_measured` is what a row took here, where that is known.
+    with the model itself on calibration data; `advice` what would make its trees cheaper; `contribution_error_bound` is
+    that of what each feature adds; `cpu_seconds_measured` is what a row took here, where that is known.
     """
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
@@ -330,6 +346,8 @@ def explain(
         agreement=agreement,
         lookups_by_feature=_lookups_by_feature(circuit, spec),
         advice=advice,
+        contributions=spec.decoder.contributions,
+        contribution_error_bound=contribution_error_bound,
         cpu_seconds_measured=cpu_seconds_measured,
         scheme=spec.scheme,
         levelled=LevelledFacts.of(circuit, spec.features, parameters),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from cryptable_protocol import CategoricalEncoder, Labels, Link
@@ -74,6 +74,13 @@ class CurveModel:
         columns = read_columns(self.feature_names, rows, numeric=numeric, text=bool(categories))
         levels = {index: gaps.levels_of(columns[index]).astype(np.float64) for index, gaps in categories.items()}
         return {index: levels.get(index, columns[index]) for index in used}
+
+    def one_by_one(self) -> list[tuple[int, CurveModel]]:
+        """For each line, polyline and step, its feature and a model of nothing else, whose base is 0."""
+        empty = replace(self, lines=(), polylines=(), steps=(), base=np.zeros(self.outputs))
+        alone = [(each.feature, replace(empty, lines=(each,))) for each in self.lines]
+        alone += [(each.feature, replace(empty, polylines=(each,))) for each in self.polylines]
+        return alone + [(each.feature, replace(empty, steps=(each,))) for each in self.steps]
 
     def scores(self, rows: Rows) -> FloatArray:
         """Scores before the link, shape (rows, outputs), in double precision."""

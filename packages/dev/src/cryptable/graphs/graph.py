@@ -35,7 +35,8 @@ class Tree:
     """A binary tree by node: row x goes right at node i where x[feature[i]] >= edge[i]. Node 0 is the root.
 
     `feature` is LEAF in a leaf. `left` and `right` are node indices; `values` has shape (nodes, outputs) and is
-    read in leaves.
+    read in leaves. `goes_right` is the share of each node's training rows that went right there, shape (nodes,), where
+    the library counted them.
     """
 
     feature: IntArray
@@ -43,6 +44,7 @@ class Tree:
     left: IntArray
     right: IntArray
     values: FloatArray
+    goes_right: FloatArray | None = None
 
     def leaf_of(self, rows: FloatArray) -> IntArray:
         """Index of the leaf that each row falls into, shape (rows,)."""

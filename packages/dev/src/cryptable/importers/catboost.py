@@ -15,6 +15,7 @@ from cryptable_protocol.encoding.links import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import LEAF, Estimator, FloatArray, IntArray, Rows, Tree, TreeEnsemble
+from cryptable.importers.reading.covers import share_right, summed_cover
 from cryptable.importers.reading.labels import categories_of, labels_of
 from cryptable.importers.reading.learned_trees import EITHER, LEFT, RIGHT, CategoryColumn, LearnedTree, assemble
 from cryptable.importers.registry import importer
@@ -168,7 +169,12 @@ class _Reader:
         left: IntArray = np.where(inner, 2 * np.arange(count) + 1, 0).astype(np.int64)
         right: IntArray = np.where(inner, 2 * np.arange(count) + 2, 0).astype(np.int64)
         sets = {node: found for node in range(count) if inner[node] and (found := tests[level[node]][3]) is not None}
-        tree_read = Tree(feature.astype(np.int64), edge.astype(np.float64), left, right, values)
+        share = None
+        if "leaf_weights" in tree:
+            weights = np.zeros(count)
+            weights[~inner] = np.asarray(tree["leaf_weights"], np.float64)[reversed_bits]
+            share = share_right(left, right, summed_cover(left, right, inner, weights))
+        tree_read = Tree(feature.astype(np.int64), edge.astype(np.float64), left, right, values, share)
         return LearnedTree(tree_read, missing.astype(np.int8), sets)
 
     def grown(self, root: dict[str, Any]) -> LearnedTree:
@@ -176,11 +182,13 @@ class _Reader:
         nodes: list[tuple[int, float, int]] = []
         children: list[list[int]] = []
         values: list[FloatArray] = []
+        weights: list[float] = []
         sets: dict[int, frozenset[int]] = {}
 
         def add(node: dict[str, Any]) -> int:
             index = len(nodes)
             children.append([0, 0])
+            weights.append(float(node.get("weight", 0.0)))
             if "split" not in node:
                 nodes.append((LEAF, 0.0, EITHER))
                 values.append(self._leaf_values(node["value"]))
@@ -196,7 +204,11 @@ class _Reader:
         add(root)
         feature, edge, missing = (np.array(part) for part in zip(*nodes, strict=True))
         sides = np.array(children, np.int64)
-        tree = Tree(feature.astype(np.int64), edge.astype(np.float64), sides[:, 0], sides[:, 1], np.stack(values))
+        left, right = sides[:, 0], sides[:, 1]
+        share = None
+        if any(weights):
+            share = share_right(left, right, summed_cover(left, right, feature != LEAF, weights))
+        tree = Tree(feature.astype(np.int64), edge.astype(np.float64), left, right, np.stack(values), share)
         return LearnedTree(tree, missing.astype(np.int8), sets)
 
     def _leaf_values(self, values: float | list[float]) -> FloatArray:

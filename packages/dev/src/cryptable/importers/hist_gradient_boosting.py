@@ -11,6 +11,7 @@ from cryptable_protocol import Labels, Link
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import LEAF, Estimator, FloatArray, IntArray, Rows, Tree, TreeEnsemble
+from cryptable.importers.reading.covers import share_right
 from cryptable.importers.reading.labels import categories_of, labels_of
 from cryptable.importers.reading.learned_trees import LEFT, MISSING, UNKNOWN, CategoryColumn, LearnedTree, assemble
 from cryptable.importers.reading.linear_classifier import decision_function
@@ -93,7 +94,8 @@ def _tree(
         holds = _holds(predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]])
         members = {position for position in range(known) if holds(position)}
         left_sets[node] = frozenset(members | {MISSING, UNKNOWN} if missing[node] == LEFT else members)
-    return LearnedTree(Tree(feature, edge, left, right, values), missing, left_sets)
+    share = share_right(left, right, nodes["count"])
+    return LearnedTree(Tree(feature, edge, left, right, values, share), missing, left_sets)
 
 
 def _holds(words: npt.NDArray[np.uint32]) -> Callable[[int], bool]:

@@ -156,12 +156,24 @@ def _inner_nodes(structure: Node) -> Iterator[Node]:
             stack += [node["left_child"], node["right_child"]]
 
 
+def _share_right(node: Node) -> float:
+    """Of a node's training rows."""
+    low, high = (_count(node[side]) for side in ("left_child", "right_child"))
+    return high / (low + high) if low + high else 0.5
+
+
+def _count(node: Node) -> float:
+    """Rows that came to a node; a tree of one leaf has none."""
+    return float(node["internal_count"] if "split_feature" in node else node.get("leaf_count", 0))
+
+
 class _TreeReader:
     """Writes one tree's nodes down as arrays."""
 
     def __init__(self, columns: dict[int, CategoryColumn], outputs: int, output: int, scale: float, what: str) -> None:
         self._columns, self._outputs, self._output, self._scale, self._what = columns, outputs, output, scale, what
         self._nodes: list[tuple[int, float, int, int, float, int]] = []
+        self._goes_right: list[float] = []
         self._left_sets: dict[int, frozenset[int]] = {}
 
     def tree(self) -> LearnedTree:
@@ -170,7 +182,8 @@ class _TreeReader:
         values: FloatArray = np.zeros((len(self._nodes), self._outputs))
         values[:, self._output] = np.array(value) * self._scale
         indices = [np.array(part, np.int64) for part in (feature, left, right)]
-        tree = Tree(indices[0], np.array(edge, np.float64), indices[1], indices[2], values)
+        share = np.array(self._goes_right, np.float64)
+        tree = Tree(indices[0], np.array(edge, np.float64), indices[1], indices[2], values, share)
         return LearnedTree(tree, np.array(missing, np.int8), self._left_sets)
 
     def read(self, node: Node) -> int:
@@ -186,7 +199,9 @@ class _TreeReader:
         if node["missing_type"] == "Zero":
             return self._read_zero_aside(node, feature, edge)
         default_left = node["default_left"] if node["missing_type"] == "NaN" else edge > 0  # else NaN is read as 0
-        index = self._write(feature=feature, edge=edge, missing=LEFT if default_left else RIGHT)
+        index = self._write(
+            feature=feature, edge=edge, missing=LEFT if default_left else RIGHT, goes_right=_share_right(node)
+        )
         return self._join(index, self.read(node["left_child"]), self.read(node["right_child"]))
 
     def _read_set(self, node: Node, feature: int) -> int:
@@ -197,24 +212,35 @@ class _TreeReader:
             left_set = {position for position in range(known) if position <= float(node["threshold"])}
             default_left = node["default_left"] if node["missing_type"] == "NaN" else float(node["threshold"]) >= 0
             left_set |= {MISSING, UNKNOWN} if default_left else set()
-        index = self._write(feature=feature)
+        index = self._write(feature=feature, goes_right=_share_right(node))
         self._left_sets[index] = frozenset(left_set)
         return self._join(index, self.read(node["left_child"]), self.read(node["right_child"]))
 
     def _read_zero_aside(self, node: Node, feature: int, edge: float) -> int:
         """Zeros, and what is read as zero, go the default way: tests for above zero and for below, then the edge's."""
-        above = self._write(feature=feature, edge=float(np.nextafter(_ZERO, np.inf)), missing=LEFT)
-        below = self._write(feature=feature, edge=-_ZERO, missing=RIGHT)
+        # How many were zero is not counted: both tests count as if all rows came to one that compares with the edge.
+        above = self._write(feature=feature, edge=float(np.nextafter(_ZERO, np.inf)), missing=LEFT, goes_right=1.0)
+        below = self._write(feature=feature, edge=-_ZERO, missing=RIGHT, goes_right=0.0)
         left, right = self.read(node["left_child"]), self.read(node["right_child"])
-        sides = [self._write(feature=feature, edge=edge, missing=EITHER) for _ in range(2)]
+        share = _share_right(node)
+        sides = [self._write(feature=feature, edge=edge, missing=EITHER, goes_right=share) for _ in range(2)]
         for side in sides:
             self._join(side, left, right)
         self._join(above, below, sides[1])
         self._join(below, sides[0], left if node["default_left"] else right)
         return above
 
-    def _write(self, *, feature: int = LEAF, edge: float = 0.0, value: float = 0.0, missing: int = EITHER) -> int:
+    def _write(
+        self,
+        *,
+        feature: int = LEAF,
+        edge: float = 0.0,
+        value: float = 0.0,
+        missing: int = EITHER,
+        goes_right: float = 0.5,
+    ) -> int:
         self._nodes.append((feature, edge, 0, 0, value, missing))
+        self._goes_right.append(goes_right)
         return len(self._nodes) - 1
 
     def _join(self, index: int, left: int, right: int) -> int:

@@ -12,6 +12,7 @@ from cryptable_protocol.encoding.links import REGRESSIONS
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import LEAF, Estimator, FloatArray, IntArray, Tree, TreeEnsemble
+from cryptable.importers.reading.covers import share_right
 from cryptable.importers.reading.labels import categories_of, labels_of
 from cryptable.importers.reading.learned_trees import (
     MISSING,
@@ -176,6 +177,6 @@ def _tree(tree: Json, output: int, outputs: int, weight: float, columns: dict[in
         left_set = set(columns[int(feature[node])].positions) - right_set - {MISSING}
         left_sets[node] = frozenset(left_set | {MISSING} if missing[node] else left_set)
     edges = np.where(inner, conditions, 0.0)
-    return LearnedTree(
-        Tree(feature, edges, np.where(inner, left, 0), np.where(inner, right, 0), values), missing, left_sets
-    )
+    left, right = np.where(inner, left, 0), np.where(inner, right, 0)
+    share = share_right(left, right, np.asarray(tree["sum_hessian"], np.float64))
+    return LearnedTree(Tree(feature, edges, left, right, values, share), missing, left_sets)

@@ -8,17 +8,19 @@ and b of the other takes care of a tile of a * b pairs of edges, in (a + 1)(b + 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from cryptable_protocol import Link
+from cryptable_protocol import Decoder, Link
 
 from cryptable.console.progress import progress_bar
 from cryptable.cost.prices import Draft, PriceList
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel, PairFunction
+from cryptable.graphs.contributions import Contributions, additive_parts, contributions
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.planner.coarsen import coarsen
+from cryptable.planner.contributions import add_scores
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
 from cryptable.planner.thresholds.bits import Bits
@@ -66,11 +68,19 @@ def _tolerance(graph: AdditiveModel, scores: FloatArray) -> float:
     kind="an additive model",
     cheaper="only pairwise terms take lookups: fewer (interactions=) or coarser ones (max_interaction_bins=) cost less",
     tolerance=_tolerance,
+    explains=True,
 )
 def plan(graph: AdditiveModel, task: Task) -> PlannedModel:
     """For the registry."""
     with progress_bar("planning lookups", enabled=task.settings.show_progress) as report:
-        return plan_additive(graph, tolerance=task.tolerance, widths=task.widths, prices=task.prices, progress=report)
+        return plan_additive(
+            graph,
+            tolerance=task.tolerance,
+            widths=task.widths,
+            prices=task.prices,
+            told=contributions(graph) if task.settings.explain else None,
+            progress=report,
+        )
 
 
 def plan_additive(
@@ -79,6 +89,7 @@ def plan_additive(
     tolerance: float,
     widths: tuple[int, ...],
     prices: PriceList,
+    told: Contributions | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
     """Plan an additive model.
@@ -88,6 +99,7 @@ def plan_additive(
         tolerance: largest error of a score.
         widths: table widths to choose from, in bits.
         prices: by which the cheapest width is chosen.
+        told: of each feature and pair, to be answered beside the scores.
         progress: told the fraction done.
 
     Raises:
@@ -95,7 +107,10 @@ def plan_additive(
     """
     small = coarsen(graph, tolerance=tolerance)
     bits = _bits(small.graph)
-    drafts = {width: [_tiles(small.graph, bits, output, width) for output in range(graph.outputs)] for width in widths}
+    # One sum a score; or, where contributions are told, one for each of them, which the scores are sums of.
+    alone = [small.graph] if told is None else [part for _, part in additive_parts(small.graph)]
+    sums = [(part, output) for output in range(graph.outputs) for part in alone]
+    drafts = {width: [_tiles(part, bits, output, width) for part, output in sums] for width in widths}
     width = min(widths, key=lambda each: prices.draft(Draft(lookups=sum(map(len, drafts[each])), width=each)))
     lookups = sum(map(len, drafts[width]))
     if lookups > MAX_LOOKUPS:
@@ -105,25 +120,44 @@ def plan_additive(
             "(max_interaction_bins=8 makes one lookup of 6 bits a pair, 4 one of 4 bits), or raise tolerance="
         )
     outputs = []
-    for output, tiles in enumerate(drafts[width]):
-        outputs.append(_output(small.graph, bits, output, tiles, width))
+    for (part, output), tiles in zip(sums, drafts[width], strict=True):
+        outputs.append(_output(part, bits, output, tiles, width))
         if progress is not None:
-            progress((output + 1) / graph.outputs)
-    plan = scale_integral(outputs, step=small.step, base=small.base.tolist(), error=small.error.tolist())
-    most = MAX_OUTPUT_WIDTH if lookups else MAX_LINEAR_WIDTH
-    if plan.width > most:
+            progress(len(outputs) / len(sums))
+    base, error = (small.base, small.error) if told is None else (small.constants.T, small.errors.T)
+    plan = scale_integral(outputs, step=small.step, base=base.reshape(-1).tolist(), error=error.reshape(-1).tolist())
+    highest = max(
+        sum(each.maximum - each.minimum for each in plan.outputs[first : first + len(alone)])
+        for first in range(0, len(sums), len(alone))
+    )
+    most, needed = MAX_OUTPUT_WIDTH if lookups else MAX_LINEAR_WIDTH, max(1, highest.bit_length())
+    if needed > most:
         raise UnsupportedModelError(
-            f"scores within {tolerance:.3g} take {plan.width} bits, more than the {most} that crypto parameters exist "
+            f"scores within {tolerance:.3g} take {needed} bits, more than the {most} that crypto parameters exist "
             "for; raise tolerance="
         )
-    return lower(
+    laid_out = lower(
         plan,
         bits,
         feature_names=graph.feature_names,
         as_float32=graph.as_float32,
         width=width,
-        link=graph.link,
-        labels=graph.labels,
+        link=graph.link if told is None else Link.IDENTITY,
+        labels=graph.labels if told is None else None,
+    )
+    if told is None:
+        return laid_out
+    lowest, base = (np.reshape(each, (graph.outputs, -1)) for each in (laid_out.decoder.offset, laid_out.decoder.base))
+    offset = tuple(lowest.sum(axis=1).tolist())
+    scores = Decoder(graph.link, offset, small.step, tuple((graph.base + base.sum(axis=1)).tolist()), graph.labels)
+    return add_scores(
+        replace(laid_out, decoder=scores, error_bound=float(small.error.max())),
+        laid_out.circuit,
+        offset=lowest.astype(np.int64),
+        constant=base,
+        error=small.errors.T,
+        told=told,
+        maximum=highest,
     )
 
 

@@ -17,12 +17,18 @@ from cryptable.graphs.graph import FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Coarsened:
-    """score[j] = graph's score[j] * step + base[j], to within error[j]; the values of `graph` are integers."""
+    """score[j] = graph's score[j] * step + base[j], to within error[j]; the values of `graph` are integers.
+
+    `constants` and `errors` are what each function, then each pair, of `graph` has of both, shape (functions + pairs,
+    outputs).
+    """
 
     graph: AdditiveModel
     step: float
     base: FloatArray
     error: FloatArray
+    constants: FloatArray
+    errors: FloatArray
 
 
 def coarsen(graph: AdditiveModel, *, tolerance: float) -> Coarsened:
@@ -34,10 +40,13 @@ def coarsen(graph: AdditiveModel, *, tolerance: float) -> Coarsened:
     step = min([of_function] * bool(functions) + [of_pair] * bool(graph.pairs), default=tolerance)
     base, error = graph.base.copy(), np.zeros(graph.outputs)
     small_functions, small_pairs = [], []
+    constants, errors = [], []
     for function in functions:
         starts, low, high = _merge(function.values, function.values, of_function)
         integers, constant, largest = _round((low + high) / 2, function.values, [starts], step)
         base, error = base + constant, error + largest
+        constants.append(constant)
+        errors.append(largest)
         small_functions.append(StepFunction(function.feature, function.edges[starts[1:] - 1], integers))
     for pair in graph.pairs:
         first, low, high = _merge(pair.values, pair.values, of_pair)
@@ -45,6 +54,8 @@ def coarsen(graph: AdditiveModel, *, tolerance: float) -> Coarsened:
         middle = ((low + high) / 2).swapaxes(0, 1)
         integers, constant, largest = _round(middle, pair.values, [first, second], step)
         base, error = base + constant, error + largest
+        constants.append(constant)
+        errors.append(largest)
         edges = (pair.edges[0][first[1:] - 1], pair.edges[1][second[1:] - 1])
         small_pairs.append(PairFunction(pair.features, edges, integers))
     integral = AdditiveModel(
@@ -56,7 +67,10 @@ def coarsen(graph: AdditiveModel, *, tolerance: float) -> Coarsened:
         graph.labels,
         graph.as_float32,
     )
-    return Coarsened(integral, step, base, error)
+    by_part = (len(constants), graph.outputs)
+    return Coarsened(
+        integral, step, base, error, np.array(constants).reshape(by_part), np.array(errors).reshape(by_part)
+    )
 
 
 def _one_a_feature(functions: Sequence[StepFunction]) -> list[StepFunction]:

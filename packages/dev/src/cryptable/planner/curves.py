@@ -17,8 +17,10 @@ from cryptable_protocol import (
 )
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
+from cryptable.graphs.contributions import Contributions, contributions
 from cryptable.graphs.curves import CurveModel, Polyline
 from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.planner.contributions import Part, tell_parts
 from cryptable.planner.linear import DEFAULT_INPUT_BITS
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
@@ -74,14 +76,22 @@ class _Part:
     error: FloatArray
 
 
-@planner(CurveModel, kind="a model of curves", cheaper="fewer features and fewer steps cost less: it has no lookups")
+@planner(
+    CurveModel,
+    kind="a model of curves",
+    cheaper="fewer features and fewer steps cost less: it has no lookups",
+    explains=True,
+)
 def plan(graph: CurveModel, task: Task) -> PlannedModel:
     """For the registry."""
     input_bits = task.settings.input_bits or DEFAULT_INPUT_BITS
-    return plan_curves(graph, task.rows, tolerance=task.tolerance, input_bits=input_bits)
+    told = contributions(graph) if task.settings.explain else None
+    return plan_curves(graph, task.rows, tolerance=task.tolerance, input_bits=input_bits, told=told)
 
 
-def plan_curves(graph: CurveModel, rows: FloatArray, *, tolerance: float, input_bits: int) -> PlannedModel:
+def plan_curves(
+    graph: CurveModel, rows: FloatArray, *, tolerance: float, input_bits: int, told: Contributions | None = None
+) -> PlannedModel:
     """Plan a model of curves.
 
     Half of the tolerance goes to rounding lines and curves, in equal parts; half to rounding the weights and the steps.
@@ -91,6 +101,7 @@ def plan_curves(graph: CurveModel, rows: FloatArray, *, tolerance: float, input_
         rows: calibration data, which sets the range of the encoders of lines; shape (rows, features).
         tolerance: largest error of a score, within the encoders' ranges.
         input_bits: most bits of a feature that is sent as a number.
+        told: of each feature, to be answered beside the scores.
 
     Raises:
         UnsupportedModelError: the tolerance needs more than `input_bits`, or scores of too many bits.
@@ -105,7 +116,8 @@ def plan_curves(graph: CurveModel, rows: FloatArray, *, tolerance: float, input_
         parts.append(part)
     base = graph.base + sum((part.constant for part in parts), start=np.zeros(graph.outputs))
     error = sum((part.error for part in parts), start=np.zeros(graph.outputs))
-    parts = sorted((part for part in parts if part.weights.any()), key=lambda part: part.feature)
+    everything = sorted(parts, key=lambda part: part.feature)
+    parts = [part for part in everything if part.weights.any()]
     if not parts:
         raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
     offset, width = _offset(parts)
@@ -124,7 +136,20 @@ def plan_curves(graph: CurveModel, rows: FloatArray, *, tolerance: float, input_
         1,
     )
     decoder = Decoder(graph.link, tuple((-offset).tolist()), unit, tuple(base.tolist()), graph.labels)
-    return PlannedModel(circuit, tuple(encoders), decoder, float(error.max()))
+    planned = PlannedModel(circuit, tuple(encoders), decoder, float(error.max()))
+    if told is None:
+        return planned
+    sent = {part.feature for part in parts}
+    own = [
+        Part(
+            graph.feature_names[each.feature],
+            each.weights if each.feature in sent else each.weights[:0],
+            each.constant,
+            each.error,
+        )
+        for each in everything
+    ]
+    return tell_parts(planned, own, told)
 
 
 def _ranged(graph: CurveModel, rows: FloatArray) -> list[_Ranged]:

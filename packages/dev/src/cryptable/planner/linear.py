@@ -8,7 +8,9 @@ from cryptable_engine.circuit.readout import output_bits
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
+from cryptable.graphs.contributions import Contributions, contributions
 from cryptable.graphs.graph import FloatArray, IntArray, LinearModel
+from cryptable.planner.contributions import Part, tell_parts
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
 
@@ -20,7 +22,7 @@ _MARGIN = 1.0
 """How far the encoders reach beyond the calibration data, on both sides, relative to its range."""
 
 
-@planner(LinearModel, kind="a linear model", cheaper="fewer features cost less: it has no lookups")
+@planner(LinearModel, kind="a linear model", cheaper="fewer features cost less: it has no lookups", explains=True)
 def plan(graph: LinearModel, task: Task) -> PlannedModel:
     """For the registry. Where hundreds of features add up, a tolerance that nobody asked for grows to what keys bear.
 
@@ -31,7 +33,13 @@ def plan(graph: LinearModel, task: Task) -> PlannedModel:
     tolerance, asked_for = task.tolerance, task.settings.tolerance is not None
     while True:
         try:
-            planned = plan_linear(graph, task.rows, tolerance=tolerance, input_bits=input_bits)
+            planned = plan_linear(
+                graph,
+                task.rows,
+                tolerance=tolerance,
+                input_bits=input_bits,
+                told=contributions(graph) if task.settings.explain else None,
+            )
         except ConstantModelError:
             raise
         except UnsupportedModelError:
@@ -57,7 +65,9 @@ def _can_be_read(circuit: Circuit, noise_deviation: float) -> bool:
     return bool(noise <= np.log2(noise_deviation) - 1 - output_bits(circuit))
 
 
-def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input_bits: int) -> PlannedModel:
+def plan_linear(
+    graph: LinearModel, rows: FloatArray, *, tolerance: float, input_bits: int, told: Contributions | None = None
+) -> PlannedModel:
     """Plan a linear model.
 
     Half of the tolerance goes to rounding the features, in equal parts, half to rounding the weights.
@@ -67,6 +77,7 @@ def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input
         rows: calibration data, which sets the range of each encoder; shape (rows, features).
         tolerance: largest error of a score, within the encoders' ranges.
         input_bits: most bits of a feature.
+        told: of each feature, to be answered beside the scores.
 
     Raises:
         UnsupportedModelError: no coefficient differs from zero, or the tolerance needs more than `input_bits`.
@@ -95,7 +106,8 @@ def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input
     base = (
         graph.intercept + (coefficients * lower[:, None]).sum(axis=0) + ((exact - weights * step) * middle).sum(axis=0)
     )
-    error = (np.abs(exact - weights * step) * middle).sum(axis=0) + (np.abs(weights) * step / 2).sum(axis=0)
+    errors = np.abs(exact - weights * step) * middle + np.abs(weights) * step / 2
+    error = errors.sum(axis=0)
     maxima = (levels - 1).astype(np.int64)
     offset: IntArray = -np.minimum(weights * maxima[:, None], 0).sum(axis=0)
     kept = [index for index in range(used.size) if weights[index].any()]
@@ -110,7 +122,15 @@ def plan_linear(graph: LinearModel, rows: FloatArray, *, tolerance: float, input
         1,
     )
     decoder = Decoder(graph.link, tuple((-offset).tolist()), step, tuple(base.tolist()), graph.labels)
-    return PlannedModel(circuit, encoders, decoder, float(error.max()))
+    planned = PlannedModel(circuit, encoders, decoder, float(error.max()))
+    if told is None:
+        return planned
+    constants = coefficients * lower[:, None] + (exact - weights * step) * middle
+    parts = [
+        Part(graph.feature_names[feature], weights[[index]] if index in kept else weights[:0], constant, of_feature)
+        for index, (feature, constant, of_feature) in enumerate(zip(used.tolist(), constants, errors, strict=True))
+    ]
+    return tell_parts(planned, parts, told)
 
 
 def calibrated_ranges(rows: FloatArray, *, margin: float) -> tuple[FloatArray, FloatArray]:

@@ -9,6 +9,7 @@ from typing import Literal
 from cryptable_engine import Circuit
 from cryptable_protocol import Decoder, FeatureEncoder
 
+from cryptable.graphs.contributions import Contributions
 from cryptable.graphs.graph import TreeEnsemble
 
 
@@ -118,3 +119,8 @@ class PlannedModel:
     """With the model itself, of a network."""
     scheme: Literal["levelled", "bootstrapped"] = "bootstrapped"
     """That evaluates the circuit."""
+    contributions: Contributions | None = None
+    """In the clear, where the circuit answers them beside the scores."""
+    contribution_error: float | None = None
+    """No contribution, and no base, differs from those by more, for inputs within the encoders' ranges; None where that
+    is not known."""

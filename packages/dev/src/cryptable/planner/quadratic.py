@@ -16,8 +16,10 @@ from cryptable_protocol import Decoder, FeatureEncoder, QuadraticEncoder, Unused
 from cryptable_protocol.limits import MAX_AFFINE_LEVELS
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
+from cryptable.graphs.contributions import Contributions, contributions
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.quadratic import QuadraticModel
+from cryptable.planner.contributions import Part, tell_parts
 from cryptable.planner.linear import calibrated_ranges
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
@@ -34,15 +36,24 @@ _FINENESS = 2.0 ** np.arange(0, 24)
 
 @dataclass(frozen=True, eq=False)
 class _Draft:
-    """One choice of levels, and the weights and errors that follow."""
+    """One choice of levels, and the weights and errors that follow.
+
+    `constants` and `errors` are those of each feature, shape (features, outputs).
+    """
 
     lower: FloatArray
     width: FloatArray
     levels: IntArray
     weights: IntArray
     step: float
+    constants: FloatArray
     base: FloatArray
-    error: float
+    errors: FloatArray
+
+    @property
+    def error(self) -> float:
+        """Largest of a score."""
+        return float(self.errors.sum(axis=0).max())
 
     @property
     def maxima(self) -> IntArray:
@@ -60,19 +71,24 @@ def _as_exact_as_can_be(_graph: QuadraticModel, _scores: FloatArray) -> float:
     kind="a quadratic model",
     cheaper="fewer features cost less: it has no lookups",
     tolerance=_as_exact_as_can_be,
+    explains=True,
 )
 def plan(graph: QuadraticModel, task: Task) -> PlannedModel:
     """For the registry."""
-    return plan_quadratic(graph, task.rows, tolerance=task.tolerance)
+    told = contributions(graph) if task.settings.explain else None
+    return plan_quadratic(graph, task.rows, tolerance=task.tolerance, told=told)
 
 
-def plan_quadratic(graph: QuadraticModel, rows: FloatArray, *, tolerance: float) -> PlannedModel:
+def plan_quadratic(
+    graph: QuadraticModel, rows: FloatArray, *, tolerance: float, told: Contributions | None = None
+) -> PlannedModel:
     """Plan a quadratic model, as exact as TARGET asks for or as can be.
 
     Args:
         graph: the model.
         rows: calibration data, which sets the range of each encoder; shape (rows, features).
         tolerance: largest error of a score, within the encoders' ranges; infinite to take what comes.
+        told: of each feature, to be answered beside the scores.
 
     Raises:
         UnsupportedModelError: the scores are the same for every input, or the tolerance asks for too much.
@@ -111,7 +127,14 @@ def plan_quadratic(graph: QuadraticModel, rows: FloatArray, *, tolerance: float)
         1,
     )
     decoder = Decoder(graph.link, tuple((-offset).tolist()), best.step, tuple(best.base.tolist()), graph.labels)
-    return PlannedModel(circuit, tuple(encoders), decoder, best.error)
+    planned = PlannedModel(circuit, tuple(encoders), decoder, best.error)
+    if told is None:
+        return planned
+    parts = [
+        Part(graph.feature_names[feature], best.weights[2 * index : 2 * index + 2], constant, error)
+        for index, (feature, constant, error) in enumerate(zip(used.tolist(), best.constants, best.errors, strict=True))
+    ]
+    return tell_parts(planned, parts, told)
 
 
 def _draft(graph: QuadraticModel, rows: FloatArray, used: IntArray, aim: float) -> _Draft:
@@ -134,7 +157,9 @@ def _draft(graph: QuadraticModel, rows: FloatArray, used: IntArray, aim: float) 
     step = max(aim / 2 / float(half_maxima.sum()), float(np.sqrt(reach * norm / 2.0**MAX_PRECISION)))
     weights: IntArray = np.rint(exact / step).astype(np.int64)
     weight_errors = (exact - weights * step) * half_maxima
+    by_feature = (used.size, 2, -1)
+    constants = square * np.square(start) + linear * start + weight_errors.reshape(by_feature).sum(axis=1)
+    errors = (np.abs(weights * step / 2) + np.abs(weight_errors)).reshape(by_feature).sum(axis=1)
     base = graph.intercept + (square * np.square(start) + linear * start).sum(axis=0) + weight_errors.sum(axis=0)
-    error = np.abs(weights * step / 2).sum(axis=0) + np.abs(weight_errors).sum(axis=0)
     width = (upper - lower) / (levels - 1)
-    return _Draft(lower, width, levels, weights, step, base, float(error.max()))
+    return _Draft(lower, width, levels, weights, step, constants, base, errors)

@@ -69,6 +69,7 @@ class Planner:
     score where none is asked for, by graph and scores on the calibration data. `approximate` finds graphs that are
     within a budget: the graph itself where that is, else several approximations of it; None where there is no such way.
     Where `is_asked_for`, scheme="auto" leaves its models to another scheme that is able.
+    `explains` says whether it plans circuits that answer contributions beside scores.
     """
 
     graph: type
@@ -80,6 +81,7 @@ class Planner:
     scheme: str = BOOTSTRAPPED
     closer: str = CLOSER
     is_asked_for: bool = False
+    explains: bool = False
 
 
 _by_class: dict[tuple[type, str], Planner] = {}
@@ -96,6 +98,7 @@ def planner(
     scheme: str = BOOTSTRAPPED,
     closer: str = CLOSER,
     is_asked_for: bool = False,
+    explains: bool = False,
 ) -> Callable[[Function], Function]:
     """Register the decorated function for a class of model graphs; arguments as `Planner` has them.
 
@@ -107,7 +110,7 @@ def planner(
         if (graph, scheme) in _by_class:
             raise ValueError(f"{graph.__name__} has two planners; the second one is in {plan.__module__}")
         _by_class[graph, scheme] = Planner(
-            graph, plan, kind, cheaper, tolerance, approximate, scheme, closer, is_asked_for
+            graph, plan, kind, cheaper, tolerance, approximate, scheme, closer, is_asked_for, explains
         )
         return plan
 

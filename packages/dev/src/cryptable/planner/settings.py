@@ -19,6 +19,8 @@ Rounding: TypeAlias = Literal["approximate", "exact"]
 """How the bits that a lookup drops are taken off: by the lookup itself, or by one lookup of one bit each before it."""
 Readout: TypeAlias = Literal["exact", "approximate"]
 
+Explain: TypeAlias = Literal["contributions"]
+"""What is answered beside the scores."""
 Scheme: TypeAlias = Literal["auto", "levelled", "bootstrapped"]
 """How ciphertexts are evaluated; "auto" is the cheapest way that is able to."""
 
@@ -54,6 +56,7 @@ class PlanSettings:
     rounding: Rounding = "approximate"
     readout: Readout = "exact"
     scheme: Scheme = "auto"
+    explain: Explain | None = None
     budget: Budget | None = None
     show_progress: bool = False
 
@@ -85,6 +88,13 @@ class PlanSettings:
         ):
             if given not in known:
                 raise InvalidInputError(f"{name} is {given!r}, expected {' or '.join(map(repr, known))}")
+        if self.explain not in (None, *get_args(Explain)):
+            raise InvalidInputError(f"explain is {self.explain!r}, expected 'contributions', or None for scores alone")
+        if self.explain and self.readout != "exact":
+            raise InvalidInputError(
+                f"readout is {self.readout!r}, expected 'exact' with explain={self.explain!r}: contributions add up to "
+                "the score exactly, which noisy ones do not"
+            )
         if self.scheme == LEVELLED and self.needs_lookups:
             raise InvalidInputError(
                 f"scheme {self.scheme!r} has no lookups and no noise in scores: leave table_bits=None, "

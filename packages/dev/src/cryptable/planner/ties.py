@@ -120,8 +120,17 @@ def on_grid(planned: PlannedModel, *, second: bool = False) -> PlannedModel:
         rest[alike] = rest[np.flatnonzero(alike)[0]]
     at_origin = np.abs(rest) < _ON_GRID * decoder.step
     rest[at_origin] = _ON_GRID * decoder.step if second and rest.size == 1 else 0.0
-    offset = tuple(int(step) + old for step, old in zip(steps.tolist(), decoder.offset, strict=True))
-    return replace(planned, decoder=replace(decoder, offset=offset, base=tuple((rest + origin).tolist())))
+    offset = np.array(decoder.offset, np.int64)
+    offset[: rest.size] += steps.astype(np.int64)
+    contribution_base = np.array(decoder.contribution_base, np.int64)
+    contribution_base += steps.astype(np.int64)[: contribution_base.size]
+    moved = replace(
+        decoder,
+        offset=tuple(offset.tolist()),
+        base=tuple((rest + origin).tolist()),
+        contribution_base=tuple(contribution_base.tolist()),
+    )
+    return replace(planned, decoder=moved)
 
 
 def lower_later_labels(planned: PlannedModel, *, second: bool = False) -> PlannedModel:
@@ -136,8 +145,14 @@ def lower_later_labels(planned: PlannedModel, *, second: bool = False) -> Planne
     outputs = len(decoder.base)
     lowered = np.array([-error if second else error]) if outputs == 1 else 2 * error * np.arange(outputs)
     base = tuple((np.asarray(decoder.base) - lowered).tolist())
-    bound = planned.error_bound + float(np.abs(lowered).max())
-    return replace(planned, decoder=replace(decoder, base=base), error_bound=bound)
+    more = float(np.abs(lowered).max())
+    told = None if planned.contribution_error is None else planned.contribution_error + more
+    return replace(
+        planned,
+        decoder=replace(decoder, base=base),
+        error_bound=planned.error_bound + more,
+        contribution_error=told,
+    )
 
 
 def _tied(graph: ModelGraph, rows: npt.NDArray[Any], scores: FloatArray) -> Ties:

@@ -43,6 +43,8 @@ class Decoder:
 
     With `members`, the scores above are theirs, one after the other, and the model's own are what they sum up to.
     `curve` is that of `Link.CURVE`: scores, increasing, and the prediction at each; straight between, constant beyond.
+    With `contributions`, the names of what each score is a sum of, values and offsets are those of the scores, then for
+    each score one a name. value + offset of a score is exactly its `contribution_base` plus those of its contributions.
     """
 
     link: Link
@@ -53,11 +55,14 @@ class Decoder:
     further_bits: int = 0
     members: tuple[Member, ...] = ()
     curve: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    contributions: tuple[str, ...] = ()
+    contribution_base: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.offset or len(self.offset) != len(self.base):
+        if not self.offset or len(self.offset) != self.scores * (1 + len(self.contributions)):
+            beside = f", and {len(self.contributions)} offsets for its contributions" if self.contributions else ""
             raise MalformedMessageError(
-                f"decoder: {len(self.offset)} offsets and {len(self.base)} bases, expected one of each a score"
+                f"decoder: {len(self.offset)} offsets and {self.scores} bases, expected one of each a score{beside}"
             )
         if len(self.offset) > limits.MAX_VECTOR_SIZE or any(abs(value) > _MAX_OFFSET for value in self.offset):
             raise MalformedMessageError("decoder: an offset beyond 2^62, or too many offsets")
@@ -73,14 +78,20 @@ class Decoder:
         if not all(map(math.isfinite, self.base)):
             raise MalformedMessageError("decoder: every base must be finite")
         if self.members:
-            check_members(self.members, self.link, len(self.offset))
+            check_members(self.members, self.link, self.scores)
         self._check_curve()
+        self._check_contributions()
         self._check_labels()
 
     @property
     def outputs(self) -> int:
         """Scores of the model."""
-        return self.members[0].scores if self.members else len(self.offset)
+        return self.members[0].scores if self.members else self.scores
+
+    @property
+    def scores(self) -> int:
+        """Those that are answered: of members, where there are some, else of the model."""
+        return len(self.base)
 
     def _check_curve(self) -> None:
         knots, heights = self.curve
@@ -94,6 +105,24 @@ class Decoder:
             raise MalformedMessageError(f"decoder: a curve takes 2 to {limits.MAX_KNOTS} knots, all finite")
         if not all(low < high for low, high in itertools.pairwise(knots)):
             raise MalformedMessageError("decoder: the scores of its curve must be strictly increasing")
+
+    def _check_contributions(self) -> None:
+        if self.contributions and (self.further_bits or self.members):
+            raise MalformedMessageError(
+                "decoder: contributions add up to the scores exactly, expected no further bits and no members beside "
+                "them"
+            )
+        if len(self.contribution_base) != (self.scores if self.contributions else 0):
+            raise MalformedMessageError(
+                f"decoder: bases of contributions to {len(self.contribution_base)} scores, expected one a score, and "
+                "none without contributions"
+            )
+        if any(abs(value) > _MAX_OFFSET for value in self.contribution_base):
+            raise MalformedMessageError("decoder: a base of contributions beyond 2^62")
+        if len(set(self.contributions)) != len(self.contributions):
+            raise MalformedMessageError("decoder: two contributions of one name")
+        for name in self.contributions:
+            check_name(name, "decoder: contribution")
 
     def _check_labels(self) -> None:
         if self.link in REGRESSIONS:
@@ -127,14 +156,44 @@ class Decoder:
 
     def decision_function(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Scores of decrypted values of shape (rows, values): (rows, outputs), or (rows,) where there is one output."""
-        if values.ndim != 2 or values.shape[1] != len(self.offset):
-            raise InvalidInputError(f"decrypted values have shape {values.shape}, expected (rows, {len(self.offset)})")
-        scores: npt.NDArray[np.float64] = (values + np.asarray(self.offset, np.int64)) * self.step + np.asarray(
-            self.base
-        )
+        scores: npt.NDArray[np.float64] = self._shifted(values)[:, : self.scores] * self.step + np.asarray(self.base)
         if self.members:
             scores = combined(self.members, scores)
         return scores[:, 0] if self.outputs == 1 else scores
+
+    def contributions_of(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """What each score is a sum of, besides its base: shape (rows, names), or (rows, scores, names) of several.
+
+        That they add up is not looked at: a server that cheats can make it depend on the secret key, and would learn of
+        it by what an error leads to (docs/threat-model.md, "Decryption failures and published answers").
+
+        Raises:
+            InvalidInputError: the model gives none.
+        """
+        self.require_contributions()
+        parts = self._shifted(values)[:, self.scores :].reshape(len(values), self.scores, len(self.contributions))
+        made: npt.NDArray[np.float64] = parts * self.step
+        return made[:, 0] if self.scores == 1 else made
+
+    @property
+    def base_values(self) -> tuple[float, ...]:
+        """Of each score, what its contributions are added to; without contributions, what is outside the circuit."""
+        steps = self.contribution_base or (0,) * self.scores
+        return tuple(base + step * self.step for base, step in zip(self.base, steps, strict=True))
+
+    def require_contributions(self) -> None:
+        """Raise InvalidInputError where `contributions_of` would: nothing need be evaluated to know."""
+        if not self.contributions:
+            raise InvalidInputError(
+                'this model gives no contributions: its developer has to compile it with explain="contributions"'
+            )
+
+    def _shifted(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Values and offsets, shape (rows, values)."""
+        if values.ndim != 2 or values.shape[1] != len(self.offset):
+            raise InvalidInputError(f"decrypted values have shape {values.shape}, expected (rows, {len(self.offset)})")
+        shifted: npt.NDArray[np.int64] = values + np.asarray(self.offset, np.int64)
+        return shifted
 
     def require_probabilities(self) -> None:
         """Raise InvalidInputError where `predict_proba` would: nothing need be evaluated to know."""
@@ -186,6 +245,8 @@ class Decoder:
             members=[member.to_message() for member in self.members],
             curve_scores=self.curve[0],
             curve_predictions=self.curve[1],
+            contributions=self.contributions,
+            contribution_base=self.contribution_base,
         )
         if self.labels is not None:
             getattr(message, _FIELDS[type(self.labels[0])]).values.extend(self.labels)
@@ -209,4 +270,6 @@ class Decoder:
             message.further_bits,
             tuple(map(Member.from_message, message.members)),
             (tuple(message.curve_scores), tuple(message.curve_predictions)),
+            tuple(message.contributions),
+            tuple(message.contribution_base),
         )

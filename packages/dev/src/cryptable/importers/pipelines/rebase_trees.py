@@ -10,6 +10,7 @@ from cryptable_protocol import CategoricalEncoder, InvalidInputError, Missing
 from cryptable.graphs.graph import LEAF, MISSING_EDGE, FloatArray, Tree, TreeEnsemble
 from cryptable.importers.pipelines.shapes import Affine, Monotone, Steps
 from cryptable.importers.pipelines.stage import Stage, to_float32
+from cryptable.importers.reading.covers import part_of, side_weights
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ class _TreeWriter:
         self._left: list[int] = []
         self._right: list[int] = []
         self._values: list[FloatArray] = []
+        self._goes_right: list[float] = []
 
     def write(self) -> Tree:
         """The tree on raw columns."""
@@ -155,6 +157,7 @@ class _TreeWriter:
             np.array(self._left, np.int64),
             np.array(self._right, np.int64),
             np.array(self._values, np.float64),
+            None if self._tree.goes_right is None else np.array(self._goes_right, np.float64),
         )
 
     def _node(self, node: int, intervals: dict[int, tuple[float, float]]) -> int:
@@ -184,6 +187,10 @@ class _TreeWriter:
         edge = condition.breaks[inside[middle]]
         low, high = intervals.get(condition.source, (-np.inf, np.inf))
         position = self._append(condition.source, edge, np.zeros(self._tree.values.shape[1]))
+        if self._tree.goes_right is not None:
+            weights = side_weights([not each for each in condition.holds], float(self._tree.goes_right[node]))
+            weights = weights[first : first + len(inside) + 1]
+            self._goes_right[position] = part_of(weights[middle + 1 :], weights)
         below, above = intervals | {condition.source: (low, edge)}, intervals | {condition.source: (edge, high)}
         self._left[position] = self._choose(node, condition, first, inside[:middle], below)
         self._right[position] = self._choose(node, condition, inside[middle] + 1, inside[middle + 1 :], above)
@@ -195,4 +202,5 @@ class _TreeWriter:
         self._left.append(0)
         self._right.append(0)
         self._values.append(values)
+        self._goes_right.append(0.5)
         return len(self._feature) - 1

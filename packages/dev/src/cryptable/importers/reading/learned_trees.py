@@ -11,6 +11,7 @@ from cryptable_protocol import CategoricalEncoder, Labels, Link, Missing
 
 from cryptable.graphs.graph import LEAF, MISSING_EDGE, FloatArray, Gaps, IntArray, Tree, TreeEnsemble
 from cryptable.importers.reading.category_order import order_levels
+from cryptable.importers.reading.covers import part_of, side_weights
 
 MISSING, UNKNOWN = -1, -2
 """Positions, in a set, of a missing value and of one that is no category."""
@@ -102,6 +103,7 @@ def with_missing_number(each: LearnedTree, number: np.float32) -> LearnedTree:
             np.concatenate([left, target, tree.left[asked]]),
             np.concatenate([right, beyond, tree.right[asked]]),
             np.concatenate([tree.values, tree.values[asked], tree.values[asked]]),
+            _share_beside_number(tree, asked, to_right),
         ),
         np.concatenate([missing, np.full(asked.size, LEFT, np.int8), each.missing[asked]]),
         each.left_sets,
@@ -229,10 +231,29 @@ def _with_missing(each: LearnedTree, gaps: Mapping[int, Gaps]) -> LearnedTree:
             np.concatenate([left, tree.left[asked]]),
             np.concatenate([right, tree.right[asked]]),
             np.concatenate([tree.values, tree.values[asked]]),
+            _asking_share(tree, asked),
         ),
         np.concatenate([each.missing, each.missing[asked]]),
         each.left_sets,
     )
+
+
+def _share_beside_number(tree: Tree, asked: IntArray, to_right: npt.NDArray[np.bool_]) -> FloatArray | None:
+    """Both nodes before the test stand for it: all rows go on to it, on whichever side it is."""
+    if tree.goes_right is None:
+        return None
+    share = tree.goes_right.copy()
+    share[asked] = to_right
+    return np.concatenate([share, np.ones(asked.size), tree.goes_right[asked]])
+
+
+def _asking_share(tree: Tree, asked: IntArray) -> FloatArray | None:
+    """Nodes that ask whether the value is missing stand for those that they are put before: all rows go on to them."""
+    if tree.goes_right is None:
+        return None
+    share = tree.goes_right.copy()
+    share[asked] = 0.0
+    return np.concatenate([share, tree.goes_right[asked]])
 
 
 def _with_categories(each: LearnedTree, level_of: Mapping[int, Mapping[int, int]]) -> Tree:
@@ -242,13 +263,16 @@ def _with_categories(each: LearnedTree, level_of: Mapping[int, Mapping[int, int]
         return tree
     nothing = np.zeros(tree.values.shape[1])
     nodes = [list(part) for part in (tree.feature, tree.edge, tree.left, tree.right, tree.values)]
+    share = None if tree.goes_right is None else tree.goes_right.tolist()
 
-    def write(node: int, feature: int, edges: list[int], children: list[int]) -> None:
+    def write(node: int, feature: int, edges: list[int], children: list[int], weights: list[float]) -> None:
         middle = len(edges) // 2
+        if share is not None:
+            share[node] = part_of(weights[middle + 1 :], weights)
         sides = []
-        for edges_here, children_here in (
-            (edges[:middle], children[: middle + 1]),
-            (edges[middle + 1 :], children[middle + 1 :]),
+        for edges_here, children_here, weights_here in (
+            (edges[:middle], children[: middle + 1], weights[: middle + 1]),
+            (edges[middle + 1 :], children[middle + 1 :], weights[middle + 1 :]),
         ):
             if not edges_here:
                 sides.append(children_here[0])
@@ -256,7 +280,9 @@ def _with_categories(each: LearnedTree, level_of: Mapping[int, Mapping[int, int]
             sides.append(len(nodes[0]))
             for part, value in zip(nodes, (feature, 0.0, 0, 0, nothing), strict=True):
                 part.append(value)
-            write(sides[-1], feature, edges_here, children_here)
+            if share is not None:
+                share.append(0.5)
+            write(sides[-1], feature, edges_here, children_here, weights_here)
         nodes[1][node], nodes[2][node], nodes[3][node] = float(edges[middle]), sides[0], sides[1]
 
     for node, left_set in each.left_sets.items():
@@ -267,11 +293,15 @@ def _with_categories(each: LearnedTree, level_of: Mapping[int, Mapping[int, int]
         edges = [level for level in range(1, len(answers)) if answers[level] != answers[level - 1]]
         children = [int(tree.left[node] if answers[level] else tree.right[node]) for level in (0, *edges)]
         if edges:
-            write(node, feature, edges, children)
+            right = 0.5 if share is None else share[node]
+            write(node, feature, edges, children, side_weights([answers[level] for level in (0, *edges)], right))
         else:  # the same for all: an edge that nothing reaches
             nodes[1][node], nodes[2][node] = np.inf, children[0]
+            if share is not None:
+                share[node] = 0.0
     features, lefts, rights = (np.array(nodes[part], np.int64) for part in (0, 2, 3))
-    return Tree(features, np.array(nodes[1], np.float64), lefts, rights, np.array(nodes[4], np.float64))
+    shares = None if share is None else np.array(share, np.float64)
+    return Tree(features, np.array(nodes[1], np.float64), lefts, rights, np.array(nodes[4], np.float64), shares)
 
 
 def no_missing(nodes: IntArray) -> npt.NDArray[np.int8]:

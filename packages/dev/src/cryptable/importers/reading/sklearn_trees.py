@@ -9,6 +9,7 @@ import numpy as np
 from cryptable_protocol import Link
 
 from cryptable.graphs.graph import LEAF, Estimator, FloatArray, IntArray, Rows, Tree, TreeEnsemble
+from cryptable.importers.reading.covers import share_right
 from cryptable.importers.reading.labels import labels_of
 from cryptable.importers.reading.learned_trees import LearnedTree, assemble
 
@@ -58,7 +59,8 @@ def read_tree(tree: SklearnTree, values: FloatArray, *, features: IntArray | Non
     feature: IntArray = np.where(inner, column, LEAF).astype(np.int64)
     left, right = (np.where(inner, side, 0).astype(np.int64) for side in (tree.children_left, tree.children_right))
     edges = _next_float32_above(np.asarray(tree.threshold, np.float64))
-    return LearnedTree(Tree(feature, edges, left, right, values), tree.missing_go_to_left.astype(np.int8))
+    share = share_right(left, right, tree.weighted_n_node_samples)
+    return LearnedTree(Tree(feature, edges, left, right, values, share), tree.missing_go_to_left.astype(np.int8))
 
 
 def _averaged(tree: SklearnTree, is_classifier: bool) -> FloatArray:

@@ -56,8 +56,8 @@ def lay_out(plan: FoundPlan, bits: Bits, highest_output: int) -> LaidOut:
         size = len(depth) * outputs
         if size > limits.MAX_VECTOR_SIZE:
             raise UnsupportedModelError(
-                f"{len(depth)} products of bits side by side, with {outputs} score(s) each, are more than "
-                f"{limits.MAX_VECTOR_SIZE} elements; use fewer or shallower trees"
+                f"{len(depth)} products of bits side by side, with {outputs} value(s) each, are more than "
+                f"{limits.MAX_VECTOR_SIZE} elements; use fewer or shallower trees, or leave explain=None, if it was set"
             )
         nodes.append(_linear([products.forms[number] for number in depth], outputs, position, place))
         selectors = np.array([position[products.selectors[number]] for number in depth], np.int64)

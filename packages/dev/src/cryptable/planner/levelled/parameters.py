@@ -30,13 +30,16 @@ _FAR = 0.8
 """Of the logarithm of p_error: where noise leaves less, words of more bits in the answer do not mend it."""
 
 
-def choose_parameters(circuit: Circuit, *, p_error: float, upload: Upload = "fast") -> LevelledParameters:
+def choose_parameters(
+    circuit: Circuit, *, p_error: float, upload: Upload = "fast", names: int = 0
+) -> LevelledParameters:
     """Those of the fewest seconds, and of the fewest bytes among equals, whose answers are exact enough.
 
     Args:
         circuit: verified: bits, products and linear forms.
         p_error: probability that an answer is wrong, for any honest row.
         upload: "small" for the fewest bytes up.
+        names: contributions of each score among the outputs, for messages.
 
     Raises:
         UnsupportedModelError: scores that moduli do not tell apart, more slots than an answer has, more bits than a row
@@ -44,7 +47,7 @@ def choose_parameters(circuit: Circuit, *, p_error: float, upload: Upload = "fas
     """
     forms, highest = read_forms(circuit), highest_output(circuit, bounds(circuit))
     candidates, refusal = [], ""
-    for moduli in _moduli_for(highest, forms.outputs, _most_slots(forms)):
+    for moduli in _moduli_for(highest, forms.outputs, _most_slots(forms), names):
         for gadget in GADGETS:
             for is_placed in (True, False) if upload == "fast" else (False,):
                 for answer_bits in _ANSWER_BITS:
@@ -81,10 +84,16 @@ def choose_parameters(circuit: Circuit, *, p_error: float, upload: Upload = "fas
             f"noise: with {circuit.products} products, an answer is wrong with a probability of up to 2^{nearest:.0f}, "
             f"asked for is 2^{math.log2(p_error):.0f}"
         )
-    ways_out = "use fewer or shallower trees, a larger tolerance=, or scheme='bootstrapped'"
+    features = "fewer features, " if names else ""
+    ways_out = f"use fewer or shallower trees, {features}a larger tolerance=, or {_or_else(names)}"
     if forms.rotation is not None:
         ways_out = "use fewer neurons (support vectors), lower input_bits=, or a larger tolerance="
     raise UnsupportedModelError(f"scheme 'levelled': {refusal}; {ways_out}")
+
+
+def _or_else(names: int) -> str:
+    """The other way out: another scheme takes the scores, but tells no contributions of trees."""
+    return "explain=None" if names else "scheme='bootstrapped'"
 
 
 def _is_noisier(one: LevelledParameters, other: LevelledParameters) -> bool:
@@ -131,7 +140,7 @@ def _most_slots(forms: Forms) -> int:
     return MAX_SLOTS if forms.rotation is None else min(MAX_SLOTS, RING_SIZE // forms.rotation.positions)
 
 
-def _moduli_for(highest: int, outputs: int, most_slots: int) -> list[tuple[int, ...]]:
+def _moduli_for(highest: int, outputs: int, most_slots: int, names: int) -> list[tuple[int, ...]]:
     """Sets of moduli that tell outputs apart, from the smallest greatest one on: it sets the precision.
 
     Raises:
@@ -143,18 +152,22 @@ def _moduli_for(highest: int, outputs: int, most_slots: int) -> list[tuple[int, 
         for moduli in combinations(MODULI, count)
         if math.lcm(*moduli) == math.prod(moduli)
     ]
+    what = f"values (scores, and {names} contributions to each)" if names else "scores"
     wide = [moduli for moduli in sets if math.prod(moduli) > highest]
     if not wide:
         raise UnsupportedModelError(
-            f"scheme 'levelled': scores up to {highest}, its moduli tell {max(map(math.prod, sets))} apart; raise "
-            "tolerance=, or use scheme='bootstrapped'"
+            f"scheme 'levelled': {what} up to {highest}, its moduli tell {max(map(math.prod, sets))} apart; raise "
+            f"tolerance=, or use {_or_else(names)}"
         )
     fitting = [moduli for moduli in wide if len(moduli) * outputs <= most_slots]
     if not fitting:
         slots = outputs * min(map(len, wide))
+        scores = outputs // (1 + names)
+        most = most_slots // (scores * min(map(len, wide))) - 1
+        fewer = f"fit with {most} features at most, " if names and most > 0 else ""
         raise UnsupportedModelError(
-            f"scheme 'levelled': {outputs} scores up to {highest} take {slots} slots, an answer has {most_slots}; "
-            "raise tolerance=, or use scheme='bootstrapped'"
+            f"scheme 'levelled': {outputs} {what} up to {highest} take {slots} slots, an answer has {most_slots}; "
+            f"{fewer}raise tolerance=, or use {_or_else(names)}"
         )
     by_greatest: dict[int, tuple[int, ...]] = {}
     for moduli in sorted(fitting, key=lambda each: (each[-1], len(each), math.prod(each))):

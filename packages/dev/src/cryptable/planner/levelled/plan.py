@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from cryptable_protocol import Decoder, Missing
 
+from cryptable.graphs.contributions import Contributions
 from cryptable.graphs.graph import TreeEnsemble
 from cryptable.planner.levelled.circuit import lay_out
+from cryptable.planner.levelled.contributions import with_contributions
 from cryptable.planner.levelled.search import SEARCH_WORK, SearchPrices, find_plan
 from cryptable.planner.levelled.trees import TreeReader, highest
 from cryptable.planner.planned_model import PlannedModel
@@ -23,6 +25,7 @@ def plan_products(
     prices: SearchPrices,
     work: int = SEARCH_WORK,
     keeps_ties: bool = False,
+    told: Contributions | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
     """Plan a model of trees for the scheme levelled. The same model and prices make the same circuit, always.
@@ -33,6 +36,7 @@ def plan_products(
         prices: of selectors and products.
         work: of the search for a cheaper plan, as `find_plan` has it.
         keeps_ties: as `round_leaves` has it.
+        told: of each feature, to be answered beside the scores; the trees know how many rows went which way then.
         progress: told the fraction done.
 
     Raises:
@@ -42,16 +46,25 @@ def plan_products(
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
     rounded = round_leaves(graph, tolerance=tolerance, keeps_ties=keeps_ties)
     reader = TreeReader(bits)
-    trees = [reader.read(tree) for tree in rounded.graph.trees]
-    found = find_plan(trees, bits.feature_of, graph.outputs, prices, work=work, progress=progress)
-    laid_out = lay_out(found, bits, max(highest(trees, graph.outputs)))
+    zeros = (0,) * graph.outputs
+    decoder = Decoder(graph.link, zeros, rounded.step, tuple(rounded.base.tolist()), graph.labels)
+    read, contribution_error = rounded.graph.trees, None
+    if told is not None:
+        more = with_contributions(graph, rounded, told)
+        read, decoder, contribution_error = more.trees, more.decoder, more.error
+    outputs = len(decoder.offset)
+    trees = [reader.read(tree) for tree in read]
+    found = find_plan(trees, bits.feature_of, outputs, prices, work=work, progress=progress)
+    laid_out = lay_out(found, bits, max(highest(trees, outputs)))
     return PlannedModel(
         laid_out.circuit,
         tuple(
             encoder_of(name, edges, as_float32=graph.as_float32, gaps=graph.gaps.get(feature, Missing.REFUSED))
             for feature, (name, edges) in enumerate(zip(graph.feature_names, laid_out.edges, strict=True))
         ),
-        Decoder(graph.link, (0,) * graph.outputs, rounded.step, tuple(rounded.base.tolist()), graph.labels),
+        decoder,
         float(rounded.error.max()),
         scheme="levelled",
+        contributions=told,
+        contribution_error=contribution_error,
     )

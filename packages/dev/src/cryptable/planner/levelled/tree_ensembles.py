@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 from cryptable_protocol import InternalError
@@ -12,10 +13,14 @@ from cryptable.console.progress import progress_bar
 from cryptable.cost.levelled import LevelledPrices, seconds_of
 from cryptable.cost.prices import Cost
 from cryptable.errors import UnsupportedModelError
+from cryptable.graphs.contributions import contributions, features_asked
 from cryptable.graphs.graph import TreeEnsemble
+from cryptable.graphs.path_attribution import counted
 from cryptable.planner.approximation.approximations import approximations, cut_down
+from cryptable.planner.levelled.contributions import check_room
 from cryptable.planner.levelled.parameters import choose_parameters
 from cryptable.planner.levelled.plan import plan_products
+from cryptable.planner.levelled.search import SEARCH_WORK
 from cryptable.planner.planned_model import PlannedModel, PlannedTrees, TreeDraft
 from cryptable.planner.registry import Task, planner
 
@@ -49,15 +54,12 @@ def approximate(graph: TreeEnsemble, task: Task) -> list[TreeEnsemble]:
     cheaper="fewer or shallower trees cost less in proportion to their splits: explain() estimates training options, "
     "and budget= prunes",
     approximate=approximate,
+    explains=True,
 )
 def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     """Products of bits, chosen by price."""
-    prices = _prices(task)
     with progress_bar("planning products", enabled=task.settings.show_progress) as report:
-        planned = plan_products(
-            graph, tolerance=task.tolerance, prices=prices, keeps_ties=task.keeps_ties, progress=report
-        )
-
+        planned = _planned(graph, task, progress=report)
     return replace(planned, trees=planned_trees(graph, task))
 
 
@@ -67,7 +69,7 @@ def planned_trees(graph: TreeEnsemble, task: Task) -> PlannedTrees:
 
     def draft(trees: TreeEnsemble) -> TreeDraft | None:
         try:
-            circuit = plan_products(trees, tolerance=task.tolerance, prices=prices, work=0).circuit
+            circuit = _planned(trees, task, work=0).circuit
         except UnsupportedModelError:
             return None
         return TreeDraft(prices.circuit(circuit), products=circuit.products)
@@ -78,11 +80,32 @@ def planned_trees(graph: TreeEnsemble, task: Task) -> PlannedTrees:
 def _cost(graph: TreeEnsemble, task: Task) -> Cost:
     """Of a plan that is not searched for; infinite where the scheme cannot evaluate the trees."""
     try:
-        circuit = plan_products(graph, tolerance=task.tolerance, prices=_prices(task), work=0).circuit
-        parameters = choose_parameters(circuit, p_error=task.prices.p_error)
+        planned = _planned(graph, task, work=0)
+        circuit = planned.circuit
+        parameters = choose_parameters(circuit, p_error=task.prices.p_error, names=len(planned.decoder.contributions))
     except UnsupportedModelError:
         return Cost(math.inf, 0, 0)
     return Cost(seconds_of(parameters, circuit.products), 0, parameters.row_bytes)
+
+
+def _planned(
+    graph: TreeEnsemble, task: Task, *, work: int = SEARCH_WORK, progress: Callable[[float], None] | None = None
+) -> PlannedModel:
+    """With contributions, where the task asks for them."""
+    told = None
+    if task.settings.explain:
+        check_room(graph.outputs, len(features_asked(graph)))
+        graph = counted(graph, task.rows)
+        told = contributions(graph)
+    return plan_products(
+        graph,
+        tolerance=task.tolerance,
+        prices=_prices(task),
+        work=work,
+        keeps_ties=task.keeps_ties,
+        told=told,
+        progress=progress,
+    )
 
 
 def _prices(task: Task) -> LevelledPrices:

@@ -697,6 +697,8 @@ class Decoder(_message.Message):
     MEMBERS_FIELD_NUMBER: _builtins.int
     CURVE_SCORES_FIELD_NUMBER: _builtins.int
     CURVE_PREDICTIONS_FIELD_NUMBER: _builtins.int
+    CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    CONTRIBUTION_BASE_FIELD_NUMBER: _builtins.int
     link: Global___Decoder.Link.ValueType
     step: _builtins.float
     further_bits: _builtins.int
@@ -705,7 +707,7 @@ class Decoder(_message.Message):
     """
     @_builtins.property
     def offset(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """score[j] = (value[j] + offset[j]) * step; one offset an output element."""
+        """score[j] = (value[j] + offset[j]) * step; one offset an output element, contributions included."""
 
     @_builtins.property
     def integers(self) -> Global___IntegerLabels: ...
@@ -731,6 +733,17 @@ class Decoder(_message.Message):
 
     @_builtins.property
     def curve_predictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def contributions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What each score is a sum of: names of contributions, distinct and not empty; none where only scores are answered.
+        Values and offsets are those of the scores, then for each score one a name; `base` has one a score. Neither `members`
+        nor `further_bits` stand beside them.
+        """
+
+    @_builtins.property
+    def contribution_base(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of each score, in steps: value + offset less the sum of those of its contributions. None without contributions."""
+
     def __init__(
         self,
         *,
@@ -746,10 +759,12 @@ class Decoder(_message.Message):
         members: _abc.Iterable[Global___Member] | None = ...,
         curve_scores: _abc.Iterable[_builtins.float] | None = ...,
         curve_predictions: _abc.Iterable[_builtins.float] | None = ...,
+        contributions: _abc.Iterable[_builtins.str] | None = ...,
+        contribution_base: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booleans", b"booleans", "doubles", b"doubles", "integers", b"integers", "labels", b"labels", "strings", b"strings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "booleans", b"booleans", "curve_predictions", b"curve_predictions", "curve_scores", b"curve_scores", "doubles", b"doubles", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "members", b"members", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "booleans", b"booleans", "contribution_base", b"contribution_base", "contributions", b"contributions", "curve_predictions", b"curve_predictions", "curve_scores", b"curve_scores", "doubles", b"doubles", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "members", b"members", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_labels: _TypeAlias = _typing.Literal["integers", "strings", "booleans", "doubles"]  # noqa: Y015
     _WhichOneofArgType_labels: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
