@@ -36,7 +36,7 @@ _ROUNDINGS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-_TIDY = float(1 << 15)
+_TIDY = float(1 << 18)
 _tidies: ContextVar[bool] = ContextVar("tidies", default=False)
 
 
