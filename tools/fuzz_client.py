@@ -64,13 +64,14 @@ EXCLUDED = (
     ("tensor:EncryptedTensor.trimmed", ""),
     ("decoder:Decoder.predict_proba", ""),
     ("decoder:Decoder.require_probabilities", ""),
+    ("decoder:Decoder.require_contributions", ""),
     ("client_scheme:Bootstrapped.pack", ""),
     ("client_scheme:Levelled.check_keyset", ""),
     ("secret:generate", ""),
     # No gadget that is allowed has leaves so fine: at most 24 bits and 11 doublings, words have 36.
     ("parameters:LevelledParameters.__post_init__", "leaves down to"),
     ("client_spec:ClientSpec.bootstrapped", ""),
-    ("decoder:Decoder.decision_function", ""),
+    ("decoder:Decoder._shifted", ""),
     # Rows to encode.
     ("categorical_encoder:CategoricalEncoder._level", ""),
     ("categorical_encoder:CategoricalEncoder._category", ""),

@@ -26,10 +26,13 @@ def folder(tmp_path_factory):
 def test_compile_explain_check(folder, capsys):
     artifact = folder / "iris.cryptable"
     arguments = [str(folder / "model.pickle"), str(folder / "rows.csv"), "--name", "iris", "-o", str(artifact)]
-    assert main(["compile", *arguments]) == 0
+    assert main(["compile", *arguments, "--explain", "contributions"]) == 0
     assert "iris" in capsys.readouterr().out
     assert main(["explain", str(artifact), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["model"] == "iris"
+    told = json.loads(capsys.readouterr().out)
+    assert told["model"] == "iris"
+    assert set(told["contributions"]) <= {"a", "b", "c", "d"}
+    assert told["contributions"]
     assert main(["explain", str(artifact)]) == 0
     checked = ["check", str(artifact), str(folder / "rows.npy"), "--truth", str(folder / "truth.csv")]
     assert main([*checked, "--encrypted-rows", "1", "--json"]) == 0
@@ -37,6 +40,7 @@ def test_compile_explain_check(folder, capsys):
     report = json.loads(output[output.index("{\n") :])
     assert report["results"]["clear"]["score"] > 0.9
     assert report["results"]["encrypted"]["equal_to_clear"]
+    assert report["results"]["encrypted"]["largest_contribution_difference"] == 0  # of the clear ones
 
 
 def test_version_and_help(capsys):
