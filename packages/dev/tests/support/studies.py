@@ -35,7 +35,11 @@ SETTINGS = {
     },
     "IsolationForest": {"n_estimators": 5, "max_samples": 16, "random_state": 0},
     **{f"KNeighbors{kind}": {"n_neighbors": 3} for kind in ("Classifier", "Regressor")},
+    "KernelRidge": {"kernel": "rbf", "gamma": 3.0},
     "LogisticRegression": {"max_iter": 5000},
+    "NuSVC": {"gamma": 0.05},
+    "SVC": {"gamma": 0.05},
+    "OneClassSVM": {"nu": 0.1, "gamma": 0.05},
     "MLPClassifier": {"hidden_layer_sizes": (6,), "alpha": 0.1, "max_iter": 800, "random_state": 0},
     "MLPRegressor": {"hidden_layer_sizes": (5,), "activation": "tanh", "solver": "lbfgs", "random_state": 0},
     "QuantileRegressor": {"alpha": 0.01},
@@ -161,7 +165,16 @@ KINDS = {
 }
 """Settings more, of the classes that a kind of data or model is tried with besides the plain one."""
 
-FEW_ROWS = {"KNeighborsClassifier": 12, "KNeighborsRegressor": 10}
+FEW_ROWS = {
+    "KNeighborsClassifier": 12,
+    "KNeighborsRegressor": 10,
+    "KernelRidge": 30,
+    "NuSVR": 30,
+    "SVR": 30,
+    "SVC": 60,
+    "NuSVC": 60,
+    "OneClassSVM": 120,
+}
 """Training rows, of models that cost lookups for each."""
 COUNTS = ("CategoricalNB", "ComplementNB", "MultinomialNB")
 """Take small integers."""

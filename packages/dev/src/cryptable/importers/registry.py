@@ -49,15 +49,7 @@ class Importer:
 _by_class: dict[str, Importer] = {}
 
 _ADVICE = {
-    r"^(Nu)?SVC$": (
-        "its kernel takes a lookup, or products of encrypted numbers, for each support vector; fit LinearSVC or "
-        "SGDClassifier, behind a KBinsDiscretizer or SplineTransformer where curves are needed, or boosted trees"
-    ),
-    r"^(Nu)?SVR$": (
-        "its kernel takes a lookup, or products of encrypted numbers, for each support vector; fit LinearSVR or "
-        "SGDRegressor, behind a KBinsDiscretizer or SplineTransformer where curves are needed, or boosted trees"
-    ),
-    r"^(OneClassSVM|LocalOutlierFactor|EllipticEnvelope)$": (
+    r"^(LocalOutlierFactor|EllipticEnvelope)$": (
         "it multiplies encrypted numbers with one another; fit IsolationForest"
     ),
     r"KMeans$|^(AffinityPropagation|MeanShift)$": (
@@ -72,7 +64,7 @@ _ADVICE = {
         "its scores hold products of two features; fit LinearDiscriminantAnalysis, or GaussianNB, whose scores hold "
         "squares of single features and need no lookup"
     ),
-    r"^GaussianProcess|^KernelRidge": "fit linear models behind a SplineTransformer, or gradient-boosted trees",
+    r"^GaussianProcess": "fit KernelRidge on some dozens of rows, or gradient-boosted trees",
     r"^(Stacking|OneVsOne|OutputCode|ClassifierChain|RegressorChain)": (
         "compile the estimators that it is made of, or fit one random forest or one boosted ensemble instead"
     ),
@@ -99,8 +91,6 @@ _ADVICE_OF_CLASSES = {
     "cryptable.EncryptedClassifier": "it holds a compiled model already: take its compiled_",
     "cryptable.EncryptedRegressor": "it holds a compiled model already: take its compiled_",
 }
-_LINEAR = {"SVC": "LinearSVC", "NuSVC": "LinearSVC", "SVR": "LinearSVR", "NuSVR": "LinearSVR", "KernelRidge": "Ridge"}
-"""What a class is with a linear kernel."""
 
 
 def importer(
@@ -162,8 +152,6 @@ def find_importer(estimator: object) -> Importer:
     named = f"{public}.{kind.__qualname__} cannot be compiled"
     advice = next(filter(None, (_ADVICE_OF_CLASSES.get(_short(_name_of(base))) for base in kind.__mro__)), None)
     advice = advice or advice_for(kind.__name__)
-    if getattr(estimator, "kernel", None) == "linear" and kind.__name__ in _LINEAR:
-        advice = f"its kernel is linear: fit {_LINEAR[kind.__name__]}, the same kind of model, which needs no lookup"
     if advice:
         raise UnsupportedModelError(f"{named}: {advice}; supported: all that cryptable.supported_estimators() names")
     nearest = difflib.get_close_matches(

@@ -26,7 +26,7 @@ def rebase_network(graph: SegmentedNetwork, stage: Stage) -> SegmentedNetwork:
     Raises:
         UnsupportedModelError: a column is no affine function of raw ones.
     """
-    matrix, offset = _columns(stage)
+    matrix, offset = affine_columns(stage)
     first = matrix.shape[0]
 
     def moved(weights: csr_array, constant: FloatArray) -> tuple[csr_array, FloatArray]:
@@ -46,7 +46,7 @@ def rebase_integers(graph: TrainedIntegers, stage: Stage) -> TrainedIntegers:
     Raises:
         UnsupportedModelError: a column is no rising affine function of one raw column, or two are of the same.
     """
-    matrix, offset = _columns(stage)
+    matrix, offset = affine_columns(stage)
     network = graph.network
     source = np.full(network.inputs, -1)
     slope = np.ones(network.inputs)
@@ -65,7 +65,7 @@ def rebase_integers(graph: TrainedIntegers, stage: Stage) -> TrainedIntegers:
     )
 
 
-def _columns(stage: Stage) -> tuple[csr_array, FloatArray]:
+def affine_columns(stage: Stage) -> tuple[csr_array, FloatArray]:
     """The columns as an affine map of raw ones: shape (columns, raw columns), and their constants."""
     weights = np.zeros((len(stage.columns), len(stage.raw.names)))
     base = stage.raw.base

@@ -28,17 +28,23 @@ def converted(estimator, backend="torch", **extra_config):
         return hummingbird.ml.convert(estimator, backend, IRIS[:5], extra_config=extra_config)
 
 
-FIT_LINEAR = "fit LinearSVC or SGDClassifier"
+ITSELF = "compile the fitted SVC itself"
 
 
 @pytest.mark.parametrize(
     ("estimator", "rows", "name", "advice", "reason"),
     [
-        (SVC(), slice(None), "SVC", FIT_LINEAR, "network has no input: its output is the same for every row"),
-        (NuSVC(), slice(None), "NuSVC", FIT_LINEAR, "network has no input: its output is the same for every row"),
-        (SVC(), TWO, "SVC", FIT_LINEAR, "the number of the class alone, and no scores"),
-        (SVC(kernel="linear"), TWO, "SVC", FIT_LINEAR, "the number of the class alone, and no scores"),
-        (make_pipeline(StandardScaler(), SVC()), TWO, "SVC", FIT_LINEAR, "the number of the class alone"),
+        (SVC(), slice(None), "SVC", ITSELF, "network has no input: its output is the same for every row"),
+        (
+            NuSVC(),
+            slice(None),
+            "NuSVC",
+            "fitted NuSVC itself",
+            "network has no input: its output is the same for every row",
+        ),
+        (SVC(), TWO, "SVC", ITSELF, "the number of the class alone, and no scores"),
+        (SVC(kernel="linear"), TWO, "SVC", ITSELF, "the number of the class alone, and no scores"),
+        (make_pipeline(StandardScaler(), SVC()), TWO, "SVC", ITSELF, "the number of the class alone"),
         (LogisticRegression(max_iter=999), slice(None), "LogisticRegression", "Regression itself", "2 outputs"),
         (LinearSVC(), TWO, "LinearSVC", "compile the fitted LinearSVC itself", "2 outputs"),
         (GaussianNB(), slice(None), "GaussianNB", "compile the fitted GaussianNB itself", "2 outputs"),
@@ -69,7 +75,7 @@ def test_nearest_neighbours_are_to_be_compiled_without_converting_them():
 
 def test_a_container_that_does_not_say_what_it_was_made_of_has_a_reason_all_the_same():
     traced = converted(SVC().fit(IRIS, SPECIES), "torch.jit")
-    with pytest.raises(ct.UnsupportedModelError, match=r"hummingbird made of SVC cannot.*LinearSVC.*has no input"):
+    with pytest.raises(ct.UnsupportedModelError, match=r"hummingbird made of SVC cannot.*SVC itself.*has no input"):
         ct.compile(traced, IRIS)
     unnamed = converted(GaussianNB().fit(IRIS, SPECIES), "torch.jit")
     with pytest.raises(ct.UnsupportedModelError, match=r"made of the model cannot.*where compile takes.*2 outputs"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 
@@ -40,6 +40,11 @@ _FARTHER = 0.25
 _INFLATED, _SLACK_BITS = 1.3, 10
 """Variance of turns, for what else there is and how it varies; and bits of p_error, for all slots. The bound itself is
 computed when parameters are chosen."""
+_BEYOND = 1.0
+"""Of the range that scores of a kernel machine have on calibration data, what is told apart beyond it on both sides."""
+_MOST_SHARES, _NEARBY, _AT_LEAST = 1 << 24, 0.005, 0.1
+"""Numbers that say how bits make up for each other, neuron by neuron; part of the range of sums over which slopes are
+taken; and the least that an error matters, of the mean."""
 _NEARLY = 1.15
 """Times the error of the nearest, where none is near enough: what costs less and errs no more is taken."""
 _SHARE_OF_IDLE = 0.5
@@ -153,16 +158,29 @@ def _candidates(
         digits = input_digits(layer, names, rows, count)
         bits = encoded(digits, rows)
         floats = bits.astype(np.float64)
-        shares = shares_of(floats)
+        shares = _shares(layer, floats, sums)
         for tables in all_tables:
             for least in _LEAST_EXPONENTS:
                 exponents = rounded_exponents(
                     digits.sums / tables.step, shares, least, keep_common=layer.is_of_distances
                 )
                 network = turned_network(layer, digits, tables, exponents, floats).without_idle_bits(floats, idle)
+                if layer.is_of_distances:
+                    network = replace(network, span=_span(network.scores(floats) - network.constant))
                 products = network.products
                 price = turning_price(products, network.turning, digits.bits)
                 yield _Candidate(price, network, digits, bits[chosen], tables.positions, products)
+
+
+def _shares(layer: HiddenLayer, bits: FloatArray, sums: FloatArray) -> FloatArray:
+    """How bits make up for each other: of kernels of distances, near each vector, where alone its position matters."""
+    if not layer.is_of_distances or layer.neurons * bits.shape[1] ** 2 > _MOST_SHARES:
+        return shares_of(bits)
+    width = _NEARBY * (sums.max(axis=0) - sums.min(axis=0)) + 1e-12
+    slopes = (layer.function(sums + width) - layer.function(sums - width)) / (2 * width)
+    matter = (slopes - slopes.mean(axis=0)) ** 2  # lines make up for the mean slope
+    matter += _AT_LEAST * matter.mean(axis=0) + 1e-300
+    return np.stack([shares_of(bits, each) for each in matter.T])
 
 
 def _positions(outputs: int) -> Iterator[int]:
@@ -189,6 +207,13 @@ def _ranges(layer: HiddenLayer, sums: FloatArray, rows: FloatArray, choice: str)
     if layer.is_of_distances:  # one step for all, and rows that are farther off than any of these are no rarity
         return np.full_like(low, low.min()), np.full_like(high, high.max() + _FARTHER * (high.max() - low.min()))
     return low - margin, high + margin
+
+
+def _span(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Of scores of kernels, whose bounds are many times what any row has: weights of vectors nearby cancel."""
+    low, high = scores.min(axis=0), scores.max(axis=0)
+    beyond = _BEYOND * (high - low)
+    return low - beyond, high + beyond
 
 
 def _measured(candidate: _Candidate, reference: FloatArray, wish: Wish) -> Found:

@@ -33,6 +33,8 @@ class TurnedNetwork:
         exponents: shape (bits, neurons), in 0 … 2 · positions − 1, no two columns equal and none 0.
         tables: shape (neurons, positions, outputs).
         groups: elements of each encoder.
+        span: lowest and highest score, less the constant, that is told apart, where bounds are not to say that: scores
+            beyond wrap around.
     """
 
     lines: FloatArray
@@ -40,6 +42,7 @@ class TurnedNetwork:
     exponents: IntArray
     tables: FloatArray
     groups: tuple[int, ...]
+    span: tuple[FloatArray, FloatArray] | None = None
 
     @property
     def products(self) -> int:
@@ -99,6 +102,11 @@ class TurnedNetwork:
         if not terms:
             raise ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
         answer = Linear(tuple(terms), np.zeros(lines.shape[1], np.int64))
+        if self.span is not None:
+            lowest, most = self.span
+            answer = replace(answer, offset=np.ceil(-lowest / unit).astype(np.int64))
+            highest = int(np.floor((most - lowest).max() / unit))
+            return Circuit((*nodes, answer), len(nodes), output_maximum=max(1, highest))
         low = bounds(Circuit((*nodes, answer), len(nodes)))[-1].low
         return Circuit((*nodes, replace(answer, offset=-low)), len(nodes))
 
@@ -106,6 +114,8 @@ class TurnedNetwork:
         """The circuit of about the smallest unit whose outputs are below a modulus, and the unit."""
         unit = self.reach / (modulus - 1)
         circuit = self.circuit(unit)
+        if self.span is not None:
+            return circuit, unit
         for _ in range(_ROUNDS):
             tried = unit * 1.0005 * int(bounds(circuit)[-1].high.max()) / (modulus - 1)
             finer = self.circuit(tried)
@@ -117,6 +127,8 @@ class TurnedNetwork:
     @property
     def reach(self) -> float:
         """What the widest score can vary by, at most: more than its circuit's bounds say."""
+        if self.span is not None:
+            return float((self.span[1] - self.span[0]).max())
         tables = 2 * np.abs(self.tables).max(axis=1, initial=0.0).sum(axis=0) if len(self.tables) else 0.0
         found = np.abs(self.lines).sum(axis=0) + tables
         return float(found.max()) * (1 + _SLACK)

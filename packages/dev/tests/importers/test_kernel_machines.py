@@ -1,0 +1,96 @@
+"""Kernel machines: read as the library scores them, alone and behind steps, compiled, or refused with a way out."""
+
+import cryptable as ct
+import numpy as np
+import pytest
+from cryptable.graphs.graph import LinearModel
+from cryptable.graphs.kernels import KernelMachine
+from cryptable.importers.imported_model import import_model
+from cryptable_engine import interpret
+from cryptable_protocol import encode_rows
+from keychain import keychain
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.decomposition import PCA
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PowerTransformer, StandardScaler
+from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
+
+CANCER, TUMOUR = load_breast_cancer(return_X_y=True)
+CANCER = StandardScaler().fit_transform(CANCER[:, :8])
+DIABETES, PROGRESS = load_diabetes(return_X_y=True)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SVC(),
+        SVC(kernel="sigmoid", coef0=0.5),
+        SVC(kernel="poly", degree=2, coef0=1.0),
+        NuSVC(nu=0.2, gamma=0.05),
+        SVR(C=50.0),
+        OneClassSVM(nu=0.05),
+        KernelRidge(kernel="rbf", gamma=3.0),
+        KernelRidge(kernel="polynomial", degree=2),
+        make_pipeline(StandardScaler(), SVR(C=50.0)),
+        make_pipeline(PCA(4), StandardScaler(), SVC(kernel="sigmoid")),
+    ],
+)
+def test_scores_are_the_librarys_own(estimator):
+    is_classifier = hasattr(estimator, "decision_function")
+    rows, target = (CANCER, TUMOUR) if is_classifier else (DIABETES, PROGRESS)
+    graph = import_model(estimator.fit(rows[:150], target[:150]), rows).graph  # which compares them
+    assert isinstance(graph, KernelMachine)
+    is_of_products = "sigmoid" in str(estimator) or "poly" in str(estimator)
+    assert graph.curvatures.any() != is_of_products
+
+
+@pytest.mark.parametrize("estimator", [SVC(kernel="linear"), SVR(kernel="linear"), KernelRidge()])
+def test_a_linear_kernel_is_a_linear_model(estimator):
+    graph = import_model(estimator.fit(CANCER[:99], TUMOUR[:99]), CANCER).graph
+    assert isinstance(graph, LinearModel)
+
+
+@pytest.mark.encrypted
+def test_a_support_vector_machine_is_exact_under_encryption_and_answers_as_itself():
+    estimator = SVC(gamma=0.1, C=3.0).fit(CANCER[:300], TUMOUR[:300])
+    model = ct.compile(estimator, CANCER[:300])
+    assert model.artifact.client_spec.scheme == "levelled"
+    assert (model.predict(CANCER[300:]) == estimator.predict(CANCER[300:])).mean() >= 0.98
+    row = CANCER[300:301]
+    clear = interpret(model.circuit, encode_rows(model.artifact.client_spec.features, row))
+    assert (keychain().evaluate(model, row) == clear).all()
+    rotation = model.circuit.nodes[1]
+    assert rotation.neurons == len(estimator.support_)
+    assert rotation.is_common.any()  # digits of squares turn the sum of all
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (SVC(), r"^SVC of 3 classes lets pairs of them vote.*one SVC for each class"),
+        (KernelRidge(kernel="laplacian"), r"^KernelRidge has the kernel 'laplacian'.*kernel='rbf'"),
+        (SVC(kernel=lambda a, b: a @ b.T), "kernel of your own"),
+        (make_pipeline(PCA(2), SVR()), "is a mix of 4 columns"),
+        (make_pipeline(PowerTransformer(), SVR()), "is no weighted sum"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_way_out(estimator, message):
+    rows, target = load_iris(return_X_y=True)
+    if "lambda" in message or "own" in message:
+        rows, target = rows[:100], target[:100]
+    with pytest.raises(ct.UnsupportedModelError, match=message):
+        ct.compile(estimator.fit(rows, target), rows)
+
+
+def test_only_the_scheme_levelled_evaluates_them():
+    estimator = SVC().fit(CANCER[:60], TUMOUR[:60])
+    with pytest.raises(ct.UnsupportedModelError, match=r"does not evaluate a kernel machine.*scheme='levelled'"):
+        ct.compile(estimator, CANCER, scheme="bootstrapped")
+
+
+def test_too_many_vectors_are_refused_with_their_products():
+    rows = np.random.default_rng(0).normal(size=(400, 20))
+    estimator = SVR(C=10.0, epsilon=0.0).fit(rows, np.sin(rows.sum(axis=1)))
+    with pytest.raises(ct.UnsupportedModelError, match=r"products.*support vectors"):
+        ct.compile(estimator, rows)
