@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--scheme", choices=("levelled", "bootstrapped"), default="levelled")
     options = parser.parse_args()
     sys.path.insert(0, str(SUPPORT))
-    from random_classifiers import random_classifiers
+    from random_classifiers import random_classifiers  # type: ignore[import-not-found]
 
     counted = dict.fromkeys(("classifiers", "constant", "with ties", "tied rows", "tied rows wrong", "below 99 %"), 0)
     warnings.simplefilter("ignore")
