@@ -108,7 +108,7 @@ def test_budgets_that_cannot_be(classifier):
         ct.Budget(seconds=-1)
     with pytest.raises(ct.InvalidInputError, match="edges is 'quantile'"):
         ct.compile(classifier, X, budget=ct.Budget(max_lookups=1), edges="quantile", show_progress=False)
-    with pytest.raises(ct.InvalidInputError, match="y_train has 3 rows"):
+    with pytest.raises(ct.InvalidInputError, match=r"y_train has shape \(3,\), X_train has 569 rows"):
         ct.compile(classifier, X, budget=ct.Budget(max_lookups=1), y_train=Y[:3], show_progress=False)
 
 
