@@ -17,6 +17,8 @@ _WEAK = 0.1
 
 _STEEP = 0.001
 """Of that of log-odds and margins, at least: scores of thousands, as columns that are not scaled make, need no more."""
+_ROUNDING = 2.0**-40
+"""Of the scores: what a sum of doubles may be off by."""
 
 
 def by_link(graph: ModelGraph, scores: FloatArray) -> float:
@@ -37,5 +39,6 @@ def by_link(graph: ModelGraph, scores: FloatArray) -> float:
 
 
 def deviation(scores: FloatArray) -> float:
-    """The standard deviation of the score that varies most."""
-    return float(scores.std(axis=0).max())
+    """The standard deviation of the score that varies most; 0 where scores differ by the rounding of doubles alone."""
+    found = float(scores.std(axis=0).max())
+    return found if found > _ROUNDING * float(np.abs(scores).max()) else 0.0
