@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from cryptable_engine import Lookup
 
 from cryptable.console.progress import progress_bar
-from cryptable.cost.prices import Draft
+from cryptable.cost.prices import Draft, PriceList
 from cryptable.cost.rates import machine_rates
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import TreeEnsemble
@@ -69,15 +69,22 @@ def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     return replace(planned, trees=planned_trees(graph, task, width=width))
 
 
+@dataclass(frozen=True, eq=False)
+class _Drafts:
+    """Drafts of plans. It is kept with a planned model, without calibration data, and pickled with it."""
+
+    widths: tuple[int, ...]
+    prices: PriceList
+
+    def __call__(self, trees: TreeEnsemble) -> TreeDraft | None:
+        try:
+            found = cheapest_draft(trees, self.widths, self.prices)
+        except UnsupportedModelError:
+            return None
+        return TreeDraft(self.prices.draft(found), lookups=found.lookups, table_bits=found.width)
+
+
 def planned_trees(graph: TreeEnsemble, task: Task, *, width: int) -> PlannedTrees:
     """With what drafts others for the same task, as if a plan of this one had tables of at most `width` bits."""
     near = tuple(each for each in task.widths if 0 <= max(width, _OBLIVIOUS_WIDTH) - each <= _NARROWER) or task.widths
-
-    def draft(trees: TreeEnsemble) -> TreeDraft | None:
-        try:
-            found = cheapest_draft(trees, near, task.prices)
-        except UnsupportedModelError:
-            return None
-        return TreeDraft(task.prices.draft(found), lookups=found.lookups, table_bits=found.width)
-
-    return PlannedTrees(graph, draft, TreeDraft(task.prices.draft(Draft(lookups=0, width=0))))
+    return PlannedTrees(graph, _Drafts(near, task.prices), TreeDraft(task.prices.draft(Draft(lookups=0, width=0))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.scheme import LEVELLED
@@ -63,18 +63,28 @@ def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     return replace(planned, trees=planned_trees(graph, task))
 
 
-def planned_trees(graph: TreeEnsemble, task: Task) -> PlannedTrees:
-    """With what drafts others for the same task, by plans that are not searched for."""
-    prices = _prices(task)
+@dataclass(frozen=True, eq=False)
+class _Drafts:
+    """Plans that are not searched for. Kept with a planned model, without calibration data, and pickled with it."""
 
-    def draft(trees: TreeEnsemble) -> TreeDraft | None:
+    tolerance: float
+    prices: LevelledPrices
+    keeps_ties: bool
+
+    def __call__(self, trees: TreeEnsemble) -> TreeDraft | None:
         try:
-            circuit = _planned(trees, task, work=0).circuit
+            planned = plan_products(
+                trees, tolerance=self.tolerance, prices=self.prices, work=0, keeps_ties=self.keeps_ties
+            )
         except UnsupportedModelError:
             return None
-        return TreeDraft(prices.circuit(circuit), products=circuit.products)
+        return TreeDraft(self.prices.circuit(planned.circuit), products=planned.circuit.products)
 
-    return PlannedTrees(graph, draft, TreeDraft(prices.sum_of_bits))
+
+def planned_trees(graph: TreeEnsemble, task: Task) -> PlannedTrees:
+    """With what drafts others for the same task, but for contributions, which take no products more."""
+    prices = _prices(task)
+    return PlannedTrees(graph, _Drafts(task.tolerance, prices, task.keeps_ties), TreeDraft(prices.sum_of_bits))
 
 
 def _cost(graph: TreeEnsemble, task: Task) -> Cost:
