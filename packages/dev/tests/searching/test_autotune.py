@@ -112,7 +112,7 @@ def test_auto_bits_are_what_keeps_the_predictions(problem):
     ("options", "message"),
     [
         ({"bits": "few"}, "bits is 'few', expected a number"),
-        ({"bits": "auto", "y_train": [1]}, "y_train has 1 rows, X_train has"),
+        ({"bits": "auto", "y_train": [1]}, r"y_train has shape \(1,\), X_train has"),
     ],
 )
 def test_auto_is_checked(problem, options, message):
