@@ -88,7 +88,7 @@ def test_auto_is_levelled_for_trees_and_bootstrapped_for_what_is_not_able():
 
 
 def test_what_the_scheme_cannot_do_is_refused_by_name():
-    with pytest.raises(UnsupportedModelError, match="does not evaluate a linear model, only .*a model of trees"):
+    with pytest.raises(UnsupportedModelError, match=r"does not evaluate a linear model, only .*a model of trees"):
         compiled(LogisticRegression().fit(X, LABELS))
     with pytest.raises(InvalidInputError, match="no lookups and no noise in scores"):
         compiled(readout="approximate")
