@@ -18,7 +18,7 @@ def main(fast: bool) -> None:
     X = X[["worst radius", "worst texture", "worst smoothness", "worst concavity"]]
     benign, malignant = X[y == 1], X[y == 0]
     forest = IsolationForest(
-        n_estimators=4 if fast else 20, max_samples=8 if fast else 16, contamination=0.1, random_state=0
+        n_estimators=4 if fast else 20, max_samples=8 if fast else 16, contamination=0.15, random_state=0
     ).fit(benign)
     model = ct.compile(forest, benign, name="odd", show_progress=False)
     bill = model.explain()

@@ -17,7 +17,7 @@ _WEAK = 0.1
 
 _STEEP = 0.001
 """Of that of log-odds and margins, at least: scores of thousands, as columns that are not scaled make, need no more."""
-_ROUNDING = 2.0**-40
+_ROUNDING = 1e-12
 """Of the scores: what a sum of doubles may be off by."""
 
 
