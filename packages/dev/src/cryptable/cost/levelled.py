@@ -66,7 +66,7 @@ class LevelledPrices:
 
     def circuit(self, circuit: Circuit) -> float:
         """See `PriceList`."""
-        turns = sum(node.products for node in circuit.nodes if isinstance(node, Rotation))
+        turns = _turns_in(circuit)
         products = _PRODUCT * (circuit.products - turns + 1)
         return self.selector * len(selectors_of(circuit)) + products + _turns(TURNING, turns) + _ROW
 
@@ -83,7 +83,7 @@ class LevelledPrices:
         parameters = program.parameters
         if not isinstance(parameters, LevelledParameters):
             raise InternalError(f"a program of scheme {program.scheme!r} is not priced by the scheme levelled's list")
-        turns = sum(node.products for node in circuit.nodes if isinstance(node, Rotation))
+        turns = _turns_in(circuit)
         polynomials = len(parameters.layout.runs) + parameters.layout.placed_polynomials
         return Prediction(
             lookups=1e-6 * (_products(parameters.gadget, circuit.products - turns) + _turns(parameters.gadget, turns)),
@@ -116,6 +116,11 @@ def reads_of(circuit: Circuit) -> int:
     """Weights of bits in all linear forms."""
     terms = [term for node in circuit.nodes if isinstance(node, Linear) for term in node.terms]
     return sum(term.rows.size for term in terms if term.source == 0)
+
+
+def _turns_in(circuit: Circuit) -> int:
+    """Products that turn tables."""
+    return sum(node.products for node in circuit.nodes if isinstance(node, Rotation))
 
 
 def _products(gadget: Gadget, products: int) -> float:

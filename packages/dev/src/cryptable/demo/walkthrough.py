@@ -77,11 +77,12 @@ def run_demo(console: Console, *, rows: int) -> bool:
         accuracy = study.classifier.score(study.test_rows, study.test_labels)
         console.print(f"XGBoost, 100 trees of depth 3, on breast cancer data: test accuracy {accuracy:.1%}")
         model = compile_model(study.classifier, study.training_rows, name=MODEL_NAME)
-        show(console, model.explain())
+        explanation = model.explain()
+        show(console, explanation)
         console.print(
             "Why nothing is bootstrapped: the device answers every comparison itself and encrypts the answers, one bit "
             f"each; the server multiplies these bits along the trees, {model.circuit.products} products for all 100. "
-            f"One set of keys, {model.explain().bytes.evaluation_keys / 1e6:.1f} MB, serves every model of trees."
+            f"One set of keys, {explanation.bytes.evaluation_keys / 1e6:.1f} MB, serves every model of trees."
         )
         models = folder / "models"
         models.mkdir()

@@ -11,16 +11,13 @@ from cryptable.importers.reading.labels import labels_of
 from cryptable.importers.reading.sums import (
     mean_of_probabilities,
     members_of_classes,
+    members_take_gaps,
     predictions,
     probabilities,
     read_member,
 )
-from cryptable.importers.registry import importer, takes_gaps
+from cryptable.importers.registry import importer
 from cryptable.importers.voting import mean_of_predictions
-
-
-def _members_take_gaps(estimator: Estimator) -> bool:
-    return all(map(takes_gaps, estimator.estimators_))
 
 
 def _read_members(
@@ -34,7 +31,7 @@ def _read_members(
     ]
 
 
-@importer("sklearn.ensemble.BaggingClassifier", reference=probabilities, needs_rows=True, takes_gaps=_members_take_gaps)
+@importer("sklearn.ensemble.BaggingClassifier", reference=probabilities, needs_rows=True, takes_gaps=members_take_gaps)
 def read_classifier(
     estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: FloatArray, may_miss: Collection[int]
 ) -> ModelGraph:
@@ -46,7 +43,7 @@ def read_classifier(
     return mean_of_probabilities(graphs, [1.0] * len(graphs), labels, what)
 
 
-@importer("sklearn.ensemble.BaggingRegressor", reference=predictions, needs_rows=True, takes_gaps=_members_take_gaps)
+@importer("sklearn.ensemble.BaggingRegressor", reference=predictions, needs_rows=True, takes_gaps=members_take_gaps)
 def read_regressor(
     estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: FloatArray, may_miss: Collection[int]
 ) -> ModelGraph:

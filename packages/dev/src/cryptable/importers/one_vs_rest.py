@@ -6,27 +6,17 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from cryptable_protocol import Link
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows
 from cryptable.importers.reading.labels import labels_of
-from cryptable.importers.reading.sums import read_member, side_by_side
-from cryptable.importers.registry import importer, reference_scores, takes_gaps
-
-
-def _members_take_gaps(estimator: Estimator) -> bool:
-    return all(map(takes_gaps, estimator.estimators_))
-
-
-def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
-    """The members' own scores."""
-    return np.concatenate([reference_scores(member, rows) for member in estimator.estimators_], axis=1)
+from cryptable.importers.reading.sums import members_take_gaps, read_member, scores_of_members, side_by_side
+from cryptable.importers.registry import importer
 
 
 @importer(
-    "sklearn.multiclass.OneVsRestClassifier", reference=_reference, needs_rows=True, takes_gaps=_members_take_gaps
+    "sklearn.multiclass.OneVsRestClassifier", reference=scores_of_members, needs_rows=True, takes_gaps=members_take_gaps
 )
 def read(
     estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: FloatArray, may_miss: Collection[int]

@@ -15,15 +15,12 @@ from cryptable.importers.reading.sums import (
     added,
     mean_of_probabilities,
     members_of_classes,
+    members_take_gaps,
     predictions,
     probabilities,
     read_member,
 )
-from cryptable.importers.registry import importer, takes_gaps
-
-
-def _members_take_gaps(estimator: Estimator) -> bool:
-    return all(map(takes_gaps, estimator.estimators_))
+from cryptable.importers.registry import importer
 
 
 def _weights(estimator: Estimator) -> list[float]:
@@ -31,11 +28,7 @@ def _weights(estimator: Estimator) -> list[float]:
     return [1.0] * len(estimator.estimators_) if weights is None else [float(weight) for weight in weights]
 
 
-def _probabilities(estimator: Estimator, rows: Rows) -> FloatArray:
-    return probabilities(estimator, rows)
-
-
-@importer("sklearn.ensemble.VotingClassifier", reference=_probabilities, needs_rows=True, takes_gaps=_members_take_gaps)
+@importer("sklearn.ensemble.VotingClassifier", reference=probabilities, needs_rows=True, takes_gaps=members_take_gaps)
 def read_classifier(
     estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: FloatArray, may_miss: Collection[int]
 ) -> ModelGraph:
@@ -52,7 +45,7 @@ def read_classifier(
     return mean_of_probabilities(graphs, _weights(estimator), labels, what)
 
 
-@importer("sklearn.ensemble.VotingRegressor", reference=predictions, needs_rows=True, takes_gaps=_members_take_gaps)
+@importer("sklearn.ensemble.VotingRegressor", reference=predictions, needs_rows=True, takes_gaps=members_take_gaps)
 def read_regressor(
     estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: FloatArray, may_miss: Collection[int]
 ) -> ModelGraph:

@@ -11,6 +11,7 @@ from cryptable_engine.circuit.circuit import Circuit, Linear, Term
 
 from cryptable.graphs.contributions import Contributions
 from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.planner.output_maximum import with_output_maximum
 from cryptable.planner.planned_model import PlannedModel
 
 
@@ -88,12 +89,13 @@ def add_scores(
     terms = tuple(_with_sums(term, scores, names) for term in output.terms)
     sums = output.offset.reshape(scores, names).sum(axis=1)
     nodes = (*circuit.nodes[: circuit.output], Linear(terms, np.concatenate([sums, output.offset])))
+    wide = Circuit(nodes, circuit.output)
     whole = np.rint(constant / step)
     offsets = offset.reshape(scores, names) + whole.astype(np.int64)
     rest = constant - step * whole
     return replace(
         planned,
-        circuit=_declared(Circuit(nodes, circuit.output), maximum),
+        circuit=wide if maximum is None else with_output_maximum(wide, maximum),
         decoder=replace(
             planned.decoder,
             offset=(*planned.decoder.offset, *offsets.reshape(-1).tolist()),
@@ -114,10 +116,3 @@ def _with_sums(term: Term, scores: int, names: int) -> Term:
     entries = sorted((row, column, weight) for (row, column), weight in total.items() if weight)
     rows, columns, weights = np.array(entries, np.int64).reshape(-1, 3).T.copy()
     return Term(term.source, rows, columns, weights)
-
-
-def _declared(circuit: Circuit, maximum: int | None) -> Circuit:
-    """With the maximum of its outputs, where that says more than the circuit's bounds do."""
-    low, high = bounds(circuit)[circuit.output]
-    says_more = maximum is not None and circuit.lookups and (int(low.min()) < 0 or maximum < int(high.max()))
-    return replace(circuit, output_maximum=max(1, maximum)) if says_more and maximum is not None else circuit

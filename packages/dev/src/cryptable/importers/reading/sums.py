@@ -19,7 +19,7 @@ from cryptable.graphs.mixture import Mixture, meaningless
 from cryptable.graphs.quadratic import QuadraticModel
 from cryptable.importers.reading.learned_trees import as_doubles, missing_as_highest, restrict_missing
 from cryptable.importers.reading.sums_of_curves import curves_side_by_side, projected_curves
-from cryptable.importers.registry import import_estimator
+from cryptable.importers.registry import import_estimator, reference_scores, takes_gaps
 
 Columns = npt.NDArray[np.int64]
 """Which columns a member sees, by position."""
@@ -167,6 +167,16 @@ def on_columns(graph: ModelGraph, columns: Columns, names: tuple[str, ...]) -> A
                 f"a member of kind {type(graph).__name__} that sees some columns only is not supported; set "
                 "max_features=1.0"
             )
+
+
+def members_take_gaps(ensemble: Any) -> bool:  # noqa: ANN401
+    """Whether all members of `estimators_` take missing values."""
+    return all(map(takes_gaps, ensemble.estimators_))
+
+
+def scores_of_members(ensemble: Any, rows: Rows) -> FloatArray:  # noqa: ANN401
+    """Those of each member of `estimators_`, one after the other; shape (rows, outputs)."""
+    return np.concatenate([reference_scores(member, rows) for member in ensemble.estimators_], axis=1)
 
 
 def members_of_classes(members: Sequence[Any], classes: Sequence[Any], what: str) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from cryptable_engine.circuit.bounds import bounds
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Node, Product, Term
 from cryptable_protocol import limits
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.planner.levelled.products import Form
 from cryptable.planner.levelled.search import FoundPlan
+from cryptable.planner.output_maximum import with_output_maximum
 from cryptable.planner.thresholds.bits import Bits
 
 
@@ -64,7 +64,7 @@ def lay_out(plan: FoundPlan, bits: Bits, highest_output: int) -> LaidOut:
         nodes.append(Product(len(nodes) - 1, selectors, size))
         place |= {number: (len(nodes) - 1, index * outputs) for index, number in enumerate(depth)}
     nodes.append(_linear([plan.scores], outputs, position, place))
-    return LaidOut(_declared(Circuit(tuple(nodes), len(nodes) - 1), highest_output), edges)
+    return LaidOut(with_output_maximum(Circuit(tuple(nodes), len(nodes) - 1), highest_output), edges)
 
 
 def _by_depth(plan: FoundPlan) -> list[list[int]]:
@@ -103,10 +103,3 @@ def _linear(forms: Sequence[Form], outputs: int, position: dict[int, int], place
 def _term(source: int, entries: list[tuple[int, int, int]]) -> Term:
     rows, columns, weights = np.array(sorted(entries), np.int64).T.copy()
     return Term(source, rows, columns, weights)
-
-
-def _declared(circuit: Circuit, maximum: int) -> Circuit:
-    """With the maximum of its outputs, where that says more than the circuit's bounds do."""
-    low, high = bounds(circuit)[circuit.output]
-    says_more = circuit.products and (int(low.min()) < 0 or maximum < int(high.max()))
-    return replace(circuit, output_maximum=max(1, maximum)) if says_more else circuit

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
-from cryptable_engine.circuit.bounds import bounds
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
 from cryptable_protocol import Decoder, Labels, Link, Missing
 
 from cryptable.errors import ConstantModelError
 from cryptable.graphs.graph import Gaps, IntArray
+from cryptable.planner.output_maximum import with_output_maximum
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.thresholds.bits import Bits
 from cryptable.planner.thresholds.thermometers import encoder_of
@@ -64,7 +63,7 @@ def lower(
         terms.append(_term(2, summed))
     nodes.append(Linear(tuple(terms), offset))
     return PlannedModel(
-        _declared(Circuit(tuple(nodes), len(nodes) - 1), plan.highest),
+        with_output_maximum(Circuit(tuple(nodes), len(nodes) - 1), plan.highest),
         tuple(
             encoder_of(name, tuple(each), as_float32=as_float32, gaps=(gaps or {}).get(feature, Missing.REFUSED))
             for feature, (name, each) in enumerate(zip(feature_names, edges, strict=True))
@@ -72,13 +71,6 @@ def lower(
         Decoder(link, tuple((-offset).tolist()), plan.step, tuple(output.base for output in plan.outputs), labels),
         plan.error,
     )
-
-
-def _declared(circuit: Circuit, maximum: int) -> Circuit:
-    """With the maximum of its outputs, where that says more than the circuit's bounds do."""
-    low, high = bounds(circuit)[circuit.output]
-    says_more = circuit.lookups and (int(low.min()) < 0 or maximum < int(high.max()))
-    return replace(circuit, output_maximum=max(1, maximum)) if says_more else circuit
 
 
 def _term(source: int, weights: dict[tuple[int, int], int]) -> Term:

@@ -27,13 +27,18 @@ SPECTRA_BYTES = 128 << 20
 
 
 class Products:
-    """A plan made ready: what each form adds up, with the transforms of its weights."""
+    """A plan made ready: what each form adds up, with the transforms of its weights.
+
+    Attributes:
+        places: how many products a `Workspace` holds at once.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._is_streamed = plan.is_streamed
         forms, layout = plan.forms, plan.layout
         room, leaves = layout.room, len(layout.leaf_bits)
-        self._folded = leaves if plan.is_streamed else 0
+        self._folded = leaves if self._is_streamed else 0
         """Leaves up to this one are not transformed, but by whoever reads them."""
         # Bits that a form reads from one placed polynomial are read by one product with one polynomial of weights.
         at = plan.places.source % room * layout.slots
@@ -51,7 +56,7 @@ class Products:
             [np.empty((0, HALF), np.complex128)]
             + [self._transform(first, min(first + 256, ready)) for first in range(0, ready, 256)]
         )
-        place, _ = places_of(forms)
+        place, self.places = places_of(forms)
         self._place = place.tolist()
         self._terms = [
             list(zip(place[forms.term_product[part]].tolist(), forms.term_sign[part].tolist(), strict=True))
@@ -110,7 +115,7 @@ class Products:
         """GGSW ciphertexts of products' bits: rows for masks and for bodies, and where each product's begin."""
         levels = self._plan.layout.gadget.levels
         selectors = self._plan.selector[products.start : products.stop]
-        if not self._plan.is_streamed:
+        if not self._is_streamed:
             return space.switched, space.leaves, (selectors * levels).tolist()
         at_hand, index = np.unique(selectors, return_inverse=True)
         count = len(at_hand) * levels

@@ -107,5 +107,5 @@ class RowEvaluator:
     def _space(self) -> Workspace:
         space: Workspace | None = getattr(self._own, "space", None)
         if space is None:
-            space = self._own.space = Workspace(self.plan)
+            space = self._own.space = Workspace(self.plan, self._products.places)
         return space

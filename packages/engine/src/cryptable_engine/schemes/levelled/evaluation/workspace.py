@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
 
-from cryptable_engine.schemes.levelled.evaluation.product_memory import CHUNK, places_of
+from cryptable_engine.schemes.levelled.evaluation.product_memory import CHUNK
 from cryptable_engine.schemes.levelled.evaluation.transforms import HALF, ComplexArray
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 
@@ -23,18 +23,22 @@ class Workspace:
         switched: switched leaves of selectors, shape (selector leaves, 2, N/2), transformed; of a streamed plan, those
             of the selectors at hand.
         ready: of a streamed plan, transformed leaves of the selectors at hand, as many.
-        products: transformed, each in its place (`product_memory`).
+        products: transformed, each in its place (`product_memory`), shape (places, 2, N/2).
         tables: of neurons, shape (neurons, 2, N/2), folded.
+
+    Args:
+        plan: made ready.
+        places: of products.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, places: int) -> None:
         layout = plan.layout
         levels = max(2 * layout.gadget.levels, UNIVERSAL.switch.levels, *(g.levels for g in UNIVERSAL.automorphisms))
         self.leaves = _memory(len(layout.leaf_bits) + layout.placed_polynomials, 2)
         at_hand = CHUNK * layout.gadget.levels
         self.switched = _memory(at_hand if plan.is_streamed else layout.selector_leaves, 2)
         self.ready = _memory(at_hand if plan.is_streamed else 0, 2)
-        self.products = _memory(places_of(plan.forms)[1], 2)
+        self.products = _memory(places, 2)
         self.tables = _memory(0 if plan.turns is None else plan.turns.neurons, 2)
         # Scratch of a chunk.
         self.digits = _memory(levels * CHUNK)
