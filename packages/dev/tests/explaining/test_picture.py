@@ -7,6 +7,9 @@ import pytest
 from cryptable.__main__ import main
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 pytest.importorskip("matplotlib")
@@ -49,6 +52,14 @@ def test_products_are_drawn_by_feature_and_depth():
     assert {"1 deep", "products", "expanding bits"} <= set(found)
     assert sum(levelled.products_by_feature.values()) == sum(levelled.products_by_depth) == levelled.products > 0
     assert set(levelled.products_by_feature) < {f"x{index}" for index in range(X.shape[1])}
+
+
+def test_products_that_turn_tables_are_drawn():
+    network = make_pipeline(StandardScaler(), MLPClassifier((4,), max_iter=800, random_state=0)).fit(X[:, :6], Y)
+    told = ct.compile(network, X[:, :6], scheme="levelled", show_progress=False).explain()
+    found = texts(told.plot())
+    assert told.levelled.turns > 0
+    assert {"turning tables", str(told.levelled.turns)} <= set(found)
 
 
 def test_a_model_without_lookups_says_so():

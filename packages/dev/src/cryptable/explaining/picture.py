@@ -84,6 +84,8 @@ def _layers(axes: Axes, facts: Facts) -> None:
         shown = [(f"{depth} deep", count, _SERVER) for depth, count in enumerate(counts[:_MOST_BARS], 1)]
         if len(counts) > _MOST_BARS:
             shown.append(("deeper", sum(counts[_MOST_BARS:]), _ONCE))
+        if levelled["turns"]:
+            shown.append(("turning tables", levelled["turns"], _SERVER))
         _bars(axes, "Products by depth", shown, "{:.0f}".format)
         return
     if not layers:
