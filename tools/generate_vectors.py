@@ -12,7 +12,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vectors import accept_sums, levelled, reject_circuit, reject_client_spec, reject_others, reject_sums, rotation
+from vectors import (
+    accept_sums,
+    levelled,
+    reject_circuit,
+    reject_client_spec,
+    reject_others,
+    reject_sums,
+    rotation,
+    squares,
+)
 from vectors.accept import accepted
 from vectors.mask_words import mask_words
 from vectors.vector import Accepted, Rejected
@@ -29,9 +38,19 @@ def files() -> dict[str, bytes]:
         *reject_others.rejected(),
         *levelled.rejected(),
         *rotation.rejected(),
+        *squares.rejected(),
     ]
     return {
-        **_folder("accept", [*accepted(), *accept_sums.accepted(), *levelled.accepted(), *rotation.accepted()]),
+        **_folder(
+            "accept",
+            [
+                *accepted(),
+                *accept_sums.accepted(),
+                *levelled.accepted(),
+                *rotation.accepted(),
+                *squares.accepted(),
+            ],
+        ),
         **_folder("reject", rejected),
         "mask_stream.json": _json(mask_words()),
         "levelled.json": _json(levelled.figures()),

@@ -20,6 +20,7 @@ def test_exported_names_are_those_agreed_on():
             "Rotation",
             "SchemeUnavailableError",
             "ServerKeys",
+            "Square",
             "Term",
         ),
         *("UnsupportedProgramError", "__version__", "compile_circuit", "interpret", "simulate", "to_mlir", "verify"),

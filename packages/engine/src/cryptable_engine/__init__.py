@@ -10,6 +10,7 @@ from cryptable_engine.circuit.circuit import (
     Node,
     Product,
     Rotation,
+    Square,
     Term,
 )
 from cryptable_engine.circuit.interpreter import interpret
@@ -47,6 +48,7 @@ __all__ = [
     "Rotation",
     "SchemeUnavailableError",
     "ServerKeys",
+    "Square",
     "Term",
     "UnsupportedProgramError",
     "__version__",

@@ -7,11 +7,24 @@ from typing import NamedTuple
 import numpy as np
 
 from cryptable_engine.circuit.affine import MAX_ENTRIES, AffineMap, compose
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, IntArray, Linear, Lookup, Product, Rotation
+from cryptable_engine.circuit.circuit import (
+    Circuit,
+    GroupKind,
+    Input,
+    IntArray,
+    Linear,
+    Lookup,
+    Product,
+    Rotation,
+    Square,
+)
+from cryptable_engine.circuit.quadratic_forms import form_bounds
 from cryptable_engine.errors import CircuitError
 
 _CHUNK_ENTRIES = 1 << 24
 _MAX_BOUND = float(1 << 61)
+_MAX_SQUARED = 1 << 30
+"""In magnitude, of what is squared."""
 
 
 class Bounds(NamedTuple):
@@ -22,7 +35,7 @@ class Bounds(NamedTuple):
 
 
 class _Origin(NamedTuple):
-    """How the elements of an Input, Lookup, Product or Rotation vary.
+    """How the elements of an Input, Lookup, Product, Rotation or Square vary.
 
     element = low + scale * bit; the bits of one group never increase, those of different groups are independent.
     """
@@ -35,9 +48,10 @@ class _Origin(NamedTuple):
 def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
     """Bounds of every element of every node.
 
-    Each Linear is first composed down to an affine function of Input, Lookups, Products and Rotations. Over a
+    Each Linear is first composed down to an affine function of Input, Lookups, Products, Rotations and Squares. Over a
     thermometer (1 1 1 0 0) the extremes of such a function are those of the prefix sums of its weights, so bounds over
-    the Input alone are exact; those outputs are taken as independent of each other and of the Input.
+    the Input alone are exact; those outputs are taken as independent of each other and of the Input. One that reads
+    squares of affine functions of the Input is bounded as a quadratic form too (`quadratic_forms`).
 
     Args:
         circuit: well-formed (`verifier.check_structure`).
@@ -60,7 +74,8 @@ def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
             case Linear():
                 maps[index] = compose(index, node, maps, room)
                 room -= maps[index].work
-                result.append(_linear_bounds(index, maps[index], origins))
+                value = _linear_bounds(index, maps[index], origins)
+                result.append(_narrowed(value, maps[index], circuit, maps))
             case Lookup():
                 value = _lookup_bounds(index, node, result[node.source])
                 origins[index] = _Origin(value.low, value.high - value.low, np.arange(node.size))
@@ -72,6 +87,10 @@ def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
                 result.append(value)
             case Rotation():
                 value = _rotation_bounds(index, node, origins[0].group)
+                origins[index] = _Origin(value.low, value.high - value.low, np.arange(node.size))
+                result.append(value)
+            case Square():
+                value = _square_bounds(index, result[node.source])
                 origins[index] = _Origin(value.low, value.high - value.low, np.arange(node.size))
                 result.append(value)
     return tuple(result)
@@ -126,6 +145,33 @@ def _extremes(weights: IntArray, columns: IntArray, groups: IntArray) -> tuple[I
     minimum = np.minimum(np.minimum.reduceat(prefix, first), 0)
     maximum = np.maximum(np.maximum.reduceat(prefix, first), 0)
     return minimum, maximum, columns[first]
+
+
+def _square_bounds(index: int, source: Bounds) -> Bounds:
+    """A square of a value that can be 0 is 0 at least."""
+    one, other = np.abs(source.low), np.abs(source.high)
+    most = np.maximum(one, other)
+    if most.max() >= _MAX_SQUARED:
+        raise CircuitError(
+            f"squares values up to {most.max()}, expected less than {_MAX_SQUARED}; use a coarser scale", node=index
+        )
+    least = np.where((source.low <= 0) & (source.high >= 0), 0, np.minimum(one, other))
+    return Bounds(least * least, most * most)
+
+
+def _narrowed(value: Bounds, affine: AffineMap, circuit: Circuit, maps: dict[int, AffineMap]) -> Bounds:
+    """What intervals bound, where it is a quadratic form of the Input also by that form's eigenvalues."""
+    squared = {
+        origin: maps[node.source]
+        for origin in affine.maps
+        if isinstance(node := circuit.nodes[origin], Square) and not set(maps[node.source].maps) - {0}
+    }
+    if not squared or set(affine.maps) - set(squared) - {0}:
+        return value
+    form = form_bounds(affine, squared, _input_origin(circuit.input).scale)
+    if form is None:
+        return value
+    return Bounds(np.maximum(value.low, form[0]), np.minimum(value.high, form[1]))
 
 
 def _lookup_bounds(index: int, node: Lookup, source: Bounds) -> Bounds:

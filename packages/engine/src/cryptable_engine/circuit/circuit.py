@@ -6,6 +6,7 @@ Every value is a vector of integers. Nodes refer to earlier nodes by index; node
     Linear   an integer affine map of earlier values: free under encryption
     Lookup   one table an element: one programmable bootstrapping (PBS) each, paid
     Product  a bit of the input times a block of a Linear: one external product each, paid; instead of Lookups
+    Square   the square of each element of a Linear: one multiplication of ciphertexts, whatever its size
     Rotation tables of vectors, each turned by bits of the input, and added up: one external product for each turn
 
 `verifier` says which circuits are well-formed, `bounds` what values they can take, `interpreter` what they compute.
@@ -30,6 +31,7 @@ from cryptable_engine.circuit.nodes import (
     Node,
     Product,
     Rotation,
+    Square,
     Term,
 )
 
@@ -44,6 +46,7 @@ __all__ = [
     "Node",
     "Product",
     "Rotation",
+    "Square",
     "Term",
 ]
 
@@ -79,6 +82,11 @@ class Circuit:
         """External products that one evaluation costs."""
         own = sum(len(node.bits) for node in self.nodes if isinstance(node, Product))
         return own + sum(node.products for node in self.nodes if isinstance(node, Rotation))
+
+    @property
+    def squares(self) -> int:
+        """Elements that are squared in one evaluation."""
+        return sum(node.size for node in self.nodes if isinstance(node, Square))
 
     @property
     def is_approximate(self) -> bool:

@@ -15,6 +15,7 @@ from cryptable_engine.circuit.circuit import (
     Lookup,
     Product,
     Rotation,
+    Square,
     Term,
 )
 from cryptable_engine.errors import CircuitError
@@ -114,6 +115,8 @@ def _interpret_chunk(circuit: Circuit, chunk: IntArray, last_use: list[int]) -> 
                 values[index] = values[node.source] * np.repeat(chunk[node.bits], node.block, axis=0)
             case Rotation():
                 values[index] = _turned(node, chunk)
+            case Square():
+                values[index] = values[node.source] * values[node.source]
         for past in [key for key in values if last_use[key] <= index and key != circuit.output]:
             del values[past]
     return values[circuit.output]
@@ -186,6 +189,6 @@ def _last_uses(circuit: Circuit) -> list[int]:
             case Linear():
                 for term in node.terms:
                     last[term.source] = index
-            case Lookup() | Product():
+            case Lookup() | Product() | Square():
                 last[node.source] = index
     return last

@@ -19,6 +19,7 @@ from cryptable_engine.circuit.nodes import (
     Node,
     Product,
     Rotation,
+    Square,
     Term,
 )
 
@@ -68,6 +69,8 @@ def node_to_message(node: Node) -> pb.Node:
                     entries=node.tables.ravel().tolist(),
                 )
             )
+        case Square():
+            return pb.Node(square=pb.Square(source=node.source))
 
 
 def node_from_message(index: int, message: pb.Node, earlier: Sequence[Node]) -> Node:
@@ -99,6 +102,13 @@ def node_from_message(index: int, message: pb.Node, earlier: Sequence[Node]) -> 
             return Product(source, _integers(message.product.bits), earlier[source].size)
         case "rotation":
             return _rotation_from_message(index, message.rotation)
+        case "square":
+            source = message.square.source
+            if source >= len(earlier):
+                raise MalformedMessageError(
+                    f"circuit: node {index}: a square of node {source}, expected an earlier node"
+                )
+            return Square(source, earlier[source].size)
         case _:
             raise MalformedMessageError(f"circuit: node {index} is of no kind")
 

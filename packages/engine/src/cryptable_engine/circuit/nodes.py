@@ -1,4 +1,4 @@
-"""The nodes of a circuit: an input, linear maps, table lookups, products of bits with linear forms, turned tables."""
+"""The nodes of a circuit: an input, linear maps, table lookups, products of bits with forms, turned tables, squares."""
 
 from __future__ import annotations
 
@@ -175,4 +175,13 @@ class Rotation:
         return int(np.count_nonzero(self.exponents[~common]) + np.count_nonzero(common))
 
 
-Node = Input | Linear | Lookup | Product | Rotation
+@dataclass(frozen=True, eq=False)
+class Square:
+    """value[j] = source[j] squared."""
+
+    source: int
+    size: int
+    """Elements of the value: those of the source."""
+
+
+Node = Input | Linear | Lookup | Product | Rotation | Square

@@ -16,6 +16,7 @@ from cryptable_engine.circuit.circuit import (
     Lookup,
     Product,
     Rotation,
+    Square,
     Term,
 )
 from cryptable_engine.circuit.matrix_cost import priced_cells
@@ -29,6 +30,8 @@ MAX_WEIGHT = 1 << 48
 MAX_OFFSET = 1 << 60
 MAX_PRODUCT_ELEMENTS = 1 << 20
 MAX_LOOKUPS = 1 << 16
+MAX_SQUARES = 1 << 16
+"""Elements of all Square nodes together."""
 MAX_TURNS = 1 << 20
 """Exponents of all Rotation nodes together."""
 MAX_POSITIONS = 1 << 11
@@ -72,7 +75,7 @@ def check_structure(circuit: Circuit) -> None:
         raise CircuitError(f"{count} nodes, expected 1 .. {limits.MAX_CIRCUIT_NODES}")
     if not isinstance(circuit.nodes[0], Input):
         raise CircuitError("must be the Input", node=0)
-    lookups = cells = entries = products = turns = 0
+    lookups = cells = entries = products = turns = squares = 0
     for index, node in enumerate(circuit.nodes):
         match node:
             case Input():
@@ -91,11 +94,19 @@ def check_structure(circuit: Circuit) -> None:
                 _check_rotation(index, node, circuit)
                 turns += node.exponents.size
                 entries += node.tables.size
+            case Square():
+                _check_square(index, node, circuit)
+                squares += node.size
         _check_total(lookups, MAX_LOOKUPS, "lookups", index)
         _check_total(products, MAX_PRODUCT_ELEMENTS, "elements of products", index)
         _check_total(turns, MAX_TURNS, "exponents of rotations", index)
+        _check_total(squares, MAX_SQUARES, "elements of squares", index)
         if lookups and (products or turns):
             raise CircuitError("has lookups beside products or rotations: no scheme evaluates both", node=index)
+        if squares and (lookups or products or turns):
+            raise CircuitError(
+                "has squares beside lookups, products or rotations: no scheme evaluates both", node=index
+            )
         _check_total(
             cells,
             MAX_MATRIX_CELLS,
@@ -226,6 +237,15 @@ def _check_product(index: int, node: Product, circuit: Circuit) -> None:
     _check_bits(index, node.bits, circuit)
 
 
+def _check_square(index: int, node: Square, circuit: Circuit) -> None:
+    _check_source(index, node.source)
+    source = circuit.nodes[node.source]
+    if not isinstance(source, Linear):
+        raise CircuitError(f"squares node {node.source}, which is not a Linear", node=index)
+    if node.size != source.size:
+        raise CircuitError(f"{node.size} elements are squares of node {node.source} of {source.size}", node=index)
+
+
 def _check_bits(index: int, bits: IntArray, circuit: Circuit) -> None:
     groups = circuit.input.groups
     maximum = np.repeat(np.array([group.maximum for group in groups]), [group.size for group in groups])
@@ -287,7 +307,7 @@ def _check_all_used(circuit: Circuit) -> None:
         match circuit.nodes[index]:
             case Linear() as node:
                 used.update(term.source for term in node.terms)
-            case Lookup() | Product() as node:
+            case Lookup() | Product() | Square() as node:
                 used.add(node.source)
             case Rotation():
                 used.add(0)

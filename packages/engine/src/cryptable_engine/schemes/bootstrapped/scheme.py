@@ -26,7 +26,7 @@ from cryptable_engine.schemes.scheme import CompileLimits, Program, engine_schem
 
 @engine_scheme
 class BootstrappedScheme:
-    """Evaluates any circuit without products."""
+    """Evaluates any circuit without products and squares."""
 
     name: ClassVar[str] = BOOTSTRAPPED
 
@@ -36,6 +36,8 @@ class BootstrappedScheme:
             raise CircuitError(
                 "multiplies bits, which the scheme bootstrapped does not: compile it for scheme levelled"
             )
+        if circuit.squares:
+            raise CircuitError("squares values, which the scheme bootstrapped does not: compile it for scheme squares")
 
     def compile(
         self,

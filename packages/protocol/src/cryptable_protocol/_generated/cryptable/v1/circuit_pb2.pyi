@@ -78,6 +78,7 @@ class Node(_message.Message):
     LOOKUP_FIELD_NUMBER: _builtins.int
     PRODUCT_FIELD_NUMBER: _builtins.int
     ROTATION_FIELD_NUMBER: _builtins.int
+    SQUARE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def input(self) -> Global___Input: ...
     @_builtins.property
@@ -88,6 +89,8 @@ class Node(_message.Message):
     def product(self) -> Global___Product: ...
     @_builtins.property
     def rotation(self) -> Global___Rotation: ...
+    @_builtins.property
+    def square(self) -> Global___Square: ...
     def __init__(
         self,
         *,
@@ -96,12 +99,13 @@ class Node(_message.Message):
         lookup: Global___Lookup | None = ...,
         product: Global___Product | None = ...,
         rotation: Global___Rotation | None = ...,
+        square: Global___Square | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product", "rotation", b"rotation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product", "rotation", b"rotation", "square", b"square"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product", "rotation", b"rotation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product", "rotation", b"rotation", "square", b"square"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["input", "linear", "lookup", "product", "rotation"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["input", "linear", "lookup", "product", "rotation", "square"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -366,3 +370,25 @@ class Rotation(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Rotation: _TypeAlias = Rotation  # noqa: Y015
+
+@_typing.final
+class Square(_message.Message):
+    """value[j] = source[j] * source[j]. In the scheme `squares`, one multiplication of ciphertexts for all elements."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    source: _builtins.int
+    """Index of an earlier Linear node."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Square: _TypeAlias = Square  # noqa: Y015
