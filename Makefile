@@ -2,7 +2,7 @@
 # `make test TESTS="packages/client -k seed"` runs some tests; TEST_PROCESSES=0 runs them in one process.
 
 BIN := .venv/bin
-SOURCES := $(wildcard packages/*/src)
+SOURCES := $(filter-out packages/web/src,$(wildcard packages/*/src)) # of Python
 TESTS ?=
 TEST_PROCESSES ?= auto
 
@@ -11,7 +11,9 @@ TEST_PROCESSES ?= auto
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-format check-lint check-types check-imports check-generated check-tree \
+WEB := packages/web
+
+.PHONY: help setup setup-web demo test check check-web check-format check-lint check-types check-imports check-generated check-tree \
 	check-docs check-protos check-readme protos-baseline bench bench-bars bench-full docs format protos generate generate-docs clean
 
 help: ## List the targets
@@ -20,14 +22,17 @@ help: ## List the targets
 setup: ## Make .venv with all packages and tools, and torch as a CPU build
 	@tools/setup.sh
 
+setup-web: ## Make what tests of the browser's client need, where Node 20 and npm are there
+	@tools/setup_web.sh
+
 demo: setup ## Train a model on medical data, serve it, and predict on encrypted rows
 	@$(BIN)/cryptable demo
 
-test: setup ## Run all tests
+test: setup setup-web ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 --dist loadgroup \
 		--durations 10 --durations-min 5 $(TESTS)
 
-CHECKS := check-format check-lint check-types check-imports check-generated check-tree check-protos check-docs check-readme
+CHECKS := check-format check-lint check-types check-imports check-generated check-tree check-protos check-docs check-web check-readme
 SKIP ?=
 check: $(filter-out $(SKIP),$(CHECKS)) ## Run every check below, but for those in SKIP
 
@@ -58,6 +63,9 @@ check-generated: setup ## Generated files are what their sources say
 
 check-tree: setup ## No lock file, package host, path of one machine or overlong file is tracked
 	@$(BIN)/python tools/check_tree.py
+
+check-web: setup setup-web ## The browser's client: types, formatting, and generated code
+	@if [ -d $(WEB)/node_modules ]; then npm --prefix $(WEB) run --silent check && $(BIN)/python tools/generate_web_protos.py --check; fi
 
 check-readme: setup ## Code in the READMEs runs
 	@$(BIN)/python -m pytest --quiet integration_tests/test_readme.py -k readme
@@ -91,9 +99,10 @@ format: setup ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-protos: setup ## Generate code and test vectors from protos/
+protos: setup setup-web ## Generate code and test vectors from protos/
 	@$(BIN)/python tools/generate_protos.py
 	@$(BIN)/python tools/generate_vectors.py
+	@if [ -d $(WEB)/node_modules ]; then $(BIN)/python tools/generate_web_protos.py; fi
 
 generate: protos generate-docs ## Generate everything that is generated and tracked
 
@@ -109,5 +118,5 @@ generate-docs: setup
 	@$(BIN)/python tools/bench/render.py
 
 clean: ## Remove caches and builds; keep .venv
-	@rm -rf .grimp_cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist
+	@rm -rf .grimp_cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist $(WEB)/build
 	@find packages integration_tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

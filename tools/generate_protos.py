@@ -51,12 +51,12 @@ def _protoc(into: Path, kinds: tuple[str, ...], names: list[str]) -> None:
     subprocess.run(command, check=True, env={**os.environ, "PATH": path})
 
 
-def differences(left: Path, right: Path) -> list[str]:
+def differences(left: Path, right: Path, pattern: str = "*.py*") -> list[str]:
     """Relative paths of files that are not the same on both sides."""
     names = {
         path.relative_to(side)
         for side in (left, right)
-        for path in side.rglob("*.py*")
+        for path in side.rglob(pattern)
         if "__pycache__" not in path.parts
     }
     return sorted(

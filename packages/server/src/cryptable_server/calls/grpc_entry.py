@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -82,6 +82,21 @@ class Call:
     """Where the call comes from, as gRPC tells it."""
     facts: dict[str, object] = field(default_factory=dict)
     """For the log line at its end."""
+
+
+Received = TypeVar("Received", bound=Message, covariant=True)
+
+
+class Messages(Protocol[Received]):
+    """What a service reads of a caller's messages."""
+
+    async def next(
+        self, *, until: asyncio.Event | None = None, waits: Callable[[], bool] = lambda: False
+    ) -> Received | None:
+        """See Requests."""
+
+    def check_pace(self, received: int) -> None:
+        """See Requests."""
 
 
 class Requests(Generic[MessageType]):

@@ -6,16 +6,17 @@ Every method takes its request and a Call, and raises CryptableError for refusal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import ExitStack, aclosing
 
 from cryptable_protocol import EvaluationKeysHeader, InternalError, MalformedMessageError
 from cryptable_protocol.evaluation_keys import check_digest
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 
-from cryptable_server.calls.grpc_entry import Call, Requests
+from cryptable_server.calls.grpc_entry import Call, Messages
 from cryptable_server.calls.metrics import Metrics
+from cryptable_server.calls.together import Together
 from cryptable_server.errors import (
     DrainingError,
     KeysCorruptedError,
@@ -23,6 +24,7 @@ from cryptable_server.errors import (
     KeysMissingError,
     KeysNotFoundError,
     RowLimitExceededError,
+    UploadCutShortError,
 )
 from cryptable_server.executors.executor import Evaluated, Evaluation, Executor, KeysReference
 from cryptable_server.keys.store import KeyStore
@@ -30,7 +32,7 @@ from cryptable_server.models.store import Model, ModelStore
 from cryptable_server.principals import Principal, Role
 from cryptable_server.services.row_pipeline import RowPipeline
 
-AUDITED = frozenset({"UploadEvaluationKeys", "DeleteEvaluationKeys"})
+AUDITED = frozenset({"UploadEvaluationKeys", "PutEvaluationKeys", "DeleteEvaluationKeys"})
 """Methods whose calls the audit log tells of."""
 _WORD_BITS = 64
 
@@ -80,7 +82,7 @@ class InferenceService:
         )
 
     async def UploadEvaluationKeys(
-        self, requests: Requests[pb.UploadEvaluationKeysRequest], call: Call
+        self, requests: Messages[pb.UploadEvaluationKeysRequest], call: Call
     ) -> pb.UploadEvaluationKeysResponse:
         """Receive keys whose size and keyset a model needs."""
         call.principal.require(Role.UPLOAD)
@@ -102,6 +104,29 @@ class InferenceService:
         call.facts["bytes"] = stored.size
         self._metrics.uploaded(stored.size)
         return pb.UploadEvaluationKeysResponse(sha256=stored.sha256)
+
+    async def PutEvaluationKeys(self, request: pb.PutEvaluationKeysRequest, call: Call) -> pb.PutEvaluationKeysResponse:
+        """Receive a piece of keys: an upload of that piece alone, which goes on from those before it."""
+        call.principal.require(Role.UPLOAD)
+        if not request.HasField("header") or not request.HasField("chunk"):
+            raise MalformedMessageError("a piece of evaluation keys has a header and a chunk")
+        size, sha256 = request.header.size, request.header.sha256
+        try:
+            if self._keys.find(call.principal, check_digest(sha256, "digest of evaluation keys")).size == size:
+                call.facts["keys"] = sha256.hex()[:16]
+                return pb.PutEvaluationKeysResponse(received=size)
+        except KeysNotFoundError:
+            pass
+        message = pb.UploadEvaluationKeysRequest
+        try:
+            await self.UploadEvaluationKeys(
+                Together(message(header=request.header), message(chunk=request.chunk)), call
+            )
+        except UploadCutShortError:
+            # As of a stream that breaks off there: its store keeps what came.
+            size = request.chunk.offset + len(request.chunk.data)
+            call.facts["received"] = size
+        return pb.PutEvaluationKeysResponse(received=size)
 
     async def GetEvaluationKeys(self, request: pb.GetEvaluationKeysRequest, call: Call) -> pb.GetEvaluationKeysResponse:
         """Whether the caller's keys are here, or how much of them."""
@@ -126,7 +151,7 @@ class InferenceService:
         await asyncio.to_thread(self._keys.delete, call.principal, sha256)
         return pb.DeleteEvaluationKeysResponse()
 
-    async def Infer(self, requests: Requests[pb.InferRequest], call: Call) -> AsyncIterator[pb.InferResponse]:
+    async def Infer(self, requests: Messages[pb.InferRequest], call: Call) -> AsyncGenerator[pb.InferResponse, None]:
         """Evaluate rows, several at once, and answer in their order."""
         call.principal.require(Role.EVALUATE)
         first = await requests.next(until=self._draining)
@@ -149,8 +174,21 @@ class InferenceService:
                     )
                     row += 1
 
+    async def InferRow(self, request: pb.InferRowRequest, call: Call) -> pb.InferRowResponse:
+        """Evaluate one row: a stream of that row alone."""
+        if not request.HasField("header") or not request.HasField("row"):
+            raise MalformedMessageError("a row to be evaluated has a header and a tensor")
+        if self._draining.is_set():
+            raise DrainingError
+        together = Together(pb.InferRequest(header=request.header), pb.InferRequest(row=request.row))
+        async with aclosing(self.Infer(together, call)) as answers:
+            (answer,) = [answer async for answer in answers]
+        return pb.InferRowResponse(
+            result=answer.result, cpu_seconds=answer.cpu_seconds, wall_seconds=answer.wall_seconds
+        )
+
     def _reader(
-        self, requests: Requests[pb.InferRequest], call: Call, model: Model, keys: KeysReference | None
+        self, requests: Messages[pb.InferRequest], call: Call, model: Model, keys: KeysReference | None
     ) -> Callable[[Callable[[], bool]], Awaitable[Evaluation | None]]:
         row = 0
 

@@ -352,3 +352,98 @@ class InferResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InferResponse: _TypeAlias = InferResponse  # noqa: Y015
+
+@_typing.final
+class PutEvaluationKeysRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def header(self) -> _keys_pb2.EvaluationKeysHeader: ...
+    @_builtins.property
+    def chunk(self) -> _keys_pb2.EvaluationKeysChunk: ...
+    def __init__(
+        self,
+        *,
+        header: _keys_pb2.EvaluationKeysHeader | None = ...,
+        chunk: _keys_pb2.EvaluationKeysChunk | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutEvaluationKeysRequest: _TypeAlias = PutEvaluationKeysRequest  # noqa: Y015
+
+@_typing.final
+class PutEvaluationKeysResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIVED_FIELD_NUMBER: _builtins.int
+    received: _builtins.int
+    """Bytes that the server has now, from the first on: where the next piece begins. All of them: the keys are stored."""
+    def __init__(
+        self,
+        *,
+        received: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["received", b"received"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutEvaluationKeysResponse: _TypeAlias = PutEvaluationKeysResponse  # noqa: Y015
+
+@_typing.final
+class InferRowRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    ROW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def header(self) -> Global___InferHeader: ...
+    @_builtins.property
+    def row(self) -> _tensor_pb2.EncryptedTensor: ...
+    def __init__(
+        self,
+        *,
+        header: Global___InferHeader | None = ...,
+        row: _tensor_pb2.EncryptedTensor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "row", b"row"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "row", b"row"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InferRowRequest: _TypeAlias = InferRowRequest  # noqa: Y015
+
+@_typing.final
+class InferRowResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    CPU_SECONDS_FIELD_NUMBER: _builtins.int
+    WALL_SECONDS_FIELD_NUMBER: _builtins.int
+    cpu_seconds: _builtins.float
+    """Of the evaluation alone, on the server."""
+    wall_seconds: _builtins.float
+    @_builtins.property
+    def result(self) -> _tensor_pb2.EncryptedTensor: ...
+    def __init__(
+        self,
+        *,
+        result: _tensor_pb2.EncryptedTensor | None = ...,
+        cpu_seconds: _builtins.float = ...,
+        wall_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu_seconds", b"cpu_seconds", "result", b"result", "wall_seconds", b"wall_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InferRowResponse: _TypeAlias = InferRowResponse  # noqa: Y015

@@ -64,6 +64,16 @@ class InferenceStub:
                 request_serializer=cryptable_dot_v1_dot_inference__pb2.InferRequest.SerializeToString,
                 response_deserializer=cryptable_dot_v1_dot_inference__pb2.InferResponse.FromString,
                 _registered_method=True)
+        self.PutEvaluationKeys = channel.unary_unary(
+                '/cryptable.v1.Inference/PutEvaluationKeys',
+                request_serializer=cryptable_dot_v1_dot_inference__pb2.PutEvaluationKeysRequest.SerializeToString,
+                response_deserializer=cryptable_dot_v1_dot_inference__pb2.PutEvaluationKeysResponse.FromString,
+                _registered_method=True)
+        self.InferRow = channel.unary_unary(
+                '/cryptable.v1.Inference/InferRow',
+                request_serializer=cryptable_dot_v1_dot_inference__pb2.InferRowRequest.SerializeToString,
+                response_deserializer=cryptable_dot_v1_dot_inference__pb2.InferRowResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServicer:
@@ -108,6 +118,20 @@ class InferenceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PutEvaluationKeys(self, request, context):
+        """For callers without streams, such as browsers: a piece of evaluation keys, in the place of a stream's chunk.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InferRow(self, request, context):
+        """One row, as a stream of that row alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -140,6 +164,16 @@ def add_InferenceServicer_to_server(servicer, server):
                     servicer.Infer,
                     request_deserializer=cryptable_dot_v1_dot_inference__pb2.InferRequest.FromString,
                     response_serializer=cryptable_dot_v1_dot_inference__pb2.InferResponse.SerializeToString,
+            ),
+            'PutEvaluationKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutEvaluationKeys,
+                    request_deserializer=cryptable_dot_v1_dot_inference__pb2.PutEvaluationKeysRequest.FromString,
+                    response_serializer=cryptable_dot_v1_dot_inference__pb2.PutEvaluationKeysResponse.SerializeToString,
+            ),
+            'InferRow': grpc.unary_unary_rpc_method_handler(
+                    servicer.InferRow,
+                    request_deserializer=cryptable_dot_v1_dot_inference__pb2.InferRowRequest.FromString,
+                    response_serializer=cryptable_dot_v1_dot_inference__pb2.InferRowResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -304,6 +338,60 @@ class Inference:
             '/cryptable.v1.Inference/Infer',
             cryptable_dot_v1_dot_inference__pb2.InferRequest.SerializeToString,
             cryptable_dot_v1_dot_inference__pb2.InferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutEvaluationKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptable.v1.Inference/PutEvaluationKeys',
+            cryptable_dot_v1_dot_inference__pb2.PutEvaluationKeysRequest.SerializeToString,
+            cryptable_dot_v1_dot_inference__pb2.PutEvaluationKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InferRow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cryptable.v1.Inference/InferRow',
+            cryptable_dot_v1_dot_inference__pb2.InferRowRequest.SerializeToString,
+            cryptable_dot_v1_dot_inference__pb2.InferRowResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,10 @@ class InferenceStub:
     DeleteEvaluationKeys: _grpc.UnaryUnaryMultiCallable[_inference_pb2.DeleteEvaluationKeysRequest, _inference_pb2.DeleteEvaluationKeysResponse]
     Infer: _grpc.StreamStreamMultiCallable[_inference_pb2.InferRequest, _inference_pb2.InferResponse]
     """One header, then rows. Answers come in the order of the rows."""
+    PutEvaluationKeys: _grpc.UnaryUnaryMultiCallable[_inference_pb2.PutEvaluationKeysRequest, _inference_pb2.PutEvaluationKeysResponse]
+    """For callers without streams, such as browsers: a piece of evaluation keys, in the place of a stream's chunk."""
+    InferRow: _grpc.UnaryUnaryMultiCallable[_inference_pb2.InferRowRequest, _inference_pb2.InferRowResponse]
+    """One row, as a stream of that row alone."""
 
 @_typing.type_check_only
 class InferenceAsyncStub(InferenceStub):
@@ -53,6 +57,10 @@ class InferenceAsyncStub(InferenceStub):
     DeleteEvaluationKeys: _aio.UnaryUnaryMultiCallable[_inference_pb2.DeleteEvaluationKeysRequest, _inference_pb2.DeleteEvaluationKeysResponse]  # type: ignore[assignment]
     Infer: _aio.StreamStreamMultiCallable[_inference_pb2.InferRequest, _inference_pb2.InferResponse]  # type: ignore[assignment]
     """One header, then rows. Answers come in the order of the rows."""
+    PutEvaluationKeys: _aio.UnaryUnaryMultiCallable[_inference_pb2.PutEvaluationKeysRequest, _inference_pb2.PutEvaluationKeysResponse]  # type: ignore[assignment]
+    """For callers without streams, such as browsers: a piece of evaluation keys, in the place of a stream's chunk."""
+    InferRow: _aio.UnaryUnaryMultiCallable[_inference_pb2.InferRowRequest, _inference_pb2.InferRowResponse]  # type: ignore[assignment]
+    """One row, as a stream of that row alone."""
 
 class InferenceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -99,5 +107,21 @@ class InferenceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_inference_pb2.InferResponse], _abc.AsyncIterator[_inference_pb2.InferResponse]]:
         """One header, then rows. Answers come in the order of the rows."""
+
+    @_abc_1.abstractmethod
+    def PutEvaluationKeys(
+        self,
+        request: _inference_pb2.PutEvaluationKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_pb2.PutEvaluationKeysResponse, _abc.Awaitable[_inference_pb2.PutEvaluationKeysResponse]]:
+        """For callers without streams, such as browsers: a piece of evaluation keys, in the place of a stream's chunk."""
+
+    @_abc_1.abstractmethod
+    def InferRow(
+        self,
+        request: _inference_pb2.InferRowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_pb2.InferRowResponse, _abc.Awaitable[_inference_pb2.InferRowResponse]]:
+        """One row, as a stream of that row alone."""
 
 def add_InferenceServicer_to_server(servicer: InferenceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,46 @@
+/** Keys in memory, for as long as the process runs: for Node, and for pages that keep nothing. */
+import type { Facts, Keys, KeyStore } from "./store.js";
+
+export class MemoryKeyStore implements KeyStore {
+  readonly #keys = new Map<string, { keys: Keys; evaluationKeys: Uint8Array<ArrayBuffer> }>();
+  readonly #pins = new Map<string, Facts>();
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  async find(name: string): Promise<Keys | undefined> {
+    return this.#keys.get(name)?.keys;
+  }
+
+  async add(name: string, keys: Keys, evaluationKeys: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.#keys.set(name, { keys, evaluationKeys });
+  }
+
+  async evaluationKeys(name: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.#keys.get(name)?.evaluationKeys;
+  }
+
+  async remove(name: string): Promise<void> {
+    this.#keys.delete(name);
+  }
+
+  async pin(name: string): Promise<Facts | undefined> {
+    return this.#pins.get(name);
+  }
+
+  async setPin(name: string, facts: Facts): Promise<void> {
+    this.#pins.set(name, facts);
+  }
+
+  async clear(): Promise<void> {
+    this.#keys.clear();
+    this.#pins.clear();
+  }
+
+  exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(name) ?? Promise.resolve()).then(work);
+    this.#turns.set(
+      name,
+      turn.catch(() => undefined),
+    );
+    return turn;
+  }
+}

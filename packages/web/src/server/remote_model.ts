@@ -1,0 +1,277 @@
+/** RemoteModel: a model on a server, to be used like one at hand. Rows are encrypted and answers decrypted here. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { encodeRow, type Row } from "../encoding/encoders.js";
+import type { Prediction } from "../encoding/decoder.js";
+import {
+  DataLossError,
+  InvalidInputError,
+  MalformedMessageError,
+  NotFoundError,
+  ServerError,
+  UnavailableError,
+} from "../errors.js";
+import { Inference } from "../generated/cryptable/v1/inference_pb.js";
+import { EncryptedTensorSchema } from "../generated/cryptable/v1/tensor_pb.js";
+import { IndexedDbKeyStore } from "../keys/indexed_db.js";
+import { MemoryKeyStore } from "../keys/memory.js";
+import type { Keys, KeyStore } from "../keys/store.js";
+import { evaluationKeys } from "../levelled/evaluation_keys.js";
+import { KEYSET } from "../levelled/keyset.js";
+import { decryptAnswer, encryptRow } from "../levelled/row.js";
+import { SecretKey } from "../levelled/secret.js";
+import { readClientSpec, type ClientSpec } from "../model/client_spec.js";
+import { MAX_CLIENT_SPEC_BYTES, MAX_MODEL_LIST_BYTES } from "../wire/limits.js";
+import { isLoopback, Transport, type Traffic } from "./transport.js";
+import { checkSigner, checkTrust } from "./trust.js";
+import { deleteUploaded, ensureUploaded, pause } from "./upload.js";
+
+const TIMEOUT_MS = 120_000;
+const ATTEMPTS = 3;
+const FRAMING = 1 << 16; // beside a specification, in the answer that carries it
+const ROWS_UNDERWAY = 4;
+
+export interface ServerOptions {
+  /** A bearer token, or what gives one at each call, so that a short-lived one can be renewed. */
+  token?: string | (() => string | Promise<string>);
+  /** Milliseconds to wait for each answer. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface ConnectOptions extends ServerOptions {
+  /** The model's name there. */
+  model: string;
+  /** Where keys and pins are kept: by default in IndexedDB where there is one, else in memory. */
+  store?: KeyStore;
+  /** Of several users of one browser, or one user's several identities: each has keys of its own. */
+  account?: string;
+  /** Ed25519 public key that must have signed the model, in hexadecimal. */
+  signer?: string;
+  /** Whether to remember who signed the model and its crypto parameters; by default unless the server is this machine. */
+  pins?: boolean;
+  /** Remember what comes, whatever was remembered. */
+  acceptChanges?: boolean;
+}
+
+export interface ModelSummary {
+  name: string;
+  version: string;
+}
+
+/** What one prediction took, and what left and reached the device. */
+export interface Report {
+  /** Milliseconds, in the order in which they passed. */
+  phases: { name: "encode" | "encrypt" | "server" | "decrypt"; ms: number }[];
+  /** The encrypted row and answer, as the server saw them. */
+  query: Uint8Array;
+  answer: Uint8Array;
+  /** What the server says of its evaluation. */
+  serverCpuMs: number;
+}
+
+export interface Answer extends Prediction {
+  report: Report;
+}
+
+/** The models that a server offers. */
+export async function listModels(address: string | URL, options: ServerOptions = {}): Promise<ModelSummary[]> {
+  const { models } = await transportTo(address, options).call(
+    Inference.method.listModels,
+    {},
+    { doing: "listing the server's models", mostBytes: MAX_MODEL_LIST_BYTES, signal: options.signal },
+  );
+  return models.map(({ name, version }) => ({ name, version }));
+}
+
+/** Fetch a model's specification, check it, find keys or make them, and upload the evaluation keys where they are lacking. */
+export async function connect(address: string | URL, options: ConnectOptions): Promise<RemoteModel> {
+  const { model, account = "", signer, acceptChanges = false, signal } = options;
+  checkSigner(signer);
+  const transport = transportTo(address, options);
+  const url = new URL(address);
+  const store = options.store ?? (await defaultStore());
+  const doing = `fetching model ${JSON.stringify(model)}`;
+  const response = await transport.call(
+    Inference.method.getModel,
+    { name: model },
+    { doing, mostBytes: MAX_CLIENT_SPEC_BYTES + FRAMING, signal },
+  );
+  const bytes = new Uint8Array(response.clientSpec);
+  const spec = readClientSpec(bytes);
+  if (spec.modelName !== model) {
+    throw new MalformedMessageError(`${doing}: got the specification of ${JSON.stringify(spec.modelName)}`);
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const pins = (options.pins ?? !isLoopback(url)) ? store : undefined;
+  await checkTrust({ signer, pins, acceptChanges }, { server: url.origin, spec, digest }, response);
+  const name = [`keyset ${KEYSET}`, url.origin, account].join(" ");
+  const keys = await store.exclusively(name, async () => {
+    const held = await obtain(store, name);
+    await ensureUploaded(transport, { digest: held.digest, data: () => bytesOf(store, name) }, signal);
+    return held;
+  });
+  return new RemoteModel(transport, store, name, keys, spec, digest, response.version);
+}
+
+/** A model on a server; made by `connect`. */
+export class RemoteModel {
+  constructor(
+    private readonly transport: Transport,
+    private readonly store: KeyStore,
+    private readonly keyName: string,
+    private readonly keys: Keys,
+    readonly spec: ClientSpec,
+    private readonly digest: Uint8Array,
+    /** As its developer named it. */
+    readonly version: string,
+  ) {}
+
+  get name(): string {
+    return this.spec.modelName;
+  }
+
+  /** Of the columns that a row has, in order. */
+  get featureNames(): string[] {
+    return this.spec.encoders.map((encoder) => encoder.name);
+  }
+
+  /** Bytes of messages so far. */
+  get traffic(): Readonly<Traffic> {
+    return this.transport.traffic;
+  }
+
+  /** SHA-256 of the evaluation keys, by which the server knows them. */
+  get evaluationKeysDigest(): Uint8Array {
+    return this.keys.digest.slice();
+  }
+
+  /**
+   * What the model says of a row, of which the server sees ciphertext alone.
+   *
+   * Throws InvalidInputError where the row does not fit the model, and nothing was sent; ServerError where the server failed
+   * or refused; MalformedMessageError where its answer is not of the model's form.
+   */
+  async predict(row: Row, { signal }: { signal?: AbortSignal } = {}): Promise<Answer> {
+    const { spec } = this;
+    const clock = new Laps();
+    const bits = encodeRow(spec.encoders, row);
+    clock.lap("encode");
+    for (let attempt = 1; ; attempt++) {
+      const query = await encryptRow(spec.parameters, this.keys.secret, bits);
+      clock.lap("encrypt");
+      try {
+        const header = { modelName: spec.modelName, clientSpecDigest: this.digest, evaluationKeys: this.keys.digest };
+        const answer = await this.transport.call(
+          Inference.method.inferRow,
+          { header, row: query },
+          { doing: `evaluating with model ${JSON.stringify(spec.modelName)}`, signal },
+        );
+        clock.lap("server");
+        if (!answer.result) throw new MalformedMessageError("the server answers without a result");
+        const values = decryptAnswer(spec.parameters, this.keys.secret, answer.result);
+        const prediction = spec.decoder.decode(values);
+        clock.lap("decrypt");
+        const report: Report = {
+          phases: clock.phases,
+          query: toBinary(EncryptedTensorSchema, create(EncryptedTensorSchema, query)),
+          answer: toBinary(EncryptedTensorSchema, answer.result),
+          serverCpuMs: answer.cpuSeconds * 1000,
+        };
+        return { ...prediction, report };
+      } catch (error) {
+        // The status decides, never an answer; the row is encrypted anew.
+        if (attempt === ATTEMPTS || !(error instanceof ServerError) || !(await this.#mended(error, signal)))
+          throw error;
+        clock.lap("server");
+      }
+    }
+  }
+
+  /** `predict` for several rows, a few of them at once; answers in the order of the rows. */
+  async predictAll(rows: readonly Row[], options: { signal?: AbortSignal } = {}): Promise<Answer[]> {
+    rows.forEach((row, i) => {
+      try {
+        encodeRow(this.spec.encoders, row);
+      } catch (error) {
+        if (error instanceof InvalidInputError) throw new InvalidInputError(`row ${i}: ${error.message}`);
+        throw error;
+      }
+    });
+    const answers = new Array<Answer>(rows.length);
+    let next = 0;
+    const work = async () => {
+      for (let i; (i = next++) < rows.length;) answers[i] = await this.predict(rows[i]!, options);
+    };
+    await Promise.all(Array.from({ length: ROWS_UNDERWAY }, work));
+    return answers;
+  }
+
+  /** Delete these keys here, and their evaluation keys on the server; this model is then of no more use. */
+  async forgetKeys(): Promise<void> {
+    await this.store.exclusively(this.keyName, async () => {
+      await this.store.remove(this.keyName);
+      await deleteUploaded(this.transport, this.keys.digest);
+    });
+  }
+
+  async #mended(error: ServerError, signal?: AbortSignal): Promise<boolean> {
+    if (error instanceof NotFoundError || error instanceof DataLossError) {
+      // The server may have lost the evaluation keys in the meantime.
+      const data = () => bytesOf(this.store, this.keyName);
+      return this.store.exclusively(this.keyName, () =>
+        ensureUploaded(this.transport, { digest: this.keys.digest, data }, signal),
+      );
+    }
+    // A server that asks for more patience is not waited for: the caller hears how long it would be.
+    const wait = error instanceof UnavailableError ? error.retryAfterMs : undefined;
+    if (wait === undefined || wait > this.transport.timeoutMs) return false;
+    await pause(wait, signal);
+    return true;
+  }
+}
+
+/** Times of a call's phases; of phases that are repeated, the sum. */
+class Laps {
+  readonly phases: Report["phases"] = [];
+  #since = performance.now();
+
+  lap(name: Report["phases"][number]["name"]): void {
+    const now = performance.now();
+    const ms = now - this.#since;
+    this.#since = now;
+    const found = this.phases.find((phase) => phase.name === name);
+    if (found) found.ms += ms;
+    else this.phases.push({ name, ms });
+  }
+}
+
+function transportTo(address: string | URL, { token, timeoutMs = TIMEOUT_MS }: ServerOptions): Transport {
+  if (!URL.canParse(String(address))) {
+    throw new InvalidInputError(`${JSON.stringify(String(address).slice(0, 80))} is no URL`, "give https://host:port");
+  }
+  return new Transport({ url: new URL(address), token: typeof token === "string" ? () => token : token, timeoutMs });
+}
+
+let inMemory: MemoryKeyStore | undefined;
+
+function defaultStore(): Promise<KeyStore> | KeyStore {
+  if (typeof window === "undefined" && typeof indexedDB === "undefined") return (inMemory ??= new MemoryKeyStore());
+  return IndexedDbKeyStore.open();
+}
+
+async function obtain(store: KeyStore, name: string): Promise<Keys> {
+  const found = await store.find(name);
+  if (found) return found;
+  const secret = SecretKey.generate();
+  const data = await evaluationKeys(secret);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+  const keys = { secret, digest, created: Date.now() };
+  await store.add(name, keys, data);
+  return keys;
+}
+
+async function bytesOf(store: KeyStore, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const data = await store.evaluationKeys(name);
+  if (!data) throw new InvalidInputError("these keys were forgotten", "connect again");
+  return data;
+}
