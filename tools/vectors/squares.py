@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
-from cryptable_protocol.messages import circuit
+from cryptable_protocol.messages import circuit, client_spec
 
+from vectors import samples
 from vectors.vector import Accepted, Rejected, Stage, canonical, changed, put
 
 
@@ -36,9 +38,56 @@ def program() -> circuit.Circuit:
     )
 
 
+def spec() -> client_spec.ClientSpec:
+    """A classifier of two scores on three integers, in a ring of 8192 slots."""
+    return client_spec.ClientSpec(
+        model_name="tumour",
+        features=[samples.affine(name, 0.0, 0.5, 8) for name in ("radius", "texture", "area")],
+        decoder=client_spec.Decoder(
+            link=client_spec.Decoder.SOFTMAX,
+            offset=[-200, -200],
+            step=0.125,
+            integers=client_spec.IntegerLabels(values=[0, 1]),
+            base=[0.0, 0.5],
+        ),
+        p_error=2.0**-128,
+        squares=client_spec.SquaresParameters(
+            chain=1,
+            rotations=2,
+            inputs=3,
+            input_bits=3,
+            block=4,
+            copies=2,
+            stride=1,
+            window=2,
+            moduli=[65537],
+            outputs=2,
+            maximum=2000,
+            answer_word_bits=27,
+        ),
+    )
+
+
 def accepted() -> list[Accepted]:
     """Messages to accept."""
+    data = canonical(spec())
     return [
+        Accepted(
+            "client_spec",
+            "squares",
+            "a model of the scheme squares",
+            data,
+            {
+                "digest": hashlib.sha256(data).hexdigest(),
+                "keyset_name": hashlib.sha256(
+                    b"cryptable squares keyset\0" + bytes([1, 0, 0, 0, 2, 0, 0, 0])
+                ).hexdigest(),
+                "feature_names": ["radius", "texture", "area"],
+                "evaluation_keys_bytes": 16 + (2 * 3 + 1) * 4 * 8192 * 46 // 8,
+                "encodes": [{"row": [1.0, 0.0, 9.0], "elements": [2, 0, 7]}],
+                "decodes": [{"values": [208, 200], "scores": [1.0, 0.5]}],
+            },
+        ),
         Accepted(
             "circuit",
             "squares",
@@ -58,7 +107,55 @@ def accepted() -> list[Accepted]:
 
 def rejected() -> list[Rejected]:
     """Messages to refuse."""
+    return [*_circuits(), *_specs()]
 
+
+def _specs() -> list[Rejected]:
+    def of(**fields: object) -> Callable[[client_spec.ClientSpec], object]:
+        return lambda message: put(message.squares, **fields)
+
+    def two_schemes(message: client_spec.ClientSpec) -> None:
+        message.levelled.keyset = 1
+
+    cases: dict[str, tuple[str, Callable[[client_spec.ClientSpec], object]]] = {
+        "two_schemes": ("parameters of another scheme beside them", two_schemes),
+        "chain": ("a chain that is not known", of(chain=5)),
+        "chain_none": ("no chain", of(chain=0)),
+        "rotations": ("a rotation that the ring has not", of(rotations=8192)),
+        "inputs": ("4 inputs, of encoders that make 3", of(inputs=4)),
+        "inputs_many": ("more inputs than a block has slots", of(block=2)),
+        "input_bits": ("encoders of more than the inputs' bits", of(input_bits=2)),
+        "block_uneven": ("a block of six slots", of(block=6)),
+        "copies_none": ("no copies", of(copies=0)),
+        "copies_many": ("more copies than the ring has room for", of(copies=4096)),
+        "stride": ("a stride beyond the block", of(stride=5)),
+        "window": ("a window of three classes", of(window=3)),
+        "classes": ("more classes than slots", of(window=8192)),
+        "moduli_none": ("no moduli", of(moduli=[])),
+        "moduli_unsorted": ("moduli that do not increase", of(moduli=[114689, 65537])),
+        "modulus_twice": ("a modulus twice", of(moduli=[65537, 65537])),
+        "modulus_composite": ("a modulus that is no prime", of(moduli=[81921])),
+        "modulus_form": ("a prime that has no roots of unity", of(moduli=[65539])),
+        "modulus_long": ("a modulus of 27 bits", of(moduli=[67239937])),
+        "maximum": ("a maximum that the moduli do not hold", of(maximum=65537)),
+        "outputs_none": ("no output", of(outputs=0)),
+        "outputs": ("3 outputs for a decoder of 2", of(outputs=3)),
+        "words_short": ("answers in words of 19 bits", of(answer_word_bits=19)),
+        "words_long": ("answers in words of 37 bits", of(answer_word_bits=37)),
+        "words_misread": ("words so short that their rounding is misread", of(answer_word_bits=24)),
+        "high_p_error": ("p_error 2^-39", lambda message: put(message, p_error=2.0**-39)),
+        "further_bits": (
+            "noisy bits, which residues do not have",
+            lambda message: put(message.decoder, further_bits=1),
+        ),
+    }
+    return [
+        Rejected("client_spec", f"squares_{name}", why, changed(spec(), change), "fields")
+        for name, (why, change) in cases.items()
+    ]
+
+
+def _circuits() -> list[Rejected]:
     def beside(message: circuit.Circuit) -> None:
         message.nodes[3].linear.terms.add(source=3, rows=[0], columns=[0], weights=[1])
         table = circuit.Lookup(source=1, width=1, entries=[0, 1], table_of=[0, 0])

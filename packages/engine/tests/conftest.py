@@ -18,6 +18,7 @@ from cryptable_engine import (
     Lookup,
     Product,
     Program,
+    Square,
     Term,
     compile_circuit,
 )
@@ -275,7 +276,22 @@ def products_circuit() -> Circuit:
     )
 
 
-PRODUCTS = {"products": products_circuit}
+def squares_circuit() -> Circuit:
+    """Two scores of three squares of sums of bits and integers."""
+    given = Input((InputGroup(GroupKind.THERMOMETER, 3), InputGroup(GroupKind.RANGE, 2, 9)))
+    forms = [[1, 0, -2], [0, 3, 1], [2, 2, 0], [-1, 0, 4], [0, 1, -3]]
+    return Circuit(
+        (
+            given,
+            Linear((Term.from_dense(0, forms),), array(5, -7, 0)),
+            Square(1, 3),
+            Linear((Term.from_dense(2, [[1, -2], [-3, 1], [1, 1]]),), array(1500, 600)),
+        ),
+        3,
+    )
+
+
+OF_OTHER_SCHEMES = {"products": products_circuit, "squares": squares_circuit}
 """Which the scheme `bootstrapped` does not evaluate."""
 CIRCUITS: dict[str, Callable[[], Circuit]] = {
     "shared": shared_circuit,
@@ -294,7 +310,7 @@ def named_circuit(request: pytest.FixtureRequest) -> tuple[str, Circuit]:
 
 @pytest.fixture(scope="session")
 def named() -> Callable[[str], Circuit]:
-    return lambda name: {**CIRCUITS, **PRODUCTS}[name]()
+    return lambda name: {**CIRCUITS, **OF_OTHER_SCHEMES}[name]()
 
 
 @pytest.fixture(scope="session")

@@ -292,7 +292,7 @@ def with_name(data, name):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda data: with_name(data, b"squares"), KeyFileError, "knows no scheme 'squares': upgrade cryptable-client"),
+        (lambda data: with_name(data, b"circles"), KeyFileError, "knows no scheme 'circles': upgrade cryptable-client"),
         (lambda data: with_name(data, b"bootstrapped"), CorruptedKeyFileError, "in format version 1"),
         (lambda data: with_name(data, b""), CorruptedKeyFileError, "names no scheme"),
         (lambda data: with_name(data, b"Toy"), CorruptedKeyFileError, "names no scheme"),

@@ -36,13 +36,17 @@ class UnsupportedProgramError(CompilationError):
 
 
 class SchemeUnavailableError(UnsupportedProgramError):
-    """Lookups need concrete-python, which is an extra of this package and is not installed, or does not load."""
+    """A scheme needs a library, which is an extra of this package and is not installed, or does not load."""
 
-    def __init__(self, reason: object) -> None:
-        super().__init__(
-            f"models of the scheme bootstrapped need concrete-python ({reason}): "
-            "pip install 'cryptable-engine[bootstrapping]' (Linux, x86-64, Python up to 3.12, NumPy below 2)"
-        )
+    def __init__(
+        self,
+        reason: object,
+        *,
+        needs: str = "bootstrapped need concrete-python",
+        extra: str = "bootstrapping",
+        where: str = "Linux, x86-64, Python up to 3.12, NumPy below 2",
+    ) -> None:
+        super().__init__(f"models of the scheme {needs} ({reason}): pip install 'cryptable-engine[{extra}]' ({where})")
 
 
 class EvaluationError(CryptableError):

@@ -31,8 +31,8 @@ from scheme_party import Party
 
 pytestmark = pytest.mark.encrypted
 SCHEMES = [*all_schemes(), CLEAR]
-CIRCUITS = ("cancelling", "chain", "linear", "products")
-"""One level of lookups; two, for keys of several kinds; none; and products."""
+CIRCUITS = ("cancelling", "chain", "linear", "products", "squares")
+"""One level of lookups; two, for keys of several kinds; none; products; and squares."""
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -17,6 +17,7 @@ from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 
 LEVELLED = "levelled"
+SQUARES = "squares"
 BOOTSTRAPPED = "bootstrapped"
 """The scheme of a specification that names no other, and of every artifact made before there were several."""
 

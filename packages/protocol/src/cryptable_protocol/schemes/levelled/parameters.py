@@ -250,6 +250,7 @@ class LevelledParameters:
             return None
         for part in ("keyset", "input", "output"):
             _require(not message.HasField(part), f"beside a {part}, which is the scheme bootstrapped's")
+        _require(not message.HasField("squares"), "beside parameters of the scheme squares")
         own = message.levelled
         # Before they are copied: a byte of a packed list may become thirty of memory.
         for what, elements in (("selectors", own.selectors), ("leaves", own.leaves), ("placed", own.placed)):

@@ -35,6 +35,7 @@ class ClientSpec(_message.Message):
     DECODER_FIELD_NUMBER: _builtins.int
     P_ERROR_FIELD_NUMBER: _builtins.int
     LEVELLED_FIELD_NUMBER: _builtins.int
+    SQUARES_FIELD_NUMBER: _builtins.int
     model_name: _builtins.str
     p_error: _builtins.float
     """Probability that one lookup, or the reading of the result, fails; of other schemes, that the whole answer is wrong for
@@ -56,6 +57,10 @@ class ClientSpec(_message.Message):
     def levelled(self) -> Global___LevelledParameters:
         """Set for a model of the scheme `levelled`, which has no keyset, input and output above (SPEC-LEVELLED.md)."""
 
+    @_builtins.property
+    def squares(self) -> Global___SquaresParameters:
+        """Likewise of the scheme `squares` (SPEC-SQUARES.md)."""
+
     def __init__(
         self,
         *,
@@ -67,10 +72,11 @@ class ClientSpec(_message.Message):
         decoder: Global___Decoder | None = ...,
         p_error: _builtins.float = ...,
         levelled: Global___LevelledParameters | None = ...,
+        squares: Global___SquaresParameters | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "input", b"input", "keyset", b"keyset", "levelled", b"levelled", "output", b"output"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "input", b"input", "keyset", b"keyset", "levelled", b"levelled", "output", b"output", "squares", b"squares"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "features", b"features", "input", b"input", "keyset", b"keyset", "levelled", b"levelled", "model_name", b"model_name", "output", b"output", "p_error", b"p_error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "features", b"features", "input", b"input", "keyset", b"keyset", "levelled", b"levelled", "model_name", b"model_name", "output", b"output", "p_error", b"p_error", "squares", b"squares"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -637,6 +643,70 @@ class LevelledParameters(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LevelledParameters: _TypeAlias = LevelledParameters  # noqa: Y015
+
+@_typing.final
+class SquaresParameters(_message.Message):
+    """Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAIN_FIELD_NUMBER: _builtins.int
+    ROTATIONS_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    INPUT_BITS_FIELD_NUMBER: _builtins.int
+    BLOCK_FIELD_NUMBER: _builtins.int
+    COPIES_FIELD_NUMBER: _builtins.int
+    STRIDE_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    MODULI_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    ANSWER_WORD_BITS_FIELD_NUMBER: _builtins.int
+    chain: _builtins.int
+    """Number of the chain of primes."""
+    rotations: _builtins.int
+    """Which rotations there are keys for: bit k for that by 2^k, the highest for the swap of both rows."""
+    inputs: _builtins.int
+    """Elements that the encoders make, and bits of each."""
+    input_bits: _builtins.int
+    block: _builtins.int
+    """Layout of a row: slots of a block, blocks that begin at different inputs, inputs between their beginnings."""
+    copies: _builtins.int
+    stride: _builtins.int
+    window: _builtins.int
+    """Classes of slots that make one output."""
+    outputs: _builtins.int
+    """Number of outputs, and the highest value of any."""
+    maximum: _builtins.int
+    answer_word_bits: _builtins.int
+    """Bits of a word of the answer."""
+    @_builtins.property
+    def moduli(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """What outputs are computed modulo: primes, strictly increasing."""
+
+    def __init__(
+        self,
+        *,
+        chain: _builtins.int = ...,
+        rotations: _builtins.int = ...,
+        inputs: _builtins.int = ...,
+        input_bits: _builtins.int = ...,
+        block: _builtins.int = ...,
+        copies: _builtins.int = ...,
+        stride: _builtins.int = ...,
+        window: _builtins.int = ...,
+        moduli: _abc.Iterable[_builtins.int] | None = ...,
+        outputs: _builtins.int = ...,
+        maximum: _builtins.int = ...,
+        answer_word_bits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "block", b"block", "chain", b"chain", "copies", b"copies", "input_bits", b"input_bits", "inputs", b"inputs", "maximum", b"maximum", "moduli", b"moduli", "outputs", b"outputs", "rotations", b"rotations", "stride", b"stride", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SquaresParameters: _TypeAlias = SquaresParameters  # noqa: Y015
 
 @_typing.final
 class Decoder(_message.Message):

@@ -1,0 +1,85 @@
+"""Rows encrypted and answers read (protos/SPEC-SQUARES.md, "A row", "An answer")."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import numpy.typing as npt
+from cryptable_protocol.schemes.levelled.packing import pack, packed_bytes, unpack
+from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.squares.keyset import SEED_BYTES, Chain
+from cryptable_protocol.schemes.squares.mask_stream import masks
+from cryptable_protocol.schemes.squares.parameters import SquaresParameters
+from cryptable_protocol.schemes.squares.transforms import from_slots, slot_positions, times, transform
+
+from cryptable_client.schemes.squares.secret import Integers, Secret, errors
+
+
+def ring_times(mask: Integers, secret: Secret, prime: int) -> Integers:
+    """The product of a polynomial of residues with the secret, modulo a prime of the form 2N k + 1."""
+    ring = transform(prime, secret.size)
+    return ring.inverse(times(ring.forward(mask), ring.forward(secret % prime), prime))
+
+
+def encrypt_row(parameters: SquaresParameters, secret: Secret, values: npt.NDArray[np.int64]) -> RingTensor:
+    """Encrypt a row of integers, of shape (parameters.inputs,), once for each modulus, under one fresh seed."""
+    chain = parameters.keyset.chain
+    seed = os.urandom(SEED_BYTES)
+    slots = parameters.layout.place(values)
+    bodies = []
+    for index, modulus in enumerate(parameters.moduli):
+        mask = masks(seed, index * len(chain.data), chain.data, chain.ring_size)
+        body = _body(chain, secret, from_slots(slots % modulus, modulus), modulus, mask)
+        bodies += [
+            pack(words.astype(np.uint64), prime.bit_length()) for words, prime in zip(body, chain.data, strict=True)
+        ]
+    return RingTensor(b"".join(bodies), seed)
+
+
+def _body(chain: Chain, secret: Secret, message: Integers, modulus: int, mask: Integers) -> Integers:
+    """round(Q m / t) + e − a s modulo each prime."""
+    noise = errors(chain.ring_size)
+    quotient, rest = divmod(chain.modulus, modulus)
+    rounded = (message * rest + modulus // 2) // modulus
+    body = np.empty_like(mask)
+    for index, prime in enumerate(chain.data):
+        scaled = times(message, quotient % prime, prime)
+        body[index] = (scaled + rounded + noise - ring_times(mask[index], secret, prime)) % prime
+    return body
+
+
+def decrypt_answer(parameters: SquaresParameters, secret: Secret, tensor: RingTensor) -> npt.NDArray[np.int64]:
+    """Integers in 0 … maximum, shape (outputs,), of any answer of the right form: an honest one's are the model's.
+
+    Raises:
+        MalformedMessageError: it is of another form.
+    """
+    parameters.check_output(tensor.to_message())
+    size, classes, bits = parameters.keyset.ring_size, parameters.classes, parameters.answer_word_bits
+    prime = parameters.keyset.chain.data[0]
+    of_mask, of_body = packed_bytes(size, bits), packed_bytes(classes, bits)
+    outputs = [0] * parameters.outputs
+    for index, modulus in enumerate(parameters.moduli):
+        start = index * (of_mask + of_body)
+        mask = unpack(tensor.polynomials[start : start + of_mask], size, bits).astype(np.int64)
+        body = unpack(tensor.polynomials[start + of_mask : start + of_mask + of_body], classes, bits).astype(np.int64)
+        # Exact in integers: a sum of N words of either sign is far below half of the prime.
+        product = ring_times(mask, secret, prime)
+        product = np.where(product > prime // 2, product - prime, product)
+        phase = (body + product[:: size // classes]) % (1 << bits)
+        residues = _read_outputs(parameters, phase, modulus)
+        rest = parameters.modulus // modulus
+        factor = rest * pow(rest, -1, modulus)
+        outputs = [total + residue * factor for total, residue in zip(outputs, residues, strict=True)]
+    return np.array([min(value % parameters.modulus, parameters.maximum) for value in outputs], np.int64)
+
+
+def _read_outputs(parameters: SquaresParameters, phase: Integers, modulus: int) -> list[int]:
+    """Outputs modulo one modulus, of the phases of an answer's coefficients."""
+    bits, size, classes = parameters.answer_word_bits, parameters.keyset.ring_size, parameters.classes
+    coefficients = ((2 * phase * modulus + (1 << bits)) >> (bits + 1)) % modulus  # below 2^63: see MOST_ANSWER_BITS
+    sums = transform(modulus, classes, size).forward(coefficients)[slot_positions(classes)]
+    residues = parameters.layout.output_of(times(sums, size // classes, modulus)) % modulus
+    found: list[int] = residues.tolist()
+    return found

@@ -1,0 +1,206 @@
+"""RowEvaluator: one plan, evaluated on encrypted rows as they travel, modulus after modulus."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from cryptable_protocol import InternalError, MalformedMessageError
+from cryptable_protocol.schemes.levelled.packing import Words, pack, packed_bytes, unpack
+from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.squares.keyset import SEED_BYTES, SquaresKeyset
+from cryptable_protocol.schemes.squares.mask_stream import key_masks, masks
+
+from cryptable_engine.circuit.circuit import IntArray
+from cryptable_engine.errors import EvaluationError
+from cryptable_engine.schemes.squares.plan import Gather, Plan
+from cryptable_engine.schemes.squares.seal import Ciphertext, Keys, Plaintext, Ring
+
+Watch = Callable[[str, Ciphertext], None]
+"""Told of each step and what is there then: for tests of noise."""
+
+
+@dataclass(frozen=True)
+class ReadyKeys:
+    """A client's keys, once for each modulus."""
+
+    keyset: SquaresKeyset
+    of_moduli: tuple[Keys, ...]
+
+
+class RowEvaluator:
+    """Evaluates one plan. The same operations are done for every row, whatever it holds.
+
+    Raises:
+        SchemeUnavailableError: TenSEAL is not installed.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.programs = tuple(ModulusProgram(plan, modulus) for modulus in plan.parameters.moduli)
+
+    def make_ready(self, data: memoryview) -> ReadyKeys:
+        """A client's evaluation keys; raises MalformedMessageError for words that are no residues."""
+        keyset = self.plan.parameters.keyset
+        primes, size = keyset.chain.primes, keyset.ring_size
+        seed = bytes(data[:SEED_BYTES])
+
+        def row(index: int) -> IntArray:
+            start = SEED_BYTES + index * keyset.row_bytes
+            body = _residues(data[start : start + keyset.row_bytes], primes, size, "evaluation keys")
+            return np.stack([body, key_masks(keyset, seed, index)])
+
+        try:
+            return ReadyKeys(keyset, tuple(program.ring.keys(keyset, row) for program in self.programs))
+        except (RuntimeError, ValueError) as error:
+            raise EvaluationError(f"squares: SEAL cannot take these keys: {error}") from error
+
+    def evaluate_row(self, row: bytes, keys: object) -> bytes:
+        """An answer's canonical bytes for a row's.
+
+        Raises:
+            MalformedMessageError: a row of another form than the plan's parameters fix, or words that are no residues.
+            EvaluationError: SEAL failed.
+        """
+        parameters = self.plan.parameters
+        tensor = RingTensor.from_bytes(row)
+        parameters.check_input(tensor.to_message())
+        if not isinstance(keys, ReadyKeys) or tensor.seed is None:
+            raise InternalError("keys that another scheme made ready, or a row without a seed that was let through")
+        chain = parameters.keyset.chain
+        each = parameters.row_bytes // len(self.programs)
+        answers = []
+        for index, (program, own) in enumerate(zip(self.programs, keys.of_moduli, strict=True)):
+            body = _residues(tensor.polynomials[index * each : (index + 1) * each], chain.data, chain.ring_size, "row")
+            mask = masks(tensor.seed, index * len(chain.data), chain.data, chain.ring_size)
+            try:
+                answers.append(self._packed(program, program.evaluate(program.ring.ciphertext(body, mask), own)))
+            except (RuntimeError, ValueError) as error:
+                raise EvaluationError(f"squares: SEAL failed: {error}") from error
+        return RingTensor(b"".join(answers)).to_bytes()
+
+    def _packed(self, program: ModulusProgram, answer: Ciphertext) -> bytes:
+        """Rounded words of the mask, and of the body at the classes' coefficients."""
+        parameters = self.plan.parameters
+        size, bits = parameters.keyset.ring_size, parameters.answer_word_bits
+        body = program.ring.words(answer, range(0, size, size // parameters.classes))
+        mask = program.ring.words(answer, range(size, 2 * size))
+        prime = parameters.keyset.chain.data[0]
+        return b"".join(pack(_rounded(words, prime, bits), bits) for words in (mask, body))
+
+
+class ModulusProgram:
+    """A plan's plaintexts modulo one modulus, and the steps on ciphertexts."""
+
+    def __init__(self, plan: Plan, modulus: int) -> None:
+        self.plan, self.modulus = plan, modulus
+        keyset = plan.parameters.keyset
+        self.ring = Ring(keyset.chain, modulus)
+        size = keyset.ring_size
+        self._elements = {1 << bit: pow(3, 1 << bit, 2 * size) for bit in range(size.bit_length() - 2)}
+        self._swap = 2 * size - 1
+        self._masks: list[dict[tuple[int, int], Plaintext]] = []
+        self._biases = []
+        for index in range(len(plan.gathers)):
+            level = plan.levels[index]
+            self._masks.append(
+                {(giant, baby): self.ring.plaintext(slots, level) for giant, baby, slots in plan.masks(index, modulus)}
+            )
+            self._biases.append(self.ring.plaintext(plan.bias(index, modulus)))
+        self._last = self.ring.plaintext(plan.last_mask(modulus), plan.levels[-1])
+
+    def evaluate(self, ciphertext: Ciphertext, keys: Keys, watch: Watch | None = None) -> Ciphertext:
+        """The answer modulo the first prime, hidden."""
+        tell = watch or (lambda step, value: None)  # noqa: ARG005
+        ring, value = self.ring, ciphertext
+        tell("fresh", value)
+        for index, gather in enumerate(self.plan.gathers):
+            value = self._gathered(value, gather, self._masks[index], keys)
+            ring.add_plaintext(value, self._biases[index])
+            tell(f"layer {index + 1}", value)
+            ring.square(value, self.plan.levels[index + 1], keys)
+            tell(f"square {index + 1}", value)
+        value = ring.product(ring.transformed(value), self._last)
+        ring.untransform(value)
+        tell("last layer", value)
+        ring.switch(value, 1)
+        ring.add_plaintext(value, ring.plaintext(self._shares()))
+        ring.add_zero(value, keys)
+        tell("answer", value)
+        return value
+
+    def _gathered(
+        self, value: Ciphertext, gather: Gather, masks: dict[tuple[int, int], Plaintext], keys: Keys
+    ) -> Ciphertext:
+        ring = self.ring
+        rotated = [value]
+        for baby in range(1, gather.babies):
+            top = 1 << (baby.bit_length() - 1)
+            rotated.append(ring.rotated(rotated[baby ^ top], self._elements[top], keys))
+        babies = [ring.transformed(each) for each in rotated]
+        sums: dict[int, Ciphertext] = {}
+        for (giant, baby), mask in masks.items():
+            product = ring.product(babies[baby], mask)
+            if giant in sums:
+                ring.add(sums[giant], product)
+            else:
+                sums[giant] = product
+        for total in sums.values():
+            ring.untransform(total)
+        # Giants by halves: each sum of the upper half is rotated once, and added to one of the lower half.
+        step = gather.giants // 2
+        while step:
+            for giant in range(step, 2 * step):
+                if giant in sums:
+                    turned = ring.rotated(sums.pop(giant), self._elements[step * gather.babies], keys)
+                    if giant - step in sums:
+                        ring.add(sums[giant - step], turned)
+                    else:
+                        sums[giant - step] = turned
+            step //= 2
+        total = sums[0]
+        elements = [self._elements[fold] for fold in gather.folds] + [self._swap] * gather.swaps
+        for element in elements:
+            ring.add(total, ring.rotated(total, element, keys))
+        return total
+
+    def _shares(self) -> IntArray:
+        """Random numbers that add up, over each output's window, to its offset: a client learns sums alone."""
+        parameters, modulus = self.plan.parameters, self.modulus
+        half = parameters.classes // 2
+        shares = _uniform(parameters.classes, modulus).reshape(-1, parameters.window)
+        wanted = np.zeros(len(shares), np.int64)
+        wanted[: parameters.outputs] = self.plan.network.layers[-1].offset % modulus
+        shares[:, 0] = (shares[:, 0] + wanted - shares.sum(axis=1)) % modulus
+        slots = np.zeros((2, parameters.keyset.ring_size // 2), np.int64)
+        slots[:, :half] = shares.reshape(2, half)
+        return slots.reshape(-1)
+
+
+def _uniform(count: int, modulus: int) -> IntArray:
+    """From the system's generator; 64 bits for residues of at most 26 are uniform to 2^-38."""
+    words = np.frombuffer(secrets.token_bytes(8 * count), "<u8") % np.uint64(modulus)
+    return words.astype(np.int64)
+
+
+def _rounded(words: IntArray, prime: int, bits: int) -> Words:
+    """round(word · 2^bits / prime) modulo 2^bits, off by one at most in its last place."""
+    scaled = np.floor(words * (2.0**bits / prime) + 0.5).astype(np.int64)
+    found: Words = (scaled & ((1 << bits) - 1)).astype(np.uint64)
+    return found
+
+
+def _residues(data: bytes | memoryview, primes: tuple[int, ...], size: int, what: str) -> IntArray:
+    """Packed words, shape (primes, N), each below its prime."""
+    rows, start = [], 0
+    for prime in primes:
+        bits = prime.bit_length()
+        end = start + packed_bytes(size, bits)
+        words = unpack(data[start:end], size, bits).astype(np.int64)
+        if words.max() >= prime:
+            raise MalformedMessageError(f"{what}: a word of {words.max()}, expected residues modulo {prime}")
+        rows.append(words)
+        start = end
+    return np.stack(rows)

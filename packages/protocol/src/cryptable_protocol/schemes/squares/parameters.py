@@ -1,0 +1,281 @@
+"""SquaresParameters: layout, moduli and words of a model whose only steps that are not linear are squares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import ClassVar
+
+from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.messages import client_spec as pb
+from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.schemes.levelled.packing import packed_bytes
+from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.scheme import SQUARES, SchemeParameters, scheme_parameters
+from cryptable_protocol.schemes.squares.keyset import (
+    NORM_FACTOR,
+    SEED_BYTES,
+    SquaresKeyset,
+    packed_polynomial_bytes,
+)
+from cryptable_protocol.schemes.squares.layout import Layout
+from cryptable_protocol.wire.canonical import to_canonical_bytes
+
+MAX_MODULI = 6
+LEAST_MODULUS_BITS, MOST_MODULUS_BITS = 15, 26
+LEAST_ANSWER_BITS, MOST_ANSWER_BITS = 20, 36
+"""Twice a word times a modulus stays below 2^63."""
+MOST_INPUT_BITS = 24
+MOST_OUTPUT_BITS = 60
+P_ERROR = 2.0**-128
+"""What the scheme keeps, whatever larger probability is asked for."""
+
+
+@scheme_parameters
+@dataclass(frozen=True)
+class SquaresParameters:
+    """What a client needs to lay out and encrypt its integers, and to read answers.
+
+    Attributes:
+        keyset: of the keys.
+        inputs: integers that the encoders make.
+        input_bits: of each.
+        block: slots of a block of the layout.
+        copies: blocks that begin at different inputs.
+        stride: inputs between their beginnings.
+        window: classes of slots that make one output.
+        moduli: that outputs are computed modulo: plaintext moduli, each in ciphertexts of its own.
+        outputs: number of them.
+        maximum: highest value of any.
+        answer_word_bits: of an answer's word.
+        p_error: probability that an answer is wrong, for any honest row.
+    """
+
+    keyset: SquaresKeyset
+    inputs: int
+    input_bits: int
+    block: int
+    copies: int
+    stride: int
+    window: int
+    moduli: tuple[int, ...]
+    outputs: int
+    maximum: int
+    answer_word_bits: int
+    p_error: float
+
+    scheme: ClassVar[str] = SQUARES
+
+    def __post_init__(self) -> None:
+        size = self.keyset.ring_size
+        for what, value, most in (
+            ("a block of {} slots", self.block, size // 2),
+            ("{} copies", self.copies, size),
+            ("a window of {} classes", self.window, size // 2),
+        ):
+            _require(
+                1 <= value <= most and not value & (value - 1),
+                f"{what.format(value)}, expected a power of two up to {most}",
+            )
+        _require(self.block * self.copies <= size, f"{self.copies} blocks of {self.block} slots, the ring has {size}")
+        _require(1 <= self.inputs <= self.block, f"{self.inputs} inputs, expected 1 .. {self.block}, those of a block")
+        _require(1 <= self.stride <= self.block, f"a stride of {self.stride}, expected 1 .. {self.block}")
+        _require(
+            1 <= self.input_bits <= MOST_INPUT_BITS,
+            f"inputs of {self.input_bits} bits, expected 1 .. {MOST_INPUT_BITS}",
+        )
+        _require(
+            self.outputs > 0 and self.classes <= size,
+            f"{self.outputs} outputs of {self.window} classes, the ring has room for {size // self.window}",
+        )
+        self._check_moduli()
+        _require(0.0 < self.p_error < 1.0, f"p_error {self.p_error} is not in (0, 1)")
+        self._check_answer_bits()
+
+    def _check_moduli(self) -> None:
+        _require(1 <= len(self.moduli) <= MAX_MODULI, f"{len(self.moduli)} moduli, expected 1 .. {MAX_MODULI}")
+        _require(
+            all(one < other for one, other in pairwise(self.moduli)), f"moduli {self.moduli} do not strictly increase"
+        )
+        for modulus in self.moduli:
+            _require(
+                LEAST_MODULUS_BITS <= modulus.bit_length() <= MOST_MODULUS_BITS,
+                f"modulus {modulus}, expected {LEAST_MODULUS_BITS} .. {MOST_MODULUS_BITS} bits",
+            )
+            _require(
+                modulus % (2 * self.keyset.ring_size) == 1 and is_prime(modulus),
+                f"modulus {modulus} is no prime of the form {2 * self.keyset.ring_size} k + 1",
+            )
+        _require(
+            0 <= self.maximum < min(self.modulus, 1 << MOST_OUTPUT_BITS),
+            f"outputs up to {self.maximum}, the moduli tell apart {self.modulus}",
+        )
+
+    def _check_answer_bits(self) -> None:
+        bits = self.answer_word_bits
+        _require(
+            LEAST_ANSWER_BITS <= bits <= MOST_ANSWER_BITS,
+            f"answers in words of {bits} bits, expected {LEAST_ANSWER_BITS} .. {MOST_ANSWER_BITS}",
+        )
+        _require(
+            2.0**bits / (2 * self.moduli[-1]) >= self.deviations * self.word_deviation,
+            f"answers in words of {bits} bits: rounding alone is misread more often than 2^-128",
+        )
+
+    @property
+    def modulus(self) -> int:
+        """Product of the moduli."""
+        return math.prod(self.moduli)
+
+    @property
+    def deviations(self) -> float:
+        """How many standard deviations of noise an answer must bear: all words, at both ends, within `P_ERROR`."""
+        words = self.classes * len(self.moduli)
+        return math.sqrt(2 * math.log(2) * (2 + math.log2(words) - math.log2(min(self.p_error, P_ERROR))))
+
+    @property
+    def word_deviation(self) -> float:
+        """Of what rounding to words does to a phase, in units of their last bit."""
+        return math.sqrt((1 + NORM_FACTOR * 2 * self.keyset.ring_size / 3) / 12)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where each input stands in a row, and each output in an answer."""
+        size = self.keyset.ring_size
+        return Layout(size, self.inputs, self.block, self.copies, self.stride, self.window, self.outputs)
+
+    @property
+    def classes(self) -> int:
+        """Coefficients of an answer's body."""
+        return self.window * max(2, 1 << (self.outputs - 1).bit_length())
+
+    @property
+    def key_memory_bytes(self) -> int:
+        """Of a client's keys in a worker."""
+        return self.keyset.memory_bytes(len(self.moduli))
+
+    @property
+    def output_bits(self) -> int:
+        """Bits of the highest value of an output."""
+        return max(1, self.maximum.bit_length())
+
+    @property
+    def most_further_bits(self) -> int:
+        """None: residues have no lower bits."""
+        return 0
+
+    @property
+    def rows_per_tensor(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def row_bytes(self) -> int:
+        """Packed bodies of all moduli's ciphertexts."""
+        return len(self.moduli) * packed_polynomial_bytes(self.keyset.ring_size, self.keyset.chain.data)
+
+    @property
+    def answer_bytes(self) -> int:
+        """For each modulus a packed mask, and the body at its classes."""
+        one = packed_bytes(self.keyset.ring_size, self.answer_word_bits) + packed_bytes(
+            self.classes, self.answer_word_bits
+        )
+        return len(self.moduli) * one
+
+    @property
+    def row_message_bytes(self) -> int:
+        """With the seed, framed."""
+        return len(RingTensor(bytes(self.row_bytes), bytes(SEED_BYTES)).to_bytes())
+
+    @property
+    def answer_message_bytes(self) -> int:
+        """Framed."""
+        return len(RingTensor(bytes(self.answer_bytes)).to_bytes())
+
+    def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
+        """A row's canonical bytes, if it has a seed and exactly the packed bodies."""
+        _check_form(message, "row", "seed", self.row_bytes)
+        if len(message.seed) != SEED_BYTES:
+            raise MalformedMessageError(f"row: a seed of {len(message.seed)} bytes, expected {SEED_BYTES}")
+        return to_canonical_bytes(message)
+
+    def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
+        """Whether an answer has exactly the packed masks and bodies."""
+        _check_form(message, "answer", None, self.answer_bytes)
+
+    def pinned_facts(self) -> Mapping[str, object]:
+        """Which keys, how rarely an answer is wrong, and the form of rows and answers."""
+        return {
+            "scheme": self.scheme,
+            "keyset": self.keyset.name.hex(),
+            "input bits": self.input_bits,
+            "layout": [self.block, self.copies, self.stride, self.window],
+            "moduli": list(self.moduli),
+            "outputs": self.outputs,
+            "maximum": self.maximum,
+            "answer word bits": self.answer_word_bits,
+            "p_error": self.p_error,
+        }
+
+    def write(self, message: pb.ClientSpec) -> None:
+        """Fill the scheme's own message."""
+        message.p_error = self.p_error
+        message.squares.CopyFrom(
+            pb.SquaresParameters(
+                chain=self.keyset.number,
+                rotations=self.keyset.rotations,
+                inputs=self.inputs,
+                input_bits=self.input_bits,
+                block=self.block,
+                copies=self.copies,
+                stride=self.stride,
+                window=self.window,
+                moduli=self.moduli,
+                outputs=self.outputs,
+                maximum=self.maximum,
+                answer_word_bits=self.answer_word_bits,
+            )
+        )
+
+    @classmethod
+    def read(cls, message: pb.ClientSpec) -> SchemeParameters | None:
+        """From a client specification that has no other scheme's parameters; None where it has not these."""
+        if not message.HasField("squares"):
+            return None
+        if any(message.HasField(name) for name in ("keyset", "input", "output", "levelled")):
+            raise MalformedMessageError("client spec: parameters of two schemes")
+        own = message.squares
+        return cls(
+            keyset=SquaresKeyset(own.chain, own.rotations),
+            inputs=own.inputs,
+            input_bits=own.input_bits,
+            block=own.block,
+            copies=own.copies,
+            stride=own.stride,
+            window=own.window,
+            moduli=tuple(own.moduli),
+            outputs=own.outputs,
+            maximum=own.maximum,
+            answer_word_bits=own.answer_word_bits,
+            p_error=message.p_error,
+        )
+
+
+def is_prime(number: int) -> bool:
+    """Of numbers of few bits: by division."""
+    return number > 1 and all(number % divisor for divisor in range(2, math.isqrt(number) + 1))
+
+
+def _check_form(message: tensor_pb.EncryptedTensor, what: str, masks: str | None, size: int) -> None:
+    if message.WhichOneof("masks") != masks or message.bodies or message.word_bits:
+        raise MalformedMessageError(f"{what}: of another scheme, expected {masks or 'no masks'} and polynomials")
+    if len(message.polynomials) != size:
+        raise MalformedMessageError(f"{what}: polynomials of {len(message.polynomials)} bytes, expected {size}")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise MalformedMessageError(f"squares parameters: {message}")
