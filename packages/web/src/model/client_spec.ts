@@ -32,13 +32,19 @@ export interface ClientSpec extends Described {
 export function readClientSpec(data: Uint8Array): ClientSpec {
   const described = describe(data);
   const { message, encoders, decoder } = described;
+  if (message.squares && !message.levelled) {
+    throw new UnsupportedSchemeError(
+      `model ${JSON.stringify(message.modelName)} is of the scheme squares, which this package does not speak`,
+      "the Python client runs it as it is",
+    );
+  }
   if (!message.levelled) {
     throw new UnsupportedSchemeError(
       `model ${JSON.stringify(message.modelName)} is of a scheme whose keys take minutes and hundreds of megabytes to make, too much for a browser`,
       'its developer can compile it with scheme="levelled", if it is one of trees or small networks; the Python client runs it as it is',
     );
   }
-  for (const part of ["keyset", "input", "output"] as const) {
+  for (const part of ["keyset", "input", "output", "squares"] as const) {
     require(!message[part], `beside the parameters of the scheme levelled a ${part}, which is another scheme's`);
   }
   const parameters = new LevelledParameters(message.levelled, message.pError);

@@ -1,4 +1,4 @@
-"""A bound of the noise of answers, over all honest rows (docs/decisions/0029, "Noise").
+"""A bound of the noise of answers, over all honest rows (docs/decisions/0030, "Noise").
 
 Noise is a sum of independent errors, each sent through products with polynomials and rotations. What is tracked is, for
 a coefficient of the ciphertext's error v in c0 + c1 s = round(Q m / t) + v, the sum over errors of deviation times the

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file cryptable/v1/client_spec.proto.
  */
 export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jcnlwdGFibGUvdjEvY2xpZW50X3NwZWMucHJvdG8SDGNyeXB0YWJsZS52MSLIAgoKQ2xpZW50U3BlYxISCgptb2RlbF9uYW1lGAEgASgJEi4KCGZlYXR1cmVzGAIgAygLMhwuY3J5cHRhYmxlLnYxLkZlYXR1cmVFbmNvZGVyEi4KBmtleXNldBgDIAEoCzIeLmNyeXB0YWJsZS52MS5LZXlzZXRQYXJhbWV0ZXJzEisKBWlucHV0GAQgASgLMhwuY3J5cHRhYmxlLnYxLkNpcGhlcnRleHRUeXBlEiwKBm91dHB1dBgFIAEoCzIcLmNyeXB0YWJsZS52MS5DaXBoZXJ0ZXh0VHlwZRImCgdkZWNvZGVyGAYgASgLMhUuY3J5cHRhYmxlLnYxLkRlY29kZXISDwoHcF9lcnJvchgHIAEoARIyCghsZXZlbGxlZBgIIAEoCzIgLmNyeXB0YWJsZS52MS5MZXZlbGxlZFBhcmFtZXRlcnMijQMKDkZlYXR1cmVFbmNvZGVyEgwKBG5hbWUYASABKAkSNwoLdGhlcm1vbWV0ZXIYAiABKAsyIC5jcnlwdGFibGUudjEuVGhlcm1vbWV0ZXJFbmNvZGVySAASLQoGYWZmaW5lGAMgASgLMhsuY3J5cHRhYmxlLnYxLkFmZmluZUVuY29kZXJIABItCgZ1bnVzZWQYBCABKAsyGy5jcnlwdGFibGUudjEuVW51c2VkRmVhdHVyZUgAEjMKCXF1YWRyYXRpYxgFIAEoCzIeLmNyeXB0YWJsZS52MS5RdWFkcmF0aWNFbmNvZGVySAASMQoIcG9seWxpbmUYByABKAsyHS5jcnlwdGFibGUudjEuUG9seWxpbmVFbmNvZGVySAASNwoLY2F0ZWdvcmljYWwYBiABKAsyIC5jcnlwdGFibGUudjEuQ2F0ZWdvcmljYWxFbmNvZGVySAASLQoGZGlnaXRzGAggASgLMhsuY3J5cHRhYmxlLnYxLkRpZ2l0c0VuY29kZXJIAEIGCgRraW5kIrQBChJUaGVybW9tZXRlckVuY29kZXISDQoFZWRnZXMYASADKAESEgoKYXNfZmxvYXQzMhgCIAEoCBI5CgdtaXNzaW5nGAMgASgOMiguY3J5cHRhYmxlLnYxLlRoZXJtb21ldGVyRW5jb2Rlci5NaXNzaW5nIkAKB01pc3NpbmcSCwoHUkVGVVNFRBAAEgsKB0hJR0hFU1QQARIKCgZMT1dFU1QQAhIPCgtPV05fRUxFTUVOVBADItYBChJDYXRlZ29yaWNhbEVuY29kZXISLwoIaW50ZWdlcnMYASABKAsyGy5jcnlwdGFibGUudjEuSW50ZWdlckxhYmVsc0gAEi0KB3N0cmluZ3MYAiABKAsyGi5jcnlwdGFibGUudjEuU3RyaW5nTGFiZWxzSAASDgoGbGV2ZWxzGAMgAygNEhQKB21pc3NpbmcYBCABKA1IAYgBARIUCgd1bmtub3duGAUgASgNSAKIAQFCDAoKY2F0ZWdvcmllc0IKCghfbWlzc2luZ0IKCghfdW5rbm93biJNCg1BZmZpbmVFbmNvZGVyEg0KBWxvd2VyGAEgASgBEgwKBHN0ZXAYAiABKAESDgoGbGV2ZWxzGAMgASgNEg8KB21pc3NpbmcYBCADKA0iUAoQUXVhZHJhdGljRW5jb2RlchINCgVsb3dlchgBIAEoARIMCgRzdGVwGAIgASgBEg4KBmxldmVscxgDIAEoDRIPCgdtaXNzaW5nGAQgAygNIlQKD1BvbHlsaW5lRW5jb2RlchINCgVrbm90cxgBIAMoARIRCglsZXZlbHNfYXQYAiADKAESDgoGbGV2ZWxzGAMgASgNEg8KB21pc3NpbmcYBCADKA0iTQoNRGlnaXRzRW5jb2RlchINCgVsb3dlchgBIAEoARIMCgRzdGVwGAIgASgBEg4KBmRpZ2l0cxgDIAEoDRIPCgdzcXVhcmVkGAQgASgIIg8KDVVudXNlZEZlYXR1cmUiNAoTU2VjcmV0S2V5UGFyYW1ldGVycxIKCgJpZBgBIAEoDRIRCglkaW1lbnNpb24YAiABKA0itQEKFkJvb3RzdHJhcEtleVBhcmFtZXRlcnMSCgoCaWQYASABKA0SEQoJaW5wdXRfa2V5GAIgASgNEhIKCm91dHB1dF9rZXkYAyABKA0SEwoLbGV2ZWxfY291bnQYBCABKA0SEAoIYmFzZV9sb2cYBSABKA0SFgoOZ2x3ZV9kaW1lbnNpb24YBiABKA0SFwoPcG9seW5vbWlhbF9zaXplGAcgASgNEhAKCHZhcmlhbmNlGAggASgBIoQBChZLZXlzd2l0Y2hLZXlQYXJhbWV0ZXJzEgoKAmlkGAEgASgNEhEKCWlucHV0X2tleRgCIAEoDRISCgpvdXRwdXRfa2V5GAMgASgNEhMKC2xldmVsX2NvdW50GAQgASgNEhAKCGJhc2VfbG9nGAUgASgNEhAKCHZhcmlhbmNlGAYgASgBIsYBChBLZXlzZXRQYXJhbWV0ZXJzEjYKC3NlY3JldF9rZXlzGAEgAygLMiEuY3J5cHRhYmxlLnYxLlNlY3JldEtleVBhcmFtZXRlcnMSPAoOYm9vdHN0cmFwX2tleXMYAiADKAsyJC5jcnlwdGFibGUudjEuQm9vdHN0cmFwS2V5UGFyYW1ldGVycxI8Cg5rZXlzd2l0Y2hfa2V5cxgDIAMoCzIkLmNyeXB0YWJsZS52MS5LZXlzd2l0Y2hLZXlQYXJhbWV0ZXJzIkwKDkNpcGhlcnRleHRUeXBlEgwKBHNpemUYASABKA0SCwoDa2V5GAIgASgNEg0KBXdpZHRoGAMgASgNEhAKCHZhcmlhbmNlGAQgASgBIuMBChJMZXZlbGxlZFBhcmFtZXRlcnMSDgoGa2V5c2V0GAEgASgNEg4KBmlucHV0cxgCIAEoDRIRCglzZWxlY3RvcnMYAyADKA0SDgoGbGVhdmVzGAQgAygNEg4KBnBsYWNlZBgFIAMoDRIVCg1nYWRnZXRfbGV2ZWxzGAYgASgNEhcKD2dhZGdldF9iYXNlX2xvZxgHIAEoDRIOCgZtb2R1bGkYCCADKA0SDwoHb3V0cHV0cxgJIAEoDRIPCgdtYXhpbXVtGAogASgEEhgKEGFuc3dlcl93b3JkX2JpdHMYCyABKA0i1wQKB0RlY29kZXISKAoEbGluaxgBIAEoDjIaLmNyeXB0YWJsZS52MS5EZWNvZGVyLkxpbmsSDgoGb2Zmc2V0GAIgAygSEgwKBHN0ZXAYAyABKAESLwoIaW50ZWdlcnMYBCABKAsyGy5jcnlwdGFibGUudjEuSW50ZWdlckxhYmVsc0gAEi0KB3N0cmluZ3MYBSABKAsyGi5jcnlwdGFibGUudjEuU3RyaW5nTGFiZWxzSAASLwoIYm9vbGVhbnMYCCABKAsyGy5jcnlwdGFibGUudjEuQm9vbGVhbkxhYmVsc0gAEi0KB2RvdWJsZXMYCSABKAsyGi5jcnlwdGFibGUudjEuRG91YmxlTGFiZWxzSAASDAoEYmFzZRgGIAMoARIUCgxmdXJ0aGVyX2JpdHMYByABKA0SJQoHbWVtYmVycxgKIAMoCzIULmNyeXB0YWJsZS52MS5NZW1iZXISFAoMY3VydmVfc2NvcmVzGAsgAygBEhkKEWN1cnZlX3ByZWRpY3Rpb25zGAwgAygBEhUKDWNvbnRyaWJ1dGlvbnMYDSADKAkSGQoRY29udHJpYnV0aW9uX2Jhc2UYDiADKBIiiwEKBExpbmsSFAoQTElOS19VTlNQRUNJRklFRBAAEgwKCElERU5USVRZEAESCgoGTUFSR0lOEAISCwoHU0lHTU9JRBADEgsKB1NPRlRNQVgQBBIPCgtQUk9CQUJJTElUWRAFEg8KC0VYUE9ORU5USUFMEAYSDAoITE9HSVNUSUMQBxIJCgVDVVJWRRAIQggKBmxhYmVscyJ2CgZNZW1iZXISKAoEbGluaxgBIAEoDjIaLmNyeXB0YWJsZS52MS5EZWNvZGVyLkxpbmsSDgoGc2NvcmVzGAIgASgNEg4KBndlaWdodBgDIAEoARIOCgZzbG9wZXMYBCADKAESEgoKaW50ZXJjZXB0cxgFIAMoASIfCg1JbnRlZ2VyTGFiZWxzEg4KBnZhbHVlcxgBIAMoEiIeCgxTdHJpbmdMYWJlbHMSDgoGdmFsdWVzGAEgAygJIh8KDUJvb2xlYW5MYWJlbHMSDgoGdmFsdWVzGAEgAygIIh4KDERvdWJsZUxhYmVscxIOCgZ2YWx1ZXMYASADKAFiBnByb3RvMw");
+  fileDesc("Ch5jcnlwdGFibGUvdjEvY2xpZW50X3NwZWMucHJvdG8SDGNyeXB0YWJsZS52MSL6AgoKQ2xpZW50U3BlYxISCgptb2RlbF9uYW1lGAEgASgJEi4KCGZlYXR1cmVzGAIgAygLMhwuY3J5cHRhYmxlLnYxLkZlYXR1cmVFbmNvZGVyEi4KBmtleXNldBgDIAEoCzIeLmNyeXB0YWJsZS52MS5LZXlzZXRQYXJhbWV0ZXJzEisKBWlucHV0GAQgASgLMhwuY3J5cHRhYmxlLnYxLkNpcGhlcnRleHRUeXBlEiwKBm91dHB1dBgFIAEoCzIcLmNyeXB0YWJsZS52MS5DaXBoZXJ0ZXh0VHlwZRImCgdkZWNvZGVyGAYgASgLMhUuY3J5cHRhYmxlLnYxLkRlY29kZXISDwoHcF9lcnJvchgHIAEoARIyCghsZXZlbGxlZBgIIAEoCzIgLmNyeXB0YWJsZS52MS5MZXZlbGxlZFBhcmFtZXRlcnMSMAoHc3F1YXJlcxgJIAEoCzIfLmNyeXB0YWJsZS52MS5TcXVhcmVzUGFyYW1ldGVycyKNAwoORmVhdHVyZUVuY29kZXISDAoEbmFtZRgBIAEoCRI3Cgt0aGVybW9tZXRlchgCIAEoCzIgLmNyeXB0YWJsZS52MS5UaGVybW9tZXRlckVuY29kZXJIABItCgZhZmZpbmUYAyABKAsyGy5jcnlwdGFibGUudjEuQWZmaW5lRW5jb2RlckgAEi0KBnVudXNlZBgEIAEoCzIbLmNyeXB0YWJsZS52MS5VbnVzZWRGZWF0dXJlSAASMwoJcXVhZHJhdGljGAUgASgLMh4uY3J5cHRhYmxlLnYxLlF1YWRyYXRpY0VuY29kZXJIABIxCghwb2x5bGluZRgHIAEoCzIdLmNyeXB0YWJsZS52MS5Qb2x5bGluZUVuY29kZXJIABI3CgtjYXRlZ29yaWNhbBgGIAEoCzIgLmNyeXB0YWJsZS52MS5DYXRlZ29yaWNhbEVuY29kZXJIABItCgZkaWdpdHMYCCABKAsyGy5jcnlwdGFibGUudjEuRGlnaXRzRW5jb2RlckgAQgYKBGtpbmQitAEKElRoZXJtb21ldGVyRW5jb2RlchINCgVlZGdlcxgBIAMoARISCgphc19mbG9hdDMyGAIgASgIEjkKB21pc3NpbmcYAyABKA4yKC5jcnlwdGFibGUudjEuVGhlcm1vbWV0ZXJFbmNvZGVyLk1pc3NpbmciQAoHTWlzc2luZxILCgdSRUZVU0VEEAASCwoHSElHSEVTVBABEgoKBkxPV0VTVBACEg8KC09XTl9FTEVNRU5UEAMi1gEKEkNhdGVnb3JpY2FsRW5jb2RlchIvCghpbnRlZ2VycxgBIAEoCzIbLmNyeXB0YWJsZS52MS5JbnRlZ2VyTGFiZWxzSAASLQoHc3RyaW5ncxgCIAEoCzIaLmNyeXB0YWJsZS52MS5TdHJpbmdMYWJlbHNIABIOCgZsZXZlbHMYAyADKA0SFAoHbWlzc2luZxgEIAEoDUgBiAEBEhQKB3Vua25vd24YBSABKA1IAogBAUIMCgpjYXRlZ29yaWVzQgoKCF9taXNzaW5nQgoKCF91bmtub3duIk0KDUFmZmluZUVuY29kZXISDQoFbG93ZXIYASABKAESDAoEc3RlcBgCIAEoARIOCgZsZXZlbHMYAyABKA0SDwoHbWlzc2luZxgEIAMoDSJQChBRdWFkcmF0aWNFbmNvZGVyEg0KBWxvd2VyGAEgASgBEgwKBHN0ZXAYAiABKAESDgoGbGV2ZWxzGAMgASgNEg8KB21pc3NpbmcYBCADKA0iVAoPUG9seWxpbmVFbmNvZGVyEg0KBWtub3RzGAEgAygBEhEKCWxldmVsc19hdBgCIAMoARIOCgZsZXZlbHMYAyABKA0SDwoHbWlzc2luZxgEIAMoDSJNCg1EaWdpdHNFbmNvZGVyEg0KBWxvd2VyGAEgASgBEgwKBHN0ZXAYAiABKAESDgoGZGlnaXRzGAMgASgNEg8KB3NxdWFyZWQYBCABKAgiDwoNVW51c2VkRmVhdHVyZSI0ChNTZWNyZXRLZXlQYXJhbWV0ZXJzEgoKAmlkGAEgASgNEhEKCWRpbWVuc2lvbhgCIAEoDSK1AQoWQm9vdHN0cmFwS2V5UGFyYW1ldGVycxIKCgJpZBgBIAEoDRIRCglpbnB1dF9rZXkYAiABKA0SEgoKb3V0cHV0X2tleRgDIAEoDRITCgtsZXZlbF9jb3VudBgEIAEoDRIQCghiYXNlX2xvZxgFIAEoDRIWCg5nbHdlX2RpbWVuc2lvbhgGIAEoDRIXCg9wb2x5bm9taWFsX3NpemUYByABKA0SEAoIdmFyaWFuY2UYCCABKAEihAEKFktleXN3aXRjaEtleVBhcmFtZXRlcnMSCgoCaWQYASABKA0SEQoJaW5wdXRfa2V5GAIgASgNEhIKCm91dHB1dF9rZXkYAyABKA0SEwoLbGV2ZWxfY291bnQYBCABKA0SEAoIYmFzZV9sb2cYBSABKA0SEAoIdmFyaWFuY2UYBiABKAEixgEKEEtleXNldFBhcmFtZXRlcnMSNgoLc2VjcmV0X2tleXMYASADKAsyIS5jcnlwdGFibGUudjEuU2VjcmV0S2V5UGFyYW1ldGVycxI8Cg5ib290c3RyYXBfa2V5cxgCIAMoCzIkLmNyeXB0YWJsZS52MS5Cb290c3RyYXBLZXlQYXJhbWV0ZXJzEjwKDmtleXN3aXRjaF9rZXlzGAMgAygLMiQuY3J5cHRhYmxlLnYxLktleXN3aXRjaEtleVBhcmFtZXRlcnMiTAoOQ2lwaGVydGV4dFR5cGUSDAoEc2l6ZRgBIAEoDRILCgNrZXkYAiABKA0SDQoFd2lkdGgYAyABKA0SEAoIdmFyaWFuY2UYBCABKAEi4wEKEkxldmVsbGVkUGFyYW1ldGVycxIOCgZrZXlzZXQYASABKA0SDgoGaW5wdXRzGAIgASgNEhEKCXNlbGVjdG9ycxgDIAMoDRIOCgZsZWF2ZXMYBCADKA0SDgoGcGxhY2VkGAUgAygNEhUKDWdhZGdldF9sZXZlbHMYBiABKA0SFwoPZ2FkZ2V0X2Jhc2VfbG9nGAcgASgNEg4KBm1vZHVsaRgIIAMoDRIPCgdvdXRwdXRzGAkgASgNEg8KB21heGltdW0YCiABKAQSGAoQYW5zd2VyX3dvcmRfYml0cxgLIAEoDSLkAQoRU3F1YXJlc1BhcmFtZXRlcnMSDQoFY2hhaW4YASABKA0SEQoJcm90YXRpb25zGAIgASgNEg4KBmlucHV0cxgDIAEoDRISCgppbnB1dF9iaXRzGAQgASgNEg0KBWJsb2NrGAUgASgNEg4KBmNvcGllcxgGIAEoDRIOCgZzdHJpZGUYByABKA0SDgoGd2luZG93GAggASgNEg4KBm1vZHVsaRgJIAMoDRIPCgdvdXRwdXRzGAogASgNEg8KB21heGltdW0YCyABKAQSGAoQYW5zd2VyX3dvcmRfYml0cxgMIAEoDSLXBAoHRGVjb2RlchIoCgRsaW5rGAEgASgOMhouY3J5cHRhYmxlLnYxLkRlY29kZXIuTGluaxIOCgZvZmZzZXQYAiADKBISDAoEc3RlcBgDIAEoARIvCghpbnRlZ2VycxgEIAEoCzIbLmNyeXB0YWJsZS52MS5JbnRlZ2VyTGFiZWxzSAASLQoHc3RyaW5ncxgFIAEoCzIaLmNyeXB0YWJsZS52MS5TdHJpbmdMYWJlbHNIABIvCghib29sZWFucxgIIAEoCzIbLmNyeXB0YWJsZS52MS5Cb29sZWFuTGFiZWxzSAASLQoHZG91YmxlcxgJIAEoCzIaLmNyeXB0YWJsZS52MS5Eb3VibGVMYWJlbHNIABIMCgRiYXNlGAYgAygBEhQKDGZ1cnRoZXJfYml0cxgHIAEoDRIlCgdtZW1iZXJzGAogAygLMhQuY3J5cHRhYmxlLnYxLk1lbWJlchIUCgxjdXJ2ZV9zY29yZXMYCyADKAESGQoRY3VydmVfcHJlZGljdGlvbnMYDCADKAESFQoNY29udHJpYnV0aW9ucxgNIAMoCRIZChFjb250cmlidXRpb25fYmFzZRgOIAMoEiKLAQoETGluaxIUChBMSU5LX1VOU1BFQ0lGSUVEEAASDAoISURFTlRJVFkQARIKCgZNQVJHSU4QAhILCgdTSUdNT0lEEAMSCwoHU09GVE1BWBAEEg8KC1BST0JBQklMSVRZEAUSDwoLRVhQT05FTlRJQUwQBhIMCghMT0dJU1RJQxAHEgkKBUNVUlZFEAhCCAoGbGFiZWxzInYKBk1lbWJlchIoCgRsaW5rGAEgASgOMhouY3J5cHRhYmxlLnYxLkRlY29kZXIuTGluaxIOCgZzY29yZXMYAiABKA0SDgoGd2VpZ2h0GAMgASgBEg4KBnNsb3BlcxgEIAMoARISCgppbnRlcmNlcHRzGAUgAygBIh8KDUludGVnZXJMYWJlbHMSDgoGdmFsdWVzGAEgAygSIh4KDFN0cmluZ0xhYmVscxIOCgZ2YWx1ZXMYASADKAkiHwoNQm9vbGVhbkxhYmVscxIOCgZ2YWx1ZXMYASADKAgiHgoMRG91YmxlTGFiZWxzEg4KBnZhbHVlcxgBIAMoAWIGcHJvdG8z");
 
 /**
  * @generated from message cryptable.v1.ClientSpec
@@ -67,6 +67,13 @@ export type ClientSpec = Message<"cryptable.v1.ClientSpec"> & {
    * @generated from field: cryptable.v1.LevelledParameters levelled = 8;
    */
   levelled?: LevelledParameters | undefined;
+
+  /**
+   * Likewise of the scheme `squares` (SPEC-SQUARES.md).
+   *
+   * @generated from field: cryptable.v1.SquaresParameters squares = 9;
+   */
+  squares?: SquaresParameters | undefined;
 };
 
 /**
@@ -734,6 +741,96 @@ export const LevelledParametersSchema: GenMessage<LevelledParameters> = /*@__PUR
   messageDesc(file_cryptable_v1_client_spec, 14);
 
 /**
+ * Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse.
+ *
+ * @generated from message cryptable.v1.SquaresParameters
+ */
+export type SquaresParameters = Message<"cryptable.v1.SquaresParameters"> & {
+  /**
+   * Number of the chain of primes.
+   *
+   * @generated from field: uint32 chain = 1;
+   */
+  chain: number;
+
+  /**
+   * Which rotations there are keys for: bit k for that by 2^k, the highest for the swap of both rows.
+   *
+   * @generated from field: uint32 rotations = 2;
+   */
+  rotations: number;
+
+  /**
+   * Elements that the encoders make, and bits of each.
+   *
+   * @generated from field: uint32 inputs = 3;
+   */
+  inputs: number;
+
+  /**
+   * @generated from field: uint32 input_bits = 4;
+   */
+  inputBits: number;
+
+  /**
+   * Layout of a row: slots of a block, blocks that begin at different inputs, inputs between their beginnings.
+   *
+   * @generated from field: uint32 block = 5;
+   */
+  block: number;
+
+  /**
+   * @generated from field: uint32 copies = 6;
+   */
+  copies: number;
+
+  /**
+   * @generated from field: uint32 stride = 7;
+   */
+  stride: number;
+
+  /**
+   * Classes of slots that make one output.
+   *
+   * @generated from field: uint32 window = 8;
+   */
+  window: number;
+
+  /**
+   * What outputs are computed modulo: primes, strictly increasing.
+   *
+   * @generated from field: repeated uint32 moduli = 9;
+   */
+  moduli: number[];
+
+  /**
+   * Number of outputs, and the highest value of any.
+   *
+   * @generated from field: uint32 outputs = 10;
+   */
+  outputs: number;
+
+  /**
+   * @generated from field: uint64 maximum = 11;
+   */
+  maximum: bigint;
+
+  /**
+   * Bits of a word of the answer.
+   *
+   * @generated from field: uint32 answer_word_bits = 12;
+   */
+  answerWordBits: number;
+};
+
+/**
+ * Describes the message cryptable.v1.SquaresParameters.
+ * Use `create(SquaresParametersSchema)` to create a new message.
+ */
+export const SquaresParametersSchema: GenMessage<SquaresParameters> = /*@__PURE__*/
+  messageDesc(file_cryptable_v1_client_spec, 15);
+
+/**
  * @generated from message cryptable.v1.Decoder
  */
 export type Decoder = Message<"cryptable.v1.Decoder"> & {
@@ -842,7 +939,7 @@ export type Decoder = Message<"cryptable.v1.Decoder"> & {
  * Use `create(DecoderSchema)` to create a new message.
  */
 export const DecoderSchema: GenMessage<Decoder> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 15);
+  messageDesc(file_cryptable_v1_client_spec, 16);
 
 /**
  * @generated from enum cryptable.v1.Decoder.Link
@@ -914,7 +1011,7 @@ export enum Decoder_Link {
  * Describes the enum cryptable.v1.Decoder.Link.
  */
 export const Decoder_LinkSchema: GenEnum<Decoder_Link> = /*@__PURE__*/
-  enumDesc(file_cryptable_v1_client_spec, 15, 0);
+  enumDesc(file_cryptable_v1_client_spec, 16, 0);
 
 /**
  * Adds weight times its prediction: the scores themselves (IDENTITY), or the probabilities that its link makes of them.
@@ -957,7 +1054,7 @@ export type Member = Message<"cryptable.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 16);
+  messageDesc(file_cryptable_v1_client_spec, 17);
 
 /**
  * @generated from message cryptable.v1.IntegerLabels
@@ -974,7 +1071,7 @@ export type IntegerLabels = Message<"cryptable.v1.IntegerLabels"> & {
  * Use `create(IntegerLabelsSchema)` to create a new message.
  */
 export const IntegerLabelsSchema: GenMessage<IntegerLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 17);
+  messageDesc(file_cryptable_v1_client_spec, 18);
 
 /**
  * @generated from message cryptable.v1.StringLabels
@@ -991,7 +1088,7 @@ export type StringLabels = Message<"cryptable.v1.StringLabels"> & {
  * Use `create(StringLabelsSchema)` to create a new message.
  */
 export const StringLabelsSchema: GenMessage<StringLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 18);
+  messageDesc(file_cryptable_v1_client_spec, 19);
 
 /**
  * @generated from message cryptable.v1.BooleanLabels
@@ -1008,7 +1105,7 @@ export type BooleanLabels = Message<"cryptable.v1.BooleanLabels"> & {
  * Use `create(BooleanLabelsSchema)` to create a new message.
  */
 export const BooleanLabelsSchema: GenMessage<BooleanLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 19);
+  messageDesc(file_cryptable_v1_client_spec, 20);
 
 /**
  * @generated from message cryptable.v1.DoubleLabels
@@ -1027,5 +1124,5 @@ export type DoubleLabels = Message<"cryptable.v1.DoubleLabels"> & {
  * Use `create(DoubleLabelsSchema)` to create a new message.
  */
 export const DoubleLabelsSchema: GenMessage<DoubleLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 20);
+  messageDesc(file_cryptable_v1_client_spec, 21);
 
