@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -28,6 +31,38 @@ def test_encrypted_equals_interpreted(named_circuit, programs, concrete_clients,
         for row, expected in zip(rows, interpret(circuit, rows), strict=True):
             result = evaluator.evaluate(client.encrypt(row), keys)
             np.testing.assert_array_equal(client.decrypt(result), expected)
+
+
+@pytest.mark.encrypted
+def test_a_closed_socket_is_an_error_still(programs, concrete_clients, shared, tmp_path):
+    """Concrete's runtime makes SIGPIPE deadly as it starts: the process that wrote to a closed socket was gone."""
+    client, program = concrete_clients("shared"), programs("shared")
+    row = np.array([1, 1, 0, 0, 1, 0, 0, 4])
+    (tmp_path / "row").write_bytes(client.encrypt(row).to_bytes())
+    (tmp_path / "keys").write_bytes(client.evaluation_keys)
+    code = f"""
+        import socket, sys
+        from pathlib import Path
+        from cryptable_engine import Evaluator, Program
+        from cryptable_protocol import EncryptedTensor
+        evaluator = Evaluator(Program.load({str(program.directory)!r}), native=True)
+        row = EncryptedTensor.from_bytes(Path("row").read_bytes())
+        result = evaluator.evaluate(row, evaluator.load_keys(Path("keys")))
+        Path("result").write_bytes(result.to_bytes())
+        assert "concrete.compiler" in sys.modules
+        assert not {{"torch", "concrete.fhe", "sklearn", "onnx", "scipy", "networkx"}} & set(sys.modules)
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        try:
+            ours.send(b"to nobody")
+        except BrokenPipeError:
+            print("an error")
+    """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)]
+    child = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert (child.returncode, child.stdout) == (0, "an error\n"), child.stderr
+    result = EncryptedTensor.from_bytes((tmp_path / "result").read_bytes())
+    np.testing.assert_array_equal(client.decrypt(result), interpret(shared, row[None])[0])
 
 
 @pytest.mark.encrypted

@@ -6,9 +6,13 @@ values can end the process (see the package's README).
 
 from __future__ import annotations
 
+import ctypes
 import json
+import signal
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,8 @@ FEEDBACK = "compilation_feedback.json"
 LIBRARY = "sharedlib.so"
 _import_lock = threading.Lock()
 _module: Any = None
+_call_lock = threading.Lock()
+_called = False
 
 
 def _concrete() -> Any:  # noqa: ANN401  # concrete-python has no types
@@ -43,6 +49,39 @@ def _concrete() -> Any:  # noqa: ANN401  # concrete-python has no types
                     raise SchemeUnavailableError(error) from error
             _module = module
     return _module
+
+
+@contextmanager
+def _broken_pipes_stay_errors() -> Iterator[None]:
+    """Around a call: the first one of a process starts Concrete's runtime, which makes SIGPIPE deadly again.
+
+    Python ignores that signal, so that writing to a closed socket raises. Left as Concrete sets it, the next such write
+    ends the process, without a word: a worker's, or a notebook's.
+    """
+    global _called
+    if _called or not hasattr(signal, "SIGPIPE"):
+        yield
+        return
+    with _call_lock:
+        handler = _handler_of(signal.SIGPIPE)
+        try:
+            yield
+        finally:
+            _set_handler(signal.SIGPIPE, handler)  # signal.signal() may be called in the main thread alone
+            _called = True
+
+
+def _handler_of(number: int) -> int | None:
+    get = ctypes.pythonapi.PyOS_getsig
+    get.argtypes, get.restype = [ctypes.c_int], ctypes.c_void_p
+    handler: int | None = get(number)
+    return handler
+
+
+def _set_handler(number: int, handler: int | None) -> None:
+    put = ctypes.pythonapi.PyOS_setsig
+    put.argtypes, put.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
+    put(number, handler)
 
 
 def compile_mlir(
@@ -155,7 +194,8 @@ class NativeCircuit:
         """
         circuit = self._take()
         try:
-            (result,) = circuit.call([_concrete().TransportValue.deserialize(value)], keys.keyset)
+            with _broken_pipes_stay_errors():
+                (result,) = circuit.call([_concrete().TransportValue.deserialize(value)], keys.keyset)
             data: bytes = result.serialize()
         except RuntimeError as error:
             raise EvaluationError(f"Concrete failed to evaluate the circuit: {error}") from error
