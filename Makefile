@@ -28,8 +28,9 @@ setup-web: ## Make what tests of the browser's client need, where Node 20 and np
 demo: setup ## Train a model on medical data, serve it, and predict on encrypted rows
 	@$(BIN)/cryptable demo
 
+# Where a process dies, the others end the run: xdist would wait forever for the one that takes its place.
 test: setup setup-web ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 --dist loadgroup \
+	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxprocesses 4 --dist loadgroup --max-worker-restart 0 \
 		--durations 10 --durations-min 5 $(TESTS)
 
 CHECKS := check-format check-lint check-types check-imports check-generated check-tree check-protos check-docs check-web check-readme

@@ -18,9 +18,8 @@ from cryptable.planner.registry import able_planner
 def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[CompileSettings, ...]:
     """Settings of one scheme each, the cheapest first; one alone where the scheme is asked for.
 
-    With "auto", the scheme levelled comes first where it plans such models, unless they are to be asked for,
-    and no option needs lookups. A model may
-    still be wider or larger than it evaluates, and is bootstrapped then.
+    With "auto", the scheme levelled comes first where it plans such models, unless they are to be asked for, and no
+    option needs lookups. A model may still be wider or larger than it evaluates, and is bootstrapped then.
     """
     if settings.scheme != "auto":
         return (settings,)
