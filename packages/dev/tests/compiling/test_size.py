@@ -4,7 +4,7 @@ import re
 
 import cryptable as ct
 import pytest
-from cryptable.compiling.size import MOST_LEAVES, leaves_of
+from cryptable.compiling.size import MOST_LEAVES
 from cryptable.importers.imported_model import import_model
 from sklearn.datasets import make_regression
 from sklearn.ensemble import BaggingRegressor, RandomForestRegressor
@@ -28,10 +28,10 @@ def test_too_large_a_model_says_what_it_would_cost_and_what_to_do(model, options
     model.fit(ROWS, TARGET)
     graph = import_model(model, ROWS).graph
     if options is None:
-        assert leaves_of(graph) < MOST_LEAVES
+        assert graph.leaves < MOST_LEAVES
         return
-    assert leaves_of(graph) > MOST_LEAVES
-    with pytest.raises(ct.UnsupportedModelError, match=f"has {leaves_of(graph)} leaves in 10 trees") as caught:
+    assert graph.leaves > MOST_LEAVES
+    with pytest.raises(ct.UnsupportedModelError, match=f"has {graph.leaves} leaves in 10 trees") as caught:
         ct.compile(model, ROWS)
     message = str(caught.value)
     assert re.search(r"about [\d.e+]+ lookups, [\d.e+]+ s of CPU", message)

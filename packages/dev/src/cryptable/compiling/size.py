@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.client_side import planned_graph
-from cryptable.graphs.graph import LEAF, Estimator, ModelGraph, TreeEnsemble
+from cryptable.graphs.graph import Estimator, ModelGraph, TreeEnsemble
 from cryptable.importers.parts import parts_of
 
 MOST_LEAVES = 1 << 14
@@ -23,14 +21,6 @@ _LEAVES, _DEPTH = ("max_leaf_nodes", "num_leaves", "max_leaves"), ("max_depth", 
 """What libraries call these options."""
 
 
-def leaves_of(graph: TreeEnsemble) -> int:
-    """Leaves, times the scores that their tree adds to."""
-    return sum(
-        int(np.count_nonzero(tree.feature == LEAF)) * int(np.count_nonzero(np.any(tree.values != 0, axis=0)))
-        for tree in graph.trees
-    )
-
-
 def check_size(graph: ModelGraph, estimator: Estimator) -> None:
     """Refuse trees that are too large to be planned as they are, with what they would cost and what to do.
 
@@ -40,11 +30,11 @@ def check_size(graph: ModelGraph, estimator: Estimator) -> None:
     trees = planned_graph(graph)
     if not isinstance(trees, TreeEnsemble):
         return
-    leaves, count = leaves_of(trees), len(trees.trees)
+    leaves, count = trees.leaves, len(trees.trees)
     if leaves <= MOST_LEAVES:
         return
     lookups = leaves * _LOOKUPS_OF_LEAF
-    scores = leaves / sum(int(np.count_nonzero(tree.feature == LEAF)) for tree in trees.trees)
+    scores = leaves / sum(tree.leaves for tree in trees.trees)
     affordable = max(2, int(_AIM_SECONDS / _SECONDS_OF_PRODUCTS / scores / count))
     raise UnsupportedModelError(
         f"{type(estimator).__name__} has {leaves} leaves in {count} trees; up to {MOST_LEAVES} are compiled as they "

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
 from cryptable.explaining.altered_trees import (
@@ -22,7 +21,7 @@ from cryptable.explaining.altered_trees import (
     with_fewer_leaves,
     with_less_depth,
 )
-from cryptable.graphs.graph import LEAF, Estimator, TreeEnsemble
+from cryptable.graphs.graph import Estimator, TreeEnsemble
 from cryptable.planner.planned_model import PlannedModel, PlannedTrees, TreeDraft
 
 _MOST_LEAVES = 4000
@@ -127,11 +126,10 @@ class TrainingOptions:
     @property
     def absent(self) -> str:
         """Why nothing is estimated; empty where it is."""
-        leaves = (int(np.count_nonzero(tree.feature == LEAF)) for tree in self._graph.trees)
-        work = sum(count * scores for count, scores in zip(leaves, _scores(self._graph), strict=True))
-        if work <= _MOST_LEAVES:
+        leaves = self._graph.leaves
+        if leaves <= _MOST_LEAVES:
             return ""
-        return f"not estimated: with {work} leaves, counted once for each score, drafting plans would take long"
+        return f"not estimated: with {leaves} leaves, counted once for each score, drafting plans would take long"
 
     @cached_property
     def costs(self) -> tuple[OptionCost, ...]:
@@ -186,16 +184,11 @@ class TrainingOptions:
         if names.leaves and leaves // 2 >= 2:
             yield f"{self._prefix}{names.leaves}={leaves // 2}", with_fewer_leaves(graph, leaves // 2)
         if names.oblivious:
-            rounds = sum(_scores(graph)) // graph.outputs
+            rounds = sum(tree.scores_added_to for tree in graph.trees) // graph.outputs
             told = names.oblivious.format(trees=rounds, depth=_OBLIVIOUS_DEPTH)
             yield told, made_oblivious(graph, _OBLIVIOUS_DEPTH)
         if names.alone and (names.alone != f"{names.depth}=1" or depth > 2):  # else said above
             yield f"{self._prefix}{names.alone}: no interactions", None
-
-
-def _scores(graph: TreeEnsemble) -> list[int]:
-    """How many scores each tree adds to."""
-    return [int(np.count_nonzero(np.any(tree.values != 0, axis=0))) for tree in graph.trees]
 
 
 def _cost(options: str, draft: TreeDraft, own: TreeDraft) -> OptionCost:

@@ -57,6 +57,16 @@ class Tree:
             goes_right = rows[inner, self.feature[at]] >= self.edge[at]
             node[inner] = np.where(goes_right, self.right[at], self.left[at])
 
+    @property
+    def leaves(self) -> int:
+        """How many it has."""
+        return int(np.count_nonzero(self.feature == LEAF))
+
+    @property
+    def scores_added_to(self) -> int:
+        """How many of the outputs it says anything about."""
+        return int(np.count_nonzero(np.any(self.values != 0, axis=0)))
+
 
 @dataclass(frozen=True, eq=False)
 class TreeEnsemble:
@@ -80,6 +90,11 @@ class TreeEnsemble:
     def outputs(self) -> int:
         """Scores a row."""
         return int(self.base.shape[0])
+
+    @property
+    def leaves(self) -> int:
+        """Leaves, counted once for each score that their tree adds to."""
+        return sum(tree.leaves * tree.scores_added_to for tree in self.trees)
 
     def seen(self, rows: Rows) -> FloatArray:
         """What the trees' edges are compared with: finite numbers, shape (rows, features)."""
