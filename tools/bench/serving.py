@@ -166,11 +166,11 @@ class Client:
         self.stub = InferenceStub(self.channel)
         self.metadata: Metadata = (("authorization", f"Bearer {self.token}"),) if self.token else ()
 
-    def replay(self, row: int, *, timeout: float = 600.0) -> tuple[pb.InferResponse, float]:
-        """One prepared row in a call of its own: the answer, and the seconds until it was there."""
-        messages = iter([self.header, self.rows[row % len(self.rows)]])
+    def replay(self, row: int, *, timeout: float = 600.0) -> tuple[pb.InferRowResponse, float]:
+        """One prepared row in a call of its own, as clients send one: the answer, and seconds until it was there."""
+        request = pb.InferRowRequest(header=self.header.header, row=self.rows[row % len(self.rows)].row)
         began = time.perf_counter()
-        (answer,) = self.stub.Infer(messages, timeout=timeout, metadata=self.metadata)
+        answer = self.stub.InferRow(request, timeout=timeout, metadata=self.metadata)
         return answer, time.perf_counter() - began
 
     def close(self) -> None:

@@ -63,7 +63,8 @@ def test_the_loop_stays_free(echo):
     assert run(use()) < 1.0
 
 
-def test_cancelling_ends_the_call(echo):
+@pytest.mark.parametrize("rows", [1, 3])
+def test_cancelling_ends_the_call(echo, rows):
     arrived, ended = threading.Event(), threading.Event()
 
     def hold(response):
@@ -74,7 +75,7 @@ def test_cancelling_ends_the_call(echo):
     async def use():
         async with await aio.connect(echo.address, model="echo", insecure=True) as remote:
             echo.change_answer = hold
-            predicting = asyncio.ensure_future(remote.predict(ROWS))
+            predicting = asyncio.ensure_future(remote.predict(ROWS[:rows]))
             await asyncio.to_thread(arrived.wait, 30)
             began = time.perf_counter()
             predicting.cancel()

@@ -180,6 +180,15 @@ def test_bars_are_shown_when_asked_for(echo, capsys):
     assert not capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("is_old", "expected"), [(False, ["InferRow"]), (True, ["Infer"])])
+def test_a_lone_row_is_a_call_of_its_own_where_the_server_has_it(echo, spec_without_lookups, is_old, expected):
+    echo.spec, echo.is_old = spec_without_lookups, is_old
+    with open_echo(echo) as remote:
+        np.testing.assert_array_equal(remote.predict(ROWS[:1]), VALUES[:1])
+        assert remote.traffic["rows"] == 1
+    assert [call for call in echo.calls if call.startswith("Infer")] == expected
+
+
 def test_models_without_lookups_upload_nothing(echo, spec_without_lookups):
     echo.spec = spec_without_lookups
     with open_echo(echo) as remote:
@@ -235,12 +244,14 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("code", "error"), STATUSES)
-@pytest.mark.parametrize("method", ["GetModel", "Infer"])
+@pytest.mark.parametrize("method", ["GetModel", "Infer", "InferRow"])
 def test_statuses_become_typed_errors(echo, spec_without_lookups, code, error, method):
     echo.spec = spec_without_lookups
-    echo.failures = {method: [(code, "because \x1b[31mred\n" + "x" * 1000)]}
+    # A server that has no InferRow is asked by a stream.
+    methods = (method, "Infer") if (method, code) == ("InferRow", grpc.StatusCode.UNIMPLEMENTED) else (method,)
+    echo.failures = {each: [(code, "because \x1b[31mred\n" + "x" * 1000)] for each in methods}
     with pytest.raises(error) as caught, open_echo(echo) as remote:
-        remote.predict(ROWS)
+        remote.predict(ROWS[:1] if method == "InferRow" else ROWS)
     assert type(caught.value) is error
     assert caught.value.code == code.name
     message = str(caught.value)

@@ -91,7 +91,7 @@ def test_a_token_is_shown_with_every_call(servicer_module, spec, certificates, m
         echo = servicer_module.EchoServicer(spec)
         roots = certificates["localhost"][0]
         rows_through(servicer_module, spec, certificates["localhost"], echo=echo, root_certificates=roots, token=token)
-        assert {"GetModel", "UploadEvaluationKeys", "Infer", "DeleteEvaluationKeys"} <= set(echo.calls)
+        assert {"GetModel", "UploadEvaluationKeys", "InferRow", "DeleteEvaluationKeys"} <= set(echo.calls)
         assert {metadata.get("authorization") for metadata in echo.metadata} == {f"Bearer {shown}"}
 
 

@@ -7,8 +7,11 @@ from contextvars import ContextVar
 from typing import Protocol
 
 
-class _Call(Protocol):
-    def cancel(self) -> object: ...
+class Cancellable(Protocol):
+    """A call that can be ended."""
+
+    def cancel(self) -> object:
+        """End it."""
 
 
 class Cancellation:
@@ -16,10 +19,10 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._call: _Call | None = None
+        self._call: Cancellable | None = None
         self._cancelled = False
 
-    def attach(self, call: _Call) -> None:
+    def attach(self, call: Cancellable) -> None:
         """The call that is under way now."""
         with self._lock:
             self._call = call

@@ -1,4 +1,4 @@
-"""One Infer call: rows encrypted on the way out, answers decrypted on the way in."""
+"""Rows evaluated by a server: encrypted on the way out, answers decrypted on the way in; a lone row by a unary call."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 
+import grpc
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import messages
@@ -13,10 +14,11 @@ from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.service import InferenceStub
 
+from cryptable_client.errors import ServerError
 from cryptable_client.keys.encryption import decrypt, encrypt
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.scheme import read_tensor
-from cryptable_client.server.cancellation import CURRENT
+from cryptable_client.server.cancellation import CURRENT, Cancellable
 from cryptable_client.server.in_time import in_time
 from cryptable_client.server.meter import Meter
 from cryptable_client.server.transport import Outgoing, typed_errors
@@ -53,30 +55,79 @@ def infer(
         MalformedMessageError: an answer is out of order, missing, or not of the output's form.
     """
     rows = encoded.shape[0]
+    doing = f"evaluating with model {spec.model_name!r}"
     requests = _Requests(spec, secret_keys, encoded, evaluation_keys, meter)
-    answered, doing = 0, f"evaluating with model {spec.model_name!r}"
+    if rows == 1 and _infer_row(
+        stub, spec, secret_keys, requests, timeout=timeout, keep=keep, meter=meter, doing=doing
+    ):
+        return
+    answered = 0
     with typed_errors(doing), Outgoing(iter(requests)) as outgoing:
         call = stub.Infer(outgoing, timeout=timeout * rows)
-        cancellation = CURRENT.get()
-        if cancellation is not None:
-            cancellation.attach(call)
+        _let_be_cancelled(call)
         try:
             for response in in_time(call, timeout, doing):
                 if answered == rows or response.row != answered:
                     raise MalformedMessageError(
                         f"the server answers row {response.row}, expected row {answered} of {rows}"
                     )
-                with meter.timed("decrypt"):
-                    keep(decrypt(spec, secret_keys, read_tensor(spec, response.result)))
-                _add_server_time(meter, response.wall_seconds, response.cpu_seconds)
+                _take(response, spec, secret_keys, keep, meter)
                 answered += 1
-                meter.count("rows", received=response.ByteSize(), rows=1)
                 requests.one_answered()
         finally:
             requests.stop()
             call.cancel()
     if answered != rows:
         raise MalformedMessageError(f"the server answered {answered} of {rows} rows")
+
+
+def _infer_row(
+    stub: InferenceStub,
+    spec: ClientSpec,
+    secret_keys: SecretKeys,
+    requests: _Requests,
+    *,
+    timeout: float,
+    keep: Callable[[npt.NDArray[np.int64]], None],
+    meter: Meter,
+    doing: str,
+) -> bool:
+    """One request, one answer: a server spends a millisecond less on it than on a stream. False from one without it."""
+    header, row = requests
+    with typed_errors(doing):
+        call = stub.InferRow.future(
+            messages.inference.InferRowRequest(header=header.header, row=row.row), timeout=timeout
+        )
+        _let_be_cancelled(call)
+        try:
+            response = call.result()
+        except grpc.FutureCancelledError as error:
+            raise ServerError(f"{doing}: cancelled", code=grpc.StatusCode.CANCELLED.name) from error
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                return False
+            raise
+    _take(response, spec, secret_keys, keep, meter)
+    return True
+
+
+def _let_be_cancelled(call: Cancellable) -> None:
+    cancellation = CURRENT.get()
+    if cancellation is not None:
+        cancellation.attach(call)
+
+
+def _take(
+    response: messages.inference.InferResponse | messages.inference.InferRowResponse,
+    spec: ClientSpec,
+    secret_keys: SecretKeys,
+    keep: Callable[[npt.NDArray[np.int64]], None],
+    meter: Meter,
+) -> None:
+    with meter.timed("decrypt"):
+        keep(decrypt(spec, secret_keys, read_tensor(spec, response.result)))
+    _add_server_time(meter, response.wall_seconds, response.cpu_seconds)
+    meter.count("rows", received=response.ByteSize(), rows=1)
 
 
 class _Requests:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack
+from typing import TypeVar
 
 from cryptable_protocol import EvaluationKeysHeader, InternalError, MalformedMessageError
 from cryptable_protocol.evaluation_keys import check_digest
@@ -34,7 +35,7 @@ from cryptable_server.services.row_pipeline import RowPipeline
 
 AUDITED = frozenset({"UploadEvaluationKeys", "PutEvaluationKeys", "DeleteEvaluationKeys"})
 """Methods whose calls the audit log tells of."""
-_WORD_BITS = 64
+Answer = TypeVar("Answer")
 
 
 class InferenceService:
@@ -162,7 +163,9 @@ class InferenceService:
             call.facts["model"] = model.name
             row, cpu_seconds = 0, 0.0
             async with RowPipeline(self._executor, self._reader(requests, call, model, keys)) as pipeline:
-                while (evaluated := await self._answer(pipeline, call.principal, keys)) is not None:
+                while (
+                    evaluated := await self._without_corrupted_keys(pipeline.next(), call.principal, keys)
+                ) is not None:
                     self._metrics.row(model.name, evaluated)
                     cpu_seconds += evaluated.cpu_seconds
                     call.facts.update(rows=row + 1, cpu_seconds=round(cpu_seconds, 4))
@@ -175,17 +178,28 @@ class InferenceService:
                     row += 1
 
     async def InferRow(self, request: pb.InferRowRequest, call: Call) -> pb.InferRowResponse:
-        """Evaluate one row: a stream of that row alone."""
+        """Evaluate one row."""
         if not request.HasField("header") or not request.HasField("row"):
             raise MalformedMessageError("a row to be evaluated has a header and a tensor")
+        call.principal.require(Role.EVALUATE)
         if self._draining.is_set():
             raise DrainingError
-        together = Together(pb.InferRequest(header=request.header), pb.InferRequest(row=request.row))
-        async with aclosing(self.Infer(together, call)) as answers:
-            (answer,) = [answer async for answer in answers]
-        return pb.InferRowResponse(
-            result=answer.result, cpu_seconds=answer.cpu_seconds, wall_seconds=answer.wall_seconds
-        )
+        with ExitStack() as using:
+            model, keys = self._check_infer_header(request.header, call.principal, using)
+            call.facts["model"] = model.name
+            evaluation = _evaluation(check_row(request.row, model, 0), call, model, keys)
+            answer = asyncio.wrap_future(self._executor.submit(evaluation))
+            try:
+                evaluated = await self._without_corrupted_keys(answer, call.principal, keys)
+            finally:
+                answer.cancel()
+            self._metrics.row(model.name, evaluated)
+            call.facts.update(rows=1, cpu_seconds=round(evaluated.cpu_seconds, 4))
+            return pb.InferRowResponse(
+                result=_result(evaluated, model),
+                cpu_seconds=evaluated.cpu_seconds,
+                wall_seconds=evaluated.wall_seconds,
+            )
 
     def _reader(
         self, requests: Messages[pb.InferRequest], call: Call, model: Model, keys: KeysReference | None
@@ -205,24 +219,15 @@ class InferenceService:
                 raise RowLimitExceededError(f"a stream has at most {most} rows; open another for the rest")
             tensor = check_row(message.row, model, row)
             row += 1
-            return Evaluation(
-                model.program,
-                tensor,
-                keys,
-                principal=call.principal.name,
-                model=model.name,
-                model_queue_rows=model.limits.queue_rows,
-                call=call.request_id,
-                deadline=call.deadline,
-            )
+            return _evaluation(tensor, call, model, keys)
 
         return read
 
-    async def _answer(
-        self, pipeline: RowPipeline, principal: Principal, keys: KeysReference | None
-    ) -> Evaluated | None:
+    async def _without_corrupted_keys(
+        self, answer: Awaitable[Answer], principal: Principal, keys: KeysReference | None
+    ) -> Answer:
         try:
-            return await pipeline.next()
+            return await answer
         except KeysCorruptedError:
             # Else GetEvaluationKeys would go on saying that they need not be uploaded.
             if keys is not None:
@@ -264,6 +269,19 @@ class InferenceService:
                 f"{model.spec.parameters.keyset.name.hex()[:16]}…; make and upload keys for it"
             )
         return model, KeysReference(stored.sha256, principal.folder, stored.reference, model.key_memory_bytes)
+
+
+def _evaluation(tensor: bytes, call: Call, model: Model, keys: KeysReference | None) -> Evaluation:
+    return Evaluation(
+        model.program,
+        tensor,
+        keys,
+        principal=call.principal.name,
+        model=model.name,
+        model_queue_rows=model.limits.queue_rows,
+        call=call.request_id,
+        deadline=call.deadline,
+    )
 
 
 def check_row(message: tensor_pb.EncryptedTensor, model: Model, row: int) -> bytes:
