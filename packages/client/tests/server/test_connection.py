@@ -1,16 +1,11 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-import grpc
 import numpy as np
 import pytest
 from cryptable_client.errors import (
-    AuthenticationError,
-    DataLossError,
     NotFoundError,
     OverloadedError,
-    RequestRefusedError,
-    ServerError,
     SpecChangedError,
     TimeoutExceededError,
     UnavailableError,
@@ -226,39 +221,6 @@ def test_the_specification_of_another_model(echo, spec_maker, keyset):
 def test_secret_keys_of_another_keyset(echo, keyset_without_lookups):
     with SecretKeys.generate(keyset_without_lookups) as others, pytest.raises(InvalidInputError, match="keyset"):
         open_echo(echo, secret_keys=others)
-
-
-STATUSES = [
-    (grpc.StatusCode.UNAVAILABLE, UnavailableError),
-    (grpc.StatusCode.DEADLINE_EXCEEDED, TimeoutExceededError),
-    (grpc.StatusCode.NOT_FOUND, NotFoundError),
-    (grpc.StatusCode.FAILED_PRECONDITION, SpecChangedError),
-    (grpc.StatusCode.RESOURCE_EXHAUSTED, OverloadedError),
-    (grpc.StatusCode.UNAUTHENTICATED, AuthenticationError),
-    (grpc.StatusCode.PERMISSION_DENIED, AuthenticationError),
-    (grpc.StatusCode.INVALID_ARGUMENT, RequestRefusedError),
-    (grpc.StatusCode.UNIMPLEMENTED, RequestRefusedError),
-    (grpc.StatusCode.INTERNAL, ServerError),
-    (grpc.StatusCode.DATA_LOSS, DataLossError),
-]
-
-
-@pytest.mark.parametrize(("code", "error"), STATUSES)
-@pytest.mark.parametrize("method", ["GetModel", "Infer", "InferRow"])
-def test_statuses_become_typed_errors(echo, spec_without_lookups, code, error, method):
-    echo.spec = spec_without_lookups
-    # A server that has no InferRow is asked by a stream.
-    methods = (method, "Infer") if (method, code) == ("InferRow", grpc.StatusCode.UNIMPLEMENTED) else (method,)
-    echo.failures = {each: [(code, "because \x1b[31mred\n" + "x" * 1000)] for each in methods}
-    with pytest.raises(error) as caught, open_echo(echo) as remote:
-        remote.predict(ROWS[:1] if method == "InferRow" else ROWS)
-    assert type(caught.value) is error
-    assert caught.value.code == code.name
-    message = str(caught.value)
-    assert "because" in message
-    assert code.name in message
-    assert message.isprintable()
-    assert len(message) < 600
 
 
 def test_a_spec_that_changed_under_the_connection(echo, spec_maker, keyset):
