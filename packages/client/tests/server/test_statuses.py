@@ -1,4 +1,4 @@
-"""What a server's statuses become: errors of the client, each with the name of the status and without control characters."""
+"""What statuses of a server become: errors of the client, each with the name of the status, printable."""
 
 import grpc
 import pytest
