@@ -93,7 +93,10 @@ def test_all_packages_are_looked_at():
         "cryptable",
         "cryptable_client",
         "cryptable_engine",
+        "cryptable_kernel",
         "cryptable_protocol",
         "cryptable_server",
     }
-    assert all(len(modules_of(name, folder)) > 15 for name, folder in PACKAGES.items())
+    assert all(
+        len(modules_of(name, folder)) > (3 if name == "cryptable_kernel" else 15) for name, folder in PACKAGES.items()
+    )

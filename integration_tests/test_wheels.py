@@ -21,6 +21,7 @@ IMPORT_NAMES = {
     "client": "cryptable_client",
     "dev": "cryptable",
     "engine": "cryptable_engine",
+    "kernel": "cryptable_kernel",
     "protocol": "cryptable_protocol",
     "server": "cryptable_server",
 }
@@ -36,7 +37,8 @@ FORBIDDEN_REQUIREMENTS = {
         "scikit-learn",
         "torch",
     },
-    "protocol": {"concrete-python", "grpcio", "scikit-learn", "torch"},
+    "kernel": {"concrete-python", "cryptable-engine", "cryptable-protocol", "grpcio", "protobuf", "scipy"},
+    "protocol": {"concrete-python", "cryptable-kernel", "grpcio", "scikit-learn", "torch"},
     "server": {"concrete-python", "cryptable", "cryptable-client", "scikit-learn", "torch"},
 }
 GRPC_OF_PROTOCOL = {"protocol": {"grpc"}}
@@ -82,6 +84,8 @@ def test_wheel_holds_the_package_and_nothing_else(wheels, package):
     list_files = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(list_files, cwd=source, check=True, capture_output=True, text=True).stdout
     expected = {path for path in listing.splitlines() if (source / path).is_file()}
+    if package == "kernel" and shutil.which("cc"):
+        expected |= {"cryptable_kernel/_kernel.json", "cryptable_kernel/_kernel.so"}
     assert {path for path in names if ".dist-info/" not in path} == expected
     assert f"{name}/py.typed" in names
 
@@ -111,8 +115,10 @@ def test_wheel_carries_the_licence(wheels, package):
 
 
 @PACKAGES
-def test_wheel_is_pure_python_and_described(wheels, package):
-    assert wheels[package].name.endswith("-py3-none-any.whl")
+def test_wheel_is_for_every_python_and_described(wheels, package):
+    is_pure = package != "kernel" or not shutil.which("cc")
+    assert wheels[package].name.endswith("-py3-none-any.whl") == is_pure
+    assert "-py3-none-" in wheels[package].name
     described = metadata_of(wheels[package])
     assert described["Summary"]
     assert described.get_payload().strip() == (ROOT / "packages" / package / "README.md").read_text().strip()
@@ -166,6 +172,7 @@ SMOKE = {
     "client": ["client_encrypts.py"],
     "dev": ["dev_compiles.py"],
     "engine": ["engine_evaluates.py"],
+    "kernel": ["kernel_multiplies.py", *(["native"] if shutil.which("cc") else [])],
     "protocol": ["protocol_encodes.py"],
     "server": ["server_serves.py", "stub_lists_models.py"],
 }
@@ -257,6 +264,29 @@ def test_wheel_works_where_it_is_installed_alone(environments, package, tmp_path
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_without_a_compiler_the_kernel_is_pure_python(tmp_path):
+    """From its source distribution, as pip would install it where there is no wheel for a machine."""
+    done = uv(
+        *("build", "--wheel", "--out-dir", tmp_path, ROOT / "packages/kernel"),
+        env={**os.environ, "CC": str(tmp_path / "there-is-none")},
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-S",
+            "-c",
+            "import sys; sys.path[:0] = sys.argv[1:]; import cryptable_kernel as k; k.open_kernel()",
+        ]
+        + [str(wheel), str(site_packages_of(Path(sys.prefix)))],
+        capture_output=True,
+        text=True,
+    )
+    assert "without a C compiler" in done.stderr
 
 
 @pytest.mark.parametrize("package", sorted(NEVER))

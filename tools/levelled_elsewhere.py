@@ -3,7 +3,7 @@
     python tools/levelled_elsewhere.py                    the newest Python on this machine, and this one
     python tools/levelled_elsewhere.py --python PATH ...   these
 
-For each, pip installs the five packages, the extra `xgboost` and the newest NumPy into an environment in a temporary
+For each, pip installs the six packages, the extra `xgboost` and the newest NumPy into an environment in a temporary
 folder; no concrete-python may come with them. Then integration_tests/programs/levelled_serves.py trains, compiles,
 serves and predicts there.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = ROOT / "integration_tests/programs/levelled_serves.py"
-PACKAGES = ("protocol", "client", "engine", "server", "dev[xgboost]")
+PACKAGES = ("protocol", "kernel", "client", "engine", "server", "dev[xgboost]")
 FORBIDDEN = ("concrete-python", "pycapnp", "torch")
 OLDEST, NEWEST = 11, 20
 """Minor versions of Python 3 that are looked for: the developer's package needs the first."""

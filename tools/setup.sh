@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv with the five packages (editable), their extras and the development tools. Does nothing when up to date.
+# Makes .venv with the six packages (editable, but for the kernel, which is compiled where there is a C compiler), their extras
+# and the development tools. Does nothing when up to date.
 #
 # torch is always a CPU build: from PIP_FIND_LINKS where that holds one, otherwise from the index that uv knows for it.
 # PYTHON=/path/to/python3.12 tools/setup.sh chooses the interpreter.
@@ -57,6 +58,8 @@ checksum() { # of all that decides what is installed, and where
   {
     pwd
     cat pyproject.toml packages/*/pyproject.toml tools/hashes.txt tools/setup.sh
+    cat packages/kernel/hatch_build.py packages/kernel/native/* packages/kernel/src/cryptable_kernel/*.py
+    command -v cc || true
     "$VENV/bin/python" -VV
   } | if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi
 }
@@ -138,6 +141,7 @@ fi
 say "installing the packages and the development tools"
 UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300} "$uv" pip install --python "$VENV/bin/python" \
   --constraints tools/hashes.txt --build-constraints tools/hashes.txt "${torch_options[@]}" --group dev --group docs --group examples \
+  --reinstall-package cryptable-kernel packages/kernel \
   --editable packages/protocol --editable packages/client --editable 'packages/engine[bootstrapping,squares]' \
   --editable 'packages/server[bootstrapping,squares,ray]' --editable 'packages/dev[demo,networks,neural,squares]'
 
@@ -153,6 +157,8 @@ exec((Path(find_spec("torch").submodule_search_locations[0]) / "version.py").rea
 print(f"setup: Python {sys.version.split()[0]}, torch {version('torch')}, concrete-python {version('concrete-python')}", file=sys.stderr)
 sys.exit(values["cuda"] is not None)
 PYTHON
+"$VENV/bin/python" -c 'import cryptable_kernel as k; print("setup: kernel:", k.open_kernel("auto").path)' >&2 2>/dev/null ||
+  say "there is no C compiler (cc) on PATH, so levelled models are evaluated by NumPy, about five times more slowly"
 command -v ld >/dev/null ||
   say "there is no linker (ld) on PATH, which compiling a model needs: install binutils (macOS: xcode-select --install)"
 checksum >"$STAMP"

@@ -11,6 +11,7 @@ def test_exported_names_are_those_agreed_on():
         *(
             "Input",
             "InputGroup",
+            "KernelWarning",
             "Linear",
             "Lookup",
             "Node",

@@ -8,6 +8,8 @@ CryptableError
 │   └── UnsupportedProgramError   ... or made a program of a kind that the engine does not run
 │       └── SchemeUnavailableError    ... because an extra of this package is not installed; names it
 └── EvaluationError               Concrete failed on an evaluation whose arguments were all valid
+
+A KernelWarning says that NumPy evaluates where a kernel should.
 """
 
 from __future__ import annotations
@@ -51,3 +53,7 @@ class SchemeUnavailableError(UnsupportedProgramError):
 
 class EvaluationError(CryptableError):
     """Concrete's native code refused or failed an evaluation whose arguments were all valid."""
+
+
+class KernelWarning(UserWarning):
+    """Levelled models are evaluated by NumPy, since the kernel that is installed cannot be used; says why."""

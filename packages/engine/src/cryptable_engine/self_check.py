@@ -20,6 +20,7 @@ from cryptable_protocol.schemes.levelled.tensor import RingTensor
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Product, Term
+from cryptable_engine.kernel import VARIABLE, kernel_state
 from cryptable_engine.programs import Evaluator, compile_circuit
 from cryptable_engine.schemes.bootstrapped.lookup_program import usable_cores
 
@@ -35,6 +36,7 @@ def check_machine() -> list[Finding]:
         _cpu(),
         _cores(),
         _memory(),
+        _kernel(),
         _multiplies_bits(),
     ]
 
@@ -78,6 +80,19 @@ def _cpu() -> Finding:
     if "avx2" not in flags:
         return Finding("CPU", found, "warning", "without AVX2 evaluation is several times slower: use another machine")
     return Finding("CPU", found)
+
+
+def _kernel() -> Finding:
+    """Which path evaluates levelled models."""
+    try:
+        state = kernel_state()
+    except CryptableError as error:
+        return Finding("kernel", str(error), "bad", f"unset {VARIABLE}, or set it to auto or off")
+    if state.kernel is not None:
+        return Finding("kernel", f"levelled models are evaluated by the kernel's path {state.path}")
+    found = f"levelled models are evaluated by NumPy, about five times more slowly: {state.reason}"
+    advice = f"install cryptable-kernel from a wheel for this machine, or with a C compiler; or set {VARIABLE}=auto"
+    return Finding("kernel", found, "warning", advice)
 
 
 def _cores() -> Finding:
@@ -173,7 +188,7 @@ def _multiplies_bits() -> Finding:
             evaluator.evaluate_row(RingTensor(bytes(program.parameters.row_bytes), bytes(SEED_BYTES)).to_bytes(), keys)
     except (CryptableError, OSError) as error:
         return Finding("scheme levelled", f"fails: {error}", "bad", "install numpy and cryptography again")
-    return Finding("scheme levelled", "a product of bits is compiled, and evaluated")
+    return Finding("scheme levelled", f"a product of bits is compiled, and evaluated by {kernel_state().path}")
 
 
 if __name__ == "__main__":

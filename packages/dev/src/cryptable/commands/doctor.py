@@ -23,7 +23,7 @@ from cryptable.commands.registry import command
 from cryptable.console.terminal import make_console, show
 from cryptable.cost.rates import calibration_file, machine_rates
 
-_OURS = ("cryptable", "cryptable-client", "cryptable-engine", "cryptable-protocol")
+_OURS = ("cryptable", "cryptable-client", "cryptable-engine", "cryptable-kernel", "cryptable-protocol")
 _LIBRARIES = (
     "catboost",
     "cryptable-server",

@@ -24,7 +24,7 @@ from cryptable_server.regular_files import read_regular
 from cryptable_server.settings.config import default_data_directory
 from cryptable_server.settings.declaration import ENVIRONMENT_PREFIX
 
-_OURS = ("cryptable-server", "cryptable-engine", "cryptable-protocol")
+_OURS = ("cryptable-server", "cryptable-engine", "cryptable-kernel", "cryptable-protocol")
 _LIBRARIES = ("concrete-python", "cryptography", "grpcio", "numpy", "prometheus-client", "protobuf")
 _SECONDS = 300.0
 _CERTIFICATE_VARIABLE = f"{ENVIRONMENT_PREFIX}TLS_CERTIFICATE"

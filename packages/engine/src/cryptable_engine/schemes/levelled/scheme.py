@@ -13,6 +13,7 @@ from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters
 from cryptable_engine.circuit.bounds import Bounds, bounds, highest_output
 from cryptable_engine.circuit.circuit import Circuit, IntArray
 from cryptable_engine.errors import CompilationError
+from cryptable_engine.kernel import usable_kernel
 from cryptable_engine.schemes.levelled.choice import choose_parameters
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.noise.bound import noise_bound
@@ -69,12 +70,12 @@ class LevelledScheme:
         return read_program(directory)
 
     def evaluator(self, program: Program, *, native: bool) -> RowEvaluator:
-        """See `EngineScheme`; there is no oracle."""
+        """See `EngineScheme`; there is no oracle. By the kernel, where there is one."""
         if native:
             raise InvalidInputError("native: the scheme levelled has no native code; leave it out")
         if not isinstance(program, LevelledProgram):
             raise InternalError(f"a program of class {type(program).__name__}, expected a levelled one")
-        return RowEvaluator(program.plan)
+        return RowEvaluator(program.plan, usable_kernel())
 
     def simulate(
         self,

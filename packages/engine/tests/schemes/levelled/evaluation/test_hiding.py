@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 from cryptable_engine.schemes.levelled.evaluation.hiding import _Stream, encryption_of_zero
-from cryptable_engine.schemes.levelled.evaluation.transforms import unfold
 from levelled_client import SIGMA, times
 
 
@@ -32,7 +31,7 @@ def test_two_streams_share_nothing():
 
 
 def test_zero_decrypts_to_little(client, keys):
-    zero = unfold(encryption_of_zero(keys.public_pair))
+    zero = encryption_of_zero(keys)
     zero -= np.rint(zero)
     words = np.rint(zero * 2.0**52).astype(np.int64) % (1 << 52)
     phase = (words[1] - np.array(times(words[0].tolist(), client.secret), dtype=object)) % (1 << 52)

@@ -36,13 +36,13 @@ def test_a_turned_polynomial_is_the_same_folded(power):
 @pytest.mark.encrypted
 @pytest.mark.parametrize("gadget", [(2, 8), (3, 6), (4, 5)])
 @pytest.mark.parametrize("shape", range(len(SHAPES)))
-def test_encrypted_equals_clear(client, keys, shape, gadget):
+def test_encrypted_equals_clear(client, kernel, keys, shape, gadget):
     random = np.random.default_rng([shape, *gadget])
     circuit = rotation_circuit(random, **SHAPES[shape])
     parameters = levelled_parameters(circuit, gadget=gadget, placed=() if shape % 2 else (0, 1))
     plan = make_plan(circuit, parameters, parameters.maximum)
     assert plan.products == circuit.products
-    evaluator = RowEvaluator(plan)
+    evaluator = RowEvaluator(plan, kernel)
     rows = np.concatenate(
         [np.eye(1, circuit.input.size, dtype=np.int64), random.integers(0, 2, (3, circuit.input.size))]
     )
@@ -52,13 +52,13 @@ def test_encrypted_equals_clear(client, keys, shape, gadget):
 
 
 @pytest.mark.encrypted
-def test_thermometers_turn_too(client, keys):
+def test_thermometers_turn_too(client, kernel, keys):
     random = np.random.default_rng(2)
     groups = (InputGroup(GroupKind.THERMOMETER, 5), InputGroup(GroupKind.RANGE, 7))
     circuit = rotation_circuit(random, groups=groups)
     parameters = levelled_parameters(circuit, gadget=(4, 5))
     row = np.array([1, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1])
-    answer = RowEvaluator(make_plan(circuit, parameters, parameters.maximum)).evaluate_row(
+    answer = RowEvaluator(make_plan(circuit, parameters, parameters.maximum), kernel).evaluate_row(
         client.row(parameters, row), keys
     )
     assert client.decode(parameters, answer) == interpret(circuit, [row])[0].tolist()

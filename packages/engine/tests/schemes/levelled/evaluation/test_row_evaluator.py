@@ -26,20 +26,20 @@ SHAPES = [
 ]
 
 
-def evaluator_of(circuit, parameters):
-    return RowEvaluator(make_plan(circuit, parameters, parameters.maximum))
+def evaluator_of(circuit, parameters, kernel=None):
+    return RowEvaluator(make_plan(circuit, parameters, parameters.maximum), kernel)
 
 
 @pytest.mark.encrypted
 @pytest.mark.parametrize("gadget", [(2, 8), (3, 6), (4, 5)])
 @pytest.mark.parametrize("shape", range(len(SHAPES)))
-def test_encrypted_equals_clear(client, keys, shape, gadget):
+def test_encrypted_equals_clear(client, kernel, keys, shape, gadget):
     random = np.random.default_rng([shape, *gadget])
     circuit = levelled_circuit(random, **SHAPES[shape])
     inputs = circuit.input.size
     places = () if shape % 2 else tuple(random.choice(inputs, inputs // 2, replace=False).tolist())
     parameters = levelled_parameters(circuit, gadget=gadget, placed=places)
-    evaluator = evaluator_of(circuit, parameters)
+    evaluator = evaluator_of(circuit, parameters, kernel)
     for row in random.integers(0, 2, (3, inputs)):
         answer = evaluator.evaluate_row(client.row(parameters, row), keys)
         parameters.check_output(pb.EncryptedTensor.FromString(answer))
@@ -48,7 +48,7 @@ def test_encrypted_equals_clear(client, keys, shape, gadget):
 
 @pytest.mark.encrypted
 @pytest.mark.parametrize("shape", range(len(SHAPES)))
-def test_streamed_evaluation_equals_clear_in_less_memory(client, keys, shape, monkeypatch):
+def test_streamed_evaluation_equals_clear_in_less_memory(client, kernel, keys, shape, monkeypatch):
     """As plans are evaluated that are too large to have all selectors ready at once."""
     random = np.random.default_rng(shape)
     circuit = levelled_circuit(random, **SHAPES[shape])
@@ -56,7 +56,7 @@ def test_streamed_evaluation_equals_clear_in_less_memory(client, keys, shape, mo
     parameters = levelled_parameters(circuit, placed=tuple(range(0, inputs, 3)) if shape % 2 else ())
     whole = make_plan(circuit, parameters, parameters.maximum).memory_bytes
     monkeypatch.setattr(plan_module, "STREAMED_BYTES", 0)
-    streamed = evaluator_of(circuit, parameters)
+    streamed = evaluator_of(circuit, parameters, kernel)
     assert streamed.plan.is_streamed
     assert whole - streamed.plan.memory_bytes == streamed.plan.layout.selector_leaves << 15
     for row in random.integers(0, 2, (2, inputs)):
@@ -86,22 +86,22 @@ def test_places_are_used_again():
 
 
 @pytest.mark.encrypted
-def test_two_runs_of_leaves(client, keys):
+def test_two_runs_of_leaves(client, kernel, keys):
     random = np.random.default_rng(8)
     circuit = levelled_circuit(random, steps=(3,), bits=2100)
     selectors = {int(bit) for bit in circuit.nodes[2].bits}
     parameters = levelled_parameters(circuit, leaves=tuple(bit for bit in range(2100) if bit not in selectors))
     assert len(parameters.layout.runs) == 2
-    evaluator = evaluator_of(circuit, parameters)
+    evaluator = evaluator_of(circuit, parameters, kernel)
     row = random.integers(0, 2, 2100)
     answer = evaluator.evaluate_row(client.row(parameters, row), keys)
     assert client.decode(parameters, answer) == interpret(circuit, [row])[0].tolist()
 
 
-def test_answers_are_hidden_anew(client, keys):
+def test_answers_are_hidden_anew(client, kernel, keys):
     circuit = levelled_circuit(np.random.default_rng(1))
     parameters = levelled_parameters(circuit)
-    evaluator = evaluator_of(circuit, parameters)
+    evaluator = evaluator_of(circuit, parameters, kernel)
     row = client.row(parameters, [1] * 9)
     one, other = (pb.EncryptedTensor.FromString(evaluator.evaluate_row(row, keys)).polynomials for _ in range(2))
     different = np.mean(np.frombuffer(one, np.uint8) != np.frombuffer(other, np.uint8))
@@ -109,11 +109,11 @@ def test_answers_are_hidden_anew(client, keys):
 
 
 @pytest.mark.parametrize("fill", [0, 255, None])
-def test_random_words_give_an_answer(fill):
+def test_random_words_give_an_answer(kernel, fill):
     random = np.random.default_rng(4)
     circuit = levelled_circuit(random, steps=(3, 2))
     parameters = levelled_parameters(circuit, placed=(0, 1))
-    evaluator = evaluator_of(circuit, parameters)
+    evaluator = evaluator_of(circuit, parameters, kernel)
 
     def data(size):
         return random.bytes(size) if fill is None else bytes([fill]) * size
@@ -125,9 +125,9 @@ def test_random_words_give_an_answer(fill):
     parameters.check_output(pb.EncryptedTensor.FromString(answer))
 
 
-def test_rows_and_keys_of_other_sizes_are_refused(client, keys):
+def test_rows_and_keys_of_other_sizes_are_refused(client, kernel, keys):
     parameters = levelled_parameters(circuit := levelled_circuit(np.random.default_rng(1)))
-    evaluator = evaluator_of(circuit, parameters)
+    evaluator = evaluator_of(circuit, parameters, kernel)
     for row, message in (
         (b"\xff\xff", "encrypted tensor"),
         (b"", "no polynomials"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from cryptable_engine.schemes.levelled.evaluation.decomposition import times_rows, transformed_digits
+from cryptable_engine.schemes.levelled.evaluation.kernel_evaluation import ring_of
 from cryptable_engine.schemes.levelled.evaluation.transforms import (
     HALF,
     automorphism,
@@ -16,6 +17,7 @@ from cryptable_engine.schemes.levelled.evaluation.transforms import (
 )
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST
 from cryptable_engine.schemes.levelled.plans.digits import digits
+from cryptable_kernel import Forms, aligned
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL, Gadget
 from levelled_client import N, times, turn
 
@@ -76,6 +78,52 @@ def test_rounding_is_below_what_the_bound_takes(gadget):
         return unfold(inverse(out))
 
     error = product(rows) - (np.rint(product(upper) * 2**20) / 2**20 + product(rows - upper))
+    variance = gadget.levels * N * 4.0**gadget.base_log / 144
+    kappa = np.mean(error**2) / variance * 2.0**106
+    assert 5 < kappa < 0.9 * GREATEST.rounding
+
+
+@pytest.mark.parametrize("gadget", sorted({*UNIVERSAL.automorphisms, UNIVERSAL.switch, Gadget(2, 9)}))
+def test_the_kernel_rounds_no_more(kernel, gadget):
+    """As above: the bound takes the same figure for both."""
+    if kernel is None:
+        pytest.skip("is measured above")
+    ring, count = ring_of(kernel), 8
+    rows = random_torus(gadget.levels, 2)
+    upper = np.rint(rows * 2**20) / 2**20
+    leaves = random_torus(count, 2)
+    leaves[:, 1] = 0.0
+
+    def product(polynomials):
+        key, given, switched, out = (
+            aligned(gadget.levels, 2, N),
+            aligned(*leaves.shape),
+            aligned(count, 2, N),
+            aligned(count, 2, N),
+        )
+        key[:], given[:] = polynomials, leaves
+        ring.pairs(key, ring.scratch())
+        ring.switch_leaves(given, gadget, key, switched, ring.scratch())
+        none, each = np.empty(0, np.int64), np.arange(count + 1)
+        forms = Forms(
+            N,
+            term_first=each,
+            term_place=each[:-1],
+            term_sign=np.ones(count),
+            read_first=np.zeros_like(each),
+            read_source=none,
+            weight_first=[0],
+            weight_at=none,
+            weight=none,
+            constant=np.zeros((count, 1)),
+            spectra=aligned(0, N),
+        )
+        ring.forms(forms, 0, count, aligned(0, 2, N), switched, out, ring.scratch())
+        return out
+
+    # `forms` leaves what is centred: of the product of the upper bits, a multiple of 2^-20.
+    error = product(rows) - (np.rint(product(upper) * 2**20) / 2**20 + product(rows - upper))
+    error -= np.rint(error)
     variance = gadget.levels * N * 4.0**gadget.base_log / 144
     kappa = np.mean(error**2) / variance * 2.0**106
     assert 5 < kappa < 0.9 * GREATEST.rounding

@@ -41,9 +41,9 @@ def noisier_model(monkeypatch):
             monkeypatch.setattr(row_noise, name, value)
 
 
-def errors(client, keys, plan, circuit, rows):
+def errors(client, keys, plan, circuit, rows, kernel=None):
     """Of each slot of each row, less what rounded weights do, as a fraction of the torus: shape (rows, slots)."""
-    evaluator, parameters = RowEvaluator(plan), plan.parameters
+    evaluator, parameters = RowEvaluator(plan, kernel), plan.parameters
     exact = on_torus(interpret(circuit, rows), parameters.moduli)
     found = []
     for row, expected in zip(rows, exact, strict=True):
@@ -62,7 +62,7 @@ def rows_of(random, circuit, count):
 
 @pytest.mark.encrypted
 @pytest.mark.parametrize("places", [True, False])
-def test_errors_are_as_large_as_predicted(client, keys, places):
+def test_errors_are_as_large_as_predicted(client, kernel, keys, places):
     random = np.random.default_rng(3)
     circuit = tree_circuit(random, trees=25, depth=4, thermometers=(6,) * 8, largest=60)
     parameters = levelled_parameters(
@@ -71,7 +71,7 @@ def test_errors_are_as_large_as_predicted(client, keys, places):
     plan = make_plan(circuit, parameters, parameters.maximum)
     rows = rows_of(random, circuit, 40 if places else 12)
     predicted = np.array([row_variance(plan, RowVariances(plan.layout, GREATEST), row) for row in rows])
-    standardized = errors(client, keys, plan, circuit, rows) / np.sqrt(predicted)
+    standardized = errors(client, keys, plan, circuit, rows, kernel) / np.sqrt(predicted)
     margin = 4 * math.sqrt(2 / standardized.size)
     assert 0.75 - margin < np.mean(standardized**2) < 1.0 + margin
     bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(16, GREATEST)
@@ -80,14 +80,14 @@ def test_errors_are_as_large_as_predicted(client, keys, places):
 
 @pytest.mark.encrypted
 @pytest.mark.parametrize(("gadget", "common"), [((2, 9), 3), ((4, 5), 0)])
-def test_errors_of_turned_tables_are_as_large_as_predicted(client, keys, gadget, common):
+def test_errors_of_turned_tables_are_as_large_as_predicted(client, kernel, keys, gadget, common):
     random = np.random.default_rng(5)
     circuit = rotation_circuit(random, bits=24, neurons=12, positions=64, outputs=3, common=common, reads=False)
     parameters = levelled_parameters(circuit, gadget=gadget, answer_word_bits=18)
     plan = make_plan(circuit, parameters, parameters.maximum)
     rows = random.integers(0, 2, (10, 24))
     predicted = np.array([row_variance(plan, RowVariances(plan.layout, GREATEST), row) for row in rows])
-    standardized = errors(client, keys, plan, circuit, rows) / np.sqrt(predicted)
+    standardized = errors(client, keys, plan, circuit, rows, kernel) / np.sqrt(predicted)
     margin = 4 * math.sqrt(2 / standardized.size)
     assert 0.75 - margin < np.mean(standardized**2) < 1.0 + margin
     bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(18, GREATEST)
@@ -95,7 +95,7 @@ def test_errors_of_turned_tables_are_as_large_as_predicted(client, keys, gadget,
 
 
 @pytest.mark.encrypted
-def test_tables_that_begin_with_one_bit_are_no_noisier_than_their_bound(client, keys):
+def test_tables_that_begin_with_one_bit_are_no_noisier_than_their_bound(client, kernel, keys):
     random = np.random.default_rng(6)
     # Seven tables that are one table turned, by two bits: the masks of all are one polynomial, turned.
     circuit = rotation_circuit(random, bits=2, neurons=7, positions=64, common=0, reads=False, density=1.0)
@@ -109,7 +109,7 @@ def test_tables_that_begin_with_one_bit_are_no_noisier_than_their_bound(client, 
     plan = make_plan(circuit, parameters, parameters.maximum)
     bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(18, GREATEST)
     rows = np.array([[0, 0], [1, 0], [0, 1], [1, 1]] * 4)
-    assert np.mean(errors(client, keys, plan, circuit, rows) ** 2) < bound
+    assert np.mean(errors(client, keys, plan, circuit, rows, kernel) ** 2) < bound
 
 
 @pytest.mark.encrypted

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from cryptable_engine.schemes.levelled.evaluation.transforms import ComplexArray, FloatArray, fold, forward, inverse
+from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
+from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray, fold, forward, inverse, unfold
 
 _WORD_BITS = 64
 
@@ -45,15 +46,22 @@ class _Stream:
         return noise
 
 
-def encryption_of_zero(public_pair: ComplexArray) -> ComplexArray:
-    """The sum u · pair + (e1, e2) with u ternary: folded, shape (2, N/2), not centred.
-
-    Args:
-        public_pair: transforms of mask and body, shape (2, N/2).
-    """
+def encryption_of_zero(keys: ServerKeys) -> FloatArray:
+    """The sum u · pair + (e1, e2) with u ternary, under the client's public pair: shape (2, N), not centred."""
     stream = _Stream()
-    ternary = forward(fold(stream.ternary(RING_SIZE)))
-    noise = fold(stream.gaussian(2 * RING_SIZE).reshape(2, RING_SIZE))
-    zero: ComplexArray = inverse(public_pair * ternary)
-    zero += noise
+    ternary = stream.ternary(RING_SIZE)
+    zero = stream.gaussian(2 * RING_SIZE).reshape(2, RING_SIZE)
+    zero += times_pair(ternary, keys)
     return zero
+
+
+def times_pair(polynomial: FloatArray, keys: ServerKeys) -> FloatArray:
+    """The product of a polynomial and the public pair, shape (2, N)."""
+    if keys.ring is None:
+        return unfold(inverse(keys.public_pair * forward(fold(polynomial))))
+    from cryptable_kernel import aligned
+
+    factor, product = aligned(RING_SIZE), aligned(2, RING_SIZE)
+    factor[:] = polynomial
+    keys.ring.add_multiple(factor, keys.public_pair, product, keys.ring.scratch())
+    return product

@@ -13,17 +13,18 @@ CHUNK = 8
 """Ciphertexts that are worked on at once: with their digits they fit into a core's cache."""
 
 
-def chunks(forms: Forms) -> Iterator[range]:
-    """Products that are computed together, in the order of evaluation."""
+def chunks(forms: Forms, size: int = CHUNK) -> Iterator[range]:
+    """Products that are computed together, at most `size`, in the order of evaluation."""
     for step in forms.steps:
-        for first in range(step.start, step.stop, CHUNK):
-            yield range(first, min(first + CHUNK, step.stop))
+        for first in range(step.start, step.stop, size):
+            yield range(first, min(first + size, step.stop))
 
 
-def places_of(forms: Forms) -> tuple[IntArray, int]:
+def places_of(forms: Forms, size: int = CHUNK) -> tuple[IntArray, int]:
     """The place of each product, and how many places there are.
 
-    The forms of a chunk are read before its products are written, so these may stand where those were read last.
+    The forms of a chunk of `size` products are read before its products are written, so these may stand where those
+    were read last.
     """
     last = np.full(forms.products, -1, np.int64)
     np.maximum.at(last, forms.term_product, forms.form_of_terms())
@@ -32,7 +33,7 @@ def places_of(forms: Forms) -> tuple[IntArray, int]:
     count = 0
     ending = np.argsort(last, kind="stable")
     ended = int(np.searchsorted(last[ending], 0))  # what no form reads keeps its place to itself
-    for chunk in chunks(forms):
+    for chunk in chunks(forms, size):
         while ended < len(ending) and last[ending[ended]] < chunk.stop:
             free.append(int(place[ending[ended]]))
             ended += 1

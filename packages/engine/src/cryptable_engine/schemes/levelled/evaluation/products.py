@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 
 from cryptable_engine.schemes.levelled.evaluation.decomposition import transformed_digits
 from cryptable_engine.schemes.levelled.evaluation.expansion import switch
 from cryptable_engine.schemes.levelled.evaluation.product_memory import chunks, places_of
+from cryptable_engine.schemes.levelled.evaluation.reads import Reads
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.evaluation.transforms import (
     HALF,
@@ -22,9 +22,6 @@ from cryptable_engine.schemes.levelled.evaluation.transforms import (
 from cryptable_engine.schemes.levelled.evaluation.workspace import Workspace
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 
-SPECTRA_BYTES = 128 << 20
-"""Of weights' transforms that are kept ready; in larger models those beyond are computed for each row."""
-
 
 class Products:
     """A plan made ready: what each form adds up, with the transforms of its weights.
@@ -36,25 +33,13 @@ class Products:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._is_streamed = plan.is_streamed
-        forms, layout = plan.forms, plan.layout
-        room, leaves = layout.room, len(layout.leaf_bits)
-        self._folded = leaves if self._is_streamed else 0
+        forms = plan.forms
+        self._folded = len(plan.layout.leaf_bits) if self._is_streamed else 0
         """Leaves up to this one are not transformed, but by whoever reads them."""
-        # Bits that a form reads from one placed polynomial are read by one product with one polynomial of weights.
-        at = plan.places.source % room * layout.slots
-        key = plan.places.form * (layout.placed_polynomials + 1) + plan.places.source // room
-        kept, group = np.unique(key, return_inverse=True)
-        placed_form, placed_source = np.divmod(kept, layout.placed_polynomials + 1)
-        self._form = np.concatenate([plan.leaves.form, placed_form])
-        self._source = np.concatenate([plan.leaves.source, placed_source + leaves])
-        self._group, self._at = group.ravel(), at
-        order = np.lexsort((self._source, self._form))
-        self._form, self._source, self._row = self._form[order], self._source[order], order
-        self._first = np.searchsorted(self._form, np.arange(forms.products + 2))
-        ready = min(len(order), SPECTRA_BYTES // (HALF * 16))
+        self._reads = reads = Reads(plan)
         self._spectra = np.concatenate(
             [np.empty((0, HALF), np.complex128)]
-            + [self._transform(first, min(first + 256, ready)) for first in range(0, ready, 256)]
+            + [self._transform(first, min(first + 256, reads.ready)) for first in range(0, reads.ready, 256)]
         )
         place, self.places = places_of(forms)
         self._place = place.tolist()
@@ -65,20 +50,7 @@ class Products:
 
     def _transform(self, first: int, last: int) -> ComplexArray:
         """Of the weights' polynomials of reads `first` … `last` − 1."""
-        plan, slots = self._plan, self._plan.layout.slots
-        own = len(plan.leaves.form)
-        polynomials = np.zeros((last - first, RING_SIZE))
-        for place, row in enumerate(self._row[first:last].tolist()):
-            if row < own:
-                polynomials[place, :slots] = plan.leaves.weight[row]
-            else:
-                for index in np.flatnonzero(self._group == row - own):
-                    # The weight of slot r at coefficient r − at, so that its product with X^at stands in the slot.
-                    target = np.arange(slots) - self._at[index]
-                    polynomials[place, target % RING_SIZE] += (
-                        np.where(target < 0, -1.0, 1.0) * plan.places.weight[index]
-                    )
-        return forward(fold(polynomials))
+        return forward(fold(self._reads.polynomials(first, last)))
 
     def evaluate(self, space: Workspace, keys: ServerKeys) -> ComplexArray:
         """The answer's ciphertext, folded, shape (2, N/2), from what `space` holds of leaves and switched ones."""
@@ -95,9 +67,9 @@ class Products:
             total.fill(0.0)
             for product, sign in self._terms[form]:
                 (np.add if sign > 0 else np.subtract)(total, space.products[product], out=total)
-            for read in range(self._first[form], self._first[form + 1]):
+            for read in range(self._reads.first[form], self._reads.first[form + 1]):
                 spectrum = self._spectra[read] if read < len(self._spectra) else self._transform(read, read + 1)[0]
-                source = int(self._source[read])
+                source = int(self._reads.source[read])
                 leaf = space.leaves[source]
                 if source < self._folded:
                     leaf = forward(leaf.copy())

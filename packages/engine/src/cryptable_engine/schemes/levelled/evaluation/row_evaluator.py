@@ -1,8 +1,8 @@
-"""RowEvaluator: one plan, evaluated on encrypted rows as they travel."""
+"""RowEvaluator: one plan, evaluated on encrypted rows as they travel, by the kernel or by NumPy."""
 
 from __future__ import annotations
 
-import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 from cryptable_protocol import InternalError
@@ -12,39 +12,40 @@ from cryptable_protocol.schemes.levelled.packing import Words, pack, packed_byte
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
 from cryptable_protocol.schemes.levelled.tensor import RingTensor
 
-from cryptable_engine.schemes.levelled.evaluation.expansion import expand, switch_all, transform
 from cryptable_engine.schemes.levelled.evaluation.hiding import encryption_of_zero
-from cryptable_engine.schemes.levelled.evaluation.products import Products
-from cryptable_engine.schemes.levelled.evaluation.rotations import Rotations
+from cryptable_engine.schemes.levelled.evaluation.numpy_evaluation import NumpyEvaluation
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
-from cryptable_engine.schemes.levelled.evaluation.transforms import (
-    ComplexArray,
-    FloatArray,
-    centre,
-    doubles,
-    fold,
-    torus,
-    unfold,
-)
-from cryptable_engine.schemes.levelled.evaluation.workspace import Workspace
+from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray, centre, torus
 from cryptable_engine.schemes.levelled.plans.plan import Plan
+
+if TYPE_CHECKING:
+    from cryptable_kernel import Kernel, Ring
 
 
 class RowEvaluator:
     """Evaluates one plan. Thread-safe: each thread has memory of its own, `plan.memory_bytes` and about a megabyte.
 
     The same operations are done for every row, whatever it holds.
+
+    Args:
+        plan: made ready.
+        kernel: that evaluates; None for NumPy.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, kernel: Kernel | None = None) -> None:
         self.plan = plan
-        self._products = Products(plan)
-        self._rotations = None if plan.turns is None else Rotations(plan.turns)
-        self._own = threading.local()
+        self._ring: Ring | None = None
+        if kernel is None:
+            self._evaluate = NumpyEvaluation(plan).ciphertext
+        else:
+            from cryptable_engine.schemes.levelled.evaluation.kernel_evaluation import KernelEvaluation, ring_of
+
+            self._ring = ring_of(kernel)
+            self._evaluate = KernelEvaluation(plan, self._ring).ciphertext
 
     def make_ready(self, data: memoryview) -> ServerKeys:
         """A client's evaluation keys; raises MalformedMessageError for another length."""
-        return ServerKeys(data)
+        return ServerKeys(data, self._ring)
 
     def evaluate_row(self, row: bytes, keys: object) -> bytes:
         """An answer's canonical bytes for a row's.
@@ -55,8 +56,8 @@ class RowEvaluator:
         parameters = self.plan.parameters
         tensor = RingTensor.from_bytes(row)
         parameters.check_input(tensor.to_message())
-        if not isinstance(keys, ServerKeys) or tensor.seed is None:
-            raise InternalError("keys that another scheme made ready, or a row without a seed that was let through")
+        if not isinstance(keys, ServerKeys) or keys.ring is not self._ring or tensor.seed is None:
+            raise InternalError("keys made ready for another evaluator, or a row without a seed that was let through")
         ciphertext = self.ciphertext(self._ciphertexts(tensor.seed, tensor.polynomials), keys)
         bits = parameters.answer_word_bits
         words = (np.floor(ciphertext * 2.0**bits + 0.5).astype(np.int64) & ((1 << bits) - 1)).astype(np.uint64)
@@ -70,24 +71,10 @@ class RowEvaluator:
             polynomials: of the row, expanded ones first: shape (count, 2, N), mask and body, on the torus.
             keys: of the client.
         """
-        space = self._space()
-        layout = self.plan.layout
-        folded = fold(polynomials)
-        for run, ciphertext in zip(layout.runs, folded, strict=False):
-            leaves = space.leaves[run.first : run.first + run.count]
-            leaves[0] = ciphertext
-            expand(run, keys, leaves, space)
-        space.leaves[len(layout.leaf_bits) :] = folded[len(layout.runs) :]
-        if self.plan.is_streamed:
-            transform(space.leaves[len(layout.leaf_bits) :])
-        else:
-            switch_all(layout, keys, space)
-        answer: ComplexArray = self._products.evaluate(space, keys)
-        if self._rotations is not None:
-            answer += self._rotations.evaluate(space)
-        answer += encryption_of_zero(keys.public_pair)
-        centre(doubles(answer), np.empty_like(doubles(answer)))
-        return unfold(answer)
+        answer = self._evaluate(polynomials, keys)
+        answer += encryption_of_zero(keys)
+        centre(answer, np.empty_like(answer))
+        return answer
 
     def _ciphertexts(self, seed: bytes, data: bytes) -> FloatArray:
         """Masks and bodies of a row's polynomials, shape (count, 2, N), on the torus."""
@@ -103,9 +90,3 @@ class RowEvaluator:
             words[index, 1] = unpack(data[start:end], RING_SIZE, bits) << np.uint64(GRID_BITS - bits)
             start = end
         return torus(words)
-
-    def _space(self) -> Workspace:
-        space: Workspace | None = getattr(self._own, "space", None)
-        if space is None:
-            space = self._own.space = Workspace(self.plan, self._products.places)
-        return space

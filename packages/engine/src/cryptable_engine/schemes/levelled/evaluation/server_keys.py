@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, TypeAlias
+
 import numpy as np
+import numpy.typing as npt
 from cryptable_protocol import MalformedMessageError
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, RING_SIZE, SEED_BYTES, UNIVERSAL
 from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_mask
 from cryptable_protocol.schemes.levelled.packing import unpack
 
-from cryptable_engine.schemes.levelled.evaluation.transforms import ComplexArray, fold, forward, torus
+from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray, fold, forward, torus
+
+if TYPE_CHECKING:
+    from cryptable_kernel import Ring
+
+Rows: TypeAlias = npt.NDArray[Any]
+"""Complex transforms, or doubles of the ring's pairs."""
 
 
 class ServerKeys:
@@ -16,17 +25,19 @@ class ServerKeys:
 
     Args:
         data: protos/SPEC-LEVELLED.md, "Keyset"; not kept.
+        ring: of the kernel that evaluates; None for NumPy.
 
     Attributes:
-        automorphisms: rows of each key, shape (l, 2, N/2): mask and body.
+        ring: as given.
+        automorphisms: rows of each key, mask and body: transforms of shape (l, 2, N/2), or the ring's pairs, (l, 2, N).
         switch: rows of the switch, likewise.
-        public_pair: shape (2, N/2).
+        public_pair: shape (2, N/2), or the ring's pair.
 
     Raises:
         MalformedMessageError: not of exactly the keyset's length.
     """
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: memoryview, ring: Ring | None = None) -> None:
         if len(data) != UNIVERSAL.evaluation_keys_bytes:
             raise MalformedMessageError(
                 f"evaluation keys of {len(data)} bytes, the levelled keyset has {UNIVERSAL.evaluation_keys_bytes}; "
@@ -37,8 +48,9 @@ class ServerKeys:
         words[:-1, 0] = masks(seed, 0, UNIVERSAL.rows - 1)
         words[-1, 0] = public_pair_mask(seed)
         words[:, 1] = unpack(data[SEED_BYTES:], UNIVERSAL.rows * RING_SIZE, GRID_BITS).reshape(-1, RING_SIZE)
-        rows = forward(fold(torus(words)))
-        automorphisms: list[ComplexArray] = []
+        self.ring = ring
+        rows: Rows = forward(fold(torus(words))) if ring is None else _pairs(ring, torus(words))
+        automorphisms: list[Rows] = []
         first = 0
         for gadget in UNIVERSAL.automorphisms:
             automorphisms.append(rows[first : first + gadget.levels])
@@ -46,3 +58,12 @@ class ServerKeys:
         self.automorphisms = tuple(automorphisms)
         self.switch = rows[first : first + UNIVERSAL.switch.levels]
         self.public_pair = rows[-1]
+
+
+def _pairs(ring: Ring, ciphertexts: FloatArray) -> FloatArray:
+    from cryptable_kernel import aligned
+
+    rows = aligned(*ciphertexts.shape)
+    rows[:] = ciphertexts
+    ring.pairs(rows, ring.scratch())
+    return rows

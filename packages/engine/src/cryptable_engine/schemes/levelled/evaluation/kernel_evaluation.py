@@ -1,0 +1,214 @@
+"""KernelEvaluation: a plan evaluated by the kernel, a few calls a row, each without Python's lock."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from cryptable_kernel import Forms, Kernel, Ring, aligned
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
+
+from cryptable_engine.circuit.circuit import IntArray
+from cryptable_engine.schemes.levelled.evaluation.product_memory import CHUNK, chunks, places_of
+from cryptable_engine.schemes.levelled.evaluation.reads import Reads
+from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
+from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray
+from cryptable_engine.schemes.levelled.plans.plan import Plan
+from cryptable_engine.schemes.levelled.plans.turns import Turns, body_gadget
+
+_AT_ONCE = 64
+"""Polynomials that are copied to memory that the kernel reads."""
+
+
+@cache
+def ring_of(kernel: Kernel) -> Ring:
+    """The scheme's ring: one for all models and keys."""
+    return Ring(kernel, RING_SIZE)
+
+
+@dataclass(frozen=True)
+class _Workspace:
+    """As `Workspace`, of ciphertexts and pairs of shape (2, N)."""
+
+    leaves: FloatArray
+    switched: FloatArray
+    ready: FloatArray
+    products: FloatArray
+    tables: FloatArray
+    answer: FloatArray
+    scratch: FloatArray
+
+
+class KernelEvaluation:
+    """Evaluates one plan as `NumpyEvaluation` does. Thread-safe, likewise; the lock is free while it computes."""
+
+    def __init__(self, plan: Plan, ring: Ring) -> None:
+        self._plan, self._ring = plan, ring
+        forms, layout = plan.forms, plan.layout
+        # One product after the other is written, so that each may stand where its own form was the last to read.
+        self._place, self._places = places_of(forms, 1)
+        self._begin = plan.selector * layout.gadget.levels
+        self._forms = _forms(plan, ring, self._place)
+        self._turns = None if plan.turns is None else _Turning(plan.turns, ring)
+        self._own = threading.local()
+
+    def ciphertext(self, polynomials: FloatArray, keys: ServerKeys) -> FloatArray:
+        """The answer's ciphertext, not hidden, shape (2, N), on the torus.
+
+        Args:
+            polynomials: of the row, expanded ones first: shape (count, 2, N), mask and body, on the torus.
+            keys: of the client, made ready for this ring.
+        """
+        plan, ring, space = self._plan, self._ring, self._space()
+        layout, leaves = plan.layout, len(plan.layout.leaf_bits)
+        for run, ciphertext in zip(layout.runs, polynomials, strict=False):
+            part = space.leaves[run.first : run.first + run.count]
+            part[0] = ciphertext
+            ring.expand(part, run.depth, run.shift, UNIVERSAL.automorphisms, keys.automorphisms, space.scratch)
+        space.leaves[leaves:] = polynomials[len(layout.runs) :]
+        selectors = leaves if plan.is_streamed else layout.selector_leaves
+        if not plan.is_streamed:
+            ring.switch_leaves(space.leaves[:selectors], UNIVERSAL.switch, keys.switch, space.switched, space.scratch)
+        ring.pairs(space.leaves[selectors:], space.scratch)
+        self._multiply(space, keys)
+        root = plan.forms.root
+        ring.forms(self._forms, root, root + 1, space.leaves, space.products, space.answer, space.scratch)
+        answer: FloatArray = space.answer[0].copy()
+        if self._turns is not None:
+            answer += self._turns.evaluate(space)
+        return answer
+
+    def _multiply(self, space: _Workspace, keys: ServerKeys) -> None:
+        plan = self._plan
+        if not plan.is_streamed:
+            products = range(plan.forms.products)
+            self._multiply_some(products, space, space.switched, space.leaves, self._begin)
+            return
+        levels = plan.layout.gadget.levels
+        for chunk in chunks(plan.forms):
+            at_hand, index = np.unique(plan.selector[chunk.start : chunk.stop], return_inverse=True)
+            count = len(at_hand) * levels
+            ready, switched = space.ready[:count], space.switched[:count]
+            np.take(
+                space.leaves, (at_hand[:, None] * levels + np.arange(levels)).ravel(), axis=0, out=ready, mode="clip"
+            )
+            self._ring.switch_leaves(ready, UNIVERSAL.switch, keys.switch, switched, space.scratch)
+            self._multiply_some(chunk, space, switched, ready, index.ravel() * levels)
+
+    def _multiply_some(
+        self, products: range, space: _Workspace, switched: FloatArray, rows: FloatArray, begin: IntArray
+    ) -> None:
+        self._ring.products(
+            self._forms,
+            products.start,
+            products.stop,
+            space.leaves,
+            space.products,
+            gadget=self._plan.layout.gadget,
+            switched=switched,
+            rows=rows,
+            begin=begin,
+            place=self._place[products.start : products.stop],
+            scratch=space.scratch,
+        )
+
+    def _space(self) -> _Workspace:
+        space: _Workspace | None = getattr(self._own, "space", None)
+        if space is None:
+            plan, layout = self._plan, self._plan.layout
+            at_hand = CHUNK * layout.gadget.levels
+            turns = plan.turns
+            space = self._own.space = _Workspace(
+                leaves=aligned(len(layout.leaf_bits) + layout.placed_polynomials, 2, RING_SIZE),
+                switched=aligned(at_hand if plan.is_streamed else layout.selector_leaves, 2, RING_SIZE),
+                ready=aligned(at_hand if plan.is_streamed else 0, 2, RING_SIZE),
+                products=aligned(self._places, 2, RING_SIZE),
+                tables=aligned(0 if turns is None else turns.neurons, 2, RING_SIZE),
+                answer=aligned(1, 2, RING_SIZE),
+                scratch=self._ring.scratch(),
+            )
+        return space
+
+
+class _Turning:
+    """The tables of a plan, turned by encrypted bits and added up, as `Rotations` does."""
+
+    def __init__(self, turns: Turns, ring: Ring) -> None:
+        self._turns, self._ring = turns, ring
+        levels, neurons = turns.gadget.levels, turns.neurons
+        self._gadgets = (turns.gadget, body_gadget(turns.gadget))
+        # A table with its first turn is a form of that selector's leaves: weights are digits known beforehand.
+        reads = np.arange(neurons * levels + 1)
+        digits = np.ascontiguousarray(turns.first_digits.transpose(1, 0, 2)).reshape(-1, RING_SIZE)
+        none = np.empty(0, np.int64)
+        self._begin = Forms(
+            RING_SIZE,
+            term_first=np.zeros(neurons + 1, np.int64),
+            term_place=none,
+            term_sign=none,
+            read_first=reads[::levels],
+            read_source=((turns.selector[turns.first] * levels)[:, None] + np.arange(levels)).ravel(),
+            weight_first=np.zeros(len(reads), np.int64),
+            weight_at=none,
+            weight=none,
+            constant=turns.tables,
+            spectra=_transforms(ring, digits),
+        )
+
+    def evaluate(self, space: _Workspace) -> FloatArray:
+        """The sum of the turned tables, shape (2, N)."""
+        turns = self._turns
+        self._ring.forms(self._begin, 0, turns.neurons, space.leaves, space.products[:0], space.tables, space.scratch)
+        for bit in np.flatnonzero(turns.own.any(axis=1)).tolist():
+            chosen = np.flatnonzero(turns.own[bit])
+            self._turn(bit, space.tables, chosen, turns.powers[bit, chosen], space)
+        total = space.tables[:1]
+        for table in space.tables[1:]:
+            np.add(total[0], table, out=total[0])
+        np.subtract(total, np.rint(total), out=total)
+        for bit in np.flatnonzero(turns.common).tolist():
+            self._turn(bit, total, np.zeros(1, np.int64), turns.powers[bit, :1], space)
+        answer: FloatArray = total[0]
+        return answer
+
+    def _turn(self, bit: int, tables: FloatArray, chosen: IntArray, powers: IntArray, space: _Workspace) -> None:
+        masks, bodies = self._gadgets
+        first, together = int(self._turns.selector[bit]) * masks.levels, masks.levels // bodies.levels
+        self._ring.turn(
+            tables,
+            chosen,
+            powers,
+            gadgets=self._gadgets,
+            mask_rows=list(space.switched[first : first + masks.levels]),
+            body_rows=list(space.leaves[first + together - 1 : first + masks.levels : together]),
+            scratch=space.scratch,
+        )
+
+
+def _forms(plan: Plan, ring: Ring, place: IntArray) -> Forms:
+    reads, forms = Reads(plan), plan.forms
+    return Forms(
+        RING_SIZE,
+        term_first=forms.term_first,
+        term_place=place[forms.term_product],
+        term_sign=forms.term_sign,
+        read_first=reads.first,
+        read_source=reads.source,
+        weight_first=reads.weight_first,
+        weight_at=reads.weight_at,
+        weight=reads.weight,
+        constant=plan.constant,
+        spectra=_transforms(ring, reads.polynomials(0, reads.ready)),
+        folded=len(plan.layout.leaf_bits) if plan.is_streamed else 0,
+    )
+
+
+def _transforms(ring: Ring, polynomials: FloatArray) -> FloatArray:
+    found, some = aligned(*polynomials.shape), aligned(_AT_ONCE, RING_SIZE)
+    for first in range(0, len(found), _AT_ONCE):
+        part = found[first : first + _AT_ONCE]
+        some[: len(part)] = polynomials[first : first + _AT_ONCE]
+        ring.transform(some[: len(part)], part)
+    return found

@@ -1,0 +1,58 @@
+"""NumpyEvaluation: a plan evaluated by numpy.fft, wherever there is no kernel, and as its oracle."""
+
+from __future__ import annotations
+
+import threading
+
+from cryptable_engine.schemes.levelled.evaluation.expansion import expand, switch_all, transform
+from cryptable_engine.schemes.levelled.evaluation.products import Products
+from cryptable_engine.schemes.levelled.evaluation.rotations import Rotations
+from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
+from cryptable_engine.schemes.levelled.evaluation.transforms import (
+    ComplexArray,
+    FloatArray,
+    fold,
+    unfold,
+)
+from cryptable_engine.schemes.levelled.evaluation.workspace import Workspace
+from cryptable_engine.schemes.levelled.plans.plan import Plan
+
+
+class NumpyEvaluation:
+    """Evaluates one plan. Thread-safe: each thread has a workspace of its own."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._products = Products(plan)
+        self._rotations = None if plan.turns is None else Rotations(plan.turns)
+        self._own = threading.local()
+
+    def ciphertext(self, polynomials: FloatArray, keys: ServerKeys) -> FloatArray:
+        """The answer's ciphertext, not hidden, shape (2, N), on the torus.
+
+        Args:
+            polynomials: of the row, expanded ones first: shape (count, 2, N), mask and body, on the torus.
+            keys: of the client.
+        """
+        space = self._space()
+        layout = self._plan.layout
+        folded = fold(polynomials)
+        for run, ciphertext in zip(layout.runs, folded, strict=False):
+            leaves = space.leaves[run.first : run.first + run.count]
+            leaves[0] = ciphertext
+            expand(run, keys, leaves, space)
+        space.leaves[len(layout.leaf_bits) :] = folded[len(layout.runs) :]
+        if self._plan.is_streamed:
+            transform(space.leaves[len(layout.leaf_bits) :])
+        else:
+            switch_all(layout, keys, space)
+        answer: ComplexArray = self._products.evaluate(space, keys)
+        if self._rotations is not None:
+            answer += self._rotations.evaluate(space)
+        return unfold(answer)
+
+    def _space(self) -> Workspace:
+        space: Workspace | None = getattr(self._own, "space", None)
+        if space is None:
+            space = self._own.space = Workspace(self._plan, self._products.places)
+        return space

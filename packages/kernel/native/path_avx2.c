@@ -1,0 +1,3 @@
+#define W 4
+#define PATH avx2
+#include "levelled.h"

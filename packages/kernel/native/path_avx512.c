@@ -1,0 +1,3 @@
+#define W 8
+#define PATH avx512
+#include "levelled.h"

@@ -1,0 +1,188 @@
+// Transforms, pass by pass. Values are left in the order of the last split, which nothing here needs to be another.
+//
+// A polynomial is N doubles, constant term first. Its transform is N/2/W pairs of vectors, real and imaginary parts.
+#ifndef TRANSFORM_H
+#define TRANSFORM_H
+#include "ring.h"
+
+typedef struct { V re, im; } C;
+
+// a + w b, a - w b; with i w for w; and the ways back, times two.
+INLINE void split(V *re, V *im, int a, int b, V wr, V wi) {
+  V tr = re[b] * wr - im[b] * wi, ti = re[b] * wi + im[b] * wr;
+  re[b] = re[a] - tr, im[b] = im[a] - ti, re[a] += tr, im[a] += ti;
+}
+INLINE void split_i(V *re, V *im, int a, int b, V wr, V wi) {
+  V tr = re[b] * wr - im[b] * wi, ti = re[b] * wi + im[b] * wr;
+  re[b] = re[a] + ti, im[b] = im[a] - tr, re[a] -= ti, im[a] += tr;
+}
+INLINE void join(V *re, V *im, int a, int b, V wr, V wi) {
+  V dr = re[a] - re[b], di = im[a] - im[b];
+  re[a] += re[b], im[a] += im[b], re[b] = dr * wr + di * wi, im[b] = di * wr - dr * wi;
+}
+INLINE void join_i(V *re, V *im, int a, int b, V wr, V wi) {
+  V dr = re[a] - re[b], di = im[a] - im[b];
+  re[a] += re[b], im[a] += im[b], re[b] = di * wr - dr * wi, im[b] = -(dr * wr + di * wi);
+}
+INLINE void split_4(V *re, V *im, const V *w) {
+  for (int j = 0; j < 2; j++) split(re, im, j, j + 2, w[0], w[1]);
+  split(re, im, 0, 1, w[2], w[3]), split_i(re, im, 2, 3, w[2], w[3]);
+}
+INLINE void join_4(V *re, V *im, const V *w) {
+  join(re, im, 0, 1, w[2], w[3]), join_i(re, im, 2, 3, w[2], w[3]);
+  for (int j = 0; j < 2; j++) join(re, im, j, j + 2, w[0], w[1]);
+}
+INLINE void split_8(V *re, V *im, const V *w) {
+  for (int j = 0; j < 4; j++) split(re, im, j, j + 4, w[0], w[1]);
+  for (int j = 0; j < 2; j++) split(re, im, j, j + 2, w[2], w[3]), split_i(re, im, j + 4, j + 6, w[2], w[3]);
+  split(re, im, 0, 1, w[4], w[5]), split_i(re, im, 2, 3, w[4], w[5]);
+  split(re, im, 4, 5, w[6], w[7]), split_i(re, im, 6, 7, w[6], w[7]);
+}
+INLINE void join_8(V *re, V *im, const V *w) {
+  join(re, im, 0, 1, w[4], w[5]), join_i(re, im, 2, 3, w[4], w[5]);
+  join(re, im, 4, 5, w[6], w[7]), join_i(re, im, 6, 7, w[6], w[7]);
+  for (int j = 0; j < 2; j++) join(re, im, j, j + 2, w[2], w[3]), join_i(re, im, j + 4, j + 6, w[2], w[3]);
+  for (int j = 0; j < 4; j++) join(re, im, j, j + 4, w[0], w[1]);
+}
+#if W == 8
+#define split_W split_8
+#define join_W join_8
+#else
+#define split_W split_4
+#define join_W join_4
+#endif
+
+INLINE void constants_of(const double *from, int radix, V *w) {
+  for (int j = 0; j < CONSTANTS(radix); j++) w[j] = all(from[j]);
+}
+
+// What the first pass reads: `factor` times x (digit = 0), or the digit of x, a fraction in -1/2 ... 1/2, which is the
+// integer nearest to `base` times what the digits before it leave over: x times `factor`, less the nearest integer.
+typedef struct { int digit; double factor, base; } reading_t;
+
+INLINE V read_vector(const double *x, reading_t how) {
+  V y = *(const V *)x * all(how.factor);
+  return how.digit ? nearest(centred(y) * all(how.base)) : y;
+}
+
+INLINE void first_pass(const ring_t *ring, const double *x, double *F, reading_t how, int radix) {
+  const int half = ring->size / 2, step = half / W / radix;
+  V w[8];
+  constants_of(ring->twiddles[0], radix, w);
+  for (int j = 0; j < step; j++) {
+    V re[8], im[8];
+    for (int q = 0; q < radix; q++) {
+      const double *at = x + (size_t)(j + q * step) * W;
+      re[q] = read_vector(at, how), im[q] = read_vector(at + half, how);
+    }
+    if (radix == 8) split_8(re, im, w); else split_4(re, im, w);
+    for (int q = 0; q < radix; q++) ((C *)F)[j + q * step] = (C){re[q], im[q]};
+  }
+}
+
+static void middle_pass(const double *twiddles, double *F, int blocks, int step) {
+  for (int b = 0; b < blocks; b++) {
+    C *block = (C *)F + (size_t)b * 4 * step;
+    V w[4];
+    constants_of(twiddles + 4 * b, 4, w);
+    for (int j = 0; j < step; j++) {
+      V re[4], im[4];
+      for (int q = 0; q < 4; q++) re[q] = block[j + q * step].re, im[q] = block[j + q * step].im;
+      split_4(re, im, w);
+      for (int q = 0; q < 4; q++) block[j + q * step] = (C){re[q], im[q]};
+    }
+  }
+}
+
+static void middle_pass_back(const double *twiddles, double *F, int blocks, int step) {
+  for (int b = 0; b < blocks; b++) {
+    C *block = (C *)F + (size_t)b * 4 * step;
+    V w[4];
+    constants_of(twiddles + 4 * b, 4, w);
+    for (int j = 0; j < step; j++) {
+      V re[4], im[4];
+      for (int q = 0; q < 4; q++) re[q] = block[j + q * step].re, im[q] = block[j + q * step].im;
+      join_4(re, im, w);
+      for (int q = 0; q < 4; q++) block[j + q * step] = (C){re[q], im[q]};
+    }
+  }
+}
+
+// All passes but the last.
+static void begin_transform(const ring_t *ring, const double *x, double *F, reading_t how) {
+  const int vectors = ring->size / 2 / W;
+  int blocks = ring->radix[0];
+  if (how.digit) {
+    how.digit = 1;
+    if (blocks == 8) first_pass(ring, x, F, how, 8); else first_pass(ring, x, F, how, 4);
+  } else {
+    how.digit = 0;
+    if (blocks == 8) first_pass(ring, x, F, how, 8); else first_pass(ring, x, F, how, 4);
+  }
+  for (int p = 1; p < ring->passes; p++, blocks *= 4) middle_pass(ring->twiddles[p], F, blocks, vectors / blocks / 4);
+}
+
+// The last pass of one block of W vectors: split as rows, turned, and split as columns.
+INLINE void last_pass(const ring_t *ring, int block, V *re, V *im) {
+  V w[8];
+  constants_of(ring->row + block * LAST_CONSTANTS, W, w);
+  split_W(re, im, w);
+  transpose(re), transpose(im);
+  split_W(re, im, (const V *)ring->lane + (size_t)block * LAST_CONSTANTS);
+}
+INLINE void first_pass_back(const ring_t *ring, int block, V *re, V *im) {
+  V w[8];
+  join_W(re, im, (const V *)ring->lane + (size_t)block * LAST_CONSTANTS);
+  transpose(re), transpose(im);
+  constants_of(ring->row + block * LAST_CONSTANTS, W, w);
+  join_W(re, im, w);
+}
+
+INLINE void last_pass_back(const ring_t *ring, const double *F, double *x, int radix) {
+  const int half = ring->size / 2, step = half / W / radix;
+  V w[8];
+  constants_of(ring->twiddles[0], radix, w);
+  for (int j = 0; j < step; j++) {
+    V re[8], im[8];
+    for (int q = 0; q < radix; q++) { C c = ((const C *)F)[j + q * step]; re[q] = c.re, im[q] = c.im; }
+    if (radix == 8) join_8(re, im, w); else join_4(re, im, w);
+    for (int q = 0; q < radix; q++) {
+      double *at = x + (size_t)(j + q * step) * W;
+      *(V *)at = re[q], *(V *)(at + half) = im[q];
+    }
+  }
+}
+
+// The way back but for its first pass; F is destroyed. The result is N/2 times as large as what was transformed.
+static void end_transform_back(const ring_t *ring, double *F, double *x) {
+  const int vectors = ring->size / 2 / W;
+  int blocks = vectors / W;
+  for (int p = ring->passes - 1; p > 0; p--) {
+    blocks /= 4;
+    middle_pass_back(ring->twiddles[p], F, blocks, vectors / blocks / 4);
+  }
+  if (ring->radix[0] == 8) last_pass_back(ring, F, x, 8); else last_pass_back(ring, F, x, 4);
+}
+
+static void transform(const ring_t *ring, const double *x, double *F, double factor) {
+  begin_transform(ring, x, F, (reading_t){0, factor, 0});
+  for (int b = 0; b < ring->size / 2 / W / W; b++) {
+    C *block = (C *)F + (size_t)W * b;
+    V re[W], im[W];
+    for (int q = 0; q < W; q++) re[q] = block[q].re, im[q] = block[q].im;
+    last_pass(ring, b, re, im);
+    for (int q = 0; q < W; q++) block[q] = (C){re[q], im[q]};
+  }
+}
+
+static void transform_back(const ring_t *ring, double *F, double *x) {
+  for (int b = 0; b < ring->size / 2 / W / W; b++) {
+    C *block = (C *)F + (size_t)W * b;
+    V re[W], im[W];
+    for (int q = 0; q < W; q++) re[q] = block[q].re, im[q] = block[q].im;
+    first_pass_back(ring, b, re, im);
+    for (int q = 0; q < W; q++) block[q] = (C){re[q], im[q]};
+  }
+  end_transform_back(ring, F, x);
+}
+#endif

@@ -1,0 +1,22 @@
+"""Arithmetic of ring ciphertexts in vector instructions, in memory of the caller's and without Python's lock."""
+
+from cryptable_kernel.forms import Forms
+from cryptable_kernel.library import PATHS, VARIABLE, Kernel, KernelUnavailable
+from cryptable_kernel.memory import aligned
+from cryptable_kernel.ring import MAX_ROWS, Gadget, Ring
+from cryptable_kernel.trial import open_kernel
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MAX_ROWS",
+    "PATHS",
+    "VARIABLE",
+    "Forms",
+    "Gadget",
+    "Kernel",
+    "KernelUnavailable",
+    "Ring",
+    "aligned",
+    "open_kernel",
+]
