@@ -132,7 +132,8 @@ def uses() -> Iterator[tuple[str, str, metadata.Distribution]]:
     wanted.append(("tools", tools))
     for extra in sorted(metadata.distribution("cryptable-server").metadata.get_all("Provides-Extra") or []):
         wanted.insert(2, (f"server [{extra}]", [f"cryptable-server[{extra}]"]))
-    seen = {normalised(f"cryptable-{folder}") for folder in ("client", "engine", "protocol", "server")} | {"cryptable"}
+    ours = ("client", "engine", "kernel", "protocol", "server")
+    seen = {normalised(f"cryptable-{folder}") for folder in ours} | {"cryptable"}
     for label, names in wanted:
         for name, distribution in sorted(required(names).items()):
             if name not in seen:
