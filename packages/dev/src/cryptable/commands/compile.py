@@ -40,8 +40,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--scheme",
         choices=get_args(Scheme),
         default="auto",
-        help="levelled: trees without bootstrapping; bootstrapped: lookups, for every model; by default auto, the "
-        "cheapest that is able",
+        help="levelled: trees without bootstrapping; bootstrapped: lookups, for every model; squares: networks with x² "
+        "alone; by default auto, the cheapest that is able",
     )
     parser.add_argument(
         "--explain",

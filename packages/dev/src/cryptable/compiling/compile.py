@@ -114,7 +114,9 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         scheme: how ciphertexts are evaluated. "levelled", for models of trees, multiplies bits: no bootstrapping, keys
             of a megabyte that serve every model, and far less CPU. "bootstrapped" looks up tables, and takes every
             model. "auto", the default, is the cheapest that is able, and has the options asked for: `table_bits`,
-            `readout` and a budget's `max_lookups` are of lookups. Keys serve one scheme.
+            `readout` and a budget's `max_lookups` are of lookups. "squares", which is to be asked for, takes networks
+            whose only activation is x², or another polynomial of degree 2: exact, by one multiplication of ciphertexts
+            a layer, in hundredths of a second. Keys serve one scheme.
         explain: "contributions" answers, beside each score, what each feature adds to it, exactly (`contributions` of
             the compiled and of the remote model): coefficient times value of a linear model; the term of an additive
             one, pairs apart; of trees, by path: at each split, how the mean of what lies below moves, weighted by how

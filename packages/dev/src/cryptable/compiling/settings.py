@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import CompileOptions, InvalidInputError, KeysetParameters, limits
 from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
-from cryptable_protocol.schemes.scheme import LEVELLED
+from cryptable_protocol.schemes.scheme import LEVELLED, SQUARES
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.cost.prices import PriceList, price_list
 from cryptable.planner.settings import PlanSettings, check_number
 
 LEVELLED_P_ERROR = 2.0**-128
-"""Hardly more work than a larger one."""
+"""Hardly more work than a larger one; of the scheme squares, too."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +50,11 @@ class CompileSettings(PlanSettings):
         if self.keys_of is not None and not isinstance(self.keys_of, CompiledModel):
             raise InvalidInputError(f"keys_of is a {type(self.keys_of).__name__}, expected a compiled model")
         CompileOptions(p_error=self.failure)  # which checks it
+        if self.keys_of is not None and SQUARES in (self.scheme, self.keys_of.artifact.client_spec.scheme):
+            raise InvalidInputError(
+                "keys_of is not for the scheme squares: models of the same layout and chain of primes share keys by "
+                "themselves, and no others can; leave it out"
+            )
         if self.keys_of is not None and self.scheme not in ("auto", kept := self.keys_of.artifact.client_spec.scheme):
             raise InvalidInputError(
                 f"keys_of is a model of scheme {kept!r}, this one is to be of {self.scheme!r}: keys serve one scheme"
@@ -60,7 +65,7 @@ class CompileSettings(PlanSettings):
         """`p_error`, or the scheme's own."""
         if self.p_error is not None:
             return self.p_error
-        return LEVELLED_P_ERROR if self.scheme == LEVELLED else DEFAULT_P_ERROR
+        return LEVELLED_P_ERROR if self.scheme in (LEVELLED, SQUARES) else DEFAULT_P_ERROR
 
     @property
     def options(self) -> CompileOptions:

@@ -11,9 +11,11 @@ from cryptable_protocol import (
     ThermometerEncoder,
     UnusedFeature,
 )
-from cryptable_protocol.schemes.scheme import LEVELLED
+from cryptable_protocol.schemes.scheme import LEVELLED, SQUARES
 
 from cryptable.explaining.levelled import CRAFTED, DIGITS_TELL, LAYOUT_TELLS
+from cryptable.explaining.squares import CRAFTED as SQUARES_CRAFTED
+from cryptable.explaining.squares import LAYOUT_TELLS as SQUARES_LAYOUT_TELLS
 from cryptable.planner.planned_model import ThresholdDisclosure
 
 SERVER_LEARNS = (
@@ -63,6 +65,8 @@ def client_learns(spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | N
     if spec.scheme == LEVELLED:
         digits = any(isinstance(feature, DigitsEncoder) for feature in features)
         told.append(DIGITS_TELL if digits else LAYOUT_TELLS)
+    if spec.scheme == SQUARES:
+        told.append(SQUARES_LAYOUT_TELLS)
     if spec.decoder.contributions:
         told[0] += f", and what each of {len(spec.decoder.contributions)} features or pairs adds to each score"
     listed = told[-1] if len(told) == 1 else f"{'; '.join(told[:-1])}; and {told[-1]}"
@@ -72,6 +76,8 @@ def client_learns(spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | N
         return f"The client learns {listed}. {weights}{more}"
     if spec.scheme == LEVELLED:
         return f"The client learns {listed}; not the weights of the model or other rows. {CRAFTED}"
+    if spec.scheme == SQUARES:
+        return f"The client learns {listed}; not the weights of the model or other rows. {SQUARES_CRAFTED}"
     if not lookups:
         # docs/threat-model.md, "What the client learns": answers of a linear circuit are not re-randomised.
         return (

@@ -27,6 +27,7 @@ from cryptable.explaining.disclosure import EDGES_TELL, SERVER_LEARNS, client_le
 from cryptable.explaining.levelled import LevelledFacts
 from cryptable.explaining.picture import Figure, draw
 from cryptable.explaining.sizes import Bytes, bytes_of
+from cryptable.explaining.squares import SquaresFacts
 from cryptable.explaining.training_options import TrainingOptions
 from cryptable.planner.planned_model import Agreement, ScoreDrop, ThresholdDisclosure
 
@@ -102,6 +103,13 @@ class Explanation:
     scheme: str = BOOTSTRAPPED
     levelled: LevelledFacts | None = None
     """Of a model of that scheme: what it has instead of lookups."""
+    squares: SquaresFacts | None = None
+    """Likewise."""
+
+    @property
+    def _facts(self) -> LevelledFacts | SquaresFacts | None:
+        """Of a scheme without lookups."""
+        return self.levelled or self.squares
 
     @property
     def lookups(self) -> int:
@@ -124,6 +132,7 @@ class Explanation:
             "model": self.model,
             "scheme": self.scheme,
             "levelled": None if self.levelled is None else self.levelled.to_dict(),
+            "squares": None if self.squares is None else self.squares.to_dict(),
             "lookups": self.lookups,
             "table_bits": self.table_bits,
             "price": self.price,
@@ -189,15 +198,15 @@ class Explanation:
         table = Table(title=f"What one prediction of {self.model!r} costs", show_header=False, title_justify="left")
         table.add_column(style="bold")
         table.add_column()
-        if self.levelled is not None:
-            for name, told in self.levelled.rows(self.seconds, self.p_error, self.security_bits):
+        if self._facts is not None:
+            for name, told in self._facts.rows(self.seconds, self.p_error, self.security_bits):
                 table.add_row(name, told)
         elif self.lookups_by_layer:
             for layer in self.lookups_by_layer:
                 table.add_row(f"lookups, {layer.name}", f"{layer.lookups} of {layer.table_bits} bits")
         else:
             table.add_row("lookups", "none: the model is linear in what the client sends")
-        if self.levelled is None:
+        if self._facts is None:
             table.add_row("price", f"{self.price:.3g} (optimizer complexity)")
             table.add_row("CPU", self._seconds())
             table.add_row("keys shared", self._sharing())
@@ -226,7 +235,7 @@ class Explanation:
             )
         if self.ranges is not None:
             table.add_row("ends of tables", f"{self.ranges!r}: {RANGES_TELL[self.ranges]}")
-        if self.levelled is None:
+        if self._facts is None:
             table.add_row("failure", f"2^{np.log2(self.p_error):.0f} a lookup; {self.security_bits}-bit security")
         if self.edges is not None and self.edges.kind != "model":
             table.add_row(
@@ -351,6 +360,7 @@ def explain(
         cpu_seconds_measured=cpu_seconds_measured,
         scheme=spec.scheme,
         levelled=LevelledFacts.of(circuit, spec.features, parameters),
+        squares=SquaresFacts.of(circuit, parameters),
     )
 
 

@@ -67,6 +67,9 @@ def _features(axes: Axes, facts: Facts) -> None:
         by_feature, form = levelled["products_by_feature"], "{:.0f}"
         title = f"{levelled['products']} products, by the features of the bits that they select by"
     shares = sorted(by_feature.items(), key=lambda item: -item[1])
+    if facts["squares"] is not None:
+        _say(axes, "Lookups by feature", "no lookup: the model squares sums\nof what the client sends")
+        return
     if not shares:
         _say(axes, "Lookups by feature", "no lookup: the model is linear\nin what the client sends")
         return
@@ -87,6 +90,11 @@ def _layers(axes: Axes, facts: Facts) -> None:
         if levelled["turns"]:
             shown.append(("turning tables", levelled["turns"], _SERVER))
         _bars(axes, "Products by depth", shown, "{:.0f}".format)
+        return
+    if facts["squares"] is not None:
+        counts = facts["squares"]["squares_by_layer"]
+        shown = [(f"layer {number}", count, _SERVER) for number, count in enumerate(counts, 1)]
+        _bars(axes, "Squares by layer", shown, "{:.0f}".format)
         return
     if not layers:
         _say(axes, "Lookups by layer", "none")

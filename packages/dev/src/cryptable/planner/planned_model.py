@@ -117,7 +117,7 @@ class PlannedModel:
     """Of a model of trees, for advice on what would make them cheaper."""
     agreement: Agreement | None = None
     """With the model itself, of a network."""
-    scheme: Literal["levelled", "bootstrapped"] = "bootstrapped"
+    scheme: Literal["levelled", "bootstrapped", "squares"] = "bootstrapped"
     """That evaluates the circuit."""
     contributions: Contributions | None = None
     """In the clear, where the circuit answers them beside the scores."""

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Literal, TypeAlias, get_args
 
 from cryptable_protocol import InvalidInputError
-from cryptable_protocol.schemes.scheme import LEVELLED
+from cryptable_protocol.schemes.scheme import LEVELLED, SQUARES
 
 from cryptable.planner.budget import Budget
 from cryptable.planner.thresholds.grid import MOST_BINS, Edges
@@ -21,7 +21,7 @@ Readout: TypeAlias = Literal["exact", "approximate"]
 
 Explain: TypeAlias = Literal["contributions"]
 """What is answered beside the scores."""
-Scheme: TypeAlias = Literal["auto", "levelled", "bootstrapped"]
+Scheme: TypeAlias = Literal["auto", "levelled", "bootstrapped", "squares"]
 """How ciphertexts are evaluated; "auto" is the cheapest way that is able to."""
 
 DEFAULT_BITS = 4
@@ -95,7 +95,7 @@ class PlanSettings:
                 f"readout is {self.readout!r}, expected 'exact' with explain={self.explain!r}: contributions add up to "
                 "the score exactly, which noisy ones do not"
             )
-        if self.scheme == LEVELLED and self.needs_lookups:
+        if self.scheme in (LEVELLED, SQUARES) and self.needs_lookups:
             raise InvalidInputError(
                 f"scheme {self.scheme!r} has no lookups and no noise in scores: leave table_bits=None, "
                 "readout='exact' and the budget's max_lookups=None, or use scheme='bootstrapped'"

@@ -20,7 +20,7 @@ from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import CompilationError
 from cryptable_engine.schemes.squares.network import Network, read_network
 from cryptable_engine.schemes.squares.noise import most_used
-from cryptable_engine.schemes.squares.plan import Blocks, Plan, choose_blocks, inner_gather, keyset_of
+from cryptable_engine.schemes.squares.plan import Blocks, Plan, choose_gathers, keyset_of
 
 _SLACK = 20
 """Bits by which a declared maximum exceeds the bounds, relatively: other machines round eigenvalues otherwise."""
@@ -51,14 +51,11 @@ def choose_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float) -> 
     )
     for _, number, count in tries:
         size = CHAINS[number].ring_size
-        blocks = choose_blocks(size, network.inputs, network.widths[0])
+        chosen = choose_gathers(size, network)
         moduli = _moduli(network, maximum, count, size)
-        if blocks is None or moduli is None:
+        if chosen is None or moduli is None:
             continue
-        gathers = (
-            blocks.gather,
-            *(inner_gather(*pair) for pair in zip(network.widths, network.widths[1:], strict=False)),
-        )
+        blocks, gathers = chosen
         try:
             parameters = SquaresParameters(
                 keyset=keyset_of(number, gathers),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from cryptable_protocol.schemes.squares.keyset import CHAINS, SquaresKeyset
@@ -93,6 +94,14 @@ def choose_blocks(ring_size: int, inputs: int, width: int) -> Blocks | None:
             found.append((cost + _KEY * gather.keys(ring_size).bit_count(), Blocks(block, copies, gather)))
         copies *= 2
     return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def choose_gathers(ring_size: int, network: Network) -> tuple[Blocks, tuple[Gather, ...]] | None:
+    """The layout of the first layer, and the rotations of all that are squared; None where there is no room."""
+    blocks = choose_blocks(ring_size, network.inputs, network.widths[0])
+    if blocks is None:
+        return None
+    return blocks, (blocks.gather, *(inner_gather(*pair) for pair in pairwise(network.widths)))
 
 
 def inner_gather(before: int, width: int) -> Gather:

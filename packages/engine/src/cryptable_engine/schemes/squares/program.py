@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from cryptable_protocol import InternalError, MalformedMessageError, limits
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.schemes.scheme import SQUARES
+from cryptable_protocol.schemes.squares.keyset import CHAINS
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
@@ -19,7 +21,7 @@ from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.folder import load_record, save_record, written_whole
 from cryptable_engine.schemes.scheme import Program
 from cryptable_engine.schemes.squares.network import read_network
-from cryptable_engine.schemes.squares.plan import Plan, make_plan
+from cryptable_engine.schemes.squares.plan import Gather, Plan, choose_gathers, make_plan
 
 _CIRCUIT, _PARAMETERS = "circuit.bin", "parameters.bin"
 _MICROSECONDS = {
@@ -52,11 +54,25 @@ class SquaresProgram(Program):
         return make_plan(read_network(circuit), self.squares, highest_output(circuit, verify(circuit)))
 
 
+def layers_price(circuit: Circuit) -> float:
+    """Microseconds of one modulus, in the smallest ring with room, before parameters are chosen; infinite in none."""
+    network = read_network(circuit)
+    for number in sorted(CHAINS):
+        gathers = choose_gathers(CHAINS[number].ring_size, network)
+        if gathers is not None:
+            return _of_one_modulus(number, gathers[1])
+    return math.inf
+
+
+def _of_one_modulus(number: int, gathers: tuple[Gather, ...]) -> float:
+    rotation, product, once = _MICROSECONDS[number]
+    return once + sum(rotation * each.rotations + product * each.diagonals + once for each in gathers)
+
+
 def price(plan: Plan) -> float:
     """Microseconds of an evaluation, all moduli together."""
-    rotation, product, once = _MICROSECONDS[plan.parameters.keyset.number]
-    one = sum(rotation * each.rotations + product * each.diagonals + once for each in plan.gathers)
-    return len(plan.parameters.moduli) * (one + once)
+    parameters = plan.parameters
+    return len(parameters.moduli) * _of_one_modulus(parameters.keyset.number, plan.gathers)
 
 
 def write_program(circuit: Circuit, plan: Plan, directory: Path) -> SquaresProgram:

@@ -1,0 +1,66 @@
+"""Prices of the scheme squares: rotations, products with plaintexts and squares, in microseconds of one core."""
+
+from __future__ import annotations
+
+import math
+
+from cryptable_engine import Circuit, Program
+from cryptable_engine.schemes.squares.program import SquaresProgram, layers_price
+from cryptable_protocol import InternalError, KeysetParameters
+from cryptable_protocol.schemes.scheme import SQUARES
+
+from cryptable.cost.prices import Cost, Draft, prices_of
+from cryptable.cost.rates import MachineRates, Prediction
+
+_ENCRYPTION, _KEY = 12_000.0, 6_000.0
+"""Of one modulus in the ring of 8192, and of making one row of keys ready."""
+_MEASURED_ON = "SEAL 4.3 on one core of a server with AVX-512"
+
+
+@prices_of(SQUARES)
+class SquaresPrices:
+    """Prices in microseconds of one core.
+
+    Args:
+        p_error: of an answer.
+        keyset: of another scheme, which is not heeded: keysets follow from layouts.
+    """
+
+    widths: tuple[int, ...] = ()
+    bits_are_free: bool | None = True
+    noise_deviation = 0.0
+    """Answers are exact, or wrong with a probability below p_error."""
+
+    def __init__(self, p_error: float, keyset: KeysetParameters | None = None) -> None:  # noqa: ARG002  (as all lists)
+        self.p_error = p_error
+
+    def draft(self, draft: Draft) -> float:
+        """Of no draft: the scheme has no lookups."""
+        return 0.0 if not draft.lookups else math.inf
+
+    def circuit(self, circuit: Circuit) -> float:
+        """See `PriceList`: with one modulus in the smallest ring that has room."""
+        return layers_price(circuit)
+
+    def estimate(self, draft: Draft, rates: MachineRates) -> Cost:  # noqa: ARG002  (as all lists)
+        """Of no draft."""
+        return Cost(math.inf if draft.lookups else 0.0, draft.lookups, 0)
+
+    def neighbour_rate(self, circuit: Circuit, program: Program) -> float | None:  # noqa: ARG002  (as all lists)
+        """None: there are no lookups."""
+        return None
+
+    def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:  # noqa: ARG002  (SEAL's)
+        """See `PriceList`."""
+        if not isinstance(program, SquaresProgram):
+            raise InternalError(f"a program of scheme {program.scheme!r} is not priced by the scheme squares' list")
+        parameters = program.squares
+        moduli, larger = len(parameters.moduli), parameters.keyset.ring_size / 8192
+        return Prediction(
+            lookups=0.0,
+            linear=1e-6 * program.price,
+            ciphertexts=1e-6 * 5000.0 * moduli * larger,
+            keys_loaded=1e-6 * _KEY * moduli * parameters.keyset.rows * larger,
+            encryption=1e-6 * _ENCRYPTION * moduli * larger**2,
+            measured_on=_MEASURED_ON,
+        )

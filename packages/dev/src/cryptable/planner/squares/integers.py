@@ -1,0 +1,126 @@
+"""Integers of a network of squares: inputs as levels, weights as multiples of one step a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Node, Square, Term
+from cryptable_engine.circuit.bounds import bounds
+from cryptable_protocol import AffineEncoder, FeatureEncoder, UnusedFeature
+
+from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.planner.squares.square_layers import SquareLayers
+
+_SLACK = 20
+"""Bits: the ends of scores get 2^-20 of their range more, since machines round eigenvalues otherwise."""
+
+
+@dataclass(frozen=True)
+class Fineness:
+    """Bits of inputs, of hidden weights, of the last layer's weights."""
+
+    inputs: int
+    hidden: int
+    last: int
+
+    def score_bits(self, depth: int) -> int:
+        """About how many bits scores take: each bit in front of a square counts twice for each square after it."""
+        weight = self.hidden - 1  # beside the sign
+        bits = self.inputs + weight
+        for _ in range(depth - 1):
+            bits = 2 * bits + weight
+        return 2 * bits + self.last - 1
+
+
+@dataclass(frozen=True, eq=False)
+class InputLevels:
+    """Which features are read, and from where to where each goes."""
+
+    used: IntArray
+    lower: FloatArray
+    upper: FloatArray
+
+    @classmethod
+    def of(cls, layers: SquareLayers, rows: FloatArray) -> InputLevels:
+        """Those that have weights and vary on calibration data, within the ends seen there."""
+        lower, upper = rows.min(axis=0), rows.max(axis=0)
+        used = np.flatnonzero((np.abs(layers.layers[0].matrix).max(axis=0) > 0) & (upper > lower))
+        return cls(used, lower, upper)
+
+    def steps(self, bits: int) -> FloatArray:
+        """Of each feature that is read."""
+        found: FloatArray = (self.upper - self.lower)[self.used] / (2**bits - 1)
+        return found
+
+    def encode(self, rows: FloatArray, bits: int) -> IntArray:
+        """Levels, as clients will encode them; shape (rows, used)."""
+        levels = np.rint((rows[:, self.used] - self.lower[self.used]) / self.steps(bits))
+        encoded: IntArray = np.clip(levels, 0, 2**bits - 1).astype(np.int64)
+        return encoded
+
+    def encoders(self, names: tuple[str, ...], bits: int) -> tuple[FeatureEncoder, ...]:
+        """Of every feature."""
+        found: list[FeatureEncoder] = [UnusedFeature(name) for name in names]
+        for feature, step in zip(self.used.tolist(), self.steps(bits).tolist(), strict=True):
+            found[feature] = AffineEncoder(names[feature], float(self.lower[feature]), step, 2**bits)
+        return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerLayers:
+    """Weights and offsets of each layer, and what one unit of the scores is; the last offset is left to the decoder."""
+
+    weights: tuple[IntArray, ...]
+    offsets: tuple[IntArray, ...]
+    unit: float
+    base: FloatArray
+
+    def sums(self, levels: IntArray) -> FloatArray:
+        """Of the last layer, without an offset; shape (rows, outputs). In doubles, which ranks candidates well."""
+        values = levels.astype(np.float64)
+        for weights, offset in zip(self.weights[:-1], self.offsets, strict=True):
+            values = (values @ weights.T + offset) ** 2
+        total: FloatArray = values @ self.weights[-1].T
+        return total
+
+    def scores(self, levels: IntArray) -> FloatArray:
+        """As clients decode them."""
+        return self.sums(levels) * self.unit + self.base
+
+    def circuit(self, bits: int) -> Circuit:
+        """With an offset that makes the lowest score 0, by sound bounds."""
+        inputs = self.weights[0].shape[1]
+        group = InputGroup(GroupKind.RANGE, 1, 2**bits - 1)
+        nodes: list[Node] = [Input((group,) * inputs)]
+        for weights, offset in zip(self.weights[:-1], self.offsets, strict=True):
+            nodes.append(Linear((Term.from_dense(len(nodes) - 1, weights.T),), offset))
+            nodes.append(Square(len(nodes) - 1, len(offset)))
+        term = Term.from_dense(len(nodes) - 1, self.weights[-1].T)
+        raw = Linear((term,), np.zeros(len(self.base), np.int64))
+        low, high = bounds(Circuit((*nodes, raw), len(nodes)))[-1]
+        room = 1 + int((high - low).max() >> _SLACK)
+        return Circuit((*nodes, Linear((term,), room - low)), len(nodes))
+
+
+def round_layers(layers: SquareLayers, levels: InputLevels, fineness: Fineness) -> IntegerLayers:
+    """Every weight as a multiple of a step of its layer, the largest being the largest integer of so many bits."""
+    first = layers.layers[0]
+    matrix = first.matrix[:, levels.used] * levels.steps(fineness.inputs)
+    # Features that are not read are what they always were.
+    offset = first.offset + first.matrix @ levels.lower
+    found: list[IntArray] = []
+    offsets: list[IntArray] = []
+    factor = 1.0
+    for index, layer in enumerate(layers.layers):
+        is_last = index == len(layers.layers) - 1
+        if index:
+            matrix, offset = layer.matrix * factor, layer.offset
+        bits = fineness.last if is_last else fineness.hidden
+        step = float(np.abs(matrix).max()) / (2 ** (bits - 1) - 1)
+        found.append(np.rint(matrix / step).astype(np.int64))
+        if is_last:
+            return IntegerLayers(tuple(found), tuple(offsets), step, offset)
+        offsets.append(np.rint(offset / step).astype(np.int64))
+        factor = step**2
+    raise AssertionError  # pragma: no cover

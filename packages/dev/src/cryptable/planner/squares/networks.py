@@ -1,0 +1,96 @@
+"""Plans networks whose activation is x² for the scheme squares, for the registry."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from cryptable_engine import Circuit, CircuitError, Linear, verify
+from cryptable_protocol import Decoder
+from cryptable_protocol.schemes.scheme import SQUARES
+
+from cryptable.errors import ConstantModelError, UnsupportedModelError
+from cryptable.graphs.graph import FloatArray, ModelGraph
+from cryptable.graphs.network import SegmentedNetwork
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.registry import Task, planner
+from cryptable.planner.squares.integers import Fineness, InputLevels, IntegerLayers, round_layers
+from cryptable.planner.squares.square_layers import SquareLayers, square_layers
+from cryptable.planner.tolerance import deviation
+
+TARGET_RMS = 0.02
+"""Of the deviation of scores: how far they may be off on calibration data, where no tolerance is asked for."""
+MOST_RMS = 0.15
+"""Likewise, where integers have no more bits, as behind two squares: then a warning tells of it."""
+_INPUT_BITS, _HIDDEN_BITS, _LAST_BITS = range(1, 11), range(2, 13), range(3, 15)
+_MOST_SCORE_BITS = 58
+_MOST_ROWS = 500
+
+
+def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:  # noqa: ARG001  (as all tolerances)
+    """Root mean square, in the unit of the scores, where no tolerance is asked for."""
+    return TARGET_RMS * deviation(scores)
+
+
+@planner(
+    SegmentedNetwork,
+    scheme=SQUARES,
+    kind="a network of squares",
+    cheaper="fewer hidden layers, and fewer input_bits=, make for fewer and smaller moduli",
+    closer="more input_bits= bring it nearer, and so does a lower tolerance=",
+    tolerance=allowed_error,
+    is_asked_for=True,
+)
+def plan(graph: SegmentedNetwork, task: Task) -> PlannedModel:
+    """The coarsest integers that are near enough: what is in front of a square counts twice."""
+    layers = square_layers(graph)
+    levels = InputLevels.of(layers, task.rows)
+    if not levels.used.size or not all(layer.matrix.any() for layer in layers.layers):
+        raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
+    fineness, found, circuit = _coarsest(layers, levels, task)
+    answer = circuit.nodes[circuit.output]
+    if not isinstance(answer, Linear):
+        raise AssertionError  # pragma: no cover
+    decoder = Decoder(
+        graph.link, tuple((-answer.offset).tolist()), found.unit, tuple(found.base.tolist()), graph.labels
+    )
+    return PlannedModel(circuit, levels.encoders(graph.feature_names, fineness.inputs), decoder, None, scheme="squares")
+
+
+def _coarsest(layers: SquareLayers, levels: InputLevels, task: Task) -> tuple[Fineness, IntegerLayers, Circuit]:
+    """By the bits of scores, from the fewest on."""
+    rows, wanted = task.rows[:_MOST_ROWS], task.reference[:_MOST_ROWS]
+    depth = len(layers.layers) - 1
+    asked, tolerance = task.settings.input_bits, task.settings.tolerance
+    inputs = _INPUT_BITS if asked is None else (asked,)
+    candidates = sorted(
+        (Fineness(*each) for each in itertools.product(inputs, _HIDDEN_BITS, _LAST_BITS) if each[1] <= each[2]),
+        key=lambda each: (each.score_bits(depth), each.inputs),
+    )
+    spread, best = deviation(wanted) or 1.0, math.inf
+    nearest: tuple[Fineness, IntegerLayers, Circuit] | None = None
+    for fineness in candidates:
+        if fineness.score_bits(depth) > _MOST_SCORE_BITS:
+            break
+        found = round_layers(layers, levels, fineness)
+        difference = found.scores(levels.encode(rows, fineness.inputs)) - wanted
+        rms = float(np.sqrt(np.square(difference).mean(axis=0).max())) / spread
+        if rms >= best or not all(weights.any() for weights in found.weights):
+            continue
+        try:
+            circuit = found.circuit(fineness.inputs)
+            verify(circuit)
+        except CircuitError:  # integers of more bits than are computed with
+            continue
+        best, nearest = rms, (fineness, found, circuit)
+        if tolerance is None and rms <= TARGET_RMS:
+            return nearest
+        if tolerance is not None and float(np.abs(difference).max()) <= tolerance:
+            return nearest
+    if nearest is not None and tolerance is None and best <= MOST_RMS:
+        return nearest
+    raise UnsupportedModelError(
+        f"scheme 'squares': with as many bits as integers have, scores are off by {best:.2g} of their deviation (root "
+        "mean square); raise tolerance=, use fewer layers, or train with weights of few bits"
+    )
