@@ -54,7 +54,9 @@ def trained(rows: torch.Tensor, labels: torch.Tensor, epochs: int) -> Net:
     net = Net()
     optimizer = torch.optim.AdamW(net.parameters(), 4e-3, weight_decay=1e-2)
     for _ in range(epochs):
-        for part in torch.randperm(len(rows)).split(64):
+        order = torch.randperm(len(rows))
+        for start in range(0, len(rows), 64):
+            part = order[start : start + 64]
             loss = torch.nn.functional.cross_entropy(net.scores(rows[part]), labels[part])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -76,7 +78,7 @@ def main() -> None:
     model = ct.compile(net, X_train, scheme="squares", show_progress=False)
     spec = model.artifact.client_spec
     print(f"accuracy on {len(X_test)} images: floats {np.mean(own == y_test):.4f}, ", end="")
-    print(f"integers {np.mean(model.predict(X_test) == y_test):.4f}; moduli {spec.parameters.moduli}")
+    print(f"integers {np.mean(model.predict(X_test) == y_test):.4f}; scores of {spec.parameters.output_bits} bits")
     encoded = encode_rows(spec.features, X_test[: asked.rows])
     expected = interpret(model.circuit, encoded)
     with tempfile.TemporaryDirectory() as folder, SecretKeys.generate(spec) as secret_keys:
