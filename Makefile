@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WEB := packages/web
 
 .PHONY: help setup setup-web demo test check check-web check-format check-lint check-types check-imports check-generated check-tree \
-	check-docs check-protos check-readme protos-baseline bench bench-bars bench-full docs format protos generate generate-docs clean
+	wheels check-docs check-protos check-readme protos-baseline bench bench-bars bench-full docs format protos generate generate-docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ generate-docs: setup
 	@$(BIN)/python tools/generate_licences.py
 	@$(BIN)/python tools/website/pictures.py
 	@$(BIN)/python tools/bench/render.py
+
+wheels: setup ## Build the kernel's wheels for all systems into dist/ (installs a compiler of 400 MB elsewhere, minutes)
+	@$(BIN)/python tools/build_wheels.py
 
 clean: ## Remove caches and builds; keep .venv
 	@rm -rf .grimp_cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist packages/*/dist $(WEB)/build
