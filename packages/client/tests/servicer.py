@@ -133,9 +133,9 @@ class EchoServicer(InferenceServicer):
         return EncryptedTensor.from_ciphertexts(words).to_message()
 
     def InferRow(self, request, context):
+        self._begin("InferRow", context)
         if self.is_old:
             return super().InferRow(request, context)
-        self._begin("InferRow", context)
         stream = pb.InferRequest(header=request.header), pb.InferRequest(row=request.row)
         (answer,) = self._answers(iter(stream), context)  # changed as a stream's would be
         return pb.InferRowResponse(

@@ -175,12 +175,13 @@ def test_bars_are_shown_when_asked_for(echo, capsys):
     assert not capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("is_old", "expected"), [(False, ["InferRow"]), (True, ["Infer"])])
+@pytest.mark.parametrize(("is_old", "expected"), [(False, ["InferRow"] * 2), (True, ["InferRow", "Infer", "Infer"])])
 def test_a_lone_row_is_a_call_of_its_own_where_the_server_has_it(echo, spec_without_lookups, is_old, expected):
     echo.spec, echo.is_old = spec_without_lookups, is_old
     with open_echo(echo) as remote:
-        np.testing.assert_array_equal(remote.predict(ROWS[:1]), VALUES[:1])
-        assert remote.traffic["rows"] == 1
+        for number in range(2):
+            np.testing.assert_array_equal(remote.predict(ROWS[number : number + 1]), VALUES[number : number + 1])
+        assert remote.traffic["rows"] == 2
     assert [call for call in echo.calls if call.startswith("Infer")] == expected
 
 

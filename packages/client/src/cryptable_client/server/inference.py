@@ -55,13 +55,8 @@ def infer(
         MalformedMessageError: an answer is out of order, missing, or not of the output's form.
     """
     rows = encoded.shape[0]
-    doing = f"evaluating with model {spec.model_name!r}"
     requests = _Requests(spec, secret_keys, encoded, evaluation_keys, meter)
-    if rows == 1 and _infer_row(
-        stub, spec, secret_keys, requests, timeout=timeout, keep=keep, meter=meter, doing=doing
-    ):
-        return
-    answered = 0
+    answered, doing = 0, _doing(spec)
     with typed_errors(doing), Outgoing(iter(requests)) as outgoing:
         call = stub.Infer(outgoing, timeout=timeout * rows)
         _let_be_cancelled(call)
@@ -81,34 +76,49 @@ def infer(
         raise MalformedMessageError(f"the server answered {answered} of {rows} rows")
 
 
-def _infer_row(
+def infer_row(
     stub: InferenceStub,
     spec: ClientSpec,
     secret_keys: SecretKeys,
-    requests: _Requests,
+    encoded: npt.NDArray[np.int64],
     *,
+    evaluation_keys: bytes,
     timeout: float,
     keep: Callable[[npt.NDArray[np.int64]], None],
     meter: Meter,
-    doing: str,
 ) -> bool:
-    """One request, one answer: a server spends a millisecond less on it than on a stream. False from one without it."""
-    header, row = requests
-    with typed_errors(doing):
-        call = stub.InferRow.future(
-            messages.inference.InferRowRequest(header=header.header, row=row.row), timeout=timeout
-        )
+    """Have a lone row evaluated by a unary call, on which a server spends a millisecond less than on a stream.
+
+    Arguments are those of `infer`, `encoded` of one row.
+
+    Returns:
+        Whether the server has such calls. Where it has not, no answer is kept.
+
+    Raises:
+        ServerError: the server failed or refused.
+        MalformedMessageError: the answer is not of the output's form.
+    """
+    header, row = _Requests(spec, secret_keys, encoded, evaluation_keys, meter)
+    request = messages.inference.InferRowRequest(header=header.header, row=row.row)
+    with typed_errors(_doing(spec)):
+        call = stub.InferRow.future(request, timeout=timeout)
         _let_be_cancelled(call)
         try:
             response = call.result()
         except grpc.FutureCancelledError as error:
-            raise ServerError(f"{doing}: cancelled", code=grpc.StatusCode.CANCELLED.name) from error
+            raise ServerError(f"{_doing(spec)}: cancelled", code=grpc.StatusCode.CANCELLED.name) from error
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 return False
             raise
+        finally:
+            call.cancel()
     _take(response, spec, secret_keys, keep, meter)
     return True
+
+
+def _doing(spec: ClientSpec) -> str:
+    return f"evaluating with model {spec.model_name!r}"
 
 
 def _let_be_cancelled(call: Cancellable) -> None:

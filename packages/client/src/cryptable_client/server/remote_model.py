@@ -27,7 +27,7 @@ from cryptable_client.keys.evaluation_keys import spool
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.keys.spooled import SpooledEvaluationKeys
 from cryptable_client.server.access import Access
-from cryptable_client.server.inference import infer
+from cryptable_client.server.inference import infer, infer_row
 from cryptable_client.server.meter import Meter
 from cryptable_client.server.transport import typed_errors
 from cryptable_client.server.trust import Trust
@@ -121,6 +121,7 @@ class RemoteModel:
         self._timeout = access.timeout
         self._bars = wanted(progress)
         self._meter = Meter()
+        self._has_infer_row = True  # until the server says that it has not
         self._upload: EvaluationKeyUpload | None = None
         self._own_keys: SecretKeys | None = None
         self._closed = False
@@ -299,16 +300,19 @@ class RemoteModel:
         return np.stack(answers) if answers else np.empty((0, self.spec.parameters.outputs), np.int64)
 
     def _infer(self, encoded: npt.NDArray[np.int64], keep: Callable[[npt.NDArray[np.int64]], None]) -> None:
-        infer(
-            self._stub,
-            self.spec,
-            self._secret_keys,
-            encoded,
-            evaluation_keys=b"" if self._upload is None else self._upload.header.sha256,
-            timeout=self._timeout,
-            keep=keep,
-            meter=self._meter,
-        )
+        what = (self._stub, self.spec, self._secret_keys, encoded)
+        evaluation_keys = b"" if self._upload is None else self._upload.header.sha256
+        how: dict[str, Any] = {
+            "evaluation_keys": evaluation_keys,
+            "timeout": self._timeout,
+            "keep": keep,
+            "meter": self._meter,
+        }
+        if len(encoded) == 1 and self._has_infer_row:
+            self._has_infer_row = infer_row(*what, **how)
+            if self._has_infer_row:
+                return
+        infer(*what, **how)
 
     def _mended(self, error: ServerError, patience: float) -> bool:
         """Whether rows that are left may be sent again, each encrypted anew. The status decides, never an answer.

@@ -179,9 +179,9 @@ class InferenceService:
 
     async def InferRow(self, request: pb.InferRowRequest, call: Call) -> pb.InferRowResponse:
         """Evaluate one row."""
+        call.principal.require(Role.EVALUATE)
         if not request.HasField("header") or not request.HasField("row"):
             raise MalformedMessageError("a row to be evaluated has a header and a tensor")
-        call.principal.require(Role.EVALUATE)
         if self._draining.is_set():
             raise DrainingError
         with ExitStack() as using:
