@@ -14,7 +14,7 @@ from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
 from random_classifiers import random_classifiers
 from sklearn.datasets import load_iris
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, IsolationForest, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 SCHEMES = ["levelled", "bootstrapped"]
@@ -76,6 +76,18 @@ def test_gradient_boosting_predicts_the_second_label_at_zero():
     if model.decision_function([[0.0]])[0] == 0:
         assert model.predict([[0.0]])[0] == 1
     assert labels_of(planned, [[0.0], [1.0], [2.0]]).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_row_at_the_threshold_of_contamination_is_an_inlier(scheme):
+    """offset_ is a percentile of the scores, so one row's score may be it."""
+    rows = np.random.default_rng(2).normal(size=(101, 3))
+    model = IsolationForest(n_estimators=12, max_samples=32, contamination=0.1, random_state=2).fit(rows)
+    at_threshold = model.decision_function(rows) == 0
+    assert at_threshold.any()
+    planned = planned_of(model, rows, scheme)
+    assert (labels_of(planned, rows)[at_threshold] == 1).all()
+    assert np.array_equal(labels_of(planned, rows), model.predict(rows))
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -23,6 +23,7 @@ from cryptable.importers.verification import (
     predictions_of,
     verify_import,
     verify_predictions,
+    warn_of_undecided,
 )
 
 Accept: TypeAlias = Callable[[ModelGraph, Estimator], None]
@@ -125,7 +126,8 @@ def _of_network(model: Estimator, X_train: Rows, labels: Sequence[float] | Seque
     from cryptable.importers.networks.import_network import traced_network
 
     network, graph, rows = traced_network(model, X_train, labels=labels)
-    reference = network.reference_scores(rows)
-    verify_import(graph, rows, reference, what=network.name)
+    reference, exact = network.reference_scores(rows), network.exact_scores(rows)
+    verify_import(graph, rows, exact, what=network.name)
+    warn_of_undecided(exact, reference, what=network.name)
     name = network.name or type(network).__name__.lower()
     return ImportedModel(graph, network, network.name, name, rows, rows, reference, predictions_by(graph, reference))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from cryptable_protocol import Link
 
@@ -34,7 +36,7 @@ def read(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
     ):
         values = (np.asarray(depths, np.float64) + np.asarray(more, np.float64) - 1.0)[:, None] * scale
         trees.append(read_tree(member.tree_, values, features=np.asarray(features, np.int64)))
-    return assemble(
+    graph = assemble(
         trees,
         feature_names=feature_names,
         base=np.array([np.log2(-estimator.offset_)]),
@@ -42,6 +44,7 @@ def read(estimator: Estimator, feature_names: tuple[str, ...]) -> TreeEnsemble:
         labels=(-1, 1),
         as_float32=True,
     )
+    return replace(graph, tie_is_second=True)  # outliers are below offset_, which contamination= puts on a row's score
 
 
 def _average_path_length(samples: int) -> float:

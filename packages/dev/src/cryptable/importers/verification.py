@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import Decoder, Link
 
-from cryptable.errors import ImportMismatchError, UnsupportedModelError
+from cryptable.errors import AgreementWarning, ImportMismatchError, UnsupportedModelError
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows
 from cryptable.graphs.neighbors import NeighborsModel
-from cryptable.graphs.network import QuantizedNetwork
 from cryptable.graphs.transformed import Transformed
 from cryptable.importers.feature_names import names_are_matched
 
 _RELATIVE = 1e-4
 _ABSOLUTE = 1e-5
 """Libraries that add leaves up in float32 are off by about 1e-7 of the sum, more where large leaves cancel."""
-_UNDECIDED_ROWS = 0.02
-"""Of quantized networks' rows, at most."""
 
 
 def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *, what: str) -> float:
@@ -47,11 +45,6 @@ def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *,
     if isinstance(graph, NeighborsModel):
         difference[graph.ties(rows)] = 0.0  # libraries choose between equally near rows as their search happens to
     allowed = _allowed(reference)
-    if isinstance(graph, QuantizedNetwork):
-        # Sums in the middle between two levels, which single precision decides by chance: compile tells how many.
-        differs = (difference > allowed).any(axis=1)
-        if differs.mean() <= _UNDECIDED_ROWS:
-            difference[differs] = 0.0
     worst = np.unravel_index(int(np.argmax(difference)), difference.shape)
     if not difference[worst] <= allowed:
         row, output = map(int, worst)
@@ -61,6 +54,26 @@ def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *,
             "please report this model"
         )
     return float(difference[worst])
+
+
+def warn_of_undecided(exact: FloatArray, reference: FloatArray, *, what: str) -> None:
+    """Say in how many rows a network's own rounding is chance: an AgreementWarning, where there is one.
+
+    Args:
+        exact: scores of calibration data, shape (rows, outputs), with sums amid two levels rounded half to even.
+        reference: the network's own.
+        what: the network, for the message.
+    """
+    undecided = int((np.abs(exact - reference) > _allowed(reference)).any(axis=1).sum())
+    if undecided:
+        warnings.warn(
+            f"{what}: in {undecided} of {len(exact)} rows of X_train a sum lies amid two levels of a quantizer, where "
+            "single precision rounds by the order of its additions, so that the network itself answers otherwise on "
+            "other machines and in other batches. The compiled model rounds half to even. Scales that are learned, or "
+            "a bias, leave no such sums",
+            AgreementWarning,
+            stacklevel=2,
+        )
 
 
 def predictions_of(estimator: Estimator, rows: Rows) -> npt.NDArray[Any]:

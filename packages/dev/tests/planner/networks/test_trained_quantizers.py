@@ -285,3 +285,40 @@ def test_operators_on_integers_are_refused_with_the_way_out(tmp_path):
     _, path = _quantized_by_onnxruntime(tmp_path, quantization.QuantFormat.QOperator)
     with pytest.raises(ct.UnsupportedModelError, match=r"quant_format=QuantFormat\.QDQ"):
         ct.compile(path, DIGITS[:100], **TEN)
+
+
+class Tied(Perceptron):
+    """Of constant scales and no bias: integers 6, 18 and 30 lie in the middle between two levels."""
+
+    def __init__(self):
+        super().__init__(3, scale=1.0)
+        weights = {"bias": False, "weight_scaling_impl_type": ScalingImplType.CONST, "weight_scaling_init": 0.5}
+        self.one = qnn.QuantLinear(64, 16, weight_bit_width=3, **weights)
+        fixed = {"scaling_impl_type": ScalingImplType.CONST, "scaling_init": 2.0}
+        self.values = qnn.QuantIdentity(bit_width=3, return_quant_tensor=True, **fixed)
+        self.two = qnn.QuantLinear(16, 10, weight_bit_width=3, **weights)
+
+
+@pytest.mark.parametrize("export", [export_qonnx, export_onnx_qcdq])
+@pytest.mark.filterwarnings("ignore::UserWarning:brevitas")
+def test_sums_amid_two_levels_are_rounded_half_to_even_and_told(export, tmp_path):
+    """Brevitas itself makes different levels of the same integers there: no circuit of integers equals it on all rows."""
+    module = _fitted(Tied(), steps=5)
+    rows = torch.tensor(DIGITS[:600])
+    with torch.no_grad():
+        features, weights = module.rows(rows), module.one.quant_weight()
+        integers = (torch.round(features.value / features.scale) @ torch.round(weights.value / weights.scale).T).numpy()
+        hidden = module.values(torch.relu(module.one(features)))
+        levels = torch.round(hidden.value / hidden.scale).numpy()
+        own = module(rows).numpy()
+    assert set(levels[integers == 6].tolist()) == {0.0, 1.0}
+    path = _exported(module, export, rows[:1], tmp_path)
+    with pytest.warns(ct.AgreementWarning, match=r"in \d+ of 600 rows of X_train a sum lies amid two levels"):
+        planned = plan(path, DIGITS[:600], CompileSettings(**TEN))
+    found = _answers(planned, DIGITS[:600])
+    exact = np.clip(np.rint(integers / 12), 0, 3) * float(hidden.scale)
+    expected = exact @ module.two.quant_weight().value.detach().numpy().T
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(own).max())
+    decided = (integers % 12 != 6).all(axis=1)
+    assert 0.1 < decided.mean() < 1
+    np.testing.assert_allclose(found[decided], own[decided], atol=1e-5 * np.abs(own).max())

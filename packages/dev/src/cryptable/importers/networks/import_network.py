@@ -40,7 +40,7 @@ def import_network(
         ImportMismatchError: the layers do not give the network's own scores.
     """
     network, segments, rows = traced_network(model, X, labels=labels)
-    verify_import(segments, rows, network.reference_scores(rows), what=network.name)
+    verify_import(segments, rows, network.exact_scores(rows), what=network.name)
     return network, segments, rows
 
 

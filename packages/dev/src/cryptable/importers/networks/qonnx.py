@@ -37,22 +37,42 @@ _ROUNDINGS: dict[str, Callable[[Array], Array]] = {
 
 
 _TIDY = float(1 << 18)
-_tidies: ContextVar[bool] = ContextVar("tidies", default=False)
+_left_out: ContextVar[frozenset[str] | None] = ContextVar("left_out", default=None)
+"""Of `tidied`, by the name of their output; None outside of it."""
 
 
 @contextmanager
-def tidied() -> Iterator[None]:
-    """Here, numbers between two levels are rounded as in exact arithmetic."""
-    token = _tidies.set(True)
+def tidied(left_out: frozenset[str] = frozenset()) -> Iterator[None]:
+    """Here, numbers between two levels are rounded as in exact arithmetic, but by the quantizers of these outputs."""
+    token = _left_out.set(left_out)
     try:
         yield
     finally:
-        _tidies.reset(token)
+        _left_out.reset(token)
 
 
-def _tidy(levels: Array) -> Array:
+def quantizers_of_features(graph: onnx.GraphProto) -> frozenset[str]:
+    """Outputs of the quantizers that no quantizer stands before: what they round is features, not sums of integers."""
+    given = {each.name for each in graph.input} - {each.name for each in graph.initializer}
+    raw, found = set(given), set()
+    for node in graph.node:
+        if raw.isdisjoint(node.input):
+            continue
+        if node.op_type in _QUANTIZERS:
+            found.add(node.output[0])
+        else:
+            raw.update(node.output)
+    return frozenset(found)
+
+
+def _tidies(operator: OpRun) -> bool:
+    left_out = _left_out.get()
+    return left_out is not None and operator.onnx_node.output[0] not in left_out
+
+
+def _tidy(operator: OpRun, levels: Array) -> Array:
     """Within `tidied`, without the errors of floating point around whole and half levels."""
-    if not _tidies.get():
+    if not _tidies(operator):
         return levels
     doubled = 2 * levels
     whole = np.rint(doubled)
@@ -93,7 +113,7 @@ class Quant(OpRun):
         narrow: int | None = None,
         rounding_mode: str | None = None,
     ) -> tuple[Array]:
-        levels = _rounded(_tidy(x / scale + zeropt), rounding_mode or "ROUND")
+        levels = _rounded(_tidy(self, x / scale + zeropt), rounding_mode or "ROUND")
         kept = _clipped(levels, bitwidth, signed=signed is None or bool(signed), narrow=bool(narrow))
         return (((kept - zeropt) * scale).astype(x.dtype),)
 
@@ -102,7 +122,7 @@ class BipolarQuant(OpRun):
     """The sign, times `scale`; 0 counts as positive."""
 
     def _run(self, x: Array, scale: Array) -> tuple[Array]:
-        return (np.where(x >= 0, scale, -scale).astype(x.dtype),)
+        return (np.where(_tidy(self, x / scale) >= 0, scale, -scale).astype(x.dtype),)
 
 
 class Trunc(OpRun):
@@ -123,7 +143,7 @@ class Trunc(OpRun):
         factor = out_scale[0] / scale if out_scale else 2.0 ** (np.asarray(in_bitwidth) - out_bitwidth)
         factor = np.asarray(factor, x.dtype)
         levels = np.rint(x / scale + zeropt)  # they are whole, but for errors of floating point
-        kept = _rounded(_tidy(levels / factor), rounding_mode or "FLOOR")
+        kept = _rounded(_tidy(self, levels / factor), rounding_mode or "FLOOR")
         if out_scale:
             kept = _clipped(kept, out_bitwidth, signed=signed is None or bool(signed), narrow=bool(narrow))
         return (((kept - zeropt / factor) * (scale * factor)).astype(x.dtype),)
@@ -142,12 +162,12 @@ class QuantizeLinear(QuantizeLinear_25):
         axis: int = 1,
         **options: Any,  # noqa: ANN401
     ) -> tuple[Array, ...]:
-        if np.ndim(y_scale) > 1 or not _tidies.get():
+        if np.ndim(y_scale) > 1 or not _tidies(self):
             return tuple(super()._run(x, y_scale, *rest, axis=axis, **options))
         shape = [1] * x.ndim
         if np.size(y_scale) > 1:
             shape[axis] = -1
-        levels = _tidy(x / np.reshape(y_scale, shape if x.ndim else ()))
+        levels = _tidy(self, x / np.reshape(y_scale, shape if x.ndim else ()))
         return tuple(super()._run(levels, np.ones_like(y_scale), *rest, axis=axis, **options))
 
 
