@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 import torch
 from cryptable.compiling.plan import plan
 from cryptable.compiling.settings import CompileSettings
@@ -59,7 +59,7 @@ def trained(bits: int, hidden: int, steps: int, seed: int, rows: Any, labels: An
     optimizer = torch.optim.Adam(module.parameters(), 0.02)
     for _ in range(steps):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(module(rows[:900]), labels[:900]).backward()
+        nn.functional.cross_entropy(module(rows[:900]), labels[:900]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return module.eval()
 
@@ -100,7 +100,9 @@ def main() -> int:
     X, y = load_digits(return_X_y=True)
     X = (X / 16).astype(np.float32)
     rows, labels = torch.tensor(X), torch.tensor(y)
-    print("| bits | seed | rows unlike Brevitas | unlike ONNX Runtime | these two unlike each other | accuracy | planned in |")
+    print(
+        "| bits | seed | rows unlike Brevitas | unlike ONNX Runtime | these unlike each other | accuracy | planned in |"
+    )
     print("|---|---|---|---|---|---|---|")
     fine = True
     for bits in arguments.bits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,6 +25,7 @@ from cryptable.graphs.mixture import Mixture
 from cryptable.graphs.network import SegmentedNetwork
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.imported_model import ImportedModel, import_model
+from cryptable.importers.networks import is_network
 from cryptable.planner.planned_model import PlannedModel, ThresholdDisclosure
 from cryptable.planner.readout import approximate
 from cryptable.planner.registry import Plan, Planner, Task, find_planner, planners
@@ -67,10 +68,18 @@ def imported_for(
     if settings.y_train is None:
         return imported, None
     truth = np.asarray(settings.y_train)
-    count = len(X_train) if hasattr(X_train, "__len__") else X_train.shape[0]
+    count = _row_count(model, X_train)
     if truth.shape[:1] != (count,):
         raise InvalidInputError(f"y_train has shape {truth.shape}, X_train has {count} rows")
     return imported, truth[: len(imported.rows)]
+
+
+def _row_count(model: Estimator, X_train: Rows) -> int:
+    if isinstance(X_train, Mapping):  # of columns, or of the inputs of a network
+        X_train = next(iter(X_train.values()))
+    elif isinstance(X_train, tuple) and is_network(model) and hasattr(X_train[0], "shape"):
+        X_train = X_train[0]
+    return len(X_train) if hasattr(X_train, "__len__") else int(X_train.shape[0])
 
 
 def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, settings: CompileSettings) -> PlannedModel:

@@ -45,10 +45,30 @@ class Layer:
 
 
 @dataclass(frozen=True, eq=False)
+class FeatureBits(Layer):
+    """Bits of one `feature` that is a category 0, 1, ...: bit k is 1 where it is above k. Clients make them."""
+
+    feature: int
+
+    @classmethod
+    def of(cls, feature: int, categories: int) -> FeatureBits:
+        """All bits that tell so many categories apart."""
+        size = categories - 1
+        matrix = csr_array((np.ones(size), (np.arange(size), np.full(size, feature))), shape=(size, feature + 1))
+        return cls(
+            f"categories of feature {feature}",
+            matrix,
+            np.zeros(size),
+            lambda sums: (sums > np.arange(size) + 0.5).astype(np.float64),
+            feature,
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class SegmentedNetwork:
     """What a network computes of one row: variables are its features, then the values of each layer.
 
-    score = variables @ matrix.T + offset.
+    score = variables @ matrix.T + offset. `indicators` are the features that are 0 or 1 in whatever row.
     """
 
     feature_names: tuple[str, ...]
@@ -57,6 +77,7 @@ class SegmentedNetwork:
     offset: FloatArray
     link: Link
     labels: Labels | None
+    indicators: frozenset[int] = frozenset()
 
     @property
     def outputs(self) -> int:

@@ -302,7 +302,7 @@ class Tied(Perceptron):
 @pytest.mark.parametrize("export", [export_qonnx, export_onnx_qcdq])
 @pytest.mark.filterwarnings("ignore::UserWarning:brevitas")
 def test_sums_amid_two_levels_are_rounded_half_to_even_and_told(export, tmp_path):
-    """Brevitas itself makes different levels of the same integers there: no circuit of integers equals it on all rows."""
+    """Brevitas makes different levels of the same integers there, so no circuit of integers equals it on all rows."""
     module = _fitted(Tied(), steps=5)
     rows = torch.tensor(DIGITS[:600])
     with torch.no_grad():

@@ -30,7 +30,8 @@ def read_columns(names: Sequence[str], rows: npt.ArrayLike, *, numeric: Sequence
         names: of the features. Columns that have names are matched by those; where a model has no names, by number if
             they are 0, 1, ..., else by position.
         rows: shape (rows, columns), or (rows, ...) with as many numbers a row, which are taken in C order. A frame, a
-            sparse matrix, a row as a pandas Series or a dictionary, a list of dictionaries, a dictionary of columns.
+            sparse matrix, a row as a pandas Series or a dictionary, a list of dictionaries, a dictionary of columns,
+            several inputs of a network as `join_inputs` takes them.
         numeric: for each feature, whether it must hold numbers.
         text: whether a table of strings can make sense.
 
@@ -47,8 +48,46 @@ def read_columns(names: Sequence[str], rows: npt.ArrayLike, *, numeric: Sequence
     return columns
 
 
+def join_inputs(rows: Table) -> tuple[list[str] | None, npt.NDArray[Any]] | None:
+    """Several inputs of a network side by side, with the names of the columns; None where `rows` are something else.
+
+    Args:
+        rows: a tuple of arrays of shape (rows, ...), which have no names, or a dictionary of them by the input's name;
+            at least one has two axes or more. The numbers of a row are taken in C order, and are "name.0", "name.1",
+            ... where an input has several of them.
+
+    Raises:
+        InvalidInputError: they have unequal numbers of rows.
+    """
+    if isinstance(rows, Mapping):
+        arrays = {str(name): np.asarray(values) for name, values in rows.items()}
+    elif isinstance(rows, tuple) and all(hasattr(each, "shape") for each in rows):
+        arrays = {str(index): np.asarray(each) for index, each in enumerate(rows)}
+    else:
+        return None
+    axes = [each.ndim for each in arrays.values()]
+    if max(axes, default=0) < 2 or min(axes) < 1:
+        return None
+    counts = {name: len(each) for name, each in arrays.items()}
+    if len(set(counts.values())) > 1:
+        raise InvalidInputError(f"the inputs have different numbers of rows: {counts}")
+    flat = {name: each.reshape(len(each), math.prod(each.shape[1:])) for name, each in arrays.items()}
+    joined = np.concatenate(list(flat.values()), axis=1)
+    if not isinstance(rows, Mapping):
+        return None, joined
+    return [each for name, part in flat.items() for each in columns_of_input(name, part.shape[1])], joined
+
+
+def columns_of_input(name: str, count: int) -> list[str]:
+    """Names of the numbers of an input, of which a row has `count`."""
+    return [name] if count == 1 else [f"{name}.{index}" for index in range(count)]
+
+
 def _taken_apart(rows: Table) -> tuple[list[str] | None, npt.ArrayLike]:
     """Names of the columns, where there are some, and a table or what NumPy makes one of."""
+    several = join_inputs(rows)
+    if several is not None:
+        return several
     if isinstance(rows, Mapping):
         if rows and all(np.ndim(value) for value in rows.values()):
             return list(map(str, rows)), _side_by_side(list(rows.values()))

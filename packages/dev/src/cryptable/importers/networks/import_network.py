@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from cryptable_protocol import InvalidInputError
 
 from cryptable.graphs.graph import FloatArray, Rows
 from cryptable.graphs.network import SegmentedNetwork
 from cryptable.importers.networks.onnx_network import OnnxNetwork
+from cryptable.importers.networks.several_inputs import first_rows, is_several
 from cryptable.importers.networks.sources.hummingbird import naming_conversion
 from cryptable.importers.networks.sources.registry import read_network
 from cryptable.importers.networks.tracing import trace
@@ -53,18 +53,22 @@ def traced_network(
         network = read_network(model, given, labels=labels)
         rows = network.rows(given)
         network.check_rows_stay_apart(rows[:_TOGETHER])
-        segments = trace(network, _feature_names(X, network.features))
+        segments = trace(network, _feature_names(X, network))
     return network, segments, rows
 
 
-def calibration_rows(X: Rows) -> npt.NDArray[Any]:
+def calibration_rows(X: Rows) -> Any:  # noqa: ANN401
     """The first rows as an array: of an array, a frame, a tensor, or of the batches of a DataLoader.
+
+    Of several inputs, a tuple or a dictionary of arrays as they were given.
 
     Raises:
         InvalidInputError: there are none, or they are of different shapes.
     """
     if isinstance(X, np.ndarray):
         return X[:MAX_ROWS]
+    if is_several(X):
+        return first_rows(X, MAX_ROWS)
     batches = X
     if type(X).__module__.startswith("torch.utils.data"):
         batches, found = [], 0
@@ -81,13 +85,15 @@ def calibration_rows(X: Rows) -> npt.NDArray[Any]:
         return np.asarray(batches)[:MAX_ROWS]
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
-            f"X_train must be one array of shape (rows, ...), or a DataLoader of batches of them: {error}. A "
-            "network of several inputs takes them joined: concatenate them, and split them in the network"
+            "X_train must be one array of shape (rows, ...), a DataLoader of batches of them, or, of a network of "
+            f"several inputs, a tuple or a dictionary of arrays: {error}"
         ) from error
 
 
-def _feature_names(X: Rows, features: int) -> tuple[str, ...]:
+def _feature_names(X: Rows, network: OnnxNetwork) -> tuple[str, ...]:
+    if isinstance(X, Mapping) and network.parts:
+        return tuple(network.columns)
     columns = getattr(X, "columns", None)
-    if columns is not None and len(columns) == features:
+    if columns is not None and len(columns) == network.features:
         return tuple(map(str, columns))
-    return tuple(f"x{index}" for index in range(features))
+    return tuple(f"x{index}" for index in range(network.features))

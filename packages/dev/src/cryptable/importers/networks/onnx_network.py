@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from cryptable_protocol import InvalidInputError, Labels, Link
+from cryptable_protocol.encoding.rows import columns_of_input, join_inputs
 from onnx.reference import ReferenceEvaluator
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, Rows
 from cryptable.importers.networks.qonnx import has_quantizers, quantizers_of_features, tidied
 from cryptable.importers.networks.reference import custom_operators, naming_failures
+from cryptable.importers.networks.several_inputs import InputPart
 
 _CHUNK_ROWS = 256
 
@@ -24,7 +27,8 @@ _CHUNK_ROWS = 256
 class OnnxNetwork:
     """A network in ONNX, its tail (softmax, sigmoid, ...) cut off into `link`.
 
-    Predictions are those of `onnx.reference` on the graph. `input_shape` is that of one row, without the batch axis.
+    Predictions are those of `onnx.reference` on the graph. `input_shape` is that of one row, without the batch axis;
+    `parts` are the several inputs that it was made of, where there were some.
     """
 
     model: onnx.ModelProto
@@ -35,11 +39,17 @@ class OnnxNetwork:
     link: Link
     labels: Labels | None
     name: str = "network"
+    parts: tuple[InputPart, ...] = ()
 
     @property
     def features(self) -> int:
         """Numbers of one row."""
         return int(np.prod(self.input_shape))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of a row's numbers where there are several inputs, else none."""
+        return [each for part in self.parts for each in columns_of_input(part.name, part.size)]
 
     @property
     def opsets(self) -> dict[str, int]:
@@ -52,11 +62,22 @@ class OnnxNetwork:
             return ReferenceEvaluator(self.model, new_ops=custom_operators or None)
 
     def rows(self, X: Rows) -> FloatArray:
-        """Rows in the network's own shape or flattened, as doubles of shape (rows, features).
+        """Rows in the network's own shape or flattened, or of each input, as doubles of shape (rows, features).
 
         Raises:
             InvalidInputError: another shape, no rows, or numbers that are not finite.
         """
+        if self.parts and isinstance(X, Mapping):  # columns are inputs of one number a row
+            X = {name: np.asarray(values).reshape(len(values), -1) for name, values in X.items()}
+        several = join_inputs(X)
+        if several is not None:
+            names, X = several
+            own = self.columns
+            if names is not None and own:
+                if sorted(names) != sorted(own):
+                    parts = ", ".join(f"{part.name!r} of shape (rows, {part.size})" for part in self.parts)
+                    raise InvalidInputError(f"rows have the inputs' columns {names[:5]}, expected {parts}")
+                X = X[:, [names.index(name) for name in own]]
         try:
             rows = np.asarray(X, np.float64)
         except (TypeError, ValueError) as error:
@@ -82,7 +103,7 @@ class OnnxNetwork:
         return self._evaluated(self.rows(X))
 
     def exact_scores(self, X: Rows) -> FloatArray:
-        """As `reference_scores`, but for sums of integers amid two levels of a quantizer, which are rounded half to even.
+        """As `reference_scores`, but sums of integers amid two levels of a quantizer are rounded half to even.
 
         Single precision rounds those by chance: as its additions are ordered, which differs by the batch and machine.
         """

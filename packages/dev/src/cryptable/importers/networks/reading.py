@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -13,6 +13,7 @@ from onnx.checker import check_model as check_onnx
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.importers.networks.onnx_network import OnnxNetwork, check_labels
+from cryptable.importers.networks.several_inputs import InputPart, RowShapes, join_parts
 from cryptable.importers.networks.tails import cut_tail, without_dead_nodes
 
 _DEQUANTIZES = 19
@@ -23,21 +24,22 @@ def read_model(
     model: onnx.ModelProto,
     *,
     name: str,
-    row_shape: tuple[int, ...] | None = None,
+    row_shape: RowShapes = None,
     labels: Sequence[float] | Sequence[str] | None = None,
 ) -> OnnxNetwork:
     """Read a model.
 
     Args:
-        model: of one encrypted input and one output.
+        model: of encrypted inputs and one output.
         name: for messages, and of the compiled model.
-        row_shape: of one row of the calibration data, for axes whose size the model leaves open.
+        row_shape: of one row of the calibration data, for axes whose size the model leaves open; of several inputs, one
+            each, in their order or by name.
         labels: of the classes. Without any, a network that ends in a softmax, an argmax or a sigmoid has the labels 0,
             1, ..., and another one is a regression.
 
     Raises:
         InvalidInputError: not a valid model, or labels that do not fit.
-        UnsupportedModelError: several inputs, or outputs that are made of different scores.
+        UnsupportedModelError: inputs of unknown shape, or outputs that are made of different scores.
     """
     if any(not entry.domain or entry.domain == "ai.onnx" for entry in model.opset_import):
         try:
@@ -55,11 +57,12 @@ def read_model(
             f"{name} has no input: its output is the same for every row, as it was computed outside of the graph when "
             "that was recorded (by NumPy, in a loop over values, or on .data)"
         )
-    if len(given) != 1:
-        names = ", ".join(each.name for each in given)
-        raise UnsupportedModelError(
-            f"{name} has {len(given)} inputs ({names}), expected one; concatenate them, and split them in the network"
-        )
+    parts: tuple[InputPart, ...] = ()
+    if len(given) > 1:
+        model, parts = join_parts(model, given, row_shape, name)
+        graph, given, row_shape = model.graph, [model.graph.input[0]], None
+    elif not isinstance(row_shape, tuple):
+        row_shape = _only(given[0].name, row_shape, name)
     shape = _row_shape(given[0], name, row_shape)
     tail = cut_tail(graph)
     nodes = without_dead_nodes(graph, tail.scores)
@@ -77,13 +80,27 @@ def read_model(
         ir_version=model.ir_version,
     )
     link, named = _meaning(tail.link, tail.labels if labels is None else labels)
-    network = OnnxNetwork(cut, given[0].name, shape, np.dtype(dtype), tail.scores, link, named, name)
+    network = OnnxNetwork(cut, given[0].name, shape, np.dtype(dtype), tail.scores, link, named, name, parts)
     outputs = network.outputs
     if named == () or (named is None and link is not Link.IDENTITY):
         named = tuple(range(max(2, outputs)))
-        network = OnnxNetwork(cut, given[0].name, shape, np.dtype(dtype), tail.scores, link, named, name)
+        network = OnnxNetwork(cut, given[0].name, shape, np.dtype(dtype), tail.scores, link, named, name, parts)
     check_labels(named, outputs)
     return network
+
+
+def _only(given: str, shapes: RowShapes, name: str) -> tuple[int, ...] | None:
+    """The shape of a row of the only input.
+
+    Raises:
+        InvalidInputError: calibration data for several, or for another one.
+    """
+    if shapes is None:
+        return None
+    if len(shapes) != 1 or (isinstance(shapes, Mapping) and given not in shapes):
+        raise InvalidInputError(f"{name} has one input, {given!r}, X_train has {len(shapes)}; give it one array")
+    (shape,) = shapes.values() if isinstance(shapes, Mapping) else shapes
+    return tuple(shape)  # type: ignore[arg-type]
 
 
 def _with_dequantize(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,14 +14,29 @@ from cryptable_protocol import CryptableError
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
+from onnx.reference.ops.op_rnn import RNN_14
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.importers.networks.qonnx import reference_operators
 
 Array = npt.NDArray[Any]
 
-custom_operators: list[type[OpRun]] = reference_operators()
-"""Operators of other domains than ONNX' own."""
+
+class RNN(RNN_14):
+    """As ONNX has it: `onnx.reference` knows no Relu there, which torch has."""
+
+    op_domain = ""
+
+    def choose_act(self, name: str, alpha: float | None, beta: float | None) -> Callable[[Array], Array]:
+        """The function of this name."""
+        if name.lower() == "relu":
+            return lambda numbers: np.maximum(numbers, 0)
+        found: Callable[[Array], Array] = super().choose_act(name, alpha, beta)  # type: ignore[no-untyped-call]
+        return found
+
+
+custom_operators: list[type[OpRun]] = [*reference_operators(), RNN]
+"""Operators that `onnx.reference` has not, or not as they are needed."""
 
 
 _QUANTIZED = "QLinear|QGemm|ConvInteger|MatMulInteger|DynamicQuantize"

@@ -12,14 +12,28 @@ from onnx import numpy_helper
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray
-from cryptable.graphs.network import Layer, QuantizedNetwork, SegmentedNetwork
-from cryptable.graphs.symbols import Affine, Constant, Pending, Value, as_pending, is_encrypted, same_line, stacked
+from cryptable.graphs.network import FeatureBits, Layer, QuantizedNetwork, SegmentedNetwork
+from cryptable.graphs.symbols import (
+    NOT_THERE,
+    Affine,
+    Constant,
+    Pending,
+    Value,
+    as_pending,
+    is_encrypted,
+    same_line,
+    stacked,
+)
 from cryptable.importers.networks.onnx_network import OnnxNetwork
 from cryptable.importers.networks.operators.registry import find_operator
 from cryptable.importers.networks.qonnx import has_quantizers, tidied
 from cryptable.importers.networks.reference import NodeRunner
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+_NO_FEATURE = (
+    "its index is computed, and clients only make bits of a feature that is an index as it is given; compute it before "
+    "the network, and give it as a column"
+)
 _PROBES = 33
 """Points at which two functions of one number must agree to be looked up once."""
 
@@ -32,6 +46,8 @@ class Trace:
         self.inputs = self.variables = inputs
         self._known: dict[int, tuple[Pending, Affine]] = {}
         """What has been looked up already, by identity; the key's object is kept alive."""
+        self._bits: dict[tuple[int, int], int] = {}
+        """The first variable of the bits of a feature and its number of categories."""
 
     def affine(self, value: Value) -> Affine:
         """Whatever it is as an affine tensor: a pending function is looked up."""
@@ -104,6 +120,43 @@ class Trace:
         self.layers.append(Layer(name, base.matrix, base.offset, function))
         first, self.variables = self.variables, self.variables + base.size
         return Affine.of_variables((base.size,), first, base.dtype)
+
+    def one_hot(self, index: Value, categories: int) -> Affine:
+        """For each element of an index, whether it is category 0, 1, ...: one more axis, the last.
+
+        Raises:
+            UnsupportedModelError: an index that is no feature as it was given.
+        """
+        pending = as_pending(index) if isinstance(index, Affine | Pending) else None
+        if pending is None:
+            raise UnsupportedModelError("its index is a constant")
+        whole = np.arange(categories, dtype=np.float64)
+        places = pending.base.take(pending.source.ravel())
+        first = []
+        for element in range(places.size):
+            part = slice(places.matrix.indptr[element], places.matrix.indptr[element + 1])
+            columns, factors = places.matrix.indices[part], places.matrix.data[part]
+            if columns.size != 1 or columns[0] >= self.inputs or factors[0] != 1 or places.offset[element]:
+                raise UnsupportedModelError(_NO_FEATURE)
+            first.append(self._first_bit(int(columns[0]), categories))
+        for category in whole:
+            if (np.asarray(pending.function(np.full(pending.base.size, category))) != category).any():
+                raise UnsupportedModelError(_NO_FEATURE)
+        # Category k is there where bit k - 1 is 1 and bit k is not; bit -1 would always be 1.
+        bits = stacked([Affine.of_variables((categories - 1,), each, np.dtype(np.float64)) for each in first])
+        numbers = np.arange(bits.size).reshape(places.size, categories - 1)
+        last = np.full((places.size, 1), NOT_THERE)
+        reached = bits.take(np.concatenate([last, numbers], axis=1), fill=1.0)
+        beyond = bits.take(np.concatenate([numbers, last], axis=1), fill=0.0)
+        found = reached.plus(beyond.scaled(np.full(beyond.shape, -1.0)))
+        return found.reshaped((*pending.shape, categories))
+
+    def _first_bit(self, feature: int, categories: int) -> int:
+        if (feature, categories) not in self._bits:
+            self.layers.append(FeatureBits.of(feature, categories))
+            self._bits[feature, categories] = self.variables
+            self.variables += categories - 1
+        return self._bits[feature, categories]
 
     def apply(self, base: Affine, function: Callable[[Constant], Constant], name: str) -> Pending:
         """A function of each element of an affine tensor."""

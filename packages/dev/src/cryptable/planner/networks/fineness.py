@@ -76,8 +76,9 @@ def choose_fineness(
     most = 2.0 ** np.where(direct, _MOST_INPUT_BITS if limit is None else limit, input_bits)
     margin = np.where(direct & (not is_sound), _MARGIN, 0.0)
     least = np.where(_read_by_layers(network, features), 2.0**layer_bits, 2.0)
-    natural = input_grid(numbers[:, :features], most, margin) if inputs is None else inputs
-    is_natural = direct & ((natural.maximum + 1 < most) | (inputs is not None))
+    bits = np.isin(np.arange(features), list(network.indicators))
+    natural = _with_bits(input_grid(numbers[:, :features], most, margin), bits) if inputs is None else inputs
+    is_natural = direct & ((natural.maximum + 1 < most) | bits | (inputs is not None))
     chosen = LEAST_OUTPUT_BITS if output_bits is None else output_bits
     while True:
         levels = scores.best_levels(chosen)
@@ -93,8 +94,13 @@ def choose_fineness(
         chosen += 1
     wanted = np.where(direct, np.where(is_natural, most, np.rint(levels[:features])), most)
     if inputs is None:
-        inputs = input_grid(numbers[:, :features], wanted, margin)
+        inputs = _with_bits(input_grid(numbers[:, :features], wanted, margin), bits)
     return Fineness(inputs, _value_bits(network, levels, scores.reached, features), chosen)
+
+
+def _with_bits(grid: Grid, bits: BoolArray) -> Grid:
+    """With 0 and 1 for features that are that, whatever calibration data have."""
+    return Grid(np.where(bits, 0.0, grid.zero), np.where(bits, 1.0, grid.step), np.where(bits, 1, grid.maximum))
 
 
 def _read_by_layers(network: SegmentedNetwork, features: int) -> BoolArray:

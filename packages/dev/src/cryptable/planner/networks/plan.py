@@ -10,7 +10,9 @@ from cryptable.graphs.integers import IntegerNetwork
 from cryptable.graphs.network import QuantizedNetwork, SegmentedNetwork
 from cryptable.graphs.symbols import widened
 from cryptable.graphs.trained_integers import TrainedIntegers
+from cryptable.planner.curves import plan as plan_curves
 from cryptable.planner.linear import plan as plan_linear
+from cryptable.planner.networks.feature_bits import as_curves, behind_bits, has_categories, looked_up
 from cryptable.planner.networks.lower import lower
 from cryptable.planner.networks.quantize import Precision, quantize
 from cryptable.planner.networks.search import MAX_DROP, chosen_bits
@@ -31,7 +33,7 @@ READOUT_TOLERANCE = 0.05
 
 def _of_readout(graph: ModelGraph, scores: FloatArray) -> float:
     """Without lookups, that of any linear model; else that of approximate readout, and of nothing besides."""
-    if isinstance(graph, SegmentedNetwork) and not graph.layers:
+    if isinstance(graph, SegmentedNetwork) and not looked_up(graph):
         return by_link(graph, scores)
     return READOUT_TOLERANCE * deviation(scores)
 
@@ -46,6 +48,11 @@ def _of_readout(graph: ModelGraph, scores: FloatArray) -> float:
 def plan_network(network: SegmentedNetwork, task: Task) -> PlannedModel:
     """Quantized after training."""
     settings = task.settings
+    if has_categories(network):
+        behind = behind_bits(network)
+        if not behind.network.layers:
+            return plan_curves(as_curves(behind), task)
+        return behind.joined(plan_network(behind.network, replace(task, rows=behind.rows(task.rows))))
     if not network.layers:
         return plan_linear(_linear(network), task)
     precision = _precision(settings)

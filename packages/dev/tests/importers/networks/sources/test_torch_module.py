@@ -108,8 +108,3 @@ class Mixes(nn.Module):
 def test_networks_that_mix_rows_are_refused(how, message):
     with pytest.raises(ct.UnsupportedModelError, match=message):
         ct.compile(Mixes(how), ROWS)
-
-
-def test_inputs_of_several_widths_are_refused():
-    with pytest.raises(ct.InvalidInputError, match="network of several inputs takes them joined"):
-        ct.compile(module(), (ROWS, ROWS[:, :2]))

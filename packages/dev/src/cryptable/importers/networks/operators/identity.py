@@ -1,4 +1,4 @@
-"""Identity, Dropout, casts between floats: nothing happens in inference."""
+"""Identity, Dropout, casts to floats: nothing happens in inference."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cryptable.graphs.symbols import Affine, Value
 from cryptable.importers.networks.operators.arithmetic import required
 from cryptable.importers.networks.operators.registry import Tracer, operator
 from cryptable.importers.networks.reference import NodeRunner
+from cryptable.importers.networks.several_inputs import WHOLE_INPUT
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
 
@@ -32,10 +33,11 @@ def dropout(runner: NodeRunner, inputs: list[Value | None], tracer: Tracer) -> l
 
 @operator("Cast", kind="elementwise")
 def cast(runner: NodeRunner, inputs: list[Value | None], tracer: Tracer) -> list[Value]:
-    """Between floats nothing happens; to integers or booleans it is a step of a chain."""
+    """Between floats, and from integers to floats, nothing happens; to integers or booleans it is a step of a chain."""
     values = required(inputs)
     (to,) = (attribute.i for attribute in runner.node.attribute if attribute.name == "to")
-    if isinstance(values[0], Affine) and values[0].dtype.kind == "f" and to in _FLOATS:
+    is_given = runner.node.name.startswith(WHOLE_INPUT)
+    if isinstance(values[0], Affine) and (is_given or (values[0].dtype.kind in "fiu" and to in _FLOATS)):
         return [values[0].as_type(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(to)))]
     found = tracer.fused(values, runner)
     if found is None:

@@ -27,6 +27,9 @@ class Tracer(Protocol):
     def apply(self, base: Affine, function: Callable[[Constant], Constant], name: str) -> Pending:
         """A function of each element of an affine tensor, which takes and gives arrays of its shape."""
 
+    def one_hot(self, index: Value, categories: int) -> Affine:
+        """For each element of an index that is a feature, whether it is category 0, 1, ...: the last axis."""
+
     def fused(self, values: Sequence[Value | None], runner: NodeRunner) -> Pending | None:
         """An elementwise operator on functions of the same sums; None where they are of different ones."""
 
@@ -48,9 +51,6 @@ class Operator:
 _operators: dict[tuple[str, str], Operator] = {}
 
 _ADVICE = {
-    "LSTM": "unroll it, or use convolutions over time (Conv with one spatial axis)",
-    "GRU": "unroll it, or use convolutions over time (Conv with one spatial axis)",
-    "RNN": "unroll it, or use convolutions over time (Conv with one spatial axis)",
     "InstanceNormalization": "use BatchNormalization, whose statistics are constants after training",
     "LayerNormalization": "use BatchNormalization, whose statistics are constants after training",
     "GroupNormalization": "use BatchNormalization, whose statistics are constants after training",
@@ -88,13 +88,18 @@ def operator(*names: str, kind: str, note: str = "", domain: str = "") -> Callab
 
 
 def structural(name: str, *, data: int | None = 1, note: str = "") -> None:
-    """Register an operator that only moves elements: it is run on their numbers.
+    """Register an operator that only moves elements, as `moving` converts it.
 
     Args:
         name: of the operator.
         data: how many of its first inputs are moved; None for all.
         note: for the support table.
     """
+    operator(name, kind="structural", note=note)(moving(data))
+
+
+def moving(data: int | None = 1) -> Convert:
+    """Converts an operator that only moves elements of its first `data` inputs: it is run on their numbers."""
 
     def convert(runner: NodeRunner, inputs: list[Value | None], tracer: Tracer) -> list[Value]:
         count = len(inputs) if data is None else data
@@ -120,7 +125,7 @@ def structural(name: str, *, data: int | None = 1, note: str = "") -> None:
         joined = stacked(tensors)
         return [joined.take(index.astype(np.int64)) for index in runner.run([*numbers, *given])]
 
-    operator(name, kind="structural", note=note)(convert)
+    return convert
 
 
 def _taken(pending: Pending, index: np.ndarray) -> Pending:  # type: ignore[type-arg]

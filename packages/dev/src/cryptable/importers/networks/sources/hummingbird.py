@@ -12,7 +12,7 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import Rows
 from cryptable.importers.networks.onnx_network import OnnxNetwork
 from cryptable.importers.networks.reading import read_model
-from cryptable.importers.networks.sources.onnx_model import row_shape
+from cryptable.importers.networks.several_inputs import row_shapes
 from cryptable.importers.networks.sources.registry import source
 from cryptable.importers.networks.sources.torch_module import exported
 from cryptable.importers.registry import advice_for, has_importer
@@ -30,10 +30,10 @@ def read(container: Any, X: Rows, labels: Sequence[float] | Sequence[str] | None
     """
     inner = container.model
     model = inner if isinstance(inner, onnx.ModelProto) else exported(inner, X)
-    network = read_model(model, name="network", row_shape=row_shape(X))
+    network = read_model(model, name="network", row_shape=row_shapes(X))
     if network.labels is None and type(container).__name__.endswith("Classification"):
         raise UnsupportedModelError("it gives the number of the class alone, and no scores that it is chosen by")
-    return network if labels is None else read_model(model, name="network", row_shape=row_shape(X), labels=labels)
+    return network if labels is None else read_model(model, name="network", row_shape=row_shapes(X), labels=labels)
 
 
 @contextmanager

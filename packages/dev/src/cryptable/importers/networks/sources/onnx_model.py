@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from google.protobuf.message import DecodeError
 from cryptable.graphs.graph import Rows
 from cryptable.importers.networks.onnx_network import OnnxNetwork
 from cryptable.importers.networks.reading import read_model
+from cryptable.importers.networks.several_inputs import row_shapes
 from cryptable.importers.networks.sources.registry import source
 
 
 @source("onnx.ModelProto")
 def read_proto(model: Any, X: Rows, labels: Sequence[float] | Sequence[str] | None) -> OnnxNetwork:  # noqa: ANN401
     """A model in memory."""
-    return read_model(model, name=model.graph.name or "network", row_shape=row_shape(X), labels=labels)
+    return read_model(model, name=model.graph.name or "network", row_shape=row_shapes(X), labels=labels)
 
 
 @source("builtins.str", "pathlib.Path")
@@ -33,7 +35,7 @@ def read_file(path: str | os.PathLike[str], X: Rows, labels: Sequence[float] | S
         model = onnx.load(path)
     except DecodeError as error:
         raise InvalidInputError(f"{path} is not an ONNX model: {error}") from error
-    return read_model(model, name=path.stem, row_shape=row_shape(X), labels=labels)
+    return read_model(model, name=path.stem, row_shape=row_shapes(X), labels=labels)
 
 
 @source("cryptable.OnnxNetwork")
@@ -41,10 +43,5 @@ def keep(network: OnnxNetwork, X: Rows, labels: Sequence[float] | Sequence[str] 
     """As it is, or with other labels."""
     if labels is None:
         return network
-    return read_model(network.model, name=network.name, row_shape=network.input_shape, labels=labels)
-
-
-def row_shape(X: Rows) -> tuple[int, ...] | None:
-    """Of one row of the calibration data."""
-    shape = getattr(X, "shape", None)
-    return tuple(shape[1:]) if shape is not None and len(shape) > 1 else None
+    again = read_model(network.model, name=network.name, row_shape=network.input_shape, labels=labels)
+    return replace(again, parts=network.parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ def read_trees(model: object, X: Rows, labels: Sequence[float] | Sequence[str] |
         X: calibration data.
         labels: of the classes, where the model has only their numbers.
     """
+    if isinstance(X, tuple | Mapping):  # of several inputs
+        return None
     proto, name = _proto_of(model, X)
     shape = np.shape(X)
     if proto is None or len(shape) != 2 or len(proto.graph.input) != 1:
