@@ -7,11 +7,12 @@ CryptableError
 │   │   ├── SpecDiffersError, KeysMissingError, KeysetDiffersError,
 │   │   │   ModelNotLoadableError                                       FAILED_PRECONDITION
 │   │   ├── KeysCorruptedError, PartGoneError                           DATA_LOSS
-│   │   ├── UploadCutShortError                                         INVALID_ARGUMENT
+│   │   ├── UploadCutShortError, UnreadableHeaderError                  INVALID_ARGUMENT
+│   │   ├── UnknownMethodError                                          UNIMPLEMENTED
 │   │   ├── StreamTooSlowError, EvaluationTimedOutError, TooLateError   DEADLINE_EXCEEDED
 │   │   └── OverloadedError, QuotaExceededError, KeysTooLargeError,
 │   │       StorageFullError, RowLimitExceededError, ThrottledError,
-│   │       TooManyCallsError, ModelBusyError                           RESOURCE_EXHAUSTED
+│   │       TooManyCallsError, ModelBusyError, RequestTooLargeError     RESOURCE_EXHAUSTED
 │   ├── UnauthenticatedError, ForbiddenError         UNAUTHENTICATED, PERMISSION_DENIED
 │   ├── WorkerDiedError, DrainingError, StreamTooOldError               UNAVAILABLE
 │   └── EvaluationFailedError                                           INTERNAL
@@ -95,6 +96,22 @@ class PartGoneError(RequestError):
 
 class UploadCutShortError(RequestError):
     """A stream of evaluation keys ended before their last byte."""
+
+
+class UnreadableHeaderError(RequestError):
+    """A header of an HTTP request has no meaning."""
+
+
+class UnknownMethodError(RequestError):
+    """There is no such method, or it is none that is called over HTTP."""
+
+    status = "UNIMPLEMENTED"
+
+
+class RequestTooLargeError(RequestError):
+    """An HTTP request has more bytes than a gRPC message may have."""
+
+    status = "RESOURCE_EXHAUSTED"
 
 
 class StreamTooSlowError(RequestError):

@@ -30,7 +30,32 @@ from cryptable_server.errors import DrainingError, ServerError, StreamTooOldErro
 from cryptable_server.logs import log, request_id
 from cryptable_server.principals import Authenticator, Principal
 
-Context = grpc.aio.ServicerContext[Any, Any]
+
+class Context(Protocol):
+    """What is asked of a call's context: gRPC's, or what stands for it over HTTP."""
+
+    def invocation_metadata(self) -> Any:  # noqa: ANN401 - pairs of a key and its value
+        """See grpc.aio."""
+
+    def auth_context(self) -> Any:  # noqa: ANN401
+        """See grpc.aio."""
+
+    def peer(self) -> str:
+        """See grpc.aio."""
+
+    def time_remaining(self) -> float | None:
+        """See grpc.aio."""
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        """See grpc.aio."""
+
+    def set_details(self, details: str) -> None:
+        """See grpc.aio."""
+
+    def set_trailing_metadata(self, trailers: Any) -> None:  # noqa: ANN401
+        """See grpc.aio."""
+
+
 _LOGGER = logging.getLogger(__name__)
 _REQUEST_ID = "x-request-id"
 _REQUEST_ID_FORM = re.compile(r"[0-9A-Za-z._-]{1,64}")
@@ -207,7 +232,7 @@ def _handler(
     service: object, method: MethodDescriptor, entrance: Entrance, *, audited: bool, while_draining: bool
 ) -> grpc.RpcMethodHandler[Any, Any]:
     behaviour = getattr(service, method.name)
-    deserialize = _deserializer(GetMessageClass(method.input_type))
+    deserialize = deserializer(GetMessageClass(method.input_type))
     serialize = GetMessageClass(method.output_type).SerializeToString
 
     if method.server_streaming and not method.client_streaming:
@@ -215,7 +240,7 @@ def _handler(
 
     # On the wire, one message is a stream of one. A request is read after it is known who calls, and within the time
     # that a stream may send nothing: gRPC itself would wait for a stranger's single request without end.
-    async def answer(_: object, context: Context) -> None:
+    async def answer(_: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         requests: Requests[Message] = Requests(context.read, entrance)
         answers = Answers(context, idle_seconds=entrance.idle_seconds, max_seconds=entrance.max_seconds)
         with (
@@ -229,15 +254,24 @@ def _handler(
             elif method.client_streaming:
                 await answers.send(await behaviour(requests, call))
             else:
-                request = await requests.next()
-                if request is None:
-                    raise MalformedMessageError(f"a {method.input_type.name} is expected, and nothing was sent")
-                await answers.send(await behaviour(request, call))
+                await answers.send(await answer_to_one(behaviour, requests, method.input_type.name, call))
 
     return grpc.stream_stream_rpc_method_handler(answer, deserialize, serialize)
 
 
-def _deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Unparsable]:
+async def answer_to_one(
+    behaviour: Callable[[Any, Call], Awaitable[Message]], requests: Messages[Message], expected: str, call: Call
+) -> Message:
+    """What a unary method answers to its one request, a message of the type that is called so."""
+    request = await requests.next()
+    if request is None:
+        raise MalformedMessageError(f"a {expected} is expected, and nothing was sent")
+    return await behaviour(request, call)
+
+
+def deserializer(message_type: type[Message]) -> Callable[[bytes], Message | Unparsable]:
+    """Parses messages of that type; what cannot be parsed becomes an Unparsable, which is refused inside the call."""
+
     def deserialize(data: bytes) -> Message | Unparsable:
         try:
             return message_type.FromString(data)

@@ -27,7 +27,7 @@ from cryptable_server.calls.strangers import StrangerInterceptor
 from cryptable_server.calls.tls.certificates import Certificates
 from cryptable_server.calls.tls.credentials import tls_files
 from cryptable_server.calls.tokens import TokenFile
-from cryptable_server.errors import BindError
+from cryptable_server.errors import BindError, ConfigurationError
 from cryptable_server.executors.choose import new_executor
 from cryptable_server.executors.executor import keys_name
 from cryptable_server.executors.pool import WorkerPool
@@ -189,6 +189,8 @@ class _Life:
             reflection.enable_server_reflection((*_SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
         credentials = None if self.certificates is None else self.certificates.credentials()
         port = _bind(server, config, credentials)
+        stopped = asyncio.Event()
+        web = self._web(inference, stopped)
         await server.start()
         address = join_address(config.host, port)
         facts = {"tls": credentials is not None, "workers": self.executor.worker_pids}
@@ -209,10 +211,36 @@ class _Life:
         ends = {last_call, second}
         await asyncio.wait(ends, timeout=config.drain_seconds, return_when=asyncio.FIRST_COMPLETED)
         end_within(_CLOSE_SECONDS[at_once.is_set()])
+        stopped.set()
         await server.stop(_FLUSH_SECONDS if last_call.done() else None)
+        if web is not None:
+            await web
         for end in ends:
             end.cancel()
         log(_LOGGER, logging.INFO, "stopped")
+
+    def _web(self, inference: InferenceService, stopped: asyncio.Event) -> asyncio.Future[None] | None:
+        """Calls over HTTP, answered from now on until `stopped`; None where there are none."""
+        config = self.config
+        if config.web_listen is None:
+            return None
+        try:
+            from cryptable_server.calls.web.application import WebCalls
+            from cryptable_server.calls.web.listener import WebListener
+        except ImportError as error:
+            raise ConfigurationError(
+                f"--web-address needs an HTTP server, which is not here ({error}); install cryptable-server[web]"
+            ) from error
+        listener = WebListener(config, config.web_listen, self.certificates)
+        calls = WebCalls(
+            SERVICE_NAME,
+            inference,
+            self.entrance,
+            audited=AUDITED,
+            origins=config.web_origins,
+            most_bytes=config.max_request_bytes,
+        )
+        return asyncio.ensure_future(listener.serve(calls, stopped))
 
 
 def _options(config: ServerConfig) -> list[tuple[str, int]]:

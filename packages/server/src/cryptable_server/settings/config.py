@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ _HOW_MUCH = "how much it may take"
 _WATCHED = "what operators see"
 
 _MOST_CONNECTIONS = 8192
+_ORIGIN = re.compile(r"(https|http)://(\[[0-9a-f:.]+\]|[0-9a-z](?:[0-9a-z.-]*[0-9a-z])?)(:[0-9]{1,5})?")
 _SECONDS = Number("SECONDS", or_equal=False)
 _GIBIBYTES = Number("GIB", scale=GIB, or_equal=False)
 _GIBIBYTES_OR_ANY = Number("GIB", scale=GIB, zero_is_none=True)
@@ -164,6 +166,21 @@ class ServerConfig:
         family="connection",
         default=False,
         help="no TLS; loopback addresses only",
+    )
+
+    web_listen: tuple[str, int] | None = setting(
+        "web-address",
+        Address(),
+        group=_WHERE,
+        help="answer pages there, over HTTP with the same certificate; needs cryptable-server[web]",
+    )
+    web_origins: tuple[str, ...] = setting(
+        "web-origins",
+        Names(),
+        group=_WHERE,
+        default=(),
+        default_text="none",
+        help="of pages that may call there, exactly, as https://www.example.org",
     )
 
     tokens: Path | None = setting(
@@ -316,6 +333,7 @@ class ServerConfig:
         )
         _require(self.models.is_dir(), f"--models {self.models}: no such directory", "models")
         self._check_connection()
+        self._check_web()
         _require(
             self.metrics is None or is_loopback(self.metrics[0]),
             "--metrics is for loopback addresses only: it asks nobody who they are",
@@ -352,6 +370,35 @@ class ServerConfig:
             "--client-ca needs TLS: a certificate of the server as well",
             "client-ca",
             "insecure",
+        )
+
+    def _check_web(self) -> None:
+        _require(
+            self.web_listen is not None or not self.web_origins,
+            "--web-origins are of pages that call --web-address, which must be given too",
+            "web-origins",
+        )
+        for origin in self.web_origins:
+            _require(
+                _ORIGIN.fullmatch(origin) is not None,
+                f"--web-origins {origin!r} is no origin: a scheme, a host in lower case and a port unless it is the "
+                "scheme's own, as https://www.example.org, with nothing behind; there is no way to name all",
+                "web-origins",
+            )
+        if self.web_listen is None:
+            return
+        _require(
+            not self.insecure or is_loopback(self.web_listen[0]),
+            f"--insecure is for loopback addresses only, and {self.web_listen[0]!r} of --web-address is not one",
+            "insecure",
+            "web-address",
+        )
+        _require(
+            self.client_ca is None or self.tokens is not None,
+            "--web-address does not ask pages for client certificates, so that --client-ca lets none of them in: give "
+            "--tokens too",
+            "web-address",
+            "client-ca",
         )
 
     def _connections(self) -> dict[str, bool]:

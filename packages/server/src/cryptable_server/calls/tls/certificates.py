@@ -48,7 +48,7 @@ class Certificates:
         Raises:
             ConfigurationError: one cannot be read, or is not what it should be.
         """
-        self._files = files
+        self.files = files
         self._client_ca = client_ca
         self._reason: str | None = None
         """Why the files could not be read when they were tried last."""
@@ -65,6 +65,11 @@ class Certificates:
             self._fetch,  # type: ignore[arg-type]  # it may return None, says gRPC, for "as before"
             require_client_authentication=self._client_ca is not None,
         )
+
+    @property
+    def version(self) -> object:
+        """Differs after the files were read again."""
+        return self._held.states
 
     @property
     def expiries(self) -> Mapping[str, Expiry]:
@@ -131,7 +136,7 @@ class Certificates:
             return True
 
     def _states(self) -> tuple[FileState, ...]:
-        paths = (self._files.certificate, self._files.private_key, self._client_ca)
+        paths = (self.files.certificate, self.files.private_key, self._client_ca)
         return tuple(file_state(path) for path in paths if path is not None)
 
     def _read(self) -> _Held:
@@ -139,7 +144,7 @@ class Certificates:
             states = self._states()  # before the files are read: a change meanwhile is seen the next time
         except OSError as error:
             raise ConfigurationError(f"{error.filename}: {error.strerror or error}") from error
-        pair = read_pair(self._files)
+        pair = read_pair(self.files)
         expiries = {_CERTIFICATE: Expiry.of_chain(pair[1])}
         authorities = None
         if self._client_ca is not None:

@@ -1,0 +1,125 @@
+"""Four levelled models on a server that answers pages over TLS, and what the Python client says of their rows."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import cryptable as ct
+import numpy as np
+import pandas as pd
+import pytest
+from cryptable_client import connect
+from server_process import make_artifact, run_server, tables_circuit
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from web_calls import ORIGIN, address_of
+from xgboost import XGBClassifier, XGBRegressor
+
+ROWS = int(os.environ.get("CRYPTABLE_WEB_ROWS", "40"))
+"""Of each model; 200 for evidence."""
+
+
+@dataclass
+class Model:
+    """A compiled model, rows of any table, and what the Python client makes of them over gRPC."""
+
+    compiled: Any
+    rows: Any
+    scores: Any = None
+    values: Any = None
+    probabilities: Any = None
+    contributions: Any = None
+
+
+def binary():
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    fitted = XGBClassifier(n_estimators=12, max_depth=3, random_state=0).fit(X, y)
+    return Model(ct.compile(fitted, X, name="binary", scheme="levelled", show_progress=False), X[:ROWS])
+
+
+def classes():
+    X, y = load_digits(return_X_y=True)
+    fitted = RandomForestClassifier(n_estimators=6, max_depth=4, random_state=0).fit(X, y)
+    return Model(ct.compile(fitted, X, name="classes", scheme="levelled", show_progress=False), X[:ROWS])
+
+
+def regression():
+    X, y = load_diabetes(return_X_y=True)
+    fitted = XGBRegressor(objective="count:poisson", n_estimators=8, max_depth=3, random_state=0).fit(X, y)
+    return Model(ct.compile(fitted, X, name="regression", scheme="levelled", show_progress=False), X[:ROWS])
+
+
+def gaps():
+    """Categories and missing values; strings, which take their own way through a client."""
+    rng = np.random.default_rng(0)
+    count = 400
+    X = pd.DataFrame(
+        {
+            "dose": rng.normal(size=count),
+            "age": rng.integers(20, 90, count).astype(float),
+            "site": pd.Categorical(rng.choice(["skin", "lung", "bone"], count)),
+        }
+    )
+    y = (X["dose"] + (X["site"] == "lung") - X["age"] / 80 > 0).astype(int)
+    X.loc[rng.random(count) < 0.2, "dose"] = np.nan
+    X.loc[rng.random(count) < 0.2, "site"] = np.nan
+    fitted = HistGradientBoostingClassifier(max_iter=8, max_depth=3, categorical_features="from_dtype", random_state=0)
+    return Model(ct.compile(fitted.fit(X, y), X, name="gaps", scheme="levelled", show_progress=False), X[:ROWS])
+
+
+def told():
+    """With contributions."""
+    X, y = load_breast_cancer(return_X_y=True)
+    fitted = XGBClassifier(n_estimators=6, max_depth=2, random_state=0).fit(X[:, :8], y)
+    compiled = ct.compile(
+        fitted, X[:, :8], name="told", scheme="levelled", explain="contributions", show_progress=False
+    )
+    return Model(compiled, X[15:25, :8])
+
+
+MAKERS = (binary, classes, regression, gaps, told)
+
+
+@dataclass
+class Served:
+    """The server, where pages call it, and its models by name."""
+
+    server: Any
+    url: str
+    certificate: Any
+    models: dict[str, Model] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("web")
+    directory = folder / "models"
+    directory.mkdir()
+    models = {}
+    for make in MAKERS:
+        models[make.__name__] = model = make()
+        model.compiled.save(directory / f"{make.__name__}.cryptable")
+    make_artifact("tables", tables_circuit(), folder / "bootstrapped").save(directory / "tables.cryptable")
+    certificates = folder / "certificates"
+    origins = f"{ORIGIN},https://localhost:8443"
+    options = ("--development-certificate", certificates, "--web-address", "localhost:0", "--web-origins", origins)
+    with run_server(directory, folder / "server", *options) as server:
+        certificate = certificates / "certificate.pem"
+        for name, model in models.items():
+            ask(server.address, certificate, name, model)
+        port = address_of(server)[1]
+        yield Served(server, f"https://localhost:{port}", certificate, models)
+
+
+def ask(address, certificate, name, model):
+    """The Python client's answers."""
+    address = address.replace("127.0.0.1", "localhost")
+    with connect(address, model=name, root_certificates=certificate) as remote:
+        model.values = remote.predict(model.rows)
+        decoder = remote.spec.decoder
+        if decoder.link.name != "EXPONENTIAL":
+            model.scores = remote.decision_function(model.rows)
+        if decoder.labels is not None:
+            model.probabilities = remote.predict_proba(model.rows)
+        if decoder.contributions:
+            model.contributions = remote.contributions(model.rows)

@@ -1,0 +1,84 @@
+"""The browser's client in Node against a real server over TLS: every answer is the Python client's, bit by bit."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from node import WEB, npm
+
+pytestmark = [pytest.mark.encrypted, pytest.mark.xdist_group("web")]
+PREDICT = Path(__file__).with_name("predict.mjs")
+
+
+def as_json(rows):
+    """Lists, or objects by name where the columns have names; a missing value is null."""
+    if isinstance(rows, pd.DataFrame):
+        return [{name: plain(value) for name, value in row.items()} for row in rows.to_dict("records")]
+    return [[plain(value) for value in row] for row in np.asarray(rows).tolist()]
+
+
+def plain(value):
+    return None if value is None or value != value else value
+
+
+@pytest.fixture(scope="module")
+def found(request):
+    npm("build")  # before the server is started, where node is missing
+    served = request.getfixturevalue("served")
+    done = subprocess.run(
+        ["node", PREDICT, WEB / "dist/index.js", served.url],
+        input=json.dumps({name: as_json(model.rows) for name, model in served.models.items()}),
+        env={**os.environ, "NODE_EXTRA_CA_CERTS": str(served.certificate)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", ["binary", "classes", "regression", "gaps", "told"])
+def test_every_answer_is_the_python_clients(found, served, name):
+    model, answers = served.models[name], found["answers"][name]
+    assert len(answers) == len(model.rows)
+    scores = np.array([answer["scores"] for answer in answers])
+    if model.scores is not None:
+        np.testing.assert_array_equal(scores.reshape(model.scores.shape), model.scores)
+        np.testing.assert_array_equal([answer["value"] for answer in answers], model.values)
+    else:
+        # e^score: as exact as the exponential function at hand, which is NumPy's there.
+        np.testing.assert_array_max_ulp(np.array([answer["value"] for answer in answers]), model.values, 2)
+        np.testing.assert_array_equal(np.exp(scores[:, 0]), model.values)
+    if model.probabilities is not None:
+        made = np.array([answer["probabilities"] for answer in answers])
+        np.testing.assert_allclose(made, model.probabilities, rtol=1e-14, atol=1e-15)
+    if model.contributions is not None:
+        made = np.array([answer["contributions"] for answer in answers])
+        np.testing.assert_array_equal(made.reshape(model.contributions.shape), model.contributions)
+    assert model.values.tolist() != model.values.tolist()[::-1], "rows that are all alike would show nothing"
+
+
+def test_models_are_listed(found):
+    assert sorted(found["models"]) == ["binary", "classes", "gaps", "regression", "tables", "told"]
+
+
+def test_what_is_refused_says_why_and_what_to_do(found):
+    refusals = found["refusals"]
+    assert refusals["scheme"]["name"] == "UnsupportedSchemeError"
+    assert "levelled" in refusals["scheme"]["advice"]
+    assert refusals["model"]["name"] == "NotFoundError"
+    assert refusals["row"]["name"] == "InvalidInputError"
+    assert "3 values" in refusals["row"]["message"]
+
+
+def test_forgotten_keys_are_gone_here_and_there(found, served):
+    assert found["keysDiffer"]
+    assert len(served.server.events("DeleteEvaluationKeys")) >= 2
+
+
+def test_a_row_is_small(found):
+    assert max(answer["bytes"] for answers in found["answers"].values() for answer in answers) < 40_000
