@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 WEB := packages/web
 
-.PHONY: help setup setup-web demo test check check-web check-format check-lint check-types check-imports check-generated check-tree \
+.PHONY: help setup setup-web demo demo-web test check check-web check-format check-lint check-types check-imports check-generated check-tree \
 	wheels check-docs check-protos check-readme protos-baseline bench bench-bars bench-full docs format protos generate generate-docs clean
 
 help: ## List the targets
@@ -27,6 +27,9 @@ setup-web: ## Make what tests of the browser's client need, where Node 20 and np
 
 demo: setup ## Train a model on medical data, serve it, and predict on encrypted rows
 	@$(BIN)/cryptable demo
+
+demo-web: setup setup-web ## Serve a model and a web page whose rows never leave the browser unencrypted
+	@$(BIN)/python -m examples.browser --port 8442
 
 # Where a process dies, the others end the run: xdist would wait forever for the one that takes its place.
 test: setup setup-web ## Run all tests

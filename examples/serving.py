@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,10 +15,15 @@ READY = "cryptable-server ready on "
 
 @contextmanager
 def running_server(folder: Path, *options: str) -> Iterator[tuple[str, Path]]:
-    """Serve folder/models over TLS on a free port; gives the address, and the certificate that clients must trust."""
+    """Serve folder/models over TLS on a free port; gives the address, and the certificate that clients must trust.
+
+    With "--insecure" among the options there is no TLS, and no certificate.
+    """
     command = [sys.executable, "-m", "cryptable_server", "serve", "--address", "127.0.0.1:0"]
     command += ["--models", str(folder / "models"), "--keys", str(folder / "keys")]
-    command += ["--development-certificate", str(folder / "tls"), *options]
+    if "--insecure" not in options:
+        command += ["--development-certificate", str(folder / "tls")]
+    command += options
     with (
         (folder / "server.log").open("w") as log,
         subprocess.Popen(
@@ -31,3 +37,9 @@ def running_server(folder: Path, *options: str) -> Iterator[tuple[str, Path]]:
             yield ready.removeprefix(READY).strip(), folder / "tls" / "certificate.pem"
         finally:
             server.terminate()
+
+
+def web_address(folder: Path) -> str:
+    """Where a running server with "--web-address" answers pages: it says so in its log."""
+    lines = map(json.loads, filter(None, (folder / "server.log").read_text().splitlines()))
+    return next(line["address"] for line in lines if line["event"] == "web ready")

@@ -15,6 +15,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from web_calls import ORIGIN, address_of
 from xgboost import XGBClassifier, XGBRegressor
 
+from examples.browser.__main__ import trained
+from examples.browser.site import origin_of, reserved
+
 ROWS = int(os.environ.get("CRYPTABLE_WEB_ROWS", "40"))
 """Of each model; 200 for evidence."""
 
@@ -25,6 +28,7 @@ class Model:
 
     compiled: Any
     rows: Any
+    labels: Any = None
     scores: Any = None
     values: Any = None
     probabilities: Any = None
@@ -67,17 +71,13 @@ def gaps():
     return Model(ct.compile(fitted.fit(X, y), X, name="gaps", scheme="levelled", show_progress=False), X[:ROWS])
 
 
-def told():
-    """With contributions."""
-    X, y = load_breast_cancer(return_X_y=True)
-    fitted = XGBClassifier(n_estimators=6, max_depth=2, random_state=0).fit(X[:, :8], y)
-    compiled = ct.compile(
-        fitted, X[:, :8], name="told", scheme="levelled", explain="contributions", show_progress=False
-    )
-    return Model(compiled, X[15:25, :8])
+def tumour():
+    """The demo's, with contributions."""
+    compiled, X, y = trained()
+    return Model(compiled, X[:ROWS], labels=y)
 
 
-MAKERS = (binary, classes, regression, gaps, told)
+MAKERS = (binary, classes, regression, gaps, tumour)
 
 
 @dataclass
@@ -87,6 +87,8 @@ class Served:
     server: Any
     url: str
     certificate: Any
+    site: Any
+    """For pages that may call."""
     models: dict[str, Model] = field(default_factory=dict)
 
 
@@ -101,14 +103,15 @@ def served(tmp_path_factory):
         model.compiled.save(directory / f"{make.__name__}.cryptable")
     make_artifact("tables", tables_circuit(), folder / "bootstrapped").save(directory / "tables.cryptable")
     certificates = folder / "certificates"
-    origins = f"{ORIGIN},https://localhost:8443"
+    site = reserved()
+    origins = f"{ORIGIN},{origin_of(site)}"
     options = ("--development-certificate", certificates, "--web-address", "localhost:0", "--web-origins", origins)
     with run_server(directory, folder / "server", *options) as server:
         certificate = certificates / "certificate.pem"
         for name, model in models.items():
             ask(server.address, certificate, name, model)
         port = address_of(server)[1]
-        yield Served(server, f"https://localhost:{port}", certificate, models)
+        yield Served(server, f"https://localhost:{port}", certificate, site, models)
 
 
 def ask(address, certificate, name, model):

@@ -28,10 +28,15 @@ def what_is_missing():
     return None
 
 
-def npm(*arguments, **options):
-    """Run npm in packages/web; returns what it prints."""
+def required():
+    """Skip where there is nothing to run the client with."""
     if reason := what_is_missing():
         unavailable(reason)
+
+
+def npm(*arguments, **options):
+    """Run npm in packages/web; returns what it prints."""
+    required()
     command = ["npm", "--prefix", WEB, "run", "--silent", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, **options)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

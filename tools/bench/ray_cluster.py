@@ -28,7 +28,7 @@ from cryptable_server.executors.executor import Evaluated, Evaluation, KeysRefer
 from cryptable_server.executors.local import LocalExecutor
 from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.executors.ray import RayExecutor
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 from ray.cluster_utils import Cluster
 from serving import Figure, report, trees
 from sklearn.datasets import load_breast_cancer

@@ -41,7 +41,7 @@ USUAL_ROLES = frozenset({Role.EVALUATE, Role.UPLOAD})
 
 @dataclass(frozen=True)
 class Principal:
-    """A caller's identity, as "anonymous", "token:NAME" or "mtls:NAME"."""
+    """A caller's identity, as "anonymous", "token:NAME", "jwt:SUBJECT" or "mtls:NAME"."""
 
     name: str
     roles: frozenset[Role] = USUAL_ROLES
@@ -71,6 +71,17 @@ class TokenReader(Protocol):
 
     def find(self, token: str) -> Principal | None:
         """The principal of a token, or None."""
+
+
+class FirstOf:
+    """Several readers of tokens: the first that knows one tells whose it is."""
+
+    def __init__(self, *readers: TokenReader) -> None:
+        self._readers = readers
+
+    def find(self, token: str) -> Principal | None:
+        """See TokenReader."""
+        return next((found for reader in self._readers if (found := reader.find(token)) is not None), None)
 
 
 class Authenticator:
@@ -129,7 +140,9 @@ class Authenticator:
             found = tokens.find(token.strip()) if scheme.lower() == _SCHEME else None
             if found is not None:
                 return found
-        raise UnauthenticatedError("this token is unknown here or has been revoked; ask the server's operator for one")
+        raise UnauthenticatedError(
+            "this token is unknown here, has been revoked or has expired; ask the server's operator for one"
+        )
 
     def _of_certificate(self, auth_context: AuthContext) -> Principal:
         names = list(auth_context.get(_COMMON_NAME, ()))

@@ -20,7 +20,7 @@ from cryptable_server.errors import (
 )
 from cryptable_server.executors.executor import KeysReference
 from cryptable_server.executors.local import LocalExecutor
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 from executor_contract import CLOCK, ExecutorContract, all_stopped
 from waiting import LONG_SECONDS, until
 

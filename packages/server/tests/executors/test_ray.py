@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 from cryptable_server.errors import ExecutorError
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 from executor_contract import CLOCK, ExecutorContract
 from waiting import until
 

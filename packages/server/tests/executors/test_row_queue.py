@@ -10,7 +10,7 @@ from cryptable_server.executors.executor import Evaluation, KeysReference
 from cryptable_server.executors.job import Job
 from cryptable_server.executors.row_queue import RowQueue
 from cryptable_server.processes.messages import Forget, Load
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 from hypothesis import given
 from hypothesis import strategies as st
 from waiting import LONG_SECONDS, Clock

@@ -20,7 +20,8 @@ from cryptable_server.errors import (
 from cryptable_server.models.directory import DirectoryModelStore
 from cryptable_server.models.store import version_order
 from cryptable_server.processes.entry_points import ENTRY_POINTS
-from cryptable_server.settings.config import ServerConfig, WorkerConfig
+from cryptable_server.settings.config import ServerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 
 CLEAR = clear_entry_points.entry_points()
 

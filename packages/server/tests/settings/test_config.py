@@ -1,6 +1,7 @@
 import pytest
 from cryptable_server.errors import ConfigurationError
-from cryptable_server.settings.config import ServerConfig, WorkerConfig, declared_settings
+from cryptable_server.settings.config import ServerConfig, declared_settings
+from cryptable_server.settings.worker_config import WorkerConfig
 
 
 def config(tmp_path, **changes):

@@ -23,7 +23,7 @@ from cryptable_server.errors import (
     TooLateError,
     WorkerDiedError,
 )
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 from waiting import LONG_SECONDS, Clock, until
 
 CLOCK = Clock()

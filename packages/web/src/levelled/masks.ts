@@ -10,12 +10,11 @@ export async function masks(seed: Uint8Array<ArrayBuffer>, count: number): Promi
   const counter = { name: "AES-CTR", counter: new Uint8Array(16), length: 64 };
   const stream = await crypto.subtle.encrypt(counter, key, new Uint8Array(count * N * WORD_BYTES));
   const words = new Uint32Array(stream); // little endian, as every platform that has a browser
-  return Array.from({ length: count }, (_, i) =>
-    Float64Array.from({ length: N }, (_, j) => {
-      const at = 2 * (i * N + j);
-      return words[at + 1]! * 2 ** 20 + (words[at]! >>> 12);
-    }),
-  );
+  return Array.from({ length: count }, (_, i) => {
+    const polynomial = new Float64Array(N);
+    for (let j = 0, at = 2 * i * N; j < N; j++, at += 2) polynomial[j] = words[at + 1]! * 2 ** 20 + (words[at]! >>> 12);
+    return polynomial;
+  });
 }
 
 /** Mask of the public pair: of a stream whose key no client can choose. */

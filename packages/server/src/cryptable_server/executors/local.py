@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.executors.process_link import WorkerProcess
 from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 
 
 class LocalExecutor(WorkerPool):

@@ -16,7 +16,7 @@ from cryptable_server.executors.link import WorkerLink
 from cryptable_server.executors.row_queue import RowQueue
 from cryptable_server.executors.slot import WorkerSlot
 from cryptable_server.processes.messages import Forget, Load, Unload
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 
 
 class WorkerPool:

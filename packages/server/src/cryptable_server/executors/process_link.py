@@ -17,7 +17,7 @@ from cryptable_server.executors.link import WorkerLostError, WorkerSilentError
 from cryptable_server.processes.channel import Channel
 from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
 from cryptable_server.processes.messages import Done, Evaluate, Failed, Load, Note, Ready, Report
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 
 _END_SECONDS = 5.0
 

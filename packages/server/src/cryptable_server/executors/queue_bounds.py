@@ -7,7 +7,7 @@ from collections import Counter
 from cryptable_server.errors import OverloadedError
 from cryptable_server.executors.evaluation_times import EvaluationTimes
 from cryptable_server.executors.job import Job
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 
 _LEAST_RETRY_SECONDS, _MOST_RETRY_SECONDS = 0.1, 30.0
 

@@ -17,7 +17,7 @@ from cryptable_server.errors import ExecutorError
 from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.executors.ray_link import RayLink
 from cryptable_server.settings.addresses import split_address
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 
 ANY_CLUSTER = "auto"
 _CONNECT_SECONDS = 10.0

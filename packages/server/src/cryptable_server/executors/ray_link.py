@@ -14,7 +14,7 @@ from cryptable_server.errors import ExecutorError
 from cryptable_server.executors.link import WorkerLostError, WorkerSilentError
 from cryptable_server.processes.messages import Done, Evaluate, Failed, Load, Note, facts_of, message_of
 from cryptable_server.processes.ray_worker import RayWorker
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 
 _LOOK_SECONDS = 0.5
 """Between two looks whether the server is being stopped, while a worker comes up."""

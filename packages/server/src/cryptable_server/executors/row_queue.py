@@ -13,7 +13,7 @@ from cryptable_server.executors.key_affinity import KeyAffinity
 from cryptable_server.executors.queue_bounds import QueueBounds
 from cryptable_server.processes.key_cache import check_size
 from cryptable_server.processes.messages import Note
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 
 _LOOK_AGAIN_SECONDS = 0.25
 """For an idle worker, while rows wait for another one: by then it may be time to share them."""

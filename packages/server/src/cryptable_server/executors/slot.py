@@ -21,7 +21,7 @@ from cryptable_server.executors.link import WorkerLink, WorkerLostError, WorkerS
 from cryptable_server.executors.row_queue import RowQueue
 from cryptable_server.logs import log
 from cryptable_server.processes.messages import FAILURES, Done, Failed
-from cryptable_server.settings.config import WorkerConfig
+from cryptable_server.settings.worker_config import WorkerConfig
 
 _LOGGER = logging.getLogger(__name__)
 _RESTART_SECONDS = 1.0

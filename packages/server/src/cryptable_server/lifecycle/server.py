@@ -39,7 +39,7 @@ from cryptable_server.lifecycle.systemd import sd_notify
 from cryptable_server.logs import log
 from cryptable_server.models.directory import DirectoryModelStore
 from cryptable_server.open_files import raise_limit
-from cryptable_server.principals import Authenticator
+from cryptable_server.principals import Authenticator, FirstOf, TokenReader
 from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
 from cryptable_server.services.admin import AUDITED as ADMIN_AUDITED
 from cryptable_server.services.admin import AdminService
@@ -85,8 +85,9 @@ def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> 
     raise_limit()
     files = tls_files(config)
     certificates = None if files is None else Certificates(files, config.client_ca)
-    tokens = None if config.tokens is None else TokenFile(config.tokens)
-    authenticator = Authenticator(tokens=tokens, certificates=config.client_ca is not None, admins=config.admins)
+    authenticator = Authenticator(
+        tokens=_token_reader(config), certificates=config.client_ca is not None, admins=config.admins
+    )
     # Until calls are answered there is nothing to drain: everything is undone at once. What is read anyway, is.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -132,6 +133,22 @@ def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> 
             config.max_stream_seconds,
         )
         asyncio.run(_Life(config, certificates, models, keys, executor, entrance).run())
+
+
+def _token_reader(config: ServerConfig) -> TokenReader | None:
+    """What tells whose tokens are; None where none are asked for."""
+    readers: list[TokenReader] = [] if config.tokens is None else [TokenFile(config.tokens)]
+    if config.jwt_keys is not None:
+        try:
+            from cryptable_server.calls.signed_tokens import SignedTokens
+        except ImportError as error:
+            raise ConfigurationError(
+                f"--jwt-keys needs PyJWT, which is not here ({error}); install cryptable-server[web]"
+            ) from error
+        readers.append(
+            SignedTokens(config.jwt_keys, issuer=config.jwt_issuer or "", audience=config.jwt_audience or "")
+        )
+    return FirstOf(*readers) if readers else None
 
 
 @dataclass

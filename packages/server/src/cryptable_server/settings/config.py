@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cryptable_protocol import limits
 from cryptable_protocol.files.places import SERVER, data_folder
@@ -15,98 +13,27 @@ from cryptable_protocol.files.places import SERVER, data_folder
 from cryptable_server.open_files import most_open_files
 from cryptable_server.settings.addresses import is_loopback, join_address
 from cryptable_server.settings.declaration import Setting, SettingError, check_fields, setting, settings_of
-from cryptable_server.settings.kinds import DAY, GIB, Address, FilePath, Names, Number, Switch, Text
+from cryptable_server.settings.kinds import DAY, Address, FilePath, Names, Number, Switch, Text
+from cryptable_server.settings.worker_config import (
+    GIBIBYTES_OR_ANY,
+    HOW_MUCH,
+    SECONDS,
+    WorkerConfig,
+    callers_are_known,
+)
 
 _MODELS = "what is served"
 _WHERE = "where, and how callers connect (one of the TLS settings is needed)"
 _WHO = "who may call (default: everyone who can connect)"
-_HOW_MUCH = "how much it may take"
 _WATCHED = "what operators see"
 
 _MOST_CONNECTIONS = 8192
 _ORIGIN = re.compile(r"(https|http)://(\[[0-9a-f:.]+\]|[0-9a-z](?:[0-9a-z.-]*[0-9a-z])?)(:[0-9]{1,5})?")
-_SECONDS = Number("SECONDS", or_equal=False)
-_GIBIBYTES = Number("GIB", scale=GIB, or_equal=False)
-_GIBIBYTES_OR_ANY = Number("GIB", scale=GIB, zero_is_none=True)
-
-
-def _rows(*, or_any: bool = False) -> Number:
-    return Number("ROWS", whole=True, minimum=1, zero_is_none=or_any)
 
 
 def default_data_directory() -> Path:
     """Where keys and compiled programs are kept unless told otherwise."""
     return data_folder(SERVER)
-
-
-def _callers_are_known(raw: Mapping[str, Any]) -> bool:
-    return raw["tokens"] is not None or raw["client-ca"] is not None
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerConfig:
-    """Evaluation workers: processes of their own, which alone load native cryptography."""
-
-    count: int = setting(
-        "workers",
-        Number("N", whole=True, minimum=1),
-        group=_HOW_MUCH,
-        default=1,
-        help="evaluation processes",
-    )
-    threads: int = setting(
-        "threads-per-worker",
-        Number("N", whole=True, minimum=1),
-        group=_HOW_MUCH,
-        default_text="the cores divided by workers",
-        derive=lambda raw: max(1, (os.cpu_count() or 1) // max(1, raw["workers"])),
-        help="of one worker",
-    )
-    key_memory_bytes: int = setting(
-        "key-memory",
-        _GIBIBYTES,
-        group=_HOW_MUCH,
-        default=4,
-        help="expanded evaluation keys that one worker keeps; the least recently used go first",
-    )
-    memory_bytes: int | None = setting(
-        "worker-memory", _GIBIBYTES_OR_ANY, group=_HOW_MUCH, default=16, help="all of one worker; 0: no limit"
-    )
-    evaluation_seconds: float = setting(
-        "evaluation-timeout",
-        _SECONDS,
-        group=_HOW_MUCH,
-        default=300,
-        help="of one row; a worker that takes longer is killed",
-    )
-    start_seconds: float = 60.0
-    queue_rows: int = setting(
-        "queue", _rows(), group=_HOW_MUCH, default=256, help="waiting for all workers together; more are refused"
-    )
-    queue_rows_per_principal: int | None = setting(
-        "queue-per-principal",
-        _rows(or_any=True),
-        group=_HOW_MUCH,
-        default_text="half of queue with tokens or client-ca, else 0",
-        derive=lambda raw: max(1, raw["queue"] // 2) if _callers_are_known(raw) else 0,
-        default=0,
-        help="waiting of one caller; 0: no limit but queue",
-    )
-    queue_rows_per_model: int | None = setting(
-        "queue-per-model",
-        _rows(or_any=True),
-        group=_HOW_MUCH,
-        default_text="three quarters of queue",
-        derive=lambda raw: max(1, 3 * raw["queue"] // 4),
-        default=0,
-        help="waiting for one model, all its versions together; 0: no limit but queue",
-    )
-    crashes: int = 3
-    """A principal whose rows ended so many workers within `crash_seconds` is refused for a while."""
-    crash_seconds: float = 60.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +67,7 @@ class ServerConfig:
         help="between looks for changes in models; 0: on SIGHUP only",
     )
     compile_seconds: float = setting(
-        "compile-timeout", _SECONDS, group=_MODELS, default=600, help="of one model's verification and compilation"
+        "compile-timeout", SECONDS, group=_MODELS, default=600, help="of one model's verification and compilation"
     )
 
     listen: tuple[str, int] = setting(
@@ -189,6 +116,17 @@ class ServerConfig:
         group=_WHO,
         help="callers show a bearer token that cryptable-server tokens made",
     )
+    jwt_keys: Path | None = setting(
+        "jwt-keys",
+        FilePath("FILE"),
+        group=_WHO,
+        help="callers show a signed token (JWT) of one of these public keys (JWKS); its subject is theirs; needs "
+        "cryptable-server[web]",
+    )
+    jwt_issuer: str | None = setting("jwt-issuer", Text("ISSUER"), group=_WHO, help="that signed tokens name")
+    jwt_audience: str | None = setting(
+        "jwt-audience", Text("AUDIENCE"), group=_WHO, help="that signed tokens are for: this server"
+    )
     client_ca: Path | None = setting(
         "client-ca",
         FilePath("FILE"),
@@ -215,65 +153,65 @@ class ServerConfig:
     executor: str = setting(
         "executor",
         Text("KIND", choices=("local", "ray")),
-        group=_HOW_MUCH,
+        group=HOW_MUCH,
         default="local",
         help="where workers run: on this machine, or on a Ray cluster, in a network that nobody else can reach",
     )
     ray_address: str = setting(
         "ray-address",
         Text("HOST:PORT"),
-        group=_HOW_MUCH,
+        group=HOW_MUCH,
         default="auto",
         help="of the Ray cluster; auto: the one that this machine is part of",
     )
     workers: WorkerConfig
     key_quota_bytes: int | None = setting(
         "key-quota",
-        _GIBIBYTES_OR_ANY,
-        group=_HOW_MUCH,
+        GIBIBYTES_OR_ANY,
+        group=HOW_MUCH,
         default=64,
         help="all stored keys, what has come of uploads included; the least recently used make room, but not those in "
         "use; 0: no limit",
     )
     principal_key_quota_bytes: int | None = setting(
         "key-quota-per-principal",
-        _GIBIBYTES_OR_ANY,
-        group=_HOW_MUCH,
+        GIBIBYTES_OR_ANY,
+        group=HOW_MUCH,
         default=0,
         default_text="a quarter of key-quota with tokens or client-ca, else 0",
-        derive=lambda raw: raw["key-quota"] / 4 if _callers_are_known(raw) else 0,
+        derive=lambda raw: raw["key-quota"] / 4 if callers_are_known(raw) else 0,
         help="one caller's stored keys, announced uploads included; 0: no limit but key-quota",
     )
     key_seconds: float | None = setting(
         "key-days",
         Number("DAYS", scale=DAY, zero_is_none=True),
-        group=_HOW_MUCH,
+        group=HOW_MUCH,
         default=90,
         help="keys unused for so long, while the server ran, are removed; 0: never",
     )
     max_rows: int = setting(
-        "max-rows", Number("N", whole=True, minimum=1), group=_HOW_MUCH, default=100_000, help="of one stream"
+        "max-rows", Number("N", whole=True, minimum=1), group=HOW_MUCH, default=100_000, help="of one stream"
     )
     max_calls: int = setting(
         "max-calls",
         Number("N", whole=True, minimum=1),
-        group=_HOW_MUCH,
+        group=HOW_MUCH,
         default=256,
         help="in progress at once, but for health checks and administrators",
     )
     max_calls_per_principal: int | None = setting(
         "max-calls-per-principal",
         Number("N", whole=True, minimum=1, zero_is_none=True),
-        group=_HOW_MUCH,
+        group=HOW_MUCH,
         default=0,
         default_text="half of max-calls with tokens or client-ca, else 0",
-        derive=lambda raw: max(1, raw["max-calls"] // 2) if _callers_are_known(raw) else 0,
+        derive=lambda raw: max(1, raw["max-calls"] // 2) if callers_are_known(raw) else 0,
         help="of one caller in progress at once; 0: no limit but max-calls",
     )
     max_connections: int = setting(
         "max-connections",
         Number("N", whole=True, minimum=1),
-        group=_HOW_MUCH,
+        group=HOW_MUCH,
         default=_MOST_CONNECTIONS,
         default_text=f"half of the files that a process may open (ulimit -H -n), at most {_MOST_CONNECTIONS}",
         derive=lambda _: max(1, min(_MOST_CONNECTIONS, most_open_files() // 2)),
@@ -281,27 +219,27 @@ class ServerConfig:
     )
     handshake_seconds: float = setting(
         "handshake-timeout",
-        _SECONDS,
-        group=_HOW_MUCH,
+        SECONDS,
+        group=HOW_MUCH,
         default=10,
         help="of a new connection, until it speaks TLS and HTTP/2",
     )
     max_stream_seconds: float = setting(
         "max-stream",
-        _SECONDS,
-        group=_HOW_MUCH,
+        SECONDS,
+        group=HOW_MUCH,
         default=3600,
         help="from a stream's beginning to its end; clients go on in another",
     )
     idle_seconds: float = setting(
         "idle-timeout",
-        _SECONDS,
-        group=_HOW_MUCH,
+        SECONDS,
+        group=HOW_MUCH,
         default=120,
         help="of a stream that sends nothing, or takes no answer",
     )
     drain_seconds: float = setting(
-        "drain", Number("SECONDS"), group=_HOW_MUCH, default=30, help="for calls in progress after SIGTERM"
+        "drain", Number("SECONDS"), group=HOW_MUCH, default=30, help="for calls in progress after SIGTERM"
     )
     max_request_bytes: int = limits.CHUNK_BYTES + 8 * limits.MAX_VECTOR_SIZE
     """One request message: room for a chunk of keys or a row of the largest input tensor, whichever is more."""
@@ -332,6 +270,14 @@ class ServerConfig:
             "admins",
         )
         _require(self.models.is_dir(), f"--models {self.models}: no such directory", "models")
+        _require(
+            bool(self.jwt_keys) == bool(self.jwt_issuer) == bool(self.jwt_audience),
+            "--jwt-keys, --jwt-issuer and --jwt-audience go together: keys alone would let in whoever has a token of "
+            "that provider for something else",
+            "jwt-keys",
+            "jwt-issuer",
+            "jwt-audience",
+        )
         self._check_connection()
         self._check_web()
         _require(
@@ -394,9 +340,9 @@ class ServerConfig:
             "web-address",
         )
         _require(
-            self.client_ca is None or self.tokens is not None,
+            self.client_ca is None or self.tokens is not None or self.jwt_keys is not None,
             "--web-address does not ask pages for client certificates, so that --client-ca lets none of them in: give "
-            "--tokens too",
+            "--tokens or --jwt-keys too",
             "web-address",
             "client-ca",
         )

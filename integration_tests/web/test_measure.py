@@ -1,0 +1,20 @@
+"""packages/web/measure.mjs measures what it says."""
+
+import re
+import subprocess
+
+import pytest
+from node import WEB, npm
+
+pytestmark = pytest.mark.xdist_group("web")
+
+
+def test_the_measuring_script_works():
+    npm("build")
+    done = subprocess.run(
+        ["node", WEB / "measure.mjs", "--fast"], check=True, capture_output=True, text=True, timeout=300
+    )
+    figures = [float(figure) for figure in re.findall(r"\| ([\d.]+) (?:ms|kB) \|", done.stdout)]
+    assert len(figures) >= 5
+    assert all(figure > 0 for figure in figures)
+    assert figures[-1] < 40, "kB that a page loads"
