@@ -3,7 +3,8 @@
 docs/threat-model.md says that some tens do, of either kind. Both really ask an encrypted model here, and are counted.
 Scores of trees of depth two are sums of functions of two features each, and of two bits each. An honest client asks for
 rows in which two features at most are above their least; one that is not sends each pair of bits alone, which no row
-is encoded to. Both then know what the model gives for every row.
+is encoded to. Both then know what the model gives for every row. Of a model that answers labels, as many honest
+questions as give all leaves away tell hardly anything.
 """
 
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from cryptable.compiled.local_session import LocalSession
 from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
+from scipy.linalg import qr
 from sklearn.datasets import load_breast_cancer
 from xgboost import XGBClassifier
 
@@ -43,8 +45,13 @@ class Questions:
 
 
 @pytest.fixture(scope="module")
-def model():
-    made = ct.compile(XGBClassifier(n_estimators=3, max_depth=2, random_state=0).fit(X, Y), X, show_progress=False)
+def estimator():
+    return XGBClassifier(n_estimators=3, max_depth=2, random_state=0).fit(X, Y)
+
+
+@pytest.fixture(scope="module")
+def model(estimator):
+    made = ct.compile(estimator, X, show_progress=False)
     assert made.artifact.client_spec.scheme == "levelled"
     assert made.circuit.products > 0
     return made
@@ -86,6 +93,45 @@ def test_some_tens_of_questions_give_the_score_of_every_row(model, parts_of):
     asked = set(questions.answers)
     assert (asked <= honest) == (parts_of is by_features)
     assert len(asked) <= 40
+
+
+def terms_of(rows, features):
+    """What scores of trees of depth two are linear in: a constant, the bits, and products of two features' bits."""
+    feature_of = np.repeat(np.arange(len(features)), [feature.size for feature in features])
+    pairs = [
+        (one, other) for one, other in combinations(range(rows.shape[1]), 2) if feature_of[one] != feature_of[other]
+    ]
+    first, second = np.array(pairs).T
+    return np.concatenate([np.ones((len(rows), 1)), rows, rows[:, first] * rows[:, second]], axis=1)
+
+
+def test_a_client_that_solves_for_leaves_succeeds_with_scores_and_not_with_labels_of_the_same_questions():
+    wider = load_breast_cancer().data[:, :6]
+    estimator = XGBClassifier(n_estimators=6, max_depth=2, random_state=0).fit(wider, Y)
+    models = [ct.compile(estimator, wider, answer=answer, show_progress=False) for answer in ("score", "label")]
+    features = models[0].artifact.client_spec.features
+    assert features == models[1].artifact.client_spec.features
+    random = np.random.default_rng(0)
+    sizes = [feature.size for feature in features]
+    drawn = [(np.arange(size) < random.integers(0, size + 1, (2000, 1))).astype(np.int64) for size in sizes]
+    rows = np.unique(np.concatenate(drawn, axis=1), axis=0)
+    unknown = np.linalg.matrix_rank(terms_of(rows, features))
+    order = qr(terms_of(rows, features).T, mode="r", pivoting=True)[1]
+    asked, fresh = rows[order[:unknown]], rows[order[unknown:]]  # as few questions as determine a sum of leaves
+    found = []
+    for model in models:
+        questions = Questions(model)
+        answers = [questions.ask(row) for row in asked]
+        solved = np.linalg.lstsq(terms_of(asked, features), np.array(answers, float), rcond=None)[0]
+        own = interpret(model.circuit, fresh)[:, 0]
+        predicted = np.rint(terms_of(fresh, features) @ solved)
+        found.append((predicted == own).mean())
+    assert (len(asked), len(fresh)) == (unknown, len(rows) - unknown)
+    assert unknown < 100 < len(fresh)
+    assert found[0] == 1.0
+    assert found[1] < 0.5
+    # Nor do its sums tell the side: a label is right by chance, or since most rows have it.
+    assert ((predicted > 1) == (own > 1)).mean() < 0.9
 
 
 def _all_rows(features):

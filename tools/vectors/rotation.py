@@ -102,7 +102,37 @@ def accepted() -> list[Accepted]:
                 ],
             },
         ),
+        Accepted(
+            "circuit",
+            "rotation_trees",
+            "tables that bits turn, and trees of bits besides",
+            canonical(with_trees()),
+            {
+                "lookups": 0,
+                "evaluates": [
+                    {"input": row, "output": output}
+                    for row, output in (
+                        ([0, 0, 0, 0, 0], [901, 106]),
+                        ([1, 0, 0, 0, 0], [798, 82]),
+                        ([1, 1, 1, 1, 1], [897, 71]),
+                    )
+                ],
+            },
+        ),
     ]
+
+
+def with_trees() -> circuit.Circuit:
+    """The same with two trees, of which the second one turns the second table alone."""
+    message = program()
+    message.nodes[2].linear.offset[:] = [500, 100]
+    message.nodes[1].rotation.trees.extend(
+        [
+            circuit.TurningTree(nodes=[1, 0, 3, 0, 0], exponents=[0, 1, 5, 0, 5, 3]),
+            circuit.TurningTree(nodes=[5, 0, 0], exponents=[0, 2, 0, 7]),
+        ]
+    )
+    return message
 
 
 def rejected() -> list[Rejected]:
@@ -117,7 +147,27 @@ def _circuits() -> list[Rejected]:
     def wide(message: circuit.Circuit) -> None:
         put(message.nodes[0].input.groups[1], maximum=2)
 
+    def tree(number: int = 0, **fields: object) -> Callable[[circuit.Circuit], object]:
+        return lambda message: put(message.nodes[1].rotation.trees[number], **fields)
+
     entries = list(program().nodes[1].rotation.entries)
+    of_trees: dict[str, tuple[str, Callable[[circuit.Circuit], object], Stage]] = {
+        "no_nodes": ("no nodes", tree(nodes=[]), "fields"),
+        "leaf_without": ("a leaf without exponents", tree(exponents=[0, 1, 5, 0]), "fields"),
+        "unfinished": ("a split with one subtree", tree(nodes=[1, 0, 3, 0], exponents=[0, 1, 5, 0]), "verifier"),
+        "finished_before": ("nodes after the end", tree(nodes=[1, 0, 0, 3, 0]), "verifier"),
+        "leaf_alone": ("no split", tree(nodes=[0], exponents=[0, 1]), "verifier"),
+        "bit_beyond": ("a bit beyond the Input", tree(nodes=[6, 0, 3, 0, 0]), "verifier"),
+        "bit_twice": ("a bit twice on a path", tree(nodes=[1, 0, 1, 0, 0]), "verifier"),
+        "exponent_large": ("an exponent of a whole turn", tree(exponents=[0, 1, 8, 0, 5, 3]), "verifier"),
+        "constant": ("a table that all leaves turn alike", tree(1, exponents=[3, 2, 3, 7]), "verifier"),
+        "idle": ("a tree that turns nothing", tree(1, exponents=[0, 0, 0, 0]), "verifier"),
+        "deep": (
+            "65 splits on a path",
+            tree(nodes=[*range(1, 66), *[0] * 66], exponents=[0, 1, *[5, 0] * 65]),
+            "verifier",
+        ),
+    }
     cases: dict[str, tuple[str, Callable[[circuit.Circuit], object], Stage]] = {
         "no_bits": ("no bits", of(bits=[]), "fields"),
         "no_exponents": ("no exponents", of(exponents=[]), "fields"),
@@ -142,6 +192,9 @@ def _circuits() -> list[Rejected]:
     return [
         Rejected("circuit", f"rotation_{name}", why, changed(program(), change), stage)
         for name, (why, change, stage) in cases.items()
+    ] + [
+        Rejected("circuit", f"rotation_tree_{name}", why, changed(with_trees(), change), stage)
+        for name, (why, change, stage) in of_trees.items()
     ]
 
 

@@ -12,6 +12,7 @@ from cryptable_engine.circuit.circuit import (
     Rotation,
     Square,
     Term,
+    TurningTree,
 )
 from cryptable_engine.circuit.interpreter import interpret
 from cryptable_engine.circuit.verifier import verify
@@ -52,6 +53,7 @@ __all__ = [
     "ServerKeys",
     "Square",
     "Term",
+    "TurningTree",
     "UnsupportedProgramError",
     "__version__",
     "compile_circuit",

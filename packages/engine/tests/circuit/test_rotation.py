@@ -13,6 +13,7 @@ from cryptable_engine import (
     Linear,
     Rotation,
     Term,
+    TurningTree,
     compile_circuit,
     interpret,
     verify,
@@ -22,6 +23,7 @@ from cryptable_protocol.messages import circuit as pb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from levelled_circuits import honest_rows
+from rotation_circuits import grown_tree
 
 BITS = Input((InputGroup(GroupKind.THERMOMETER, 2), InputGroup(GroupKind.RANGE, 2)))
 ROTATION = Rotation(np.array([0, 2, 3]), np.array([[1, 0], [3, 7], [2, 2]]), np.arange(16).reshape(2, 4, 2))
@@ -36,10 +38,24 @@ def by_hand(node, row):
     total = [0] * node.size
     for neuron in range(node.neurons):
         position = sum(int(e) * int(row[b]) for b, e in zip(node.bits, node.exponents[:, neuron], strict=True))
+        position += sum(led(tree, row, neuron) for tree in node.trees)
         position %= 2 * node.positions
         sign, place = (1, position) if position < node.positions else (-1, position - node.positions)
         total = [t + sign * int(v) for t, v in zip(total, node.tables[neuron, place], strict=True)]
     return total
+
+
+def led(tree, row, neuron):
+    """The exponent of the leaf that a row leads to, walking in preorder."""
+    node, leaf, skipped = 0, 0, 0
+    while tree.bits[node] != -1 or skipped:
+        if skipped:
+            skipped += 1 if tree.bits[node] != -1 else -1
+            leaf += tree.bits[node] == -1
+        else:
+            skipped = int(row[tree.bits[node]])
+        node += 1
+    return int(tree.exponents[leaf, neuron])
 
 
 @st.composite
@@ -50,7 +66,8 @@ def rotations(draw):
     bits = np.flatnonzero(random.random(4) < 0.8)
     exponents = random.integers(0, 2 * positions, (len(bits), neurons))
     exponents[random.random(len(bits)) < 0.3] = 1
-    return Rotation(bits, exponents, random.integers(-50, 50, (neurons, positions, outputs)))
+    trees = [grown_tree(random, 4, neurons, positions, every=bool(number)) for number in range(draw(st.integers(0, 2)))]
+    return Rotation(bits, exponents, random.integers(-50, 50, (neurons, positions, outputs)), tuple(trees))
 
 
 @given(node=rotations())
@@ -58,8 +75,10 @@ def rotations(draw):
 def test_any_rotation_is_what_it_says_or_is_refused(node):
     shift = np.full(node.size, 300)
     circuit = Circuit((BITS, node, Linear((Term.from_dense(1, np.eye(node.size)),), shift)), 2)
-    columns = [tuple(column) for column in node.exponents.T]
-    sound = node.bits.size and node.exponents.any(axis=1).all() and node.exponents.any(axis=0).all()
+    turns = np.concatenate([node.exponents, *(tree.exponents for tree in node.trees)])
+    columns = [tuple(column) for column in turns.T]
+    moved = turns.any(axis=0).all() and node.exponents.any(axis=1).all()
+    sound = (node.bits.size or node.trees) and moved
     if not sound or len(set(columns)) < len(columns):
         with pytest.raises(CircuitError, match=r"constant|turns no table|equal exponents|exponents of shape"):
             verify(circuit)
@@ -86,6 +105,8 @@ def test_products_are_turns_and_bits_that_turn_all_alike_count_once():
     assert (CIRCUIT.products, ROTATION.is_common.tolist()) == (4, [False, False, True])
     alone = replace(ROTATION, exponents=ROTATION.exponents[:, :1], tables=ROTATION.tables[:1])
     assert alone.products == 3
+    dependent = replace(ROTATION, exponents=np.array([[1, 0], [3, 0], [2, 2]]))
+    assert (dependent.products, dependent.is_common.any()) == (4, False)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +140,38 @@ def test_only_bits_turn():
         verify(Circuit((ROTATION, CIRCUIT.nodes[2]), 1))
 
 
+TREE = TurningTree(np.array([0, -1, 2, -1, -1]), np.array([[0, 1], [5, 0], [5, 3]]))
+
+
+@pytest.mark.parametrize(
+    ("bits", "exponents", "message"),
+    [
+        ([0, -1, 2, -1], [[0, 1], [5, 0]], "one tree in preorder"),
+        ([0, -1, -1, -1], [[0, 1], [5, 0], [5, 3]], "one tree in preorder"),
+        ([0, -1, -1], [[0, 1], [5, 0], [5, 3]], "an exponent for each leaf"),
+        ([0, -1, -1], [[0], [5]], "each of 2 tables"),
+        ([-1], [[0, 1]], "depth of 0"),
+        ([4, -1, -1], [[0, 1], [5, 0]], "outside the 4 elements"),
+        ([0, -1, 0, -1, -1], [[0, 1], [5, 0], [5, 3]], "a bit twice"),
+        ([0, -1, -1], [[0, 1], [8, 0]], r"outside 0 \.\. 7"),
+        ([0, -1, -1], [[0, 1], [-1, 0]], r"outside 0 \.\. 7"),
+        ([0, -1, -1], [[4, 1], [4, 0]], "table 0 by the same in all leaves"),
+        ([0, -1, -1], [[0, 0], [0, 0]], "turns no table"),
+    ],
+)
+def test_what_is_no_tree_is_refused(bits, exponents, message):
+    tree = TurningTree(np.array(bits), np.array(exponents))
+    with pytest.raises(CircuitError, match=message):
+        verify(Circuit((BITS, replace(ROTATION, trees=(tree,)), CIRCUIT.nodes[2]), 2))
+
+
+def test_trees_take_a_product_for_each_split_that_decides_and_table_that_it_turns():
+    assert (TREE.products, replace(ROTATION, trees=(TREE,)).products) == (4, 8)
+    one = TurningTree(TREE.bits, np.array([[0, 0], [5, 0], [5, 0]]))
+    assert (one.products, one.moves.tolist()) == (1, [True, False, False, False, False])
+    assert replace(ROTATION, trees=(one,)).turning.tolist() == [0, 2, 3]
+
+
 def test_a_message_whose_lists_do_not_fit_together_is_malformed():
     for changes in ({"bits": []}, {"exponents": [1, 2, 3, 4]}, {"positions": 0}, {"entries": [1] * 15}):
         message = pb.Circuit.FromString(CIRCUIT.to_bytes())
@@ -127,6 +180,11 @@ def test_a_message_whose_lists_do_not_fit_together_is_malformed():
         broken = pb.Rotation(**{**fields, "positions": rotation.positions, **changes})
         message.nodes[1].rotation.CopyFrom(broken)
         with pytest.raises(MalformedMessageError, match="node 1"):
+            Circuit.from_bytes(message.SerializeToString(deterministic=True))
+    for trees in ([pb.TurningTree()], [pb.TurningTree(nodes=[1, 0, 0], exponents=[1, 2, 3])]):
+        message = pb.Circuit.FromString(CIRCUIT.to_bytes())
+        message.nodes[1].rotation.trees.extend(trees)
+        with pytest.raises(MalformedMessageError, match="tree 0"):
             Circuit.from_bytes(message.SerializeToString(deterministic=True))
 
 

@@ -13,7 +13,7 @@ from cryptable.commands.registry import command
 from cryptable.compiling.compile import compile as compile_estimator
 from cryptable.console.terminal import make_console, show
 from cryptable.planner.budget import Budget
-from cryptable.planner.settings import Explain, Scheme
+from cryptable.planner.settings import Answer, Explain, Scheme
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +47,16 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--explain",
         choices=get_args(Explain),
         help="contributions: answer what each feature adds to the score, too; it tells clients more of the model",
+    )
+    parser.add_argument(
+        "--answer",
+        choices=get_args(Answer),
+        default="score",
+        help="label: clients get the label alone, and less of the model; threshold: whether the prediction is above "
+        "--threshold",
+    )
+    parser.add_argument(
+        "--threshold", type=float, help="with --answer threshold: a prediction, of classes a probability of the second"
     )
     parser.add_argument("--max-seconds", type=float, help="approximate trees until a prediction takes no more CPU")
     parser.add_argument(
@@ -85,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         readout=arguments.readout,
         scheme=arguments.scheme,
         explain=arguments.explain,
+        answer=arguments.answer,
+        threshold=arguments.threshold,
         budget=_budget(arguments),
     )
     output = arguments.output or Path(f"{model.name}.cryptable")

@@ -7,6 +7,7 @@ import html
 import os
 import statistics
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,6 +55,7 @@ class CompiledModel:
         given_up: ScoreDrop | None = None,
         ranges: str | None = None,
         agreement: Agreement | None = None,
+        places: Callable[[FloatArray], IntArray] | None = None,
         contributions: Contributions | None = None,
         contribution_error_bound: float | None = None,
         advice: TrainingOptions | None = None,
@@ -65,6 +67,7 @@ class CompiledModel:
         self.given_up = given_up
         self.ranges = ranges
         self.agreement = agreement
+        self._places = places
         self.contribution_error_bound = contribution_error_bound
         self._contributions = contributions
         self._layer_names = layer_names
@@ -276,6 +279,9 @@ class CompiledModel:
         if self._estimator is not None:
             reference = reference_scores(self._estimator, X)
             labels = np.asarray(self._estimator.predict(X))
+            if self._places is not None:  # labels alone are answered: there are no scores to compare
+                labels = self.classes_[self._places(reference)]
+                reference = decoder.decision_function(clear).reshape(clear.shape[0], -1)
             if decoder.is_classifier:
                 labels = labels.reshape(-1)  # CatBoost's are a column
             score = None if truth is None else _score(truth, labels, decoder.is_classifier)

@@ -12,6 +12,7 @@ from cryptable_protocol import encode_rows
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.errors import AgreementWarning, UnsupportedModelError
+from cryptable.graphs.graph import IntArray
 from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.planned_model import Agreement, PlannedModel
 from cryptable.planner.tolerance import deviation
@@ -50,6 +51,21 @@ def measured(planned: PlannedModel, imported: ImportedModel) -> Agreement:
     return Agreement(len(kept), labels, rms / (deviation(wanted) or 1.0), float(np.abs(difference).max()))
 
 
+def of_labels(planned: PlannedModel, imported: ImportedModel, own: IntArray) -> Agreement:
+    """Of a circuit that answers labels alone.
+
+    Args:
+        planned: as clients will encode for it and decode.
+        imported: the model.
+        own: places of the labels that its own scores have, shape (rows,).
+    """
+    count = max(MOST_ROWS, _MOST_VALUES // planned.circuit.input.size)
+    kept = imported.kept[:count]
+    predicted = planned.decoder.predict(interpret(planned.circuit, encode_rows(planned.features, kept)))
+    labels = np.asarray(planned.decoder.labels)[own[:count]]
+    return Agreement(len(kept), float(np.mean(labels == predicted)), None, None)
+
+
 def check_tolerance(planned: PlannedModel, tolerance: float | None) -> None:
     """A tolerance that is asked for is kept: by the error bound, or where there is none, on the calibration data.
 
@@ -57,7 +73,13 @@ def check_tolerance(planned: PlannedModel, tolerance: float | None) -> None:
         UnsupportedModelError: it is not.
     """
     found = planned.agreement
-    if tolerance is None or planned.error_bound is not None or found is None or found.largest <= tolerance:
+    if (
+        tolerance is None
+        or planned.error_bound is not None
+        or found is None
+        or found.largest is None
+        or found.largest <= tolerance
+    ):
         return
     raise UnsupportedModelError(
         f"tolerance is {tolerance:.3g}, but scores differ by up to {found.largest:.3g} from the network's own on "
@@ -74,7 +96,7 @@ def tell_agreement(model: CompiledModel, *, advice: str, prints: bool, warns: bo
     has_bound = model.error_bound is not None
     least = LEAST_LABELS if has_bound else LEAST_LABELS_OF_NETWORKS
     is_near = agreement.labels is None or agreement.labels >= least
-    if warns and not (is_near and (has_bound or agreement.rms <= MOST_RMS)):
+    if warns and not (is_near and (has_bound or agreement.rms is None or agreement.rms <= MOST_RMS)):
         warnings.warn(
             f"the compiled {model.name!r} does not answer quite as the model itself: {agreement}; {advice}",
             AgreementWarning,

@@ -61,6 +61,7 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         given_up=planned.given_up,
         ranges=planned.ranges,
         agreement=planned.agreement,
+        places=planned.places,
         contributions=planned.contributions,
         contribution_error_bound=planned.contribution_error,
         advice=training_options(planned, estimator),

@@ -24,7 +24,7 @@ from cryptable.graphs.neighbors import NeighborsModel
 from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.budget import Budget
 from cryptable.planner.registry import Planner, find_planner
-from cryptable.planner.settings import DEFAULT_BINS, Explain, RangeChoice, Readout, Rounding, Scheme
+from cryptable.planner.settings import DEFAULT_BINS, Answer, Explain, RangeChoice, Readout, Rounding, Scheme
 from cryptable.planner.thresholds.grid import Edges
 
 FEW_ROWS = 30
@@ -56,6 +56,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     keys_of: CompiledModel | None = None,
     scheme: Scheme = "auto",
     explain: Explain | None = None,
+    answer: Answer = "score",
+    threshold: float | None = None,
     show_progress: bool = True,
 ) -> CompiledModel:
     """Compile a fitted estimator or a network for evaluation on encrypted data.
@@ -122,6 +124,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             one, pairs apart; of trees, by path: at each split, how the mean of what lies below moves, weighted by how
             many training rows the library counted, or of X_train where it counted none. They cost what further scores
             do, and tell the client of the model: `explain` says what.
+        answer: "score"; or less of the model: "label", the label alone, of several the order of all; or "threshold",
+            whether the prediction is above `threshold`. Of models of trees, linear and additive ones, levelled: a table
+            after the score, which the client's bits turn to the side that it is on, about a product for each split of a
+            tree, and for each pair of labels. Scores are rounded to the positions of the table, 4096 for two labels.
+        threshold: with answer="threshold": a prediction, of a classifier with two labels the probability of the second
+            one, or its score where it has no probabilities.
         show_progress: draw a bar on standard error where planning takes longer than a second, and print how near a
             network's compiled scores are to its own on X_train.
 
@@ -158,12 +166,14 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         keys_of=keys_of,
         scheme=scheme,
         explain=explain,
+        answer=answer,
+        threshold=threshold,
         show_progress=show_progress,
     )
     imported, truth = imported_for(estimator, X_train, settings)
     settings = replace(settings, name=settings.name or imported.name)
     model = first_able(settings_to_try(imported.graph, settings), lambda each: _compiled(imported, truth, each))
-    planner = find_planner(imported.graph, model.artifact.client_spec.scheme)
+    planner = find_planner(imported.graph, model.artifact.client_spec.scheme, settings.answers)
     # Bits that were chosen for their score are judged by that, those of each layer by whoever chose them, and what is
     # given up for a budget is told as such.
     is_chosen = budget is not None or not (bits is None or isinstance(bits, int))

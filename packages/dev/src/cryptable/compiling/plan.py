@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cryptable_engine import CircuitError, verify
 from cryptable_protocol import InvalidInputError, ThermometerEncoder
 
-from cryptable.compiling.agreement import LEAST_LABELS, check_tolerance, measured
+from cryptable.compiling.agreement import LEAST_LABELS, check_tolerance, measured, of_labels
 from cryptable.compiling.scheme_choice import first_able, settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.size import check_size
@@ -21,6 +21,7 @@ from cryptable.cost.prices import PriceList
 from cryptable.errors import BudgetError, ConstantModelError, UnsupportedModelError
 from cryptable.graphs.client_side import ClientSide
 from cryptable.graphs.graph import Estimator, ModelGraph, Rows
+from cryptable.graphs.kernels import KernelMachine
 from cryptable.graphs.mixture import Mixture
 from cryptable.graphs.network import SegmentedNetwork
 from cryptable.graphs.trained_integers import TrainedIntegers
@@ -28,7 +29,7 @@ from cryptable.importers.imported_model import ImportedModel, import_model
 from cryptable.importers.networks import is_network
 from cryptable.planner.planned_model import PlannedModel, ThresholdDisclosure
 from cryptable.planner.readout import approximate
-from cryptable.planner.registry import Plan, Planner, Task, find_planner, planners
+from cryptable.planner.registry import SCORES, Plan, Planner, Task, find_planner, planners
 from cryptable.planner.thresholds.grid import snap
 from cryptable.planner.thresholds.whole_grid import disclose_whole_grid
 from cryptable.planner.ties import plan_keeping_ties
@@ -59,7 +60,7 @@ def imported_for(
     """
     accept = check_size if settings.budget is None else None
     imported = import_model(model, X_train, labels=settings.labels, missing=settings.missing, accept=accept)
-    planner = find_planner(imported.graph, settings_to_try(imported.graph, settings)[0].scheme)
+    planner = find_planner(imported.graph, settings_to_try(imported.graph, settings)[0].scheme, settings.answers)
     if settings.budget is not None and planner.approximate is None:
         raise BudgetError(
             f"budget= is not for {imported.what}, {planner.kind}: only models of trees are approximated. Leave it out; "
@@ -90,8 +91,13 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
         truth: labels or targets of its rows, to judge approximations by.
         settings: all of them, of one scheme.
     """
-    planner = find_planner(imported.graph, settings.scheme)
+    planner = find_planner(imported.graph, settings.scheme, settings.answers)
     _check_range(imported)
+    if settings.answers != SCORES and isinstance(imported.graph, ClientSide):
+        raise UnsupportedModelError(
+            f"answer={settings.answer!r} is not for {imported.what}: clients make its predictions of several scores; "
+            'leave answer="score"'
+        )
     if settings.explain and (not planner.explains or isinstance(imported.graph, Mixture)):
         raise _explains_nothing(imported, planner)
     tolerance = settings.tolerance
@@ -101,7 +107,7 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
     try:
         planned = make(tolerance)
     except ConstantModelError as error:
-        if message := _too_rough(imported, tolerance):
+        if settings.answers == SCORES and (message := _too_rough(imported, tolerance)):
             raise ConstantModelError(message) from error
         raise
     if settings.tolerance is None and planned.error_bound is not None:
@@ -184,7 +190,8 @@ def _with_agreement(
         reference = graph.scores(imported.rows)
     task = Task(imported.rows, reference, tolerance, settings.prices, settings, truth)
     # Scores that a client works on mean something only then, and so do their ties.
-    plan = planner.plan if isinstance(whole, ClientSide) else partial(plan_keeping_ties, planner.plan)
+    has_ties = settings.answers == SCORES and not isinstance(whole, ClientSide)
+    plan = partial(plan_keeping_ties, planner.plan) if has_ties else planner.plan
     if settings.moves_edges:
         snapped = snap(graph, imported.rows, settings.edges, bins=settings.bins)
         planned = replace(disclose_whole_grid(plan(snapped.graph, task), snapped.grid), edges=snapped.told)
@@ -197,9 +204,11 @@ def _with_agreement(
     if isinstance(whole, ClientSide):
         bound = None if planned.error_bound is None else planned.error_bound * whole.steepness
         planned = replace(planned, decoder=whole.decoder(planned.decoder), error_bound=bound)
-    if whole.labels is not None or isinstance(graph, SegmentedNetwork | TrainedIntegers):
+    if planned.places is not None:
+        return replace(planned, agreement=of_labels(planned, imported, planned.places(imported.reference)))
+    if whole.labels is not None or isinstance(graph, SegmentedNetwork | TrainedIntegers | KernelMachine):
         planned = replace(planned, agreement=measured(planned, imported))
-    if isinstance(graph, SegmentedNetwork | TrainedIntegers):
+    if isinstance(graph, SegmentedNetwork | TrainedIntegers | KernelMachine):
         check_tolerance(planned, settings.tolerance)
     return planned
 

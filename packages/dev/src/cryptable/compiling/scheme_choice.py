@@ -12,7 +12,7 @@ from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED
 from cryptable.compiling.settings import CompileSettings
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import ModelGraph
-from cryptable.planner.registry import able_planner
+from cryptable.planner.registry import SCORES, able_planner
 
 
 def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[CompileSettings, ...]:
@@ -23,6 +23,8 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
     """
     if settings.scheme != "auto":
         return (settings,)
+    if settings.answers != SCORES:  # tables of the scheme bootstrapped are narrower than scores
+        return (replace(settings, scheme="levelled"),)
     kept = None if settings.keys_of is None else settings.keys_of.artifact.client_spec.scheme
     if settings.explain:
         return _that_explain(graph, settings)

@@ -108,7 +108,8 @@ def turning_price(products: int, selectors: int, read: int) -> float:
 
 def selectors_of(circuit: Circuit) -> tuple[int, ...]:
     """Elements that products multiply by or that turn tables, increasing."""
-    bits = [node.bits for node in circuit.nodes if isinstance(node, Product | Rotation)]
+    bits = [node.bits for node in circuit.nodes if isinstance(node, Product)]
+    bits += [node.turning for node in circuit.nodes if isinstance(node, Rotation)]
     return tuple(np.unique(np.concatenate(bits)).tolist()) if bits else ()
 
 

@@ -23,6 +23,10 @@ SERVER_LEARNS = (
     "and its result are ciphertexts under the client's key."
 )
 
+_LABELS_TELL = (
+    "Its honest questions tell a bit each, or an order, so that taking the model apart takes many times as many; what "
+    "is encrypted to be no row can tell more of an answer's table, a position a question."
+)
 _CONTRIBUTIONS_TELL = (
     "Contributions tell the model itself, feature by feature: the weight of a linear feature follows from one row, the "
     "steps of an additive one from a row in each, and the leaves of trees from far fewer rows than scores alone would "
@@ -39,13 +43,18 @@ EDGES_TELL = {
 """By what `edges` chooses."""
 
 
-def client_learns(spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | None) -> str:
+def client_learns(
+    spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | None, *, labels_alone: bool = False
+) -> str:
     """What the client specification and the answers tell. `edges` is None where it is not known (a loaded model)."""
     features = spec.features
     count = sum(feature.size for feature in features if isinstance(feature, ThermometerEncoder))
     ranged = sum(isinstance(feature, (AffineEncoder, DigitsEncoder, QuadraticEncoder)) for feature in features)
     unused = sum(isinstance(feature, UnusedFeature) for feature in features)
     told = ["its scores" + (" and the class labels" if spec.decoder.is_classifier else "")]
+    if labels_alone:
+        order = ", and the order of all" if spec.decoder.scores > 1 else ""
+        told = [f"the class labels, without scores{order}"]
     if spec.decoder.members:
         told.append(f"the scores of each of its {len(spec.decoder.members)} members, and how they are added up")
     if count and edges is None:
@@ -75,7 +84,8 @@ def client_learns(spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | N
         more = f" {CRAFTED}" if spec.scheme == LEVELLED else ""
         return f"The client learns {listed}. {weights}{more}"
     if spec.scheme == LEVELLED:
-        return f"The client learns {listed}; not the weights of the model or other rows. {CRAFTED}"
+        how = _LABELS_TELL if labels_alone else CRAFTED
+        return f"The client learns {listed}; not the weights of the model or other rows. {how}"
     if spec.scheme == SQUARES:
         return f"The client learns {listed}; not the weights of the model or other rows. {SQUARES_CRAFTED}"
     if not lookups:

@@ -24,7 +24,7 @@ from cryptable.console.notebook import as_html
 from cryptable.cost.prices import price_list
 from cryptable.cost.rates import Prediction, machine_rates
 from cryptable.explaining.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
-from cryptable.explaining.levelled import LevelledFacts
+from cryptable.explaining.levelled import LevelledFacts, answers_labels
 from cryptable.explaining.picture import Figure, draw
 from cryptable.explaining.sizes import Bytes, bytes_of
 from cryptable.explaining.squares import SquaresFacts
@@ -345,7 +345,7 @@ def explain(
         score_step=spec.decoder.step,
         score_error_bound=error_bound,
         edges=edges,
-        client_learns=client_learns(spec, circuit.lookups, edges),
+        client_learns=client_learns(spec, circuit.lookups, edges, labels_alone=answers_labels(circuit)),
         server_learns=SERVER_LEARNS,
         inputs=_inputs(spec.features),
         neighbour_rate=prices.neighbour_rate(circuit, program),

@@ -34,6 +34,12 @@ CRAFTED = (
 )
 
 
+def answers_labels(circuit: Circuit) -> bool:
+    """Whether answers are sides of comparisons, and no scores: sums of tables of 1 and −1, and nothing beside them."""
+    rotation = next((node for node in circuit.nodes if isinstance(node, Rotation)), None)
+    return rotation is not None and len(circuit.nodes) == 3 and bool((np.abs(rotation.tables) <= 1).all())
+
+
 @dataclass(frozen=True)
 class LevelledFacts:
     """Of one prediction.
@@ -89,6 +95,9 @@ class LevelledFacts:
             turns = np.where(rotation.is_common, 1, np.count_nonzero(rotation.exponents, axis=1))
             for bit, count in zip(rotation.bits.tolist(), turns.tolist(), strict=True):
                 by_feature[name_of[bit]] += count
+            for tree in rotation.trees:
+                for bit in tree.bits[tree.moves].tolist():
+                    by_feature[name_of[bit]] += len(tree.neurons)
         return cls(
             tuple(bits.size for bits in layers),
             by_feature,
@@ -122,7 +131,7 @@ class LevelledFacts:
         else:
             yield "products", f"{self.products} of a bit with a linear form, {self.depth} deep; no bootstrapping"
         yield "selectors", f"{self.selectors} bits, expanded to {self.gadget[0]} ciphertexts each"
-        yield "residues", f"scores are computed modulo {', '.join(map(str, self.moduli))}, put together by the client"
+        yield "residues", f"answers are computed modulo {', '.join(map(str, self.moduli))}, put together by the client"
         yield (
             "CPU",
             f"about {seconds.row:.2g} s a row on one core (products {seconds.lookups:.2g} s, expanding bits "

@@ -10,7 +10,7 @@ from cryptable_engine import Circuit
 from cryptable_protocol import Decoder, FeatureEncoder
 
 from cryptable.graphs.contributions import Contributions
-from cryptable.graphs.graph import TreeEnsemble
+from cryptable.graphs.graph import FloatArray, IntArray, TreeEnsemble
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,18 @@ class Agreement:
 
     `labels` is the share of them with the same label, None for a regression. `rms` is the root mean square of the
     differences of scores, in standard deviations of the scores, of the score where it is largest; `largest` the largest
-    difference, in the unit of the scores.
+    difference, in the unit of the scores; both are None where labels alone are answered.
     """
 
     rows: int
     labels: float | None
-    rms: float
-    largest: float
+    rms: float | None
+    largest: float | None
 
     def __str__(self) -> str:
         labels = "" if self.labels is None else f"{self.labels:.1%} of the labels are the model's own, "
+        if self.rms is None or self.largest is None:
+            return f"{labels}on {self.rows} rows of the calibration data"
         return (
             f"{labels}scores differ by {self.rms:.2g} of their deviation (root mean square), by {self.largest:.3g} at "
             f"most, on {self.rows} rows of the calibration data"
@@ -119,6 +121,8 @@ class PlannedModel:
     """With the model itself, of a network."""
     scheme: Literal["levelled", "bootstrapped", "squares"] = "bootstrapped"
     """That evaluates the circuit."""
+    places: Callable[[FloatArray], IntArray] | None = None
+    """Where labels alone are answered: of which label, for the model's own scores, shape (rows, scores): (rows,)."""
     contributions: Contributions | None = None
     """In the clear, where the circuit answers them beside the scores."""
     contribution_error: float | None = None

@@ -24,6 +24,7 @@ from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.settings import PlanSettings
 from cryptable.planner.tolerance import by_link
 
+SCORES = "score"
 Graph: TypeAlias = Any
 """Of the class that the planner is registered for."""
 
@@ -69,7 +70,8 @@ class Planner:
     score where none is asked for, by graph and scores on the calibration data. `approximate` finds graphs that are
     within a budget: the graph itself where that is, else several approximations of it; None where there is no such way.
     Where `is_asked_for`, scheme="auto" leaves its models to another scheme that is able.
-    `explains` says whether it plans circuits that answer contributions beside scores.
+    `explains` says whether it plans circuits that answer contributions beside scores. `answers` is "score", or "label"
+    of a planner of circuits that answer labels instead.
     """
 
     graph: type
@@ -82,9 +84,10 @@ class Planner:
     closer: str = CLOSER
     is_asked_for: bool = False
     explains: bool = False
+    answers: str = SCORES
 
 
-_by_class: dict[tuple[type, str], Planner] = {}
+_by_class: dict[tuple[type, str, str], Planner] = {}
 Function = TypeVar("Function", bound=Plan)
 
 
@@ -99,53 +102,60 @@ def planner(
     closer: str = CLOSER,
     is_asked_for: bool = False,
     explains: bool = False,
+    answers: str = SCORES,
 ) -> Callable[[Function], Function]:
     """Register the decorated function for a class of model graphs; arguments as `Planner` has them.
 
     Raises:
-        ValueError: a class that already has a planner for the scheme.
+        ValueError: a class that already has a planner for the scheme and such answers.
     """
 
     def register(plan: Function) -> Function:
-        if (graph, scheme) in _by_class:
+        if (graph, scheme, answers) in _by_class:
             raise ValueError(f"{graph.__name__} has two planners; the second one is in {plan.__module__}")
-        _by_class[graph, scheme] = Planner(
-            graph, plan, kind, cheaper, tolerance, approximate, scheme, closer, is_asked_for, explains
+        _by_class[graph, scheme, answers] = Planner(
+            graph, plan, kind, cheaper, tolerance, approximate, scheme, closer, is_asked_for, explains, answers
         )
         return plan
 
     return register
 
 
-def find_planner(graph: ModelGraph, scheme: str = BOOTSTRAPPED) -> Planner:
-    """The planner of a model graph's class for a scheme.
+def find_planner(graph: ModelGraph, scheme: str = BOOTSTRAPPED, answers: str = SCORES) -> Planner:
+    """The planner of a model graph's class for a scheme and a kind of answers.
 
     Raises:
-        UnsupportedModelError: another scheme than this one plans such models; says which kind they are.
+        UnsupportedModelError: another scheme than this one plans such models, or none plans such answers of them; says
+            which kind they are.
     """
-    found = able_planner(graph, scheme)
+    found = able_planner(graph, scheme, answers)
     if found is not None:
         return found
     others = [each for each in planners() if each.graph is type(planned_graph(graph))]
     if not others:
         raise InternalError(f"no planner for {type(planned_graph(graph)).__name__}")
-    able = sorted({each.kind for each in planners() if each.scheme == scheme})
+    able = ", ".join(sorted({each.kind for each in planners(answers) if each.scheme == scheme}))
+    if answers != SCORES:
+        raise UnsupportedModelError(
+            f'labels instead of scores are answered of {able}, not of {others[0].kind}; leave answer="score"'
+        )
     raise UnsupportedModelError(
-        f"scheme {scheme!r} does not evaluate {others[0].kind}, only {', '.join(able)}; leave scheme='auto', or use "
+        f"scheme {scheme!r} does not evaluate {others[0].kind}, only {able}; leave scheme='auto', or use "
         f"scheme={others[0].scheme!r}"
     )
 
 
-def able_planner(graph: ModelGraph, scheme: str) -> Planner | None:
-    """The planner of a model graph's class for a scheme, where there is one."""
+def able_planner(graph: ModelGraph, scheme: str, answers: str = SCORES) -> Planner | None:
+    """The planner of a model graph's class for a scheme and a kind of answers, where there is one."""
     _discover()
-    return _by_class.get((type(planned_graph(graph)), scheme))
+    return _by_class.get((type(planned_graph(graph)), scheme, answers))
 
 
-def planners() -> tuple[Planner, ...]:
-    """Every planner once, by the name of its graph's class and its scheme."""
+def planners(answers: str = SCORES) -> tuple[Planner, ...]:
+    """Every planner of such answers once, by the name of its graph's class and its scheme."""
     _discover()
-    return tuple(sorted(_by_class.values(), key=lambda each: (each.graph.__name__, each.scheme)))
+    found = (each for each in _by_class.values() if each.answers == answers)
+    return tuple(sorted(found, key=lambda each: (each.graph.__name__, each.scheme)))
 
 
 @cache

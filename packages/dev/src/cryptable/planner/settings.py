@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Literal, TypeAlias, get_args
 
 from cryptable_protocol import InvalidInputError
-from cryptable_protocol.schemes.scheme import LEVELLED, SQUARES
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED, SQUARES
 
 from cryptable.planner.budget import Budget
 from cryptable.planner.thresholds.grid import MOST_BINS, Edges
@@ -21,6 +22,8 @@ Readout: TypeAlias = Literal["exact", "approximate"]
 
 Explain: TypeAlias = Literal["contributions"]
 """What is answered beside the scores."""
+Answer: TypeAlias = Literal["score", "label", "threshold"]
+"""What clients get: scores, labels alone, or the side of a threshold."""
 Scheme: TypeAlias = Literal["auto", "levelled", "bootstrapped", "squares"]
 """How ciphertexts are evaluated; "auto" is the cheapest way that is able to."""
 
@@ -57,6 +60,8 @@ class PlanSettings:
     readout: Readout = "exact"
     scheme: Scheme = "auto"
     explain: Explain | None = None
+    answer: Answer = "score"
+    threshold: float | None = None
     budget: Budget | None = None
     show_progress: bool = False
 
@@ -85,6 +90,7 @@ class PlanSettings:
             ("rounding", self.rounding, get_args(Rounding)),
             ("readout", self.readout, get_args(Readout)),
             ("scheme", self.scheme, get_args(Scheme)),
+            ("answer", self.answer, get_args(Answer)),
         ):
             if given not in known:
                 raise InvalidInputError(f"{name} is {given!r}, expected {' or '.join(map(repr, known))}")
@@ -100,10 +106,38 @@ class PlanSettings:
                 f"scheme {self.scheme!r} has no lookups and no noise in scores: leave table_bits=None, "
                 "readout='exact' and the budget's max_lookups=None, or use scheme='bootstrapped'"
             )
+        self._check_answer()
         if self.budget is not None and self.moves_edges:
             raise InvalidInputError(
                 f"edges is {self.edges!r}, expected 'model' with a budget, which merges thresholds itself"
             )
+
+    def _check_answer(self) -> None:
+        check_number("threshold", self.threshold)
+        if (self.threshold is None) == (self.answer == "threshold"):
+            raise InvalidInputError(
+                f'threshold is {self.threshold!r} with answer={self.answer!r}: answer="threshold" takes a number, in '
+                "the unit of predictions, and other answers none"
+            )
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise InvalidInputError(f"threshold is {self.threshold}, expected a finite number")
+        if self.answer == "score":
+            return
+        if self.explain or self.budget is not None:
+            raise InvalidInputError(
+                f"answer={self.answer!r} tells no scores: leave explain=None and budget=None with it, or leave "
+                'answer="score"'
+            )
+        if self.scheme == BOOTSTRAPPED or self.needs_lookups:
+            raise InvalidInputError(
+                f"answer={self.answer!r} is of scheme 'levelled', whose tables are as wide as scores, which lookups "
+                "are not: leave scheme='auto', table_bits=None and readout='exact'"
+            )
+
+    @property
+    def answers(self) -> str:
+        """Which kind of planner there must be: "score" or "label"."""
+        return "score" if self.answer == "score" else "label"
 
     @property
     def moves_edges(self) -> bool:

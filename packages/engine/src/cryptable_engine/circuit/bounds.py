@@ -204,13 +204,18 @@ def _mirrored_bounds(node: Lookup, source: Bounds) -> Bounds:
 
 
 def _rotation_bounds(index: int, node: Rotation, groups: IntArray) -> Bounds:
-    """The sum over neurons of the extremes at those positions that its signed exponents reach."""
+    """The sum over neurons of the extremes at those positions that its signed exponents and any leaves reach."""
     turns = node.signed_exponents.T
     neuron, bit = np.nonzero(turns)
     first, last = np.zeros(node.neurons, np.int64), np.zeros(node.neurons, np.int64)
-    minimum, maximum, which = _extremes(turns[neuron, bit], neuron, groups[node.bits[bit]])
-    np.add.at(first, which, minimum)
-    np.add.at(last, which, maximum)
+    if neuron.size:
+        minimum, maximum, which = _extremes(turns[neuron, bit], neuron, groups[node.bits[bit]])
+        np.add.at(first, which, minimum)
+        np.add.at(last, which, maximum)
+    for tree in node.trees:
+        leaves = node.signed(tree.exponents)
+        first += leaves.min(axis=0)
+        last += leaves.max(axis=0)
     low, high = np.zeros(node.size, np.int64), np.zeros(node.size, np.int64)
     magnitude = np.zeros(node.size)
     for table, start, end in zip(node.tables, first.tolist(), last.tolist(), strict=True):

@@ -34,6 +34,7 @@ from cryptable_engine.circuit.nodes import (
     Square,
     Term,
 )
+from cryptable_engine.circuit.turning_tree import TurningTree
 
 __all__ = [
     "Circuit",
@@ -48,6 +49,7 @@ __all__ = [
     "Rotation",
     "Square",
     "Term",
+    "TurningTree",
 ]
 
 

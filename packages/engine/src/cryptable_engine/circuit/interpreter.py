@@ -173,7 +173,10 @@ def read_around(node: Lookup, source: IntArray) -> IntArray:
 
 def _turned(node: Rotation, chunk: IntArray) -> IntArray:
     """Of bits of shape (inputs, rows): shape (outputs, rows)."""
-    position = (node.exponents.T @ chunk[node.bits]) & (2 * node.positions - 1)
+    position = node.exponents.T @ chunk[node.bits]
+    for tree in node.trees:
+        position += tree.exponents[tree.leaf_of(chunk)].T
+    position &= 2 * node.positions - 1
     place = position & (node.positions - 1)
     sign = np.where(position < node.positions, 1, -1)
     total = np.zeros((node.size, chunk.shape[1]), np.int64)

@@ -22,6 +22,7 @@ from cryptable_engine.circuit.nodes import (
     Square,
     Term,
 )
+from cryptable_engine.circuit.turning_tree import LEAF, TurningTree
 
 _MOST_POSITIONS = 1 << 16
 """Of a table that is read at all; the verifier wants fewer."""
@@ -67,6 +68,10 @@ def node_to_message(node: Node) -> pb.Node:
                     exponents=node.exponents.ravel().tolist(),
                     positions=node.positions,
                     entries=node.tables.ravel().tolist(),
+                    trees=[
+                        pb.TurningTree(nodes=(tree.bits + 1).tolist(), exponents=tree.exponents.ravel().tolist())
+                        for tree in node.trees
+                    ],
                 )
             )
         case Square():
@@ -148,12 +153,21 @@ def _lookup_from_message(index: int, message: pb.Lookup) -> Lookup:
 
 def _rotation_from_message(index: int, message: pb.Rotation) -> Rotation:
     bits, exponents, entries = len(message.bits), len(message.exponents), len(message.entries)
-    if not bits or not exponents or exponents % bits:
+    if (not bits and not message.trees) or (exponents % bits if bits else exponents) or bool(bits) != bool(exponents):
         raise MalformedMessageError(
             f"circuit: node {index}: a rotation by {bits} bits with {exponents} exponents, expected one for each bit "
             "and neuron"
         )
-    neurons, positions = exponents // bits, message.positions
+    trees = [_integers(tree.nodes) - 1 for tree in message.trees]
+    neurons = exponents // bits if bits else len(message.trees[0].exponents) // max(1, int((trees[0] == LEAF).sum()))
+    positions = message.positions
+    for number, (nodes, tree) in enumerate(zip(trees, message.trees, strict=True)):
+        leaves = int((nodes == LEAF).sum())
+        if not leaves or not neurons or len(tree.exponents) != leaves * neurons:
+            raise MalformedMessageError(
+                f"circuit: node {index}: tree {number} has {len(tree.exponents)} exponents, expected one for each of "
+                f"{leaves} leaves and {neurons} tables"
+            )
     if not 1 <= positions <= _MOST_POSITIONS or not entries or entries % (neurons * positions):
         raise MalformedMessageError(
             f"circuit: node {index}: {entries} entries of {neurons} tables of {positions} positions, expected one for "
@@ -163,6 +177,10 @@ def _rotation_from_message(index: int, message: pb.Rotation) -> Rotation:
         _integers(message.bits),
         _integers(message.exponents).reshape(bits, neurons),
         _integers(message.entries).reshape(neurons, positions, -1),
+        tuple(
+            TurningTree(nodes, _integers(tree.exponents).reshape(-1, neurons))
+            for nodes, tree in zip(trees, message.trees, strict=True)
+        ),
     )
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.messages import circuit as pb
 
+from cryptable_engine.circuit.turning_tree import TurningTree
+
 IntArray = npt.NDArray[np.int64]
 
 
@@ -135,12 +137,13 @@ class Rotation:
     reads entry p - P, negated: tables repeat with the other sign, as a polynomial modulo X^N + 1 that is turned does.
 
     `bits` are increasing elements of the Input, `exponents` have shape (bits, neurons), in 0 .. 2 P - 1, and `tables`
-    (neurons, P, outputs).
+    (neurons, P, outputs). `trees` turn tables besides, each by the exponents of one of its leaves.
     """
 
     bits: IntArray
     exponents: IntArray
     tables: IntArray
+    trees: tuple[TurningTree, ...] = ()
 
     @property
     def neurons(self) -> int:
@@ -160,19 +163,44 @@ class Rotation:
     @property
     def signed_exponents(self) -> IntArray:
         """The same turns, as −P + 1 .. P."""
-        return np.where(self.exponents > self.positions, self.exponents - 2 * self.positions, self.exponents)
+        return self.signed(self.exponents)
+
+    def signed(self, exponents: IntArray) -> IntArray:
+        """Exponents as −P + 1 .. P."""
+        return np.where(exponents > self.positions, exponents - 2 * self.positions, exponents)
+
+    @property
+    def turning(self) -> IntArray:
+        """Elements of the Input that turn tables, by themselves or in trees, increasing."""
+        asked = [tree.bits[tree.moves] for tree in self.trees]
+        found: IntArray = np.unique(np.concatenate([self.bits, *asked]))
+        return found
+
+    @property
+    def is_turned(self) -> npt.NDArray[np.bool_]:
+        """Which tables trees turn, shape (neurons,)."""
+        found = np.zeros(self.neurons, np.bool_)
+        for tree in self.trees:
+            found[tree.neurons] = True
+        return found
 
     @property
     def is_common(self) -> npt.NDArray[np.bool_]:
-        """Which bits turn all of several neurons alike, so that the sum of them is turned at once; shape (bits,)."""
-        alike: npt.NDArray[np.bool_] = (self.exponents == self.exponents[:, :1]).all(axis=1)
-        return alike & (self.neurons > 1)
+        """Which bits turn all of several neurons alike, so that the sum of them is turned at once; shape (bits,).
+
+        Each neuron has a turn of its own: where one has none but by such bits, the first of these is not among them.
+        """
+        alike: npt.NDArray[np.bool_] = (self.exponents == self.exponents[:, :1]).all(axis=1) & (self.neurons > 1)
+        if alike.any() and not (self.exponents[~alike].any(axis=0) | self.is_turned).all():
+            alike[np.argmax(alike)] = False
+        return alike
 
     @property
     def products(self) -> int:
-        """External products: one for each exponent but 0, and for each bit that turns all neurons alike."""
+        """External products: one for each exponent but 0, bit that turns all neurons alike, and split of a tree."""
         common = self.is_common
-        return int(np.count_nonzero(self.exponents[~common]) + np.count_nonzero(common))
+        by_bits = int(np.count_nonzero(self.exponents[~common]) + np.count_nonzero(common))
+        return by_bits + sum(tree.products for tree in self.trees)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from cryptable_engine.circuit.circuit import (
     Term,
 )
 from cryptable_engine.circuit.matrix_cost import priced_cells
+from cryptable_engine.circuit.turning_tree import LEAF, TurningTree
 from cryptable_engine.errors import CircuitError
 
 MAX_VALUE_BITS = 60
@@ -33,9 +34,11 @@ MAX_LOOKUPS = 1 << 16
 MAX_SQUARES = 1 << 16
 """Elements of all Square nodes together."""
 MAX_TURNS = 1 << 20
-"""Exponents of all Rotation nodes together."""
+"""Exponents of all Rotation nodes together, and nodes of their trees."""
 MAX_POSITIONS = 1 << 11
 """Of a Rotation's tables."""
+MAX_TREE_DEPTH = 64
+"""Splits on a path of a tree that turns tables: an evaluation keeps ciphertexts of each."""
 MAX_TABLE_ENTRIES = 1 << 23
 """Of all Lookup nodes together, as printed, which is one table an element at worst; and of Rotation nodes."""
 MAX_MATRIX_CELLS = 1 << 24
@@ -92,14 +95,14 @@ def check_structure(circuit: Circuit) -> None:
                 products += node.size
             case Rotation():
                 _check_rotation(index, node, circuit)
-                turns += node.exponents.size
+                turns += node.exponents.size + sum(tree.exponents.size + tree.bits.size for tree in node.trees)
                 entries += node.tables.size
             case Square():
                 _check_square(index, node, circuit)
                 squares += node.size
         _check_total(lookups, MAX_LOOKUPS, "lookups", index)
         _check_total(products, MAX_PRODUCT_ELEMENTS, "elements of products", index)
-        _check_total(turns, MAX_TURNS, "exponents of rotations", index)
+        _check_total(turns, MAX_TURNS, "exponents and nodes of rotations", index)
         _check_total(squares, MAX_SQUARES, "elements of squares", index)
         if lookups and (products or turns):
             raise CircuitError("has lookups beside products or rotations: no scheme evaluates both", node=index)
@@ -263,7 +266,8 @@ def _check_rotation(index: int, node: Rotation, circuit: Circuit) -> None:
     if not index:
         raise CircuitError("must be the Input", node=index)
     neurons, positions = node.neurons, node.positions
-    if not node.tables.size or not node.bits.size or node.exponents.shape != (node.bits.size, neurons):
+    by_nothing = not node.bits.size and not node.trees
+    if not node.tables.size or by_nothing or node.exponents.shape != (node.bits.size, neurons):
         raise CircuitError(
             f"exponents of shape {node.exponents.shape} for {node.bits.size} bits and {neurons} tables", node=index
         )
@@ -274,21 +278,50 @@ def _check_rotation(index: int, node: Rotation, circuit: Circuit) -> None:
         )
     if (np.diff(node.bits) <= 0).any():
         raise CircuitError("its bits do not strictly increase", node=index)
-    _check_bits(index, node.bits, circuit)
-    if node.exponents.min() < 0 or node.exponents.max() >= 2 * positions:
+    if node.bits.size:
+        _check_bits(index, node.bits, circuit)
+    for number, tree in enumerate(node.trees):
+        _check_tree(index, number, tree, node, circuit)
+    turns = np.concatenate([node.exponents, *(tree.exponents for tree in node.trees)])
+    if turns.min() < 0 or turns.max() >= 2 * positions:
         raise CircuitError(f"an exponent outside 0 .. {2 * positions - 1}", node=index)
-    for what, axis in (("bit {} turns no table; leave it out", 1), ("neuron {} is a constant; add it to an offset", 0)):
-        still = np.flatnonzero(~node.exponents.any(axis=axis))
+    for what, still in (
+        ("bit {} turns no table; leave it out", node.bits[~node.exponents.any(axis=1)]),
+        ("neuron {} is a constant; add it to an offset", np.flatnonzero(~turns.any(axis=0))),
+    ):
         if still.size:
-            raise CircuitError(what.format(still[0] if axis == 0 else node.bits[still[0]]), node=index)
-    columns = np.ascontiguousarray(node.exponents.T)
-    order = np.lexsort(node.exponents)
+            raise CircuitError(what.format(still[0]), node=index)
+    columns = np.ascontiguousarray(turns.T)
+    order = np.lexsort(turns)
     equal = np.flatnonzero((columns[order[1:]] == columns[order[:-1]]).all(axis=1))
     if equal.size:
         one, other = sorted(order[equal[0] : equal[0] + 2].tolist())
         raise CircuitError(f"neurons {one} and {other} have equal exponents; add their tables up", node=index)
     if (node.tables > MAX_WEIGHT).any() or (node.tables < -MAX_WEIGHT).any():
         raise CircuitError(f"a table entry beyond ±{MAX_WEIGHT}", node=index)
+
+
+def _check_tree(index: int, number: int, tree: TurningTree, node: Rotation, circuit: Circuit) -> None:
+    what = f"tree {number}"
+    _check_array(index, tree.bits, 1, what)
+    _check_array(index, tree.exponents, 2, what)
+    if not tree.is_whole or tree.exponents.shape[1] != node.neurons:
+        raise CircuitError(
+            f"{what}: {tree.bits.size} nodes with exponents of shape {tree.exponents.shape}, expected one tree in "
+            f"preorder, and an exponent for each leaf and each of {node.neurons} tables",
+            node=index,
+        )
+    asked = tree.bits[tree.bits != LEAF]
+    if not asked.size or tree.depth > MAX_TREE_DEPTH:
+        raise CircuitError(f"{what}: a depth of {tree.depth}, expected 1 .. {MAX_TREE_DEPTH}", node=index)
+    _check_bits(index, asked, circuit)
+    if tree.asks_twice():
+        raise CircuitError(f"{what} asks for a bit twice on one path", node=index)
+    alike = np.flatnonzero((tree.exponents == tree.exponents[0]).all(axis=0) & (tree.exponents[0] != 0))
+    if alike.size:
+        raise CircuitError(f"{what} turns table {alike[0]} by the same in all leaves; turn the table", node=index)
+    if not tree.neurons.size:
+        raise CircuitError(f"{what} turns no table; leave it out", node=index)
 
 
 def _check_mirrors(index: int, node: Lookup, mirrors: IntArray) -> None:

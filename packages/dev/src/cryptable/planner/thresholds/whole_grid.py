@@ -54,7 +54,12 @@ def _moved(node: Node, moved: IntArray) -> Node:
         case Linear():
             terms = (replace(term, rows=moved[term.rows]) if term.source == 0 else term for term in node.terms)
             return replace(node, terms=tuple(terms))
-        case Product() | Rotation():
+        case Product():
             return replace(node, bits=moved[node.bits])
+        case Rotation():
+            trees = tuple(
+                replace(tree, bits=np.where(tree.bits < 0, tree.bits, moved[tree.bits])) for tree in node.trees
+            )
+            return replace(node, bits=moved[node.bits], trees=trees)
         case _:
             return node

@@ -17,6 +17,10 @@ SHAPES = [
     {"neurons": 10, "positions": 128, "outputs": 3},
     {"neurons": 3, "bits": 5, "common": 3, "positions": 512, "largest": 3},
     {"neurons": 7, "bits": 2, "common": 0, "positions": 8, "reads": False, "largest": 1, "density": 1.0},
+    {"neurons": 3, "bits": 6, "dependent": True},
+    {"neurons": 2, "bits": 4, "common": 1, "positions": 128, "dependent": True, "reads": False},
+    {"neurons": 3, "bits": 6, "trees": 2},
+    {"neurons": 10, "bits": 5, "common": 0, "density": 0.0, "trees": 2, "positions": 128, "outputs": 2},
 ]
 
 

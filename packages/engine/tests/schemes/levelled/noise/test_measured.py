@@ -79,10 +79,17 @@ def test_errors_are_as_large_as_predicted(client, kernel, keys, places):
 
 
 @pytest.mark.encrypted
-@pytest.mark.parametrize(("gadget", "common"), [((2, 9), 3), ((4, 5), 0)])
-def test_errors_of_turned_tables_are_as_large_as_predicted(client, kernel, keys, gadget, common):
+@pytest.mark.parametrize(
+    ("gadget", "shape"),
+    [
+        ((2, 9), {"neurons": 12, "common": 3}),
+        ((4, 5), {"neurons": 12, "common": 0}),
+        ((2, 9), {"neurons": 2, "common": 0, "density": 0.0, "trees": 12}),
+    ],
+)
+def test_errors_of_turned_tables_are_as_large_as_predicted(client, kernel, keys, gadget, shape):
     random = np.random.default_rng(5)
-    circuit = rotation_circuit(random, bits=24, neurons=12, positions=64, outputs=3, common=common, reads=False)
+    circuit = rotation_circuit(random, bits=24, positions=64, outputs=3, reads=False, **shape)
     parameters = levelled_parameters(circuit, gadget=gadget, answer_word_bits=18)
     plan = make_plan(circuit, parameters, parameters.maximum)
     rows = random.integers(0, 2, (10, 24))
@@ -113,9 +120,12 @@ def test_tables_that_begin_with_one_bit_are_no_noisier_than_their_bound(client, 
 
 
 @pytest.mark.encrypted
-def test_as_many_turned_tables_are_misread_as_predicted(noisy, noisier_model):
+@pytest.mark.parametrize(
+    "shape", [{"neurons": 14, "common": 4}, {"neurons": 4, "common": 0, "density": 0.0, "trees": 24}]
+)
+def test_as_many_turned_tables_are_misread_as_predicted(noisy, noisier_model, shape):
     random = np.random.default_rng(7)
-    circuit = rotation_circuit(random, bits=24, neurons=14, positions=64, outputs=4, common=4, reads=False)
+    circuit = rotation_circuit(random, bits=24, positions=64, outputs=4, reads=False, **shape)
     parameters = levelled_parameters(circuit, gadget=(2, 9), moduli=(7, 8, 11, 13))
     plan = make_plan(circuit, parameters, parameters.maximum)
     rows = random.integers(0, 2, (30, 24))

@@ -52,6 +52,15 @@ def test_no_row_of_turned_tables_has_more(neurons, gadget):
     assert worst.gain >= rotation.products - rotation.neurons
 
 
+@pytest.mark.parametrize("density", [0.0, 0.7])
+def test_no_row_of_tables_that_trees_turn_has_more(density):
+    random = np.random.default_rng(1)
+    circuit = rotation_circuit(random, bits=7, neurons=3, groups=GROUPS, trees=3, common=0, density=density)
+    worst, most = checked(circuit, levelled_parameters(circuit, gadget=(4, 5)))
+    assert most > 0.3  # all splits of a tree are counted, of which one path is taken
+    assert worst.gain >= sum(tree.products for tree in circuit.nodes[1].trees)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_no_row_of_trees_has_more_and_the_bound_is_near(seed):
     circuit = tree_circuit(np.random.default_rng(seed), trees=3, depth=4, thermometers=(3, 2, 3), largest=20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 
@@ -35,18 +35,18 @@ _BLUR = 1.5
 """Typical deviation of positions, whose exponents are rounded, about their exact place."""
 _SHARE_OF_UNIT = 0.3
 """Of the error that is allowed, what rounding scores to integers may have."""
-_FARTHER = 0.25
+_FARTHER = 0.1
 """Likewise of distances, on the far side."""
 _INFLATED, _SLACK_BITS = 1.3, 10
 """Variance of turns, for what else there is and how it varies; and bits of p_error, for all slots. The bound itself is
 computed when parameters are chosen."""
-_BEYOND = 1.0
-"""Of the range that scores of a kernel machine have on calibration data, what is told apart beyond it on both sides."""
 _MOST_SHARES, _NEARBY, _AT_LEAST = 1 << 24, 0.005, 0.1
 """Numbers that say how bits make up for each other, neuron by neuron; part of the range of sums over which slopes are
 taken; and the least that an error matters, of the mean."""
 _NEARLY = 1.15
 """Times the error of the nearest, where none is near enough: what costs less and errs no more is taken."""
+_USELESS = 0.5
+"""Of the deviation: what errs more says nothing of the model."""
 _SHARE_OF_IDLE = 0.5
 """Of the error that is allowed, what bits that turn no table may have had, all together, and are not read then."""
 _MARGIN = 0.03
@@ -124,12 +124,14 @@ def find(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, reference
             f"scheme 'levelled': {layer.outputs} scores leave tables no room for positions; fit one network for fewer "
             "of them, or use scheme='bootstrapped'"
         )
-    enough = _NEARLY * min(rough for rough, _ in tried)
-    if enough == math.inf:
+    nearest = min(rough for rough, _ in tried)
+    if nearest > max(_USELESS, wish.rms):
         raise UnsupportedModelError(
-            f"scheme 'levelled': {tried[0][1].products} products at least, whose noise leaves no room for scores; fit "
+            f"scheme 'levelled': noise leaves no room for enough products ({tried[-1][1].products} at most were tried) "
+            f"or scores: the nearest plan differs by {nearest:.2g} of the scores' deviation from the model's own; fit "
             "fewer neurons (support vectors), lower input_bits=, or use scheme='bootstrapped'"
         )
+    enough = _NEARLY * nearest
     found = _measured(next(candidate for rough, candidate in tried if rough <= enough), kept, wish)
     if wish.tolerance is not None and found.largest > wish.tolerance:
         raise UnsupportedModelError(
@@ -158,24 +160,24 @@ def _candidates(
         digits = input_digits(layer, names, rows, count)
         bits = encoded(digits, rows)
         floats = bits.astype(np.float64)
-        shares = _shares(layer, floats, sums)
+        shares = shares_of(floats)
+        of_tables = _shares_of_tables(layer, floats, sums, shares)
         for tables in all_tables:
             for least in _LEAST_EXPONENTS:
                 exponents = rounded_exponents(
-                    digits.sums / tables.step, shares, least, keep_common=layer.is_of_distances
+                    digits.sums / tables.step, of_tables, least, keep_common=layer.is_of_distances
                 )
-                network = turned_network(layer, digits, tables, exponents, floats).without_idle_bits(floats, idle)
-                if layer.is_of_distances:
-                    network = replace(network, span=_span(network.scores(floats) - network.constant))
+                network = turned_network(layer, digits, tables, exponents, floats, shares)
+                network = network.without_idle_bits(floats, idle)
                 products = network.products
                 price = turning_price(products, network.turning, digits.bits)
                 yield _Candidate(price, network, digits, bits[chosen], tables.positions, products)
 
 
-def _shares(layer: HiddenLayer, bits: FloatArray, sums: FloatArray) -> FloatArray:
+def _shares_of_tables(layer: HiddenLayer, bits: FloatArray, sums: FloatArray, shares: FloatArray) -> FloatArray:
     """How bits make up for each other: of kernels of distances, near each vector, where alone its position matters."""
     if not layer.is_of_distances or layer.neurons * bits.shape[1] ** 2 > _MOST_SHARES:
-        return shares_of(bits)
+        return shares
     width = _NEARBY * (sums.max(axis=0) - sums.min(axis=0)) + 1e-12
     slopes = (layer.function(sums + width) - layer.function(sums - width)) / (2 * width)
     matter = (slopes - slopes.mean(axis=0)) ** 2  # lines make up for the mean slope
@@ -209,13 +211,6 @@ def _ranges(layer: HiddenLayer, sums: FloatArray, rows: FloatArray, choice: str)
     return low - margin, high + margin
 
 
-def _span(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Of scores of kernels, whose bounds are many times what any row has: weights of vectors nearby cancel."""
-    low, high = scores.min(axis=0), scores.max(axis=0)
-    beyond = _BEYOND * (high - low)
-    return low - beyond, high + beyond
-
-
 def _measured(candidate: _Candidate, reference: FloatArray, wish: Wish) -> Found:
     """With the fewest residues that make rounding scores to integers small beside what is allowed."""
     network = candidate.network
@@ -227,8 +222,10 @@ def _measured(candidate: _Candidate, reference: FloatArray, wish: Wish) -> Found
     values = interpret(circuit, candidate.bits)
     offset = circuit.nodes[circuit.output].offset  # type: ignore[union-attr]
     error = (values - offset) * unit + network.constant - reference
+    constant = network.constant - error.mean(axis=0)
+    error -= error.mean(axis=0)
     largest = float(np.abs(error).max())
-    return Found(circuit, unit, network.constant, candidate.digits, _rms(error) / spread, largest)
+    return Found(circuit, unit, constant, candidate.digits, _rms(error) / spread, largest)
 
 
 def _rms(error: FloatArray) -> float:

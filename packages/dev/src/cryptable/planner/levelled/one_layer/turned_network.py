@@ -11,12 +11,15 @@ from cryptable_engine.circuit.circuit import Node
 
 from cryptable.errors import ConstantModelError
 from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.planner.levelled.one_layer.exponents import rounded_exponents
 from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer
 from cryptable.planner.levelled.one_layer.input_digits import InputDigits
 from cryptable.planner.levelled.one_layer.tables import Tables
 
 _ROUNDS = 3
 """In which the unit of scores is fitted to a modulus."""
+_VARIANCE_OF_BITS = 0.25
+"""At most; their mean is made up for."""
 _SLACK = 0.25
 """Of the reach, for what rounding adds to it."""
 
@@ -33,8 +36,7 @@ class TurnedNetwork:
         exponents: shape (bits, neurons), in 0 … 2 · positions − 1, no two columns equal and none 0.
         tables: shape (neurons, positions, outputs).
         groups: elements of each encoder.
-        span: lowest and highest score, less the constant, that is told apart, where bounds are not to say that: scores
-            beyond wrap around.
+        shares: of the bits, by which the lines of some make up for what rounding those of others errs.
     """
 
     lines: FloatArray
@@ -42,7 +44,7 @@ class TurnedNetwork:
     exponents: IntArray
     tables: FloatArray
     groups: tuple[int, ...]
-    span: tuple[FloatArray, FloatArray] | None = None
+    shares: FloatArray
 
     @property
     def products(self) -> int:
@@ -55,9 +57,9 @@ class TurnedNetwork:
         return int(self.exponents.any(axis=1).sum())
 
     @property
-    def terms(self) -> int:
-        """Numbers that are rounded and added up for one score."""
-        return len(self.tables) + len(self.lines)
+    def terms(self) -> float:
+        """Numbers that are rounded and added up for one score; lines of bits, which are off at times, count less."""
+        return len(self.tables) + _VARIANCE_OF_BITS * len(self.lines)
 
     def without_idle_bits(self, bits: FloatArray, allowed: float) -> TurnedNetwork:
         """Without the lines of bits that turn no table, as far as these make little difference; but for their mean.
@@ -93,7 +95,7 @@ class TurnedNetwork:
         Raises:
             ConstantModelError: at this unit, nothing depends on the input.
         """
-        lines = np.rint(self.lines / unit).astype(np.int64)
+        lines = rounded_exponents(self.lines / unit, self.shares, 0.5, keep_common=False)
         nodes: list[Node] = [Input(tuple(InputGroup(GroupKind.RANGE, size) for size in self.groups))]
         terms = [Term.from_dense(0, lines)] if lines.any() else []
         if self.exponents.size:
@@ -102,11 +104,6 @@ class TurnedNetwork:
         if not terms:
             raise ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
         answer = Linear(tuple(terms), np.zeros(lines.shape[1], np.int64))
-        if self.span is not None:
-            lowest, most = self.span
-            answer = replace(answer, offset=np.ceil(-lowest / unit).astype(np.int64))
-            highest = int(np.floor((most - lowest).max() / unit))
-            return Circuit((*nodes, answer), len(nodes), output_maximum=max(1, highest))
         low = bounds(Circuit((*nodes, answer), len(nodes)))[-1].low
         return Circuit((*nodes, replace(answer, offset=-low)), len(nodes))
 
@@ -114,8 +111,6 @@ class TurnedNetwork:
         """The circuit of about the smallest unit whose outputs are below a modulus, and the unit."""
         unit = self.reach / (modulus - 1)
         circuit = self.circuit(unit)
-        if self.span is not None:
-            return circuit, unit
         for _ in range(_ROUNDS):
             tried = unit * 1.0005 * int(bounds(circuit)[-1].high.max()) / (modulus - 1)
             finer = self.circuit(tried)
@@ -127,15 +122,13 @@ class TurnedNetwork:
     @property
     def reach(self) -> float:
         """What the widest score can vary by, at most: more than its circuit's bounds say."""
-        if self.span is not None:
-            return float((self.span[1] - self.span[0]).max())
         tables = 2 * np.abs(self.tables).max(axis=1, initial=0.0).sum(axis=0) if len(self.tables) else 0.0
         found = np.abs(self.lines).sum(axis=0) + tables
         return float(found.max()) * (1 + _SLACK)
 
 
 def turned_network(
-    layer: HiddenLayer, digits: InputDigits, tables: Tables, exponents: IntArray, bits: FloatArray
+    layer: HiddenLayer, digits: InputDigits, tables: Tables, exponents: IntArray, bits: FloatArray, shares: FloatArray
 ) -> TurnedNetwork:
     """Put together what was chosen; what exponents err on average is made up for by lines of the bits.
 
@@ -145,6 +138,7 @@ def turned_network(
         tables: of its functions.
         exponents: shape (bits, neurons), of any sign.
         bits: of calibration data, shape (rows, bits).
+        shares: of the bits, shape (bits, bits).
     """
     step, mean_slope = tables.step, tables.mean_slope
     usual = bits.mean(axis=0)
@@ -164,4 +158,4 @@ def turned_network(
     constant = constant + merged[still, 0].sum(axis=0)
     sizes = tuple(encoder.size for encoder in digits.encoders if encoder.size)
     turning = np.ascontiguousarray(columns[:, ~still])
-    return TurnedNetwork(lines, constant, turning, merged[~still], sizes)
+    return TurnedNetwork(lines, constant, turning, merged[~still], sizes, shares)

@@ -11,12 +11,14 @@ from cryptable_kernel import Forms, Kernel, Ring, aligned
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 
 from cryptable_engine.circuit.circuit import IntArray
+from cryptable_engine.circuit.turning_tree import TurningTree
+from cryptable_engine.schemes.levelled.evaluation.hiding import encryption_of_zero
 from cryptable_engine.schemes.levelled.evaluation.product_memory import CHUNK, chunks, places_of
 from cryptable_engine.schemes.levelled.evaluation.reads import Reads
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray
 from cryptable_engine.schemes.levelled.plans.plan import Plan
-from cryptable_engine.schemes.levelled.plans.turns import Turns, body_gadget
+from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns, body_gadget, turned
 
 _AT_ONCE = 64
 """Polynomials that are copied to memory that the kernel reads."""
@@ -77,7 +79,7 @@ class KernelEvaluation:
         ring.forms(self._forms, root, root + 1, space.leaves, space.products, space.answer, space.scratch)
         answer: FloatArray = space.answer[0].copy()
         if self._turns is not None:
-            answer += self._turns.evaluate(space)
+            answer += self._turns.evaluate(space, keys)
         return answer
 
     def _multiply(self, space: _Workspace, keys: ServerKeys) -> None:
@@ -143,13 +145,15 @@ class _Turning:
         reads = np.arange(neurons * levels + 1)
         digits = np.ascontiguousarray(turns.first_digits.transpose(1, 0, 2)).reshape(-1, RING_SIZE)
         none = np.empty(0, np.int64)
+        # A table that no bit turns first reads some leaf times 0.
+        begun = np.array([0 if first == NO_BIT else turns.selector[first] for first in turns.first.tolist()], np.int64)
         self._begin = Forms(
             RING_SIZE,
             term_first=np.zeros(neurons + 1, np.int64),
             term_place=none,
             term_sign=none,
             read_first=reads[::levels],
-            read_source=((turns.selector[turns.first] * levels)[:, None] + np.arange(levels)).ravel(),
+            read_source=((begun * levels)[:, None] + np.arange(levels)).ravel(),
             weight_first=np.zeros(len(reads), np.int64),
             weight_at=none,
             weight=none,
@@ -157,25 +161,49 @@ class _Turning:
             spectra=_transforms(ring, digits),
         )
 
-    def evaluate(self, space: _Workspace) -> FloatArray:
-        """The sum of the turned tables, shape (2, N)."""
+    def evaluate(self, space: _Workspace, keys: ServerKeys) -> FloatArray:
+        """The sum of the turned tables, shape (2, N); those that trees alone turn begin with an encryption of zero."""
         turns = self._turns
         self._ring.forms(self._begin, 0, turns.neurons, space.leaves, space.products[:0], space.tables, space.scratch)
+        for neuron in np.flatnonzero(turns.first == NO_BIT).tolist():
+            space.tables[neuron] += encryption_of_zero(keys)
+            _centre(space.tables[neuron])
         for bit in np.flatnonzero(turns.own.any(axis=1)).tolist():
             chosen = np.flatnonzero(turns.own[bit])
-            self._turn(bit, space.tables, chosen, turns.powers[bit, chosen], space)
+            self._turn(int(turns.selector[bit]), space.tables, chosen, turns.powers[bit, chosen], space)
+        for tree, asked in zip(turns.trees, turns.asked, strict=True):
+            for start in range(0, len(tree.neurons), CHUNK):
+                together = tree.neurons[start : start + CHUNK]
+                space.tables[together] = self._led(tree, asked, 0, together, space)
         total = space.tables[:1]
         for table in space.tables[1:]:
             np.add(total[0], table, out=total[0])
-        np.subtract(total, np.rint(total), out=total)
+        _centre(total)
         for bit in np.flatnonzero(turns.common).tolist():
-            self._turn(bit, total, np.zeros(1, np.int64), turns.powers[bit, :1], space)
+            self._turn(int(turns.selector[bit]), total, np.zeros(1, np.int64), turns.powers[bit, :1], space)
         answer: FloatArray = total[0]
         return answer
 
-    def _turn(self, bit: int, tables: FloatArray, chosen: IntArray, powers: IntArray, space: _Workspace) -> None:
+    def _led(self, tree: TurningTree, asked: IntArray, node: int, neurons: IntArray, space: _Workspace) -> FloatArray:
+        """As `Rotations` has it: tables as the leaf of a subtree turns them that a row leads to, (neurons, 2, N)."""
+        if not tree.moves[node]:
+            powers = tree.exponents[tree.leaf[node], neurons] * self._turns.stride
+            tables = space.tables[neurons].reshape(-1, RING_SIZE)
+            return turned(tables, np.repeat(powers, 2)).reshape(-1, 2, RING_SIZE)
+        low = self._led(tree, asked, node + 1, neurons, space)
+        difference = self._led(tree, asked, int(tree.high[node]), neurons, space) - low
+        _centre(difference)
+        # X^-N is -1: a turn by it adds the bit times -2 times what is turned.
+        half = aligned(len(neurons), 2, RING_SIZE)
+        np.multiply(difference, -0.5, out=half)
+        self._turn(int(asked[node]), half, np.arange(len(neurons)), np.full(len(neurons), RING_SIZE), space)
+        low += half + 0.5 * difference
+        _centre(low)
+        return low
+
+    def _turn(self, selector: int, tables: FloatArray, chosen: IntArray, powers: IntArray, space: _Workspace) -> None:
         masks, bodies = self._gadgets
-        first, together = int(self._turns.selector[bit]) * masks.levels, masks.levels // bodies.levels
+        first, together = selector * masks.levels, masks.levels // bodies.levels
         self._ring.turn(
             tables,
             chosen,
@@ -185,6 +213,10 @@ class _Turning:
             body_rows=list(space.leaves[first + together - 1 : first + masks.levels : together]),
             scratch=space.scratch,
         )
+
+
+def _centre(ciphertexts: FloatArray) -> None:
+    np.subtract(ciphertexts, np.rint(ciphertexts), out=ciphertexts)
 
 
 def _forms(plan: Plan, ring: Ring, place: IntArray) -> Forms:

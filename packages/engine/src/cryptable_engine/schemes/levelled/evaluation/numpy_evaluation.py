@@ -48,7 +48,7 @@ class NumpyEvaluation:
             switch_all(layout, keys, space)
         answer: ComplexArray = self._products.evaluate(space, keys)
         if self._rotations is not None:
-            answer += self._rotations.evaluate(space)
+            answer += self._rotations.evaluate(space, keys)
         return unfold(answer)
 
     def _space(self) -> Workspace:

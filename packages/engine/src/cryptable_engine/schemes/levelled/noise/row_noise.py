@@ -7,6 +7,7 @@ from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.layout import Run
 
 from cryptable_engine.circuit.circuit import IntArray
+from cryptable_engine.circuit.turning_tree import LEAF
 from cryptable_engine.schemes.levelled.noise.turning import first_leaves
 from cryptable_engine.schemes.levelled.noise.variances import (
     PLACED,
@@ -15,8 +16,10 @@ from cryptable_engine.schemes.levelled.noise.variances import (
     RowVariances,
     answer_noise,
     automorphism_noise,
+    zero_noise,
 )
 from cryptable_engine.schemes.levelled.plans.plan import Plan, Weights
+from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns
 
 
 def row_variance(plan: Plan, variances: RowVariances, bits: IntArray) -> FloatArray:
@@ -53,8 +56,23 @@ def _turns(plan: Plan, variances: RowVariances, bits: IntArray) -> float:
     count = turns.own.sum(axis=1) + turns.common
     each = variances.turn_keys[turns.selector] + variances.turn_rounding
     left = variances.product_left * bits[plan.forms.rotation.bits]
-    first = np.sum(turns.first_digits**2, axis=2) * variances.leaf[first_leaves(turns)][:, turns.first]
-    return float(count @ (each + left) + first.sum())
+    begun = turns.first != NO_BIT
+    digits, leaves = turns.first_digits[:, begun], variances.leaf[first_leaves(turns)]
+    first = np.sum(digits**2, axis=2) * leaves[:, turns.first[begun]]
+    found = float(count @ (each + left) + first.sum()) + turns.masked * zero_noise(variances.secret)
+    return found + sum(_tree(turns, number, variances, bits) for number in range(len(turns.trees)))
+
+
+def _tree(turns: Turns, number: int, variances: RowVariances, bits: IntArray) -> float:
+    """Of the path that a row takes."""
+    tree, asked = turns.trees[number], turns.asked[number]
+    node, found = 0, 0.0
+    while tree.bits[node] != LEAF:
+        is_on = int(bits[tree.bits[node]])
+        if tree.moves[node]:
+            found += variances.turn_keys[asked[node]] + variances.turn_rounding + is_on * variances.product_left
+        node = int(tree.high[node]) if is_on else node + 1
+    return len(tree.neurons) * float(found)
 
 
 def row_rounding(plan: Plan, bits: IntArray) -> FloatArray:

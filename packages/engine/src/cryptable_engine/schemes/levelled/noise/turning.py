@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cryptable_engine.schemes.levelled.noise.variances import RowVariances
+from cryptable_engine.schemes.levelled.noise.variances import RowVariances, zero_noise
 from cryptable_engine.schemes.levelled.plans.plan import Plan
-from cryptable_engine.schemes.levelled.plans.turns import Turns
+from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -21,7 +21,8 @@ class Turning:
     Attributes:
         gains: squared ones of products, by selector; shape (selectors,).
         products: what these add to a slot's variance, all bits being on.
-        first: what first turns add, whose digits are known: linear forms of leaves.
+        first: what first turns add, whose digits are known: linear forms of leaves; and encryptions of zero in their
+            place.
         left: how far what the digits of first turns leave over moves a slot at most.
     """
 
@@ -36,18 +37,19 @@ def turning(plan: Plan, variances: RowVariances) -> Turning | None:
     turns = plan.turns
     if turns is None:
         return None
-    gains = np.zeros(len(plan.parameters.selectors))
-    gains[turns.selector] = turns.gains
+    gains = turns.gains(len(plan.parameters.selectors))
     each = variances.turn_keys + variances.turn_rounding + variances.product_left
-    return Turning(gains, float(gains @ each), _first(turns, variances.any_coefficients), turns.first_left)
+    first = _first(turns, variances.any_coefficients) + turns.masked * zero_noise(variances.secret)
+    return Turning(gains, float(gains @ each), first, turns.first_left)
 
 
 def _first(turns: Turns, prices: FloatArray) -> float:
     """Tables that begin with one bit read its leaves: the norm of a sum of polynomials is at most the sum of theirs."""
     norms = np.sqrt(np.sum(turns.first_digits**2, axis=2))
     together = np.zeros((len(norms), len(turns.selector)))
+    begun = turns.first != NO_BIT
     for level, each in enumerate(norms):
-        together[level] = np.bincount(turns.first, each, len(turns.selector))
+        together[level] = np.bincount(turns.first[begun], each[begun], len(turns.selector))
     return float(np.sum(together**2 * prices[first_leaves(turns)]))
 
 

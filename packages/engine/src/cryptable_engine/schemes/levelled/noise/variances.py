@@ -83,8 +83,13 @@ def switch_noise(secret: Secret) -> float:
 
 
 def answer_noise(word_bits: int, secret: Secret) -> float:
-    """Of an answer's words, rounded, and of the encryption of zero that hides them (‖u‖² ≤ N)."""
-    return (1 + secret.norm) * 2.0 ** (-2 * word_bits) * _UNIFORM + (1 + RING_SIZE + secret.norm) * FRESH
+    """Of an answer's words, rounded, and of the encryption of zero that hides them."""
+    return (1 + secret.norm) * 2.0 ** (-2 * word_bits) * _UNIFORM + zero_noise(secret)
+
+
+def zero_noise(secret: Secret) -> float:
+    """Of an encryption of zero by the public pair (‖u‖² ≤ N)."""
+    return (1 + RING_SIZE + secret.norm) * FRESH
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Forms:
     @property
     def selectors(self) -> tuple[int, ...]:
         """Elements that some product multiplies by, increasing."""
-        turning = [] if self.rotation is None else [self.rotation.bits]
+        turning = [] if self.rotation is None else [self.rotation.turning]
         return tuple(np.unique(np.concatenate([self.bit, *turning])).tolist())
 
     def terms(self, form: int) -> slice:

@@ -16,6 +16,8 @@ from cryptable_engine.schemes.levelled.plans.turns import Turns, plan_turns
 
 PRODUCT_BYTES = LEAF_BYTES = 1 << 15
 """Of memory: two polynomials, of doubles or as a transform."""
+TOGETHER = 8
+"""Tables that are turned at once."""
 STREAMED_BYTES = 384 << 20
 """Of an evaluation that makes all selectors ready before the first product: in a larger one, each product makes its
 own ready, and they are dropped after a few."""
@@ -70,7 +72,8 @@ class Plan:
 
     @property
     def _kept_bytes(self) -> int:
-        tables = self.turns.neurons if self.turns is not None else 0
+        # A tree keeps what it has of each split of a path, for some tables at once.
+        tables = self.turns.neurons + 2 * TOGETHER * (self.turns.depth + 1) if self.turns is not None else 0
         leaves = len(self.layout.leaf_bits) + self.layout.placed_polynomials
         return leaves * LEAF_BYTES + (self.forms.products + tables) * PRODUCT_BYTES
 

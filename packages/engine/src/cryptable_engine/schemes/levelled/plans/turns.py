@@ -11,11 +11,13 @@ from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, Gadget
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
 from cryptable_engine.circuit.circuit import IntArray, Rotation
+from cryptable_engine.circuit.turning_tree import TurningTree
 from cryptable_engine.errors import ProgramMismatchError
 from cryptable_engine.schemes.levelled.plans.digits import FloatArray, digits
 from cryptable_engine.schemes.levelled.plans.torus import on_torus
 
 BoolArray = npt.NDArray[np.bool_]
+NO_BIT = -1
 
 
 def body_gadget(gadget: Gadget) -> Gadget:
@@ -28,8 +30,9 @@ class Turns:
     """What becomes of the tables of a Rotation: acc_k += bit_i · (X^(−powers[i, k]) − 1) · acc_k, bit after bit.
 
     A table begins as a ciphertext without a mask. Its first turn is by `first[k]`, and is a linear form of that
-    selector's leaves, which gives it a mask; then come the other bits in their order; then all tables are added up, and
-    bits that turn all of them alike turn the sum.
+    selector's leaves, which gives it a mask; then come the other bits in their order, then trees, in theirs; then all
+    tables are added up, and bits that turn all of them alike turn the sum. A table that trees alone turn has the mask
+    of an encryption of zero instead of a first turn.
     """
 
     selector: IntArray
@@ -39,10 +42,15 @@ class Turns:
     tables: FloatArray
     """Polynomials, shape (neurons, N): residues r of position p at coefficient p · N / positions + r."""
     first: IntArray
-    """Shape (neurons,): of each, the bit of its first turn, an index into `selector`."""
+    """Shape (neurons,): of each, the bit of its first turn, an index into `selector`; `NO_BIT` of one without."""
     common: BoolArray
     """Shape (bits,): which turn the sum of all."""
     gadget: Gadget
+    stride: int
+    """Coefficients of a position."""
+    trees: tuple[TurningTree, ...] = ()
+    asked: tuple[IntArray, ...] = ()
+    """For each node of each tree, which of the parameters' selectors it multiplies by; any for leaves."""
 
     @property
     def neurons(self) -> int:
@@ -53,7 +61,8 @@ class Turns:
     def own(self) -> BoolArray:
         """Products of single tables: shape (bits, neurons)."""
         found: BoolArray = (self.powers != 0) & ~self.common[:, None]
-        found[self.first, np.arange(self.neurons)] = False
+        begun = np.flatnonzero(self.first != NO_BIT)
+        found[self.first[begun], begun] = False
         return found
 
     @cached_property
@@ -62,28 +71,43 @@ class Turns:
 
         Their masks are multiples of the same polynomials, so that digits of one may be those of another.
         """
-        found: IntArray = np.bincount(self.first, minlength=len(self.selector))[self.first]
+        begun = self.first != NO_BIT
+        found = np.ones(self.neurons, np.int64)
+        found[begun] = np.bincount(self.first[begun], minlength=len(self.selector))[self.first[begun]]
         return found
 
-    @cached_property
-    def gains(self) -> FloatArray:
-        """Squared gains of all products of each bit but first ones: shape (bits,).
+    @property
+    def masked(self) -> int:
+        """Tables that begin with an encryption of zero."""
+        return int((self.first == NO_BIT).sum())
+
+    def gains(self, selectors: int) -> FloatArray:
+        """Squared gains of all products of each selector but first turns: shape (selectors,).
 
         To turn is no change of norm, so each product's noise enters once; that of correlated ones is counted as if it
-        were one and the same: (x + … + y)² ≤ n (x² + … + y²).
+        were one and the same: (x + … + y)² ≤ n (x² + … + y²). Of a tree only one path enters; all of it is counted.
         """
-        found: FloatArray = (self.own @ self.correlated + self.common).astype(np.float64)
+        found = np.zeros(selectors)
+        found[self.selector] = self.own @ self.correlated + self.common
+        for tree, asked in zip(self.trees, self.asked, strict=True):
+            np.add.at(found, asked[tree.moves], float(self.correlated[tree.neurons].sum()))
         return found
 
     @property
     def products(self) -> int:
         """External products, first ones included."""
-        return int(self.own.sum()) + self.neurons + int(self.common.sum())
+        by_trees = sum(tree.products for tree in self.trees)
+        return int(self.own.sum()) + self.neurons - self.masked + int(self.common.sum()) + by_trees
+
+    @property
+    def depth(self) -> int:
+        """Of the deepest tree."""
+        return max((tree.depth for tree in self.trees), default=0)
 
     @cached_property
     def first_digits(self) -> FloatArray:
-        """Digits of (X^(−power) − 1) · table for each first turn, small ones: shape (levels, neurons, N)."""
-        powers = self.powers[self.first, np.arange(self.neurons)]
+        """Digits of (X^(−power) − 1) · table for each first turn, small ones: shape (levels, neurons, N); 0 of none."""
+        powers = np.where(self.first == NO_BIT, 0, self._first_powers)
         differences = turned(self.tables, powers) - self.tables
         differences -= np.rint(differences)
         out = np.empty((self.gadget.levels, *differences.shape))
@@ -91,9 +115,16 @@ class Turns:
         return out
 
     @property
+    def _first_powers(self) -> IntArray:
+        if not len(self.powers):
+            return np.zeros(self.neurons, np.int64)
+        found: IntArray = self.powers[np.maximum(self.first, 0), np.arange(self.neurons)]
+        return found
+
+    @property
     def first_left(self) -> float:
         """How far what the digits of first turns leave over moves a slot at most."""
-        return self.neurons * 2.0 ** (-self.gadget.levels * self.gadget.base_log - 1)
+        return (self.neurons - self.masked) * 2.0 ** (-self.gadget.levels * self.gadget.base_log - 1)
 
 
 def turned(polynomials: FloatArray, powers: IntArray) -> FloatArray:
@@ -119,25 +150,32 @@ def plan_turns(rotation: Rotation, parameters: LevelledParameters) -> Turns:
     tables = np.zeros((rotation.neurons, rotation.positions, stride))
     entries = on_torus(rotation.tables.reshape(-1, rotation.size), parameters.moduli)
     tables[:, :, :slots] = entries.reshape(rotation.neurons, rotation.positions, slots)
+    selectors = np.array(parameters.selectors, np.int64)
     return Turns(
-        selector=np.searchsorted(np.array(parameters.selectors, np.int64), rotation.bits),
+        selector=np.searchsorted(selectors, rotation.bits),
         powers=rotation.exponents * stride,
         tables=tables.reshape(rotation.neurons, RING_SIZE),
         first=_first_turns((rotation.exponents != 0) & ~rotation.is_common[:, None]),
         common=rotation.is_common,
         gadget=parameters.gadget,
+        stride=stride,
+        trees=rotation.trees,
+        asked=tuple(np.searchsorted(selectors, tree.bits) for tree in rotation.trees),
     )
 
 
 def _first_turns(turning: BoolArray) -> IntArray:
     """For each neuron a bit that turns it, if possible none that another one begins with: shape (neurons,).
 
-    Neurons with the fewest bits choose first, and each takes the bit that fewest have taken.
+    `NO_BIT` for those that none does. Neurons with the fewest bits choose first, and each takes the bit that fewest
+    have taken.
     """
     taken = np.zeros(len(turning), np.int64)
-    first = np.zeros(turning.shape[1], np.int64)
+    first = np.full(turning.shape[1], NO_BIT)
     for neuron in np.argsort(turning.sum(axis=0), kind="stable").tolist():
         bits = np.flatnonzero(turning[:, neuron])
+        if not bits.size:
+            continue
         first[neuron] = bits[np.argmin(taken[bits])]
         taken[first[neuron]] += 1
     return first

@@ -332,7 +332,8 @@ class Rotation(_message.Message):
     """Tables of vectors, one a neuron, read at positions that bits of the input move, and added up:
     value[o] = sum over neurons k of entry(k, p_k, o), where p_k is the sum over i of exponents[i * neurons + k] *
     input[bits[i]], modulo 2 * positions. entry(k, p, o) is entries[(k * positions + p) * outputs + o] for p < positions, and
-    that of p - positions, negated, for the others. In the scheme `levelled`, one external product for each exponent but 0.
+    that of p - positions, negated, for the others. p_k is increased by what each tree says for table k. In the scheme
+    `levelled`, one external product for each exponent but 0, and for each split of a tree and each table that it turns.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -341,11 +342,12 @@ class Rotation(_message.Message):
     EXPONENTS_FIELD_NUMBER: _builtins.int
     POSITIONS_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    TREES_FIELD_NUMBER: _builtins.int
     positions: _builtins.int
     """Of a table: a power of two."""
     @_builtins.property
     def bits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Elements of the input, strictly increasing, each of whose values is at most 1."""
+        """Elements of the input, strictly increasing, each of whose values is at most 1; none where there are trees alone."""
 
     @_builtins.property
     def exponents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -355,6 +357,8 @@ class Rotation(_message.Message):
     def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """All tables, one after the other."""
 
+    @_builtins.property
+    def trees(self) -> _containers.RepeatedCompositeFieldContainer[Global___TurningTree]: ...
     def __init__(
         self,
         *,
@@ -362,14 +366,47 @@ class Rotation(_message.Message):
         exponents: _abc.Iterable[_builtins.int] | None = ...,
         positions: _builtins.int = ...,
         entries: _abc.Iterable[_builtins.int] | None = ...,
+        trees: _abc.Iterable[Global___TurningTree] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits", b"bits", "entries", b"entries", "exponents", b"exponents", "positions", b"positions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits", b"bits", "entries", b"entries", "exponents", b"exponents", "positions", b"positions", "trees", b"trees"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Rotation: _TypeAlias = Rotation  # noqa: Y015
+
+@_typing.final
+class TurningTree(_message.Message):
+    """A binary tree that asks for bits of the input. Where bits lead to leaf l, table k is turned by exponents[l * neurons + k]."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    EXPONENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """In preorder, the subtree for a bit of 0 first: 0 for a leaf, else one more than the element of the input that a split
+        asks for, whose values are at most 1.
+        """
+
+    @_builtins.property
+    def exponents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """For each leaf, one a neuron, below 2 * positions."""
+
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[_builtins.int] | None = ...,
+        exponents: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exponents", b"exponents", "nodes", b"nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TurningTree: _TypeAlias = TurningTree  # noqa: Y015
 
 @_typing.final
 class Square(_message.Message):

@@ -1,0 +1,234 @@
+"""Plans labels of models of trees, and of additive models as trees, for the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from cryptable_engine import GroupKind, InputGroup, TurningTree
+from cryptable_protocol import Missing
+from cryptable_protocol.schemes.scheme import LEVELLED
+
+from cryptable.graphs.additive import AdditiveModel
+from cryptable.graphs.graph import LEAF, FloatArray, IntArray, Tree, TreeEnsemble
+from cryptable.planner.levelled.labels.answers import Turned, circuit_of, positions_of, too_coarse
+from cryptable.planner.levelled.labels.question import Question, question_of
+from cryptable.planner.levelled.polynomials import Expansion
+from cryptable.planner.levelled.trees import BitTree, Leaf, Split, TreeReader
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.registry import Task, planner
+from cryptable.planner.thresholds.bits import Bits
+from cryptable.planner.thresholds.thermometers import encoder_of
+from cryptable.planner.trees.round_leaves import RoundedTrees, round_leaves
+
+_ROUNDS = 10
+_ENOUGH = 0.8
+"""Of the positions, above which scores are not made finer."""
+_MOST_TERMS = 4096
+
+
+@planner(
+    TreeEnsemble,
+    scheme=LEVELLED,
+    kind="a model of trees",
+    cheaper="fewer or shallower trees cost less in proportion to their splits",
+    answers="label",
+)
+def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
+    """A table for each comparison, which the trees turn by what they add to scores."""
+    question = question_of(graph, task.settings)
+    bits = Bits.of_trees(graph.trees, len(graph.feature_names))
+    read = _finest(graph, question, bits, task)
+    least = np.array(question.least(read.rounded.step, read.rounded.base))
+    always = np.where(least <= read.low, 1, np.where(least > read.high, -1, 0))
+    turned = _turned(read, question, bits, least).decided(always).without_constants()
+    used = _used(turned)
+    position = np.full(bits.count, LEAF)
+    position[used] = np.arange(len(used))
+    edges = [
+        tuple(edge for edge in each if position[bits.index[feature, edge]] != LEAF)
+        for feature, each in enumerate(bits.edges)
+    ]
+    turned = Turned(
+        turned.start,
+        turned.exponents[used],
+        tuple(
+            TurningTree(np.where(tree.bits == LEAF, LEAF, position[tree.bits]), tree.exponents) for tree in turned.trees
+        ),
+    )
+    groups = tuple(InputGroup(GroupKind.THERMOMETER, len(each)) for each in edges if each)
+    return PlannedModel(
+        circuit_of(question, turned, groups),
+        tuple(
+            encoder_of(name, each, as_float32=graph.as_float32, gaps=graph.gaps.get(feature, Missing.REFUSED))
+            for feature, (name, each) in enumerate(zip(graph.feature_names, edges, strict=True))
+        ),
+        question.decoder(),
+        None,
+        scheme="levelled",
+        places=question.places,
+    )
+
+
+@planner(
+    AdditiveModel,
+    scheme=LEVELLED,
+    kind="an additive model",
+    cheaper="fewer bins and fewer pairs cost less in proportion",
+    answers="label",
+)
+def plan_additive(graph: AdditiveModel, task: Task) -> PlannedModel:
+    """Each function as a tree that halves its bins."""
+    trees = [_tree_of([(function.feature, function.edges)], function.values) for function in graph.functions]
+    trees += [_tree_of(list(zip(pair.features, pair.edges, strict=True)), pair.values) for pair in graph.pairs]
+    names, base = graph.feature_names, graph.base
+    return plan(TreeEnsemble(names, tuple(trees), base, graph.link, graph.labels, graph.as_float32), task)
+
+
+def _tree_of(asked: list[tuple[int, FloatArray]], values: FloatArray) -> Tree:
+    """Of a StepFunction or a PairFunction: values by the edges that each feature reaches, shape (…, outputs)."""
+    feature: list[int] = []
+    edge: list[float] = []
+    left: list[int] = []
+    right: list[int] = []
+    added: list[FloatArray] = []
+
+    def grow(box: tuple[tuple[int, int], ...]) -> int:
+        node = len(feature)
+        wide = next((axis for axis, (low, high) in enumerate(box) if low < high), None)
+        leaf = values[tuple(low for low, _ in box)]
+        feature.append(LEAF if wide is None else asked[wide][0])
+        for each in (left, right):
+            each.append(LEAF)
+        added.append(leaf)
+        edge.append(0.0)
+        if wide is not None:
+            low, high = box[wide]
+            middle = (low + high) // 2  # bins low … middle, middle + 1 … high
+            edge[node] = float(asked[wide][1][middle])
+            left[node] = grow((*box[:wide], (low, middle), *box[wide + 1 :]))
+            right[node] = grow((*box[:wide], (middle + 1, high), *box[wide + 1 :]))
+        return node
+
+    grow(tuple((0, len(edges)) for _, edges in asked))
+    return Tree(np.array(feature), np.array(edge), np.array(left), np.array(right), np.array(added))
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """Rounded trees, as trees of bits; and the least and greatest sum of steps of each comparison."""
+
+    rounded: RoundedTrees
+    trees: tuple[BitTree, ...]
+    low: IntArray
+    high: IntArray
+
+    def needed(self, least: IntArray) -> int:
+        """Positions of a table, of comparisons that are not decided beforehand."""
+        open_ = (self.low < least) & (least <= self.high)
+        return int(np.where(open_, np.maximum(self.high - least + 1, least - self.low), 1).max())
+
+
+def _finest(graph: TreeEnsemble, question: Question, bits: Bits, task: Task) -> _Read:
+    """With the smallest steps that tables have positions for.
+
+    Raises:
+        UnsupportedModelError: those are larger than a tolerance that is asked for.
+    """
+    reader, room = TreeReader(bits), positions_of(question.wins.shape[1])
+    tolerance, best, before = task.tolerance, None, 0
+    for _ in range(_ROUNDS):
+        rounded = round_leaves(graph, tolerance=tolerance, keeps_ties=True)
+        trees = tuple(reader.read(tree) for tree in rounded.graph.trees)
+        low, high = np.sum([_extremes(tree, question.comparisons) for tree in trees], axis=0)
+        read = _Read(rounded, trees, low, high)
+        needed = read.needed(np.array(question.least(rounded.step, rounded.base)))
+        if needed <= room and (best is None or rounded.step < best.rounded.step):
+            best = read
+        if _ENOUGH * room < needed <= room or needed == before:
+            break
+        before = needed
+        tolerance *= max(needed, 1) / (0.95 * room)
+    wanted = task.settings.tolerance
+    if best is None or (wanted is not None and best.rounded.error.max() > wanted):
+        raise too_coarse(task.tolerance, tolerance if best is None else float(best.rounded.error.max()))
+    return best
+
+
+def _difference(values: dict[int, int], pair: tuple[int, int]) -> int:
+    one, other = pair
+    return values.get(one, 0) - (values.get(other, 0) if other != one else 0)
+
+
+def _extremes(tree: BitTree, pairs: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """Of its leaves, the least and the greatest of each comparison."""
+    leaves: dict[int, Leaf] = {}
+    seen: set[int] = set()
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Leaf):
+            leaves[id(node)] = node
+        elif id(node) not in seen:
+            seen.add(id(node))
+            waiting += [node.low, node.high]
+    found = [[_difference(leaf.values, pair) for leaf in leaves.values()] for pair in pairs]
+    return [min(each) for each in found], [max(each) for each in found]
+
+
+def _turned(read: _Read, question: Question, bits: Bits, least: IntArray) -> Turned:
+    """Trees of one feature are added up, bit by bit; the others turn tables as trees."""
+    pairs = question.comparisons
+    start = -least
+    exponents = np.zeros((bits.count, len(pairs)), np.int64)
+    expansion = Expansion(bits.feature_of, _MOST_TERMS)
+    kept: list[TurningTree] = []
+    for tree in read.trees:
+        of_one = _features(tree, bits.feature_of) <= 1
+        polynomial = expansion.expand(tree) if of_one else None
+        if polynomial is None:
+            kept.append(_turning(tree, pairs))
+            continue
+        for term, values in polynomial.items():
+            added = np.array([_difference(values, pair) for pair in pairs])
+            if term:
+                exponents[term[0]] += added
+            else:
+                start = start + added
+    return Turned(start, exponents, tuple(kept))
+
+
+def _features(tree: BitTree, feature_of: Sequence[int]) -> int:
+    found: set[int] = set()
+    seen: set[int] = set()
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Split) and id(node) not in seen:
+            seen.add(id(node))
+            found.add(feature_of[node.bit])
+            waiting += [node.low, node.high]
+    return len(found)
+
+
+def _turning(tree: BitTree, pairs: Sequence[tuple[int, int]]) -> TurningTree:
+    nodes: list[int] = []
+    exponents: list[list[int]] = []
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Leaf):
+            nodes.append(LEAF)
+            exponents.append([_difference(node.values, pair) for pair in pairs])
+        else:
+            nodes.append(node.bit)
+            waiting += [node.high, node.low]
+    return TurningTree(np.array(nodes, np.int64), np.array(exponents, np.int64))
+
+
+def _used(turned: Turned) -> IntArray:
+    """Bits that something asks for, increasing."""
+    asked = [tree.bits[tree.bits != LEAF] for tree in turned.trees]
+    found: IntArray = np.unique(np.concatenate([np.flatnonzero(turned.exponents.any(axis=1)), *asked]))
+    return found
