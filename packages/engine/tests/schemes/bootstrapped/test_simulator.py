@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
+
 import numpy as np
 import pytest
 from cryptable_engine import CircuitError, interpret, simulate
@@ -27,3 +30,11 @@ def test_bad_rows_and_circuits(linear):
         simulate(linear, CompileOptions(), [[0, 0, 0, 0, 101]])
     with pytest.raises(CircuitError, match="its output is node 0"):
         simulate(type(linear)(linear.nodes, 0), CompileOptions(), [[0, 0, 0, 0, 1]])
+
+
+def test_a_closed_socket_is_an_error_still(linear):
+    """As after an evaluation: Concrete's runtime makes SIGPIPE deadly as it starts."""
+    simulate(linear, CompileOptions(), [[0, 0, 0, 0, 1]])
+    handler_of = ctypes.pythonapi.PyOS_getsig
+    handler_of.argtypes, handler_of.restype = [ctypes.c_int], ctypes.c_void_p
+    assert handler_of(signal.SIGPIPE) == signal.SIG_IGN

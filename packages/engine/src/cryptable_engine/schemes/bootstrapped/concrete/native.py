@@ -27,8 +27,6 @@ FEEDBACK = "compilation_feedback.json"
 LIBRARY = "sharedlib.so"
 _import_lock = threading.Lock()
 _module: Any = None
-_call_lock = threading.Lock()
-_called = False
 
 
 def _concrete() -> Any:  # noqa: ANN401  # concrete-python has no types
@@ -53,35 +51,19 @@ def _concrete() -> Any:  # noqa: ANN401  # concrete-python has no types
 
 @contextmanager
 def _broken_pipes_stay_errors() -> Iterator[None]:
-    """Around a call: the first one of a process starts Concrete's runtime, which makes SIGPIPE deadly again.
+    """Around what runs a program: Concrete's runtime makes SIGPIPE deadly as it starts.
 
     Python ignores that signal, so that writing to a closed socket raises. Left as Concrete sets it, the next such write
     ends the process, without a word: a worker's, or a notebook's.
     """
-    global _called
-    if _called or not hasattr(signal, "SIGPIPE"):
+    try:
         yield
-        return
-    with _call_lock:
-        handler = _handler_of(signal.SIGPIPE)
-        try:
-            yield
-        finally:
-            _set_handler(signal.SIGPIPE, handler)  # signal.signal() may be called in the main thread alone
-            _called = True
-
-
-def _handler_of(number: int) -> int | None:
-    get = ctypes.pythonapi.PyOS_getsig
-    get.argtypes, get.restype = [ctypes.c_int], ctypes.c_void_p
-    handler: int | None = get(number)
-    return handler
-
-
-def _set_handler(number: int, handler: int | None) -> None:
-    put = ctypes.pythonapi.PyOS_setsig
-    put.argtypes, put.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
-    put(number, handler)
+    finally:
+        # What Python knows of, as signal.signal() set it: that function itself may be called in the main thread alone.
+        if hasattr(signal, "SIGPIPE") and signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN:
+            put = ctypes.pythonapi.PyOS_setsig
+            put.argtypes, put.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
+            put(signal.SIGPIPE, signal.SIG_IGN)
 
 
 def compile_mlir(
@@ -239,7 +221,8 @@ class NativeSimulation:
         """
         try:
             value = self._client.simulate_prepare_input(_concrete().Value(row), 0)
-            (result,) = self._server.simulate([value])
+            with _broken_pipes_stay_errors():
+                (result,) = self._server.simulate([value])
             return np.asarray(self._client.simulate_process_output(result, 0).to_py_val(), np.int64).reshape(-1)
         except RuntimeError as error:
             raise EvaluationError(f"Concrete failed to simulate the circuit: {error}") from error
