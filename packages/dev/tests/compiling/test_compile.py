@@ -155,13 +155,15 @@ def test_the_warning_speaks_of_the_kind_of_model(estimator, advice, monkeypatch)
 
 
 def test_every_planner_says_what_its_models_are_and_what_makes_them_cheaper():
-    found = {planner.graph.__name__: planner for planner in planners()}
-    assert {"TreeEnsemble", "LinearModel", "SegmentedNetwork", "QuantizedNetwork", "TrainedIntegers"} <= set(found)
-    for name, planner in found.items():
+    found = [(planner.graph.__name__, planner) for planner in planners()]
+    names = {name for name, _ in found}
+    assert {"TreeEnsemble", "LinearModel", "SegmentedNetwork", "QuantizedNetwork", "TrainedIntegers"} <= names
+    for name, planner in found:
         assert planner.kind.startswith(("a ", "an ")), name
         assert "less" in planner.cheaper or "no lookup" in planner.cheaper, name
         assert "tree" not in planner.cheaper or name == "TreeEnsemble", name
-    assert len({planner.kind for planner in found.values()}) == len(found)
+    kinds = {(planner.kind, planner.scheme) for _, planner in found}
+    assert len(kinds) == len(found)
 
 
 @pytest.mark.parametrize("option", [{"ranges": "wide"}, {"rounding": "up"}, {"bits": "few"}, {"table_bits": 7}])

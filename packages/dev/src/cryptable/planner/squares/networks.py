@@ -37,7 +37,7 @@ def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:  # noqa: ARG0
     SegmentedNetwork,
     scheme=SQUARES,
     kind="a network of squares",
-    cheaper="fewer hidden layers, and fewer input_bits=, make for fewer and smaller moduli",
+    cheaper="fewer hidden layers and input_bits= cost less: fewer and smaller moduli",
     closer="more input_bits= bring it nearer, and so does a lower tolerance=",
     tolerance=allowed_error,
     is_asked_for=True,
