@@ -1,5 +1,6 @@
 """Squares: what they compute, how they are bounded, which ones are refused, and by which schemes."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,9 +19,11 @@ from cryptable_engine import (
     interpret,
     verify,
 )
+from cryptable_engine.circuit import bounds as bounds_module
+from cryptable_engine.circuit import quadratic_forms
 from cryptable_engine.circuit.affine import AffineMap, SparseMap
 from cryptable_engine.circuit.bounds import bounds
-from cryptable_engine.circuit.quadratic_forms import form_bounds
+from cryptable_engine.circuit.quadratic_forms import QuadraticForms
 from cryptable_protocol import CompileOptions, MalformedMessageError
 from cryptable_protocol.messages import circuit as pb
 from hypothesis import given, settings
@@ -85,7 +88,7 @@ def _form(inner, shift, weights, linear, offset, highest):
         return SparseMap(rows, columns, matrix[rows, columns])
 
     outer = AffineMap(offset, {0: sparse(linear), 2: sparse(weights)}, 0)
-    return form_bounds(outer, {2: AffineMap(shift, {0: sparse(inner)}, 0)}, highest)
+    return QuadraticForms(highest).bounds(outer, {2: AffineMap(shift, {0: sparse(inner)}, 0)})
 
 
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 12), elements=st.integers(1, 8))
@@ -143,6 +146,56 @@ def test_large_forms_are_left_to_intervals():
         )
         is None
     )
+
+
+def test_forms_of_a_circuit_share_one_budget_and_what_they_square_is_decomposed_once(monkeypatch):
+    """Two equal forms: the second takes no QR decomposition; with room for one, it is left to intervals."""
+    rng = np.random.default_rng(1)
+    given_ = Input((InputGroup(GroupKind.RANGE, 24, 7),))
+    inner = Linear((Term.from_dense(0, rng.integers(-3, 4, (24, 16))),), rng.integers(-9, 10, 16))
+    outer = Linear((Term.from_dense(2, rng.integers(-3, 4, (16, 2))),), np.zeros(2, np.int64))
+    circuit = Circuit((given_, inner, Square(1, 16), outer, outer), 4)
+    decomposed, qr = [], np.linalg.qr
+    monkeypatch.setattr(np.linalg, "qr", lambda *a, **k: decomposed.append(a[0].shape) or qr(*a, **k))
+    *_, one, other = bounds(circuit)
+    assert decomposed == [(24, 16)]
+    assert (one.low.tolist(), one.high.tolist()) == (other.low.tolist(), other.high.tolist())
+
+    first = _work_of(16, 24, 2) + 16 * 16 * 24 + 24 * 16**2
+    again = _work_of(16, 24, 2)
+    by_intervals = _bounds_with_room(monkeypatch, circuit, 0)
+    for room, narrowed in (
+        (first - 1, (False, False)),
+        (first, (True, False)),
+        (first + again - 1, (True, False)),
+        (first + again, (True, True)),
+    ):
+        found = _bounds_with_room(monkeypatch, circuit, room)
+        assert tuple((found[n].high < by_intervals[n].high).all() for n in (3, 4)) == narrowed
+
+
+def _work_of(rows, elements, outputs):
+    """Entries sorted, eigenvalues, products and sums, where weights are mostly not 0."""
+    return outputs * (min(rows, elements) ** 3 + min(rows, elements) ** 2 * rows + 2 * rows * elements)
+
+
+def _bounds_with_room(monkeypatch, circuit, room):
+    monkeypatch.setattr(quadratic_forms, "_SORTED", 0)
+    monkeypatch.setattr(quadratic_forms, "_LISTED", 0)
+    monkeypatch.setattr(bounds_module, "QuadraticForms", lambda highest: QuadraticForms(highest, room))
+    return bounds(circuit)
+
+
+def test_a_circuit_of_many_large_forms_is_verified_in_seconds():
+    """An artifact that a stranger made: 300 sums of 1280 squares of 1500 inputs each, which took seconds each."""
+    rng = np.random.default_rng(1)
+    given_ = Input((InputGroup(GroupKind.RANGE, 1500, 3),))
+    inner = Linear((Term.from_dense(0, rng.integers(-3, 4, (1500, 1280))),), np.zeros(1280, np.int64))
+    outer = Linear((Term.from_dense(2, np.ones((1280, 1), np.int64)),), np.zeros(1, np.int64))
+    circuit = Circuit((given_, inner, Square(1, 1280), *[outer] * 300), 302)
+    begin = time.process_time()
+    bounds(circuit)
+    assert time.process_time() - begin < 30
 
 
 @pytest.mark.parametrize(

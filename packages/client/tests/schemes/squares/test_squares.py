@@ -12,7 +12,7 @@ from cryptable_protocol.schemes.levelled.packing import pack, unpack
 from cryptable_protocol.schemes.levelled.tensor import RingTensor
 from cryptable_protocol.schemes.squares.keyset import CHAINS, SquaresKeyset
 from cryptable_protocol.schemes.squares.mask_stream import masks
-from cryptable_protocol.schemes.squares.parameters import SquaresParameters
+from cryptable_protocol.schemes.squares.parameters import MOST_ANSWER_BITS, SquaresParameters
 from cryptable_protocol.schemes.squares.transforms import from_slots, transform
 
 KEYSET = SquaresKeyset(1, 0b1000000000011)
@@ -24,9 +24,15 @@ def key():
     return secret.generate(KEYSET.ring_size)
 
 
-def test_products_with_the_secret_are_exact(key):
-    """Against a convolution in Python's integers."""
-    size, prime = KEYSET.ring_size, KEYSET.chain.primes[0]
+@pytest.fixture(scope="module")
+def long_key():
+    return secret.generate(16384)
+
+
+@pytest.mark.parametrize("prime", [CHAINS[1].primes[0], CHAINS[2].primes[-1]])
+def test_products_with_the_secret_are_exact(key, prime):
+    """Against a convolution in Python's integers, in a ring small enough for one; the next test is of whole rings."""
+    key, size = key[:256], 256
     random = np.random.default_rng(0)
     for mask in (random.integers(0, prime, size), np.full(size, prime - 1)):
         total = np.zeros(2 * size, object)
@@ -34,6 +40,43 @@ def test_products_with_the_secret_are_exact(key):
             total[power : power + size] += int(key[power]) * mask.astype(object)
         expected = [int(low - high) % prime for low, high in zip(total[:size], total[size:], strict=True)]
         assert encryption.ring_times(mask, key, prime).tolist() == expected
+
+
+@pytest.mark.parametrize("number", sorted(CHAINS))
+@pytest.mark.parametrize("kind", ["ones", "matched", "random"])
+def test_products_with_words_of_36_bits_are_exact_for_every_mask(number, kind, key, long_key):
+    """The largest coefficient there can be is that of a mask that has the secret's signs: beyond primes of 46 bits."""
+    secret_, most = key if CHAINS[number].ring_size == key.size else long_key, (1 << MOST_ANSWER_BITS) - 1
+    size = secret_.size
+    turned = np.r_[secret_[0], -secret_[:0:-1]]  # the constant term of mask · secret is a sum over these
+    words = {
+        "ones": np.full(size, most),
+        "matched": np.where(turned > 0, most, 0),
+        "random": np.random.default_rng(0).integers(0, most + 1, size),
+    }[kind]
+    found, constant = encryption.exact_times(words, secret_), int((turned.astype(object) * words.astype(object)).sum())
+    assert found[0] == constant
+    # X · (a s) = (X a) s: any other coefficient is a constant term too.
+    shifted = np.r_[words[1:], -words[:1]]
+    assert found[1] == int((turned.astype(object) * shifted.astype(object)).sum())
+    if kind == "matched":
+        assert constant > CHAINS[1].primes[0]
+    # An answer of such a mask and of a body that takes its phase to the middle of residue 1 is read as 1, everywhere.
+    bits, modulus = MOST_ANSWER_BITS, 65537
+    keyset = SquaresKeyset(number, 0)
+    parameters = SquaresParameters(keyset, 1, 1, 2, 1, 1, 1, (modulus,), 1, modulus - 1, bits, 2.0**-128)
+    body = ((1 << bits) // modulus - found[:: size // 2]) % (1 << bits)
+    data = pack(words.astype(np.uint64), bits) + pack(body.astype(np.uint64), bits)
+    one = sum_of_first_slots(size, modulus)
+    assert encryption.decrypt_answer(parameters, secret_, RingTensor(data)).tolist() == [one]
+
+
+def sum_of_first_slots(size, modulus):
+    """The sum over the first class of slots, where coefficients 0 and N / 2 are 1: N / 2 times 1 + i, i² = −1."""
+    root = next(r for r in range(2, modulus) if r * r % modulus == modulus - 1)
+    least = transform(modulus, 2, size)._powers[1]
+    assert int(least) in (root, modulus - root)
+    return size // 2 * (1 + int(least)) % modulus
 
 
 def test_secrets_pass_the_test_and_most_do(key):
@@ -134,9 +177,7 @@ def test_answers_are_read_as_long_as_noise_is_below_half_a_residue(key):
         most = 2**bits // (2 * modulus) - 1
         noise = random.integers(-most, most + 1, classes)
         mask = random.integers(0, 1 << bits, size)
-        prime = KEYSET.chain.primes[0]
-        product = encryption.ring_times(mask, key, prime)
-        product = np.where(product > prime // 2, product - prime, product)[:: size // classes]
+        product = encryption.exact_times(mask, key)[:: size // classes]
         body = (np.rint(coefficients * (2.0**bits / modulus)).astype(np.int64) + noise - product) % (1 << bits)
         parts += [pack(mask.astype(np.uint64), bits), pack(body.astype(np.uint64), bits)]
     assert encryption.decrypt_answer(PARAMETERS, key, RingTensor(b"".join(parts))).tolist() == wanted

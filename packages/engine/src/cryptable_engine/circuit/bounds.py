@@ -18,7 +18,7 @@ from cryptable_engine.circuit.circuit import (
     Rotation,
     Square,
 )
-from cryptable_engine.circuit.quadratic_forms import form_bounds
+from cryptable_engine.circuit.quadratic_forms import QuadraticForms
 from cryptable_engine.errors import CircuitError
 
 _CHUNK_ENTRIES = 1 << 24
@@ -65,7 +65,7 @@ def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
     maps: dict[int, AffineMap] = {}
     origins: dict[int, _Origin] = {}
     result: list[Bounds] = []
-    room = MAX_ENTRIES
+    room, forms = MAX_ENTRIES, QuadraticForms(_input_origin(circuit.input).scale)
     for index, node in enumerate(circuit.nodes):
         match node:
             case Input():
@@ -75,7 +75,7 @@ def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
                 maps[index] = compose(index, node, maps, room)
                 room -= maps[index].work
                 value = _linear_bounds(index, maps[index], origins)
-                result.append(_narrowed(value, maps[index], circuit, maps))
+                result.append(_narrowed(value, maps[index], circuit, maps, forms))
             case Lookup():
                 value = _lookup_bounds(index, node, result[node.source])
                 origins[index] = _Origin(value.low, value.high - value.low, np.arange(node.size))
@@ -159,7 +159,9 @@ def _square_bounds(index: int, source: Bounds) -> Bounds:
     return Bounds(least * least, most * most)
 
 
-def _narrowed(value: Bounds, affine: AffineMap, circuit: Circuit, maps: dict[int, AffineMap]) -> Bounds:
+def _narrowed(
+    value: Bounds, affine: AffineMap, circuit: Circuit, maps: dict[int, AffineMap], forms: QuadraticForms
+) -> Bounds:
     """What intervals bound, where it is a quadratic form of the Input also by that form's eigenvalues."""
     squared = {
         origin: maps[node.source]
@@ -168,7 +170,7 @@ def _narrowed(value: Bounds, affine: AffineMap, circuit: Circuit, maps: dict[int
     }
     if not squared or set(affine.maps) - set(squared) - {0}:
         return value
-    form = form_bounds(affine, squared, _input_origin(circuit.input).scale)
+    form = forms.bounds(affine, squared)
     if form is None:
         return value
     return Bounds(np.maximum(value.low, form[0]), np.minimum(value.high, form[1]))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from cryptable_client.schemes.squares.encryption import ring_times
+from cryptable_client.schemes.squares.encryption import exact_times, ring_times
 from cryptable_engine import verify
 from cryptable_engine.schemes.squares.choice import choose_plan
 from cryptable_engine.schemes.squares.noise import NoiseBound, norms
@@ -90,8 +90,7 @@ def test_words_that_are_too_short_are_misread_as_often_as_predicted(gathering):
         exact = (words[:size] + ring_times(words[size:], case.client.secret, prime)) % prime
         truth = (2 * exact.astype(object) * modulus + prime) // (2 * prime) % modulus
         body, mask = (_rounded(part, prime, bits).astype(np.int64) for part in (words[:size], words[size:]))
-        product = ring_times(mask, case.client.secret, prime)
-        phase = (body + np.where(product > prime // 2, product - prime, product)) % (1 << bits)
+        phase = (body + exact_times(mask, case.client.secret)) % (1 << bits)
         read = (2 * phase * modulus + (1 << bits)) // (1 << (bits + 1)) % modulus
         misread += int((read != truth).sum())
         deviations = 2.0**bits / (2 * modulus) / parameters.word_deviation

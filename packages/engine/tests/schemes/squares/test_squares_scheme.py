@@ -22,13 +22,18 @@ from cryptable_engine import (
     Term,
     compile_circuit,
     interpret,
+    verify,
 )
 from cryptable_engine.schemes.squares import seal
-from cryptable_engine.schemes.squares.plan import choose_blocks, inner_gather
+from cryptable_engine.schemes.squares.choice import choose_plan
+from cryptable_engine.schemes.squares.network import Network
+from cryptable_engine.schemes.squares.noise import NoiseBound, most_used
+from cryptable_engine.schemes.squares.plan import Gather, Plan, choose_blocks, inner_gather
 from cryptable_protocol import CompileOptions, MalformedMessageError
 from cryptable_protocol.messages import tensor as pb
 from cryptable_protocol.schemes.levelled.tensor import RingTensor
 from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
+from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from scheme_party import Party
 from square_networks import square_network
 
@@ -57,7 +62,7 @@ def test_networks_of_any_shape_are_exact(widths, tmp_path):
     program = compile_circuit(circuit, OPTIONS, tmp_path / "program")
     evaluator, party = Evaluator(program), Party(program)
     keys = evaluator.load_keys(party.evaluation_keys)
-    rows = random.integers(0, 8, (2, widths[0]))
+    rows = random.integers(0, 8, (1, widths[0]))
     for row, expected in zip(rows, interpret(circuit, rows), strict=True):
         assert party.decrypt(evaluator.evaluate_row(party.encrypt(row), keys)).tolist() == expected.tolist()
     party.close()
@@ -169,6 +174,30 @@ def test_weights_that_vanish_modulo_a_modulus_are_refused(small, tmp_path):
     with pytest.raises((CircuitError, ProgramMismatchError)):
         compile_circuit(high, OPTIONS, tmp_path / "program", promised=promised)
     assert compile_circuit(high, OPTIONS, tmp_path / "other").parameters.moduli[0] != modulus
+
+
+def test_levels_never_rise_and_end_at_one_prime():
+    """Even where there are more squares than primes: what does not fit is then for the noise bound to tell."""
+    parameters = SquaresParameters(SquaresKeyset(1, 0), 1, 1, 2, 1, 1, 2, (65537,), 1, 65536, 28, 2.0**-128)
+    gather = Gather(1, 1, (), swaps=False)
+    for depth, levels in ((1, (3, 2)), (2, (3, 2, 2)), (3, (3, 2, 1, 1)), (5, (3, 2, 1, 1, 1, 1))):
+        assert Plan(Network(()), parameters, (gather,) * depth).levels == levels
+
+
+def test_a_smaller_p_error_takes_a_larger_share_of_what_an_answer_bears():
+    """Its tails are those of the bound, too."""
+    circuit = square_network(np.random.default_rng(3), (5, 4, 2))
+    plans = [choose_plan(circuit, verify(circuit), p_error) for p_error in (2.0**-64, 2.0**-128, 2.0**-600)]
+    used = [most_used(each) for each in plans]
+    assert used[0] == used[1] < used[2] <= 1
+    squared = [
+        dict(NoiseBound(replace(plans[1], parameters=each.parameters), plans[1].parameters.moduli[0]).steps())[
+            "square 1"
+        ]
+        for each in plans[1:]
+    ]
+    # Peaks of uniform ciphertexts are as the root of the tail's bits.
+    assert 1.9 < squared[1].fixed / squared[0].fixed < 2.2
 
 
 def test_what_has_no_room_is_told(tmp_path):

@@ -15,11 +15,22 @@ from cryptable_protocol.schemes.squares.transforms import from_slots, slot_posit
 
 from cryptable_client.schemes.squares.secret import Integers, Secret, errors
 
+EXACT_PRIME = 4503599626682369
+"""Of 52 bits, and 1 modulo 2N in both rings. A product of the secret with words of an answer is at most N · 2^36, which
+is 2^50, in magnitude: below half of this prime, whatever the words are."""
+
 
 def ring_times(mask: Integers, secret: Secret, prime: int) -> Integers:
     """The product of a polynomial of residues with the secret, modulo a prime of the form 2N k + 1."""
     ring = transform(prime, secret.size)
     return ring.inverse(times(ring.forward(mask), ring.forward(secret % prime), prime))
+
+
+def exact_times(words: Integers, secret: Secret) -> Integers:
+    """The product of a polynomial of an answer's words with the secret, in integers."""
+    product = ring_times(words, secret, EXACT_PRIME)
+    centred: Integers = np.where(product > EXACT_PRIME // 2, product - EXACT_PRIME, product)
+    return centred
 
 
 def encrypt_row(parameters: SquaresParameters, secret: Secret, values: npt.NDArray[np.int64]) -> RingTensor:
@@ -46,6 +57,7 @@ def _body(chain: Chain, secret: Secret, message: Integers, modulus: int, mask: I
     for index, prime in enumerate(chain.data):
         scaled = times(message, quotient % prime, prime)
         body[index] = (scaled + rounded + noise - ring_times(mask[index], secret, prime)) % prime
+    noise.fill(0)
     return body
 
 
@@ -57,17 +69,13 @@ def decrypt_answer(parameters: SquaresParameters, secret: Secret, tensor: RingTe
     """
     parameters.check_output(tensor.to_message())
     size, classes, bits = parameters.keyset.ring_size, parameters.classes, parameters.answer_word_bits
-    prime = parameters.keyset.chain.data[0]
     of_mask, of_body = packed_bytes(size, bits), packed_bytes(classes, bits)
     outputs = [0] * parameters.outputs
     for index, modulus in enumerate(parameters.moduli):
         start = index * (of_mask + of_body)
         mask = unpack(tensor.polynomials[start : start + of_mask], size, bits).astype(np.int64)
         body = unpack(tensor.polynomials[start + of_mask : start + of_mask + of_body], classes, bits).astype(np.int64)
-        # Exact in integers: a sum of N words of either sign is far below half of the prime.
-        product = ring_times(mask, secret, prime)
-        product = np.where(product > prime // 2, product - prime, product)
-        phase = (body + product[:: size // classes]) % (1 << bits)
+        phase = (body + exact_times(mask, secret)[:: size // classes]) % (1 << bits)
         residues = _read_outputs(parameters, phase, modulus)
         rest = parameters.modulus // modulus
         factor = rest * pow(rest, -1, modulus)

@@ -14,13 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from cryptable_protocol.schemes.squares.keyset import ERROR_VARIANCE, NORM_FACTOR, SPECTRUM_FACTOR
+from cryptable_protocol.schemes.squares.parameters import P_ERROR
 from cryptable_protocol.schemes.squares.transforms import from_slots
 
 from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.schemes.squares.plan import Gather, Plan
 
-_TAIL_BITS = 136
-"""That a coefficient of a ciphertext's transform is beyond its bound: 2^-136, for all of them together."""
+_TAIL_BITS = 8
+"""A coefficient of a ciphertext's transform is beyond its bound, in any of one square, as much more rarely than p_error
+that all squares and moduli together take a small part of it."""
 _TENSOR_UNITS = 8
 """Of each coefficient of the three polynomials of a product, by rounding and by changes of base in SEAL's BEHZ."""
 
@@ -76,6 +78,7 @@ class NoiseBound:
         self._secret_peak = math.sqrt(SPECTRUM_FACTOR * mean)
         self._rounding = math.sqrt((1 + NORM_FACTOR * mean) / 12)
         self._error = math.sqrt(ERROR_VARIANCE)
+        self._tail_bits = _TAIL_BITS - math.log2(min(plan.parameters.p_error, P_ERROR))
         self._halves = math.sqrt(self._size) / 2  # of a polynomial that rounding is off by
 
     def steps(self) -> list[tuple[str, Noise]]:
@@ -98,7 +101,7 @@ class NoiseBound:
         return found
 
     def fits(self) -> bool:
-        """Whether answers are wrong with a probability of 2^-128 at most."""
+        """Whether answers are wrong with a probability of p_error at most, and of 2^-128 in any case."""
         return self.used() <= 1.0
 
     def used(self) -> float:
@@ -152,10 +155,10 @@ class NoiseBound:
         uniform: a coefficient of their transform is a sum of N uniform numbers with factors of magnitude 1.
         """
         modulus = math.prod(self._primes[: noise.level])
-        log_tail = math.log(8.0 * self._size) + _TAIL_BITS * math.log(2)
+        log_tail = math.log(8.0 * self._size) + self._tail_bits * math.log(2)
         peak = math.sqrt(self._size / 6 * log_tail)  # in units of Q
         factor = 2 * self.modulus * peak * (1 + self._secret_peak)
-        largest = noise.beyond(16.0)
+        largest = noise.beyond(math.sqrt(2 * math.log(2) * (self._tail_bits + 1 + math.log2(self._size))))
         ratio = self.modulus / modulus
         tensor = _TENSOR_UNITS * math.sqrt(self._size) * (1 + self._secret_peak + self._secret_peak**2)
         after = Noise(

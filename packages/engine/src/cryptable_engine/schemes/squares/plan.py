@@ -122,7 +122,8 @@ class Plan:
     def levels(self) -> tuple[int, ...]:
         """Primes of ciphertexts in each squared layer, and in the last: noise is left, so that fewer do."""
         count, depth = len(self.parameters.keyset.chain.data), len(self.gathers)
-        return (*(count - index for index in range(depth)), min(2, count))
+        squared = [max(1, count - index) for index in range(depth)]
+        return (*squared, min(2, squared[-1]))
 
     def masks(self, index: int, modulus: int) -> Iterator[tuple[int, int, IntArray]]:
         """Giant, baby and slots of each plaintext of a squared layer that is not zero."""
