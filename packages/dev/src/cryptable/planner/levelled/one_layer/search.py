@@ -45,8 +45,8 @@ _MOST_SHARES, _NEARBY, _AT_LEAST = 1 << 24, 0.005, 0.1
 taken; and the least that an error matters, of the mean."""
 _NEARLY = 1.15
 """Times the error of the nearest, where none is near enough: what costs less and errs no more is taken."""
-_USELESS = 0.5
-"""Of the deviation: what errs more says nothing of the model."""
+_USELESS, _LARGEST = 0.5, 1e300
+"""Of the deviation: what errs more says nothing of the model; and what only an error without bound exceeds."""
 _SHARE_OF_IDLE = 0.5
 """Of the error that is allowed, what bits that turn no table may have had, all together, and are not read then."""
 _MARGIN = 0.03
@@ -125,7 +125,8 @@ def find(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, reference
             "of them, or use scheme='bootstrapped'"
         )
     nearest = min(rough for rough, _ in tried)
-    if nearest > max(_USELESS, wish.rms):
+    # A tolerance that is asked for is refused by itself, below.
+    if nearest > (max(_USELESS, wish.rms) if wish.tolerance is None else _LARGEST):
         raise UnsupportedModelError(
             f"scheme 'levelled': noise leaves no room for enough products ({tried[-1][1].products} at most were tried) "
             f"or scores: the nearest plan differs by {nearest:.2g} of the scores' deviation from the model's own; fit "
