@@ -12,7 +12,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "tools/bench/squares.py"
 @pytest.mark.encrypted
 def test_the_benchmark_runs():
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", SCRIPT, "--rows", "1", "--epochs", "3"],
+        [sys.executable, "-W", "ignore", SCRIPT, "--rows", "1", "--epochs", "1", "--hidden", "4"],
         capture_output=True,
         text=True,
         timeout=300,

@@ -70,8 +70,8 @@ def test_rows_that_are_no_residues_or_zero_are_refused_or_answered(server):
         remote.predict(ROWS[:1])
         header = infer_header(remote.spec, remote._upload.header.sha256)
         size = remote.spec.parameters.row_bytes
-        # Only workers look at words; what they refuse is told with their message.
-        for body, status in ((b"\xff" * size, grpc.StatusCode.INTERNAL), (bytes(size), None)):
+        # Only workers look at words; what they refuse is the caller's mistake all the same.
+        for body, status in ((b"\xff" * size, grpc.StatusCode.INVALID_ARGUMENT), (bytes(size), None)):
             row = pb.InferRequest(row=RingTensor(body, bytes(16)).to_message())
             if status is None:
                 (answer,) = server.stub.Infer(iter([header, row]))

@@ -1,6 +1,6 @@
 """A network of squares on scikit-learn's digits, 64-32-10: accuracy, CPU of a row, bytes, and how many rows are exact.
 
-python tools/bench/squares.py [--rows 20] [--epochs 60]
+python tools/bench/squares.py [--rows 20] [--epochs 60] [--hidden 32]
 
 The network is trained in floats with x² as its activation and compiled with scheme="squares"; 20 % of the images are
 kept for testing. CPU seconds are of this process, one thread; encrypted answers are compared with the circuit's own.
@@ -31,11 +31,11 @@ from sklearn.model_selection import train_test_split
 
 
 class Net(torch.nn.Module):
-    """One hidden layer of 32, squared."""
+    """One hidden layer, squared."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.hidden, self.last = torch.nn.Linear(64, 32), torch.nn.Linear(32, 10)
+        self.hidden, self.last = torch.nn.Linear(64, hidden), torch.nn.Linear(hidden, 10)
 
     def scores(self, rows: torch.Tensor) -> torch.Tensor:
         """Before the softmax."""
@@ -48,10 +48,10 @@ class Net(torch.nn.Module):
         return torch.softmax(self.scores(rows), 1)
 
 
-def trained(rows: torch.Tensor, labels: torch.Tensor, epochs: int) -> Net:
+def trained(rows: torch.Tensor, labels: torch.Tensor, epochs: int, hidden: int) -> Net:
     """By AdamW, in batches of 64."""
     torch.manual_seed(0)
-    net = Net()
+    net = Net(hidden)
     optimizer = torch.optim.AdamW(net.parameters(), 4e-3, weight_decay=1e-2)
     for _ in range(epochs):
         order = torch.randperm(len(rows))
@@ -69,11 +69,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=20, help="encrypted rows")
     parser.add_argument("--epochs", type=int, default=60, help="of training")
+    parser.add_argument("--hidden", type=int, default=32, help="neurons that are squared")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split((X / 16).astype(np.float32), y, test_size=0.2, random_state=0)
-    net = trained(torch.tensor(X_train), torch.tensor(y_train), asked.epochs)
+    net = trained(torch.tensor(X_train), torch.tensor(y_train), asked.epochs, asked.hidden)
     own = net(torch.tensor(X_test)).argmax(1).numpy()
     model = ct.compile(net, X_train, scheme="squares", show_progress=False)
     spec = model.artifact.client_spec

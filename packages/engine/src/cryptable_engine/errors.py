@@ -30,7 +30,7 @@ class ProgramMismatchError(MalformedMessageError):
 
 
 class CompilationError(CryptableError):
-    """Concrete could not compile a verified circuit; the message says why and what to do."""
+    """A verified circuit could not be compiled: by Concrete, or to no parameters; says why and what to do."""
 
 
 class UnsupportedProgramError(CompilationError):
@@ -52,7 +52,7 @@ class SchemeUnavailableError(UnsupportedProgramError):
 
 
 class EvaluationError(CryptableError):
-    """Concrete's native code refused or failed an evaluation whose arguments were all valid."""
+    """Native code (Concrete's, SEAL's) refused or failed an evaluation whose arguments were all valid."""
 
 
 class KernelWarning(UserWarning):

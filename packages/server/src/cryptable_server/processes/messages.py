@@ -11,19 +11,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias, get_type_hints
 
+from cryptable_protocol import CryptableError, MalformedMessageError
+
 from cryptable_server.errors import (
     EvaluationFailedError,
     KeysCorruptedError,
     KeysNotFoundError,
     KeysTooLargeError,
-    ServerError,
 )
 
 _WHAT = "what"
-FAILURES: dict[str, type[ServerError]] = {
+FAILURES: dict[str, type[CryptableError]] = {
     "keys_not_found": KeysNotFoundError,
     "keys_corrupted": KeysCorruptedError,
     "keys_too_large": KeysTooLargeError,
+    "malformed": MalformedMessageError,
     "failed": EvaluationFailedError,
 }
 """What can keep a worker from evaluating a row, by the name that it has on its way."""

@@ -73,7 +73,7 @@ class Squares:
         material.fill(0)
 
     def evaluation_keys(self, keyset: SquaresKeyset, material: Secret, *, threads: int) -> Iterator[bytes | memoryview]:
-        """In one thread: they are made in a fraction of a second."""
+        """In one thread, a row at a time: quickly for few rotations, in seconds for all those of a large ring."""
         return evaluation_keys.chunks(keyset, material)
 
     def owns(self, keyset: SquaresKeyset, material: Secret, file: BinaryIO) -> bool:

@@ -6,7 +6,8 @@ A public seed stands for one byte string, ever: every call draws a new one, and 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import BinaryIO
 
 import numpy as np
@@ -33,20 +34,29 @@ def _transformed(keyset: SquaresKeyset, polynomial: Integers) -> Integers:
     return np.stack([transform(prime, size).forward(polynomial % prime) for prime in keyset.chain.primes])
 
 
-def messages(keyset: SquaresKeyset, secret: Secret) -> Iterator[Integers]:
-    """What the rows encrypt, in transformed order modulo each prime, the public pair's zero last."""
+def messages(keyset: SquaresKeyset, secret: Secret) -> Generator[Integers]:
+    """What the rows encrypt, in transformed order modulo each prime, the public pair's zero last.
+
+    An array is overwritten when the next one is asked for, and wiped at the end, or when the iterator is closed.
+    """
     chain = keyset.chain
     own = _transformed(keyset, secret)
     square = np.stack([times(values, values, prime) for values, prime in zip(own, chain.primes, strict=True)])
-    new = [square, *(_transformed(keyset, automorphism(secret, element)) for element in keyset.elements)]
-    for values in new:
-        for index, prime in enumerate(chain.data):
-            message = np.zeros_like(own)
-            message[index] = times(values[index], chain.primes[-1] % prime, prime)
-            yield message
-    yield np.zeros_like(own)
-    own.fill(0)
-    square.fill(0)
+    message = np.zeros_like(own)
+    try:
+        for element in (None, *keyset.elements):
+            values = square if element is None else _transformed(keyset, automorphism(secret, element))
+            try:
+                for index, prime in enumerate(chain.data):
+                    message[index] = times(values[index], chain.primes[-1] % prime, prime)
+                    yield message
+                    message[index] = 0
+            finally:
+                values.fill(0)
+        yield message
+    finally:  # whoever reads the first row alone leaves off here
+        for each in (own, square, message):
+            each.fill(0)
 
 
 def chunks(keyset: SquaresKeyset, secret: Secret) -> Iterator[bytes]:
@@ -54,17 +64,27 @@ def chunks(keyset: SquaresKeyset, secret: Secret) -> Iterator[bytes]:
     seed = os.urandom(SEED_BYTES)
     yield seed
     own = _transformed(keyset, secret)
-    for row, message in enumerate(messages(keyset, secret)):
-        mask, noise = key_masks(keyset, seed, row), _transformed(keyset, errors(keyset.ring_size))
-        bodies = [
-            (message[index] + noise[index] - times(mask[index], own[index], prime)) % prime
-            for index, prime in enumerate(keyset.chain.primes)
-        ]
-        yield b"".join(
-            pack(body.astype(np.uint64), prime.bit_length())
-            for body, prime in zip(bodies, keyset.chain.primes, strict=True)
+    try:
+        with closing(messages(keyset, secret)) as rows:
+            for row, message in enumerate(rows):
+                yield _row(keyset, own, key_masks(keyset, seed, row), message)
+    finally:
+        own.fill(0)
+
+
+def _row(keyset: SquaresKeyset, own: Integers, mask: Integers, message: Integers) -> bytes:
+    drawn = errors(keyset.ring_size)
+    noise = _transformed(keyset, drawn)
+    packed = b"".join(
+        pack(
+            ((message[index] + noise[index] - times(mask[index], own[index], prime)) % prime).astype(np.uint64),
+            prime.bit_length(),
         )
-    own.fill(0)
+        for index, prime in enumerate(keyset.chain.primes)
+    )
+    for each in (drawn, noise):
+        each.fill(0)
+    return packed
 
 
 def are_of(keyset: SquaresKeyset, secret: Secret, file: BinaryIO, *, first_row_alone: bool) -> bool:
@@ -73,13 +93,18 @@ def are_of(keyset: SquaresKeyset, secret: Secret, file: BinaryIO, *, first_row_a
     if len(seed) != SEED_BYTES:
         return False
     own = _transformed(keyset, secret)
-    for row, message in enumerate(messages(keyset, secret)):
-        data = file.read(keyset.row_bytes)
-        if len(data) != keyset.row_bytes or not _is_row(keyset, own, key_masks(keyset, seed, row), message, data):
-            return False
-        if first_row_alone:
-            return True
-    return True
+    try:
+        with closing(messages(keyset, secret)) as rows:
+            for row, message in enumerate(rows):
+                data = file.read(keyset.row_bytes)
+                mask = key_masks(keyset, seed, row)
+                if len(data) != keyset.row_bytes or not _is_row(keyset, own, mask, message, data):
+                    return False
+                if first_row_alone:
+                    break
+        return True
+    finally:
+        own.fill(0)
 
 
 def _is_row(keyset: SquaresKeyset, own: Integers, mask: Integers, message: Integers, data: bytes) -> bool:

@@ -31,12 +31,17 @@ def generate(ring_size: int) -> Secret:
 
 def _ternary(stream: SecretStream, ring_size: int) -> Secret:
     """Uniform: pairs of bits, of which 3 is left out."""
-    secret = np.empty(0, np.int64)
-    while secret.size < ring_size:
+    secret, filled = np.empty(ring_size, np.int64), 0
+    while filled < ring_size:
         pairs = stream.bits(4 * ring_size).reshape(-1, 2)
         drawn = 2 * pairs[:, 0].astype(np.int64) + pairs[:, 1]
-        secret = np.concatenate([secret, drawn[drawn < 3] - 1])
-    return secret[:ring_size].copy()
+        kept = drawn[drawn < 3] - 1
+        end = min(filled + kept.size, ring_size)
+        secret[filled:end] = kept[: end - filled]
+        filled = end
+        for each in (pairs, drawn, kept):
+            each.fill(0)
+    return secret
 
 
 def is_good(secret: Secret) -> bool:

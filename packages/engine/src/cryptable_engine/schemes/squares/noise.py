@@ -86,19 +86,20 @@ class NoiseBound:
         noise = Noise(len(self._primes), self._error, 0.0, self._halves)
         found = [("fresh", noise)]
         for index, gather in enumerate(self.plan.gathers):
-            noise = self._gathered(noise, index, gather)
+            noise = self.gathered(noise, index, gather)
             found.append((f"layer {index + 1}", noise))
-            noise = self._squared(noise, self.plan.levels[index + 1])
+            noise = self.squared(noise, self.plan.levels[index + 1])
             found.append((f"square {index + 1}", noise))
         (last,) = norms(self.plan.last_mask(self.modulus)[None], self.modulus)
-        noise = self._times(noise, last)
+        noise = self.times(noise, last)
         found.append(("last layer", noise))
-        noise = self._switched(noise, 1)
-        # A fresh encryption of zero, which SEAL makes with one prime more and switches down.
-        found.append(
-            ("answer", replace(noise, mixed=noise.mixed + self._rounding + 1, fixed=noise.fixed + 2 * self._halves))
-        )
+        noise = self.switched(noise, 1)
+        found.append(("answer", self.hidden(noise)))
         return found
+
+    def hidden(self, noise: Noise) -> Noise:
+        """With shares, and a fresh encryption of zero, which SEAL makes with one prime more and switches down."""
+        return replace(noise, mixed=noise.mixed + self._rounding + 1, fixed=noise.fixed + 2 * self._halves)
 
     def fits(self) -> bool:
         """Whether answers are wrong with a probability of p_error at most, and of 2^-128 in any case."""
@@ -114,13 +115,14 @@ class NoiseBound:
         total = scaled + parameters.deviations * parameters.word_deviation + 1
         return total / (words / (2 * self.modulus))
 
-    def _switch_key(self, level: int) -> float:
+    def key_switch(self, level: int) -> float:
         """What a key switch adds: an error for each digit, of whole residues, and rounding by the special prime."""
         digits = sum(prime / self._special for prime in self._primes[:level])
         return self._error * math.sqrt(self._size) * digits + self._rounding
 
-    def _gathered(self, noise: Noise, index: int, gather: Gather) -> Noise:
-        key = self._switch_key(noise.level)
+    def gathered(self, noise: Noise, index: int, gather: Gather) -> Noise:
+        """After the rotations, products and folds of a layer, and its offset."""
+        key = self.key_switch(noise.level)
         mixed = fixed = 0.0
         pending: list[tuple[int, IntArray]] = []
         for _, baby, slots in self.plan.masks(index, self.modulus):
@@ -139,17 +141,22 @@ class NoiseBound:
         self, noise: Noise, key: float, masks: list[tuple[int, IntArray]], mixed: float, fixed: float
     ) -> tuple[float, float]:
         for (baby, _), norm in zip(masks, norms(np.stack([m for _, m in masks]), self.modulus), strict=True):
-            product = self._times(replace(noise, mixed=noise.mixed + baby.bit_count() * key), norm)
+            product = self.times(replace(noise, mixed=noise.mixed + baby.bit_count() * key), norm)
             mixed, fixed = mixed + product.mixed, fixed + product.fixed
         return mixed, fixed
 
-    def _times(self, noise: Noise, norm: Norms) -> Noise:
+    def times(self, noise: Noise, norm: Norms) -> Noise:
         """After a product with a plaintext."""
         mixed = noise.scaled * norm.euclidean + noise.mixed * norm.spectral
         return Noise(noise.level, 0.0, mixed, noise.fixed * norm.spectral)
 
-    def _squared(self, noise: Noise, level: int) -> Noise:
-        """After a square, a switch to fewer primes, and the key switch from s².
+    def squared(self, noise: Noise, level: int) -> Noise:
+        """After a square, a switch to fewer primes, and the key switch from s²."""
+        switched = self.switched(self.tensored(noise), level, self.third_rounding)
+        return replace(switched, mixed=switched.mixed + self.key_switch(level))
+
+    def tensored(self, noise: Noise) -> Noise:
+        """After a square that is left in three polynomials.
 
         v becomes 2 v w + v² t / Q and what tensoring rounds, with w = (t / Q) (c0 + c1 s). Ciphertexts are taken for
         uniform: a coefficient of their transform is a sum of N uniform numbers with factors of magnitude 1.
@@ -159,20 +166,16 @@ class NoiseBound:
         peak = math.sqrt(self._size / 6 * log_tail)  # in units of Q
         factor = 2 * self.modulus * peak * (1 + self._secret_peak)
         largest = noise.beyond(math.sqrt(2 * math.log(2) * (self._tail_bits + 1 + math.log2(self._size))))
-        ratio = self.modulus / modulus
+        square = self._size**1.5 * largest**2 * self.modulus / modulus
         tensor = _TENSOR_UNITS * math.sqrt(self._size) * (1 + self._secret_peak + self._secret_peak**2)
-        after = Noise(
-            noise.level,
-            0.0,
-            noise.deviation * factor,
-            noise.fixed * factor + self._size**1.5 * largest**2 * ratio + tensor,
-        )
-        # Three polynomials are switched, the third of which meets s², whose norm is that of s times its peak at most.
-        rounding = math.hypot(self._rounding, self._secret_peak * self._secret_norm / math.sqrt(12))
-        switched = self._switched(after, level, rounding)
-        return replace(switched, mixed=switched.mixed + self._switch_key(level))
+        return Noise(noise.level, 0.0, noise.deviation * factor, noise.fixed * factor + square + tensor)
 
-    def _switched(self, noise: Noise, level: int, rounding: float | None = None) -> Noise:
+    @property
+    def third_rounding(self) -> float:
+        """What a switch of three polynomials rounds: the third meets s², whose norm is s's times its peak at most."""
+        return math.hypot(self._rounding, self._secret_peak * self._secret_norm / math.sqrt(12))
+
+    def switched(self, noise: Noise, level: int, rounding: float | None = None) -> Noise:
         """Modulo fewer primes; `rounding` is its deviation, that of two polynomials where it is not given."""
         dropped = math.prod(self._primes[level : noise.level])
         if dropped == 1:

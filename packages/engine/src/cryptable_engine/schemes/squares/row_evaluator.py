@@ -180,13 +180,16 @@ class ModulusProgram:
 
 
 def _uniform(count: int, modulus: int) -> IntArray:
-    """From the system's generator; 64 bits for residues of at most 26 are uniform to 2^-38."""
-    words = np.frombuffer(secrets.token_bytes(8 * count), "<u8") % np.uint64(modulus)
-    return words.astype(np.int64)
+    """From the system's generator, by rejection: of as many bits as the modulus has, those that are residues."""
+    bits, found = modulus.bit_length(), np.empty(0, np.int64)
+    while found.size < count:
+        words = np.frombuffer(secrets.token_bytes(8 * count), "<u4").astype(np.int64) >> (32 - bits)
+        found = np.concatenate([found, words[words < modulus]])
+    return found[:count]
 
 
 def _rounded(words: IntArray, prime: int, bits: int) -> Words:
-    """round(word · 2^bits / prime) modulo 2^bits, off by one at most in its last place."""
+    """round(word · 2^bits / prime) modulo 2^bits; a double is off only where the fraction is within 2^-16 of a half."""
     scaled = np.floor(words * (2.0**bits / prime) + 0.5).astype(np.int64)
     found: Words = (scaled & ((1 << bits) - 1)).astype(np.uint64)
     return found

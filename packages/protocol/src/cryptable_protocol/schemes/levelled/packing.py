@@ -1,4 +1,4 @@
-"""Words of 8 to 52 bits, packed (SPEC-LEVELLED.md, "Packing")."""
+"""Words of 8 to 57 bits, packed (SPEC-LEVELLED.md, "Packing")."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def unpack(data: bytes | memoryview, count: int, bits: int) -> Words:
     words = np.empty((runs, period), np.uint64)
     for place in range(period):
         start = place * bits
-        # The eight bytes from the word's first on, of every run: they hold its up to 52 bits, whatever its first bit.
+        # The eight bytes from the word's first on, of every run: they hold up to 57 bits, whatever its first bit.
         eight: Words = np.ndarray((runs,), "<u8", string.data, offset=start // 8, strides=(size,))
         words[:, place] = eight >> np.uint64(start % 8)
     words &= np.uint64((1 << bits) - 1)
