@@ -11,10 +11,12 @@ export { SecretKey } from "./levelled/secret.js";
 export { readClientSpec, type ClientSpec } from "./model/client_spec.js";
 export {
   connect,
+  forgetKeys,
   listModels,
   RemoteModel,
   type Answer,
   type ConnectOptions,
+  type ForgetOptions,
   type ModelSummary,
   type Report,
   type ServerOptions,

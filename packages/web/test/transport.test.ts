@@ -1,32 +1,25 @@
 /** Calls against a small HTTP server: what is sent, and what becomes of every kind of answer. */
 import assert from "node:assert/strict";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { after, test } from "node:test";
+import type { IncomingMessage } from "node:http";
+import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import * as errors from "../src/errors.js";
 import { Inference, ListModelsResponseSchema } from "../src/generated/cryptable/v1/inference_pb.js";
 import { connect, listModels } from "../src/index.js";
-import { Transport } from "../src/server/transport.js";
+import { isLoopback, Transport } from "../src/server/transport.js";
+import { SmallServer } from "./small_server.js";
 
-let answer: (request: IncomingMessage, response: ServerResponse) => void;
-const server = createServer((request, response) => answer(request, response));
-await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
-const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-after(() => server.close());
+const server = await SmallServer.start();
+const { address } = server;
 
 const models = toBinary(
   ListModelsResponseSchema,
   create(ListModelsResponseSchema, { models: [{ name: "tumour", version: "1" }] }),
 );
 
-function replies(status: number, body: string | Uint8Array, headers: Record<string, string> = {}): void {
-  answer = (_, response) => response.writeHead(status, { "content-type": "application/proto", ...headers }).end(body);
-}
-
 test("a call is a POST of a message, with a token where there is one", async () => {
   let seen: IncomingMessage | undefined;
-  answer = (request, response) => {
+  server.answer = (request, response) => {
     seen = request;
     response.writeHead(200, { "content-type": "application/proto" }).end(models);
   };
@@ -51,12 +44,11 @@ const REFUSALS: [number, string, new (...args: never[]) => errors.CryptableError
   [504, "deadline_exceeded", errors.TimeoutExceededError],
   [501, "unimplemented", errors.RequestRefusedError],
   [500, "internal", errors.ServerError],
-  [500, "toString", errors.ServerError],
 ];
 
 test("refusals become the errors of their statuses, with advice, and cannot flood a log", async () => {
   for (const [status, code, type] of REFUSALS) {
-    replies(status, JSON.stringify({ code, message: `no\u001b[31m\n${"x".repeat(9999)}` }), {
+    server.replies(status, JSON.stringify({ code, message: `no\u001b[31m\n${"x".repeat(9999)}` }), {
       "content-type": "application/json",
       "trailer-grpc-retry-pushback-ms": "1500",
     });
@@ -74,19 +66,27 @@ test("refusals become the errors of their statuses, with advice, and cannot floo
 test("answers of others than a Cryptable server are typed errors", async () => {
   const cases: [number, string | Uint8Array, Record<string, string>, new (...args: never[]) => Error][] = [
     [200, "<html>", { "content-type": "text/html" }, errors.ServerError],
+    [401, "<html>", { "content-type": "text/html" }, errors.AuthenticationError],
+    [403, "<html>", { "content-type": "text/html" }, errors.AuthenticationError],
+    [404, "<html>", { "content-type": "text/html" }, errors.RequestRefusedError],
+    [429, "<html>", { "content-type": "text/html" }, errors.UnavailableError],
     [502, "<html>", { "content-type": "text/html" }, errors.UnavailableError],
+    [503, '{"message": "busy"}', { "content-type": "application/json" }, errors.UnavailableError],
+    [500, '{"code": "toString"}', { "content-type": "application/json" }, errors.ServerError],
+    [500, '{"code": 5}', { "content-type": "application/json" }, errors.ServerError],
     [200, new Uint8Array([255]), {}, errors.MalformedMessageError],
     [200, new Uint8Array(1 << 19), {}, errors.LimitExceededError],
     [302, "", { location: "http://localhost:1/" }, errors.UnavailableError],
   ];
   for (const [status, body, headers, type] of cases) {
-    replies(status, body, headers);
-    await assert.rejects(listModels(address), type, `${status} ${headers["content-type"]}`);
+    server.replies(status, body, headers);
+    const error = await listModels(address).then(String, (caught: unknown) => caught);
+    assert.equal(Object(error).constructor, type, `${status} ${headers["content-type"]}`);
   }
 });
 
 test("silence ends at the deadline, and when the caller gives up", async () => {
-  answer = () => undefined;
+  server.answer = () => undefined;
   await assert.rejects(listModels(address, { timeoutMs: 100 }), errors.TimeoutExceededError);
   const giving = new AbortController();
   const call = listModels(address, { signal: giving.signal });
@@ -96,17 +96,52 @@ test("silence ends at the deadline, and when the caller gives up", async () => {
 });
 
 test("addresses, timeouts and tokens that cannot be are refused before anything is sent", async () => {
-  answer = () => assert.fail("something was sent");
+  server.answer = () => assert.fail("something was sent");
   const refused = (call: Promise<unknown>) => assert.rejects(call, errors.InvalidInputError);
   await refused(listModels("http://model.example.org"));
   await refused(listModels("nonsense"));
   await refused(listModels(address, { timeoutMs: 0 }));
+  await refused(listModels(address, { timeoutMs: NaN }));
   await refused(listModels(address, { token: "two\r\nlines" }));
+  await refused(listModels(address, { token: () => null as unknown as string }));
+  await refused(listModels(address, { token: async () => 5 as unknown as string }));
+  await refused(listModels("https://model.example.org/prefix"));
+  await refused(listModels("https://model.example.org/?a"));
+  await assert.rejects(listModels("https://user:hidden@model.example.org"), (error: Error) => {
+    assert.ok(error instanceof errors.InvalidInputError);
+    return !error.message.includes("hidden");
+  });
   await refused(connect(address, { model: "tumour", signer: "abc" }));
 });
 
+test("what gives tokens may fail, or never end", { timeout: 10_000 }, async () => {
+  server.answer = () => assert.fail("something was sent");
+  const fails = async () => Promise.reject(new Error("signed out"));
+  await assert.rejects(listModels(address, { token: fails }), /^Error: signed out/);
+  const never = () => new Promise<string>(() => undefined);
+  await assert.rejects(listModels(address, { token: never, timeoutMs: 50 }), errors.TimeoutExceededError);
+  const giving = new AbortController();
+  const call = listModels(address, { token: never, signal: giving.signal });
+  giving.abort(new Error("enough"));
+  await assert.rejects(call, /enough/);
+});
+
+test("a timeout need not be whole, and the whole loopback net is this machine", async () => {
+  server.replies(200, models);
+  assert.equal((await listModels(address, { timeoutMs: 1500.5 })).length, 1);
+  assert.equal(isLoopback(new URL("http://127.8.0.1")), true);
+  assert.equal(isLoopback(new URL("http://127.0.0.1.example.org")), false);
+});
+
+test("what a server calls a version is cut, and cannot steer a terminal", async () => {
+  server.answers({ listModels: () => ({ models: [{ name: "tumour", version: `\u001b[31m${"x".repeat(60_000)}` }] }) });
+  const version = (await listModels(address))[0]!.version;
+  assert.ok(version.length < 300);
+  assert.doesNotMatch(version, /\u001b/);
+});
+
 test("traffic counts messages", async () => {
-  replies(200, models);
+  server.replies(200, models);
   const transport = new Transport({ url: new URL(address), timeoutMs: 1000 });
   await transport.call(Inference.method.listModels, {}, { doing: "listing" });
   assert.deepEqual(transport.traffic, { sent: 0, received: models.length });

@@ -58,3 +58,13 @@ test("signer and parameters are those of the first use, unless a change is accep
   await pins.setPin(`${about.server} ${about.spec.modelName}`, { ...pinned, moduli: [3, 5] });
   await assert.rejects(checkTrust(trust({ pins }), about, unsigned), /moduli was 3,5/);
 });
+
+test("of two first uses at once, the second sees what the first remembered", async () => {
+  const pins = new MemoryKeyStore();
+  const { response } = await signed();
+  const both = await Promise.allSettled([
+    checkTrust(trust({ pins }), about, response),
+    checkTrust(trust({ pins }), about, unsigned),
+  ]);
+  assert.equal(both.filter(({ status }) => status === "fulfilled").length, 1);
+});

@@ -79,6 +79,16 @@ def test_a_piece_that_does_not_go_on_from_what_is_there(server, spec, wire):
     assert status_of(server.stub.PutEvaluationKeys, third)[0] == Status.DATA_LOSS
 
 
+def test_a_piece_that_comes_again_is_answered_by_where_the_next_begins(server, spec, wire):
+    requests = pieces(wire, spec, 105)
+    for request in requests[:3]:
+        received = server.stub.PutEvaluationKeys(request).received
+    assert server.stub.PutEvaluationKeys(requests[0]).received == received == requests[3].chunk.offset
+    for request in requests[3:]:
+        received = server.stub.PutEvaluationKeys(request).received
+    assert received == requests[0].header.size
+
+
 def test_pieces_of_other_bytes_than_the_header_names(server, spec, wire):
     requests = pieces(wire, spec, 104)
     requests[0].chunk.data = bytes(len(requests[0].chunk.data))

@@ -52,9 +52,11 @@ export class IndexedDbKeyStore implements KeyStore {
       bytes.fill(0);
       return keys;
     } catch (cause) {
-      throw new KeyStoreError(`the keys ${JSON.stringify(name)} cannot be unsealed`, "forget them: new ones are made", {
-        cause,
-      });
+      throw new KeyStoreError(
+        `the keys ${JSON.stringify(name)} cannot be unsealed`,
+        "call forgetKeys(address) with the account, if any: new ones are made when you connect",
+        { cause },
+      );
     }
   }
 
@@ -68,6 +70,10 @@ export class IndexedDbKeyStore implements KeyStore {
       store(KEYS).put({ iv, secret, digest, created } satisfies Sealed, name);
       store(EVALUATION_KEYS).put(evaluationKeys, name);
     });
+  }
+
+  async digest(name: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return (await this.#get<Sealed>(KEYS, name))?.digest;
   }
 
   evaluationKeys(name: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -95,8 +101,8 @@ export class IndexedDbKeyStore implements KeyStore {
     return this.#write(STORES, (store) => STORES.forEach((each) => store(each).clear()));
   }
 
-  exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
-    return navigator.locks.request(`${this.name} ${name}`, work) as Promise<T>;
+  exclusively<T>(name: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return navigator.locks.request(`${this.name} ${name}`, signal ? { signal } : {}, work) as Promise<T>;
   }
 
   close(): void {
@@ -117,12 +123,20 @@ export class IndexedDbKeyStore implements KeyStore {
     );
   }
 
-  #get<T>(store: string, name: IDBValidKey): Promise<T | undefined> {
-    return settled(this.database.transaction(store).objectStore(store).get(name));
+  async #get<T>(store: string, name: IDBValidKey): Promise<T | undefined> {
+    return settled(this.#transaction([store], "readonly").objectStore(store).get(name));
   }
 
-  #write(stores: string[], work: (store: (name: string) => IDBObjectStore) => void): Promise<void> {
-    const transaction = this.database.transaction(stores, "readwrite", { durability: "strict" });
+  #transaction(stores: string[], mode: IDBTransactionMode): IDBTransaction {
+    try {
+      return this.database.transaction(stores, mode, { durability: "strict" });
+    } catch (error) {
+      throw unusable(error); // it is closed: by close(), or since another tab has a later version
+    }
+  }
+
+  async #write(stores: string[], work: (store: (name: string) => IDBObjectStore) => void): Promise<void> {
+    const transaction = this.#transaction(stores, "readwrite");
     work((name) => transaction.objectStore(name));
     return new Promise((resolve, reject) => {
       transaction.oncomplete = () => resolve();

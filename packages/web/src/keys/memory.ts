@@ -14,11 +14,16 @@ export class MemoryKeyStore implements KeyStore {
     this.#keys.set(name, { keys, evaluationKeys });
   }
 
+  async digest(name: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.#keys.get(name)?.keys.digest;
+  }
+
   async evaluationKeys(name: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     return this.#keys.get(name)?.evaluationKeys;
   }
 
   async remove(name: string): Promise<void> {
+    this.#keys.get(name)?.keys.secret.erase();
     this.#keys.delete(name);
   }
 
@@ -31,16 +36,27 @@ export class MemoryKeyStore implements KeyStore {
   }
 
   async clear(): Promise<void> {
+    for (const { keys } of this.#keys.values()) keys.secret.erase();
     this.#keys.clear();
     this.#pins.clear();
   }
 
-  exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(name) ?? Promise.resolve()).then(work);
+  async exclusively<T>(name: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const before = this.#turns.get(name) ?? Promise.resolve();
+    let begun = false;
+    const turn = before.then(() => {
+      signal?.throwIfAborted();
+      begun = true;
+      return work();
+    });
     this.#turns.set(
       name,
       turn.catch(() => undefined),
     );
-    return turn;
+    if (!signal) return turn;
+    const givenUp = new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => begun || reject(signal.reason), { once: true });
+    });
+    return Promise.race([turn, givenUp]);
   }
 }

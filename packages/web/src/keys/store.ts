@@ -20,12 +20,17 @@ export interface KeyStore {
   find(name: string): Promise<Keys | undefined>;
   /** Keep keys together with their evaluation keys: those bytes are what a broken upload goes on with. */
   add(name: string, keys: Keys, evaluationKeys: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** That of keys which `find` cannot read as well, so that a server can be told to forget them. */
+  digest(name: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
   evaluationKeys(name: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
   remove(name: string): Promise<void>;
   pin(name: string): Promise<Facts | undefined>;
   setPin(name: string, facts: Facts): Promise<void>;
   /** Forget all keys and pins. */
   clear(): Promise<void>;
-  /** Do something while nobody else, in another tab too, does something under the same name. */
-  exclusively<T>(name: string, work: () => Promise<T>): Promise<T>;
+  /**
+   * Do something while nobody else, in another tab too, does something under the same name. Who waits for its turn gives up
+   * with the signal's reason.
+   */
+  exclusively<T>(name: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
 }

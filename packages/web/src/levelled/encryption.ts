@@ -8,5 +8,6 @@ export function encryptBody(key: SecretKey, mask: Polynomial, message: Polynomia
   const body = torusTimes(mask, reveal(key).spectrum);
   const noise = gaussian();
   for (let j = 0; j < body.length; j++) body[j] = modulo(body[j]! + message[j]! + noise[j]!, GRID);
+  noise.fill(0);
   return body;
 }

@@ -19,9 +19,11 @@ export function randomBytes(size: number): Uint8Array<ArrayBuffer> {
 export function ternary(): Polynomial {
   const out = new Float64Array(N);
   for (let filled = 0; filled < N;) {
-    for (const byte of randomBytes(N - filled + 32)) {
+    const bytes = randomBytes(N - filled + 32);
+    for (const byte of bytes) {
       if (byte < 255 && filled < N) out[filled++] = (byte % 3) - 1; // 255 = 3 · 85: no bias
     }
+    bytes.fill(0);
   }
   return out;
 }
@@ -72,5 +74,6 @@ export function gaussian(): Polynomial {
     const sign = first >> 31;
     out[j] = (x ^ sign) - sign;
   }
+  words.fill(0);
   return out;
 }

@@ -1,5 +1,5 @@
 /** The secret: a ternary polynomial that passes the test of protos/SPEC-LEVELLED.md, "Secret key". */
-import { InternalError, MalformedMessageError } from "../errors.js";
+import { InternalError, InvalidInputError, MalformedMessageError } from "../errors.js";
 import { ternary } from "./random.js";
 import { N, product, transform, type Polynomial, type Spectrum } from "./ring.js";
 
@@ -16,6 +16,7 @@ let make: (coefficients: Polynomial) => SecretKey;
 export class SecretKey {
   readonly #coefficients: Polynomial;
   readonly #spectrum: Spectrum;
+  #erased = false;
 
   private constructor(coefficients: Polynomial) {
     this.#coefficients = coefficients;
@@ -27,8 +28,16 @@ export class SecretKey {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const coefficients = ternary();
       if (isGood(coefficients)) return new SecretKey(coefficients);
+      coefficients.fill(0);
     }
     throw new InternalError(`none of ${MOST_TRIES} secrets passes the test: the generator of random numbers is broken`);
+  }
+
+  /** Overwrite it in memory: it can no longer be used. */
+  erase(): void {
+    this.#erased = true;
+    this.#coefficients.fill(0);
+    this.#spectrum.fill(0);
   }
 
   toJSON(): never {
@@ -36,7 +45,10 @@ export class SecretKey {
   }
 
   static {
-    reveal = (key) => ({ coefficients: key.#coefficients, spectrum: key.#spectrum });
+    reveal = (key) => {
+      if (key.#erased) throw new InvalidInputError("these keys were forgotten", "connect again, which makes new ones");
+      return { coefficients: key.#coefficients, spectrum: key.#spectrum };
+    };
     make = (coefficients) => new SecretKey(coefficients);
   }
 }
@@ -52,7 +64,10 @@ export function secretFromBytes(data: Uint8Array): SecretKey {
     throw new MalformedMessageError("bytes of keys that are no ternary polynomial");
   }
   const coefficients = Float64Array.from(data, (byte) => byte - 1);
-  if (!isGood(coefficients)) throw new MalformedMessageError("a secret that does not pass the scheme's test");
+  if (!isGood(coefficients)) {
+    coefficients.fill(0);
+    throw new MalformedMessageError("a secret that does not pass the scheme's test");
+  }
   return make(coefficients);
 }
 
@@ -61,11 +76,12 @@ export function isGood(coefficients: Polynomial): boolean {
   const spectrum = transform(coefficients);
   let largest = 0;
   for (let k = 0; k < N / 2; k++) largest = Math.max(largest, spectrum[k]! ** 2 + spectrum[k + N / 2]! ** 2);
-  return (
-    norm(coefficients) <= 1.02 * MEAN_NORM &&
-    norm(product(spectrum, spectrum)) <= 1.05 * MEAN_SQUARE_NORM &&
-    largest <= 10 * MEAN_NORM
-  );
+  const square = product(spectrum, spectrum);
+  const isGood =
+    norm(coefficients) <= 1.02 * MEAN_NORM && norm(square) <= 1.05 * MEAN_SQUARE_NORM && largest <= 10 * MEAN_NORM;
+  spectrum.fill(0);
+  square.fill(0);
+  return isGood;
 }
 
 function norm(polynomial: Polynomial): number {

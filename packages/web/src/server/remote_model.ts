@@ -20,8 +20,8 @@ import { KEYSET } from "../levelled/keyset.js";
 import { decryptAnswer, encryptRow } from "../levelled/row.js";
 import { SecretKey } from "../levelled/secret.js";
 import { readClientSpec, type ClientSpec } from "../model/client_spec.js";
-import { MAX_CLIENT_SPEC_BYTES, MAX_MODEL_LIST_BYTES } from "../wire/limits.js";
-import { isLoopback, Transport, type Traffic } from "./transport.js";
+import { MAX_CLIENT_SPEC_BYTES, MAX_MODEL_LIST_BYTES, MAX_NAME_LENGTH } from "../wire/limits.js";
+import { isLoopback, printable, Transport, type Traffic } from "./transport.js";
 import { checkSigner, checkTrust } from "./trust.js";
 import { deleteUploaded, ensureUploaded, pause } from "./upload.js";
 
@@ -38,13 +38,16 @@ export interface ServerOptions {
   signal?: AbortSignal;
 }
 
-export interface ConnectOptions extends ServerOptions {
-  /** The model's name there. */
-  model: string;
+export interface ForgetOptions extends ServerOptions {
   /** Where keys and pins are kept: by default in IndexedDB where there is one, else in memory. */
   store?: KeyStore;
   /** Of several users of one browser, or one user's several identities: each has keys of its own. */
   account?: string;
+}
+
+export interface ConnectOptions extends ForgetOptions {
+  /** The model's name there. */
+  model: string;
   /** Ed25519 public key that must have signed the model, in hexadecimal. */
   signer?: string;
   /** Whether to remember who signed the model and its crypto parameters; by default unless the server is this machine. */
@@ -65,7 +68,7 @@ export interface Report {
   /** The encrypted row and answer, as the server saw them. */
   query: Uint8Array;
   answer: Uint8Array;
-  /** What the server says of its evaluation. */
+  /** What the server says of its evaluation; 0 where that is no time. */
   serverCpuMs: number;
 }
 
@@ -80,7 +83,7 @@ export async function listModels(address: string | URL, options: ServerOptions =
     {},
     { doing: "listing the server's models", mostBytes: MAX_MODEL_LIST_BYTES, signal: options.signal },
   );
-  return models.map(({ name, version }) => ({ name, version }));
+  return models.map(({ name, version }) => ({ name, version: printable(version, MAX_NAME_LENGTH) }));
 }
 
 /** Fetch a model's specification, check it, find keys or make them, and upload the evaluation keys where they are lacking. */
@@ -104,13 +107,27 @@ export async function connect(address: string | URL, options: ConnectOptions): P
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const pins = (options.pins ?? !isLoopback(url)) ? store : undefined;
   await checkTrust({ signer, pins, acceptChanges }, { server: url.origin, spec, digest }, response);
-  const name = [`keyset ${KEYSET}`, url.origin, account].join(" ");
-  const keys = await store.exclusively(name, async () => {
-    const held = await obtain(store, name);
-    await ensureUploaded(transport, { digest: held.digest, data: () => bytesOf(store, name) }, signal);
-    return held;
-  });
-  return new RemoteModel(transport, store, name, keys, spec, digest, response.version);
+  const name = keyName(url, account);
+  const keys = await store.exclusively(
+    name,
+    async () => {
+      const held = await obtain(store, name);
+      await ensureUploaded(transport, { digest: held.digest, data: () => bytesOf(store, name) }, signal);
+      return held;
+    },
+    signal,
+  );
+  return new RemoteModel(transport, store, name, keys, spec, digest, printable(response.version, MAX_NAME_LENGTH));
+}
+
+/**
+ * Delete an account's keys here and their evaluation keys on the server, also where they can no longer be read: the next
+ * `connect` makes new ones. Where the server cannot be told, nothing is deleted, so that it can be tried again.
+ */
+export async function forgetKeys(address: string | URL, options: ForgetOptions = {}): Promise<void> {
+  const transport = transportTo(address, options);
+  const store = options.store ?? (await defaultStore());
+  await forget(transport, store, keyName(new URL(address), options.account ?? ""), options.signal);
 }
 
 /** A model on a server; made by `connect`. */
@@ -156,6 +173,7 @@ export class RemoteModel {
     const clock = new Laps();
     const bits = encodeRow(spec.encoders, row);
     clock.lap("encode");
+    let patience = this.transport.timeoutMs;
     for (let attempt = 1; ; attempt++) {
       const query = await encryptRow(spec.parameters, this.keys.secret, bits);
       clock.lap("encrypt");
@@ -171,17 +189,19 @@ export class RemoteModel {
         const values = decryptAnswer(spec.parameters, this.keys.secret, answer.result);
         const prediction = spec.decoder.decode(values);
         clock.lap("decrypt");
+        const cpuMs = answer.cpuSeconds * 1000;
         const report: Report = {
           phases: clock.phases,
           query: toBinary(EncryptedTensorSchema, create(EncryptedTensorSchema, query)),
           answer: toBinary(EncryptedTensorSchema, answer.result),
-          serverCpuMs: answer.cpuSeconds * 1000,
+          serverCpuMs: Number.isFinite(cpuMs) && cpuMs >= 0 ? cpuMs : 0,
         };
         return { ...prediction, report };
       } catch (error) {
         // The status decides, never an answer; the row is encrypted anew.
-        if (attempt === ATTEMPTS || !(error instanceof ServerError) || !(await this.#mended(error, signal)))
-          throw error;
+        if (attempt === ATTEMPTS || !(error instanceof ServerError)) throw error;
+        if (!(await this.#mended(error, patience, signal))) throw error;
+        patience -= error.retryAfterMs ?? 0;
         clock.lap("server");
       }
     }
@@ -198,33 +218,45 @@ export class RemoteModel {
       }
     });
     const answers = new Array<Answer>(rows.length);
+    const failed = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
     let next = 0;
     const work = async () => {
-      for (let i; (i = next++) < rows.length;) answers[i] = await this.predict(rows[i]!, options);
+      try {
+        for (let i; !signal.aborted && (i = next++) < rows.length;)
+          answers[i] = await this.predict(rows[i]!, { signal });
+        options.signal?.throwIfAborted();
+      } catch (error) {
+        failed.abort(error); // no caller gets the other rows' answers: they need not be sent
+        throw error;
+      }
     };
     await Promise.all(Array.from({ length: ROWS_UNDERWAY }, work));
     return answers;
   }
 
-  /** Delete these keys here, and their evaluation keys on the server; this model is then of no more use. */
-  async forgetKeys(): Promise<void> {
-    await this.store.exclusively(this.keyName, async () => {
-      await this.store.remove(this.keyName);
-      await deleteUploaded(this.transport, this.keys.digest);
-    });
+  /**
+   * Delete these keys here, and their evaluation keys on the server; this model is then of no more use. Where the server
+   * cannot be told, nothing is deleted, so that it can be tried again.
+   */
+  async forgetKeys({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    await forget(this.transport, this.store, this.keyName, signal);
+    this.keys.secret.erase();
   }
 
-  async #mended(error: ServerError, signal?: AbortSignal): Promise<boolean> {
+  async #mended(error: ServerError, patience: number, signal?: AbortSignal): Promise<boolean> {
     if (error instanceof NotFoundError || error instanceof DataLossError) {
       // The server may have lost the evaluation keys in the meantime.
       const data = () => bytesOf(this.store, this.keyName);
-      return this.store.exclusively(this.keyName, () =>
-        ensureUploaded(this.transport, { digest: this.keys.digest, data }, signal),
+      return this.store.exclusively(
+        this.keyName,
+        () => ensureUploaded(this.transport, { digest: this.keys.digest, data }, signal),
+        signal,
       );
     }
     // A server that asks for more patience is not waited for: the caller hears how long it would be.
     const wait = error instanceof UnavailableError ? error.retryAfterMs : undefined;
-    if (wait === undefined || wait > this.transport.timeoutMs) return false;
+    if (wait === undefined || wait > patience) return false;
     await pause(wait, signal);
     return true;
   }
@@ -250,6 +282,24 @@ function transportTo(address: string | URL, { token, timeoutMs = TIMEOUT_MS }: S
     throw new InvalidInputError(`${JSON.stringify(String(address).slice(0, 80))} is no URL`, "give https://host:port");
   }
   return new Transport({ url: new URL(address), token: typeof token === "string" ? () => token : token, timeoutMs });
+}
+
+/** Under which a store has the keys of an account at a server. */
+function keyName(url: URL, account: string): string {
+  return [`keyset ${KEYSET}`, url.origin, account].join(" ");
+}
+
+function forget(transport: Transport, store: KeyStore, name: string, signal?: AbortSignal): Promise<void> {
+  return store.exclusively(
+    name,
+    async () => {
+      const digest = await store.digest(name);
+      // The server first: whoever has forgotten the digest can no longer tell it.
+      if (digest) await deleteUploaded(transport, digest, signal);
+      await store.remove(name);
+    },
+    signal,
+  );
 }
 
 let inMemory: MemoryKeyStore | undefined;

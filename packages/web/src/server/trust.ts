@@ -36,23 +36,28 @@ export async function checkTrust(
     const by = signer === null ? "nobody" : `key ${signer}`;
     throw new SignatureError(`model ${model} is signed by ${by}, expected key ${trust.signer.toLowerCase()}`);
   }
-  if (!trust.pins) return;
+  const { pins } = trust;
+  if (!pins) return;
   const name = `${server} ${spec.modelName}`;
   const facts: Facts = { signer, ...spec.parameters.pinnedFacts() };
-  const pinned = await trust.pins.pin(name);
-  if (pinned && !trust.acceptChanges) {
-    const changed = Object.keys(facts).filter(
-      (fact) => fact in pinned && JSON.stringify(pinned[fact]) !== JSON.stringify(facts[fact]),
-    );
-    if (changed.length) {
-      const details = changed.map((fact) => `${fact} was ${pinned[fact]}, is ${facts[fact]}`).join("; ");
-      throw new PinChangedError(
-        `model ${model} at ${server} is not what it was at its first use: ${details}`,
-        "where the model's developer says that this is meant, accept it with acceptChanges: true; else somebody may have put another model in its place",
-      );
-    }
-  }
-  await trust.pins.setPin(name, trust.acceptChanges ? facts : { ...pinned, ...facts });
+  // In turn: of two tabs at a first use, the second must see what the first remembered.
+  await pins.exclusively(`pin ${name}`, async () => {
+    const pinned = await pins.pin(name);
+    if (pinned && !trust.acceptChanges) refuseChanges(model, server, pinned, facts);
+    await pins.setPin(name, trust.acceptChanges ? facts : { ...pinned, ...facts });
+  });
+}
+
+function refuseChanges(model: string, server: string, pinned: Facts, facts: Facts): void {
+  const changed = Object.keys(facts).filter(
+    (fact) => fact in pinned && JSON.stringify(pinned[fact]) !== JSON.stringify(facts[fact]),
+  );
+  if (!changed.length) return;
+  const details = changed.map((fact) => `${fact} was ${pinned[fact]}, is ${facts[fact]}`).join("; ");
+  throw new PinChangedError(
+    `model ${model} at ${server} is not what it was at its first use: ${details}`,
+    "where the model's developer says that this is meant, accept it with acceptChanges: true; else somebody may have put another model in its place",
+  );
 }
 
 /** The public key that signed a model, in hexadecimal; null where nobody did. */

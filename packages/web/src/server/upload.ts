@@ -1,12 +1,13 @@
 /** Getting evaluation keys to a server: asked for, then sent in pieces, and where that breaks, from there on. */
 import { DataLossError, MalformedMessageError, NotFoundError, UnavailableError } from "../errors.js";
 import { Inference } from "../generated/cryptable/v1/inference_pb.js";
-import { keysetName } from "../levelled/keyset.js";
+import { EVALUATION_KEYS_BYTES, keysetName } from "../levelled/keyset.js";
 import { CHUNK_BYTES } from "../wire/limits.js";
 import type { Transport } from "./transport.js";
 
 const PAUSES_MS = [500, 1000]; // before each new attempt that the last one brought no further
 const MOST_PIECES = 64;
+const DOING = "uploading evaluation keys";
 
 export interface Uploaded {
   digest: Uint8Array<ArrayBuffer>;
@@ -20,45 +21,46 @@ export async function ensureUploaded(
   { digest, data }: Uploaded,
   signal?: AbortSignal,
 ): Promise<boolean> {
+  const size = EVALUATION_KEYS_BYTES;
   let reached = await present(transport, digest, signal);
-  if (reached === ALL) return false;
+  if (reached === size) return false;
   const keys = await data();
-  const header = { keysetName: await keysetName(), size: BigInt(keys.length), sha256: digest };
+  const header = { keysetName: await keysetName(), size: BigInt(size), sha256: digest };
   let failures = 0;
-  for (let pieces = 0; reached < keys.length; pieces++) {
-    if (pieces === MOST_PIECES)
-      throw new MalformedMessageError("uploading evaluation keys: the server wants no end of them");
+  for (let pieces = 0; reached < size; pieces++) {
+    if (pieces === MOST_PIECES) throw new MalformedMessageError(`${DOING}: the server wants no end of them`);
     try {
       const chunk = { offset: BigInt(reached), data: keys.subarray(reached, reached + CHUNK_BYTES) };
       const answer = await transport.call(
         Inference.method.putEvaluationKeys,
         { header, chunk },
-        { doing: "uploading evaluation keys", signal },
+        { doing: DOING, signal },
       );
-      const before = reached;
-      reached = Number(answer.received);
-      if (!(reached > before && reached <= before + chunk.data.length)) {
-        throw new MalformedMessageError(`uploading evaluation keys: the server says that it has ${reached} bytes`);
+      const received = Number(answer.received);
+      if (received > size) throw new MalformedMessageError(`${DOING}: the server says that it has ${received} bytes`);
+      if (received <= reached) {
+        throw new DataLossError(`${DOING}: the server did not keep a piece`, "try again later", "DATA_LOSS");
       }
+      reached = received; // further than this piece where another upload of the same keys was
       failures = 0;
     } catch (error) {
       if (!(error instanceof UnavailableError || error instanceof DataLossError)) throw error;
-      if (failures === PAUSES_MS.length) throw error;
-      await pause(Math.max(PAUSES_MS[failures++]!, error.retryAfterMs ?? 0), signal);
-      const found = await present(transport, digest, signal);
-      reached = found === ALL ? keys.length : found < keys.length ? found : 0;
+      const asked = error.retryAfterMs ?? 0;
+      if (failures === PAUSES_MS.length || asked > transport.timeoutMs) throw error;
+      await pause(Math.max(PAUSES_MS[failures++]!, asked), signal);
+      reached = await present(transport, digest, signal);
     }
   }
   return true;
 }
 
 /** Have the server forget the keys; whether it had them. */
-export async function deleteUploaded(transport: Transport, digest: Uint8Array): Promise<boolean> {
+export async function deleteUploaded(transport: Transport, digest: Uint8Array, signal?: AbortSignal): Promise<boolean> {
   try {
     await transport.call(
       Inference.method.deleteEvaluationKeys,
       { sha256: digest },
-      { doing: "deleting evaluation keys" },
+      { doing: "deleting evaluation keys", signal },
     );
     return true;
   } catch (error) {
@@ -67,17 +69,22 @@ export async function deleteUploaded(transport: Transport, digest: Uint8Array): 
   }
 }
 
-const ALL = Infinity;
-
 /** How many of the bytes the server has: an upload goes on from there. */
 async function present(transport: Transport, digest: Uint8Array, signal?: AbortSignal): Promise<number> {
+  const size = EVALUATION_KEYS_BYTES;
   try {
-    const answer = await transport.call(
+    const {
+      keysetName: keyset,
+      size: stored,
+      received,
+    } = await transport.call(
       Inference.method.getEvaluationKeys,
       { sha256: digest },
       { doing: "asking for evaluation keys", signal },
     );
-    return answer.received ? Number(answer.received) : ALL;
+    if (stored === BigInt(size) && String(keyset) === String(await keysetName())) return size;
+    // All of them, and yet no keys: the server was stopped before it stored them, and there is no rest to send.
+    return received < BigInt(size) ? Number(received) : 0;
   } catch (error) {
     if (error instanceof NotFoundError) return 0;
     throw error;
@@ -88,10 +95,14 @@ async function present(transport: Transport, digest: Uint8Array, signal?: AbortS
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const timer = setTimeout(resolve, ms);
-    signal?.addEventListener("abort", () => {
+    const giveUp = () => {
       clearTimeout(timer);
-      reject(signal.reason);
-    });
+      reject(signal!.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", giveUp);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", giveUp, { once: true });
   });
 }

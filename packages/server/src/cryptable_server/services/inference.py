@@ -124,8 +124,8 @@ class InferenceService:
                 Together(message(header=request.header), message(chunk=request.chunk)), call
             )
         except UploadCutShortError:
-            # As of a stream that breaks off there: its store keeps what came.
-            size = request.chunk.offset + len(request.chunk.data)
+            # As of a stream that breaks off there: its store keeps what came, or what came of them before and is more.
+            size = self._keys.received(call.principal, sha256)
             call.facts["received"] = size
         return pb.PutEvaluationKeysResponse(received=size)
 
