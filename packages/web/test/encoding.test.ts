@@ -19,6 +19,10 @@ test("a row that does not fit the model is refused, by the name of the feature",
   assert.ok(encodeRow(encoders, good).length);
   const refusals: [Record<string, Value>, RegExp][] = [
     [{ ...good, radius: "1.5" }, /"radius" is "1.5"/],
+    [{ ...good, texture: (() => 1) as unknown as Value }, /"texture" is .*must be a number/],
+    [{ ...good, radius: Symbol("s") as unknown as Value }, /"radius" is Symbol/],
+    [{ ...good, radius: Object.create(null) }, /"radius" is a object without a text/],
+    [{ ...good, site: Object.create(null) }, /"site" is a object without a text/],
     [{ ...good, radius: Infinity }, /"radius" is Infinity/],
     [{ ...good, site: 3 }, /"site".*strings/],
     [{ ...good, grade: 2.5 }, /"grade".*whole numbers/],
@@ -73,4 +77,6 @@ test("links make probabilities, labels and numbers of scores", () => {
     [0, 10, 11, 12, 14, 16, 99].map((value) => curve.decode([value]).value),
     [5, 5, 6, 7, 3, -1, -1],
   );
+  const steep = decoder(Link.CURVE, 1, { curveScores: [0, 1, 2], curvePredictions: [0, -1.7e308, 1.7e308] });
+  assert.equal(steep.decode([12]).value, -1.7e308);
 });

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CryptableError, MalformedMessageError } from "../src/errors.js";
+import { ClientSpecSchema, type FeatureEncoder } from "../src/generated/cryptable/v1/client_spec_pb.js";
 import { EncryptedTensorSchema, type EncryptedTensor } from "../src/generated/cryptable/v1/tensor_pb.js";
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { randomBytes } from "../src/levelled/random.js";
 import { decryptAnswer } from "../src/levelled/row.js";
 import { SecretKey } from "../src/levelled/secret.js";
@@ -58,4 +59,14 @@ test("whatever is well-formed decodes, in the declared range", () => {
   ]) {
     assert.throws(() => decryptAnswer(parameters, key, bad), MalformedMessageError);
   }
+});
+
+test("lists of small numbers are refused before they are parsed", () => {
+  const many = new Array<number>(200_000).fill(1);
+  const long = toBinary(ClientSpecSchema, create(ClientSpecSchema, { decoder: { offset: many.map(BigInt) } }));
+  assert.throws(() => readClientSpec(long), /more than 131072 numbers/);
+  const part = new Array<number>(131_072).fill(1);
+  const encoder = { kind: { case: "affine", value: { missing: part } } } as Partial<FeatureEncoder>;
+  const lists = toBinary(ClientSpecSchema, create(ClientSpecSchema, { features: new Array(9).fill(encoder) }));
+  assert.throws(() => readClientSpec(lists), /more than 1048576 numbers in lists/);
 });

@@ -124,6 +124,8 @@ export class Decoder {
     if (score <= at[0]!) return heights[0]!;
     if (score >= at[last]!) return heights[last]!;
     const i = at.findIndex((_, j) => score < at[j + 1]!);
+    // As NumPy: the slope to a knot that is far away may be infinite.
+    if (score === at[i]) return heights[i]!;
     const slope = (heights[i + 1]! - heights[i]!) / (at[i + 1]! - at[i]!);
     return slope * (score - at[i]!) + heights[i]!;
   }

@@ -16,19 +16,29 @@ export interface Encoder {
   encode(value: Value): number[];
 }
 
+const NUMERIC = ["number", "bigint", "boolean", "undefined"];
+
 export function refuse(name: string, message: string): never {
   throw new MalformedMessageError(`feature ${quoted(name)}: ${message}`);
 }
 
 /** A text of the server's or the caller's for a message: cut, and without control characters. */
 export function quoted(value: unknown): string {
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  const text = typeof value === "string" ? JSON.stringify(value) : printed(value);
   return text.length <= 40 ? text : `${text.slice(0, 37)}...`;
+}
+
+function printed(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return `a ${typeof value} without a text`; // as Object.create(null)
+  }
 }
 
 /** A value of a column of numbers, NaN where it is missing. */
 export function toNumber(name: string, value: Value, takesMissing: boolean): number {
-  if (typeof value === "string" || (typeof value === "object" && value !== null)) {
+  if (value !== null && !NUMERIC.includes(typeof value)) {
     throw new InvalidInputError(`feature ${quoted(name)} is ${quoted(value)}, and must be a number`);
   }
   const x = value === null || value === undefined ? NaN : Number(value);

@@ -9,8 +9,21 @@ import { AffineEncoder, QuadraticEncoder } from "./levels.js";
 import { PolylineEncoder } from "./polyline.js";
 import { ThermometerEncoder } from "./thermometer.js";
 
+type Numbers =
+  | Float64Array
+  | Float32Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | BigInt64Array
+  | BigUint64Array;
+
 /** Values in the order of the model's features, or by their names. */
-export type Row = ArrayLike<Value> | Readonly<Record<string, Value>>;
+export type Row = readonly Value[] | Numbers | Readonly<Record<string, Value>>;
 
 /** A column that the model does not read: nothing is sent for it, whatever it holds. */
 export class UnusedFeature implements Encoder {
@@ -55,7 +68,7 @@ export function encodeRow(encoders: readonly Encoder[], row: Row): number[] {
 }
 
 function inOrder(encoders: readonly Encoder[], row: Row): ArrayLike<Value> {
-  if (Array.isArray(row) || ArrayBuffer.isView(row)) {
+  if (Array.isArray(row) || (ArrayBuffer.isView(row) && !(row instanceof DataView))) {
     const values = row as unknown as ArrayLike<Value>;
     if (values.length !== encoders.length) {
       throw new InvalidInputError(`a row of ${values.length} values, and the model has ${encoders.length} features`);

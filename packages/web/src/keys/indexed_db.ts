@@ -47,7 +47,8 @@ export class IndexedDbKeyStore implements KeyStore {
     if (!found) return undefined;
     const { iv, secret, digest, created } = found;
     try {
-      const bytes = new Uint8Array(await crypto.subtle.decrypt(sealing(iv, name), await this.#wrapping(), secret));
+      const sealed = sealing(name, { iv, digest, created });
+      const bytes = new Uint8Array(await crypto.subtle.decrypt(sealed, await this.#wrapping(), secret));
       const keys = { secret: secretFromBytes(bytes), digest, created };
       bytes.fill(0);
       return keys;
@@ -63,9 +64,10 @@ export class IndexedDbKeyStore implements KeyStore {
   async add(name: string, keys: Keys, evaluationKeys: Uint8Array<ArrayBuffer>): Promise<void> {
     const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
     const bytes = secretToBytes(keys.secret);
-    const secret = await crypto.subtle.encrypt(sealing(iv, name), await this.#wrapping(), bytes);
-    bytes.fill(0);
     const { digest, created } = keys;
+    const sealed = sealing(name, { iv, digest, created });
+    const secret = await crypto.subtle.encrypt(sealed, await this.#wrapping(), bytes);
+    bytes.fill(0);
     await this.#write([KEYS, EVALUATION_KEYS], (store) => {
       store(KEYS).put({ iv, secret, digest, created } satisfies Sealed, name);
       store(EVALUATION_KEYS).put(evaluationKeys, name);
@@ -145,8 +147,10 @@ export class IndexedDbKeyStore implements KeyStore {
   }
 }
 
-function sealing(iv: Uint8Array<ArrayBuffer>, name: string): AesGcmParams {
-  return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(name) };
+/** Bound to all that stands beside the secret: no other name, digest or date can be put there. */
+function sealing(name: string, { iv, digest, created }: Omit<Sealed, "secret">): AesGcmParams {
+  const beside = JSON.stringify([name, Array.from(digest), created]);
+  return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(beside) };
 }
 
 function settled<T>(request: IDBRequest<T>): Promise<T> {

@@ -5,6 +5,7 @@ import type { Prediction } from "../encoding/decoder.js";
 import {
   DataLossError,
   InvalidInputError,
+  KeyStoreError,
   MalformedMessageError,
   NotFoundError,
   ServerError,
@@ -90,6 +91,9 @@ export async function listModels(address: string | URL, options: ServerOptions =
 export async function connect(address: string | URL, options: ConnectOptions): Promise<RemoteModel> {
   const { model, account = "", signer, acceptChanges = false, signal } = options;
   checkSigner(signer);
+  if (!globalThis.crypto?.subtle) {
+    throw new KeyStoreError("there is no WebCrypto here, which keys are made with", "serve the page over https");
+  }
   const transport = transportTo(address, options);
   const url = new URL(address);
   const store = options.store ?? (await defaultStore());

@@ -4,7 +4,7 @@
  */
 import { fromBinary, ScalarType, type DescField, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { LimitExceededError, MalformedMessageError } from "../errors.js";
-import { MAX_PARTS } from "./limits.js";
+import { MAX_PARTS, MAX_VECTOR_SIZE } from "./limits.js";
 
 const VARINT = 0;
 const FIXED64 = 1;
@@ -12,6 +12,8 @@ const LENGTH = 2;
 const FIXED32 = 5;
 const MAX_VARINT_BYTES = 10;
 const UINT32 = 2 ** 32;
+/** Of packed lists: each number may be a byte there, and a BigInt when it is parsed. */
+const MAX_PACKED_INTEGERS = 8 * MAX_VECTOR_SIZE;
 const IMPLICIT = 2; // FieldPresence: a field that is left out where it holds its default
 
 /** Parse `data`, refusing every byte string but the canonical one of the message it holds. */
@@ -43,6 +45,7 @@ function parsed<M extends DescMessage>(message: M, data: Uint8Array, what: strin
 class Walk {
   #at = 0;
   #parts = 0;
+  #integers = 0;
   readonly #text = new TextDecoder("utf-8", { fatal: true });
 
   constructor(
@@ -90,12 +93,30 @@ class Walk {
       this.message(field.message, start, stop);
     } else if (field.fieldKind === "list" && field.packed) {
       if (!length) throw this.#fault(`${place}: an empty list is written out`);
-      while (this.#at < stop) this.#number(field, place, stop);
+      this.#packed(field, place, stop);
     } else {
       if (!length && !mayBeDefault) throw this.#fault(`${place}: a default value is written out`);
       if (field.scalar === ScalarType.STRING) this.#string(place, start, stop);
     }
     this.#at = stop;
+  }
+
+  #packed(field: DescField, place: string, stop: number): void {
+    const type = numberType(field);
+    if (type !== VARINT) {
+      const size = type === FIXED64 ? 8 : 4;
+      if ((stop - this.#at) % size) throw this.#fault(`${place} is cut short`);
+      this.#at = stop; // every pattern of bits is a number, and none is too much: it has its bytes
+      return;
+    }
+    let count = 0;
+    for (; this.#at < stop; count++) {
+      if (count === MAX_VECTOR_SIZE) throw this.#fault(`${place} has more than ${MAX_VECTOR_SIZE} numbers`);
+      this.#number(field, place, stop);
+    }
+    if ((this.#integers += count) > MAX_PACKED_INTEGERS) {
+      throw new LimitExceededError(`${this.what}: more than ${MAX_PACKED_INTEGERS} numbers in lists`);
+    }
   }
 
   /** Whether the number there is the default. */
@@ -107,8 +128,7 @@ class Walk {
       return bytes.every((byte) => byte === 0);
     }
     const value = this.#varint(end);
-    const most = field.scalar === ScalarType.BOOL ? 2 : field.enum ? UINT32 / 2 : isOf32Bits(field) ? UINT32 : Infinity;
-    if (value >= most) throw this.#fault(`${place}: ${value} is beyond what the field holds`);
+    if (value >= beyond(field)) throw this.#fault(`${place}: ${value} is beyond what the field holds`);
     return value === 0;
   }
 
@@ -169,6 +189,17 @@ function numberType(field: DescField): number {
   }
 }
 
-function isOf32Bits(field: DescField): boolean {
-  return [ScalarType.UINT32, ScalarType.INT32, ScalarType.SINT32].includes(field.scalar as ScalarType);
+/** The least integer that the field cannot hold. */
+function beyond(field: DescField): number {
+  if (field.enum) return UINT32 / 2;
+  switch (field.scalar) {
+    case ScalarType.BOOL:
+      return 2;
+    case ScalarType.UINT32:
+    case ScalarType.INT32:
+    case ScalarType.SINT32:
+      return UINT32;
+    default:
+      return Infinity;
+  }
 }
