@@ -1,4 +1,4 @@
-"""The browser's client in Node against a real server over TLS: answers are the Python client's, to the bit but for e^x."""
+"""The browser's client in Node against a real server over TLS: answers are the Python client's, but for e^x."""
 
 import json
 import os
