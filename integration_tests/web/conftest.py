@@ -18,7 +18,7 @@ from xgboost import XGBClassifier, XGBRegressor
 from examples.browser.__main__ import trained
 from examples.browser.site import origin_of, reserved
 
-ROWS = int(os.environ.get("CRYPTABLE_WEB_ROWS", "40"))
+ROWS = int(os.environ.get("CRYPTABLE_WEB_ROWS", "16"))
 """Of each model; 200 for evidence."""
 
 
@@ -37,19 +37,19 @@ class Model:
 
 def binary():
     X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    fitted = XGBClassifier(n_estimators=12, max_depth=3, random_state=0).fit(X, y)
-    return Model(ct.compile(fitted, X, name="binary", scheme="levelled", show_progress=False), X[:ROWS])
+    fitted = XGBClassifier(n_estimators=5, max_depth=3, random_state=0).fit(X, y)
+    return Model(ct.compile(fitted, X, name="binary", scheme="levelled", show_progress=False), X[10 : 10 + ROWS])
 
 
 def classes():
     X, y = load_digits(return_X_y=True)
-    fitted = RandomForestClassifier(n_estimators=6, max_depth=4, random_state=0).fit(X, y)
+    fitted = RandomForestClassifier(n_estimators=3, max_depth=4, random_state=0).fit(X, y)
     return Model(ct.compile(fitted, X, name="classes", scheme="levelled", show_progress=False), X[:ROWS])
 
 
 def regression():
     X, y = load_diabetes(return_X_y=True)
-    fitted = XGBRegressor(objective="count:poisson", n_estimators=8, max_depth=3, random_state=0).fit(X, y)
+    fitted = XGBRegressor(objective="count:poisson", n_estimators=4, max_depth=3, random_state=0).fit(X, y)
     return Model(ct.compile(fitted, X, name="regression", scheme="levelled", show_progress=False), X[:ROWS])
 
 
@@ -67,7 +67,7 @@ def gaps():
     y = (X["dose"] + (X["site"] == "lung") - X["age"] / 80 > 0).astype(int)
     X.loc[rng.random(count) < 0.2, "dose"] = np.nan
     X.loc[rng.random(count) < 0.2, "site"] = np.nan
-    fitted = HistGradientBoostingClassifier(max_iter=8, max_depth=3, categorical_features="from_dtype", random_state=0)
+    fitted = HistGradientBoostingClassifier(max_iter=4, max_depth=3, categorical_features="from_dtype", random_state=0)
     return Model(ct.compile(fitted.fit(X, y), X, name="gaps", scheme="levelled", show_progress=False), X[:ROWS])
 
 

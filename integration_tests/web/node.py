@@ -20,6 +20,12 @@ def unavailable(reason):
 
 
 @functools.cache
+def built():
+    """Build the client, once."""
+    npm("build")
+
+
+@functools.cache
 def what_is_missing():
     if shutil.which("node") is None:
         return "there is no node on the path"

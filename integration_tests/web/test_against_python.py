@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from node import WEB, npm
+from node import WEB, built
 
 pytestmark = [pytest.mark.encrypted, pytest.mark.xdist_group("web")]
 PREDICT = Path(__file__).with_name("predict.mjs")
@@ -27,7 +27,7 @@ def plain(value):
 
 @pytest.fixture(scope="module")
 def found(request):
-    npm("build")  # before the server is started, where node is missing
+    built()  # before the server is started, where node is missing
     served = request.getfixturevalue("served")
     done = subprocess.run(
         ["node", PREDICT, WEB / "dist/index.js", served.url],

@@ -4,13 +4,13 @@ import re
 import subprocess
 
 import pytest
-from node import WEB, npm
+from node import WEB, built
 
 pytestmark = pytest.mark.xdist_group("web")
 
 
 def test_the_measuring_script_works():
-    npm("build")
+    built()
     done = subprocess.run(
         ["node", WEB / "measure.mjs", "--fast"], check=True, capture_output=True, text=True, timeout=300
     )

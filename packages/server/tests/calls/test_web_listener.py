@@ -1,4 +1,4 @@
-"""Where pages call: connections, TLS with HTTP/2, certificates that change, and settings that cannot be."""
+"""Where pages call: connections, TLS with HTTP/2, and certificates that change."""
 
 import hashlib
 import http.client
@@ -20,7 +20,7 @@ WEB = ("--web-address", "127.0.0.1:0", "--web-origins", ORIGIN)
 
 
 def test_connections_beyond_the_most_are_closed(start):
-    with start(*WEB, "--max-connections", "3") as server:
+    with start(*WEB, "--max-connections", "3", "--handshake-timeout", "1") as server:
         held = [socket.create_connection(address_of(server)) for _ in range(3)]
         try:
             time.sleep(0.2)
@@ -39,64 +39,54 @@ def answers(server):
         return False
 
 
-def test_over_tls_by_http_2(start, tmp_path):
-    with start(*WEB, "--development-certificate", tmp_path) as server:
-        host, port = address_of(server)
-        context = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
-        context.set_alpn_protocols(["h2"])
-        with (
-            socket.create_connection((host, port), timeout=30) as plain,
-            context.wrap_socket(plain, server_hostname="localhost") as connection,
-        ):
-            assert connection.selected_alpn_protocol() == "h2"
-            assert connection.version() in ("TLSv1.2", "TLSv1.3")
-            spoken = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
-            spoken.initiate_connection()
-            path = f"/{SERVICE_NAME}/ListModels"
-            headers = [(":method", "POST"), (":path", path), (":scheme", "https"), (":authority", f"localhost:{port}")]
-            spoken.send_headers(
-                1, [*headers, ("content-type", "application/proto"), ("origin", ORIGIN)], end_stream=True
-            )
-            connection.sendall(spoken.data_to_send())
-            body, status, ended = b"", None, False
-            while not ended:
-                for event in spoken.receive_data(connection.recv(65536)):
-                    if isinstance(event, h2.events.ResponseReceived):
-                        status = dict(event.headers)[b":status"]
-                    elif isinstance(event, h2.events.DataReceived):
-                        body += event.data
-                    ended = ended or isinstance(event, h2.events.StreamEnded)
-                connection.sendall(spoken.data_to_send())
-        assert status == b"200"
-        assert len(pb.ListModelsResponse.FromString(body).models) == 2
-
-
-def test_a_new_certificate_is_shown(start, tmp_path):
-    files = development_files(tmp_path)
+@pytest.fixture(scope="module")
+def over_tls(start, tmp_path_factory):
+    """A server over TLS, and its files."""
+    files = development_files(tmp_path_factory.mktemp("tls"))
     options = ("--tls-certificate", files.certificate, "--tls-key", files.private_key)
-
-    def shown(server):
-        host, port = address_of(server)
-        return hashlib.sha256(ssl.get_server_certificate((host, port)).encode()).digest()
-
     with start(*WEB, *options) as server:
-        before = shown(server)
-        files.private_key.unlink()
-        development_files(tmp_path)
-        until(lambda: shown(server) != before, about=server.log.read_text)
+        yield server, files
 
 
-REFUSED_SETTINGS = {
-    "origins without an address": ("--web-origins", ORIGIN),
-    "all origins": (*WEB[:2], "--web-origins", "*"),
-    "an origin with a path": (*WEB[:2], "--web-origins", ORIGIN + "/"),
-    "an origin in upper case": (*WEB[:2], "--web-origins", "https://Page.example.org"),
-    "no origin": (*WEB[:2], "--web-origins", "null"),
-    "an address that others reach": ("--web-address", "0.0.0.0:0"),
-}
+def test_over_tls_by_http_2(over_tls):
+    server, files = over_tls
+    host, port = address_of(server)
+    context = ssl.create_default_context(cafile=files.certificate)
+    context.set_alpn_protocols(["h2"])
+    with (
+        socket.create_connection((host, port), timeout=30) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        assert connection.selected_alpn_protocol() == "h2"
+        assert connection.version() in ("TLSv1.2", "TLSv1.3")
+        spoken = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
+        spoken.initiate_connection()
+        path = f"/{SERVICE_NAME}/ListModels"
+        headers = [(":method", "POST"), (":path", path), (":scheme", "https"), (":authority", f"localhost:{port}")]
+        spoken.send_headers(1, [*headers, ("content-type", "application/proto"), ("origin", ORIGIN)], end_stream=True)
+        connection.sendall(spoken.data_to_send())
+        body, status, ended = b"", None, False
+        while not ended:
+            for event in spoken.receive_data(connection.recv(65536)):
+                if isinstance(event, h2.events.ResponseReceived):
+                    status = dict(event.headers)[b":status"]
+                elif isinstance(event, h2.events.DataReceived):
+                    body += event.data
+                ended = ended or isinstance(event, h2.events.StreamEnded)
+            connection.sendall(spoken.data_to_send())
+    assert status == b"200"
+    assert len(pb.ListModelsResponse.FromString(body).models) == 2
 
 
-@pytest.mark.parametrize("options", REFUSED_SETTINGS.values(), ids=REFUSED_SETTINGS)
-def test_settings_that_cannot_be(start, options):
-    with pytest.raises(AssertionError, match="web-"), start(*options):
-        pass
+def test_a_new_certificate_is_shown(over_tls):
+    server, files = over_tls
+    before = shown(server)
+    files.private_key.unlink()
+    development_files(files.private_key.parent)
+    until(lambda: shown(server) != before, about=server.log.read_text)
+
+
+def shown(server):
+    """The digest of its certificate."""
+    host, port = address_of(server)
+    return hashlib.sha256(ssl.get_server_certificate((host, port)).encode()).digest()

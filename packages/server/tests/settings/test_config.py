@@ -30,6 +30,23 @@ def test_metrics_are_for_loopback(tmp_path):
         config(tmp_path, metrics=("0.0.0.0", 9000))
 
 
+PAGE = "https://page.example.org"
+NO_WEB = {
+    "origins without an address": {"web_origins": (PAGE,)},
+    "all origins": {"web_listen": ("127.0.0.1", 0), "web_origins": ("*",)},
+    "an origin with a path": {"web_listen": ("127.0.0.1", 0), "web_origins": (PAGE + "/",)},
+    "an origin in upper case": {"web_listen": ("127.0.0.1", 0), "web_origins": ("https://Page.example.org",)},
+    "no origin": {"web_listen": ("127.0.0.1", 0), "web_origins": ("null",)},
+    "an address that others reach": {"web_listen": ("0.0.0.0", 0)},
+}
+
+
+@pytest.mark.parametrize("settings", NO_WEB.values(), ids=NO_WEB)
+def test_settings_of_pages_that_cannot_be(tmp_path, settings):
+    with pytest.raises(ConfigurationError, match="--web-"):
+        config(tmp_path, **settings)
+
+
 @pytest.mark.parametrize(
     ("field", "option"),
     [
