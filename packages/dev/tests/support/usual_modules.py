@@ -253,7 +253,7 @@ CASES = [
             a=conv(1, 1, 3),
         ),
         rows(1, 6, 6),
-        "rounds feature 0 again, in another way",
+        "rounds feature 0 again, in another way|its levels are not evenly spaced",
         trained=True,
         bits=None,
     ),
