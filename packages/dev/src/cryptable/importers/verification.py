@@ -70,7 +70,7 @@ def warn_of_undecided(exact: FloatArray, reference: FloatArray, *, what: str) ->
             f"{what}: in {undecided} of {len(exact)} rows of X_train a sum lies amid two levels of a quantizer, where "
             "single precision rounds by the order of its additions, so that the network itself answers otherwise on "
             "other machines and in other batches. The compiled model rounds half to even. Scales that are learned, or "
-            "a bias, leave no such sums",
+            "a bias, leave few such sums",
             AgreementWarning,
             stacklevel=2,
         )

@@ -114,6 +114,7 @@ def _seed():
 @pytest.mark.parametrize("export", [export_qonnx, export_onnx_qcdq])
 @pytest.mark.parametrize(("make", "shape"), [(Dense, (6,)), (Functions, (6,)), (Residual, (1, 4, 4))])
 @pytest.mark.filterwarnings("ignore::UserWarning:brevitas")
+@pytest.mark.filterwarnings("ignore:.*lies amid two levels")  # averages of integers do, where its ONNX is evaluated
 def test_the_circuit_computes_brevitas_integers(make, shape, export, tmp_path):
     rows = _rows(*shape)
     module = _trained(make(), rows)
