@@ -23,6 +23,7 @@ def test_exported_names_are_those_agreed_on():
             "ServerKeys",
             "Square",
             "Term",
+            "TurningTree",
         ),
         *("UnsupportedProgramError", "__version__", "compile_circuit", "interpret", "simulate", "to_mlir", "verify"),
         "what_to_warn_of",
