@@ -17,7 +17,6 @@ from cryptable_protocol.messages import tensor as tensor_pb
 
 from cryptable_server.calls.grpc_entry import Call, Messages
 from cryptable_server.calls.metrics import Metrics
-from cryptable_server.calls.together import Together
 from cryptable_server.errors import (
     DrainingError,
     KeysCorruptedError,
@@ -32,6 +31,7 @@ from cryptable_server.keys.store import KeyStore
 from cryptable_server.models.store import Model, ModelStore
 from cryptable_server.principals import Principal, Role
 from cryptable_server.services.row_pipeline import RowPipeline
+from cryptable_server.services.together import Together
 
 AUDITED = frozenset({"UploadEvaluationKeys", "PutEvaluationKeys", "DeleteEvaluationKeys"})
 """Methods whose calls the audit log tells of."""
