@@ -12,7 +12,7 @@ from cryptable_protocol.messages import artifact as artifact_pb
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import InferenceStub
 
-pytestmark = pytest.mark.encrypted
+pytestmark = [pytest.mark.encrypted, pytest.mark.xdist_group("malformed")]  # its server takes half a minute to make
 
 LOOKUPS = 3
 """Of the good circuit, in conftest.py."""

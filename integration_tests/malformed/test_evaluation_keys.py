@@ -9,7 +9,7 @@ from cryptable_protocol import limits
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
 
-pytestmark = pytest.mark.encrypted
+pytestmark = [pytest.mark.encrypted, pytest.mark.xdist_group("malformed")]  # its server takes half a minute to make
 
 Status = grpc.StatusCode
 

@@ -7,7 +7,7 @@ from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.service import SERVICE_NAME
 
-pytestmark = pytest.mark.encrypted
+pytestmark = [pytest.mark.encrypted, pytest.mark.xdist_group("malformed")]  # its server takes half a minute to make
 
 Status = grpc.StatusCode
 

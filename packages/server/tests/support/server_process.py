@@ -194,9 +194,9 @@ def is_running(pid):
 
 
 def recovered(began):
-    """Whether it took no longer than it may since then: 5 seconds, if others leave a core to each process that runs."""
+    """Whether it took no longer than it may since then: three times what a machine at rest needs, the load's share apart."""
     share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    return time.monotonic() - began < 5.0 * share
+    return time.monotonic() - began < 15.0 * share
 
 
 def zero_row(program):
