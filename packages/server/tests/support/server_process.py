@@ -194,7 +194,7 @@ def is_running(pid):
 
 
 def recovered(began):
-    """Whether it took no longer than it may since then: three times what a machine at rest needs, the load's share apart."""
+    """Whether it took no longer than it may since then: three times what a machine at rest needs, times its load."""
     share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     return time.monotonic() - began < 15.0 * share
 
