@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
-from cryptable_protocol import EncryptedTensor
+from cryptable_protocol import EncryptedTensor, MalformedMessageError
 from cryptable_server.errors import (
     DrainingError,
     EvaluationFailedError,
@@ -111,7 +111,7 @@ class ExecutorContract:
             file.write(b"damage")
         assert error_of(executor, own) is KeysCorruptedError
         assert error_of(executor, dataclasses.replace(quick, program=str(tmp_path))) is EvaluationFailedError
-        assert error_of(executor, dataclasses.replace(quick, tensor=b"garbage")) is EvaluationFailedError
+        assert error_of(executor, dataclasses.replace(quick, tensor=b"garbage")) is MalformedMessageError
         executor.submit(quick).result(LONG_SECONDS)
         assert executor.worker_pids == pids
 
