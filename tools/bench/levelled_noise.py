@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import cryptable as ct
 import numpy as np
 import numpy.typing as npt
+from cryptable_client.schemes import ternary
 from cryptable_client.schemes.levelled import encryption, evaluation_keys, secret
 from cryptable_client.schemes.levelled.ring import times, transform
 from cryptable_engine import interpret, verify
@@ -95,7 +96,7 @@ def predict(circuit: Circuit, plan: Plan, rows: IntArray) -> Predicted:
     return Predicted(rows, on_torus(interpret(circuit, rows), plan.parameters.moduli), rounding, mean, greatest)
 
 
-def phases(plan: Plan, own: secret.Secret, answer: bytes) -> FloatArray:
+def phases(plan: Plan, own: ternary.Secret, answer: bytes) -> FloatArray:
     """Of each slot, as a fraction of the torus."""
     data, width = RingTensor.from_bytes(answer).polynomials, plan.parameters.answer_word_bits
     at = packed_bytes(RING_SIZE, width)

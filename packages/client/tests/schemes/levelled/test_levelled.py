@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptable_client.schemes import ternary
 from cryptable_client.schemes.levelled import encryption, evaluation_keys, ring, secret
 from cryptable_client.schemes.randomness import SecretStream
 from cryptable_protocol import ClientSpec, MalformedMessageError
@@ -68,7 +69,7 @@ def test_an_automorphism_maps_products_to_products(key):
 
 def test_secrets_are_uniform_and_most_pass_the_test():
     stream = SecretStream()
-    drawn = [secret._ternary(stream) for _ in range(60)]
+    drawn = [ternary.drawn(stream, RING_SIZE) for _ in range(60)]
     counts = np.bincount(np.concatenate(drawn) + 1)
     expected = 60 * RING_SIZE / 3
     assert ((counts - expected) ** 2 / expected).sum() < 27.6  # chi-square of 2 degrees: one time in a million
@@ -82,11 +83,11 @@ def test_a_secret_that_does_not_pass_is_no_secret():
     ones = np.ones(RING_SIZE, np.int64)
     assert not secret.is_good(ones)
     with pytest.raises(MalformedMessageError, match="test"):
-        secret.unpack(secret.pack(ones).tobytes())
+        secret.unpack(ternary.pack(ones).tobytes())
 
 
 def test_packed_secrets_come_back(key):
-    packed = secret.pack(key).tobytes()
+    packed = ternary.pack(key).tobytes()
     assert (secret.unpack(packed) == key).all()
     for wrong in (packed[:-1], packed + b"\0", bytes([255]) + packed[1:], packed[:-1] + bytes([242])):
         with pytest.raises(MalformedMessageError):

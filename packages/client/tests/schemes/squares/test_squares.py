@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from cryptable_client import WeakParametersError
+from cryptable_client.schemes import ternary
 from cryptable_client.schemes.scheme import scheme_called
 from cryptable_client.schemes.squares import client_scheme, encryption, evaluation_keys, secret
 from cryptable_protocol import InvalidInputError, MalformedMessageError
@@ -83,17 +84,17 @@ def test_secrets_pass_the_test_and_most_do(key):
     size = KEYSET.ring_size
     assert secret.is_good(key)
     stream = secret.SecretStream()
-    drawn = [secret._ternary(stream, size) for _ in range(20)]
+    drawn = [ternary.drawn(stream, size) for _ in range(20)]
     counts = np.bincount(np.concatenate(drawn) + 1)
     expected = 20 * size / 3
     assert ((counts - expected) ** 2 / expected).sum() < 27.6  # chi-square of 2 degrees: one time in a million
     assert np.mean([secret.is_good(each) for each in drawn]) > 0.6
     with pytest.raises(MalformedMessageError, match="test"):
-        secret.unpack(secret.pack(np.ones(size, np.int64)).tobytes(), size)
+        secret.unpack(ternary.pack(np.ones(size, np.int64)).tobytes(), size)
 
 
 def test_packed_secrets_come_back(key):
-    packed = secret.pack(key).tobytes()
+    packed = ternary.pack(key).tobytes()
     assert (secret.unpack(packed, KEYSET.ring_size) == key).all()
     for wrong in (packed[:-1], packed + b"\0", bytes([255]) + packed[1:], packed[:-1] + bytes([242])):
         with pytest.raises(MalformedMessageError):

@@ -14,9 +14,10 @@ from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.levelled.tensor import RingTensor
 from cryptable_protocol.schemes.scheme import LEVELLED
 
+from cryptable_client.schemes import ternary
 from cryptable_client.schemes.levelled import encryption, evaluation_keys, secret
-from cryptable_client.schemes.levelled.secret import Secret
 from cryptable_client.schemes.scheme import client_scheme
+from cryptable_client.schemes.ternary import Secret
 
 _SECURITY_BITS = 128
 
@@ -54,7 +55,7 @@ class Levelled:
 
     def pack(self, keyset: LevelledKeyset, material: Secret) -> npt.NDArray[np.uint8]:
         """See ClientScheme."""
-        return secret.pack(material)
+        return ternary.pack(material)
 
     def unpack(self, keyset: LevelledKeyset, packed: bytes) -> Secret:
         """See ClientScheme."""

@@ -15,8 +15,8 @@ from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW
 from cryptable_protocol.schemes.levelled.tensor import RingTensor
 
 from cryptable_client.schemes.levelled.ring import GRID_MASK, Words, times, torus_times, transform
-from cryptable_client.schemes.levelled.secret import Secret
 from cryptable_client.schemes.randomness import SecretStream
+from cryptable_client.schemes.ternary import Secret
 
 _NOISE_VARIANCE = 4.0 ** (LOG2_DEVIATION - 64 + GRID_BITS)
 """For a sampler that rounds to integers times 2^64: what it draws is round(g · 2^52)."""

@@ -31,7 +31,7 @@ from cryptable_client.schemes.levelled.ring import (
     torus_times,
     transform,
 )
-from cryptable_client.schemes.levelled.secret import Secret
+from cryptable_client.schemes.ternary import Secret
 
 _CHUNK_ROWS = 8
 _BODY_BYTES = packed_bytes(RING_SIZE, GRID_BITS)

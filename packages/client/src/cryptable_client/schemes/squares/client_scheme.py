@@ -15,9 +15,10 @@ from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 
 from cryptable_client.errors import WeakParametersError
+from cryptable_client.schemes import ternary
 from cryptable_client.schemes.scheme import client_scheme
 from cryptable_client.schemes.squares import encryption, evaluation_keys, secret
-from cryptable_client.schemes.squares.secret import Secret
+from cryptable_client.schemes.ternary import Secret
 
 _SECURITY_BITS = 128
 MOST_MODULUS_BITS = {8192: 214.0, 16384: 430.0}
@@ -62,7 +63,7 @@ class Squares:
 
     def pack(self, keyset: SquaresKeyset, material: Secret) -> npt.NDArray[np.uint8]:
         """See ClientScheme."""
-        return secret.pack(material)
+        return ternary.pack(material)
 
     def unpack(self, keyset: SquaresKeyset, packed: bytes) -> Secret:
         """See ClientScheme."""

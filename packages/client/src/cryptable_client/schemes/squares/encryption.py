@@ -13,7 +13,8 @@ from cryptable_protocol.schemes.squares.mask_stream import masks
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from cryptable_protocol.schemes.squares.transforms import from_slots, slot_positions, times, transform
 
-from cryptable_client.schemes.squares.secret import Integers, Secret, errors
+from cryptable_client.schemes.squares.secret import Integers, errors
+from cryptable_client.schemes.ternary import Secret
 
 EXACT_PRIME = 4503599626682369
 """Of 52 bits, and 1 modulo 2N in both rings. A product of the secret with words of an answer is at most N · 2^36, which

@@ -16,7 +16,8 @@ from cryptable_protocol.schemes.squares.keyset import ERROR_BITS, SEED_BYTES, Sq
 from cryptable_protocol.schemes.squares.mask_stream import key_masks
 from cryptable_protocol.schemes.squares.transforms import times, transform
 
-from cryptable_client.schemes.squares.secret import Integers, Secret, errors
+from cryptable_client.schemes.squares.secret import Integers, errors
+from cryptable_client.schemes.ternary import Secret
 
 
 def automorphism(polynomial: Integers, exponent: int) -> Integers:
