@@ -16,7 +16,7 @@ import numpy as np
 from cryptable_client import SecretKeys, encrypt
 from cryptable_client.keys import key_file
 from cryptable_client.schemes.scheme import check_security, scheme_called
-from cryptable_client.server.inference import infer
+from cryptable_client.server.inference import Inference
 from cryptable_client.server.meter import Meter
 from cryptable_protocol import ClientSpec, CryptableError, Decoder, Link, ThermometerEncoder, limits, messages
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL, Gadget
@@ -137,16 +137,10 @@ def levelled_answer(shop: LevelledWorkshop) -> None:
     decoded: list[Any] = []
     rows = np.zeros((2, INPUTS), np.int64)
     try:
-        infer(
-            cast(Any, Stub(responses)),
-            shop.spec,
-            shop.secret_keys,
-            rows,
-            evaluation_keys=b"",
-            timeout=1.0,
-            keep=decoded.append,
-            meter=Meter(),
+        inference = Inference(
+            cast(Any, Stub(responses)), shop.spec, shop.secret_keys, evaluation_keys=b"", timeout=1.0, meter=Meter()
         )
+        inference.rows(rows, decoded.append)
     except CryptableError as error:
         if well_formed:
             raise AssertionError("a well-formed answer was refused") from error

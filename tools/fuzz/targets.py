@@ -18,7 +18,7 @@ from cryptable_client.keys import key_file
 from cryptable_client.schemes.bootstrapped.security import minimum_log2_deviation
 from cryptable_client.server import trust
 from cryptable_client.server.access import Access
-from cryptable_client.server.inference import infer
+from cryptable_client.server.inference import Inference
 from cryptable_client.server.meter import Meter
 from cryptable_client.server.remote_model import fetch_models, fetch_spec
 from cryptable_protocol import (
@@ -296,16 +296,10 @@ def answer(shop: Workshop) -> None:
     if random.random() < 0.05:
         responses = responses[: random.randrange(2)] if random.random() < 0.5 else responses * 2
     decoded: list[Any] = []
-    infer(
-        cast(Any, Stub(responses)),
-        shop.spec,
-        shop.secret_keys,
-        np.zeros((2, 3), np.int64),
-        evaluation_keys=b"",
-        timeout=1.0,
-        keep=decoded.append,
-        meter=Meter(),
+    inference = Inference(
+        cast(Any, Stub(responses)), shop.spec, shop.secret_keys, evaluation_keys=b"", timeout=1.0, meter=Meter()
     )
+    inference.rows(np.zeros((2, 3), np.int64), decoded.append)
     shop.spec.decoder.predict(np.stack(decoded))
 
 

@@ -27,7 +27,7 @@ from cryptable_client.keys.evaluation_keys import spool
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.keys.spooled import SpooledEvaluationKeys
 from cryptable_client.server.access import Access
-from cryptable_client.server.inference import infer, infer_row
+from cryptable_client.server.inference import Inference
 from cryptable_client.server.meter import Meter
 from cryptable_client.server.transport import typed_errors
 from cryptable_client.server.trust import Trust
@@ -300,19 +300,19 @@ class RemoteModel:
         return np.stack(answers) if answers else np.empty((0, self.spec.parameters.outputs), np.int64)
 
     def _infer(self, encoded: npt.NDArray[np.int64], keep: Callable[[npt.NDArray[np.int64]], None]) -> None:
-        what = (self._stub, self.spec, self._secret_keys, encoded)
-        evaluation_keys = b"" if self._upload is None else self._upload.header.sha256
-        how: dict[str, Any] = {
-            "evaluation_keys": evaluation_keys,
-            "timeout": self._timeout,
-            "keep": keep,
-            "meter": self._meter,
-        }
+        inference = Inference(
+            self._stub,
+            self.spec,
+            self._secret_keys,
+            evaluation_keys=b"" if self._upload is None else self._upload.header.sha256,
+            timeout=self._timeout,
+            meter=self._meter,
+        )
         if len(encoded) == 1 and self._has_infer_row:
-            self._has_infer_row = infer_row(*what, **how)
+            self._has_infer_row = inference.lone_row(encoded, keep)
             if self._has_infer_row:
                 return
-        infer(*what, **how)
+        inference.rows(encoded, keep)
 
     def _mended(self, error: ServerError, patience: float) -> bool:
         """Whether rows that are left may be sent again, each encrypted anew. The status decides, never an answer.
