@@ -7,23 +7,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cryptable_protocol import InternalError, MalformedMessageError, limits
-from cryptable_protocol.messages import client_spec as pb
-from cryptable_protocol.schemes.scheme import SQUARES
+from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.squares.keyset import CHAINS
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
-from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
 from cryptable_engine.circuit.bounds import highest_output
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.circuit.verifier import verify
-from cryptable_engine.errors import UnsupportedProgramError
-from cryptable_engine.schemes.folder import load_record, save_record, written_whole
+from cryptable_engine.schemes.planned import read_circuit, read_planned, write_planned
 from cryptable_engine.schemes.scheme import Program
 from cryptable_engine.schemes.squares.network import read_network
 from cryptable_engine.schemes.squares.plan import Gather, Plan, choose_gathers, make_plan
 
-_CIRCUIT, _PARAMETERS = "circuit.bin", "parameters.bin"
 _MICROSECONDS = {
     1: (900.0, 110.0, 7000.0),
     2: (900.0, 110.0, 7000.0),
@@ -47,10 +42,7 @@ class SquaresProgram(Program):
     @cached_property
     def plan(self) -> Plan:
         """Of the circuit in its folder."""
-        try:
-            circuit = Circuit.from_bytes((self.directory / _CIRCUIT).read_bytes())
-        except OSError as error:
-            raise UnsupportedProgramError(f"program: it has no {_CIRCUIT} ({error}); compile it again") from error
+        circuit = read_circuit(self.directory)
         return make_plan(read_network(circuit), self.squares, highest_output(circuit, verify(circuit)))
 
 
@@ -77,24 +69,10 @@ def price(plan: Plan) -> float:
 
 def write_program(circuit: Circuit, plan: Plan, directory: Path) -> SquaresProgram:
     """Write a program; raises InvalidInputError where `directory` is not empty."""
-    message = pb.ClientSpec()
-    plan.parameters.write(message)
-    with written_whole(directory) as made:
-        (made / _CIRCUIT).write_bytes(circuit.to_bytes())
-        (made / _PARAMETERS).write_bytes(to_canonical_bytes(message))
-        save_record(made, SQUARES, {"price": price(plan)})
+    write_planned(circuit, plan.parameters, price(plan), directory)
     return SquaresProgram(directory, plan.parameters, price(plan))
 
 
 def read_program(directory: Path) -> SquaresProgram:
     """What `write_program` has written; raises as `Program.load`."""
-    record = load_record(directory)
-    try:
-        data = (directory / _PARAMETERS).read_bytes()
-        message = from_canonical_bytes(pb.ClientSpec, data, limit=limits.MAX_CLIENT_SPEC_BYTES, what=_PARAMETERS)
-        parameters = SquaresParameters.read(message)
-        if parameters is None:
-            raise MalformedMessageError("it has no parameters of the scheme squares")
-        return SquaresProgram(directory, parameters, float(record["price"]))
-    except (OSError, KeyError, TypeError, ValueError, MalformedMessageError) as error:
-        raise UnsupportedProgramError(f"program: {directory} is damaged ({error}); compile it again") from error
+    return SquaresProgram(directory, *read_planned(SquaresParameters, directory))
