@@ -25,13 +25,19 @@ def square_network(random, widths, *, maximum=7, largest=3):
     return circuit
 
 
+def middling_secret(size):
+    """A secret whose norm is the mean at most: bounds are of the greatest that clients use, 2 % above."""
+    drawn = secret.generate(size)
+    return drawn if drawn @ drawn <= 2 * size / 3 else middling_secret(size)
+
+
 class SquaresClient:
     """Keys for a plan."""
 
-    def __init__(self, plan):
+    def __init__(self, plan, own=None):
         self.parameters = plan.parameters
         keyset = self.parameters.keyset
-        self.secret = secret.generate(keyset.ring_size)
+        self.secret = secret.generate(keyset.ring_size) if own is None else own
         self.evaluation_keys = b"".join(evaluation_keys.chunks(keyset, self.secret))
 
     def row(self, values):

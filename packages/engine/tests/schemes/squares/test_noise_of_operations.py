@@ -16,7 +16,7 @@ from cryptable_engine.schemes.squares.noise import Noise, NoiseBound
 from cryptable_engine.schemes.squares.plan import Gather
 from cryptable_engine.schemes.squares.row_evaluator import RowEvaluator
 from cryptable_protocol.schemes.squares.keyset import CHAINS, SquaresKeyset
-from square_networks import SquaresClient, square_network
+from square_networks import SquaresClient, middling_secret, square_network
 
 pytestmark = pytest.mark.encrypted
 MODULUS = 65537
@@ -33,7 +33,7 @@ class Case:
         )
         self.plan = replace(plan, parameters=parameters)
         self.bound = NoiseBound(self.plan, MODULUS)
-        self.client = SquaresClient(self.plan)
+        self.client = SquaresClient(self.plan, middling_secret(parameters.keyset.ring_size))
         evaluator = RowEvaluator(self.plan)
         self.program, self.keys = (
             evaluator.programs[0],
@@ -43,9 +43,9 @@ class Case:
         self.top = len(self.chain.data)
         self.nothing = Noise(self.top, 0.0, 0.0, 0.0)
 
-    def zero(self, errors=0):
+    def zero(self, errors=0, seed=2):
         """c0 + c1 s = errors, exactly."""
-        random = np.random.default_rng(2)
+        random = np.random.default_rng(seed)
         mask = np.stack([random.integers(0, prime, self.chain.ring_size) for prime in self.chain.data])
         body = [
             (errors - ring_times(each, self.client.secret, prime)) % prime
@@ -148,10 +148,17 @@ def test_the_square_of_noise_is_counted():
 
 
 def test_fewer_primes_round(small):
-    """Two polynomials; and three, directly after a square."""
-    value = small.zero()
-    small.ring.switch(value, small.top - 1)
-    within(small.measured(value, small.top - 1), small.bound.switched(small.nothing, small.top - 1).deviation, 0.3)
+    """Two polynomials; and three, directly after a square.
+
+    The first comes within a hundredth of its bound, and is measured of many: the coefficients of one ciphertext, which
+    share a secret, have a deviation that varies by as much.
+    """
+    squares = []
+    for seed in range(32):
+        value = small.zero(seed=seed)
+        small.ring.switch(value, small.top - 1)
+        squares.append(small.measured(value, small.top - 1) ** 2)
+    within(math.sqrt(np.mean(squares)), small.bound.switched(small.nothing, small.top - 1).deviation, 0.3)
     value = small.zero()
     small.ring._evaluator.square_inplace(value)
     small.ring.switch(value, small.top - 1)
