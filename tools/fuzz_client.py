@@ -27,16 +27,16 @@ from types import FrameType
 from cryptable_client.files import tensors
 from cryptable_client.keys import key_file
 from cryptable_client.keys import lifetime as lifetime_module
+from cryptable_client.schemes import ternary
 from cryptable_client.schemes.bootstrapped import client_scheme, security
 from cryptable_client.schemes.levelled import client_scheme as levelled_scheme
-from cryptable_client.schemes.levelled import secret
 from cryptable_client.server import inference, remote_model, trust
 from cryptable_protocol.encoding import categorical_encoder, decoder, encoders, polyline_encoder
 from cryptable_protocol.model import client_spec, signature
+from cryptable_protocol.schemes import ring_tensor
 from cryptable_protocol.schemes.bootstrapped import keyset, tensor, trimming
 from cryptable_protocol.schemes.levelled import keyset as levelled_keyset
 from cryptable_protocol.schemes.levelled import parameters as levelled_parameters
-from cryptable_protocol.schemes.levelled import tensor as ring_tensor
 from cryptable_protocol.wire import canonical, names, walk
 from fuzz.levelled_targets import LEVELLED_TARGETS, LevelledWorkshop
 from fuzz.targets import TARGETS, TYPED, Workshop
@@ -45,9 +45,9 @@ from fuzz.validators import Hits
 MODULES = [
     canonical, categorical_encoder, client_spec, decoder, encoders, tensor, names, keyset,
     polyline_encoder, signature, trimming, walk, inference, key_file, lifetime_module, remote_model, security, tensors,
-    trust, client_scheme, levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, secret,
+    trust, client_scheme, levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, ternary,
 ]  # fmt: skip
-LEVELLED_MODULES = [levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, secret]
+LEVELLED_MODULES = [levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, ternary]
 LEVELLED_SHARE = 0.2
 """Of the cases."""
 CPU_SECONDS, WALL_SECONDS, MEGABYTES = 10, 120, 100
@@ -67,7 +67,7 @@ EXCLUDED = (
     ("decoder:Decoder.require_contributions", ""),
     ("client_scheme:Bootstrapped.pack", ""),
     ("client_scheme:Levelled.check_keyset", ""),
-    ("secret:generate", ""),
+    ("ternary:generate", ""),
     # No gadget that is allowed has leaves so fine: at most 24 bits and 11 doublings, words have 36.
     ("parameters:LevelledParameters.__post_init__", "leaves down to"),
     ("client_spec:ClientSpec.bootstrapped", ""),

@@ -11,7 +11,7 @@ import torch
 from cryptable_client import connect
 from cryptable_protocol import CryptableError
 from cryptable_protocol.messages import inference as pb
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from server_process import infer_header, run_server
 
 pytestmark = pytest.mark.encrypted

@@ -41,9 +41,9 @@ from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan
 from cryptable_engine.schemes.levelled.plans.torus import on_torus
 from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
-from cryptable_protocol.schemes.levelled.packing import packed_bytes, unpack
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.packing import packed_bytes, unpack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from levelled_models import FOUR, LevelledModel
 
 FloatArray = npt.NDArray[np.float64]

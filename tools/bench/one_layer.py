@@ -30,7 +30,7 @@ from cryptable.planner.settings import Scheme
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_engine import Evaluator, interpret
 from cryptable_protocol import ClientSpec, EncryptedTensor, Link, encode_rows
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 from scipy.special import erf, expit  # type: ignore[import-untyped]
 from sklearn.datasets import load_breast_cancer, load_digits

@@ -21,7 +21,7 @@ from cryptable_client.server.meter import Meter
 from cryptable_protocol import ClientSpec, CryptableError, Decoder, Link, ThermometerEncoder, limits, messages
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.parameters import MODULI, LevelledParameters
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 
 from fuzz.mutations import mutate, mutate_bytes
 from fuzz.stub import Stub

@@ -21,8 +21,8 @@ from cryptable_protocol import (
 )
 from cryptable_protocol.messages import circuit, keys
 from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_mask
-from cryptable_protocol.schemes.levelled.packing import pack
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.packing import pack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
 VECTORS = Path(__file__).parents[3] / "protos/vectors"

@@ -13,7 +13,7 @@ from cryptable_client.__main__ import main
 from cryptable_client.keys.directory import KeyDirectory, Upload
 from cryptable_protocol import InvalidInputError
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 
 PASSPHRASE = "correct horse battery"
 HERE, THERE = "here:1", "there:1"

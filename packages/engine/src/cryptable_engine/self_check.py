@@ -16,7 +16,7 @@ import numpy as np
 from cryptable_protocol import CompileOptions, CryptableError, EncryptedTensor
 from cryptable_protocol.findings import Finding, installed_version, python_finding, to_json
 from cryptable_protocol.schemes.bootstrapped.mask_stream import SEED_BYTES
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Product, Term

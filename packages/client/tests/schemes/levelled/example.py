@@ -5,9 +5,9 @@ from cryptable_protocol import ClientSpec, Decoder, Link, ThermometerEncoder
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, RING_SIZE, UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.layout import PLACE_SCALE
 from cryptable_protocol.schemes.levelled.mask_stream import masks
-from cryptable_protocol.schemes.levelled.packing import pack, rounded, unpack
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, LevelledParameters
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.packing import pack, rounded, unpack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 
 MODULUS, SLOTS, ANSWER_BITS = 5, 2, 14
 MATRIX = np.array([[1, 1], [0, 1]])

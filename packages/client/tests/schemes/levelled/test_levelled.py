@@ -13,9 +13,9 @@ from cryptable_client.schemes.randomness import SecretStream
 from cryptable_protocol import ClientSpec, MalformedMessageError
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE, UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.mask_stream import masks
-from cryptable_protocol.schemes.levelled.packing import pack, packed_bytes, unpack
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS, LevelledParameters
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.packing import pack, packed_bytes, unpack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 
 PARAMETERS = LevelledParameters(
     UNIVERSAL,

@@ -2,8 +2,8 @@
 
 import numpy as np
 from cryptable_protocol import AffineEncoder, ClientSpec, Decoder, Link
-from cryptable_protocol.schemes.levelled.packing import pack, unpack
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.packing import pack, unpack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
 from cryptable_protocol.schemes.squares.mask_stream import masks
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters

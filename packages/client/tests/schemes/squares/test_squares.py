@@ -9,8 +9,8 @@ from cryptable_client.schemes import ternary
 from cryptable_client.schemes.scheme import scheme_called
 from cryptable_client.schemes.squares import client_scheme, encryption, evaluation_keys, secret
 from cryptable_protocol import InvalidInputError, MalformedMessageError
-from cryptable_protocol.schemes.levelled.packing import pack, unpack
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.packing import pack, unpack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.keyset import CHAINS, SquaresKeyset
 from cryptable_protocol.schemes.squares.mask_stream import masks
 from cryptable_protocol.schemes.squares.parameters import MOST_ANSWER_BITS, SquaresParameters

@@ -9,7 +9,7 @@ from cryptable_engine import verify
 from cryptable_engine.schemes.squares.choice import choose_plan
 from cryptable_engine.schemes.squares.noise import NoiseBound, norms
 from cryptable_engine.schemes.squares.row_evaluator import RowEvaluator, _rounded
-from cryptable_protocol.schemes.levelled.packing import unpack
+from cryptable_protocol.schemes.packing import unpack
 from cryptable_protocol.schemes.squares.mask_stream import masks
 from cryptable_protocol.schemes.squares.transforms import from_slots
 from square_networks import SquaresClient, square_network

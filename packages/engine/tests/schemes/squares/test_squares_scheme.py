@@ -31,7 +31,7 @@ from cryptable_engine.schemes.squares.noise import NoiseBound, most_used
 from cryptable_engine.schemes.squares.plan import Gather, Plan, choose_blocks, inner_gather
 from cryptable_protocol import CompileOptions, MalformedMessageError
 from cryptable_protocol.messages import tensor as pb
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from scheme_party import Party

@@ -11,7 +11,7 @@ from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.levelled.keyset import LevelledKeyset
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable_client.schemes import ternary

@@ -7,12 +7,12 @@ from operator import mul
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE, SEED_BYTES
+from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE
 from cryptable_protocol.schemes.levelled.layout import PLACE_SCALE, Layout
 from cryptable_protocol.schemes.levelled.mask_stream import masks
-from cryptable_protocol.schemes.levelled.packing import pack, packed_bytes, rounded, unpack
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS, LevelledParameters
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.packing import pack, packed_bytes, rounded, unpack
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor
 
 from cryptable_client.schemes.levelled.ring import GRID_MASK, Words, times, torus_times, transform
 from cryptable_client.schemes.randomness import SecretStream

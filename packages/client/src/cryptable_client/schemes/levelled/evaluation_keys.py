@@ -14,12 +14,12 @@ from cryptable_protocol.schemes.levelled.keyset import (
     GRID_BITS,
     LOG2_DEVIATION,
     RING_SIZE,
-    SEED_BYTES,
     Gadget,
     LevelledKeyset,
 )
 from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_mask
-from cryptable_protocol.schemes.levelled.packing import pack, packed_bytes, unpack
+from cryptable_protocol.schemes.packing import pack, packed_bytes, unpack
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES
 
 from cryptable_client.schemes.levelled.encryption import encrypt_bodies
 from cryptable_client.schemes.levelled.ring import (

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.messages import tensor as tensor_pb
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.scheme import SQUARES
 from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters

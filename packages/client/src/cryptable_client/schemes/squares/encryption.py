@@ -6,9 +6,9 @@ import os
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol.schemes.levelled.packing import pack, packed_bytes, unpack
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
-from cryptable_protocol.schemes.squares.keyset import SEED_BYTES, Chain
+from cryptable_protocol.schemes.packing import pack, packed_bytes, unpack
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor
+from cryptable_protocol.schemes.squares.keyset import Chain
 from cryptable_protocol.schemes.squares.mask_stream import masks
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from cryptable_protocol.schemes.squares.transforms import from_slots, slot_positions, times, transform

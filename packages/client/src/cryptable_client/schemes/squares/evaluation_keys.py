@@ -11,8 +11,9 @@ from contextlib import closing
 from typing import BinaryIO
 
 import numpy as np
-from cryptable_protocol.schemes.levelled.packing import pack, packed_bytes, unpack
-from cryptable_protocol.schemes.squares.keyset import ERROR_BITS, SEED_BYTES, SquaresKeyset
+from cryptable_protocol.schemes.packing import pack, packed_bytes, unpack
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES
+from cryptable_protocol.schemes.squares.keyset import ERROR_BITS, SquaresKeyset
 from cryptable_protocol.schemes.squares.mask_stream import key_masks
 from cryptable_protocol.schemes.squares.transforms import times, transform
 

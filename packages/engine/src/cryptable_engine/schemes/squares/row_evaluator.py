@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from cryptable_protocol import InternalError, MalformedMessageError
-from cryptable_protocol.schemes.levelled.packing import Words, pack, packed_bytes, unpack
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
-from cryptable_protocol.schemes.squares.keyset import SEED_BYTES, SquaresKeyset
+from cryptable_protocol.schemes.packing import Words, pack, packed_bytes, unpack
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor
+from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
 from cryptable_protocol.schemes.squares.mask_stream import key_masks, masks
 
 from cryptable_engine.circuit.circuit import IntArray

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 RING_SIZE = 2048
@@ -16,7 +17,6 @@ GRID_BITS = 52
 """Torus elements are integers modulo 2^52."""
 LOG2_DEVIATION = -0.025696778711484593 * RING_SIZE + 2.675931372549016
 """σ of fresh noise: on the 128-bit curve at N."""
-SEED_BYTES = 16
 
 
 class Gadget(NamedTuple):

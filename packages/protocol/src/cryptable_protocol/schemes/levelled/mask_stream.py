@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, RING_SIZE, SEED_BYTES
+from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, RING_SIZE
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES
 
 _WORD_BYTES = 8
 _BLOCK_BYTES = 16

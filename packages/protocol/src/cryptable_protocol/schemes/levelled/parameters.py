@@ -13,12 +13,11 @@ from cryptable_protocol import limits
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.messages import tensor as tensor_pb
-from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, SEED_BYTES, Gadget, LevelledKeyset
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, Gadget, LevelledKeyset
 from cryptable_protocol.schemes.levelled.layout import Layout
-from cryptable_protocol.schemes.levelled.packing import packed_bytes
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.packing import packed_bytes
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor, check_answer, check_row
 from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters, scheme_parameters
-from cryptable_protocol.wire.canonical import to_canonical_bytes
 
 GADGETS = tuple(Gadget(*pair) for pair in ((2, 8), (2, 9), (3, 6), (3, 7), (4, 5), (4, 6)))
 MODULI = (3, 4, 5, 7, 8, 9, 11, 13, 16)
@@ -194,22 +193,11 @@ class LevelledParameters:
 
     def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
         """A row's canonical bytes, if it has a seed and exactly the packed bodies."""
-        _require_form(message, "seed")
-        if len(message.seed) != SEED_BYTES:
-            raise MalformedMessageError(f"row: a seed of {len(message.seed)} bytes, expected {SEED_BYTES}")
-        if len(message.polynomials) != self.row_bytes:
-            raise MalformedMessageError(
-                f"row: polynomials of {len(message.polynomials)} bytes, expected {self.row_bytes}"
-            )
-        return to_canonical_bytes(message)
+        return check_row(message, self.row_bytes)
 
     def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
         """Whether an answer has exactly the packed mask and slots."""
-        _require_form(message, None)
-        if len(message.polynomials) != self.answer_bytes:
-            raise MalformedMessageError(
-                f"answer: polynomials of {len(message.polynomials)} bytes, expected {self.answer_bytes}"
-            )
+        check_answer(message, self.answer_bytes)
 
     def pinned_facts(self) -> Mapping[str, object]:
         """Which keys, how rarely an answer is wrong, and the form of answers."""
@@ -285,11 +273,3 @@ def most_slots(word_bits: int) -> int:
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise MalformedMessageError(f"levelled parameters: {message}")
-
-
-def _require_form(message: tensor_pb.EncryptedTensor, form: str | None) -> None:
-    got = message.WhichOneof("masks")
-    if got != form or message.bodies or message.word_bits:
-        raise MalformedMessageError(
-            f"encrypted tensor: a row of another scheme, expected {'a seed and ' if form else ''}polynomials alone"
-        )

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES
 from cryptable_protocol.schemes.scheme import SQUARES
 
-SEED_BYTES = 16
 ERROR_BITS = 21
 """An error is the difference of the numbers of ones among two draws of this many bits."""
 ERROR_VARIANCE = ERROR_BITS / 2

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from cryptable_protocol.schemes.squares.keyset import SEED_BYTES, SquaresKeyset
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES
+from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
 
 Residues = npt.NDArray[np.int64]
 

@@ -12,17 +12,15 @@ from typing import ClassVar
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.messages import tensor as tensor_pb
-from cryptable_protocol.schemes.levelled.packing import packed_bytes
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.packing import packed_bytes
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor, check_answer, check_row
 from cryptable_protocol.schemes.scheme import SQUARES, SchemeParameters, scheme_parameters
 from cryptable_protocol.schemes.squares.keyset import (
     NORM_FACTOR,
-    SEED_BYTES,
     SquaresKeyset,
     packed_polynomial_bytes,
 )
 from cryptable_protocol.schemes.squares.layout import Layout
-from cryptable_protocol.wire.canonical import to_canonical_bytes
 
 MAX_MODULI = 6
 LEAST_MODULUS_BITS, MOST_MODULUS_BITS = 15, 26
@@ -197,14 +195,11 @@ class SquaresParameters:
 
     def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
         """A row's canonical bytes, if it has a seed and exactly the packed bodies."""
-        _check_form(message, "row", "seed", self.row_bytes)
-        if len(message.seed) != SEED_BYTES:
-            raise MalformedMessageError(f"row: a seed of {len(message.seed)} bytes, expected {SEED_BYTES}")
-        return to_canonical_bytes(message)
+        return check_row(message, self.row_bytes)
 
     def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
         """Whether an answer has exactly the packed masks and bodies."""
-        _check_form(message, "answer", None, self.answer_bytes)
+        check_answer(message, self.answer_bytes)
 
     def pinned_facts(self) -> Mapping[str, object]:
         """Which keys, how rarely an answer is wrong, and the form of rows and answers."""
@@ -267,13 +262,6 @@ class SquaresParameters:
 def is_prime(number: int) -> bool:
     """Of numbers of few bits: by division."""
     return number > 1 and all(number % divisor for divisor in range(2, math.isqrt(number) + 1))
-
-
-def _check_form(message: tensor_pb.EncryptedTensor, what: str, masks: str | None, size: int) -> None:
-    if message.WhichOneof("masks") != masks or message.bodies or message.word_bits:
-        raise MalformedMessageError(f"{what}: of another scheme, expected {masks or 'no masks'} and polynomials")
-    if len(message.polynomials) != size:
-        raise MalformedMessageError(f"{what}: polynomials of {len(message.polynomials)} bytes, expected {size}")
 
 
 def _require(condition: bool, message: str) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, RING_SIZE
 from cryptable_protocol.schemes.levelled.mask_stream import masks
-from cryptable_protocol.schemes.levelled.packing import Words, pack, packed_bytes, unpack
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
-from cryptable_protocol.schemes.levelled.tensor import RingTensor
+from cryptable_protocol.schemes.packing import Words, pack, packed_bytes, unpack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 
 from cryptable_engine.schemes.levelled.evaluation.hiding import encryption_of_zero
 from cryptable_engine.schemes.levelled.evaluation.numpy_evaluation import NumpyEvaluation

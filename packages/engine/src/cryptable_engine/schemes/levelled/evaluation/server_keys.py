@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import MalformedMessageError
-from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, RING_SIZE, SEED_BYTES, UNIVERSAL
+from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_mask
-from cryptable_protocol.schemes.levelled.packing import unpack
+from cryptable_protocol.schemes.packing import unpack
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES
 
 from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray, fold, forward, torus
 

@@ -1,4 +1,4 @@
-"""Rows and answers of the scheme `levelled` as they travel (protos/SPEC-LEVELLED.md, "A row", "An answer")."""
+"""Rows and answers of ring ciphertexts as they travel (SPEC-LEVELLED.md and SPEC-SQUARES.md, "A row", "An answer")."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from cryptable_protocol import limits
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import tensor as tensor_pb
-from cryptable_protocol.schemes.levelled.keyset import SEED_BYTES
 from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
+
+SEED_BYTES = 16
 
 
 @dataclass(frozen=True)
 class RingTensor:
     """Packed words of ring elements: of a row, with the `seed` of its masks; of an answer, without.
 
-    How long `polynomials` is follows from LevelledParameters, whose `check_input` and `check_output` compare it.
+    How long `polynomials` is follows from the scheme's parameters, whose `check_input` and `check_output` compare it.
     """
 
     polynomials: bytes
@@ -53,3 +54,30 @@ class RingTensor:
             tensor_pb.EncryptedTensor, data, limit=limits.MAX_MESSAGE_BYTES, what="encrypted tensor"
         )
         return cls.from_message(message)
+
+
+def check_row(message: tensor_pb.EncryptedTensor, size: int) -> bytes:
+    """A row's canonical bytes, if it has a seed and exactly `size` packed bytes."""
+    _check_form(message, "seed")
+    if len(message.seed) != SEED_BYTES:
+        raise MalformedMessageError(f"row: a seed of {len(message.seed)} bytes, expected {SEED_BYTES}")
+    _check_size(message, "row", size)
+    return to_canonical_bytes(message)
+
+
+def check_answer(message: tensor_pb.EncryptedTensor, size: int) -> None:
+    """Whether an answer has exactly `size` packed bytes, and no seed."""
+    _check_form(message, None)
+    _check_size(message, "answer", size)
+
+
+def _check_form(message: tensor_pb.EncryptedTensor, form: str | None) -> None:
+    if message.WhichOneof("masks") != form or message.bodies or message.word_bits:
+        raise MalformedMessageError(
+            f"encrypted tensor: a row of another scheme, expected {'a seed and ' if form else ''}polynomials alone"
+        )
+
+
+def _check_size(message: tensor_pb.EncryptedTensor, what: str, size: int) -> None:
+    if len(message.polynomials) != size:
+        raise MalformedMessageError(f"{what}: polynomials of {len(message.polynomials)} bytes, expected {size}")
