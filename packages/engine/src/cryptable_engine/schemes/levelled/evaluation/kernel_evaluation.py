@@ -16,7 +16,7 @@ from cryptable_engine.schemes.levelled.evaluation.hiding import encryption_of_ze
 from cryptable_engine.schemes.levelled.evaluation.product_memory import CHUNK, chunks, places_of
 from cryptable_engine.schemes.levelled.evaluation.reads import Reads
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
-from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray
+from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray, centre
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns, body_gadget, turned
 
@@ -167,7 +167,7 @@ class _Turning:
         self._ring.forms(self._begin, 0, turns.neurons, space.leaves, space.products[:0], space.tables, space.scratch)
         for neuron in np.flatnonzero(turns.first == NO_BIT).tolist():
             space.tables[neuron] += encryption_of_zero(keys)
-            _centre(space.tables[neuron])
+            centre(space.tables[neuron], np.empty_like(space.tables[neuron]))
         for bit in np.flatnonzero(turns.own.any(axis=1)).tolist():
             chosen = np.flatnonzero(turns.own[bit])
             self._turn(int(turns.selector[bit]), space.tables, chosen, turns.powers[bit, chosen], space)
@@ -178,7 +178,7 @@ class _Turning:
         total = space.tables[:1]
         for table in space.tables[1:]:
             np.add(total[0], table, out=total[0])
-        _centre(total)
+        centre(total, np.empty_like(total))
         for bit in np.flatnonzero(turns.common).tolist():
             self._turn(int(turns.selector[bit]), total, np.zeros(1, np.int64), turns.powers[bit, :1], space)
         answer: FloatArray = total[0]
@@ -192,13 +192,13 @@ class _Turning:
             return turned(tables, np.repeat(powers, 2)).reshape(-1, 2, RING_SIZE)
         low = self._led(tree, asked, node + 1, neurons, space)
         difference = self._led(tree, asked, int(tree.high[node]), neurons, space) - low
-        _centre(difference)
+        centre(difference, np.empty_like(difference))
         # X^-N is -1: a turn by it adds the bit times -2 times what is turned.
         half = aligned(len(neurons), 2, RING_SIZE)
         np.multiply(difference, -0.5, out=half)
         self._turn(int(asked[node]), half, np.arange(len(neurons)), np.full(len(neurons), RING_SIZE), space)
         low += half + 0.5 * difference
-        _centre(low)
+        centre(low, np.empty_like(low))
         return low
 
     def _turn(self, selector: int, tables: FloatArray, chosen: IntArray, powers: IntArray, space: _Workspace) -> None:
@@ -213,10 +213,6 @@ class _Turning:
             body_rows=list(space.leaves[first + together - 1 : first + masks.levels : together]),
             scratch=space.scratch,
         )
-
-
-def _centre(ciphertexts: FloatArray) -> None:
-    np.subtract(ciphertexts, np.rint(ciphertexts), out=ciphertexts)
 
 
 def _forms(plan: Plan, ring: Ring, place: IntArray) -> Forms:
