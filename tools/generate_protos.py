@@ -6,7 +6,6 @@ python tools/generate_protos.py --check   exit with 1 where what is committed di
 
 from __future__ import annotations
 
-import argparse
 import filecmp
 import os
 import re
@@ -17,7 +16,8 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from generated_files import ROOT, only_check
+
 PROTOS = ROOT / "protos"
 PACKAGE = "cryptable_protocol._generated"
 TARGET = ROOT / "packages/protocol/src/cryptable_protocol/_generated"
@@ -68,21 +68,24 @@ def differences(left: Path, right: Path, pattern: str = "*.py*") -> list[str]:
     )
 
 
+def replace_or_check(made: Path, target: Path, pattern: str = "*.py*", *, check: bool) -> int:
+    """Put a folder in the place of `target`, or compare the two; returns the exit status."""
+    if check:
+        different = differences(made, target, pattern)
+        for name in different:
+            print(f"{name} is not what protos/ generates: run `make protos`", file=sys.stderr)
+        return 1 if different else 0
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(made, target)
+    return 0
+
+
 def main() -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare only")
-    check = parser.parse_args().check
+    check = only_check(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
-        different = differences(Path(folder), TARGET)
-        if check:
-            for name in different:
-                print(f"{name} is not what protos/ generates: run `make protos`", file=sys.stderr)
-            return 1 if different else 0
-        shutil.rmtree(TARGET, ignore_errors=True)
-        shutil.copytree(folder, TARGET)
-    return 0
+        return replace_or_check(Path(folder), TARGET, check=check)
 
 
 if __name__ == "__main__":

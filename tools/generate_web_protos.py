@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from generate_protos import differences
+from generate_protos import replace_or_check
 from generated_files import ROOT, only_check
 
 WEB = ROOT / "packages/web"
@@ -44,14 +43,7 @@ def main() -> int:
         made = Path(folder) / "generated"
         made.mkdir()
         generate(made)
-        if check:
-            different = differences(made, TARGET, "*.ts")
-            for name in different:
-                print(f"packages/web: {name} is not what protos/ generates: run `make protos`", file=sys.stderr)
-            return 1 if different else 0
-        shutil.rmtree(TARGET, ignore_errors=True)
-        shutil.copytree(made, TARGET)
-    return 0
+        return replace_or_check(made, TARGET, "*.ts", check=check)
 
 
 if __name__ == "__main__":
