@@ -1,13 +1,13 @@
 """Calls every entry point of the kernel with random arguments, under AddressSanitizer and UndefinedBehaviorSanitizer.
 
-    python tools/fuzz_kernel.py [--seconds N] [--seed N]
+    python tools/fuzz_kernel.py [--seconds N] [--seed N] [--entry NAME]
 
 The source is compiled with both sanitizers for four lanes in plain instructions, for four in AVX2, and for eight in
 AVX2 (the path for AVX-512, as far as this machine can run it). A process for each, which loads the sanitizer first,
 calls it: through the package's own Python, with arrays that end where their memory ends, of every size of ring up to
 2048 and of random counts, gadgets, forms and indices; values are torus elements, or random bits, infinities and what is
-no number among them. A failure (status 1) is a report of a sanitizer, a result that is no number where values were
-torus elements, one outside −1/2 … 1/2 where it should be centred, or an entry point that no call reached.
+no number among them; words are any. A failure (status 1) is a report of a sanitizer, a result that is no number where
+values were torus elements, one outside −1/2 … 1/2 where it should be centred, or an entry point that no call reached.
 """
 
 from __future__ import annotations
@@ -26,7 +26,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_kernel import MAX_ROWS, Forms, Kernel, Ring, ring
+from cryptable_kernel import (
+    MAX_ROWS,
+    Bootstrap,
+    BootstrapShape,
+    Forms,
+    Kernel,
+    Keyswitch,
+    KeyswitchShape,
+    Ring,
+    lookups,
+    ring,
+)
 
 NATIVE = Path(__file__).resolve().parents[1] / "packages/kernel/native"
 BUILDS = {
@@ -58,6 +69,10 @@ def exact(*shape: int) -> Array:
 
 
 _ALLOCATED: list[int] = []
+ENTRIES = (
+    *("transform", "transform_back", "pairs", "expand", "switch_leaves", "forms", "products", "turn", "add_multiple"),
+    *("bootstrap_key", "bootstrap", "keyswitch"),
+)
 
 
 def free_all(first: int) -> None:
@@ -71,8 +86,8 @@ def free_all(first: int) -> None:
 class Caller:
     """Random calls of one ring's entry points."""
 
-    def __init__(self, kernel: Kernel, random: np.random.Generator) -> None:
-        self.random = random
+    def __init__(self, kernel: Kernel, random: np.random.Generator, entries: tuple[str, ...] = ENTRIES) -> None:
+        self.random, self.entries = random, entries
         self.rings = [Ring(kernel, size) for size in SIZES]
         self.calls: Counter[str] = Counter()
         self.coefficients: Counter[str] = Counter()
@@ -129,21 +144,7 @@ class Caller:
         on = self.rings[int(random.integers(len(self.rings)))]
         wild = bool(random.integers(0, 3) == 0)
         n, scratch, before = on.size, on.scratch(), len(_ALLOCATED)
-        name = str(
-            random.choice(
-                [
-                    "transform",
-                    "transform_back",
-                    "pairs",
-                    "expand",
-                    "switch_leaves",
-                    "forms",
-                    "products",
-                    "turn",
-                    "add_multiple",
-                ]
-            )
-        )
+        name = str(random.choice(self.entries))
         results: list[Array] = []
         centred = False
         match name:
@@ -204,6 +205,8 @@ class Caller:
                     scratch=scratch,
                 )
                 results, centred = [tables], True
+            case "bootstrap_key" | "bootstrap" | "keyswitch":
+                self.look_up(name, on)
             case _:
                 results = [exact(2, n)]
                 on.add_multiple(self.values(n, wild=wild), self.values(2, n, wild=wild), results[0], scratch)
@@ -216,14 +219,49 @@ class Caller:
         self.calls[name] += 1
         free_all(before - 1)  # scratch, too
 
+    def words(self, *shape: int) -> Array:
+        """Any words."""
+        found = exact(*shape).view(np.uint64)
+        found[...] = self.random.integers(0, 1 << 64, shape, np.uint64)
+        return found
 
-ENTRIES = 9
+    def look_up(self, name: str, on: Ring) -> None:
+        """Some lookups, or keyswitches, under keys of few bits and any digits."""
+        random, count = self.random, int(self.random.integers(1, 5))
+        bits = int(random.integers(1, 7))
+        if name == "keyswitch":
+            levels = int(random.integers(1, lookups.MAX_SWITCH_LEVELS + 1))
+            shape = KeyswitchShape(bits, int(random.integers(1, 70)), levels, int(random.integers(1, 52 // levels + 1)))
+            if shape.base_log > 31:
+                shape = shape._replace(base_log=31)
+            switch = Keyswitch(on.kernel, shape)
+            key = switch.make_key(self.words(bits, levels, shape.target + 1))
+            out = self.words(count, shape.target + 1)
+            switch.switch(key, self.words(count, bits + 1), out, switch.scratch(count))
+            self.coefficients[name] += out.size
+            return
+        columns = int(random.integers(2, 6))
+        levels = int(random.integers(1, lookups.MAX_BOOTSTRAP_ROWS // columns + 1))
+        base_log = int(random.integers(1, min(52 // levels, 31) + 1))
+        bootstrap = Bootstrap(on, BootstrapShape(bits, columns - 1, levels, base_log))
+        key, scratch = exact(*bootstrap.key_shape), bootstrap.scratch(count)
+        if name == "bootstrap_key":
+            bootstrap.make_key(self.words(bits, levels, columns, columns, on.size), key, scratch)
+            self.coefficients[name] += key.size
+        else:
+            key[...] = random.uniform(-0.5, 0.5, key.shape) / on.size
+            entries = 1 << int(random.integers(0, on.size.bit_length()))
+            out = self.words(count, bootstrap.dimension + 1)
+            bootstrap.look_up(key, self.words(count, bits + 1), self.words(count, entries), out, scratch)
+            self.coefficients[name] += out.size
+            self.calls["single lookups"] += count
 
 
-def child(library: str, path: str, seconds: float, seed: int) -> None:
+def child(library: str, path: str, seconds: float, seed: int, entries: tuple[str, ...]) -> None:
     """Call for some seconds, and print how often."""
     setattr(ring, "aligned", exact)  # noqa: B010  (scratch and tables, too)
-    caller = Caller(Kernel(ctypes.CDLL(library), path), np.random.default_rng(seed))
+    setattr(lookups, "aligned", exact)  # noqa: B010
+    caller = Caller(Kernel(ctypes.CDLL(library), path), np.random.default_rng(seed), entries)
     ended = time.monotonic() + seconds
     with np.errstate(all="ignore"):
         while time.monotonic() < ended:
@@ -245,11 +283,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="for each build: %(default)s")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=list(BUILDS), help="one build; default: all")
+    parser.add_argument(
+        "--entry", choices=ENTRIES, action="append", help="one entry point; may be repeated; default: all"
+    )
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    entries = tuple(options.entry or ENTRIES)
     if options.child:
         library, path = options.child
-        child(library, path, options.seconds, options.seed)
+        child(library, path, options.seconds, options.seed, entries)
         return 0
     compiler = os.environ.get("CC", "gcc")
     runtimes = [
@@ -272,13 +314,14 @@ def main() -> int:
             library = build(compiler, path, flags, Path(folder))
             command: list[str | Path] = [sys.executable, __file__, "--seconds", str(options.seconds)]
             command += ["--seed", str(options.seed), "--child", library, path]
+            command += [word for entry in entries for word in ("--entry", entry)]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
                 failed = True
                 print(f"{name}: status {done.returncode}\n{done.stderr[-6000:]}", flush=True)
                 continue
             calls, coefficients = json.loads(done.stdout)
-            failed |= len(calls) < ENTRIES
+            failed |= not set(entries) <= set(calls)
             print(f"{name}: {sum(calls.values())} calls, {sum(coefficients.values())} coefficients, nothing found")
             print("  " + ", ".join(f"{each} {calls[each]}" for each in sorted(calls)), flush=True)
     return 1 if failed else 0

@@ -1,12 +1,8 @@
 // Which path this processor can run, asked of it and of the operating system by CPUID and XGETBV themselves:
 // __builtin_cpu_supports says no to everything in libraries that zig links.
-#ifdef _WIN32
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
+#include "exports.h"
 
-#define INTERFACE 1  // raised with every change of an entry point; library.py has the same
+#define INTERFACE 2  // raised with every change of an entry point; library.py has the same
 
 EXPORT int cryptable_interface(void) { return INTERFACE; }
 

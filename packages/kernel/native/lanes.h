@@ -8,6 +8,7 @@
 #define INLINE static inline __attribute__((always_inline))
 
 typedef double V __attribute__((vector_size(8 * W)));
+typedef uint64_t U __attribute__((vector_size(8 * W), may_alias));
 
 #if defined(__clang__) || __GNUC__ >= 12
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -19,9 +20,11 @@ typedef int64_t I __attribute__((vector_size(8 * W)));
 #if W == 8
 #define LOG2_W 3
 INLINE V all(double x) { return (V){x, x, x, x, x, x, x, x}; }
+INLINE U all_words(uint64_t x) { return (U){x, x, x, x, x, x, x, x}; }
 #else
 #define LOG2_W 2
 INLINE V all(double x) { return (V){x, x, x, x}; }
+INLINE U all_words(uint64_t x) { return (U){x, x, x, x}; }
 #endif
 
 // The nearest integer, halves to even, for |x| < 2^51: the sum has no bit left below the point.

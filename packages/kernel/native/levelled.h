@@ -1,16 +1,8 @@
 // Evaluation of levelled circuits (protos/SPEC-LEVELLED.md, "Evaluation"): of one row, in memory of the caller's.
 #ifndef LEVELLED_H
 #define LEVELLED_H
+#include "exports.h"
 #include "pairs.h"
-
-#ifdef _WIN32
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
-#define NAME_(name, path) cryptable_##name##_##path
-#define NAME__(name, path) NAME_(name, path)
-#define NAME(name) NAME__(name, PATH)
 
 // Doubles of scratch that any function below takes for a ring of N: digits of MAX_ROWS rows, and six polynomials.
 #define SCRATCH(n) ((size_t)(MAX_ROWS + 6) * (n))

@@ -1,3 +1,5 @@
 #define W 4
 #define PATH avx2
+#include "bootstrap.h"
+#include "keyswitch.h"
 #include "levelled.h"

@@ -1,3 +1,5 @@
 #define W 8
 #define PATH avx512
+#include "bootstrap.h"
+#include "keyswitch.h"
 #include "levelled.h"

@@ -56,21 +56,37 @@ INLINE void constants_of(const double *from, int radix, V *w) {
   for (int j = 0; j < CONSTANTS(radix); j++) w[j] = all(from[j]);
 }
 
-// What the first pass reads: `factor` times x (digit = 0), or the digit of x, a fraction in -1/2 ... 1/2, which is the
-// integer nearest to `base` times what the digits before it leave over: x times `factor`, less the nearest integer.
-typedef struct { int digit; double factor, base; } reading_t;
+// Memory that is asked for ahead of its use, some lines of 64 bytes in every step of a pass; 0 where none is.
+typedef struct { const char *at, *end; int lines; } ahead_t;
 
-INLINE V read_vector(const double *x, reading_t how) {
-  V y = *(const V *)x * all(how.factor);
-  return how.digit ? nearest(centred(y) * all(how.base)) : y;
+INLINE void ask(ahead_t *ahead) {
+  if (!ahead || ahead->at >= ahead->end) return;
+  for (int j = 0; j < ahead->lines; j++) __builtin_prefetch(ahead->at + 64 * j, 0, 2);
+  ahead->at += 64 * ahead->lines;
 }
 
-INLINE void first_pass(const ring_t *ring, const double *x, double *F, reading_t how, int radix) {
+// What the first pass reads: `factor` times x (VALUES); a digit of x, a fraction in -1/2 ... 1/2, which is the integer
+// nearest to `base` times what the digits before it leave over, x times `factor` less the nearest integer (DIGITS); or
+// the bits of a torus word from `shift` on that `mask` has, less half of their range (WORDS; x points to words).
+enum { VALUES, DIGITS, WORDS };
+typedef struct { int kind; double factor, base; int shift; uint64_t mask; } reading_t;
+
+INLINE V read_vector(const double *x, reading_t how) {
+  if (how.kind == WORDS) {  // bits of 2^52 + digit, as a double has them
+    const U bits = (*(const U *)x >> how.shift & all_words(how.mask)) | all_words(0x4330000000000000u);
+    return (V)bits - all(0x1p52 + (double)(how.mask / 2 + 1));
+  }
+  V y = *(const V *)x * all(how.factor);
+  return how.kind == DIGITS ? nearest(centred(y) * all(how.base)) : y;
+}
+
+INLINE void first_pass(const ring_t *ring, const double *x, double *F, reading_t how, int radix, ahead_t *ahead) {
   const int half = ring->size / 2, step = half / W / radix;
   V w[8];
   constants_of(ring->twiddles[0], radix, w);
   for (int j = 0; j < step; j++) {
     V re[8], im[8];
+    ask(ahead);
     for (int q = 0; q < radix; q++) {
       const double *at = x + (size_t)(j + q * step) * W;
       re[q] = read_vector(at, how), im[q] = read_vector(at + half, how);
@@ -80,13 +96,14 @@ INLINE void first_pass(const ring_t *ring, const double *x, double *F, reading_t
   }
 }
 
-static void middle_pass(const double *twiddles, double *F, int blocks, int step) {
+static void middle_pass(const double *twiddles, double *F, int blocks, int step, ahead_t *ahead) {
   for (int b = 0; b < blocks; b++) {
     C *block = (C *)F + (size_t)b * 4 * step;
     V w[4];
     constants_of(twiddles + 4 * b, 4, w);
     for (int j = 0; j < step; j++) {
       V re[4], im[4];
+      ask(ahead);
       for (int q = 0; q < 4; q++) re[q] = block[j + q * step].re, im[q] = block[j + q * step].im;
       split_4(re, im, w);
       for (int q = 0; q < 4; q++) block[j + q * step] = (C){re[q], im[q]};
@@ -94,13 +111,14 @@ static void middle_pass(const double *twiddles, double *F, int blocks, int step)
   }
 }
 
-static void middle_pass_back(const double *twiddles, double *F, int blocks, int step) {
+static void middle_pass_back(const double *twiddles, double *F, int blocks, int step, ahead_t *ahead) {
   for (int b = 0; b < blocks; b++) {
     C *block = (C *)F + (size_t)b * 4 * step;
     V w[4];
     constants_of(twiddles + 4 * b, 4, w);
     for (int j = 0; j < step; j++) {
       V re[4], im[4];
+      ask(ahead);
       for (int q = 0; q < 4; q++) re[q] = block[j + q * step].re, im[q] = block[j + q * step].im;
       join_4(re, im, w);
       for (int q = 0; q < 4; q++) block[j + q * step] = (C){re[q], im[q]};
@@ -109,17 +127,21 @@ static void middle_pass_back(const double *twiddles, double *F, int blocks, int 
 }
 
 // All passes but the last.
-static void begin_transform(const ring_t *ring, const double *x, double *F, reading_t how) {
+static void begin_transform(const ring_t *ring, const double *x, double *F, reading_t how, ahead_t *ahead) {
   const int vectors = ring->size / 2 / W;
   int blocks = ring->radix[0];
-  if (how.digit) {
-    how.digit = 1;
-    if (blocks == 8) first_pass(ring, x, F, how, 8); else first_pass(ring, x, F, how, 4);
-  } else {
-    how.digit = 0;
-    if (blocks == 8) first_pass(ring, x, F, how, 8); else first_pass(ring, x, F, how, 4);
+#define FIRST_PASS(KIND) \
+  case KIND: \
+    how.kind = KIND; \
+    if (blocks == 8) first_pass(ring, x, F, how, 8, ahead); else first_pass(ring, x, F, how, 4, ahead); \
+    break;
+  switch (how.kind) {
+    FIRST_PASS(VALUES)
+    FIRST_PASS(DIGITS)
+    FIRST_PASS(WORDS)
   }
-  for (int p = 1; p < ring->passes; p++, blocks *= 4) middle_pass(ring->twiddles[p], F, blocks, vectors / blocks / 4);
+#undef FIRST_PASS
+  for (int p = 1; p < ring->passes; p++, blocks *= 4) middle_pass(ring->twiddles[p], F, blocks, vectors / blocks / 4, ahead);
 }
 
 // The last pass of one block of W vectors: split as rows, turned, and split as columns.
@@ -138,34 +160,53 @@ INLINE void first_pass_back(const ring_t *ring, int block, V *re, V *im) {
   join_W(re, im, w);
 }
 
-INLINE void last_pass_back(const ring_t *ring, const double *F, double *x, int radix) {
+// Values as torus words, of which those before the point are left out, and 12 bits below them are zero; |x| < 2^51.
+INLINE U torus_words(V x) {
+  return ((U)(centred(x) + all(1.5)) << 12) ^ all_words((uint64_t)1 << 63);  // the mantissa of 1.5 + x is 1/2 + x
+}
+
+// `words`: adds to what is at x, which are torus words.
+INLINE void last_pass_back(const ring_t *ring, const double *F, double *x, int radix, int words, ahead_t *ahead) {
   const int half = ring->size / 2, step = half / W / radix;
   V w[8];
   constants_of(ring->twiddles[0], radix, w);
   for (int j = 0; j < step; j++) {
     V re[8], im[8];
+    ask(ahead);
     for (int q = 0; q < radix; q++) { C c = ((const C *)F)[j + q * step]; re[q] = c.re, im[q] = c.im; }
     if (radix == 8) join_8(re, im, w); else join_4(re, im, w);
     for (int q = 0; q < radix; q++) {
       double *at = x + (size_t)(j + q * step) * W;
-      *(V *)at = re[q], *(V *)(at + half) = im[q];
+      if (words) *(U *)at += torus_words(re[q]), *(U *)(at + half) += torus_words(im[q]);
+      else *(V *)at = re[q], *(V *)(at + half) = im[q];
     }
+  }
+}
+
+static void passes_back(const ring_t *ring, double *F, ahead_t *ahead) {
+  const int vectors = ring->size / 2 / W;
+  int blocks = vectors / W;
+  for (int p = ring->passes - 1; p > 0; p--) {
+    blocks /= 4;
+    middle_pass_back(ring->twiddles[p], F, blocks, vectors / blocks / 4, ahead);
   }
 }
 
 // The way back but for its first pass; F is destroyed. The result is N/2 times as large as what was transformed.
 static void end_transform_back(const ring_t *ring, double *F, double *x) {
-  const int vectors = ring->size / 2 / W;
-  int blocks = vectors / W;
-  for (int p = ring->passes - 1; p > 0; p--) {
-    blocks /= 4;
-    middle_pass_back(ring->twiddles[p], F, blocks, vectors / blocks / 4);
-  }
-  if (ring->radix[0] == 8) last_pass_back(ring, F, x, 8); else last_pass_back(ring, F, x, 4);
+  passes_back(ring, F, 0);
+  if (ring->radix[0] == 8) last_pass_back(ring, F, x, 8, 0, 0); else last_pass_back(ring, F, x, 4, 0, 0);
+}
+
+// As that, added to torus words.
+static void end_transform_to_words(const ring_t *ring, double *F, uint64_t *words, ahead_t *ahead) {
+  passes_back(ring, F, ahead);
+  double *x = (double *)words;
+  if (ring->radix[0] == 8) last_pass_back(ring, F, x, 8, 1, ahead); else last_pass_back(ring, F, x, 4, 1, ahead);
 }
 
 static void transform(const ring_t *ring, const double *x, double *F, double factor) {
-  begin_transform(ring, x, F, (reading_t){0, factor, 0});
+  begin_transform(ring, x, F, (reading_t){VALUES, factor, 0, 0, 0}, 0);
   for (int b = 0; b < ring->size / 2 / W / W; b++) {
     C *block = (C *)F + (size_t)W * b;
     V re[W], im[W];

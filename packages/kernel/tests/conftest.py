@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cryptable_kernel import PATHS, Kernel, KernelUnavailable, open_kernel
 
@@ -32,3 +33,8 @@ def kernel(request):
         return open_kernel(request.param)
     except KernelUnavailable as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(5)

@@ -58,11 +58,6 @@ def assert_near(found, expected, tolerance=1e-9):
 
 
 @pytest.fixture
-def random():
-    return np.random.default_rng(5)
-
-
-@pytest.fixture
 def ring(kernel):
     return Ring(kernel, N)
 

@@ -2,6 +2,7 @@
 
 from cryptable_kernel.forms import Forms
 from cryptable_kernel.library import PATHS, VARIABLE, Kernel, KernelUnavailable
+from cryptable_kernel.lookups import Bootstrap, BootstrapShape, Keyswitch, KeyswitchShape
 from cryptable_kernel.memory import aligned
 from cryptable_kernel.ring import MAX_ROWS, Gadget, Ring
 from cryptable_kernel.trial import open_kernel
@@ -12,10 +13,14 @@ __all__ = [
     "MAX_ROWS",
     "PATHS",
     "VARIABLE",
+    "Bootstrap",
+    "BootstrapShape",
     "Forms",
     "Gadget",
     "Kernel",
     "KernelUnavailable",
+    "Keyswitch",
+    "KeyswitchShape",
     "Ring",
     "aligned",
     "open_kernel",

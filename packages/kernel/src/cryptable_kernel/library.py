@@ -16,7 +16,7 @@ PATHS = ("base", "avx2", "avx512")
 """From the narrowest on: what every processor of the kind has (SSE2, NEON), and the extensions of x86-64."""
 WIDEST_BY_DEFAULT = "avx2"
 """AVX-512 has to be asked for: its code was never run on such a processor (docs/decisions, "A native kernel")."""
-INTERFACE = 1
+INTERFACE = 2
 """Of the entry points; cpu.c has the same."""
 RECORD = "_kernel.json"
 """Beside the library: what it is, written when it is built. Without it, the package was installed without a library."""

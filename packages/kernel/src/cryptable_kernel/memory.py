@@ -1,4 +1,4 @@
-"""Memory that the kernel reads and writes: doubles and integers, aligned for vectors, and checked before each call."""
+"""Memory that the kernel reads and writes: doubles and words, aligned for vectors, and checked before each call."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ def aligned(*shape: int) -> FloatArray:
     memory = np.zeros(size + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     found: FloatArray = memory[start : start + size].view(np.float64).reshape(shape)
+    return found
+
+
+def word_address(array: npt.NDArray[Any], shape: tuple[int, ...], what: str, *, written: bool = False) -> int:
+    """Where an array's 64-bit words begin, which need no alignment; raises as `address` does."""
+    if array.dtype != np.uint64 or array.shape != shape:
+        raise ValueError(f"{what}: {array.dtype} of shape {array.shape}, expected uint64 of shape {shape}")
+    if not array.flags.c_contiguous or not array.flags.aligned or (written and not array.flags.writeable):
+        raise ValueError(f"{what}: expected contiguous memory, writeable where it is written")
+    found: int = array.ctypes.data
     return found
 
 

@@ -50,7 +50,9 @@ class Ring:
         if not needed:
             raise ValueError(f"ring of {size} coefficients, expected a power of two from 512 to 32768")
         self._table = aligned(-(-needed // 8))
-        self._ring = ctypes.c_void_p(self._table.ctypes.data)
+        self.place: int = self._table.ctypes.data
+        """Of its constants, for the kernel's other functions; they live as long as the ring does."""
+        self._ring = ctypes.c_void_p(self.place)
         kernel.entry("ring_make")(self._ring, size)
         self._scratch_doubles = kernel.entry("scratch_bytes", result=ctypes.c_size_t)(size) // 8
 
