@@ -33,14 +33,32 @@ EXPORT void NAME(pairs)(const ring_t *ring, double *ciphertexts, size_t count, d
   }
 }
 
-// x(X^turn), `turn` odd: coefficient t comes from t / turn.
-static void automorphism(const double *x, double *out, int n, uint32_t turn) {
-  uint32_t inverse = turn, last = 2 * (uint32_t)n - 1;
+// x(X^turn), turn = N / 2^number + 1: coefficient t comes from t / turn. That is t and a number which depends on t modulo
+// 2^(number + 1) alone, so that each class of those t is a stride of x from somewhere, which turns its sign at its end.
+static void automorphism(const double *x, double *out, int n, int number) {
+  const uint32_t period = (uint32_t)2 << number, turn = (uint32_t)(n >> number) + 1, last = 2 * (uint32_t)n - 1;
+  uint32_t inverse = turn;
   for (int j = 0; j < 5; j++) inverse *= 2 - turn * inverse;
-  for (uint32_t t = 0; t < (uint32_t)n; t++) {
-    uint32_t from = t * inverse & last;
-    double sign = 1 - 2 * (double)(int32_t)(from / (uint32_t)n);
-    out[t] = x[from & (last >> 1)] * sign;
+  for (uint32_t first = 0; first < period && first < (uint32_t)n; first++)
+    for (uint32_t t = first; t < (uint32_t)n;) {
+      uint32_t from = t * inverse & last;
+      const double sign = from < (uint32_t)n ? 1 : -1;
+      for (from &= last >> 1; t < (uint32_t)n && from < (uint32_t)n; t += period, from += period) out[t] = sign * x[from];
+    }
+}
+
+// out = x X^-power, `power` at most N - 1, for x that comes vector by vector.
+INLINE void put_turned(double *out, int n, int power, int j, V x) {
+  if (j >= power) {
+    memcpy(out + j - power, &x, sizeof(V));
+  } else if (j + W <= power) {
+    x = -x;
+    memcpy(out + n + j - power, &x, sizeof(V));
+  } else {
+    for (int lane = 0; lane < W; lane++) {
+      if (j + lane >= power) out[j + lane - power] = x[lane];
+      else out[n + j + lane - power] = -x[lane];
+    }
   }
 }
 
@@ -48,9 +66,8 @@ static void automorphism(const double *x, double *out, int n, uint32_t turn) {
 static void split_leaf(const ring_t *ring, double *even, double *odd, int number, int power, gadget_t gadget, const double *const *key, double *scratch) {
   const int n = ring->size;
   double *turned = scratch, *body = turned + n, *switched = body + n, *sums = switched + 2 * n, *F = sums + 2 * n;
-  const uint32_t turn = (uint32_t)(n >> number) + 1;
-  automorphism(even, turned, n, turn);
-  automorphism(even + n, body, n, turn);
+  automorphism(even, turned, n, number);
+  automorphism(even + n, body, n, number);
   spread(ring, turned, gadget, F);
   times_rows_back(ring, F, gadget.levels, key, sums, switched, switched + n);
   // t(even) under the key is (0, t(body)) - switched.
@@ -59,10 +76,8 @@ static void split_leaf(const ring_t *ring, double *even, double *odd, int number
     for (int j = 0; j < n; j += W) {
       V image = (part ? *(V *)(body + j) : all(0)) - *(V *)(s + j), before = *(V *)(e + j);
       *(V *)(e + j) = centred(before + image);
-      *(V *)(s + j) = centred(before - image);
+      put_turned(o, n, power, j, centred(before - image));
     }
-    memcpy(o, s + power, sizeof(double) * (size_t)(n - power));
-    for (int j = 0; j < power; j++) o[n - power + j] = -s[j];
   }
 }
 

@@ -78,6 +78,7 @@ static void times_rows_back(const ring_t *ring, double *F, int rows, const doubl
     case 4: times_rows_n(ring, F, 4, key, out, 1); break;
     case 5: times_rows_n(ring, F, 5, key, out, 1); break;
     case 6: times_rows_n(ring, F, 6, key, out, 1); break;
+    case 7: times_rows_n(ring, F, 7, key, out, 1); break;
     default: times_rows_n(ring, F, rows, key, out, 1);
   }
   end_transform_back(ring, out, mask);
