@@ -1,9 +1,9 @@
 """A network of squares on scikit-learn's digits, 64-32-10: accuracy, CPU of a row, bytes, and how many rows are exact.
 
-python tools/bench/squares.py [--rows 20] [--epochs 60] [--hidden 32]
+python tools/bench/squares.py [--rows 20] [--epochs 30] [--hidden 32] [--bits 3]
 
-The network is trained in floats with x² as its activation and compiled with scheme="squares"; 20 % of the images are
-kept for testing. CPU seconds are of this process, one thread; encrypted answers are compared with the circuit's own.
+The network is a QuantNeuralNetClassifier with activation="square"; 20 % of the images are kept for testing. CPU
+seconds are of this process, one thread; encrypted answers are compared with the circuit's own.
 """
 
 from __future__ import annotations
@@ -21,65 +21,46 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import cryptable as ct
 import numpy as np
 import torch
+from cryptable.neural import QuantNeuralNetClassifier
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_client.schemes.scheme import read_tensor
 from cryptable_engine import Evaluator, compile_circuit, interpret
 from cryptable_protocol import encode_rows
 from cryptable_protocol.messages import tensor as pb
+from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-
-
-class Net(torch.nn.Module):
-    """One hidden layer, squared."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.hidden, self.last = torch.nn.Linear(64, hidden), torch.nn.Linear(hidden, 10)
-
-    def scores(self, rows: torch.Tensor) -> torch.Tensor:
-        """Before the softmax."""
-        sums = self.hidden(rows)
-        scores: torch.Tensor = self.last(sums * sums)
-        return scores
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Probabilities."""
-        return torch.softmax(self.scores(rows), 1)
-
-
-def trained(rows: torch.Tensor, labels: torch.Tensor, epochs: int, hidden: int) -> Net:
-    """By AdamW, in batches of 64."""
-    torch.manual_seed(0)
-    net = Net(hidden)
-    optimizer = torch.optim.AdamW(net.parameters(), 4e-3, weight_decay=1e-2)
-    for _ in range(epochs):
-        order = torch.randperm(len(rows))
-        for start in range(0, len(rows), 64):
-            part = order[start : start + 64]
-            loss = torch.nn.functional.cross_entropy(net.scores(rows[part]), labels[part])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-    return net
 
 
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=20, help="encrypted rows")
-    parser.add_argument("--epochs", type=int, default=60, help="of training")
+    parser.add_argument("--epochs", type=int, default=30, help="of training")
     parser.add_argument("--hidden", type=int, default=32, help="neurons that are squared")
+    parser.add_argument("--bits", type=int, default=3, help="of inputs and weights")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split((X / 16).astype(np.float32), y, test_size=0.2, random_state=0)
-    net = trained(torch.tensor(X_train), torch.tensor(y_train), asked.epochs, asked.hidden)
-    own = net(torch.tensor(X_test)).argmax(1).numpy()
-    model = ct.compile(net, X_train, scheme="squares", show_progress=False)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
+    classifier = QuantNeuralNetClassifier(
+        (asked.hidden,),
+        activation="square",
+        input_bits=asked.bits,
+        weight_bits=asked.bits,
+        output_weight_bits=asked.bits,
+        max_epochs=asked.epochs,
+        random_state=0,
+    ).fit(X_train, y_train)
+    own = classifier.predict(X_test)
+    model = ct.compile(classifier, X_train, show_progress=False)
     spec = model.artifact.client_spec
-    print(f"accuracy on {len(X_test)} images: floats {np.mean(own == y_test):.4f}, ", end="")
-    print(f"integers {np.mean(model.predict(X_test) == y_test):.4f}; scores of {spec.parameters.output_bits} bits")
+    print(f"accuracy on {len(X_test)} images: as trained {np.mean(own == y_test):.4f}, ", end="")
+    print(f"integers {np.mean(model.predict(X_test) == y_test):.4f}; ", end="")
+    parameters = spec.parameters
+    if not isinstance(parameters, SquaresParameters):
+        raise SystemExit(f"compiled for scheme {spec.scheme!r}, expected squares")
+    print(f"scores of {parameters.output_bits} bits, moduli {', '.join(map(str, parameters.moduli))}")
     encoded = encode_rows(spec.features, X_test[: asked.rows])
     expected = interpret(model.circuit, encoded)
     with tempfile.TemporaryDirectory() as folder, SecretKeys.generate(spec) as secret_keys:

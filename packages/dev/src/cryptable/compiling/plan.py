@@ -21,6 +21,7 @@ from cryptable.cost.prices import PriceList
 from cryptable.errors import BudgetError, ConstantModelError, UnsupportedModelError
 from cryptable.graphs.client_side import ClientSide
 from cryptable.graphs.graph import Estimator, ModelGraph, Rows
+from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.kernels import KernelMachine
 from cryptable.graphs.mixture import Mixture
 from cryptable.graphs.network import SegmentedNetwork
@@ -35,6 +36,8 @@ from cryptable.planner.thresholds.whole_grid import disclose_whole_grid
 from cryptable.planner.ties import plan_keeping_ties
 
 _DEFAULT = CompileSettings()
+_WITHOUT_BOUND = SegmentedNetwork | TrainedIntegers | TrainedSquares | KernelMachine
+"""Graphs whose scores' errors are measured on calibration data."""
 _LEAST_APART = 1e-11
 _LARGEST = 1e250
 _FINER = (4.0, 16.0)
@@ -206,9 +209,9 @@ def _with_agreement(
         planned = replace(planned, decoder=whole.decoder(planned.decoder), error_bound=bound)
     if planned.places is not None:
         return replace(planned, agreement=of_labels(planned, imported, planned.places(imported.reference)))
-    if whole.labels is not None or isinstance(graph, SegmentedNetwork | TrainedIntegers | KernelMachine):
+    if whole.labels is not None or isinstance(graph, _WITHOUT_BOUND):
         planned = replace(planned, agreement=measured(planned, imported))
-    if isinstance(graph, SegmentedNetwork | TrainedIntegers | KernelMachine):
+    if isinstance(graph, _WITHOUT_BOUND):
         check_tolerance(planned, settings.tolerance)
     return planned
 

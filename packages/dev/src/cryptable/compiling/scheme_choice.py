@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from cryptable_engine import Circuit
-from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED, SQUARES
 
 from cryptable.compiling.settings import CompileSettings
 from cryptable.errors import UnsupportedModelError
@@ -20,6 +20,7 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
 
     With "auto", the scheme levelled comes first where it plans such models, unless they are to be asked for, and no
     option needs lookups. A model may still be wider or larger than it evaluates, and is bootstrapped then.
+    What was trained with squares is evaluated by that scheme alone.
     """
     if settings.scheme != "auto":
         return (settings,)
@@ -34,6 +35,8 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
     is_first = levelled is not None and (not levelled.is_asked_for or not is_bootstrapped or kept == LEVELLED)
     if is_able and is_first:
         found.append(replace(settings, scheme="levelled"))
+    if not found and not is_bootstrapped and able_planner(graph, SQUARES) is not None:
+        found.append(replace(settings, scheme="squares"))
     if not found or (kept is None and is_bootstrapped):
         found.append(replace(settings, scheme="bootstrapped"))
     return tuple(found)

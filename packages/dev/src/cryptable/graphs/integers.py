@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 from cryptable_engine.circuit.circuit import Lookup
@@ -12,6 +13,9 @@ from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.symbols import widened
+
+Edges: TypeAlias = Mapping[int, FloatArray]
+"""By the variable, the least numbers of each integer but 0, rising: where an encoder is to compare with them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,13 @@ class Grid:
     def encode(self, numbers: FloatArray) -> IntArray:
         """The nearest integers to numbers of shape (rows, variables), as encoders of this grid send them."""
         found: IntArray = np.clip(np.rint((numbers - self.zero) / self.step), 0, self.maximum).astype(np.int64)
+        return found
+
+    def encode_by(self, edges: Edges, numbers: FloatArray) -> IntArray:
+        """As `encode`, but for variables with edges: how many of them a number reaches."""
+        found = self.encode(numbers)
+        for variable, least in edges.items():
+            found[:, variable] = np.searchsorted(least, numbers[:, variable], side="right")
         return found
 
     def numbers(self, integers: IntArray) -> FloatArray:
@@ -94,8 +105,7 @@ class IntegerLayer:
 class IntegerNetwork:
     """Integers from the inputs to the scores: score = (integers @ weights.T) * step + base, one of each an output.
 
-    `edges` are, by the input, the least numbers of each integer but 0, of those whose encoder is to compare with them:
-    numbers in the middle between two integers are read as a quantizer reads them.
+    Where inputs have `edges`, numbers in the middle between two integers are read as a quantizer reads them.
     """
 
     grid: Grid
@@ -104,7 +114,7 @@ class IntegerNetwork:
     weights: csr_array
     step: float
     base: FloatArray
-    edges: Mapping[int, FloatArray] = field(default_factory=dict)
+    edges: Edges = field(default_factory=dict)
 
     @property
     def input_grid(self) -> Grid:

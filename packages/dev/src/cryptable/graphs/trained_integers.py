@@ -29,4 +29,5 @@ class TrainedIntegers:
 
     def scores(self, rows: FloatArray) -> FloatArray:
         """Scores before the link, shape (rows, outputs): those of the integers that the client's encoders make."""
-        return self.network.scores(self.network.input_grid.encode(rows))
+        network = self.network
+        return network.scores(network.input_grid.encode_by(network.edges, rows))

@@ -12,6 +12,7 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel
 from cryptable.graphs.client_side import ClientSide, planned_graph
 from cryptable.graphs.graph import Estimator, FloatArray, LinearModel, ModelGraph, Rows, TreeEnsemble
+from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.kernels import KernelMachine
 from cryptable.graphs.network import QuantizedNetwork, SegmentedNetwork
 from cryptable.graphs.quadratic import QuadraticModel
@@ -19,7 +20,7 @@ from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.pipelines import RawColumns, Stage, apply_steps
 from cryptable.importers.pipelines.rebase_additive import rebase_linear, rebase_steps
 from cryptable.importers.pipelines.rebase_kernels import rebase_kernels
-from cryptable.importers.pipelines.rebase_network import rebase_integers, rebase_network
+from cryptable.importers.pipelines.rebase_network import rebase_integers, rebase_network, rebase_squares
 from cryptable.importers.pipelines.rebase_quadratic import rebase_quadratic
 from cryptable.importers.pipelines.rebase_trees import rebase_trees
 from cryptable.importers.reading.learned_trees import restrict_missing
@@ -34,6 +35,7 @@ _REBASE: dict[type, Callable[[Any, Stage], ModelGraph]] = {
     KernelMachine: rebase_kernels,
     QuantizedNetwork: rebase_network,
     TrainedIntegers: rebase_integers,
+    TrainedSquares: rebase_squares,
 }
 
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from cryptable_protocol import InvalidInputError
+from cryptable_protocol import InvalidInputError, Labels, Link
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
 from skorch.dataset import ValidSplit
 from torch import nn
 
 from cryptable.graphs.graph import FloatArray
-from cryptable.graphs.integers import IntegerNetwork
+from cryptable.graphs.integer_squares import TrainedSquares
+from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.neural.input_levels import InputLevels
-from cryptable.neural.network import INPUT_RANGE, QuantNetwork
+from cryptable.neural.network import INPUT_RANGE, Precision, QuantNetwork
 from cryptable.neural.read_integers import read_integers
+from cryptable.neural.read_squares import grid_of, read_squares
+from cryptable.neural.sparse_network import SparseQuantNeuralNetwork
+from cryptable.neural.squared_network import SQUARE, SquaredNetwork
 
 Parameters: TypeAlias = Mapping[str, Any]
 Callbacks: TypeAlias = list[Callback] | None
@@ -41,6 +45,8 @@ _PRIOR_ROWS, _MOST_DECAY = 160.0, 0.5
 (1600 rows: 0.895 at 0.1, 0.852 at 0.5, 0.900 with hardly any)."""
 _WARM_UP = 0.3
 """Part of the training in which the learning rate rises; then it falls."""
+_LARGEST_GRADIENT = 1.0
+"""Norm of all gradients behind squares, which have no end."""
 
 
 class QuantEstimator(BaseEstimator):  # type: ignore[misc]
@@ -48,6 +54,8 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
 
     pixels: ClassVar[bool] = False
 
+    activation: str
+    hidden_layer_sizes: Sequence[int]
     max_epochs: int
     batch_size: int
     learning_rate: float
@@ -107,6 +115,8 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
             step_every="batch",
         )
         callbacks: list[Any] = [("schedule", schedule), *(self.callbacks or ())]
+        if self.activation == SQUARE:
+            callbacks.append(("clipping", GradientNormClipping(_LARGEST_GRADIENT)))
         if self.early_stopping:
             callbacks.append(("early_stopping", EarlyStopping(patience=self.patience, load_best=True, sink=_silent)))
         parameters: dict[str, Any] = {
@@ -153,9 +163,32 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
             scores: FloatArray = self.module_(torch.from_numpy(self._standardised(rows))).numpy().astype(np.float64)
         return scores
 
-    def _integers(self) -> IntegerNetwork:
-        check_is_fitted(self, "levels_")
-        return read_integers(self.module_, self.levels_, self._row_shape())
+    def _graph(
+        self, link: Link, labels: Labels | None, scale: float = 1.0, shift: FloatArray | float = 0.0
+    ) -> TrainedIntegers | TrainedSquares:
+        """The integers that the module computes with, and what `scale` times its scores plus `shift` mean."""
+        module, levels = self.module_, self.levels_
+        if isinstance(module, SquaredNetwork):
+            squares = read_squares(module, levels).rescaled(scale, np.asarray(shift))
+            return TrainedSquares(squares, grid_of(levels), link, labels)
+        found = read_integers(module, levels, self._row_shape())
+        return TrainedIntegers(
+            found.with_outputs(found.weights, found.step * scale, found.base * scale + shift), link, labels
+        )
+
+    def _dense(self, outputs: int) -> QuantNetwork:
+        """A fully connected network of the estimator's arguments, with random weights."""
+        arguments = self._precision()
+        if self.activation != SQUARE:
+            return SparseQuantNeuralNetwork(self.n_features_in_, outputs, self.hidden_layer_sizes, **arguments)
+        most = arguments.pop("max_active_weights")
+        return SquaredNetwork(
+            self.n_features_in_,
+            outputs,
+            self.hidden_layer_sizes,
+            precision=Precision(**arguments),
+            max_active_weights=most,
+        )
 
     def _row_shape(self) -> tuple[int, ...]:
         """Of one row as the module takes it."""

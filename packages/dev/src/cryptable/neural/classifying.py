@@ -12,11 +12,12 @@ from cryptable_protocol import InvalidInputError, Link
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import nn
 
 from cryptable.graphs.graph import FloatArray
+from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.reading.labels import labels_of
 from cryptable.neural.base import NetClass, QuantEstimator, Rows, Target
@@ -70,10 +71,11 @@ class QuantClassifier(ClassifierMixin, QuantEstimator):  # type: ignore[misc]
             return nn.BCEWithLogitsLoss(pos_weight=weights[1] / weights[0])
         return nn.CrossEntropyLoss(weight=weights)
 
-    def trained_integers(self) -> TrainedIntegers:
+    def trained_integers(self) -> TrainedIntegers | TrainedSquares:
         """For `cryptable.compile`: the integers that the module computes with."""
+        check_is_fitted(self, "levels_")
         link = Link.SIGMOID if self._outputs == 1 else Link.SOFTMAX
-        return TrainedIntegers(self._integers(), link, labels_of(self.classes_, type(self).__name__))
+        return self._graph(link, labels_of(self.classes_, type(self).__name__))
 
     def decision_function(self, X: Rows) -> FloatArray:
         """Scores, shape (rows,) of the second of two classes, else (rows, classes)."""

@@ -8,7 +8,7 @@ from typing import Any
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a docstring of Brevitas, when Python first compiles it
     import brevitas.nn as qnn
-    from brevitas.function.ops_ste import floor_ste
+    from brevitas.function.ops_ste import floor_ste, round_ste
     from brevitas.quant import (
         Int8ActPerTensorFloat,
         Int8WeightPerTensorFixedPoint,
@@ -65,6 +65,7 @@ __all__ = [
     "fixed_weights",
     "floor_ste",
     "qnn",
+    "round_ste",
     "scaled_weights",
     "signed_values",
     "unsigned_values",

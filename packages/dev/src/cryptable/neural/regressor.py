@@ -9,16 +9,16 @@ import numpy as np
 from cryptable_protocol import Link
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch import NeuralNetRegressor
 from torch import nn
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray
+from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.neural.base import Callbacks, NetClass, Parameters, QuantEstimator, Rows, Target
 from cryptable.neural.network import QuantNetwork
-from cryptable.neural.sparse_network import SparseQuantNeuralNetwork
 
 
 class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[misc]
@@ -97,9 +97,7 @@ class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[m
         return self
 
     def _network(self) -> QuantNetwork:
-        return SparseQuantNeuralNetwork(
-            self.n_features_in_, len(self.target_mean_), self.hidden_layer_sizes, **self._precision()
-        )
+        return self._dense(len(self.target_mean_))
 
     def _net_class(self) -> NetClass:
         return NeuralNetRegressor
@@ -112,20 +110,19 @@ class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[m
         scores: FloatArray = super().reference_scores(X) * self.target_scale_ + self.target_mean_
         return scores
 
-    def trained_integers(self) -> TrainedIntegers:
+    def trained_integers(self) -> TrainedIntegers | TrainedSquares:
         """For `cryptable.compile`: the integers that the module computes with.
 
         Raises:
             UnsupportedModelError: it has several targets.
         """
+        check_is_fitted(self, "levels_")
         if len(self.target_mean_) > 1:
             raise UnsupportedModelError(
                 f"QuantNeuralNetRegressor: it was fitted on {len(self.target_mean_)} targets, which are decoded in one "
                 "unit; fit and compile one estimator a target"
             )
-        found, scale = self._integers(), float(self.target_scale_[0])
-        network = found.with_outputs(found.weights, found.step * scale, found.base * scale + self.target_mean_)
-        return TrainedIntegers(network, Link.IDENTITY, None)
+        return self._graph(Link.IDENTITY, None, float(self.target_scale_[0]), self.target_mean_)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -9,7 +9,7 @@ import torch
 from cryptable.cost.prices import price_list
 from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.network import Layer, SegmentedNetwork
-from cryptable.planner.squares.integers import Fineness, InputLevels, round_layers
+from cryptable.planner.squares.integers import Fineness, InputLevels, circuit_of, round_layers
 from cryptable.planner.squares.square_layers import square_layers
 from cryptable_engine import interpret, verify
 from cryptable_protocol import InvalidInputError, Link, UnusedFeature
@@ -162,7 +162,7 @@ def test_squares_are_the_network_and_integers_come_near_it(seed, widths):
     levels = InputLevels.of(layers, rows)
     fineness = Fineness(6, 5, 7)
     integers = round_layers(layers, levels, fineness)
-    circuit = integers.circuit(fineness.inputs)
+    circuit = circuit_of(integers, np.full(levels.used.size, 2**fineness.inputs - 1))
     verify(circuit)
     encoded = levels.encode(rows, fineness.inputs)
     found = interpret(circuit, encoded)

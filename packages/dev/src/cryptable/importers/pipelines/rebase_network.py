@@ -8,9 +8,11 @@ import numpy as np
 from scipy.sparse import csr_array, hstack  # type: ignore[import-untyped]
 
 from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.integers import Grid, IntegerNetwork
 from cryptable.graphs.network import Layer, SegmentedNetwork
 from cryptable.graphs.trained_integers import TrainedIntegers
+from cryptable.importers.pipelines.level_edges import level_edges
 from cryptable.importers.pipelines.shapes import Affine
 from cryptable.importers.pipelines.stage import Stage
 
@@ -46,11 +48,37 @@ def rebase_integers(graph: TrainedIntegers, stage: Stage) -> TrainedIntegers:
     Raises:
         UnsupportedModelError: a column is no rising affine function of one raw column, or two are of the same.
     """
-    matrix, offset = affine_columns(stage)
     network = graph.network
-    source = np.full(network.inputs, -1)
-    slope = np.ones(network.inputs)
-    for index in range(network.inputs):
+    source, slope, offset = _copies(network.inputs, stage)
+    moved = _moved(network, source, slope, offset, len(stage.raw.names))
+    edges = level_edges(network.input_grid, source, moved.input_grid, stage)
+    return replace(graph, network=replace(moved, edges=edges), feature_names=stage.raw.names)
+
+
+def rebase_squares(graph: TrainedSquares, stage: Stage) -> TrainedSquares:
+    """The same integers, which encoders make of raw columns.
+
+    Raises:
+        UnsupportedModelError: as for `rebase_integers`.
+    """
+    network, raw = graph.network, len(stage.raw.names)
+    source, slope, offset = _copies(graph.grid.size, stage)
+    there = source >= 0
+    grid, constant = _moved_grid(graph.grid, source, slope, offset, raw)
+    weights = np.zeros((len(network.weights[0]), raw), np.int64)
+    weights[:, source[there]] = network.weights[0][:, there]
+    first = network.offsets[0] + network.weights[0] @ constant
+    moved = replace(network, weights=(weights, *network.weights[1:]), offsets=(first, *network.offsets[1:]))
+    edges = level_edges(graph.grid, source, grid, stage)
+    return replace(graph, network=moved, grid=grid, edges=edges, feature_names=stage.raw.names)
+
+
+def _copies(inputs: int, stage: Stage) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Of each input: the raw column that it is slope * column + offset of; -1 where it is the constant `offset`."""
+    matrix, offset = affine_columns(stage)
+    source = np.full(inputs, -1)
+    slope = np.ones(inputs)
+    for index in range(inputs):
         row = slice(matrix.indptr[index], matrix.indptr[index + 1])
         if matrix.indptr[index + 1] == matrix.indptr[index]:
             continue
@@ -60,9 +88,17 @@ def rebase_integers(graph: TrainedIntegers, stage: Stage) -> TrainedIntegers:
                 "its inputs itself: it needs no scaling. Fit it on the raw columns, or on selected ones"
             )
         source[index], slope[index] = matrix.indices[row][0], matrix.data[row][0]
-    return replace(
-        graph, network=_moved(network, source, slope, offset, len(stage.raw.names)), feature_names=stage.raw.names
-    )
+    return source, slope, offset
+
+
+def _moved_grid(grid: Grid, source: IntArray, slope: FloatArray, offset: FloatArray, raw: int) -> tuple[Grid, IntArray]:
+    """Of raw columns, and the integers of inputs that are constant, 0 of all others."""
+    there = source >= 0
+    zero, step, maximum = np.zeros(raw), np.ones(raw), np.zeros(raw, np.int64)
+    zero[source[there]] = ((grid.zero - offset) / slope)[there]
+    step[source[there]] = (grid.step / slope)[there]
+    maximum[source[there]] = grid.maximum[there]
+    return Grid(zero, step, maximum), np.where(there, 0, grid.encode(offset[None])[0])
 
 
 def affine_columns(stage: Stage) -> tuple[csr_array, FloatArray]:
@@ -95,11 +131,7 @@ def _moved(
 ) -> IntegerNetwork:
     grid, inner = network.grid, network.inputs
     there = source >= 0
-    constant = np.where(there, 0, network.input_grid.encode(offset[None])[0])
-    zero, step, maximum = np.zeros(raw), np.ones(raw), np.zeros(raw, np.int64)
-    zero[source[there]] = ((grid.zero[:inner] - offset) / slope)[there]
-    step[source[there]] = (grid.step[:inner] / slope)[there]
-    maximum[source[there]] = grid.maximum[:inner][there]
+    inputs, constant = _moved_grid(network.input_grid, source, slope, offset, raw)
     places = csr_array(
         (np.ones(int(there.sum()), np.int64), (np.flatnonzero(there), source[there])), shape=(inner, raw)
     )
@@ -117,7 +149,6 @@ def _moved(
         weights, added = moved(layer.weights)
         layers.append(replace(layer, weights=weights, offset=layer.offset + added))
     weights, added = moved(network.weights)
-    inputs = Grid(zero, step, maximum)
     later = Grid(grid.zero[inner:], grid.step[inner:], grid.maximum[inner:])
     return replace(
         network,

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_engine.circuit.bounds import bounds
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Node, Term
-from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, Labels, Link, PolylineEncoder, UnusedFeature
+from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, UnusedFeature
 from scipy.sparse import csc_array, csr_array  # type: ignore[import-untyped]
 
 from cryptable.errors import ConstantModelError
 from cryptable.graphs.graph import IntArray
 from cryptable.graphs.integers import IntegerNetwork
 from cryptable.graphs.symbols import widened
+from cryptable.planner.grid_encoder import grid_encoder
 from cryptable.planner.networks.bitwise_rounding import exactly_rounded
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.settings import Rounding
@@ -61,20 +62,9 @@ def lower(
     nodes.append(replace(scores, offset=offset))
     encoders: list[FeatureEncoder] = [UnusedFeature(name) for name in feature_names]
     for each in sent.tolist():
-        encoders[each] = _encoder(feature_names[each], network, each)
+        encoders[each] = grid_encoder(feature_names[each], network.grid, each, network.edges.get(each))
     decoder = Decoder(link, tuple((-offset).tolist()), network.step, tuple(network.base.tolist()), labels)
     return PlannedModel(Circuit(tuple(nodes), len(nodes) - 1), tuple(encoders), decoder, None, layer_names=tuple(names))
-
-
-def _encoder(name: str, network: IntegerNetwork, index: int) -> FeatureEncoder:
-    grid, edges = network.grid, network.edges.get(index)
-    levels = int(grid.maximum[index]) + 1
-    if edges is None:
-        return AffineEncoder(name, float(grid.zero[index]), float(grid.step[index]), levels)
-    # A polyline that is constant but between an edge and the double below it.
-    knots = np.stack([np.nextafter(edges, -np.inf), edges], axis=1).ravel()
-    heights = np.stack([np.arange(levels - 1.0), np.arange(1.0, levels)], axis=1).ravel()
-    return PolylineEncoder(name, tuple(knots.tolist()), tuple(heights.tolist()), levels)
 
 
 def _used(network: IntegerNetwork) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Integers of a network of squares: inputs as levels, weights as multiples of one step a layer."""
+"""A network of squares in integers: inputs as levels, weights as multiples of one step a layer, and its circuit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Node, Square, Term
 from cryptable_engine.circuit.bounds import bounds
-from cryptable_protocol import AffineEncoder, FeatureEncoder, UnusedFeature
+from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
 
-from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.graph import FloatArray, IntArray, ModelGraph
+from cryptable.graphs.integer_squares import IntegerSquares
 from cryptable.planner.squares.square_layers import SquareLayers
 
 _SLACK = 20
@@ -67,43 +68,35 @@ class InputLevels:
         return tuple(found)
 
 
-@dataclass(frozen=True, eq=False)
-class IntegerLayers:
-    """Weights and offsets of each layer, and what one unit of the scores is; the last offset is left to the decoder."""
+def circuit_of(integers: IntegerSquares, maxima: IntArray) -> Circuit:
+    """With an offset that makes the lowest score 0, by sound bounds.
 
-    weights: tuple[IntArray, ...]
-    offsets: tuple[IntArray, ...]
-    unit: float
-    base: FloatArray
-
-    def sums(self, levels: IntArray) -> FloatArray:
-        """Of the last layer, without an offset; shape (rows, outputs). In doubles, which ranks candidates well."""
-        values = levels.astype(np.float64)
-        for weights, offset in zip(self.weights[:-1], self.offsets, strict=True):
-            values = (values @ weights.T + offset) ** 2
-        total: FloatArray = values @ self.weights[-1].T
-        return total
-
-    def scores(self, levels: IntArray) -> FloatArray:
-        """As clients decode them."""
-        return self.sums(levels) * self.unit + self.base
-
-    def circuit(self, bits: int) -> Circuit:
-        """With an offset that makes the lowest score 0, by sound bounds."""
-        inputs = self.weights[0].shape[1]
-        group = InputGroup(GroupKind.RANGE, 1, 2**bits - 1)
-        nodes: list[Node] = [Input((group,) * inputs)]
-        for weights, offset in zip(self.weights[:-1], self.offsets, strict=True):
-            nodes.append(Linear((Term.from_dense(len(nodes) - 1, weights.T),), offset))
-            nodes.append(Square(len(nodes) - 1, len(offset)))
-        term = Term.from_dense(len(nodes) - 1, self.weights[-1].T)
-        raw = Linear((term,), np.zeros(len(self.base), np.int64))
-        low, high = bounds(Circuit((*nodes, raw), len(nodes)))[-1]
-        room = 1 + int((high - low).max() >> _SLACK)
-        return Circuit((*nodes, Linear((term,), room - low)), len(nodes))
+    Args:
+        integers: of the network.
+        maxima: the largest level of each of its inputs.
+    """
+    groups = tuple(InputGroup(GroupKind.RANGE, 1, maximum) for maximum in maxima.tolist())
+    nodes: list[Node] = [Input(groups)]
+    for weights, offset in zip(integers.weights[:-1], integers.offsets, strict=True):
+        nodes.append(Linear((Term.from_dense(len(nodes) - 1, weights.T),), offset))
+        nodes.append(Square(len(nodes) - 1, len(offset)))
+    term = Term.from_dense(len(nodes) - 1, integers.weights[-1].T)
+    raw = Linear((term,), np.zeros(len(integers.base), np.int64))
+    low, high = bounds(Circuit((*nodes, raw), len(nodes)))[-1]
+    room = 1 + int((high - low).max() >> _SLACK)
+    return Circuit((*nodes, Linear((term,), room - low)), len(nodes))
 
 
-def round_layers(layers: SquareLayers, levels: InputLevels, fineness: Fineness) -> IntegerLayers:
+def decoder_of(graph: ModelGraph, integers: IntegerSquares, circuit: Circuit) -> Decoder:
+    """What undoes the offset of such a circuit's scores."""
+    answer = circuit.nodes[circuit.output]
+    if not isinstance(answer, Linear):
+        raise AssertionError  # pragma: no cover
+    back = tuple((-answer.offset).tolist())
+    return Decoder(graph.link, back, integers.unit, tuple(integers.base.tolist()), graph.labels)
+
+
+def round_layers(layers: SquareLayers, levels: InputLevels, fineness: Fineness) -> IntegerSquares:
     """Every weight as a multiple of a step of its layer, the largest being the largest integer of so many bits."""
     first = layers.layers[0]
     matrix = first.matrix[:, levels.used] * levels.steps(fineness.inputs)
@@ -120,7 +113,7 @@ def round_layers(layers: SquareLayers, levels: InputLevels, fineness: Fineness) 
         step = float(np.abs(matrix).max()) / (2 ** (bits - 1) - 1)
         found.append(np.rint(matrix / step).astype(np.int64))
         if is_last:
-            return IntegerLayers(tuple(found), tuple(offsets), step, offset)
+            return IntegerSquares(tuple(found), tuple(offsets), step, offset)
         offsets.append(np.rint(offset / step).astype(np.int64))
         factor = step**2
     raise AssertionError  # pragma: no cover

@@ -6,16 +6,16 @@ import itertools
 import math
 
 import numpy as np
-from cryptable_engine import Circuit, CircuitError, Linear, verify
-from cryptable_protocol import Decoder
+from cryptable_engine import Circuit, CircuitError, verify
 from cryptable_protocol.schemes.scheme import SQUARES
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, ModelGraph
+from cryptable.graphs.integer_squares import IntegerSquares
 from cryptable.graphs.network import SegmentedNetwork
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
-from cryptable.planner.squares.integers import Fineness, InputLevels, IntegerLayers, round_layers
+from cryptable.planner.squares.integers import Fineness, InputLevels, circuit_of, decoder_of, round_layers
 from cryptable.planner.squares.square_layers import SquareLayers, square_layers
 from cryptable.planner.tolerance import deviation
 
@@ -49,16 +49,11 @@ def plan(graph: SegmentedNetwork, task: Task) -> PlannedModel:
     if not levels.used.size or not all(layer.matrix.any() for layer in layers.layers):
         raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
     fineness, found, circuit = _coarsest(layers, levels, task)
-    answer = circuit.nodes[circuit.output]
-    if not isinstance(answer, Linear):
-        raise AssertionError  # pragma: no cover
-    decoder = Decoder(
-        graph.link, tuple((-answer.offset).tolist()), found.unit, tuple(found.base.tolist()), graph.labels
-    )
-    return PlannedModel(circuit, levels.encoders(graph.feature_names, fineness.inputs), decoder, None, scheme="squares")
+    encoders = levels.encoders(graph.feature_names, fineness.inputs)
+    return PlannedModel(circuit, encoders, decoder_of(graph, found, circuit), None, scheme="squares")
 
 
-def _coarsest(layers: SquareLayers, levels: InputLevels, task: Task) -> tuple[Fineness, IntegerLayers, Circuit]:
+def _coarsest(layers: SquareLayers, levels: InputLevels, task: Task) -> tuple[Fineness, IntegerSquares, Circuit]:
     """By the bits of scores, from the fewest on."""
     rows, wanted = task.rows[:_MOST_ROWS], task.reference[:_MOST_ROWS]
     depth = len(layers.layers) - 1
@@ -69,7 +64,7 @@ def _coarsest(layers: SquareLayers, levels: InputLevels, task: Task) -> tuple[Fi
         key=lambda each: (each.score_bits(depth), each.inputs),
     )
     spread, best = deviation(wanted) or 1.0, math.inf
-    nearest: tuple[Fineness, IntegerLayers, Circuit] | None = None
+    nearest: tuple[Fineness, IntegerSquares, Circuit] | None = None
     for fineness in candidates:
         if fineness.score_bits(depth) > _MOST_SCORE_BITS:
             break
@@ -79,7 +74,7 @@ def _coarsest(layers: SquareLayers, levels: InputLevels, task: Task) -> tuple[Fi
         if rms >= best or not all(weights.any() for weights in found.weights):
             continue
         try:
-            circuit = found.circuit(fineness.inputs)
+            circuit = circuit_of(found, np.full(levels.used.size, 2**fineness.inputs - 1))
             verify(circuit)
         except CircuitError:  # integers of more bits than are computed with
             continue
