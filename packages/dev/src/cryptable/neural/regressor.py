@@ -26,7 +26,7 @@ class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[m
 
     The arguments are those of `QuantNeuralNetClassifier`, but for `class_weight`, and `weight_decay`, which by default
     is 160 divided by the number of training rows, at most 0.5: few rows of noisy targets would be learnt by heart.
-    Targets may be of shape (rows,) or (rows, targets).
+    `activation="square"` is as there. Targets may be of shape (rows,) or (rows, targets).
 
     Attributes:
         module_: the trained Brevitas module, whose scores are targets in standard deviations from their mean.
