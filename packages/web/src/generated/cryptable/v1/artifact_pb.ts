@@ -5,14 +5,23 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileOf } from "../../../wire/descriptors.js";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file cryptable/v1/artifact.proto.
  */
 export const file_cryptable_v1_artifact: GenFile = /*@__PURE__*/
-  fileDesc("ChtjcnlwdGFibGUvdjEvYXJ0aWZhY3QucHJvdG8SDGNyeXB0YWJsZS52MSI3Cg5Nb2RlbFNpZ25hdHVyZRISCgpwdWJsaWNfa2V5GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDGIGcHJvdG8z");
+  fileOf("cryptable/v1/artifact.proto", [], [
+  [
+    "ModelSignature",
+    [
+      ["public_key", 1, 12],
+      ["signature", 2, 12],
+    ],
+  ],
+]);
 
 /**
  * SPEC.md, section "Signatures", says what is signed.

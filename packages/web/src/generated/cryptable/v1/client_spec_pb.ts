@@ -8,14 +8,253 @@
 /* eslint-disable */
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileOf } from "../../../wire/descriptors.js";
+import { enumDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file cryptable/v1/client_spec.proto.
  */
 export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jcnlwdGFibGUvdjEvY2xpZW50X3NwZWMucHJvdG8SDGNyeXB0YWJsZS52MSL6AgoKQ2xpZW50U3BlYxISCgptb2RlbF9uYW1lGAEgASgJEi4KCGZlYXR1cmVzGAIgAygLMhwuY3J5cHRhYmxlLnYxLkZlYXR1cmVFbmNvZGVyEi4KBmtleXNldBgDIAEoCzIeLmNyeXB0YWJsZS52MS5LZXlzZXRQYXJhbWV0ZXJzEisKBWlucHV0GAQgASgLMhwuY3J5cHRhYmxlLnYxLkNpcGhlcnRleHRUeXBlEiwKBm91dHB1dBgFIAEoCzIcLmNyeXB0YWJsZS52MS5DaXBoZXJ0ZXh0VHlwZRImCgdkZWNvZGVyGAYgASgLMhUuY3J5cHRhYmxlLnYxLkRlY29kZXISDwoHcF9lcnJvchgHIAEoARIyCghsZXZlbGxlZBgIIAEoCzIgLmNyeXB0YWJsZS52MS5MZXZlbGxlZFBhcmFtZXRlcnMSMAoHc3F1YXJlcxgJIAEoCzIfLmNyeXB0YWJsZS52MS5TcXVhcmVzUGFyYW1ldGVycyKNAwoORmVhdHVyZUVuY29kZXISDAoEbmFtZRgBIAEoCRI3Cgt0aGVybW9tZXRlchgCIAEoCzIgLmNyeXB0YWJsZS52MS5UaGVybW9tZXRlckVuY29kZXJIABItCgZhZmZpbmUYAyABKAsyGy5jcnlwdGFibGUudjEuQWZmaW5lRW5jb2RlckgAEi0KBnVudXNlZBgEIAEoCzIbLmNyeXB0YWJsZS52MS5VbnVzZWRGZWF0dXJlSAASMwoJcXVhZHJhdGljGAUgASgLMh4uY3J5cHRhYmxlLnYxLlF1YWRyYXRpY0VuY29kZXJIABIxCghwb2x5bGluZRgHIAEoCzIdLmNyeXB0YWJsZS52MS5Qb2x5bGluZUVuY29kZXJIABI3CgtjYXRlZ29yaWNhbBgGIAEoCzIgLmNyeXB0YWJsZS52MS5DYXRlZ29yaWNhbEVuY29kZXJIABItCgZkaWdpdHMYCCABKAsyGy5jcnlwdGFibGUudjEuRGlnaXRzRW5jb2RlckgAQgYKBGtpbmQitAEKElRoZXJtb21ldGVyRW5jb2RlchINCgVlZGdlcxgBIAMoARISCgphc19mbG9hdDMyGAIgASgIEjkKB21pc3NpbmcYAyABKA4yKC5jcnlwdGFibGUudjEuVGhlcm1vbWV0ZXJFbmNvZGVyLk1pc3NpbmciQAoHTWlzc2luZxILCgdSRUZVU0VEEAASCwoHSElHSEVTVBABEgoKBkxPV0VTVBACEg8KC09XTl9FTEVNRU5UEAMi1gEKEkNhdGVnb3JpY2FsRW5jb2RlchIvCghpbnRlZ2VycxgBIAEoCzIbLmNyeXB0YWJsZS52MS5JbnRlZ2VyTGFiZWxzSAASLQoHc3RyaW5ncxgCIAEoCzIaLmNyeXB0YWJsZS52MS5TdHJpbmdMYWJlbHNIABIOCgZsZXZlbHMYAyADKA0SFAoHbWlzc2luZxgEIAEoDUgBiAEBEhQKB3Vua25vd24YBSABKA1IAogBAUIMCgpjYXRlZ29yaWVzQgoKCF9taXNzaW5nQgoKCF91bmtub3duIk0KDUFmZmluZUVuY29kZXISDQoFbG93ZXIYASABKAESDAoEc3RlcBgCIAEoARIOCgZsZXZlbHMYAyABKA0SDwoHbWlzc2luZxgEIAMoDSJQChBRdWFkcmF0aWNFbmNvZGVyEg0KBWxvd2VyGAEgASgBEgwKBHN0ZXAYAiABKAESDgoGbGV2ZWxzGAMgASgNEg8KB21pc3NpbmcYBCADKA0iVAoPUG9seWxpbmVFbmNvZGVyEg0KBWtub3RzGAEgAygBEhEKCWxldmVsc19hdBgCIAMoARIOCgZsZXZlbHMYAyABKA0SDwoHbWlzc2luZxgEIAMoDSJNCg1EaWdpdHNFbmNvZGVyEg0KBWxvd2VyGAEgASgBEgwKBHN0ZXAYAiABKAESDgoGZGlnaXRzGAMgASgNEg8KB3NxdWFyZWQYBCABKAgiDwoNVW51c2VkRmVhdHVyZSI0ChNTZWNyZXRLZXlQYXJhbWV0ZXJzEgoKAmlkGAEgASgNEhEKCWRpbWVuc2lvbhgCIAEoDSK1AQoWQm9vdHN0cmFwS2V5UGFyYW1ldGVycxIKCgJpZBgBIAEoDRIRCglpbnB1dF9rZXkYAiABKA0SEgoKb3V0cHV0X2tleRgDIAEoDRITCgtsZXZlbF9jb3VudBgEIAEoDRIQCghiYXNlX2xvZxgFIAEoDRIWCg5nbHdlX2RpbWVuc2lvbhgGIAEoDRIXCg9wb2x5bm9taWFsX3NpemUYByABKA0SEAoIdmFyaWFuY2UYCCABKAEihAEKFktleXN3aXRjaEtleVBhcmFtZXRlcnMSCgoCaWQYASABKA0SEQoJaW5wdXRfa2V5GAIgASgNEhIKCm91dHB1dF9rZXkYAyABKA0SEwoLbGV2ZWxfY291bnQYBCABKA0SEAoIYmFzZV9sb2cYBSABKA0SEAoIdmFyaWFuY2UYBiABKAEixgEKEEtleXNldFBhcmFtZXRlcnMSNgoLc2VjcmV0X2tleXMYASADKAsyIS5jcnlwdGFibGUudjEuU2VjcmV0S2V5UGFyYW1ldGVycxI8Cg5ib290c3RyYXBfa2V5cxgCIAMoCzIkLmNyeXB0YWJsZS52MS5Cb290c3RyYXBLZXlQYXJhbWV0ZXJzEjwKDmtleXN3aXRjaF9rZXlzGAMgAygLMiQuY3J5cHRhYmxlLnYxLktleXN3aXRjaEtleVBhcmFtZXRlcnMiTAoOQ2lwaGVydGV4dFR5cGUSDAoEc2l6ZRgBIAEoDRILCgNrZXkYAiABKA0SDQoFd2lkdGgYAyABKA0SEAoIdmFyaWFuY2UYBCABKAEi4wEKEkxldmVsbGVkUGFyYW1ldGVycxIOCgZrZXlzZXQYASABKA0SDgoGaW5wdXRzGAIgASgNEhEKCXNlbGVjdG9ycxgDIAMoDRIOCgZsZWF2ZXMYBCADKA0SDgoGcGxhY2VkGAUgAygNEhUKDWdhZGdldF9sZXZlbHMYBiABKA0SFwoPZ2FkZ2V0X2Jhc2VfbG9nGAcgASgNEg4KBm1vZHVsaRgIIAMoDRIPCgdvdXRwdXRzGAkgASgNEg8KB21heGltdW0YCiABKAQSGAoQYW5zd2VyX3dvcmRfYml0cxgLIAEoDSLkAQoRU3F1YXJlc1BhcmFtZXRlcnMSDQoFY2hhaW4YASABKA0SEQoJcm90YXRpb25zGAIgASgNEg4KBmlucHV0cxgDIAEoDRISCgppbnB1dF9iaXRzGAQgASgNEg0KBWJsb2NrGAUgASgNEg4KBmNvcGllcxgGIAEoDRIOCgZzdHJpZGUYByABKA0SDgoGd2luZG93GAggASgNEg4KBm1vZHVsaRgJIAMoDRIPCgdvdXRwdXRzGAogASgNEg8KB21heGltdW0YCyABKAQSGAoQYW5zd2VyX3dvcmRfYml0cxgMIAEoDSLXBAoHRGVjb2RlchIoCgRsaW5rGAEgASgOMhouY3J5cHRhYmxlLnYxLkRlY29kZXIuTGluaxIOCgZvZmZzZXQYAiADKBISDAoEc3RlcBgDIAEoARIvCghpbnRlZ2VycxgEIAEoCzIbLmNyeXB0YWJsZS52MS5JbnRlZ2VyTGFiZWxzSAASLQoHc3RyaW5ncxgFIAEoCzIaLmNyeXB0YWJsZS52MS5TdHJpbmdMYWJlbHNIABIvCghib29sZWFucxgIIAEoCzIbLmNyeXB0YWJsZS52MS5Cb29sZWFuTGFiZWxzSAASLQoHZG91YmxlcxgJIAEoCzIaLmNyeXB0YWJsZS52MS5Eb3VibGVMYWJlbHNIABIMCgRiYXNlGAYgAygBEhQKDGZ1cnRoZXJfYml0cxgHIAEoDRIlCgdtZW1iZXJzGAogAygLMhQuY3J5cHRhYmxlLnYxLk1lbWJlchIUCgxjdXJ2ZV9zY29yZXMYCyADKAESGQoRY3VydmVfcHJlZGljdGlvbnMYDCADKAESFQoNY29udHJpYnV0aW9ucxgNIAMoCRIZChFjb250cmlidXRpb25fYmFzZRgOIAMoEiKLAQoETGluaxIUChBMSU5LX1VOU1BFQ0lGSUVEEAASDAoISURFTlRJVFkQARIKCgZNQVJHSU4QAhILCgdTSUdNT0lEEAMSCwoHU09GVE1BWBAEEg8KC1BST0JBQklMSVRZEAUSDwoLRVhQT05FTlRJQUwQBhIMCghMT0dJU1RJQxAHEgkKBUNVUlZFEAhCCAoGbGFiZWxzInYKBk1lbWJlchIoCgRsaW5rGAEgASgOMhouY3J5cHRhYmxlLnYxLkRlY29kZXIuTGluaxIOCgZzY29yZXMYAiABKA0SDgoGd2VpZ2h0GAMgASgBEg4KBnNsb3BlcxgEIAMoARISCgppbnRlcmNlcHRzGAUgAygBIh8KDUludGVnZXJMYWJlbHMSDgoGdmFsdWVzGAEgAygSIh4KDFN0cmluZ0xhYmVscxIOCgZ2YWx1ZXMYASADKAkiHwoNQm9vbGVhbkxhYmVscxIOCgZ2YWx1ZXMYASADKAgiHgoMRG91YmxlTGFiZWxzEg4KBnZhbHVlcxgBIAMoAWIGcHJvdG8z");
+  fileOf("cryptable/v1/client_spec.proto", [], [
+  [
+    "ClientSpec",
+    [
+      ["model_name", 1, 9],
+      ["features", 2, "FeatureEncoder", "*"],
+      ["keyset", 3, "KeysetParameters"],
+      ["input", 4, "CiphertextType"],
+      ["output", 5, "CiphertextType"],
+      ["decoder", 6, "Decoder"],
+      ["p_error", 7, 1],
+      ["levelled", 8, "LevelledParameters"],
+      ["squares", 9, "SquaresParameters"],
+    ],
+  ],
+  [
+    "FeatureEncoder",
+    [
+      ["name", 1, 9],
+      ["thermometer", 2, "ThermometerEncoder", 0],
+      ["affine", 3, "AffineEncoder", 0],
+      ["unused", 4, "UnusedFeature", 0],
+      ["quadratic", 5, "QuadraticEncoder", 0],
+      ["polyline", 7, "PolylineEncoder", 0],
+      ["categorical", 6, "CategoricalEncoder", 0],
+      ["digits", 8, "DigitsEncoder", 0],
+    ],
+    ["kind"],
+  ],
+  [
+    "ThermometerEncoder",
+    [
+      ["edges", 1, 1, "*"],
+      ["as_float32", 2, 8],
+      ["missing", 3, ".ThermometerEncoder.Missing"],
+    ],
+    [],
+    [],
+    [
+      [
+        "Missing",
+        {"REFUSED": 0, "HIGHEST": 1, "LOWEST": 2, "OWN_ELEMENT": 3},
+      ],
+    ],
+  ],
+  [
+    "CategoricalEncoder",
+    [
+      ["integers", 1, "IntegerLabels", 0],
+      ["strings", 2, "StringLabels", 0],
+      ["levels", 3, 13, "*"],
+      ["missing", 4, 13, "?"],
+      ["unknown", 5, 13, "?"],
+    ],
+    ["categories"],
+  ],
+  [
+    "AffineEncoder",
+    [
+      ["lower", 1, 1],
+      ["step", 2, 1],
+      ["levels", 3, 13],
+      ["missing", 4, 13, "*"],
+    ],
+  ],
+  [
+    "QuadraticEncoder",
+    [
+      ["lower", 1, 1],
+      ["step", 2, 1],
+      ["levels", 3, 13],
+      ["missing", 4, 13, "*"],
+    ],
+  ],
+  [
+    "PolylineEncoder",
+    [
+      ["knots", 1, 1, "*"],
+      ["levels_at", 2, 1, "*"],
+      ["levels", 3, 13],
+      ["missing", 4, 13, "*"],
+    ],
+  ],
+  [
+    "DigitsEncoder",
+    [
+      ["lower", 1, 1],
+      ["step", 2, 1],
+      ["digits", 3, 13],
+      ["squared", 4, 8],
+    ],
+  ],
+  [
+    "UnusedFeature",
+    [],
+  ],
+  [
+    "SecretKeyParameters",
+    [
+      ["id", 1, 13],
+      ["dimension", 2, 13],
+    ],
+  ],
+  [
+    "BootstrapKeyParameters",
+    [
+      ["id", 1, 13],
+      ["input_key", 2, 13],
+      ["output_key", 3, 13],
+      ["level_count", 4, 13],
+      ["base_log", 5, 13],
+      ["glwe_dimension", 6, 13],
+      ["polynomial_size", 7, 13],
+      ["variance", 8, 1],
+    ],
+  ],
+  [
+    "KeyswitchKeyParameters",
+    [
+      ["id", 1, 13],
+      ["input_key", 2, 13],
+      ["output_key", 3, 13],
+      ["level_count", 4, 13],
+      ["base_log", 5, 13],
+      ["variance", 6, 1],
+    ],
+  ],
+  [
+    "KeysetParameters",
+    [
+      ["secret_keys", 1, "SecretKeyParameters", "*"],
+      ["bootstrap_keys", 2, "BootstrapKeyParameters", "*"],
+      ["keyswitch_keys", 3, "KeyswitchKeyParameters", "*"],
+    ],
+  ],
+  [
+    "CiphertextType",
+    [
+      ["size", 1, 13],
+      ["key", 2, 13],
+      ["width", 3, 13],
+      ["variance", 4, 1],
+    ],
+  ],
+  [
+    "LevelledParameters",
+    [
+      ["keyset", 1, 13],
+      ["inputs", 2, 13],
+      ["selectors", 3, 13, "*"],
+      ["leaves", 4, 13, "*"],
+      ["placed", 5, 13, "*"],
+      ["gadget_levels", 6, 13],
+      ["gadget_base_log", 7, 13],
+      ["moduli", 8, 13, "*"],
+      ["outputs", 9, 13],
+      ["maximum", 10, 4],
+      ["answer_word_bits", 11, 13],
+    ],
+  ],
+  [
+    "SquaresParameters",
+    [
+      ["chain", 1, 13],
+      ["rotations", 2, 13],
+      ["inputs", 3, 13],
+      ["input_bits", 4, 13],
+      ["block", 5, 13],
+      ["copies", 6, 13],
+      ["stride", 7, 13],
+      ["window", 8, 13],
+      ["moduli", 9, 13, "*"],
+      ["outputs", 10, 13],
+      ["maximum", 11, 4],
+      ["answer_word_bits", 12, 13],
+    ],
+  ],
+  [
+    "Decoder",
+    [
+      ["link", 1, ".Decoder.Link"],
+      ["offset", 2, 18, "*"],
+      ["step", 3, 1],
+      ["integers", 4, "IntegerLabels", 0],
+      ["strings", 5, "StringLabels", 0],
+      ["booleans", 8, "BooleanLabels", 0],
+      ["doubles", 9, "DoubleLabels", 0],
+      ["base", 6, 1, "*"],
+      ["further_bits", 7, 13],
+      ["members", 10, "Member", "*"],
+      ["curve_scores", 11, 1, "*"],
+      ["curve_predictions", 12, 1, "*"],
+      ["contributions", 13, 9, "*"],
+      ["contribution_base", 14, 18, "*"],
+    ],
+    ["labels"],
+    [],
+    [
+      [
+        "Link",
+        {"LINK_UNSPECIFIED": 0, "IDENTITY": 1, "MARGIN": 2, "SIGMOID": 3, "SOFTMAX": 4, "PROBABILITY": 5, "EXPONENTIAL": 6, "LOGISTIC": 7, "CURVE": 8},
+      ],
+    ],
+  ],
+  [
+    "Member",
+    [
+      ["link", 1, ".Decoder.Link"],
+      ["scores", 2, 13],
+      ["weight", 3, 1],
+      ["slopes", 4, 1, "*"],
+      ["intercepts", 5, 1, "*"],
+    ],
+  ],
+  [
+    "IntegerLabels",
+    [
+      ["values", 1, 18, "*"],
+    ],
+  ],
+  [
+    "StringLabels",
+    [
+      ["values", 1, 9, "*"],
+    ],
+  ],
+  [
+    "BooleanLabels",
+    [
+      ["values", 1, 8, "*"],
+    ],
+  ],
+  [
+    "DoubleLabels",
+    [
+      ["values", 1, 1, "*"],
+    ],
+  ],
+]);
 
 /**
  * @generated from message cryptable.v1.ClientSpec

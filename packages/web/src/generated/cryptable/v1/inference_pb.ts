@@ -5,7 +5,8 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileOf } from "../../../wire/descriptors.js";
+import { messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { ModelSignature } from "./artifact_pb.js";
 import { file_cryptable_v1_artifact } from "./artifact_pb.js";
 import type { EvaluationKeysChunk, EvaluationKeysHeader } from "./keys_pb.js";
@@ -18,7 +19,115 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file cryptable/v1/inference.proto.
  */
 export const file_cryptable_v1_inference: GenFile = /*@__PURE__*/
-  fileDesc("ChxjcnlwdGFibGUvdjEvaW5mZXJlbmNlLnByb3RvEgxjcnlwdGFibGUudjEiEwoRTGlzdE1vZGVsc1JlcXVlc3QiXgoMTW9kZWxTdW1tYXJ5EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIaChJjbGllbnRfc3BlY19kaWdlc3QYAyABKAwSEwoLa2V5c2V0X25hbWUYBCABKAwiQAoSTGlzdE1vZGVsc1Jlc3BvbnNlEioKBm1vZGVscxgBIAMoCzIaLmNyeXB0YWJsZS52MS5Nb2RlbFN1bW1hcnkiMAoPR2V0TW9kZWxSZXF1ZXN0EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCSKCAQoQR2V0TW9kZWxSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhMKC2NsaWVudF9zcGVjGAIgASgMEhcKD2FydGlmYWN0X2RpZ2VzdBgDIAEoDBIvCglzaWduYXR1cmUYBCABKAsyHC5jcnlwdGFibGUudjEuTW9kZWxTaWduYXR1cmUijwEKG1VwbG9hZEV2YWx1YXRpb25LZXlzUmVxdWVzdBI0CgZoZWFkZXIYASABKAsyIi5jcnlwdGFibGUudjEuRXZhbHVhdGlvbktleXNIZWFkZXJIABIyCgVjaHVuaxgCIAEoCzIhLmNyeXB0YWJsZS52MS5FdmFsdWF0aW9uS2V5c0NodW5rSABCBgoEcGFydCIuChxVcGxvYWRFdmFsdWF0aW9uS2V5c1Jlc3BvbnNlEg4KBnNoYTI1NhgBIAEoDCIqChhHZXRFdmFsdWF0aW9uS2V5c1JlcXVlc3QSDgoGc2hhMjU2GAEgASgMIlAKGUdldEV2YWx1YXRpb25LZXlzUmVzcG9uc2USEwoLa2V5c2V0X25hbWUYASABKAwSDAoEc2l6ZRgCIAEoBBIQCghyZWNlaXZlZBgDIAEoBCItChtEZWxldGVFdmFsdWF0aW9uS2V5c1JlcXVlc3QSDgoGc2hhMjU2GAEgASgMIh4KHERlbGV0ZUV2YWx1YXRpb25LZXlzUmVzcG9uc2UiVgoLSW5mZXJIZWFkZXISEgoKbW9kZWxfbmFtZRgBIAEoCRIaChJjbGllbnRfc3BlY19kaWdlc3QYAiABKAwSFwoPZXZhbHVhdGlvbl9rZXlzGAMgASgMInEKDEluZmVyUmVxdWVzdBIrCgZoZWFkZXIYASABKAsyGS5jcnlwdGFibGUudjEuSW5mZXJIZWFkZXJIABIsCgNyb3cYAiABKAsyHS5jcnlwdGFibGUudjEuRW5jcnlwdGVkVGVuc29ySABCBgoEcGFydCJ2Cg1JbmZlclJlc3BvbnNlEgsKA3JvdxgBIAEoBBItCgZyZXN1bHQYAiABKAsyHS5jcnlwdGFibGUudjEuRW5jcnlwdGVkVGVuc29yEhMKC2NwdV9zZWNvbmRzGAMgASgBEhQKDHdhbGxfc2Vjb25kcxgEIAEoASKAAQoYUHV0RXZhbHVhdGlvbktleXNSZXF1ZXN0EjIKBmhlYWRlchgBIAEoCzIiLmNyeXB0YWJsZS52MS5FdmFsdWF0aW9uS2V5c0hlYWRlchIwCgVjaHVuaxgCIAEoCzIhLmNyeXB0YWJsZS52MS5FdmFsdWF0aW9uS2V5c0NodW5rIi0KGVB1dEV2YWx1YXRpb25LZXlzUmVzcG9uc2USEAoIcmVjZWl2ZWQYASABKAQiaAoPSW5mZXJSb3dSZXF1ZXN0EikKBmhlYWRlchgBIAEoCzIZLmNyeXB0YWJsZS52MS5JbmZlckhlYWRlchIqCgNyb3cYAiABKAsyHS5jcnlwdGFibGUudjEuRW5jcnlwdGVkVGVuc29yImwKEEluZmVyUm93UmVzcG9uc2USLQoGcmVzdWx0GAEgASgLMh0uY3J5cHRhYmxlLnYxLkVuY3J5cHRlZFRlbnNvchITCgtjcHVfc2Vjb25kcxgCIAEoARIUCgx3YWxsX3NlY29uZHMYAyABKAEy5AUKCUluZmVyZW5jZRJPCgpMaXN0TW9kZWxzEh8uY3J5cHRhYmxlLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiAuY3J5cHRhYmxlLnYxLkxpc3RNb2RlbHNSZXNwb25zZRJJCghHZXRNb2RlbBIdLmNyeXB0YWJsZS52MS5HZXRNb2RlbFJlcXVlc3QaHi5jcnlwdGFibGUudjEuR2V0TW9kZWxSZXNwb25zZRJvChRVcGxvYWRFdmFsdWF0aW9uS2V5cxIpLmNyeXB0YWJsZS52MS5VcGxvYWRFdmFsdWF0aW9uS2V5c1JlcXVlc3QaKi5jcnlwdGFibGUudjEuVXBsb2FkRXZhbHVhdGlvbktleXNSZXNwb25zZSgBEmQKEUdldEV2YWx1YXRpb25LZXlzEiYuY3J5cHRhYmxlLnYxLkdldEV2YWx1YXRpb25LZXlzUmVxdWVzdBonLmNyeXB0YWJsZS52MS5HZXRFdmFsdWF0aW9uS2V5c1Jlc3BvbnNlEm0KFERlbGV0ZUV2YWx1YXRpb25LZXlzEikuY3J5cHRhYmxlLnYxLkRlbGV0ZUV2YWx1YXRpb25LZXlzUmVxdWVzdBoqLmNyeXB0YWJsZS52MS5EZWxldGVFdmFsdWF0aW9uS2V5c1Jlc3BvbnNlEkQKBUluZmVyEhouY3J5cHRhYmxlLnYxLkluZmVyUmVxdWVzdBobLmNyeXB0YWJsZS52MS5JbmZlclJlc3BvbnNlKAEwARJkChFQdXRFdmFsdWF0aW9uS2V5cxImLmNyeXB0YWJsZS52MS5QdXRFdmFsdWF0aW9uS2V5c1JlcXVlc3QaJy5jcnlwdGFibGUudjEuUHV0RXZhbHVhdGlvbktleXNSZXNwb25zZRJJCghJbmZlclJvdxIdLmNyeXB0YWJsZS52MS5JbmZlclJvd1JlcXVlc3QaHi5jcnlwdGFibGUudjEuSW5mZXJSb3dSZXNwb25zZWIGcHJvdG8z", [file_cryptable_v1_artifact, file_cryptable_v1_keys, file_cryptable_v1_tensor]);
+  fileOf("cryptable/v1/inference.proto", [file_cryptable_v1_artifact, file_cryptable_v1_keys, file_cryptable_v1_tensor], [
+  [
+    "ListModelsRequest",
+    [],
+  ],
+  [
+    "ModelSummary",
+    [
+      ["name", 1, 9],
+      ["version", 2, 9],
+      ["client_spec_digest", 3, 12],
+      ["keyset_name", 4, 12],
+    ],
+  ],
+  [
+    "ListModelsResponse",
+    [
+      ["models", 1, "ModelSummary", "*"],
+    ],
+  ],
+  [
+    "GetModelRequest",
+    [
+      ["name", 1, 9],
+      ["version", 2, 9],
+    ],
+  ],
+  [
+    "GetModelResponse",
+    [
+      ["version", 1, 9],
+      ["client_spec", 2, 12],
+      ["artifact_digest", 3, 12],
+      ["signature", 4, "ModelSignature"],
+    ],
+  ],
+  [
+    "GetEvaluationKeysRequest",
+    [
+      ["sha256", 1, 12],
+    ],
+  ],
+  [
+    "GetEvaluationKeysResponse",
+    [
+      ["keyset_name", 1, 12],
+      ["size", 2, 4],
+      ["received", 3, 4],
+    ],
+  ],
+  [
+    "DeleteEvaluationKeysRequest",
+    [
+      ["sha256", 1, 12],
+    ],
+  ],
+  [
+    "DeleteEvaluationKeysResponse",
+    [],
+  ],
+  [
+    "InferHeader",
+    [
+      ["model_name", 1, 9],
+      ["client_spec_digest", 2, 12],
+      ["evaluation_keys", 3, 12],
+    ],
+  ],
+  [
+    "PutEvaluationKeysRequest",
+    [
+      ["header", 1, "EvaluationKeysHeader"],
+      ["chunk", 2, "EvaluationKeysChunk"],
+    ],
+  ],
+  [
+    "PutEvaluationKeysResponse",
+    [
+      ["received", 1, 4],
+    ],
+  ],
+  [
+    "InferRowRequest",
+    [
+      ["header", 1, "InferHeader"],
+      ["row", 2, "EncryptedTensor"],
+    ],
+  ],
+  [
+    "InferRowResponse",
+    [
+      ["result", 1, "EncryptedTensor"],
+      ["cpu_seconds", 2, 1],
+      ["wall_seconds", 3, 1],
+    ],
+  ],
+], [
+  [
+    "Inference",
+    [
+      ["ListModels", "ListModelsRequest", "ListModelsResponse"],
+      ["GetModel", "GetModelRequest", "GetModelResponse"],
+      ["GetEvaluationKeys", "GetEvaluationKeysRequest", "GetEvaluationKeysResponse"],
+      ["DeleteEvaluationKeys", "DeleteEvaluationKeysRequest", "DeleteEvaluationKeysResponse"],
+      ["PutEvaluationKeys", "PutEvaluationKeysRequest", "PutEvaluationKeysResponse"],
+      ["InferRow", "InferRowRequest", "InferRowResponse"],
+    ],
+  ],
+]);
 
 /**
  * @generated from message cryptable.v1.ListModelsRequest
@@ -149,54 +258,6 @@ export const GetModelResponseSchema: GenMessage<GetModelResponse> = /*@__PURE__*
   messageDesc(file_cryptable_v1_inference, 4);
 
 /**
- * @generated from message cryptable.v1.UploadEvaluationKeysRequest
- */
-export type UploadEvaluationKeysRequest = Message<"cryptable.v1.UploadEvaluationKeysRequest"> & {
-  /**
-   * @generated from oneof cryptable.v1.UploadEvaluationKeysRequest.part
-   */
-  part: {
-    /**
-     * @generated from field: cryptable.v1.EvaluationKeysHeader header = 1;
-     */
-    value: EvaluationKeysHeader;
-    case: "header";
-  } | {
-    /**
-     * @generated from field: cryptable.v1.EvaluationKeysChunk chunk = 2;
-     */
-    value: EvaluationKeysChunk;
-    case: "chunk";
-  } | { case: undefined; value?: undefined };
-};
-
-/**
- * Describes the message cryptable.v1.UploadEvaluationKeysRequest.
- * Use `create(UploadEvaluationKeysRequestSchema)` to create a new message.
- */
-export const UploadEvaluationKeysRequestSchema: GenMessage<UploadEvaluationKeysRequest> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 5);
-
-/**
- * @generated from message cryptable.v1.UploadEvaluationKeysResponse
- */
-export type UploadEvaluationKeysResponse = Message<"cryptable.v1.UploadEvaluationKeysResponse"> & {
-  /**
-   * As in the header.
-   *
-   * @generated from field: bytes sha256 = 1;
-   */
-  sha256: Uint8Array;
-};
-
-/**
- * Describes the message cryptable.v1.UploadEvaluationKeysResponse.
- * Use `create(UploadEvaluationKeysResponseSchema)` to create a new message.
- */
-export const UploadEvaluationKeysResponseSchema: GenMessage<UploadEvaluationKeysResponse> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 6);
-
-/**
  * @generated from message cryptable.v1.GetEvaluationKeysRequest
  */
 export type GetEvaluationKeysRequest = Message<"cryptable.v1.GetEvaluationKeysRequest"> & {
@@ -211,7 +272,7 @@ export type GetEvaluationKeysRequest = Message<"cryptable.v1.GetEvaluationKeysRe
  * Use `create(GetEvaluationKeysRequestSchema)` to create a new message.
  */
 export const GetEvaluationKeysRequestSchema: GenMessage<GetEvaluationKeysRequest> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 7);
+  messageDesc(file_cryptable_v1_inference, 5);
 
 /**
  * @generated from message cryptable.v1.GetEvaluationKeysResponse
@@ -241,7 +302,7 @@ export type GetEvaluationKeysResponse = Message<"cryptable.v1.GetEvaluationKeysR
  * Use `create(GetEvaluationKeysResponseSchema)` to create a new message.
  */
 export const GetEvaluationKeysResponseSchema: GenMessage<GetEvaluationKeysResponse> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 8);
+  messageDesc(file_cryptable_v1_inference, 6);
 
 /**
  * @generated from message cryptable.v1.DeleteEvaluationKeysRequest
@@ -258,7 +319,7 @@ export type DeleteEvaluationKeysRequest = Message<"cryptable.v1.DeleteEvaluation
  * Use `create(DeleteEvaluationKeysRequestSchema)` to create a new message.
  */
 export const DeleteEvaluationKeysRequestSchema: GenMessage<DeleteEvaluationKeysRequest> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 9);
+  messageDesc(file_cryptable_v1_inference, 7);
 
 /**
  * @generated from message cryptable.v1.DeleteEvaluationKeysResponse
@@ -271,7 +332,7 @@ export type DeleteEvaluationKeysResponse = Message<"cryptable.v1.DeleteEvaluatio
  * Use `create(DeleteEvaluationKeysResponseSchema)` to create a new message.
  */
 export const DeleteEvaluationKeysResponseSchema: GenMessage<DeleteEvaluationKeysResponse> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 10);
+  messageDesc(file_cryptable_v1_inference, 8);
 
 /**
  * @generated from message cryptable.v1.InferHeader
@@ -302,72 +363,7 @@ export type InferHeader = Message<"cryptable.v1.InferHeader"> & {
  * Use `create(InferHeaderSchema)` to create a new message.
  */
 export const InferHeaderSchema: GenMessage<InferHeader> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 11);
-
-/**
- * @generated from message cryptable.v1.InferRequest
- */
-export type InferRequest = Message<"cryptable.v1.InferRequest"> & {
-  /**
-   * @generated from oneof cryptable.v1.InferRequest.part
-   */
-  part: {
-    /**
-     * @generated from field: cryptable.v1.InferHeader header = 1;
-     */
-    value: InferHeader;
-    case: "header";
-  } | {
-    /**
-     * @generated from field: cryptable.v1.EncryptedTensor row = 2;
-     */
-    value: EncryptedTensor;
-    case: "row";
-  } | { case: undefined; value?: undefined };
-};
-
-/**
- * Describes the message cryptable.v1.InferRequest.
- * Use `create(InferRequestSchema)` to create a new message.
- */
-export const InferRequestSchema: GenMessage<InferRequest> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 12);
-
-/**
- * @generated from message cryptable.v1.InferResponse
- */
-export type InferResponse = Message<"cryptable.v1.InferResponse"> & {
-  /**
-   * Position of the row in the stream, from 0.
-   *
-   * @generated from field: uint64 row = 1;
-   */
-  row: bigint;
-
-  /**
-   * @generated from field: cryptable.v1.EncryptedTensor result = 2;
-   */
-  result?: EncryptedTensor | undefined;
-
-  /**
-   * Of the evaluation alone, on the server.
-   *
-   * @generated from field: double cpu_seconds = 3;
-   */
-  cpuSeconds: number;
-
-  /**
-   * @generated from field: double wall_seconds = 4;
-   */
-  wallSeconds: number;
-};
-
-/**
- * Describes the message cryptable.v1.InferResponse.
- * Use `create(InferResponseSchema)` to create a new message.
- */
-export const InferResponseSchema: GenMessage<InferResponse> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 13);
+  messageDesc(file_cryptable_v1_inference, 9);
 
 /**
  * @generated from message cryptable.v1.PutEvaluationKeysRequest
@@ -389,7 +385,7 @@ export type PutEvaluationKeysRequest = Message<"cryptable.v1.PutEvaluationKeysRe
  * Use `create(PutEvaluationKeysRequestSchema)` to create a new message.
  */
 export const PutEvaluationKeysRequestSchema: GenMessage<PutEvaluationKeysRequest> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 14);
+  messageDesc(file_cryptable_v1_inference, 10);
 
 /**
  * @generated from message cryptable.v1.PutEvaluationKeysResponse
@@ -408,7 +404,7 @@ export type PutEvaluationKeysResponse = Message<"cryptable.v1.PutEvaluationKeysR
  * Use `create(PutEvaluationKeysResponseSchema)` to create a new message.
  */
 export const PutEvaluationKeysResponseSchema: GenMessage<PutEvaluationKeysResponse> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 15);
+  messageDesc(file_cryptable_v1_inference, 11);
 
 /**
  * @generated from message cryptable.v1.InferRowRequest
@@ -430,7 +426,7 @@ export type InferRowRequest = Message<"cryptable.v1.InferRowRequest"> & {
  * Use `create(InferRowRequestSchema)` to create a new message.
  */
 export const InferRowRequestSchema: GenMessage<InferRowRequest> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 16);
+  messageDesc(file_cryptable_v1_inference, 12);
 
 /**
  * @generated from message cryptable.v1.InferRowResponse
@@ -459,7 +455,7 @@ export type InferRowResponse = Message<"cryptable.v1.InferRowResponse"> & {
  * Use `create(InferRowResponseSchema)` to create a new message.
  */
 export const InferRowResponseSchema: GenMessage<InferRowResponse> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_inference, 17);
+  messageDesc(file_cryptable_v1_inference, 13);
 
 /**
  * @generated from service cryptable.v1.Inference
@@ -482,16 +478,6 @@ export const Inference: GenService<{
     output: typeof GetModelResponseSchema;
   },
   /**
-   * One header, then chunks in order. Nothing is kept of a stream that differs from its header.
-   *
-   * @generated from rpc cryptable.v1.Inference.UploadEvaluationKeys
-   */
-  uploadEvaluationKeys: {
-    methodKind: "client_streaming";
-    input: typeof UploadEvaluationKeysRequestSchema;
-    output: typeof UploadEvaluationKeysResponseSchema;
-  },
-  /**
    * Whether the server holds these keys of the caller.
    *
    * @generated from rpc cryptable.v1.Inference.GetEvaluationKeys
@@ -508,16 +494,6 @@ export const Inference: GenService<{
     methodKind: "unary";
     input: typeof DeleteEvaluationKeysRequestSchema;
     output: typeof DeleteEvaluationKeysResponseSchema;
-  },
-  /**
-   * One header, then rows. Answers come in the order of the rows.
-   *
-   * @generated from rpc cryptable.v1.Inference.Infer
-   */
-  infer: {
-    methodKind: "bidi_streaming";
-    input: typeof InferRequestSchema;
-    output: typeof InferResponseSchema;
   },
   /**
    * For callers without streams, such as browsers: a piece of evaluation keys, in the place of a stream's chunk.

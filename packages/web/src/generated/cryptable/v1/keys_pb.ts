@@ -5,14 +5,31 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileOf } from "../../../wire/descriptors.js";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file cryptable/v1/keys.proto.
  */
 export const file_cryptable_v1_keys: GenFile = /*@__PURE__*/
-  fileDesc("ChdjcnlwdGFibGUvdjEva2V5cy5wcm90bxIMY3J5cHRhYmxlLnYxIkkKFEV2YWx1YXRpb25LZXlzSGVhZGVyEhMKC2tleXNldF9uYW1lGAEgASgMEgwKBHNpemUYAiABKAQSDgoGc2hhMjU2GAMgASgMIjMKE0V2YWx1YXRpb25LZXlzQ2h1bmsSDgoGb2Zmc2V0GAEgASgEEgwKBGRhdGEYAiABKAxiBnByb3RvMw");
+  fileOf("cryptable/v1/keys.proto", [], [
+  [
+    "EvaluationKeysHeader",
+    [
+      ["keyset_name", 1, 12],
+      ["size", 2, 4],
+      ["sha256", 3, 12],
+    ],
+  ],
+  [
+    "EvaluationKeysChunk",
+    [
+      ["offset", 1, 4],
+      ["data", 2, 12],
+    ],
+  ],
+]);
 
 /**
  * Says what the bytes that follow it are. The bytes themselves (SPEC.md, section "Evaluation keys") have no framing:

@@ -5,14 +5,28 @@
 /* eslint-disable */
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { fileOf } from "../../../wire/descriptors.js";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file cryptable/v1/tensor.proto.
  */
 export const file_cryptable_v1_tensor: GenFile = /*@__PURE__*/
-  fileDesc("ChljcnlwdGFibGUvdjEvdGVuc29yLnByb3RvEgxjcnlwdGFibGUudjEiiQEKD0VuY3J5cHRlZFRlbnNvchIOCgRzZWVkGAEgASgMSAASEgoIZXhwbGljaXQYAiABKAxIABIRCgd0cmltbWVkGAQgASgMSAASDgoGYm9kaWVzGAMgASgMEhEKCXdvcmRfYml0cxgFIAEoDRITCgtwb2x5bm9taWFscxgGIAEoDEIHCgVtYXNrc2IGcHJvdG8z");
+  fileOf("cryptable/v1/tensor.proto", [], [
+  [
+    "EncryptedTensor",
+    [
+      ["seed", 1, 12, 0],
+      ["explicit", 2, 12, 0],
+      ["trimmed", 4, 12, 0],
+      ["bodies", 3, 12],
+      ["word_bits", 5, 13],
+      ["polynomials", 6, 12],
+    ],
+    ["masks"],
+  ],
+]);
 
 /**
  * A vector of LWE ciphertexts under the key, width and noise that the ClientSpec names.
