@@ -15,6 +15,7 @@ from pathlib import Path
 from vectors import (
     accept_sums,
     levelled,
+    links,
     reject_circuit,
     reject_client_spec,
     reject_others,
@@ -54,6 +55,7 @@ def files() -> dict[str, bytes]:
         **_folder("reject", rejected),
         "mask_stream.json": _json(mask_words()),
         "levelled.json": _json(levelled.figures()),
+        "links.json": _json(links.figures()),
     }
 
 

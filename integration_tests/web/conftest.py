@@ -1,7 +1,7 @@
 """Four levelled models on a server that answers pages over TLS, and what the Python client says of their rows."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cryptable as ct
@@ -33,6 +33,11 @@ class Model:
     values: Any = None
     probabilities: Any = None
     contributions: Any = None
+
+    def first(self, count):
+        """With the first of its rows alone."""
+        taken = {name: value[:count] for name, value in vars(self).items() if name != "compiled" and value is not None}
+        return replace(self, **taken)
 
 
 def binary():
@@ -87,8 +92,8 @@ class Served:
     server: Any
     url: str
     certificate: Any
-    site: Any
-    """For pages that may call."""
+    sites: Any
+    """Two, for pages that may call."""
     models: dict[str, Model] = field(default_factory=dict)
 
 
@@ -103,15 +108,17 @@ def served(tmp_path_factory):
         model.compiled.save(directory / f"{make.__name__}.cryptable")
     make_artifact("tables", tables_circuit(), folder / "bootstrapped").save(directory / "tables.cryptable")
     certificates = folder / "certificates"
-    site = reserved()
-    origins = f"{ORIGIN},{origin_of(site)}"
+    sites = reserved(), reserved()
+    origins = ",".join((ORIGIN, *map(origin_of, sites)))
     options = ("--development-certificate", certificates, "--web-address", "localhost:0", "--web-origins", origins)
     with run_server(directory, folder / "server", *options) as server:
         certificate = certificates / "certificate.pem"
         for name, model in models.items():
             ask(server.address, certificate, name, model)
         port = address_of(server)[1]
-        yield Served(server, f"https://localhost:{port}", certificate, site, models)
+        yield Served(server, f"https://localhost:{port}", certificate, sites, models)
+    for site in sites:
+        site.server_close()
 
 
 def ask(address, certificate, name, model):

@@ -47,14 +47,14 @@ def found(request, tmp_path_factory):
         "web": str(WEB),
         "chromium": chromium,
         "profile": str(tmp_path_factory.mktemp("profile")),
-        "site": origin_of(served.site),
+        "site": origin_of(served.sites[0]),
         "server": served.url,
         "spki": spki(served.certificate),
         "patients": list(range(PATIENTS)),
         "tables": {name: as_json(model.rows) for name, model in served.models.items()},
         "pictures": os.environ.get("CRYPTABLE_WEB_PICTURES"),
     }
-    with serving(served.site, folder, server=served.url):
+    with serving(served.sites[0], folder, server=served.url):
         done = subprocess.run(
             ["node", HERE / "browser.mjs"], input=json.dumps(settings), capture_output=True, text=True, timeout=600
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from cryptable_protocol import (
     encode_rows,
     limits,
 )
+from cryptable_protocol.encoding.exponential import exponential
+from cryptable_protocol.encoding.links import Link, probabilities_of
 from cryptable_protocol.messages import circuit, keys
 from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_mask
 from cryptable_protocol.schemes.packing import pack
@@ -182,6 +185,16 @@ def test_header_says_what_the_index_says(entry: dict[str, Any]) -> None:
 def test_mask_stream(case: dict[str, Any]) -> None:
     words = MaskStream(bytes.fromhex(case["seed"])).words(case["first"], len(case["words"]))
     assert [f"{word:016x}" for word in words.tolist()] == case["words"]
+
+
+def test_links() -> None:
+    figures = json.loads((VECTORS / "links.json").read_text("utf-8"))
+    scores, made = zip(*((case["x"], case["e^x"]) for case in figures["exponentials"]), strict=True)
+    assert exponential(np.array(scores)).tolist() == [math.inf if y is None else y for y in made]
+    for case in figures["probabilities"]:
+        rows = np.array([case["scores"]])
+        found = probabilities_of(Link[case["link"]], rows[:, 0] if rows.size == 1 else rows)
+        assert found[0].tolist() == case["probabilities"]
 
 
 def test_levelled_masks_and_packing() -> None:

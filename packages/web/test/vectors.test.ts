@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { toBinary } from "@bufbuild/protobuf";
 import { encodeRow } from "../src/encoding/encoders.js";
+import { exponential } from "../src/encoding/exponential.js";
+import { Link, probabilitiesOf } from "../src/encoding/links.js";
 import * as errors from "../src/errors.js";
 import { ClientSpecSchema } from "../src/generated/cryptable/v1/client_spec_pb.js";
 import { EvaluationKeysHeaderSchema } from "../src/generated/cryptable/v1/keys_pb.js";
@@ -145,6 +147,15 @@ test("levelled: tensors of another form are no answers", () => {
     assert.throws(() => read("reject", entry), errors.MalformedMessageError, entry.file);
   }
   assert.throws(() => read("accept", row!), errors.MalformedMessageError);
+});
+
+test("links: e to the power of scores, and probabilities, to the last bit", () => {
+  const { exponentials, probabilities } = json("links.json");
+  for (const { x, "e^x": power } of exponentials) assert.equal(exponential(x), power ?? Infinity, `${x}`);
+  for (const { link, scores, probabilities: expected } of probabilities) {
+    assert.deepEqual(probabilitiesOf(Link[link as keyof typeof Link], scores), expected);
+  }
+  assert.equal(exponential(NaN), NaN);
 });
 
 test("limits are those of the specification", () => {

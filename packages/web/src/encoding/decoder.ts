@@ -4,6 +4,7 @@ import { InvalidInputError, MalformedMessageError } from "../errors.js";
 import { MAX_FURTHER_BITS, MAX_KNOTS, MAX_VECTOR_SIZE } from "../wire/limits.js";
 import { checkName } from "../wire/names.js";
 import { strictlyIncreasing } from "./encoder.js";
+import { exponential } from "./exponential.js";
 import { Link, PROBABILITIES, probabilitiesOf, REGRESSIONS, sigmoid } from "./links.js";
 import { checkMembers, combined } from "./members.js";
 
@@ -108,7 +109,7 @@ export class Decoder {
   #regressed(score: number): number {
     switch (this.message.link) {
       case Link.EXPONENTIAL:
-        return Math.exp(score);
+        return exponential(score);
       case Link.LOGISTIC:
         return sigmoid(score);
       case Link.CURVE:

@@ -1,6 +1,7 @@
 /** Links: what scores mean, and the probabilities that they make (protos/SPEC.md, "Decoder"). */
 import { Decoder_Link as Link } from "../generated/cryptable/v1/client_spec_pb.js";
 import { clip } from "./encoder.js";
+import { exponential } from "./exponential.js";
 
 export { Link };
 
@@ -10,7 +11,7 @@ export const PROBABILITIES: readonly Link[] = [Link.SIGMOID, Link.SOFTMAX, Link.
 
 export function sigmoid(score: number): number {
   // Each branch of the formula only where it cannot overflow.
-  const small = Math.exp(-Math.abs(score));
+  const small = exponential(-Math.abs(score));
   return score >= 0 ? 1 / (1 + small) : small / (1 + small);
 }
 
@@ -20,7 +21,7 @@ export function probabilitiesOf(link: Link, scores: readonly number[]): number[]
     case Link.SOFTMAX: {
       const all = scores.length === 1 ? [-scores[0]!, scores[0]!] : scores;
       const highest = Math.max(...all);
-      const exponentials = all.map((score) => Math.exp(score - highest));
+      const exponentials = all.map((score) => exponential(score - highest));
       const total = sum(exponentials);
       return exponentials.map((each) => each / total);
     }
@@ -42,6 +43,7 @@ export function completed(probabilities: readonly number[], normalise: boolean):
   return probabilities.map((each) => (total > 0 ? each / total : 1 / probabilities.length));
 }
 
+/** In their order. */
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, each) => total + each, 0);
 }

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
+from cryptable_protocol.encoding.exponential import exponential
 from cryptable_protocol.encoding.links import REGRESSIONS, Link, probabilities_of, sigmoid
 from cryptable_protocol.encoding.members import Member, check_members, combined
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
@@ -217,8 +218,7 @@ class Decoder:
     def predictions(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
         """What scores, of the shape that `decision_function` gives them, predict; as `predict`."""
         if self.link is Link.EXPONENTIAL:
-            with np.errstate(over="ignore"):  # infinite beyond doubles, as SPEC.md has it
-                return np.exp(scores)
+            return exponential(scores)
         if self.link is Link.LOGISTIC:
             return sigmoid(scores)
         if self.link is Link.CURVE:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import enum
 
 import numpy as np
-import numpy.typing as npt
 
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
-
-FloatArray = npt.NDArray[np.float64]
+from cryptable_protocol.encoding.exponential import FloatArray, exponential
 
 
 class Link(enum.Enum):
@@ -47,9 +45,8 @@ def probabilities_of(link: Link, scores: FloatArray) -> FloatArray:
         case Link.SOFTMAX:
             if scores.ndim == 1:
                 scores = np.stack([-scores, scores], axis=1)
-            exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-            result: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
-            return result
+            exponentials = exponential(scores - scores.max(axis=1, keepdims=True))
+            return exponentials / _total(exponentials)
         case Link.SIGMOID:
             return completed(sigmoid(scores), normalise=True)
         case Link.PROBABILITY:
@@ -61,7 +58,7 @@ def probabilities_of(link: Link, scores: FloatArray) -> FloatArray:
 def sigmoid(scores: FloatArray) -> FloatArray:
     """1 / (1 + e^-score)."""
     # Each branch of the formula only where it cannot overflow.
-    small = np.exp(-np.abs(scores))
+    small = exponential(-np.abs(scores))
     return np.where(scores >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
 
 
@@ -71,6 +68,11 @@ def completed(probabilities: FloatArray, *, normalise: bool) -> FloatArray:
         return np.stack([1.0 - probabilities, probabilities], axis=1)
     if not normalise:
         return probabilities
-    total = probabilities.sum(axis=1, keepdims=True)
+    total = _total(probabilities)
     uniform = np.full_like(probabilities, 1.0 / probabilities.shape[1])
     return np.divide(probabilities, total, out=uniform, where=total > 0)
+
+
+def _total(numbers: FloatArray) -> FloatArray:
+    """Of each row, its numbers added up in their order, which `sum` does not keep; shape (rows, 1)."""
+    return np.cumsum(numbers, axis=1)[:, -1:]

@@ -10,7 +10,8 @@ import numpy as np
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
-from cryptable_protocol.encoding.links import FloatArray, Link, completed, probabilities_of, sigmoid
+from cryptable_protocol.encoding.exponential import FloatArray
+from cryptable_protocol.encoding.links import Link, completed, probabilities_of, sigmoid
 from cryptable_protocol.errors import MalformedMessageError
 
 _LINKS = (Link.SIGMOID, Link.SOFTMAX, Link.PROBABILITY)
