@@ -10,7 +10,8 @@
  *     │   ├── SignatureError        ... its signature is wrong, missing, or by another signer than expected
  *     │   └── PinChangedError       ... its signer or its crypto parameters are not those of the first use
  *     ├── UnsupportedSchemeError    a model of a scheme whose keys are too much for a browser
- *     ├── KeyStoreError             keys cannot be kept here
+ *     ├── KeyStoreError             keys cannot be kept here, or not be used
+ *     │   └── KeysExpiredError      ... because they are past their date
  *     └── ServerError               the server, or the way to it, failed; `code` names the gRPC status
  *         ├── UnavailableError      not reachable, or restarting: the same call may be tried again
  *         ├── TimeoutExceededError  no answer before the deadline
@@ -50,6 +51,8 @@ export class PinChangedError extends TrustError {}
 export class UnsupportedSchemeError extends CryptableError {}
 
 export class KeyStoreError extends CryptableError {}
+
+export class KeysExpiredError extends KeyStoreError {}
 
 export class ServerError extends CryptableError {
   constructor(

@@ -46,6 +46,23 @@ test("after a row has failed, the other rows are not sent", async () => {
   assert.ok(rowsSent() <= 4, `${rowsSent()} of 60 rows`);
 });
 
+test("keys past their date are refused, and replaced by those who connect again", async () => {
+  const told: number[][] = [];
+  server.answers({ ...served, deleteEvaluationKeys: ({ sha256 }) => (told.push([...sha256]), {}) });
+  const few = { model: modelName, store: new MemoryKeyStore(), keyDays: 100 / 86_400_000 }; // milliseconds
+  const model = await connect(server.address, few);
+  await new Promise((done) => setTimeout(done, 120));
+  server.calls.splice(0);
+  await assert.rejects(model.predict(row), errors.KeysExpiredError);
+  assert.deepEqual(server.calls, []);
+  const again = await connect(server.address, { ...few, keyDays: 1 });
+  assert.deepEqual(told, [[...model.evaluationKeysDigest]]);
+  assert.notDeepEqual(again.evaluationKeysDigest, model.evaluationKeysDigest);
+  assert.deepEqual((await connect(server.address, few)).evaluationKeysDigest, again.evaluationKeysDigest);
+  assert.equal((await again.predict(row)).report.phases.length, 4);
+  await assert.rejects(connect(server.address, { ...few, keyDays: 0 }), errors.InvalidInputError);
+});
+
 test("a forgotten model says so", async () => {
   server.answers({ ...served, deleteEvaluationKeys: () => ({}) });
   const model = await connect(server.address, { model: modelName, store });

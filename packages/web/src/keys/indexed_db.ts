@@ -21,6 +21,7 @@ interface Sealed {
   secret: ArrayBuffer;
   digest: Uint8Array<ArrayBuffer>;
   created: number;
+  expires?: number;
 }
 
 export class IndexedDbKeyStore implements KeyStore {
@@ -45,31 +46,32 @@ export class IndexedDbKeyStore implements KeyStore {
   async find(name: string): Promise<Keys | undefined> {
     const found = await this.#get<Sealed>(KEYS, name);
     if (!found) return undefined;
-    const { iv, secret, digest, created } = found;
+    const { secret, ...beside } = found;
+    let bytes: Uint8Array | undefined;
     try {
-      const sealed = sealing(name, { iv, digest, created });
-      const bytes = new Uint8Array(await crypto.subtle.decrypt(sealed, await this.#wrapping(), secret));
-      const keys = { secret: secretFromBytes(bytes), digest, created };
-      bytes.fill(0);
-      return keys;
+      bytes = new Uint8Array(await crypto.subtle.decrypt(sealing(name, beside), await this.#wrapping(), secret));
+      const { iv: _, ...rest } = beside;
+      return { secret: secretFromBytes(bytes), ...rest };
     } catch (cause) {
       throw new KeyStoreError(
         `the keys ${JSON.stringify(name)} cannot be unsealed`,
         "call forgetKeys(address) with the account, if any: new ones are made when you connect",
         { cause },
       );
+    } finally {
+      bytes?.fill(0);
     }
   }
 
   async add(name: string, keys: Keys, evaluationKeys: Uint8Array<ArrayBuffer>): Promise<void> {
     const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
-    const bytes = secretToBytes(keys.secret);
-    const { digest, created } = keys;
-    const sealed = sealing(name, { iv, digest, created });
-    const secret = await crypto.subtle.encrypt(sealed, await this.#wrapping(), bytes);
-    bytes.fill(0);
+    const { secret: key, ...rest } = keys;
+    const beside = { iv, ...rest };
+    const wrapping = await this.#wrapping();
+    const bytes = secretToBytes(key);
+    const secret = await crypto.subtle.encrypt(sealing(name, beside), wrapping, bytes).finally(() => bytes.fill(0));
     await this.#write([KEYS, EVALUATION_KEYS], (store) => {
-      store(KEYS).put({ iv, secret, digest, created } satisfies Sealed, name);
+      store(KEYS).put({ secret, ...beside } satisfies Sealed, name);
       store(EVALUATION_KEYS).put(evaluationKeys, name);
     });
   }
@@ -148,8 +150,9 @@ export class IndexedDbKeyStore implements KeyStore {
 }
 
 /** Bound to all that stands beside the secret: no other name, digest or date can be put there. */
-function sealing(name: string, { iv, digest, created }: Omit<Sealed, "secret">): AesGcmParams {
-  const beside = JSON.stringify([name, Array.from(digest), created]);
+function sealing(name: string, { iv, digest, created, expires }: Omit<Sealed, "secret">): AesGcmParams {
+  const dates = expires === undefined ? [created] : [created, expires];
+  const beside = JSON.stringify([name, Array.from(digest), ...dates]);
   return { name: "AES-GCM", iv, additionalData: new TextEncoder().encode(beside) };
 }
 

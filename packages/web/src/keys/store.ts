@@ -10,6 +10,13 @@ export interface Keys {
   readonly digest: Uint8Array<ArrayBuffer>;
   /** Milliseconds since 1970. */
   readonly created: number;
+  /** When they stop being used, as `created`; never where there is none. */
+  readonly expires?: number;
+}
+
+/** Whether the end of these keys has come. */
+export function haveExpired({ expires }: Keys): boolean {
+  return expires !== undefined && expires <= Date.now();
 }
 
 /**

@@ -35,9 +35,11 @@ export function messages(key: SecretKey): Polynomial[] {
   ];
 }
 
-/** The polynomial times 2^-b, 2^-2b, … of the torus. */
+/** The polynomial, which is overwritten, times 2^-b, 2^-2b, … of the torus. */
 function scaled(polynomial: Polynomial, { levels, baseLog }: Gadget): Polynomial[] {
-  return Array.from({ length: levels }, (_, i) =>
+  const made = Array.from({ length: levels }, (_, i) =>
     polynomial.map((coefficient) => modulo(coefficient * 2 ** (GRID_BITS - baseLog * (i + 1)), GRID)),
   );
+  polynomial.fill(0);
+  return made;
 }

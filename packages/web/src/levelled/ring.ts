@@ -89,6 +89,8 @@ export function product(x: Spectrum, y: Spectrum): Polynomial {
     out[k] = Math.round(a * twistCosines[k]! + b * twistSines[k]!);
     out[k + M] = Math.round(b * twistCosines[k]! - a * twistSines[k]!);
   }
+  re.fill(0); // a factor is mostly the secret
+  im.fill(0);
   return out;
 }
 
@@ -109,6 +111,7 @@ export function torusTimes(a: Polynomial, s: Spectrum): Polynomial {
   const upper = product(transform(high), s);
   const lower = product(transform(low), s);
   for (let j = 0; j < N; j++) upper[j] = modulo(modulo(upper[j]!, HALF) * HALF + lower[j]!, GRID);
+  lower.fill(0);
   return upper;
 }
 

@@ -58,6 +58,7 @@ export function decryptAnswer(parameters: LevelledParameters, key: SecretKey, an
   const body = unpack(answer.polynomials.subarray(at), width, slots);
   const hidden = product(transform(mask), reveal(key).spectrum); // exact: below 2^31
   const phases = body.map((word, slot) => modulo(word - hidden[slot]!, 2 ** width));
+  hidden.fill(0);
   return Array.from({ length: outputs }, (_, o) => {
     let x = 0;
     moduli.forEach((p, r) => {

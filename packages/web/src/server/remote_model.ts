@@ -2,9 +2,11 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { encodeRow, type Row } from "../encoding/encoders.js";
 import type { Prediction } from "../encoding/decoder.js";
+import { quoted } from "../encoding/encoder.js";
 import {
   DataLossError,
   InvalidInputError,
+  KeysExpiredError,
   KeyStoreError,
   MalformedMessageError,
   NotFoundError,
@@ -15,7 +17,7 @@ import { Inference } from "../generated/cryptable/v1/inference_pb.js";
 import { EncryptedTensorSchema } from "../generated/cryptable/v1/tensor_pb.js";
 import { IndexedDbKeyStore } from "../keys/indexed_db.js";
 import { MemoryKeyStore } from "../keys/memory.js";
-import type { Keys, KeyStore } from "../keys/store.js";
+import { haveExpired, type Keys, type KeyStore } from "../keys/store.js";
 import { evaluationKeys } from "../levelled/evaluation_keys.js";
 import { KEYSET } from "../levelled/keyset.js";
 import { decryptAnswer, encryptRow } from "../levelled/row.js";
@@ -28,6 +30,7 @@ import { deleteUploaded, ensureUploaded, pause } from "./upload.js";
 
 const TIMEOUT_MS = 120_000;
 const ATTEMPTS = 3;
+const DAY_MS = 86_400_000;
 const FRAMING = 1 << 16; // beside a specification, in the answer that carries it
 const ROWS_UNDERWAY = 4;
 
@@ -55,6 +58,8 @@ export interface ConnectOptions extends ForgetOptions {
   pins?: boolean;
   /** Remember what comes, whatever was remembered. */
   acceptChanges?: boolean;
+  /** Days that keys are used for which are made now; by default they never expire. */
+  keyDays?: number;
 }
 
 export interface ModelSummary {
@@ -89,8 +94,9 @@ export async function listModels(address: string | URL, options: ServerOptions =
 
 /** Fetch a model's specification, check it, find keys or make them, and upload the evaluation keys where they are lacking. */
 export async function connect(address: string | URL, options: ConnectOptions): Promise<RemoteModel> {
-  const { model, account = "", signer, acceptChanges = false, signal } = options;
+  const { model, account = "", signer, acceptChanges = false, keyDays = Infinity, signal } = options;
   checkSigner(signer);
+  if (!(keyDays > 0)) throw new InvalidInputError(`keyDays is ${quoted(keyDays)}, expected a positive number of days`);
   if (!globalThis.crypto?.subtle) {
     throw new KeyStoreError("there is no WebCrypto here, which keys are made with", "serve the page over https");
   }
@@ -115,9 +121,15 @@ export async function connect(address: string | URL, options: ConnectOptions): P
   const keys = await store.exclusively(
     name,
     async () => {
-      const held = await obtain(store, name);
-      await ensureUploaded(transport, { digest: held.digest, data: () => bytesOf(store, name) }, signal);
-      return held;
+      let held = await store.find(name);
+      if (held && haveExpired(held)) {
+        await discard(transport, store, name, signal);
+        held.secret.erase();
+        held = undefined;
+      }
+      const keys = held ?? (await made(store, name, keyDays));
+      await ensureUploaded(transport, { digest: keys.digest, data: () => bytesOf(store, name) }, signal);
+      return keys;
     },
     signal,
   );
@@ -169,13 +181,17 @@ export class RemoteModel {
   /**
    * What the model says of a row, of which the server sees ciphertext alone.
    *
-   * Throws InvalidInputError where the row does not fit the model, and nothing was sent; ServerError where the server failed
-   * or refused; MalformedMessageError where its answer is not of the model's form.
+   * Throws InvalidInputError where the row does not fit the model, and KeysExpiredError where the keys are past their date: then
+   * nothing was sent; ServerError where the server failed or refused; MalformedMessageError where its answer is not of the
+   * model's form.
    */
   async predict(row: Row, { signal }: { signal?: AbortSignal } = {}): Promise<Answer> {
     const { spec } = this;
     const clock = new Laps();
     const bits = encodeRow(spec.encoders, row);
+    if (haveExpired(this.keys)) {
+      throw new KeysExpiredError("these keys are past their date", "connect again, which makes new ones");
+    }
     clock.lap("encode");
     let patience = this.transport.timeoutMs;
     for (let attempt = 1; ; attempt++) {
@@ -294,16 +310,14 @@ function keyName(url: URL, account: string): string {
 }
 
 function forget(transport: Transport, store: KeyStore, name: string, signal?: AbortSignal): Promise<void> {
-  return store.exclusively(
-    name,
-    async () => {
-      const digest = await store.digest(name);
-      // The server first: whoever has forgotten the digest can no longer tell it.
-      if (digest) await deleteUploaded(transport, digest, signal);
-      await store.remove(name);
-    },
-    signal,
-  );
+  return store.exclusively(name, () => discard(transport, store, name, signal), signal);
+}
+
+async function discard(transport: Transport, store: KeyStore, name: string, signal?: AbortSignal): Promise<void> {
+  const digest = await store.digest(name);
+  // The server first: whoever has forgotten the digest can no longer tell it.
+  if (digest) await deleteUploaded(transport, digest, signal);
+  await store.remove(name);
 }
 
 let inMemory: MemoryKeyStore | undefined;
@@ -313,13 +327,12 @@ function defaultStore(): Promise<KeyStore> | KeyStore {
   return IndexedDbKeyStore.open();
 }
 
-async function obtain(store: KeyStore, name: string): Promise<Keys> {
-  const found = await store.find(name);
-  if (found) return found;
+async function made(store: KeyStore, name: string, days: number): Promise<Keys> {
   const secret = SecretKey.generate();
   const data = await evaluationKeys(secret);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
-  const keys = { secret, digest, created: Date.now() };
+  const created = Date.now();
+  const keys = { secret, digest, created, ...(days < Infinity && { expires: created + days * DAY_MS }) };
   await store.add(name, keys, data);
   return keys;
 }
