@@ -138,6 +138,11 @@ def refused_requests(wire, spec, keys):
     ]
 
 
+def test_there_are_as_many_hostile_cases_as_are_claimed(wire, spec, keys):
+    cases = (AUTHORIZATIONS, ORIGINS, HTTP_CASES, FORMS, STOPPING, refused_requests(wire, spec, keys))
+    assert sum(map(len, cases)) >= 60
+
+
 def test_refusals_are_those_of_grpc(web, spec, wire, keys, alice):
     refused = 0
     for method, request, more in refused_requests(wire, spec, keys):
@@ -295,16 +300,37 @@ def test_a_request_that_is_too_large(web, alice):
     assert outcome(web, "PutEvaluationKeys", request, alice)[0] == "RESOURCE_EXHAUSTED"
 
 
-def half_sent(web, alice):
+def half_sent(web, alice, length="Content-Length: 100"):
     host, port = address_of(web)
     lines = [
         f"POST /{SERVICE_NAME}/ListModels HTTP/1.1",
         f"Host: {host}:{port}",
         "Content-Type: application/proto",
         f"Authorization: {alice['authorization']}",
-        "Content-Length: 100",
+        length,
     ]
     return "\r\n".join(lines).encode()
+
+
+FORMS = {
+    "two lengths": ("Content-Length: 0\r\nContent-Length: 4", b"", 400),
+    "a length that is none": ("Content-Length: -1", b"", 400),
+    "chunks of no length": ("Transfer-Encoding: chunked", b"zz\r\n", 400),
+    "chunks without end": ("Transfer-Encoding: chunked", b"800000\r\n" + bytes(1 << 23), 429),
+    "another coding": ("Transfer-Encoding: gzip", b"", 501),
+    "a folded header": ("X-Folded: a\r\n b\x00", b"", 400),
+    "a header of a megabyte": ("X-Large: " + "x" * (1 << 20), b"", 431),
+    "two hosts": ("Host: evil.example.org", b"", 400),
+    "an origin twice": (f"Origin: {ORIGIN}\r\nOrigin: https://evil.example.org\r\nContent-Length: 0", b"", 403),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_requests_of_bad_form(web, alice, form):
+    length, body, status = form
+    received = raw(web, half_sent(web, alice, length) + b"\r\nConnection: close\r\n\r\n" + body)
+    assert received is not None
+    assert received.split(b" ", 2)[1] == b"%d" % status
 
 
 STOPPING = {

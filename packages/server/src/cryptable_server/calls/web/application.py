@@ -30,8 +30,8 @@ Headers = list[tuple[bytes, bytes]]
 
 _LOGGER = logging.getLogger(__name__)
 _MESSAGE, _JSON = "application/proto", "application/json"
-_ALLOWED_HEADERS = b"authorization, content-type, connect-protocol-version, connect-timeout-ms, x-request-id"
-_EXPOSED_HEADERS = b"trailer-grpc-retry-pushback-ms, trailer-x-request-id"
+ALLOWED_HEADERS = b"authorization, content-type, connect-protocol-version, connect-timeout-ms, x-request-id"
+EXPOSED_HEADERS = b"trailer-grpc-retry-pushback-ms, trailer-x-request-id"
 _PREFLIGHT_SECONDS = 7200
 _ALWAYS = ((b"cache-control", b"no-store"), (b"vary", b"origin"), (b"x-content-type-options", b"nosniff"))
 _MAX_SHOWN = 128
@@ -77,11 +77,12 @@ class WebCalls:
             await send({"type": "websocket.close"})
         if scope["type"] != "http":
             return
-        origin = next((value.decode("latin-1") for key, value in scope["headers"] if key == b"origin"), None)
+        origins = [value.decode("latin-1") for key, value in scope["headers"] if key == b"origin"]
+        origin = ", ".join(origins) if origins else None  # two together are none that may call
         headers: Headers = list(_ALWAYS)
         if origin in self._origins:
             allowed = str(origin).encode("latin-1")
-            headers += [(b"access-control-allow-origin", allowed), (b"access-control-expose-headers", _EXPOSED_HEADERS)]
+            headers += [(b"access-control-allow-origin", allowed), (b"access-control-expose-headers", EXPOSED_HEADERS)]
         try:
             status, body, kind = await self._answer(scope, receive, origin, headers)
             await asyncio.wait_for(_respond(send, status, headers, body, kind), self._entrance.idle_seconds)
@@ -116,7 +117,7 @@ class WebCalls:
         if origin not in self._origins:
             return 403, error_body("PERMISSION_DENIED", "pages of this origin may not call"), _JSON
         headers.append((b"access-control-allow-methods", b"POST"))
-        headers.append((b"access-control-allow-headers", _ALLOWED_HEADERS))
+        headers.append((b"access-control-allow-headers", ALLOWED_HEADERS))
         headers.append((b"access-control-max-age", str(_PREFLIGHT_SECONDS).encode()))
         return 204, b"", ""
 
