@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         DataLossError,
         KeyFileError,
         KeysExpiredError,
+        KeysRetiredError,
         NotFoundError,
         OverloadedError,
         PinChangedError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         UnavailableError,
         UnknownSchemeError,
         WeakParametersError,
+        WrongAnswersError,
         WrongPassphraseError,
     )
     from cryptable_client.keys.encryption import decrypt, encrypt
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from cryptable_client.schemes.scheme import check_security
     from cryptable_client.server.connection import Server, connect, fetch_spec, list_models
     from cryptable_client.server.remote_model import RemoteModel
+    from cryptable_client.server.spot_checks import SpotChecks
 
 __version__ = "0.1.0"
 
@@ -49,6 +52,7 @@ __all__ = [
     "DataLossError",
     "KeyFileError",
     "KeysExpiredError",
+    "KeysRetiredError",
     "NotFoundError",
     "OverloadedError",
     "PinChangedError",
@@ -60,11 +64,13 @@ __all__ = [
     "SignatureError",
     "SpecChangedError",
     "SpooledEvaluationKeys",
+    "SpotChecks",
     "TimeoutExceededError",
     "TrustError",
     "UnavailableError",
     "UnknownSchemeError",
     "WeakParametersError",
+    "WrongAnswersError",
     "WrongPassphraseError",
     "__version__",
     "check_security",
@@ -83,6 +89,7 @@ _HOMES = {
     "SecretKeys": "cryptable_client.keys.secret_keys",
     "Server": "cryptable_client.server.connection",
     "SpooledEvaluationKeys": "cryptable_client.keys.spooled",
+    "SpotChecks": "cryptable_client.server.spot_checks",
     "check_security": "cryptable_client.schemes.scheme",
     "connect": "cryptable_client.server.connection",
     "decrypt": "cryptable_client.keys.encryption",

@@ -41,7 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     from cryptable_protocol.errors import CryptableError, InvalidInputError, MalformedMessageError
 
-    from cryptable_client.errors import KeyFileError, ServerError, TrustError, UnknownSchemeError, WeakParametersError
+    from cryptable_client.errors import (
+        KeyFileError,
+        ServerError,
+        TrustError,
+        UnknownSchemeError,
+        WeakParametersError,
+        WrongAnswersError,
+    )
 
     try:
         with warnings.catch_warnings():
@@ -61,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 5
             case KeyFileError():
                 return 6
+            case WrongAnswersError():
+                return 7
             case _:
                 return 1
     return status or 0

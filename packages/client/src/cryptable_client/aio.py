@@ -86,6 +86,11 @@ class AsyncRemoteModel:
         return self._remote.timings
 
     @property
+    def spot_checks_answered(self) -> int:
+        """See RemoteModel."""
+        return self._remote.spot_checks_answered
+
+    @property
     def secret_keys(self) -> SecretKeys:
         """The handle on the keys in use."""
         return self._remote.secret_keys

@@ -5,9 +5,11 @@
     │   ├── SignatureError         ... its signature is wrong, missing, or by another signer than expected
     │   └── PinChangedError        ... its signer or its crypto parameters are not those of the first use
     ├── UnknownSchemeError         a model or its keys are of a scheme that this version does not know
+    ├── WrongAnswersError          a server answered rows with known answers wrongly: use none of its answers
     ├── WeakParametersError        the server's parameters are not secure, or absurd: nothing was generated or sent
     ├── KeyFileError               a key file cannot be used
     │   ├── KeysExpiredError       ... because the keys are past their date
+    │   ├── KeysRetiredError       ... to encrypt, because a server answered wrongly under them
     │   ├── WrongPassphraseError   ... with this passphrase
     │   └── CorruptedKeyFileError  ... because its bytes are damaged, or are no key file
     └── ServerError                the server, or the way to it, failed; `code` names the gRPC status
@@ -44,6 +46,10 @@ class UnknownSchemeError(CryptableError):
     """A model or its keys are of a scheme that this version of the client does not know: upgrade it."""
 
 
+class WrongAnswersError(CryptableError):
+    """A server answered spot checks wrongly. It says no more than that, since each bit of it may tell of the keys."""
+
+
 class WeakParametersError(CryptableError):
     """Parameters offer less than 128 bits of security, or would cost absurd time or memory; the message names which."""
 
@@ -54,6 +60,10 @@ class KeyFileError(CryptableError):
 
 class KeysExpiredError(KeyFileError):
     """The keys are past their date: make new ones."""
+
+
+class KeysRetiredError(KeyFileError):
+    """The keys are retired, since a server answered wrongly under them: they decrypt, and encrypt no more."""
 
 
 class WrongPassphraseError(KeyFileError):

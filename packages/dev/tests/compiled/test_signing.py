@@ -3,10 +3,12 @@
 import os
 
 import cryptable as ct
+import numpy as np
 import pytest
 from cryptable.__main__ import main
 from cryptable.compiled.signing import make_signing_key, read_signing_key
 from cryptable_protocol import InvalidInputError, ModelArtifact
+from cryptable_protocol.model.known_answers import KnownAnswers
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sklearn.datasets import load_iris
@@ -73,3 +75,29 @@ def test_files_that_hold_no_signing_key(tmp_path):
         read_signing_key(tmp_path / "text")
     with pytest.raises(InvalidInputError, match="another kind, expected Ed25519"):
         read_signing_key(tmp_path / "other")
+
+
+def test_rows_with_known_answers(model, tmp_path, capsys):
+    """By the command and by the method: what the model answers in the clear, for this version of it alone."""
+    public = make_signing_key(tmp_path / "key.pem")
+    model.save(tmp_path / "a", signing_key=tmp_path / "key.pem")
+    np.save(tmp_path / "rows.npy", ROWS[:20, :2])
+    key = ["--key", str(tmp_path / "key.pem")]
+    assert main(["spot-checks", str(tmp_path / "a"), str(tmp_path / "rows.npy"), str(tmp_path / "b"), *key]) == 0
+    ct.load(tmp_path / "a").export_spot_checks(tmp_path / "c", ROWS[:20, :2], signing_key=tmp_path / "key.pem")
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
+    known = KnownAnswers.from_bytes((tmp_path / "b").read_bytes())
+    spec = model.artifact.client_spec
+    known.check_fits(spec, model.artifact.digest.hex())
+    assert known.signer == public
+    np.testing.assert_array_equal(spec.decoder.predict(known.answers), model.predict(ROWS[:20, :2]))
+    with pytest.raises(InvalidInputError, match="no rows"):
+        model.export_spot_checks(tmp_path / "d", ROWS[:0, :2], signing_key=tmp_path / "key.pem")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_answers_that_noise_may_change_are_not_known(model, tmp_path, monkeypatch):
+    make_signing_key(tmp_path / "key.pem")
+    monkeypatch.setattr(type(model.circuit), "is_approximate", True)
+    with pytest.raises(InvalidInputError, match='rounding="exact" for spot checks'):
+        model.export_spot_checks(tmp_path / "d", ROWS[:3, :2], signing_key=tmp_path / "key.pem")

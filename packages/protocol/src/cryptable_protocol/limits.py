@@ -33,3 +33,7 @@ MAX_MODEL_LIST_BYTES = 1 << 18
 """A server's list of its models: a parser may turn two bytes of it into a hundred of memory."""
 CHUNK_BYTES = 1 << 20
 """Data of one EvaluationKeysChunk, but for the last."""
+MAX_KNOWN_ANSWERS_BYTES = 64 << 20
+"""A file of rows with known answers: 300 rows of 1000 integers take 3.2 MB."""
+MAX_CARD_BYTES = 1 << 20
+"""A model card."""

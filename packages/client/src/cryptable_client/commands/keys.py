@@ -115,6 +115,7 @@ def _print_entries(entries: list[KeyEntry], *, as_json: bool) -> None:
                 "created": entry.lifetime.created.isoformat(),
                 "expires": None if entry.lifetime.expires is None else entry.lifetime.expires.isoformat(),
                 "expired": entry.lifetime.expired,
+                "retired": entry.retired,
                 "servers": sorted({upload.address for upload in entry.uploads}),
             }
             for entry in entries
@@ -129,7 +130,7 @@ def _print_entries(entries: list[KeyEntry], *, as_json: bool) -> None:
                 entry.name,
                 entry.keyset.name.hex()[:16],
                 f"{entry.lifetime.created:%Y-%m-%d %H:%M}",
-                f"{expires}, EXPIRED" if entry.lifetime.expired else expires,
+                expires + ", EXPIRED" * entry.lifetime.expired + ", RETIRED" * entry.retired,
                 " ".join(sorted({upload.address for upload in entry.uploads})) or "-",
             )
         )

@@ -33,7 +33,8 @@ exit status:
   4    the server's parameters are not secure, its messages are malformed, or the model is not the one that was
        trusted: nothing was sent
   5    the server cannot be reached, refuses or fails
-  6    the key file cannot be used (wrong passphrase, damaged, expired)
+  6    the key file cannot be used (wrong passphrase, damaged, expired, retired)
+  7    the server answered spot checks wrongly: its answers were not written, the keys are retired
   130  interrupted
 """
 KEYS_EPILOG = f"""\

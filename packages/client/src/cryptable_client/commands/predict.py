@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cryptable_protocol.model.client_spec import ClientSpec
 
     from cryptable_client.server.connection import Server
+    from cryptable_client.server.spot_checks import SpotChecks
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
@@ -65,6 +66,18 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
         "--share-keys",
         action="store_true",
         help="with --key-directory: use keys that other servers know too: they can then tell that you are one user",
+    )
+    predict.add_argument(
+        "--spot-checks",
+        metavar="FILE",
+        help="rows with known answers, from the model's developer, to send among the others: answers are written only "
+        "if those to all of them are right. Use new keys for it: they give one verdict in their life",
+    )
+    predict.add_argument(
+        "--check-share",
+        type=float,
+        metavar="SHARE",
+        help="with --spot-checks: how many of all rows are checks, at least (default 0.1)",
     )
     predict.set_defaults(run=_predict)
 
@@ -144,15 +157,16 @@ def _evaluate(
     if options.contributions:
         spec.decoder.require_contributions()
     model = options.model
+    spot_checks = _spot_checks(options)
     if options.share_keys and options.key_directory is None:
         raise InvalidInputError("--share-keys is for the keys of a folder: give --key-directory too")
     if options.keys is not None:
         with SecretKeys.load(options.keys, **protection(options)) as secret_keys:
             kept = options.keys + EVALUATION_KEYS_SUFFIX
-            with server.model(model, secret_keys=secret_keys, evaluation_keys=kept) as remote:
+            with server.model(model, secret_keys=secret_keys, evaluation_keys=kept, spot_checks=spot_checks) as remote:
                 return remote.evaluate(encoded, spec)
     if options.key_directory is None:
-        with server.model(model) as remote:
+        with server.model(model, spot_checks=spot_checks) as remote:
             return remote.evaluate(encoded, spec)
     directory, keyset = key_directory(options), spec.parameters.keyset
     must_make = directory.needs_keys(keyset, options.address, share=options.share_keys)
@@ -171,11 +185,24 @@ def _evaluate(
             # Before the server has seen a byte: an upload that breaks must not leave keys that another server gets.
             with spool(secret_keys, path=path) as spooled:
                 directory.record(name, _upload(options, spooled.header.sha256))
-        with server.model(model, secret_keys=secret_keys, evaluation_keys=path) as remote:
+        with server.model(model, secret_keys=secret_keys, evaluation_keys=path, spot_checks=spot_checks) as remote:
             digest = remote.evaluation_keys_digest
             if digest is not None:
                 directory.record(name, _upload(options, digest))
             return remote.evaluate(encoded, spec)
+
+
+def _spot_checks(options: argparse.Namespace) -> SpotChecks | None:
+    from cryptable_protocol.errors import InvalidInputError
+
+    from cryptable_client.server.spot_checks import DEFAULT_SHARE, SpotChecks
+
+    if options.spot_checks is None:
+        if options.check_share is not None:
+            raise InvalidInputError("--check-share is for spot checks: give --spot-checks FILE too")
+        return None
+    share = DEFAULT_SHARE if options.check_share is None else options.check_share
+    return SpotChecks.load(options.spot_checks, share=share)
 
 
 def _upload(options: argparse.Namespace, digest: bytes) -> Upload:

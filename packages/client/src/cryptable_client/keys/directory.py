@@ -62,6 +62,7 @@ class KeyEntry:
     keyset: Keyset
     lifetime: Lifetime
     uploads: tuple[Upload, ...]
+    retired: bool = False
 
     def serves(self, address: str | None) -> bool:
         """Whether no other server knows these keys: they were used with that address, or with none."""
@@ -103,11 +104,11 @@ class KeyDirectory:
 
     def entry(self, name: str) -> KeyEntry:
         """The key file of that name."""
-        keyset, lifetime = key_file.read_public_part(self._existing(name))
-        return KeyEntry(name, keyset, lifetime, tuple(_read(self._uploads(name))))
+        keyset, lifetime, marks = key_file.read_public_part(self._existing(name))
+        return KeyEntry(name, keyset, lifetime, tuple(_read(self._uploads(name))), key_file.Mark.RETIRED in marks)
 
     def find(self, keyset: Keyset, address: str | None = None, *, share: bool = False) -> KeyEntry:
-        """The keys of a keyset: those that expire last, where there are several.
+        """The keys of a keyset: those that expire last, where there are several; retired ones are left out.
 
         Of a universal keyset, those that were used with this server come before those that were used with none, unless
         they have expired; those of other servers are left out.
@@ -255,7 +256,8 @@ class KeyDirectory:
         damaged: list[str] = []
         entries = self.entries(damaged=lambda name, _: damaged.append(name))
         anybodys = share or not keyset.is_universal
-        return [e for e in entries if e.keyset.name == keyset.name and (anybodys or e.serves(address))], damaged
+        usable = (entry for entry in entries if entry.keyset.name == keyset.name and not entry.retired)
+        return [entry for entry in usable if anybodys or entry.serves(address)], damaged
 
     def _retire(self, name: str) -> None:
         uploads = _read(self._uploads(name))

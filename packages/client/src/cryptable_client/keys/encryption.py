@@ -28,9 +28,10 @@ def encrypt(spec: ClientSpec, secret_keys: SecretKeys, values: npt.NDArray[np.in
         InvalidInputError: another shape, no integers, an integer out of range, or keys of another keyset.
         WeakParametersError: the specification is not secure.
         KeysExpiredError: the keys are past their date.
+        KeysRetiredError: a server was found to answer wrongly under them.
     """
     check_security(spec)
-    secret_keys.check_not_expired()
+    secret_keys.check_may_encrypt()
     material = _material_for(spec, secret_keys)
     return scheme_called(spec.scheme).encrypt(spec.parameters, material, _checked(spec, values))
 

@@ -48,9 +48,12 @@ def write_evaluation_keys(
     Raises:
         InvalidInputError: the keyset needs no evaluation keys.
         WeakParametersError: the keyset is not secure.
+        KeysRetiredError: the keys are retired: evaluation keys are encryptions too.
     """
     keyset = secret_keys.keyset
     check_keyset(keyset)
+    if secret_keys.retired:
+        secret_keys.check_may_encrypt()
     total = keyset.evaluation_keys_bytes
     if not total:
         raise InvalidInputError("this model has no lookups, so there are no evaluation keys to make")

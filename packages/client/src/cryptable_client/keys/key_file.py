@@ -1,6 +1,7 @@
 """Key files: secret keys encrypted under a passphrase (docs/key-file.md gives every byte).
 
-Format version 1 is for keys of the scheme `bootstrapped`, version 2 names the scheme that its keys are of.
+Format version 1 is for keys of the scheme `bootstrapped`, version 2 names the scheme that its keys are of. The upper
+bits of the version's byte are marks, which are set in a file that is there, without its passphrase.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import stat
 import struct
 import unicodedata
+from enum import IntFlag
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +41,30 @@ _SCHEME = re.compile(rb"[a-z][a-z0-9_]{0,31}")
 _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 1 << 15, 8, 3
 
 
+class Mark(IntFlag):
+    """What was decided about keys since they were written; bits of the version's byte."""
+
+    NONE = 0
+    CHECKED = 0x40
+    """Spot checks were made under them: no others are."""
+    RETIRED = 0x80
+    """A server answered wrongly under them: they encrypt no more."""
+
+
+_MARKS = Mark.CHECKED | Mark.RETIRED
+_VERSION_AT = len(MAGIC)
+
+
+class KeyFile(NamedTuple):
+    """What a key file holds. `identity` is a digest of all of it but the marks."""
+
+    keyset: Keyset
+    lifetime: Lifetime
+    material: KeyMaterial
+    marks: Mark
+    identity: bytes
+
+
 class _Header(NamedTuple):
     """What stands before the keys, and where that ends."""
 
@@ -57,8 +83,9 @@ def write(
     passphrase: str | None,
     insecure_plaintext: bool,
     overwrite: bool,
-) -> None:
-    """Write a key file; see `SecretKeys.save`."""
+    marks: Mark = Mark.NONE,
+) -> bytes:
+    """Write a key file; see `SecretKeys.save`. Returns its identity."""
     if (passphrase is not None) == insecure_plaintext:
         raise InvalidInputError(
             "a key file needs a passphrase=..., or insecure_plaintext=True to write it unencrypted: exactly one"
@@ -72,22 +99,21 @@ def write(
         raise InvalidInputError(
             f"{target} exists, and its keys would be lost: choose another path, or pass overwrite=True"
         )
-    content = _serialize(keyset, material, lifetime, passphrase)
+    body = _serialize(keyset, material, lifetime, passphrase)[:-_DIGEST_BYTES]
     try:
         with whole_file(target, overwrite=overwrite) as file:
-            file.write(content)
+            file.write(_with_digest(body, marks))
     except FileExistsError as error:
         raise InvalidInputError(
             f"{target} was written by another process meanwhile, and its keys would be lost: choose another path"
         ) from error
+    return hashlib.sha256(body).digest()
 
 
-def read(
-    path: str | os.PathLike[str], *, passphrase: str | None, insecure_plaintext: bool
-) -> tuple[Keyset, Lifetime, KeyMaterial]:
+def read(path: str | os.PathLike[str], *, passphrase: str | None, insecure_plaintext: bool) -> KeyFile:
     """Read a key file; see `SecretKeys.load`."""
     source = Path(path)
-    body, mode = _read_body(source)
+    body, marks, mode = _read_body(source)
     header = _read_header(source, body)
     if header.protection == SCRYPT_AES_GCM:
         if passphrase is None:
@@ -103,23 +129,70 @@ def read(
         material = scheme_called(header.keyset.scheme).unpack(header.keyset, packed)
     except MalformedMessageError as error:
         raise CorruptedKeyFileError(f"{source}: {error}") from error
-    return header.keyset, header.lifetime, material
+    return KeyFile(header.keyset, header.lifetime, material, marks, hashlib.sha256(body).digest())
 
 
-def read_public_part(path: str | os.PathLike[str]) -> tuple[Keyset, Lifetime]:
+def read_public_part(path: str | os.PathLike[str]) -> tuple[Keyset, Lifetime, Mark]:
     """What a key file says of its keys without its passphrase: not proven until they are loaded.
 
     Raises:
         KeyFileError: no key file, damaged, or of another version.
     """
     source = Path(path)
-    body, _ = _read_body(source)
+    body, marks, _ = _read_body(source)
     header = _read_header(source, body)
-    return header.keyset, header.lifetime
+    return header.keyset, header.lifetime, marks
 
 
-def _read_body(source: Path) -> tuple[bytes, int]:
-    """All but the digest, which is checked, and the file's mode."""
+def marks_of(path: Path, identity: bytes) -> Mark | None:
+    """The marks of a file that is there still; None where it is gone or holds other keys by now."""
+    try:
+        body, marks, _ = _read_body(path)
+    except FileNotFoundError:
+        return None
+    return marks if hashlib.sha256(body).digest() == identity else None
+
+
+def mark(path: Path, identity: bytes, wanted: Mark) -> bool | None:
+    """Set a mark in a file, durably, if it holds the keys of `identity` still.
+
+    Returns:
+        Whether it was not set before: of several processes that set one, one alone is told so. None where the file is
+        gone, or holds other keys by now.
+
+    Raises:
+        KeyFileError: another process is at it, or was killed while it was.
+        OSError: the file cannot be written.
+    """
+    claim = path.with_name(f"{path.name}.marking")
+    try:
+        claim.touch(mode=whole.OWNER_ONLY, exist_ok=False)
+    except FileExistsError as error:
+        raise KeyFileError(
+            f"another process is marking {path}: try again; where none is, one was killed there: delete {claim}"
+        ) from error
+    try:
+        marks = marks_of(path, identity)
+        if marks is None:
+            return None
+        if wanted in marks:
+            return False
+        body, _, mode = _read_body(path)
+        with whole_file(path, mode=stat.S_IMODE(mode)) as file:
+            file.write(_with_digest(body, marks | wanted))
+        return True
+    finally:
+        claim.unlink(missing_ok=True)
+
+
+def _with_digest(body: bytes, marks: Mark) -> bytes:
+    marked = bytearray(body)
+    marked[_VERSION_AT] |= marks
+    return bytes(marked) + hashlib.sha256(marked).digest()
+
+
+def _read_body(source: Path) -> tuple[bytes, Mark, int]:
+    """All but the digest, which is checked, and without the marks; the marks, and the file's mode."""
     if source.exists() and not source.is_file():
         raise CorruptedKeyFileError(f"{source} is no file, but a folder, pipe or device")
     with source.open("rb") as file:
@@ -132,7 +205,9 @@ def _read_body(source: Path) -> tuple[bytes, int]:
     body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
         raise CorruptedKeyFileError(f"{source} is damaged (its checksum is wrong): restore it from a copy")
-    return body, mode
+    unmarked = bytearray(body)
+    unmarked[_VERSION_AT] &= ~_MARKS
+    return bytes(unmarked), Mark(body[_VERSION_AT] & _MARKS), mode
 
 
 def _read_header(source: Path, body: bytes) -> _Header:

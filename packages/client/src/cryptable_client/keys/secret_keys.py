@@ -13,7 +13,9 @@ from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.schemes.scheme import Keyset
 
+from cryptable_client.errors import KeysRetiredError
 from cryptable_client.keys import key_file
+from cryptable_client.keys.key_file import Mark
 from cryptable_client.keys.lifetime import Lifetime
 from cryptable_client.keys.spooled import SpooledEvaluationKeys
 from cryptable_client.schemes.scheme import (
@@ -38,6 +40,8 @@ class SecretKeys:
     _scheme: AnyScheme
     _material: KeyMaterial | None
     _lifetime: Lifetime
+    _marks: Mark
+    _files: dict[Path, bytes]
     _evaluation_keys: SpooledEvaluationKeys | None
     _lock: threading.Lock
 
@@ -81,6 +85,8 @@ class SecretKeys:
         secret_keys._scheme = scheme_called(keyset.scheme)
         secret_keys._material = material
         secret_keys._lifetime = lifetime or Lifetime.until(None)
+        secret_keys._marks = Mark.NONE
+        secret_keys._files = {}
         secret_keys._evaluation_keys = None
         secret_keys._lock = threading.Lock()
         return secret_keys
@@ -103,6 +109,55 @@ class SecretKeys:
     def check_not_expired(self) -> None:
         """Raise KeysExpiredError where these keys are past their date."""
         self._lifetime.check("these secret keys")
+
+    @property
+    def retired(self) -> bool:
+        """Whether a server was found to answer wrongly under them: then they decrypt, and encrypt no more."""
+        return Mark.RETIRED in self._marks
+
+    def check_may_encrypt(self) -> None:
+        """Raise KeysExpiredError where these keys are past their date, KeysRetiredError where they are retired."""
+        self.check_not_expired()
+        if self.retired:
+            raise KeysRetiredError(
+                "these secret keys are retired, since a server answered spot checks wrongly under them: they decrypt "
+                "and never encrypt again. Make new ones (`cryptable-client keys rotate`)"
+            )
+
+    def _look_again(self) -> None:
+        """See what other processes have marked in the files that these keys are known to be in."""
+        for path, identity in self._files.items():
+            self._marks |= key_file.marks_of(path, identity) or Mark.NONE
+
+    def _begin_checks(self) -> None:
+        """Spot checks begin, durably: the only ones that these keys ever get.
+
+        Raises:
+            InvalidInputError: they had some, in this process or another.
+            KeyFileError: a file could not be marked, for another process was at it.
+            OSError: a file cannot be written.
+        """
+        with self._lock:
+            self._look_again()
+            had_some = Mark.CHECKED in self._marks
+            self._marks |= Mark.CHECKED
+            marked = [key_file.mark(path, identity, Mark.CHECKED) for path, identity in self._files.items()]
+        if had_some or False in marked:
+            raise InvalidInputError(
+                "these secret keys had spot checks before, and a secret gives one verdict in its life: connect without "
+                "secret_keys=..., which makes new ones, or replace them (`cryptable-client keys rotate`)"
+            )
+
+    def _retire(self) -> None:
+        """Never encrypt again, in this process at once, and durably in the files that these keys are known to be in.
+
+        Raises:
+            KeyFileError: a file could not be marked.
+            OSError: the same.
+        """
+        self._marks |= Mark.RETIRED
+        for path, identity in self._files.items():
+            key_file.mark(path, identity, Mark.RETIRED)
 
     @property
     def closed(self) -> bool:
@@ -142,7 +197,7 @@ class SecretKeys:
             InvalidInputError: no passphrase and no `insecure_plaintext`, or both, or the file exists.
             OSError: the file cannot be written.
         """
-        key_file.write(
+        self._files[Path(path).absolute()] = key_file.write(
             path,
             self._keyset,
             self._key_material(),
@@ -150,6 +205,7 @@ class SecretKeys:
             passphrase=passphrase,
             insecure_plaintext=insecure_plaintext,
             overwrite=overwrite,
+            marks=self._marks,
         )
 
     @classmethod
@@ -167,10 +223,11 @@ class SecretKeys:
             path: where from.
             passphrase: the one that it was saved with.
             insecure_plaintext: the file is unencrypted, and that is meant.
-            allow_expired: load keys past their date too, to decrypt what they encrypted.
+            allow_expired: load keys past their date or retired too, to decrypt what they encrypted.
 
         Raises:
             KeysExpiredError: the keys are past their date.
+            KeysRetiredError: they are retired: a server answered wrongly under them.
             WrongPassphraseError: the passphrase is another.
             CorruptedKeyFileError: the file is damaged, or no key file.
             KeyFileError: it is encrypted and there is no passphrase, or unencrypted without `insecure_plaintext`, or
@@ -178,11 +235,20 @@ class SecretKeys:
             WeakParametersError: its keyset is not secure.
             OSError: it cannot be read.
         """
-        keyset, lifetime, material = key_file.read(path, passphrase=passphrase, insecure_plaintext=insecure_plaintext)
+        found = key_file.read(path, passphrase=passphrase, insecure_plaintext=insecure_plaintext)
         if not allow_expired:
-            lifetime.check(f"the keys in {Path(path)}")
-        check_keyset(keyset)
-        return cls._adopt(keyset, material, lifetime)
+            found.lifetime.check(f"the keys in {Path(path)}")
+            if Mark.RETIRED in found.marks:
+                raise KeysRetiredError(
+                    f"the keys in {Path(path)} are retired, since a server answered spot checks wrongly under them: "
+                    "replace them (`cryptable-client keys rotate`), or load them with allow_expired=True to decrypt "
+                    "older answers"
+                )
+        check_keyset(found.keyset)
+        secret_keys = cls._adopt(found.keyset, found.material, found.lifetime)
+        secret_keys._marks = found.marks
+        secret_keys._files[Path(path).absolute()] = found.identity
+        return secret_keys
 
     def close(self) -> None:
         """Overwrite the keys and remove their temporary files. Any further use is an InvalidInputError."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cryptable_protocol.model.client_spec import ClientSpec
 
     from cryptable_client.server.remote_model import ModelSummary, RemoteModel
+    from cryptable_client.server.spot_checks import SpotChecks
     from cryptable_client.server.trust import Trust
 
 Pins: TypeAlias = "str | os.PathLike[str] | Literal[False] | None"
@@ -91,7 +92,7 @@ class Server:
         from cryptable_client.server.transport import open_channel
 
         with open_channel(self._access) as channel:
-            return remote_model.fetch_spec(channel, self._access, model, trust=self._trust)[0]
+            return remote_model.fetch_spec(channel, self._access, model, trust=self._trust).spec
 
     def model(
         self,
@@ -100,6 +101,7 @@ class Server:
         secret_keys: SecretKeys | None = None,
         evaluation_keys: str | os.PathLike[str] | None = None,
         progress: bool | None = None,
+        spot_checks: SpotChecks | None = None,
     ) -> RemoteModel:
         """Fetch a model's specification, check it, make keys, and upload the evaluation keys where they are lacking.
 
@@ -109,6 +111,8 @@ class Server:
             evaluation_keys: file that keeps the evaluation keys of `secret_keys`, which are public, between runs: used
                 where it exists, else written.
             progress: show bars for key generation and upload; by default where standard error is a terminal.
+            spot_checks: rows with known answers to send among the others (`SpotChecks.load`); by default none. The
+                verdict is given where the `with` block ends, by a WrongAnswersError: use no answer before.
 
         Returns:
             The model, to be used in a `with` block.
@@ -117,7 +121,8 @@ class Server:
             InvalidInputError: an argument does not fit.
             WeakParametersError: the server's parameters are refused; nothing was generated or sent.
             UnknownSchemeError: the model is of a scheme that this client does not know; nothing was generated or sent.
-            TrustError: the model is not the one that was trusted; nothing was generated or sent.
+            TrustError: the model is not the one that was trusted, or the spot checks are by another signer; nothing was
+                generated or sent.
             MalformedMessageError: what the server sent is no specification.
             ServerError: the server cannot be reached, has no such model, or refuses; the subclass says which.
         """
@@ -135,6 +140,7 @@ class Server:
             secret_keys=secret_keys,
             evaluation_keys=evaluation_keys,
             progress=progress,
+            spot_checks=spot_checks,
         )
 
     def __repr__(self) -> str:
@@ -158,6 +164,7 @@ def connect(
     security_bits: int = SECURITY_BITS,
     timeout: float = DEFAULT_TIMEOUT,
     progress: bool | None = None,
+    spot_checks: SpotChecks | None = None,
 ) -> RemoteModel:
     """Fetch a model's specification, check it, make keys, and upload the evaluation keys where the server lacks them.
 
@@ -182,6 +189,8 @@ def connect(
             for those whose keysets were chosen by hand.
         timeout: seconds to wait for each answer: of a call, or of a row under evaluation.
         progress: show bars for key generation and upload; by default where standard error is a terminal.
+        spot_checks: rows with known answers to send among the others (`SpotChecks.load`); by default none. The verdict
+            is given where the `with` block ends, by a WrongAnswersError: use no answer before.
 
     Returns:
         The model, to be used in a `with` block.
@@ -189,7 +198,8 @@ def connect(
     Raises:
         InvalidInputError: an argument does not fit.
         WeakParametersError: the server's parameters are refused; nothing was generated or sent.
-        TrustError: the model is not the one that was trusted; nothing was generated or sent.
+        TrustError: the model is not the one that was trusted, or the spot checks are by another signer; nothing was
+            generated or sent.
         MalformedMessageError: what the server sent is no specification.
         ServerError: the server cannot be reached, has no such model, or refuses; the subclass says which.
     """
@@ -206,7 +216,13 @@ def connect(
         security_bits=security_bits,
         timeout=timeout,
     )
-    return server.model(model, secret_keys=secret_keys, evaluation_keys=evaluation_keys, progress=progress)
+    return server.model(
+        model,
+        secret_keys=secret_keys,
+        evaluation_keys=evaluation_keys,
+        progress=progress,
+        spot_checks=spot_checks,
+    )
 
 
 def fetch_spec(

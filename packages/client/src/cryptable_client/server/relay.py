@@ -50,7 +50,7 @@ def relay(
     """
     with open_channel(access) as channel:
         stub = InferenceStub(channel)
-        spec, _ = fetch_spec(channel, access, model, trust=trust)
+        spec = fetch_spec(channel, access, model, trust=trust).spec
         given = rows(spec)
         digest = b""
         if spec.parameters.keyset.evaluation_keys_bytes:

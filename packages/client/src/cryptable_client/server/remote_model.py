@@ -29,6 +29,7 @@ from cryptable_client.keys.spooled import SpooledEvaluationKeys
 from cryptable_client.server.access import Access
 from cryptable_client.server.inference import Inference
 from cryptable_client.server.meter import Meter
+from cryptable_client.server.spot_checks import SpotCheckRun, SpotChecks
 from cryptable_client.server.transport import typed_errors
 from cryptable_client.server.trust import Trust
 from cryptable_client.server.upload import EvaluationKeyUpload
@@ -74,10 +75,20 @@ def fetch_models(channel: grpc.Channel, *, timeout: float) -> list[ModelSummary]
     ]
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """A model as a server describes it: its specification and signer are checked, the rest is the server's word."""
+
+    spec: ClientSpec
+    version: str
+    artifact_digest: bytes
+    signer: str | None
+
+
 def fetch_spec(
     channel: grpc.Channel, access: Access, model: str, *, trust: Trust, meter: Meter | None = None
-) -> tuple[ClientSpec, str]:
-    """A model's specification, checked as `trust` says, and its version."""
+) -> Fetched:
+    """A model's specification, checked as `trust` says, with its version and signer."""
     request = messages.inference.GetModelRequest(name=model)
     with typed_errors(f"fetching model {model!r}"):
         response = InferenceStub(channel).GetModel(request, timeout=access.timeout)
@@ -86,8 +97,8 @@ def fetch_spec(
     spec = ClientSpec.from_bytes(response.client_spec)
     if spec.model_name != model:
         raise MalformedMessageError(f"asked for model {model!r}, got the specification of {spec.model_name!r}")
-    trust.check(access, spec, response)
-    return spec, response.version[: limits.MAX_NAME_LENGTH]
+    signer = trust.check(access, spec, response)
+    return Fetched(spec, response.version[: limits.MAX_NAME_LENGTH], response.artifact_digest, signer)
 
 
 _SHOWN = 8
@@ -115,6 +126,7 @@ class RemoteModel:
         secret_keys: SecretKeys | None,
         evaluation_keys: str | os.PathLike[str] | None,
         progress: bool | None,
+        spot_checks: SpotChecks | None = None,
     ) -> None:
         self._channel = channel
         self._stub = InferenceStub(channel)
@@ -124,10 +136,16 @@ class RemoteModel:
         self._has_infer_row = True  # until the server says that it has not
         self._upload: EvaluationKeyUpload | None = None
         self._own_keys: SecretKeys | None = None
+        self._checks: SpotCheckRun | None = None
         self._closed = False
         try:
             with self._meter.timed("spec"):
-                self.spec, self.version = fetch_spec(channel, access, model, trust=trust, meter=self._meter)
+                fetched = fetch_spec(channel, access, model, trust=trust, meter=self._meter)
+                self.spec, self.version = fetched.spec, fetched.version
+            if spot_checks is not None:
+                self._checks = SpotCheckRun(
+                    spot_checks, self.spec, artifact=fetched.artifact_digest, signer=fetched.signer
+                )
             if secret_keys is None:
                 with self._meter.timed("secret_keys"):
                     secret_keys = self._own_keys = SecretKeys.generate(self.spec, security_bits=trust.security_bits)
@@ -207,11 +225,28 @@ class RemoteModel:
         """The handle on the keys in use, for example to save them."""
         return self._secret_keys
 
+    @property
+    def spot_checks_answered(self) -> int:
+        """Rows with known answers that were sent among the others and answered; 0 without `spot_checks`."""
+        return 0 if self._checks is None else self._checks.answered
+
     def close(self) -> None:
-        """End the connection. Keys made for it alone are destroyed, and their evaluation keys deleted on the server."""
+        """End the connection. Keys made for it alone are destroyed, and their evaluation keys deleted on the server.
+
+        Raises:
+            WrongAnswersError: the verdict of spot checks, where there are any: the server answered some wrongly.
+        """
         if self._closed:
             return
         self._closed = True
+        try:
+            self._take_leave()
+        finally:
+            # After all that is sent, which so is the same whatever the verdict.
+            if self._checks is not None and self._checks.answered:
+                self._checks.give_verdict(self._secret_keys)
+
+    def _take_leave(self) -> None:
         try:
             if self._own_keys is not None and self._upload is not None:
                 with suppress(ServerError):  # where this fails, the server forgets them in its own time
@@ -244,7 +279,8 @@ class RemoteModel:
         return f"<RemoteModel {self.spec.model_name!r}, version {self.version!r}{', closed' if self._closed else ''}>"
 
     def _check_keys(self) -> None:
-        self._secret_keys.check_not_expired()
+        self._secret_keys._look_again()
+        self._secret_keys.check_may_encrypt()
         check_keys(self.spec, self._secret_keys)
 
     def _spooled(self, path: str | os.PathLike[str] | None) -> SpooledEvaluationKeys:
@@ -285,6 +321,13 @@ class RemoteModel:
 
     def _evaluate_encoded(self, encoded: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         self._check_open()
+        self._check_keys()
+        if self._checks is None:
+            return self._answers_to(encoded)
+        batch = self._checks.amid(encoded, self._secret_keys)
+        return self._checks.take(batch, self._answers_to(batch.rows))
+
+    def _answers_to(self, encoded: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         answers: list[npt.NDArray[np.int64]] = []
         attempts, patience = 0, self._timeout
         with self._meter.timed("predict"):

@@ -53,8 +53,11 @@ class Trust:
                 f"signer is {self.signer[:80]!r}, expected a public key: {2 * PUBLIC_KEY_BYTES} hexadecimal digits"
             )
 
-    def check(self, access: Access, spec: ClientSpec, response: messages.inference.GetModelResponse) -> None:
+    def check(self, access: Access, spec: ClientSpec, response: messages.inference.GetModelResponse) -> str | None:
         """Check who signed a model, its parameters, and that both are what was pinned; pin them at first use.
+
+        Returns:
+            The public key of who signed it, in hexadecimal; None where nobody did.
 
         Raises:
             SignatureError: a wrong signature, or not the signer's.
@@ -71,6 +74,7 @@ class Trust:
             _Pin(self.pins, access.address.lower(), spec.model_name).check(
                 _pinned_facts(spec, signer), accept_changes=self.accept_changes
             )
+        return signer
 
 
 def default_pins(access: Access) -> Path | None:

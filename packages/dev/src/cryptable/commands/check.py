@@ -10,14 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_client.files.tables import read_table as read_by_features
-from cryptable_protocol import CategoricalEncoder
 
-from cryptable.commands.files import read_table
+from cryptable.commands.files import read_rows, read_table
 from cryptable.commands.registry import command
 from cryptable.compiled.compiled_model import CompiledModel, load
 from cryptable.console.terminal import make_console, show
-from cryptable.graphs.graph import Rows
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -42,20 +39,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the report."""
     model = load(arguments.artifact)
     truth = None if arguments.truth is None else _truth(arguments.truth, model)
-    report = model.check(_rows(arguments.rows, model), truth, encrypted_rows=arguments.encrypted_rows)
+    report = model.check(
+        read_rows(arguments.rows, model.artifact.client_spec.features), truth, encrypted_rows=arguments.encrypted_rows
+    )
     if arguments.json:
         sys.stdout.write(json.dumps(report.to_dict(), indent=2) + "\n")
     else:
         show(make_console(), report)
     return 0 if report.passed else 1
-
-
-def _rows(path: Path, model: CompiledModel) -> Rows:
-    """By the kinds of the model's features, where it has categories: text may look like numbers there."""
-    features = model.artifact.client_spec.features
-    if path.suffix != ".npy" and any(isinstance(feature, CategoricalEncoder) for feature in features):
-        return read_by_features(str(path), features)[0]
-    return read_table(path)
 
 
 def _truth(path: Path, model: CompiledModel) -> npt.NDArray[Any]:

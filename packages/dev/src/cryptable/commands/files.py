@@ -7,13 +7,15 @@ import importlib
 import importlib.util
 import pickle
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol import InvalidInputError
+from cryptable_client.files.tables import read_table as read_by_features
+from cryptable_protocol import CategoricalEncoder, FeatureEncoder, InvalidInputError
 
 from cryptable.graphs.graph import Estimator, Rows
 
@@ -81,6 +83,13 @@ def read_table(path: Path, *, of: Estimator = None) -> Rows:
     for index, column in enumerate(columns):
         table[:, index] = column
     return table
+
+
+def read_rows(path: Path, features: Sequence[FeatureEncoder]) -> Rows:
+    """A table by the kinds of a model's features, where it has categories: text may look like numbers there."""
+    if path.suffix != ".npy" and any(isinstance(feature, CategoricalEncoder) for feature in features):
+        return read_by_features(str(path), features)[0]
+    return read_table(path)
 
 
 def _read_csv(path: Path) -> tuple[list[str], list[npt.NDArray[Any]]]:

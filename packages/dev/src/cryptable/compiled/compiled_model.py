@@ -18,6 +18,7 @@ from cryptable_engine.circuit.readout import noise_bound, read_out
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
 
 from cryptable.compiled.check_report import CheckReport, ModeResult
+from cryptable.compiled.known_answers import write_known_answers
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.compiled.signing import SigningKey, read_signing_key
@@ -345,6 +346,24 @@ class CompiledModel:
         if signing_key is not None:
             self.artifact = self.artifact.signed(read_signing_key(signing_key, passphrase=passphrase))
         self.artifact.save(path)
+
+    def export_spot_checks(
+        self, path: str | os.PathLike[str], X: Rows, *, signing_key: SigningKey, passphrase: str | None = None
+    ) -> None:
+        """Write rows with the answers that this model gives, signed, for clients to check a server with.
+
+        Whoever has the file can read these rows, so make them up; who runs the server must not have it.
+
+        Args:
+            path: where to.
+            X: rows of shape (rows, features), as users' rows are.
+            signing_key: as for `save`, and the same that the model is signed with.
+            passphrase: of the PEM file.
+
+        Raises:
+            InvalidInputError: no rows, or a model whose answers its noise may change.
+        """
+        write_known_answers(path, self.artifact, self.circuit, X, read_signing_key(signing_key, passphrase=passphrase))
 
 
 def load(path: str | os.PathLike[str]) -> CompiledModel:
