@@ -38,6 +38,7 @@ SETTINGS = {
     "KernelRidge": {"kernel": "rbf", "gamma": 3.0},
     "LogisticRegression": {"max_iter": 5000},
     "NuSVC": {"gamma": 0.05},
+    "QuadraticDiscriminantAnalysis": {"reg_param": 0.1},
     "SVC": {"gamma": 0.05},
     "OneClassSVM": {"nu": 0.1, "gamma": 0.05},
     "MLPClassifier": {"hidden_layer_sizes": (6,), "alpha": 0.1, "max_iter": 800, "random_state": 0},
@@ -123,6 +124,7 @@ THREE_CLASSES = {
             "MultinomialNB",
             "NearestCentroid",
             "OneVsRestClassifier",
+            "QuadraticDiscriminantAnalysis",
             "RandomForestClassifier",
             "XGBClassifier",
         )

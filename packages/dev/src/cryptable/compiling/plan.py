@@ -25,6 +25,7 @@ from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.kernels import KernelMachine
 from cryptable.graphs.mixture import Mixture
 from cryptable.graphs.network import SegmentedNetwork
+from cryptable.graphs.quadratic_forms import QuadraticForms
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.imported_model import ImportedModel, import_model
 from cryptable.importers.networks import is_network
@@ -36,7 +37,7 @@ from cryptable.planner.thresholds.whole_grid import disclose_whole_grid
 from cryptable.planner.ties import plan_keeping_ties
 
 _DEFAULT = CompileSettings()
-_WITHOUT_BOUND = SegmentedNetwork | TrainedIntegers | TrainedSquares | KernelMachine
+_WITHOUT_BOUND = SegmentedNetwork | TrainedIntegers | TrainedSquares | QuadraticForms | KernelMachine
 """Graphs whose scores' errors are measured on calibration data."""
 _LEAST_APART = 1e-11
 _LARGEST = 1e250

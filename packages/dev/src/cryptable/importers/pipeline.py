@@ -16,9 +16,11 @@ from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.kernels import KernelMachine
 from cryptable.graphs.network import QuantizedNetwork, SegmentedNetwork
 from cryptable.graphs.quadratic import QuadraticModel
+from cryptable.graphs.quadratic_forms import QuadraticForms
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.pipelines import RawColumns, Stage, apply_steps
 from cryptable.importers.pipelines.rebase_additive import rebase_linear, rebase_steps
+from cryptable.importers.pipelines.rebase_forms import rebase_forms
 from cryptable.importers.pipelines.rebase_kernels import rebase_kernels
 from cryptable.importers.pipelines.rebase_network import rebase_integers, rebase_network, rebase_squares
 from cryptable.importers.pipelines.rebase_quadratic import rebase_quadratic
@@ -31,6 +33,7 @@ _REBASE: dict[type, Callable[[Any, Stage], ModelGraph]] = {
     LinearModel: rebase_linear,
     AdditiveModel: rebase_steps,
     QuadraticModel: rebase_quadratic,
+    QuadraticForms: rebase_forms,
     SegmentedNetwork: rebase_network,
     KernelMachine: rebase_kernels,
     QuantizedNetwork: rebase_network,

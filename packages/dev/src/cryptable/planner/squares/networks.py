@@ -10,7 +10,7 @@ from cryptable_engine import Circuit, CircuitError, verify
 from cryptable_protocol.schemes.scheme import SQUARES
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
-from cryptable.graphs.graph import FloatArray, ModelGraph
+from cryptable.graphs.graph import FloatArray, IntArray, ModelGraph
 from cryptable.graphs.integer_squares import IntegerSquares
 from cryptable.graphs.network import SegmentedNetwork
 from cryptable.planner.planned_model import PlannedModel
@@ -26,6 +26,10 @@ MOST_RMS = 0.15
 _INPUT_BITS, _HIDDEN_BITS, _LAST_BITS = range(1, 11), range(2, 13), range(3, 15)
 _MOST_SCORE_BITS = 58
 _MOST_ROWS = 500
+_LEAST_LABELS = 0.995
+"""Of calibration rows whose labels are the model's own: scores that spread widely may be near, and labels not."""
+_FINEST_RMS = TARGET_RMS / 8
+"""Enough whatever labels do: those of close calls."""
 
 
 def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:  # noqa: ARG001  (as all tolerances)
@@ -44,16 +48,22 @@ def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:  # noqa: ARG0
 )
 def plan(graph: SegmentedNetwork, task: Task) -> PlannedModel:
     """The coarsest integers that are near enough: what is in front of a square counts twice."""
-    layers = square_layers(graph)
+    return plan_layers(square_layers(graph), graph, task)
+
+
+def plan_layers(layers: SquareLayers, graph: ModelGraph, task: Task) -> PlannedModel:
+    """The same for layers in floats that compute a graph's scores."""
     levels = InputLevels.of(layers, task.rows)
     if not levels.used.size or not all(layer.matrix.any() for layer in layers.layers):
         raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
-    fineness, found, circuit = _coarsest(layers, levels, task)
+    fineness, found, circuit = _coarsest(layers, levels, task, is_classifier=graph.labels is not None)
     encoders = levels.encoders(graph.feature_names, fineness.inputs)
     return PlannedModel(circuit, encoders, decoder_of(graph, found, circuit), None, scheme="squares")
 
 
-def _coarsest(layers: SquareLayers, levels: InputLevels, task: Task) -> tuple[Fineness, IntegerSquares, Circuit]:
+def _coarsest(
+    layers: SquareLayers, levels: InputLevels, task: Task, *, is_classifier: bool
+) -> tuple[Fineness, IntegerSquares, Circuit]:
     """By the bits of scores, from the fewest on."""
     rows, wanted = task.rows[:_MOST_ROWS], task.reference[:_MOST_ROWS]
     depth = len(layers.layers) - 1
@@ -73,13 +83,15 @@ def _coarsest(layers: SquareLayers, levels: InputLevels, task: Task) -> tuple[Fi
         rms = float(np.sqrt(np.square(difference).mean(axis=0).max())) / spread
         if rms >= best or not all(weights.any() for weights in found.weights):
             continue
+        found = found.without_idle()
         try:
             circuit = circuit_of(found, np.full(levels.used.size, 2**fineness.inputs - 1))
             verify(circuit)
         except CircuitError:  # integers of more bits than are computed with
             continue
         best, nearest = rms, (fineness, found, circuit)
-        if tolerance is None and rms <= TARGET_RMS:
+        keeps_labels = not is_classifier or np.mean(_places(wanted + difference) == _places(wanted)) >= _LEAST_LABELS
+        if tolerance is None and rms <= (TARGET_RMS if keeps_labels else _FINEST_RMS):
             return nearest
         if tolerance is not None and float(np.abs(difference).max()) <= tolerance:
             return nearest
@@ -89,3 +101,9 @@ def _coarsest(layers: SquareLayers, levels: InputLevels, task: Task) -> tuple[Fi
         f"scheme 'squares': with as many bits as integers have, scores are off by {best:.2g} of their deviation (root "
         "mean square); raise tolerance=, use fewer layers, or train with weights of few bits"
     )
+
+
+def _places(scores: FloatArray) -> IntArray:
+    """Of the labels that scores of shape (rows, outputs) have."""
+    found: IntArray = scores.argmax(axis=1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(np.int64)
+    return found

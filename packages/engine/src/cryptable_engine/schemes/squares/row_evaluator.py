@@ -52,8 +52,9 @@ class RowEvaluator:
             body = _residues(data[start : start + keyset.row_bytes], primes, size, "evaluation keys")
             return np.stack([body, key_masks(keyset, seed, index)])
 
+        rows = [row(index) for index in range(keyset.rows + 1)]  # the same for every modulus
         try:
-            return ReadyKeys(keyset, tuple(program.ring.keys(keyset, row) for program in self.programs))
+            return ReadyKeys(keyset, tuple(program.ring.keys(keyset, rows) for program in self.programs))
         except (RuntimeError, ValueError) as error:
             raise EvaluationError(f"squares: SEAL cannot take these keys: {error}") from error
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 import struct
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -112,13 +112,13 @@ class Ring:
         data = self._stream(np.stack([body, mask]), len(self.chain.data), transformed=False)
         return _loaded(self._seal.Ciphertext(), self._context, data)
 
-    def keys(self, keyset: SquaresKeyset, row: Callable[[int], Words]) -> Keys:
+    def keys(self, keyset: SquaresKeyset, rows: Sequence[Words]) -> Keys:
         """Keys of rows in transformed order, shape (2, primes, N) each, body and mask, the public pair's last."""
         digits, top = len(self.chain.data), len(self.chain.primes)
 
         def switch(first: int) -> bytes:
-            rows = [self._stream(row(first + digit), top, transformed=True) for digit in range(digits)]
-            return struct.pack("<Q", digits) + b"".join(rows)
+            parts = [self._stream(rows[first + digit], top, transformed=True) for digit in range(digits)]
+            return struct.pack("<Q", digits) + b"".join(parts)
 
         def all_of(places: dict[int, int], dimension: int) -> bytes:
             parts = [self._ids[top], struct.pack("<Q", dimension)]
@@ -129,7 +129,7 @@ class Ring:
         relinearization = _loaded(seal.RelinKeys(), context, all_of({0: 0}, 1))
         places = {(element - 1) // 2: (1 + number) * digits for number, element in enumerate(keyset.elements)}
         galois = _loaded(seal.GaloisKeys(), context, all_of(places, self.chain.ring_size))
-        pair = _loaded(seal.PublicKey(), context, self._stream(row(keyset.rows), top, transformed=True))
+        pair = _loaded(seal.PublicKey(), context, self._stream(rows[keyset.rows], top, transformed=True))
         return Keys(relinearization, galois, seal.Encryptor(context, pair))
 
     def plaintext(self, slots: Words, level: int | None = None) -> Plaintext:

@@ -6,7 +6,7 @@ integers modulo 2^64: exact, whatever the rounding.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,10 @@ def bit_reversed(size: int) -> Residues:
     for bit in range(bits):
         reverse |= (index >> bit & 1) << (bits - 1 - bit)
     return reverse
+
+
+_KEPT = 32
+"""Transforms, of 128 kB or 256 each: more than one model has, and no more however many specs a client reads."""
 
 
 @cache
@@ -93,7 +97,7 @@ class Transform:
         return times(found, self._factor, prime)
 
 
-@cache
+@lru_cache(maxsize=_KEPT)
 def transform(prime: int, size: int, ring_size: int | None = None) -> Transform:
     """The transform of a ring; with `ring_size`, that of every (ring_size / size)-th coefficient of that ring."""
     whole = ring_size or size
