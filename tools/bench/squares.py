@@ -1,9 +1,10 @@
-"""A network of squares on scikit-learn's digits, 64-32-10: accuracy, CPU of a row, bytes, and how many rows are exact.
+"""Networks of squares on scikit-learn's digits and on MNIST: accuracy, CPU of a row, bytes, how many rows are exact.
 
-python tools/bench/squares.py [--rows 20] [--epochs 30] [--hidden 32] [--bits 3]
+python tools/bench/squares.py [--rows 20] [--hidden 32] [--bits 3]     digits, 64-32-10; 20 % are for testing
+python tools/bench/squares.py --mnist FOLDER [--rows 50]                784-128-10, 10 000 images for testing
 
-The network is a QuantNeuralNetClassifier with activation="square"; 20 % of the images are kept for testing. CPU
-seconds are of this process, one thread; encrypted answers are compared with the circuit's own.
+The network is a QuantNeuralNetClassifier with activation="square". FOLDER is where examples/mnist/data.py has put its
+file. CPU seconds are of this process, one thread; encrypted answers are compared with the circuit's own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, TypeAlias
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -31,29 +33,52 @@ from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+Split: TypeAlias = tuple[Any, ...]
+"""Rows for training and testing, then their labels."""
+
+
+def digits(hidden: int, bits: int) -> tuple[QuantNeuralNetClassifier, Split]:
+    """Not fitted, and its data."""
+    X, y = load_digits(return_X_y=True)
+    network = QuantNeuralNetClassifier(
+        (hidden,), activation="square", input_bits=bits, weight_bits=bits, output_weight_bits=bits, random_state=0
+    )
+    return network, tuple(train_test_split(X, y, test_size=0.2, random_state=0))
+
+
+def mnist(folder: Path) -> tuple[QuantNeuralNetClassifier, Split]:
+    """The same of images of 28 x 28 pixels."""
+    with np.load(folder / "mnist.npz") as file:
+        images = [file[name].reshape(-1, 784).astype(np.float32) for name in ("train_images", "test_images")]
+        labels = [file[name].astype(np.int64) for name in ("train_labels", "test_labels")]
+    network = QuantNeuralNetClassifier(
+        (128,),
+        activation="square",
+        input_bits=2,
+        weight_bits=2,
+        output_weight_bits=3,
+        max_epochs=15,
+        batch_size=128,
+        learning_rate=4e-3,
+        random_state=0,
+    )
+    return network, (*images, *labels)
+
 
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=20, help="encrypted rows")
-    parser.add_argument("--epochs", type=int, default=30, help="of training")
-    parser.add_argument("--hidden", type=int, default=32, help="neurons that are squared")
-    parser.add_argument("--bits", type=int, default=3, help="of inputs and weights")
+    parser.add_argument("--hidden", type=int, default=32, help="neurons that are squared, for digits")
+    parser.add_argument("--bits", type=int, default=3, help="of inputs and weights, for digits")
+    parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="MNIST instead of digits")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
-    classifier = QuantNeuralNetClassifier(
-        (asked.hidden,),
-        activation="square",
-        input_bits=asked.bits,
-        weight_bits=asked.bits,
-        output_weight_bits=asked.bits,
-        max_epochs=asked.epochs,
-        random_state=0,
-    ).fit(X_train, y_train)
+    classifier, split = digits(asked.hidden, asked.bits) if asked.mnist is None else mnist(asked.mnist)
+    X_train, X_test, y_train, y_test = split
+    classifier.fit(X_train, y_train)
     own = classifier.predict(X_test)
-    model = ct.compile(classifier, X_train, show_progress=False)
+    model = ct.compile(classifier, X_train[:5000], show_progress=False)
     spec = model.artifact.client_spec
     print(f"accuracy on {len(X_test)} images: as trained {np.mean(own == y_test):.4f}, ", end="")
     print(f"integers {np.mean(model.predict(X_test) == y_test):.4f}; ", end="")

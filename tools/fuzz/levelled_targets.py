@@ -67,6 +67,7 @@ def levelled_specification(shop: LevelledWorkshop) -> None:
     message = messages.client_spec.ClientSpec.FromString(shop.spec.to_bytes())
     if random.random() < 0.5:
         _rewrite(message.levelled, random)
+        message.p_error = 2.0 ** -random.choice((40, 64, 128, 200))
     for _ in range(random.choice((0, 1, 1, 2))):
         mutate(message.levelled if random.random() < 0.7 else message, random)
     spec = ClientSpec.from_bytes(message.SerializeToString(deterministic=True))
@@ -87,7 +88,9 @@ def _rewrite(own: messages.client_spec.LevelledParameters, random: Random) -> No
             own.moduli[:] = sorted(moduli) if random.random() < 0.8 else moduli
         case 1:
             pairwise_prime = [
-                pair for pair in combinations(MODULI, 3) if all(gcd(*two) == 1 for two in combinations(pair, 2))
+                some
+                for some in combinations(MODULI, random.randrange(1, 4))
+                if all(gcd(*two) == 1 for two in combinations(some, 2))
             ]
             own.moduli[:] = random.choice(pairwise_prime)
             own.answer_word_bits = random.randrange(11, 22)
