@@ -118,7 +118,9 @@ def test_other_networks_are_refused_with_what_to_do(network, message):
 
 def test_other_models_and_options_of_lookups_are_refused():
     tree = DecisionTreeClassifier(max_depth=2).fit(ROWS, ROWS[:, 0] > 0)
-    with pytest.raises(UnsupportedModelError, match=r"scheme 'squares' does not evaluate .*only .*a network of squares"):
+    with pytest.raises(
+        UnsupportedModelError, match=r"scheme 'squares' does not evaluate .*only .*a network of squares"
+    ):
         compiled(tree)
     with pytest.raises(InvalidInputError, match="scheme 'squares' has no lookups"):
         compiled(Squares(6, 8, 3), table_bits=4)
