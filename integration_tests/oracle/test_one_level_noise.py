@@ -14,7 +14,7 @@ from cryptable_client import SecretKeys, write_evaluation_keys
 from cryptable_client.schemes.bootstrapped import lwe
 from cryptable_client.schemes.bootstrapped.encryption import encrypt_words
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
-from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys
+from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.lookup_program import LookupProgram
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_catalogue
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
@@ -100,7 +100,9 @@ def test_rounding_errs_by_half_the_variance_since_it_is_compensated():
     middle = np.full(lookups, 1 << 62, np.uint64)
     with made_keys(keyset) as (keys, small_key, large_key):
         given = encrypt_words(small_key, middle, 1e-30).ciphertexts(lookups, small)
-        phases = lwe.phases(np.array([keys.look_up(words, ramp) for words in given]), large_key)
+        groups = (given[first : first + keys.group] for first in range(0, lookups, keys.group))
+        results = [keys.look_up(words, np.tile(ramp, (len(words), 1))) for words in groups]
+        phases = lwe.phases(np.concatenate(results), large_key)
     errors = np.rint(phases / 2.0**apart) - size // 2
     modelled = rounding_variance(small, size, compensated=True) * (2 * size) ** 2
     assert np.mean(errors**2) == pytest.approx(modelled, rel=0.1)  # 3.6 standard deviations

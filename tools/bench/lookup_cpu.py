@@ -1,6 +1,6 @@
 """CPU of a lookup of a one-level circuit: under the keysets that new models get, over those that were chosen before.
 
-    python tools/bench/lookup_price.py [--width 4] [--rounds 15]
+    python tools/bench/lookup_cpu.py [--width 4] [--rounds 15]
 
 Keysets from before modulus switches were compensated stand in the catalogue, retired. Both are those of a typical sum
 (some dozens of lookups, to about 11 bits), and are measured in turns, on one thread, so that a busy machine is as bad
@@ -15,7 +15,7 @@ import sys
 import time
 
 import numpy as np
-from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys
+from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import KeysetEntry, keyset_catalogue
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     complexity,
@@ -56,15 +56,14 @@ class Timed:
         rng, keyset = np.random.default_rng(0), entry.keyset
         self._keys = BootstrappingKeys(keyset, memoryview(rng.bytes(keyset.evaluation_keys_bytes)))
         small = keyset.dimensions[keyset.bootstrap_keys[0].input_key]
-        self._given = rng.integers(0, 1 << 64, small + 1, dtype=np.uint64)
-        self._table = rng.integers(0, 1 << 64, 1 << entry.width, dtype=np.uint64)
+        self._given = rng.integers(0, 1 << 64, (_INNER, small + 1), dtype=np.uint64)
+        self._tables = rng.integers(0, 1 << 64, (_INNER, 1 << entry.width), dtype=np.uint64)
         self.seconds: list[float] = []
 
     def run(self) -> None:
         """Some lookups, and the CPU time of one of them."""
         start = time.thread_time()
-        for _ in range(_INNER):
-            self._keys.look_up(self._given, self._table)
+        self._keys.look_up(self._given, self._tables)
         self.seconds.append((time.thread_time() - start) / _INNER)
 
     @property

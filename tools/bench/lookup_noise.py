@@ -22,7 +22,7 @@ import numpy.typing as npt
 from cryptable_client import SecretKeys, write_evaluation_keys
 from cryptable_client.schemes.bootstrapped import lwe
 from cryptable_client.schemes.bootstrapped.encryption import encrypt_words
-from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys
+from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import KeysetEntry, keyset_catalogue
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     FOURIER_WEIGHT_BOUND,
@@ -78,9 +78,10 @@ def measure(entry: KeysetEntry, lookups: int, rng: np.random.Generator) -> Measu
         )
         bits = exact_bits(entry)
         tables = rng.integers(0, 1 << bits, (lookups, 1 << entry.width))
-        results = [keys.look_up(words, lwe.encode(table, bits)) for words, table in zip(given, tables, strict=True)]
+        groups = [slice(first, first + keys.group) for first in range(0, lookups, keys.group)]
+        results = np.concatenate([keys.look_up(given[each], lwe.encode(tables[each], bits)) for each in groups])
         expected = tables[np.arange(lookups), values]
-        phases = lwe.phases(np.array(results), large_key)
+        phases = lwe.phases(results, large_key)
     errors = (phases - lwe.encode(expected, bits)).view(np.int64) / 2.0**64
     return Measured(errors, int(np.count_nonzero(lwe.decode(phases, bits) != expected)))
 

@@ -52,3 +52,53 @@ def test_sums_load_no_native_code(programs):
         """
     )
     assert not {"concrete", "concrete.compiler", *FORBIDDEN} & set(loaded)
+
+
+def test_lookups_are_compiled_and_evaluated_where_concrete_python_is_not(programs):
+    """Of several levels, too, onto a keyset of the catalogue; what needs several keys of a kind says what it needs."""
+    directories = {name: str(programs(name).directory) for name in ("shared", "chain")}
+    done = run(
+        f"""
+        import sys, tempfile, numpy as np
+        sys.modules["concrete"] = sys.modules["capnp"] = None
+        from cryptable_engine import (
+            Circuit, Evaluator, GroupKind, Input, InputGroup, Linear, Lookup, Program, SchemeUnavailableError, Term,
+            compile_circuit,
+        )
+        from cryptable_protocol import CompileOptions, EncryptedTensor
+
+        def evaluated(program):
+            evaluator = Evaluator(program)
+            keys = evaluator.load_keys(bytes(program.keyset.evaluation_keys_bytes))
+            return evaluator.evaluate(EncryptedTensor(np.zeros(program.input.size, np.uint64), seed=bytes(16)), keys)
+
+        def levels(count):
+            nodes = [Input((InputGroup(GroupKind.THERMOMETER, 3),))]
+            nodes.append(Linear((Term.from_dense(0, [[1]] * 3),), np.zeros(1, int)))
+            for level in range(count):
+                nodes.append(Lookup(len(nodes) - 1, np.array([[3, 0, 2, 1]]), np.array([0])))
+                nodes.append(Linear((Term.from_dense(len(nodes) - 1, [[1]]),), np.zeros(1, int)))
+            return Circuit(tuple(nodes), len(nodes) - 1)
+
+        evaluated(Program.load({directories["shared"]!r}))
+        with tempfile.TemporaryDirectory() as folder:
+            for count in (1, 2):
+                program = compile_circuit(levels(count), CompileOptions(), folder + str(count), catalogue=True)
+                evaluated(program)
+                print(program.keyset_entry.replace(" ", "_"))
+            options = CompileOptions(program.p_error)
+            again = compile_circuit(levels(2), options, folder + "again", promised=program.parameters)
+            assert again.parameters == program.parameters
+        for refused in (
+            lambda: Evaluator(Program.load({directories["chain"]!r})),
+            lambda: compile_circuit(levels(2), CompileOptions(1e-300), folder + "none"),
+        ):
+            try:
+                refused()
+            except Exception as error:
+                print(type(error).__name__)
+        """
+    )
+    assert done[0].startswith("one_level,"), done
+    assert done[1].startswith("width_2,_p_error_2^-40"), done
+    assert done[2:] == ["SchemeUnavailableError"] * 2, done

@@ -18,10 +18,12 @@ def test_this_machine_is_fit_and_native_code_stays_out_of_the_process():
     assert not [finding for finding in found.values() if finding.severity == "bad"]
     assert "compiles" in found["compiling"].found
     assert "evaluated" in found["scheme levelled"].found
+    assert "evaluated" in found["scheme bootstrapped"].found
 
 
-def test_the_scheme_levelled_needs_no_linker_nor_concrete(monkeypatch, tmp_path):
+def test_nothing_but_compiling_by_concrete_needs_a_linker(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    assert self_check._looks_up().severity == "good"
     assert self_check._multiplies_bits().severity == "good"
 
 

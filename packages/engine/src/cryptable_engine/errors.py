@@ -56,4 +56,4 @@ class EvaluationError(CryptableError):
 
 
 class KernelWarning(UserWarning):
-    """Levelled models are evaluated by NumPy, since the kernel that is installed cannot be used; says why."""
+    """Models are evaluated by NumPy, since the kernel that is installed cannot be used; says why."""

@@ -53,7 +53,7 @@ def usable_kernel() -> Kernel | None:
     state = kernel_state()
     if not state.is_expected:
         message = (
-            f"levelled models are evaluated by NumPy, several times more slowly: {state.reason}; install "
+            f"models are evaluated by NumPy, several times more slowly: {state.reason}; install "
             f"cryptable-kernel again, or set {VARIABLE}=off"
         )
         warnings.warn(message, KernelWarning, stacklevel=2)

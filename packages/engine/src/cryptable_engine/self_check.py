@@ -32,20 +32,21 @@ def check_machine() -> list[Finding]:
     """All findings; takes some seconds, for the last really compiles and evaluates."""
     return [
         python_finding((3, 10), None),
-        *_bootstrapping(),
+        *_concretes(),
         _cpu(),
         _cores(),
         _memory(),
         _kernel(),
         _multiplies_bits(),
+        _looks_up(),
     ]
 
 
-def _bootstrapping() -> list[Finding]:
-    """Of what the scheme bootstrapped needs, where its extra is installed."""
+def _concretes() -> list[Finding]:
+    """Of concrete-python, where it is installed."""
     if installed_version("concrete-python") is None:
-        advice = "for such models: pip install 'cryptable-engine[bootstrapping]' (Linux, x86-64, Python up to 3.12)"
-        return [Finding("scheme bootstrapped", "not installed", "warning", advice)]
+        found = "not installed: circuits of several levels of lookups get keysets of the catalogue, or are refused"
+        return [Finding("concrete-python", found)]
     return [_concrete(), _setuptools(), _linker(), _environment_path(), _compiles_and_evaluates()]
 
 
@@ -83,14 +84,14 @@ def _cpu() -> Finding:
 
 
 def _kernel() -> Finding:
-    """Which path evaluates levelled models."""
+    """Which path evaluates levelled models, and lookups."""
     try:
         state = kernel_state()
     except CryptableError as error:
         return Finding("kernel", str(error), "bad", f"unset {VARIABLE}, or set it to auto or off")
     if state.kernel is not None:
-        return Finding("kernel", f"levelled models are evaluated by the kernel's path {state.path}")
-    found = f"levelled models are evaluated by NumPy, about five times more slowly: {state.reason}"
+        return Finding("kernel", f"models are evaluated by the kernel's path {state.path}")
+    found = f"models are evaluated by NumPy, five to ten times more slowly: {state.reason}"
     advice = f"install cryptable-kernel from a wheel for this machine, or with a C compiler; or set {VARIABLE}=auto"
     return Finding("kernel", found, "warning", advice)
 
@@ -149,7 +150,8 @@ def _environment_path() -> Finding:
     return Finding("environment", sys.prefix)
 
 
-def _compiles_and_evaluates() -> Finding:
+def _evaluate_a_lookup(*, native: bool) -> None:
+    """Compile one, by Concrete (`native`) or without it, and evaluate it as it would be in this process."""
     circuit = Circuit(
         (
             Input((InputGroup(GroupKind.THERMOMETER, 2),)),
@@ -159,15 +161,27 @@ def _compiles_and_evaluates() -> Finding:
         ),
         output=3,
     )
+    with tempfile.TemporaryDirectory(prefix="cryptable-doctor-") as folder:
+        program = compile_circuit(circuit, CompileOptions(), Path(folder) / "program", native=native)
+        evaluator = Evaluator(program)
+        keys = evaluator.load_keys(bytes(program.keyset.evaluation_keys_bytes))
+        evaluator.evaluate(EncryptedTensor(np.zeros(program.input.size, np.uint64), seed=bytes(SEED_BYTES)), keys)
+
+
+def _looks_up() -> Finding:
     try:
-        with tempfile.TemporaryDirectory(prefix="cryptable-doctor-") as folder:
-            program = compile_circuit(circuit, CompileOptions(), Path(folder) / "program", native=True)
-            evaluator = Evaluator(program)
-            keys = evaluator.load_keys(bytes(program.keyset.evaluation_keys_bytes))
-            evaluator.evaluate(EncryptedTensor(np.zeros(program.input.size, np.uint64), seed=bytes(SEED_BYTES)), keys)
+        _evaluate_a_lookup(native=False)
+    except (CryptableError, OSError) as error:
+        return Finding("scheme bootstrapped", f"fails: {error}", "bad", "install numpy and cryptography again")
+    return Finding("scheme bootstrapped", f"a lookup is compiled, and evaluated by {kernel_state().path}")
+
+
+def _compiles_and_evaluates() -> Finding:
+    try:
+        _evaluate_a_lookup(native=True)
     except (CryptableError, OSError) as error:
         return Finding("compiling", f"fails: {error}", "bad", "mend what is bad above; if nothing is, report it")
-    return Finding("compiling", "a circuit with a lookup compiles, and is evaluated")
+    return Finding("compiling", "Concrete compiles a circuit with a lookup, which is evaluated")
 
 
 def _multiplies_bits() -> Finding:

@@ -2,7 +2,7 @@
 
 from cryptable_kernel.forms import Forms
 from cryptable_kernel.library import PATHS, VARIABLE, Kernel, KernelUnavailable
-from cryptable_kernel.lookups import Bootstrap, BootstrapShape, Keyswitch, KeyswitchShape
+from cryptable_kernel.lookups import MAX_BOOTSTRAP_ROWS, Bootstrap, BootstrapShape, Keyswitch, KeyswitchShape
 from cryptable_kernel.memory import aligned
 from cryptable_kernel.ring import MAX_ROWS, Gadget, Ring
 from cryptable_kernel.trial import open_kernel
@@ -10,6 +10,7 @@ from cryptable_kernel.trial import open_kernel
 __version__ = "0.1.0"
 
 __all__ = [
+    "MAX_BOOTSTRAP_ROWS",
     "MAX_ROWS",
     "PATHS",
     "VARIABLE",

@@ -15,7 +15,7 @@ from importlib import resources
 import numpy as np
 from cryptable_engine import Circuit, Linear, Lookup, Node, Program
 from cryptable_engine.circuit.readout import output_bits
-from cryptable_engine.schemes.bootstrapped.bootstrapping import supports
+from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
 from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, neighbour_rate, reading_deviation
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import noise_deviation

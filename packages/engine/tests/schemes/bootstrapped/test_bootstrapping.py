@@ -7,12 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 from cryptable_engine import compile_circuit
-from cryptable_engine.schemes.bootstrapped.bootstrapping import (
-    BootstrappingKeys,
+from cryptable_engine.schemes.bootstrapped.bootstrapping.blind_rotation import (
     compensate,
     lookup_polynomial,
-    supports,
+    switched_modulus,
 )
+from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
+from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import rounding_variance
 from cryptable_protocol import CompileOptions, InternalError
 from hypothesis import given
@@ -75,6 +76,15 @@ def test_a_mask_without_rounding_errors_is_left_alone():
     np.testing.assert_array_equal(compensate(words, 1024), words)
 
 
+def test_ciphertexts_are_switched_one_by_one_as_together():
+    words = np.random.default_rng(0).integers(0, 1 << 64, (5, 31), dtype=np.uint64)
+    switched = switched_modulus(words, 1024)
+    assert switched.max() < 2048
+    for one, together in zip(words, switched, strict=True):
+        rounded = (compensate(one, 1024) + np.uint64(1 << 52)) >> np.uint64(53)
+        np.testing.assert_array_equal(together, rounded)
+
+
 def test_keysets_of_one_bootstrap_key_and_a_keyswitch_key_that_leads_to_it(programs):
     keyset = programs("shared").keyset
     assert supports(keyset)
@@ -91,8 +101,8 @@ def test_a_ciphertext_of_another_dimension_never_reaches_native_code(programs, t
     for keyset, key_id in ((programs("gathered").keyset, 0), (one_level.keyset, 1)):
         keys = BootstrappingKeys(keyset, memoryview(bytes(keyset.evaluation_keys_bytes)))
         for dimension in {*keyset.dimensions.values()} - {keyset.dimensions[key_id]}:
-            with pytest.raises(InternalError, match=f"expected .{keyset.dimensions[key_id] + 1},"):
-                keys.look_up(np.zeros(dimension + 1, np.uint64), np.zeros(8, np.uint64))
+            with pytest.raises(InternalError, match=f"expected .1, {keyset.dimensions[key_id] + 1}."):
+                keys.look_up(np.zeros((1, dimension + 1), np.uint64), np.zeros((1, 8), np.uint64))
 
 
 def test_keys_are_copied(programs):
@@ -100,8 +110,8 @@ def test_keys_are_copied(programs):
     keyset = programs("shared").keyset
     data = bytearray(np.random.default_rng(0).bytes(keyset.evaluation_keys_bytes))
     keys = BootstrappingKeys(keyset, memoryview(data))
-    source = np.random.default_rng(1).integers(0, 1 << 63, keys.dimension + 1, dtype=np.uint64)
-    entries = np.arange(4, dtype=np.uint64) << np.uint64(60)
+    source = np.random.default_rng(1).integers(0, 1 << 63, (1, keys.dimension + 1), dtype=np.uint64)
+    entries = np.arange(4, dtype=np.uint64)[None] << np.uint64(60)
     before = keys.look_up(source, entries)
     data[:] = bytes(len(data))
     np.testing.assert_array_equal(keys.look_up(source, entries), before)

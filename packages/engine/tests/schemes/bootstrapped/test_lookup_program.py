@@ -10,7 +10,7 @@ import pytest
 from cryptable_engine import Evaluator, Program
 from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.bootstrapped import lookup_program
-from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys
+from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.lookup_program import CIRCUIT, LAYOUT, LookupProgram
 from cryptable_engine.schemes.bootstrapped.program import EvaluationKind
 from cryptable_protocol import EncryptedTensor, MalformedMessageError

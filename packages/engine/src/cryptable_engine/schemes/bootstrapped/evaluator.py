@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import EncryptedTensor, InternalError, InvalidInputError, KeysetParameters
 
-from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys, supports
+from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
+from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
 from cryptable_engine.schemes.bootstrapped.concrete.messages import keyset_message, read_value, value_message
 from cryptable_engine.schemes.bootstrapped.concrete.mlir import FUNCTION
 from cryptable_engine.schemes.bootstrapped.concrete.native import NativeCircuit, NativeKeys

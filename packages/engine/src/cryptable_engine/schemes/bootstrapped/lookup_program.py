@@ -1,4 +1,4 @@
-"""Circuits with lookups, evaluated node by node: sums by NumPy, a bootstrapping for each lookup, on all threads."""
+"""Circuits with lookups, evaluated node by node: sums by NumPy, bootstrappings in groups, on all threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from cryptable_protocol import EncryptedTensor, InternalError, MalformedMessageE
 
 from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup, Node, Term
 from cryptable_engine.errors import UnsupportedProgramError
-from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys, Words, supports
+from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
+from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import Words, supports
 from cryptable_engine.schemes.bootstrapped.concrete.info import expect
 from cryptable_engine.schemes.bootstrapped.parameters.layout import (
     Layout,
@@ -151,10 +152,13 @@ class LookupProgram:
             read = self._read(values[node.source], node.source, reading_of(node))
             result = np.empty((node.size, self._dimensions[index] + 1), np.uint64)
 
-            def look_up(element: int) -> None:
-                result[element] = keys.look_up(read[element], entries[node.table_of[element]])
+            group = _share(node.size, keys.group, _threads())
 
-            _on_all_threads(look_up, range(node.size))
+            def look_up(first: int) -> None:
+                chosen = slice(first, first + group)
+                result[chosen] = keys.look_up(read[chosen], entries[node.table_of[chosen]])
+
+            _on_all_threads(look_up, range(0, node.size, group))
             return result
 
         return step
@@ -245,12 +249,23 @@ def _on_all_threads(work: Callable[[int], None], items: Iterable[int]) -> None:
         pass
 
 
+def _threads() -> int:
+    """As many as OMP_NUM_THREADS says (Concrete's own programs heed it), or as there are cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(asked)) if asked.isdecimal() else usable_cores()
+
+
 @cache
 def _pool(_: int) -> ThreadPoolExecutor | None:
-    """A process's threads, as many as OMP_NUM_THREADS says (Concrete's own programs heed it), or as there are cores."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    count = int(asked) if asked.isdecimal() else usable_cores()
+    """A process's threads."""
+    count = _threads()
     return ThreadPoolExecutor(count, thread_name_prefix="evaluation") if count > 1 else None
+
+
+def _share(items: int, most: int, threads: int) -> int:
+    """Items that a thread takes at a time, `most` at the most, so that all threads are done at about the same time."""
+    parts = threads * -(-items // (most * threads))
+    return max(1, -(-items // max(1, parts)))
 
 
 def usable_cores() -> int:

@@ -16,7 +16,7 @@ from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, L
 from cryptable_engine.circuit.interpreter import DENSE_IS_FASTER_BY, checked_rows, linear_value, read_around
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.errors import UnsupportedProgramError
-from cryptable_engine.schemes.bootstrapped.bootstrapping import supports
+from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     bootstrap_variance,
     keyswitch_variance,

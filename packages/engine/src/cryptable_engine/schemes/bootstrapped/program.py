@@ -14,9 +14,10 @@ from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, SchemeParameters
 
 from cryptable_engine.circuit.circuit import Circuit, Input, Linear
 from cryptable_engine.errors import UnsupportedProgramError
-from cryptable_engine.schemes.bootstrapped.bootstrapping import supports
+from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
 from cryptable_engine.schemes.bootstrapped.concrete.info import ProgramFacts, expect, read_concrete
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import bootstrap_complexity, keyswitch_complexity
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import complexity
 from cryptable_engine.schemes.folder import RECORD, load_record, save_record
 from cryptable_engine.schemes.scheme import Program
@@ -67,15 +68,16 @@ def write_record(
     evaluation: EvaluationKind = EvaluationKind.CONCRETE,
     keyset_entry: str = "",
     optimum: float | None = None,
-    one_level: ProgramFacts | None = None,
+    own: ProgramFacts | None = None,
 ) -> None:
-    """What Concrete's own files do not say; of a one-level circuit, for which there are none, all facts."""
+    """What Concrete's own files do not say; of a circuit that it has not compiled, for which there are none, all."""
     facts = {
         "p_error": p_error,
         "evaluation": evaluation.value,
         "keyset_entry": keyset_entry,
         "optimum": optimum,
-        "one_level": None if one_level is None else _one_level_to_json(one_level),
+        # Under the name that it had when one-level circuits alone were compiled without Concrete.
+        "one_level": None if own is None else _own_to_json(own),
     }
     save_record(directory, BOOTSTRAPPED, facts)
 
@@ -86,9 +88,9 @@ def read_program(directory: Path) -> BootstrappedProgram:
     try:
         p_error, keyset_entry = float(record["p_error"]), str(record["keyset_entry"])
         optimum = None if record["optimum"] is None else float(record["optimum"])
-        evaluation, one_level = EvaluationKind(record["evaluation"]), record["one_level"]
-        expect(one_level is None or evaluation is EvaluationKind.LOOKUPS, f"one level, evaluated as {evaluation.value}")
-        facts = read_concrete(directory, p_error) if one_level is None else _one_level_from_json(one_level)
+        evaluation, own = EvaluationKind(record["evaluation"]), record["one_level"]
+        expect(own is None or evaluation is EvaluationKind.LOOKUPS, f"one level, evaluated as {evaluation.value}")
+        facts = read_concrete(directory, p_error) if own is None else _own_from_json(own)
         parameters = BootstrappedParameters(facts.keyset, facts.input, facts.output, p_error)
     except (KeyError, TypeError, ValueError) as error:
         raise UnsupportedProgramError(f"program: {RECORD} is damaged ({error!r}); compile it again") from error
@@ -101,23 +103,29 @@ def read_program(directory: Path) -> BootstrappedProgram:
         keyset_entry,
         optimum,
         facts.lookups,
-        is_native=one_level is None,
+        is_native=own is None,
         evaluation=evaluation,
     )
 
 
-def one_level_facts(
-    keyset: KeysetParameters, given: CiphertextType, returned: CiphertextType, lookups: int
-) -> ProgramFacts:
-    """Of a one-level circuit, whose price follows from its keys."""
-    return ProgramFacts(keyset, given, returned, complexity(keyset, lookups), lookups)
+def own_facts(keyset: KeysetParameters, given: CiphertextType, returned: CiphertextType, lookups: int) -> ProgramFacts:
+    """Of a circuit that Concrete has not compiled, whose price follows from its keys: one of a kind."""
+    return ProgramFacts(keyset, given, returned, _price(keyset, lookups), lookups)
 
 
-def _one_level_to_json(facts: ProgramFacts) -> dict[str, Any]:
+def _price(keyset: KeysetParameters, lookups: int) -> float:
+    if not keyset.keyswitch_keys:
+        return complexity(keyset, lookups)
+    (key,), (switch,), dimensions = keyset.bootstrap_keys, keyset.keyswitch_keys, keyset.dimensions
+    small, large = dimensions[key.input_key], dimensions[key.output_key]
+    return lookups * (bootstrap_complexity(key, small) + keyswitch_complexity(switch, large, small))
+
+
+def _own_to_json(facts: ProgramFacts) -> dict[str, Any]:
     given, returned = asdict(facts.input), asdict(facts.output)
     return {"keyset": keyset_to_json(facts.keyset), "input": given, "output": returned, "lookups": facts.lookups}
 
 
-def _one_level_from_json(own: dict[str, Any]) -> ProgramFacts:
+def _own_from_json(own: dict[str, Any]) -> ProgramFacts:
     given, returned = CiphertextType(**own["input"]), CiphertextType(**own["output"])
-    return one_level_facts(keyset_from_json(own["keyset"]), given, returned, int(own["lookups"]))
+    return own_facts(keyset_from_json(own["keyset"]), given, returned, int(own["lookups"]))

@@ -17,7 +17,6 @@ from cryptable_engine.errors import CircuitError
 from cryptable_engine.schemes.bootstrapped.compiling.compiler import compile_verified
 from cryptable_engine.schemes.bootstrapped.evaluator import BootstrappedEvaluator
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
-from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
 from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import what_to_warn_of
 from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, read_program
 from cryptable_engine.schemes.bootstrapped.simulator import simulate_verified
@@ -60,8 +59,7 @@ class BootstrappedScheme:
             directory,
             promised=keyset,
             catalogue=catalogue,
-            # An artifact of keys that Concrete chose stays one, whatever this version would choose.
-            native=native or (keyset is not None and not serves_one_level(keyset)),
+            native=native,
             limits=limits,
         )
 

@@ -13,6 +13,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     bootstrap_complexity,
     bootstrap_variance,
     bootstrap_variance_bound,
+    keyswitch_complexity,
     keyswitch_variance,
     minimal_variance,
     misread_probability,
@@ -23,12 +24,6 @@ from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
 from cryptable_protocol import BootstrapKeyParameters, CompileOptions
 
 OPTIMIZERS = [entry for entry in keyset_catalogue() if entry.keyset.keyswitch_keys]
-
-
-def keyswitch_complexity(key, input_dimension, output_dimension):
-    """Operations of one keyswitch: each decomposed word times a row of the key, and their sum."""
-    words = input_dimension * key.level_count
-    return words + (2 * words - 1) * (output_dimension + 1) + 1
 
 
 @pytest.mark.parametrize("entry", OPTIMIZERS, ids=lambda entry: entry.name)

@@ -28,7 +28,7 @@ from cryptable_engine import (
     verify,
 )
 from cryptable_engine.schemes.bootstrapped import lookup_program
-from cryptable_engine.schemes.bootstrapped.bootstrapping import BootstrappingKeys
+from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.lookup_program import LookupProgram
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import MAX_FACTOR, keyset_catalogue, one_level_entries

@@ -17,7 +17,9 @@ from cryptable_protocol import CompileOptions, KeysetParameters
 from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import CircuitError, CompilationError
+from cryptable_engine.schemes.bootstrapped.compiling.known_keyset_compiler import compile_onto_known_keyset
 from cryptable_engine.schemes.bootstrapped.compiling.one_level_compiler import choose_one_level, write_one_level
+from cryptable_engine.schemes.bootstrapped.concrete.native import is_installed
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import LEAST_P_ERROR, MAX_GLWE_DIMENSION
 from cryptable_engine.schemes.bootstrapped.parameters.layout import lay_out
@@ -49,7 +51,8 @@ def compile_verified(
     """Compile a verified circuit into `directory`; arguments and errors are those of `programs.compile_circuit`.
 
     A circuit of one level of lookups gets crypto parameters of its own kind (`one_level`), where `options` name no
-    keyset of the other; all others are compiled by Concrete. A promised keyset is met as far as it is the choice of any
+    keyset of the other; all others are compiled by Concrete or, where that is not installed, onto a keyset that is
+    known (`known_keyset_compiler`). A promised keyset is met as far as it is the choice of any
     version, also of one that took noise for less than it may be: `true_p_error` says what it is.
     """
     if options.p_error < LEAST_P_ERROR:
@@ -61,6 +64,10 @@ def compile_verified(
     if choice is not None:
         with written_whole(directory) as made:
             write_one_level(circuit, layout, choice, options, made)
+        return read_program(directory)
+    if circuit.lookups and not native and not is_installed():
+        with written_whole(directory) as made:
+            compile_onto_known_keyset(circuit, layout, options, made, promised=promised)
         return read_program(directory)
     if promised is None and options.keyset is not None:
         _check_true_p_error(circuit, options)

@@ -28,7 +28,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     was_exact_enough,
 )
 from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import ROUNDED
-from cryptable_engine.schemes.bootstrapped.program import EvaluationKind, one_level_facts, write_record
+from cryptable_engine.schemes.bootstrapped.program import EvaluationKind, own_facts, write_record
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,12 @@ def write_one_level(
     given = CiphertextType(circuit.input.size, SMALL_KEY, layout.widths[0], minimal_variance(small))
     returned = CiphertextType(circuit.nodes[circuit.output].size, LARGE_KEY, layout.output.width, 0.0)
     write_lookups(circuit, layout, directory)
-    facts = one_level_facts(choice.keyset, given, returned, circuit.lookups)
+    facts = own_facts(choice.keyset, given, returned, circuit.lookups)
     write_record(
         directory,
         options.p_error,
         evaluation=EvaluationKind.LOOKUPS,
         keyset_entry=choice.entry,
         optimum=choice.optimum,
-        one_level=facts,
+        own=facts,
     )

@@ -7,6 +7,7 @@ values can end the process (see the package's README).
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import signal
 import threading
@@ -47,6 +48,11 @@ def _concrete() -> Any:  # noqa: ANN401  # concrete-python has no types
                     raise SchemeUnavailableError(error) from error
             _module = module
     return _module
+
+
+def is_installed() -> bool:
+    """Whether there is a concrete-python to import; nothing of it is loaded."""
+    return importlib.util.find_spec("concrete") is not None
 
 
 @contextmanager

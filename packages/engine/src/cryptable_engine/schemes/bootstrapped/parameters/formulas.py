@@ -149,6 +149,12 @@ def bootstrap_price(key: BootstrapKeyParameters, input_dimension: int) -> float:
     return input_dimension * _PRICE_SCALE * (transforms + PRODUCT_WEIGHT * products)
 
 
+def keyswitch_complexity(key: KeyswitchKeyParameters, input_dimension: int, output_dimension: int) -> float:
+    """What the optimizer counts: each decomposed word times a row of the key, and their sum."""
+    words = input_dimension * key.level_count
+    return float(words + (2 * words - 1) * (output_dimension + 1) + 1)
+
+
 def bootstrap_complexity(key: BootstrapKeyParameters, input_dimension: int) -> float:
     """What the optimizer counts."""
     return input_dimension * sum(_operations(key))

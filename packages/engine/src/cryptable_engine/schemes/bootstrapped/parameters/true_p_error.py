@@ -58,7 +58,7 @@ def why_not_exact_enough(circuit: Circuit, keyset: KeysetParameters, p_error: fl
         return None
     told = f"(p_error would be 2^{math.log2(true):.0f}, asked for is 2^{math.log2(p_error):.0f})"
     one_of_a_kind = len(keyset.bootstrap_keys) == 1 and len(keyset.keyswitch_keys) <= 1
-    if one_of_a_kind and _p_error(circuit, keyset, optimizers_bootstrap_variance, compensated=False) > p_error:
+    if one_of_a_kind and optimizers_p_error(circuit, keyset) > p_error:
         return f"this model needs less noise {told}"
     return f"it is noisier than the version that chose it knew {told}"
 
@@ -75,6 +75,11 @@ def what_to_warn_of(circuit: Circuit, spec: ClientSpec) -> str | None:
         f"model {spec.model_name}: its keyset is noisier than the version that chose it knew: a lookup fails with "
         f"up to 2^{math.log2(p_error):.0f}, it promises 2^{math.log2(parameters.p_error):.0f}; compile the model again"
     )
+
+
+def optimizers_p_error(circuit: Circuit, keyset: KeysetParameters) -> float:
+    """What earlier versions took for it, by the optimizer's noise and plain modulus switches; of one key of a kind."""
+    return _p_error(circuit, keyset, optimizers_bootstrap_variance, compensated=False)
 
 
 def excess(keyset: KeysetParameters) -> float:
