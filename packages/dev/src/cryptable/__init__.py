@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptable_protocol import CryptableError, InvalidInputError, MalformedMessageError
 
+from cryptable.compiled.card import read_card, write_card
 from cryptable.compiled.check_report import CheckReport
 from cryptable.compiled.compiled_model import CompiledModel, load
 from cryptable.compiling.compile import compile  # noqa: A004  (cryptable.compile, as torch.compile)
@@ -65,7 +66,9 @@ __all__ = [
     "load",
     "neural",
     "numpy_forward",
+    "read_card",
     "supported_estimators",
+    "write_card",
 ]
 
 

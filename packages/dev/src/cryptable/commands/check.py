@@ -6,14 +6,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from cryptable.commands.files import read_rows, read_table
+from cryptable.commands.files import read_rows, read_truth
 from cryptable.commands.registry import command
-from cryptable.compiled.compiled_model import CompiledModel, load
+from cryptable.compiled.compiled_model import load
 from cryptable.console.terminal import make_console, show
 
 
@@ -38,7 +34,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the report."""
     model = load(arguments.artifact)
-    truth = None if arguments.truth is None else _truth(arguments.truth, model)
+    truth = None if arguments.truth is None else read_truth(arguments.truth, model.artifact.client_spec.decoder.labels)
     report = model.check(
         read_rows(arguments.rows, model.artifact.client_spec.features), truth, encrypted_rows=arguments.encrypted_rows
     )
@@ -47,15 +43,3 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         show(make_console(), report)
     return 0 if report.passed else 1
-
-
-def _truth(path: Path, model: CompiledModel) -> npt.NDArray[Any]:
-    """Labels of the model's own kind, or numbers."""
-    truth = np.asarray(read_table(path))[:, 0]
-    labels = model.artifact.client_spec.decoder.labels or ()
-    by_text = {str(label): label for label in labels}
-    if truth.dtype.kind == "O" and by_text.keys() >= set(map(str, truth)):
-        return np.asarray([by_text[str(value)] for value in truth])
-    if truth.dtype.kind == "f" and (truth == np.rint(truth)).all():
-        return truth.astype(np.int64)
-    return truth

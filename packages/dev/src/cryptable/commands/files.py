@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from cryptable_client.files.tables import read_table as read_by_features
-from cryptable_protocol import CategoricalEncoder, FeatureEncoder, InvalidInputError
+from cryptable_protocol import CategoricalEncoder, FeatureEncoder, InvalidInputError, Labels
 
 from cryptable.graphs.graph import Estimator, Rows
 
@@ -90,6 +90,18 @@ def read_rows(path: Path, features: Sequence[FeatureEncoder]) -> Rows:
     if path.suffix != ".npy" and any(isinstance(feature, CategoricalEncoder) for feature in features):
         return read_by_features(str(path), features)[0]
     return read_table(path)
+
+
+def read_truth(path: Path, of: Labels | None) -> npt.NDArray[Any]:
+    """Labels of the model's own kind, or numbers."""
+    truth = np.asarray(read_table(path))[:, 0]
+    labels = of or ()
+    by_text = {str(label): label for label in labels}
+    if truth.dtype.kind == "O" and by_text.keys() >= set(map(str, truth)):
+        return np.asarray([by_text[str(value)] for value in truth])
+    if truth.dtype.kind == "f" and (truth == np.rint(truth)).all():
+        return truth.astype(np.int64)
+    return truth
 
 
 def _read_csv(path: Path) -> tuple[list[str], list[npt.NDArray[Any]]]:
