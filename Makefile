@@ -54,6 +54,7 @@ check-imports: setup ## Imports follow docs/architecture.md
 
 check-generated: setup ## Generated files are what their sources say
 	@$(BIN)/python tools/generate_hashes.py --check
+	@$(BIN)/python tools/generate_sboms.py --check
 	@$(BIN)/python tools/generate_protos.py --check
 	@$(BIN)/python tools/generate_vectors.py --check
 	@$(BIN)/python tools/generate_module_tables.py --check
@@ -114,6 +115,7 @@ generate-docs: setup
 	@$(BIN)/python tools/generate_module_tables.py
 	@$(BIN)/python tools/generate_public_names.py
 	@$(BIN)/python tools/generate_prices.py
+	@$(BIN)/python tools/generate_sboms.py
 	@$(BIN)/python tools/generate_settings_table.py
 	@$(BIN)/python tools/generate_support_tables.py
 	@$(BIN)/python tools/generate_onnx_support.py

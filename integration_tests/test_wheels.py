@@ -1,6 +1,7 @@
 """Builds the packages' wheels, reads what is in them, and runs each where nothing is but what it asks for."""
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -115,6 +116,16 @@ def test_wheel_carries_the_licence(wheels, package):
 
 
 @PACKAGES
+def test_wheel_has_its_bill_of_materials(wheels, package):
+    with zipfile.ZipFile(wheels[package]) as archive:
+        (bill,) = [name for name in archive.namelist() if ".dist-info/sboms/" in name]
+        assert archive.read(bill) == (ROOT / "packages" / package / "sbom.cdx.json").read_bytes()
+        named = json.loads(archive.read(bill))["metadata"]["component"]
+    described = metadata_of(wheels[package])
+    assert (named["name"], named["version"]) == (described["Name"], described["Version"])
+
+
+@PACKAGES
 def test_wheel_is_for_every_python_and_described(wheels, package):
     is_pure = package != "kernel" or not shutil.which("cc")
     assert wheels[package].name.endswith("-py3-none-any.whl") == is_pure
@@ -200,6 +211,8 @@ def test_the_servers_image_installs_without_torch(tmp_path):
     installed = {line.split()[1].split("==")[0] for line in done.stderr.splitlines() if line.startswith(" + ")}
     assert {"cryptable-engine", "cryptable-protocol", "cryptable-server", "concrete-python", "grpcio"} <= installed
     assert not installed & {"cryptable", "cryptable-client", "networkx", "scikit-learn", "scipy", "torch", "z3-solver"}
+    bill = json.loads((ROOT / "packages/server/deploy/sbom.cdx.json").read_text(encoding="utf-8"))
+    assert installed == {each["name"] for each in bill["components"] if each["type"] == "library"}
 
 
 @pytest.fixture(scope="module")
