@@ -84,7 +84,7 @@ def test_lookups_err_as_often_as_modelled(width, region):
     assert (rounding > 20 * fresh) == (width == 7)
     assert (fresh > 20 * rounding) == (width == 4)
     chance = math.erfc(2.0 ** -(width + 2) / math.sqrt(2 * (rounding + fresh)))
-    rows = np.random.default_rng(1).integers(4, (1 << width) - 4, (5, LOOKUPS))
+    rows = np.random.default_rng(1).integers(4, (1 << width) - 4, (3, LOOKUPS))
     phases = looked_up(keyset, width, region, rows)
     wrong = np.count_nonzero(lwe.decode(phases, OUTPUT_BITS) != rows)
     assert 0.05 < chance < 0.4
@@ -93,7 +93,7 @@ def test_lookups_err_as_often_as_modelled(width, region):
 
 def test_rounding_errs_by_half_the_variance_since_it_is_compensated():
     """A table with an entry for each position of the polynomial reads values that are exact but for rounding."""
-    keyset, lookups = KEYSETS["one level, width 2, p_error 2^-40, noise 3"], 2600
+    keyset, lookups = KEYSETS["one level, width 2, p_error 2^-40, noise 1"], 400
     small, (key,) = keyset.dimensions[SMALL_KEY], keyset.bootstrap_keys
     size, apart = key.polynomial_size, 52
     ramp = np.arange(size, dtype=np.uint64) << np.uint64(apart)
@@ -105,7 +105,7 @@ def test_rounding_errs_by_half_the_variance_since_it_is_compensated():
         phases = lwe.phases(np.concatenate(results), large_key)
     errors = np.rint(phases / 2.0**apart) - size // 2
     modelled = rounding_variance(small, size, compensated=True) * (2 * size) ** 2
-    assert np.mean(errors**2) == pytest.approx(modelled, rel=0.1)  # 3.6 standard deviations
+    assert np.mean(errors**2) == pytest.approx(modelled, rel=0.35)  # 5 standard deviations; twice as much would be 14
     assert abs(errors.mean()) < 5 * math.sqrt(modelled / lookups)
 
 
@@ -124,7 +124,7 @@ def test_looked_up_values_are_as_noisy_as_modelled(name):
     keyset = KEYSETS[name]
     (key,) = keyset.bootstrap_keys
     small = keyset.dimensions[SMALL_KEY]
-    rows = np.random.default_rng(2).integers(0, 4, (3, LOOKUPS))
+    rows = np.random.default_rng(2).integers(0, 4, (2, LOOKUPS))
     phases = looked_up(keyset, 2, 2, rows)
     np.testing.assert_array_equal(lwe.decode(phases, OUTPUT_BITS), rows)
     errors = (phases - lwe.encode(rows.ravel(), OUTPUT_BITS).reshape(rows.shape)).view(np.int64)
