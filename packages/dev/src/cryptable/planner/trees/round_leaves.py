@@ -71,6 +71,13 @@ class _Leaves:
         # One sum after the other, as there: added in another order, the last bit would differ.
         return float(np.cumsum(largest_errors(self.values, self.first, step))[-1])
 
+    def error_alike(self, centre: float, step: float) -> float:
+        """What `_round_about` makes it."""
+        if not self.values.size:
+            return 0.0
+        off = np.abs(self.values - centre - step * _nearest(self.values, centre, step))
+        return float(np.cumsum(np.maximum.reduceat(off, self.first))[-1])
+
 
 def _round_to(graph: TreeEnsemble, step: float) -> RoundedTrees:
     base, error = graph.base.copy(), np.zeros(graph.outputs)
@@ -101,10 +108,11 @@ def _round_alike(graph: TreeEnsemble, tolerance: float) -> RoundedTrees:
     distances = [np.unique(np.abs(_leaves(tree, output) - centre)) for tree, output in adding]
     largest = max((float(each[-1]) for each in distances), default=0.0)
     step = 2.0 * tolerance
-    while any(each > tolerance for each in _errors_alike(graph, centre, step)):
+    scores = [_Leaves.of_score(graph, output) for output in range(graph.outputs)]
+    while any(leaves.error_alike(centre, step) > tolerance for leaves in scores):
         step /= _SHRINK
     common = _common_measure(np.concatenate([np.empty(0), *distances]), least=max(step / _SPARE, _SAME * largest))
-    return _round_about(graph, centre, min(common, step) if common else step)
+    return _round_about(graph, scores, centre, min(common, step) if common else step)
 
 
 def _common_measure(numbers: FloatArray, *, least: float) -> float:
@@ -122,19 +130,8 @@ def _common_measure(numbers: FloatArray, *, least: float) -> float:
     return measure
 
 
-def _errors_alike(graph: TreeEnsemble, centre: float, step: float) -> FloatArray:
-    """By score."""
-    error = np.zeros(graph.outputs)
-    for tree in graph.trees:
-        for output in range(graph.outputs):
-            leaves = _leaves(tree, output)
-            if leaves.any():
-                error[output] += float(np.abs(leaves - centre - step * _nearest(leaves, centre, step)).max())
-    return error
-
-
-def _round_about(graph: TreeEnsemble, centre: float, step: float) -> RoundedTrees:
-    base = graph.base.copy()
+def _round_about(graph: TreeEnsemble, scores: list[_Leaves], centre: float, step: float) -> RoundedTrees:
+    base, error = graph.base.copy(), np.array([leaves.error_alike(centre, step) for leaves in scores])
     trees = []
     for tree in graph.trees:
         places = tree.feature == LEAF
@@ -149,7 +146,7 @@ def _round_about(graph: TreeEnsemble, centre: float, step: float) -> RoundedTree
         trees.append(Tree(tree.feature, tree.edge, tree.left, tree.right, values))
     zero = np.zeros(graph.outputs)
     integral = TreeEnsemble(graph.feature_names, tuple(trees), zero, graph.link, graph.labels, graph.as_float32)
-    return RoundedTrees(integral, step, base, _errors_alike(graph, centre, step))
+    return RoundedTrees(integral, step, base, error)
 
 
 def _nearest(leaves: FloatArray, centre: float, step: float) -> FloatArray:
