@@ -2,6 +2,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from cryptable_client.keys import key_file
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.bootstrapped.security import minimum_log2_deviation
 from cryptable_protocol import (
@@ -19,6 +20,22 @@ from cryptable_protocol import (
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 SMALL, LARGE = 480, 1024
+SCRYPT_N = key_file._SCRYPT_N
+"""Of the client: it makes a guess at a passphrase cost a quarter of a second."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_passphrases():
+    """Key files are opened hundreds of times: in these tests a guess costs a thousandth."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(key_file, "_SCRYPT_N", SCRYPT_N >> 10)
+        yield
+
+
+@pytest.fixture
+def slow_passphrases(monkeypatch):
+    """As users have them."""
+    monkeypatch.setattr(key_file, "_SCRYPT_N", SCRYPT_N)
 
 
 def least_variance(dimension):

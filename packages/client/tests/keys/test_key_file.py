@@ -10,6 +10,7 @@ from cryptable_client.keys.lifetime import Lifetime
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_protocol import CryptableError, InvalidInputError, KeysetParameters, SecretKeyParameters
 from cryptable_protocol.files import whole
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +39,19 @@ def test_round_trip(tmp_path, saved):
     (tmp_path / "a.keys").write_bytes(saved[0])
     with SecretKeys.load(tmp_path / "a.keys", passphrase=PASSPHRASE) as loaded:
         assert same(loaded, saved[1])
+
+
+def test_the_standard_librarys_scrypt_opens_it(tmp_path, secret_keys, slow_passphrases):
+    """With the parameters that docs/key-file.md states."""
+    for name, options in (("a", {"passphrase": PASSPHRASE}), ("b", {"insecure_plaintext": True})):
+        secret_keys.save(tmp_path / name, **options)
+    body, plain = ((tmp_path / name).read_bytes()[:-32] for name in ("a", "b"))
+    end = key_file._read_header(tmp_path / "a", body).end
+    salt, nonce, payload = body[end : end + 16], body[end + 16 : end + 28], body[end + 28 :]
+    derived = hashlib.scrypt(PASSPHRASE.encode(), salt=salt, n=1 << 15, r=8, p=3, maxmem=1 << 26, dklen=32)
+    assert AESGCM(derived).decrypt(nonce, payload, body[: end + 28]) == plain[end:]
+    with SecretKeys.load(tmp_path / "a", passphrase=PASSPHRASE) as loaded:
+        assert same(loaded, secret_keys)
 
 
 def test_plaintext_round_trip(tmp_path, secret_keys):
