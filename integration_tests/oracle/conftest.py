@@ -229,6 +229,11 @@ class Oracle:
         parts = [part for seed in (secret_seed, encryption_seed) for part in divmod(seed, 1 << 64)]
         return concrete().Keyset(self.program_info, None, *parts)
 
+    @cached_property
+    def kept_concrete_keys(self):
+        """A Keyset of Concrete's making, for all tests that do not mind that others have it: it takes seconds."""
+        return self.concrete_keys()
+
     def concrete_keys_of(self, secret_keys):
         """A Keyset with the secret keys of our handle, and no evaluation keys."""
         return concretes_secret_keys(secret_keys)

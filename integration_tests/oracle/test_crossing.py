@@ -10,7 +10,7 @@ from cryptable_engine.schemes.bootstrapped.compiling.known_keyset_compiler impor
 from cryptable_engine.schemes.bootstrapped.parameters.layout import lay_out
 from cryptable_protocol import CompileOptions
 
-pytestmark = pytest.mark.encrypted
+pytestmark = [pytest.mark.encrypted, pytest.mark.xdist_group("keys of Concrete's making")]
 
 NAMES = [
     "linear",
@@ -110,7 +110,7 @@ def test_a_thousand_random_encryptions_each_way(oracle):
 def test_our_ciphertexts_under_concretes_own_keys(oracle, rows, name):
     """Concrete makes secret and evaluation keys; we encrypt and decrypt with them."""
     case = oracle(name)
-    keys = case.concrete_keys()
+    keys = case.kept_concrete_keys
     evaluator, inputs = Evaluator(case.program), rows(case.circuit, 2)
     evaluation_keys = b"".join(data for kind in case.evaluation_keys(keys) for _, data in kind)
     loaded = evaluator.load_keys(evaluation_keys)
