@@ -87,21 +87,27 @@ def is_one_of(module, names):
 
 
 @pytest.fixture(scope="module")
-def unblocked(tmp_path_factory):
-    """Program → what `run` returned for it, with the modules of all its boundaries watched and none blocked."""
+def observed(tmp_path_factory):
+    """Program, and whether each of its processes is denied its boundary's modules → what `run` returned.
+
+    The modules of all its boundaries are watched.
+    """
 
     @cache
-    def observed(program):
-        modules = {name for boundary in BOUNDARIES.values() if boundary.program == program for name in boundary.modules}
-        return run(HERE / "programs" / program, sorted(modules), tmp_path_factory.mktemp("observed"))
+    def observe(program, *, blocked):
+        boundaries = [boundary for boundary in BOUNDARIES.values() if boundary.program == program]
+        modules = sorted({name for boundary in boundaries for name in boundary.modules})
+        block = ";".join(f"{boundary.processes}={','.join(boundary.modules)}" for boundary in boundaries)
+        folder = tmp_path_factory.mktemp("observed")
+        return run(HERE / "programs" / program, modules, folder, block if blocked else None)
 
-    return observed
+    return observe
 
 
 @pytest.mark.encrypted
 @pytest.mark.parametrize("boundary", BOUNDARIES.values(), ids=list(BOUNDARIES))
-def test_imports_nothing_foreign(unblocked, boundary):
-    done, processes, imports = unblocked(boundary.program)
+def test_imports_nothing_foreign(observed, boundary):
+    done, processes, imports = observed(boundary.program, blocked=False)
     assert done.returncode == 0, done.stderr
     watched = {pid for pid, arguments in processes.items() if boundary.processes in arguments}
     assert watched, f"no process {boundary.processes!r} among {list(processes.values())}"
@@ -110,15 +116,15 @@ def test_imports_nothing_foreign(unblocked, boundary):
 
 @pytest.mark.encrypted
 @pytest.mark.parametrize("boundary", BOUNDARIES.values(), ids=list(BOUNDARIES))
-def test_runs_where_nothing_foreign_can_be_imported(tmp_path, boundary):
-    done, processes, _ = run(HERE / "programs" / boundary.program, boundary.modules, tmp_path, boundary.processes)
+def test_runs_where_nothing_foreign_can_be_imported(observed, boundary):
+    done, processes, _ = observed(boundary.program, blocked=True)
     assert done.returncode == 0, done.stderr
     assert any(boundary.processes in arguments for arguments in processes.values())
 
 
 @pytest.mark.encrypted
-def test_native_code_is_seen_where_it_belongs(unblocked):
-    _, processes, imports = unblocked("server_serves.py")
+def test_native_code_is_seen_where_it_belongs(observed):
+    _, processes, imports = observed("server_serves.py", blocked=False)
     native = {processes[pid] for pid, module in imports if module == "concrete"}
     # Workers meet it where a row has lookups; sums do without.
     allowed = (

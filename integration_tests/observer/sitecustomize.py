@@ -3,7 +3,8 @@
 OBSERVER_LOG      file that gets "process PID ARGUMENTS" from each process, and "import PID MODULE" from each import
                   of a watched module, even a failed one
 OBSERVER_MODULES  the watched modules, by commas; their submodules count too
-OBSERVER_BLOCK    in processes whose arguments hold this text, importing one is an ImportError; unset: in none
+OBSERVER_BLOCK    TEXT=MODULES;TEXT=MODULES…: in processes whose arguments hold TEXT, importing one of its MODULES, by
+                  commas, is an ImportError; TEXT alone: any of the watched ones; unset: in no process
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ class Observer:
 
     def __init__(self, log: str, modules: str, block: str | None) -> None:
         arguments = " ".join(sys.orig_argv[1:])
-        self.log, self.modules, self.block = log, tuple(modules.split(",")), block is not None and block in arguments
+        self.log, self.modules = log, tuple(modules.split(","))
+        self.blocked: list[str] = []
+        for each in [] if block is None else block.split(";"):
+            text, has_modules, names = each.partition("=")
+            if text in arguments:
+                self.blocked += names.split(",") if has_modules else self.modules
         self.write("process", arguments)
 
     def write(self, kind: str, what: str) -> None:
@@ -27,9 +33,11 @@ class Observer:
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
         """Asked for each module that is not loaded yet."""
-        if any(fullname == module or fullname.startswith(f"{module}.") for module in self.modules):
+        parts = fullname.split(".")
+        names = {".".join(parts[: end + 1]) for end in range(len(parts))}  # it and the packages that it is in
+        if not names.isdisjoint(self.modules):
             self.write("import", fullname)
-            if self.block:
+            if not names.isdisjoint(self.blocked):
                 raise ModuleNotFoundError(f"{fullname} is blocked for this test", name=fullname)
 
 

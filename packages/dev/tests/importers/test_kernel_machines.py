@@ -93,4 +93,4 @@ def test_too_many_vectors_are_refused_with_their_products():
     rows = np.random.default_rng(0).normal(size=(400, 20))
     estimator = SVR(C=10.0, epsilon=0.0).fit(rows, np.sin(rows.sum(axis=1)))
     with pytest.raises(ct.UnsupportedModelError, match=r"products.*support vectors"):
-        ct.compile(estimator, rows)
+        ct.compile(estimator, rows, input_bits=3)
