@@ -53,8 +53,7 @@ def test_demo_predicts_under_encryption_and_leaves_nothing_behind(tmp_path: Path
     ("moment", "signal_number"),
     [
         ("1. The developer", signal.SIGTERM),
-        ("cryptable-server on", signal.SIGINT),
-        ("import cryptable_client", signal.SIGTERM),
+        ("cryptable-server on", signal.SIGTERM),
         ("patient 0", signal.SIGINT),
     ],
 )
