@@ -36,6 +36,12 @@ class Party:
             write_evaluation_keys(self._keys, file)
         self.evaluation_keys = file.getvalue()
 
+    def for_program(self, program: Program) -> Party:
+        """The same keys, for another program of their keyset."""
+        other = object.__new__(Party)
+        other._spec, other._keys, other.evaluation_keys = spec_of(program), self._keys, self.evaluation_keys
+        return other
+
     def close(self) -> None:
         """Overwrite the secret keys."""
         self._keys.close()

@@ -30,6 +30,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.catalogue import (
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import is_exact_enough, typical_demands
 from cryptable_protocol import CompileOptions
 from lookup_sums import sum_of_tables
+from scheme_party import Party
 
 
 def weighted_sum(bits, weight):
@@ -42,7 +43,7 @@ def onto(program):
 
 
 @pytest.mark.encrypted
-def test_models_of_different_sizes_run_with_the_same_keys(tmp_path, request):
+def test_models_of_different_sizes_run_with_the_same_keys(tmp_path):
     """Of 4 bits, and of 3 bits whose own optimum is another keyset: all with the keys made for the first."""
     first, second = sum_of_tables(6, 4, 9), sum_of_tables(10, 4, 10, seed=1)
     programs = [
@@ -54,12 +55,12 @@ def test_models_of_different_sizes_run_with_the_same_keys(tmp_path, request):
     third = sum_of_tables(5, 3, 10, seed=2)
     assert compile_circuit(third, CompileOptions(), tmp_path / "own", native=True).keyset != programs[0].keyset
     programs.append(compile_circuit(third, onto(programs[0]), tmp_path / "third"))
-    client = type(request.getfixturevalue("concrete_clients")("linear"))(programs[0])
-    keys = Evaluator(programs[0]).load_keys(client.evaluation_keys)
+    party = Party(programs[0])
+    keys = Evaluator(programs[0]).load_keys(party.evaluation_keys)
     for circuit, program in zip((first, second, third), programs, strict=True):
         row = np.random.default_rng(3).integers(0, 2, (1, circuit.input.size))
-        of_program = client.for_program(program)
-        result = Evaluator(program).evaluate(of_program.encrypt(row[0]), keys)
+        of_program = party.for_program(program)
+        result = Evaluator(program).evaluate_row(of_program.encrypt(row[0]), keys)
         np.testing.assert_array_equal(of_program.decrypt(result), interpret(circuit, row)[0])
 
 
