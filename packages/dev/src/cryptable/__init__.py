@@ -27,12 +27,12 @@ from cryptable.importers import supported_estimators
 from cryptable.importers.networks.conversion import convert_with_hummingbird, numpy_forward
 from cryptable.planner.budget import Budget
 from cryptable.planner.networks.setting import Setting
-from cryptable.searching.advice import Advice, advise
 from cryptable.searching.autotune import Tuning, autotune
-from cryptable.searching.encrypted_estimator import EncryptedClassifier, EncryptedRegressor
 
 if TYPE_CHECKING:
     from cryptable import neural
+    from cryptable.searching.advice import Advice, advise
+    from cryptable.searching.encrypted_estimator import EncryptedClassifier, EncryptedRegressor
 
 __version__ = "0.1.0"
 
@@ -72,8 +72,23 @@ __all__ = [
 ]
 
 
+_HOMES = {
+    "Advice": "cryptable.searching.advice",
+    "EncryptedClassifier": "cryptable.searching.encrypted_estimator",
+    "EncryptedRegressor": "cryptable.searching.encrypted_estimator",
+    "advise": "cryptable.searching.advice",
+}
+"""Of what loads scikit-learn with it, which takes a second."""
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """`cryptable.neural` loads torch, and so only when it is asked for."""
+    """What loads torch or scikit-learn is loaded when it is asked for."""
     if name == "neural":
         return importlib.import_module("cryptable.neural")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'cryptable' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

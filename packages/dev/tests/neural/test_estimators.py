@@ -202,12 +202,3 @@ LEARNING = ("check_class_weight_classifiers", "check_classifiers_train", "check_
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
-
-
-def test_importing_cryptable_loads_no_torch():
-    program = (
-        "import sys, cryptable; 'neural' in cryptable.__all__ or sys.exit('it is not there'); "
-        "print({'torch', 'brevitas', 'skorch', 'onnx'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["set()"]

@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import InvalidInputError
-from sklearn.exceptions import NotFittedError as SklearnNotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from cryptable.errors import NotFittedError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, ModelGraph, Rows
@@ -204,6 +202,9 @@ def import_estimator(
         UnsupportedModelError: no importer for its class, or a setting that its importer does not take.
         NotFittedError: it is not fitted.
     """
+    from sklearn.exceptions import NotFittedError as SklearnNotFittedError  # takes a second: not before it is needed
+    from sklearn.utils.validation import check_is_fitted
+
     entry = find_importer(estimator)
     try:
         if hasattr(estimator, "fit"):

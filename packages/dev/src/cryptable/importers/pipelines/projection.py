@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from cryptable.errors import NotFittedError
 from cryptable.importers.pipelines.registry import preprocessor
@@ -29,6 +28,8 @@ def read(step: Step, stage: Stage) -> tuple[Column, ...]:
     points = np.concatenate([np.diag(sizes), -np.diag(sizes)])
     names = getattr(step, "feature_names_in_", None)
     sample = stage.transform(stage.raw.base)
+    from sklearn.exceptions import NotFittedError as SklearnNotFittedError  # takes a second: not before a step is read
+
     try:
         if names is not None and hasattr(sample, "columns"):
             points = type(sample)(points, columns=sample.columns)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 from cryptable.errors import NotFittedError
 from cryptable.importers.pipelines.registry import preprocessor
@@ -26,6 +25,8 @@ from cryptable.importers.pipelines.stage import Stage, Step
 )
 def read(step: Step, stage: Stage) -> tuple[Column, ...]:
     """The columns that are kept; of the others nothing is sent."""
+    from sklearn.exceptions import NotFittedError as SklearnNotFittedError  # takes a second: not before a step is read
+
     try:
         support = step.get_support(indices=True)
     except SklearnNotFittedError as error:
