@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,16 +12,11 @@ EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/__main__.p
 
 @pytest.mark.encrypted
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda folder: folder.name)
-def test_example_runs(example, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", f"examples.{example.name}", "--fast"],
-        cwd=ROOT,
-        env={**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CONFIG_HOME": ""},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=1200,
-    )
+def test_example_runs(example, tmp_path, tmp_path_factory, forks):
+    environment = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CONFIG_HOME": ""}
+    module = f"examples.{example.name}"
+    code = f"import runpy, sys; sys.argv = [{module!r}, '--fast']; runpy.run_module({module!r}, run_name='__main__')"
+    done = forks.run(code, environment, ROOT, tmp_path_factory.mktemp("outputs"))
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert len(done.stdout.splitlines()) >= 2
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix == ".cryptable"]

@@ -1,9 +1,9 @@
 """Runs every README and every page of docs/ from top to bottom: its Python and its shell commands.
 
-In a README each block of Python is a process of its own; in docs/, blocks that follow each other are one program, as a
-reader takes them. Blocks marked `console` are for people and are not run; blocks in an HTML comment are run but not
-shown. A shell command that ends in `&` is a server: it runs until the page ends, and the next block waits for the line
-in which it says that it is ready.
+In a README each block of Python is a process of its own, with the large libraries loaded; in docs/, blocks that follow
+each other are one program, as a reader takes them. Blocks marked `console` are for people and are not run; blocks in an
+HTML comment are run but not shown. A shell command that ends in `&` is a server: it runs until the page ends, and the
+next block waits for the line in which it says that it is ready.
 """
 
 import os
@@ -50,11 +50,14 @@ def free_port():
         return str(probe.getsockname()[1])
 
 
-def run(language, content, environment, folder):
+def run(language, content, environment, folder, forks):
     """Run one block that ends by itself; returns its output."""
-    command = [sys.executable, "-c", content] if language == "python" else ["bash", "-euc", content]
+    if language == "python":
+        done = forks.run(content, environment, folder, folder)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
     done = subprocess.run(
-        command,
+        ["bash", "-euc", content],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -91,7 +94,7 @@ def test_blocks_of_a_page_are_one_program():
     assert joined_blocks(text) == [("python", 2, "a = 1\n\n\n\nb = a\n"), ("sh", 9, "ls\n"), ("python", 12, "c = 1\n")]
 
 
-def run_page(readme, folder, blocks=runnable_blocks):
+def run_page(readme, folder, forks, blocks=runnable_blocks):
     """Run a README or page; returns the outputs of its Python blocks."""
     programs = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": os.pathsep.join([programs, os.environ["PATH"]]), "HOME": str(folder)}
@@ -103,7 +106,7 @@ def run_page(readme, folder, blocks=runnable_blocks):
                 if language == "sh" and content.rstrip().endswith("&"):
                     start(content.rstrip(), environment, folder, cleanup)
                 else:
-                    output = run(language, content, environment, folder)
+                    output = run(language, content, environment, folder, forks)
                     outputs += [output] if language == "python" else []
             except AssertionError as error:
                 pytest.fail(f"{readme.relative_to(ROOT)}, the block at line {number}: {error}", pytrace=False)
@@ -111,16 +114,16 @@ def run_page(readme, folder, blocks=runnable_blocks):
 
 
 @pytest.mark.encrypted
-def test_root_readme_decrypts_what_the_estimator_predicts(tmp_path):
-    developer, end_user = run_page(READMES[0], tmp_path)
+def test_root_readme_decrypts_what_the_estimator_predicts(tmp_path, forks):
+    developer, end_user = run_page(READMES[0], tmp_path, forks)
     assert end_user.splitlines()[-1] == developer.splitlines()[-1]
 
 
 @pytest.mark.encrypted
 @pytest.mark.parametrize("readme", READMES[1:], ids=lambda path: path.parent.name)
-def test_package_readme_runs(readme, tmp_path):
+def test_package_readme_runs(readme, tmp_path, forks):
     assert readme.read_text(encoding="utf-8").startswith("# cryptable")
-    run_page(readme, tmp_path)
+    run_page(readme, tmp_path, forks)
 
 
 @pytest.mark.encrypted
@@ -129,8 +132,8 @@ def test_package_readme_runs(readme, tmp_path):
     [page for page in PAGES if runnable_blocks(page.read_text(encoding="utf-8"))],
     ids=lambda path: path.relative_to(ROOT / "docs").as_posix(),
 )
-def test_page_runs(page, tmp_path):
-    run_page(page, tmp_path, joined_blocks)
+def test_page_runs(page, tmp_path, forks):
+    run_page(page, tmp_path, forks, joined_blocks)
 
 
 def test_guides_have_something_to_run():
