@@ -41,5 +41,6 @@ def running_server(folder: Path, *options: str) -> Iterator[tuple[str, Path]]:
 
 def web_address(folder: Path) -> str:
     """Where a running server with "--web-address" answers pages: it says so in its log."""
-    lines = map(json.loads, filter(None, (folder / "server.log").read_text().splitlines()))
+    log = (folder / "server.log").read_text().splitlines()
+    lines = (json.loads(line) for line in log if line.startswith("{"))  # others tell people of certificates
     return next(line["address"] for line in lines if line["event"] == "web ready")

@@ -9,18 +9,9 @@ import { randomBytes } from "../src/levelled/random.js";
 import { decryptAnswer } from "../src/levelled/row.js";
 import { SecretKey } from "../src/levelled/secret.js";
 import { readClientSpec } from "../src/model/client_spec.js";
-import { bytes, index } from "./vectors.js";
+import { bytes, generator, index } from "./vectors.js";
 
 const MUTATIONS = 1500;
-
-/** The same numbers in every run: what fails can be found again. */
-function generator(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
 
 test("mutated specifications are read, or refused by a typed error", () => {
   const random = generator(20);

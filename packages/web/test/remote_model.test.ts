@@ -1,14 +1,16 @@
 /** Rows of a connected model, against a server that fails, delays, or says what is no time. */
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
 import * as errors from "../src/errors.js";
+import { InferRowResponseSchema } from "../src/generated/cryptable/v1/inference_pb.js";
 import { connect } from "../src/index.js";
 import { MemoryKeyStore } from "../src/keys/memory.js";
 import { EVALUATION_KEYS_BYTES, keysetName } from "../src/levelled/keyset.js";
 import { randomBytes } from "../src/levelled/random.js";
 import { readClientSpec } from "../src/model/client_spec.js";
 import { Refusal, SmallServer } from "./small_server.js";
-import { bytes } from "./vectors.js";
+import { bytes, generator } from "./vectors.js";
 
 const server = await SmallServer.start();
 const clientSpec = bytes("accept", { file: "client_spec.levelled.bin", type: "client_spec" });
@@ -44,6 +46,33 @@ test("after a row has failed, the other rows are not sent", async () => {
   const model = await connect(server.address, { model: modelName, store });
   await assert.rejects(model.predictAll(new Array(60).fill(row)), errors.AuthenticationError);
   assert.ok(rowsSent() <= 4, `${rowsSent()} of 60 rows`);
+});
+
+test("malformed answers are typed errors, and well-formed ones of random words are answers", async () => {
+  const below = generator(21);
+  let answer: Uint8Array = new Uint8Array();
+  server.answers({ ...served, inferRow: () => answer });
+  const model = await connect(server.address, { model: modelName, store });
+  const outcomes = { answered: 0, refused: 0 };
+  for (let i = 0; i < 150; i++) {
+    const honest = { result: { polynomials: randomBytes(parameters.answerBytes) }, cpuSeconds: 0.5 };
+    answer = toBinary(InferRowResponseSchema, create(InferRowResponseSchema, honest));
+    // Most of it are words, where all bytes are good: changes are made at its ends.
+    for (let changes = below(4); changes; changes--) {
+      answer[below(2) ? below(12) : answer.length - 1 - below(12)] = below(256);
+    }
+    if (!below(8)) answer = answer.subarray(0, below(answer.length));
+    if (!below(8)) answer = Buffer.concat([answer, randomBytes(below(20))]);
+    try {
+      const { scores } = await model.predict(row);
+      assert.ok(scores.every(Number.isFinite));
+      outcomes.answered++;
+    } catch (error) {
+      assert.ok(error instanceof errors.MalformedMessageError, `${i}: ${error}`);
+      outcomes.refused++;
+    }
+  }
+  assert.ok(outcomes.answered > 30 && outcomes.refused > 30, JSON.stringify(outcomes));
 });
 
 test("keys past their date are refused, and replaced by those who connect again", async () => {

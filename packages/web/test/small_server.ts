@@ -41,7 +41,7 @@ export class SmallServer {
       response.writeHead(status, { "content-type": "application/proto", ...headers }).end(body);
   }
 
-  /** Answers to methods by their names; a Refusal is one. */
+  /** Answers to methods by their names; a Refusal is one, and so are the bytes of a message. */
   answers(methods: { [name in MethodName]?: (request: MessageShape<Method<name>["input"]>) => Answer<name> }): void {
     this.answer = async (request, response) => {
       const parts: Buffer[] = [];
@@ -55,6 +55,8 @@ export class SmallServer {
       if (said instanceof Refusal) {
         const headers = { "content-type": "application/json", ...said.headers };
         response.writeHead(said.status, headers).end(JSON.stringify({ code: said.code }));
+      } else if (said instanceof Uint8Array) {
+        response.writeHead(200, { "content-type": "application/proto" }).end(said);
       } else {
         const body = toBinary(method.output, create(method.output, said as MessageInitShape<DescMessage>));
         response.writeHead(200, { "content-type": "application/proto" }).end(body);
@@ -73,5 +75,5 @@ export class Refusal {
 
 type MethodName = keyof (typeof Inference)["method"];
 type Method<name extends MethodName> = (typeof Inference)["method"][name];
-type Given<name extends MethodName> = MessageInitShape<Method<name>["output"]> | Refusal;
+type Given<name extends MethodName> = MessageInitShape<Method<name>["output"]> | Refusal | Uint8Array;
 type Answer<name extends MethodName> = Given<name> | Promise<Given<name>>;

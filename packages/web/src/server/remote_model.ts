@@ -102,13 +102,15 @@ export async function connect(address: string | URL, options: ConnectOptions): P
   }
   const transport = transportTo(address, options);
   const url = new URL(address);
-  const store = options.store ?? (await defaultStore());
   const doing = `fetching model ${JSON.stringify(model)}`;
-  const response = await transport.call(
-    Inference.method.getModel,
-    { name: model },
-    { doing, mostBytes: MAX_CLIENT_SPEC_BYTES + FRAMING, signal },
-  );
+  const [store, response] = await Promise.all([
+    options.store ?? defaultStore(),
+    transport.call(
+      Inference.method.getModel,
+      { name: model },
+      { doing, mostBytes: MAX_CLIENT_SPEC_BYTES + FRAMING, signal },
+    ),
+  ]);
   const bytes = new Uint8Array(response.clientSpec);
   const spec = readClientSpec(bytes);
   if (spec.modelName !== model) {
