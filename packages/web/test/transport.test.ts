@@ -11,6 +11,9 @@ import { SmallServer } from "./small_server.js";
 
 const server = await SmallServer.start();
 const { address } = server;
+// Of its own: a call that was given up may reach the other while the next test runs.
+const untouched = await SmallServer.start();
+untouched.answer = () => assert.fail("something was sent");
 
 const models = toBinary(
   ListModelsResponseSchema,
@@ -96,32 +99,30 @@ test("silence ends at the deadline, and when the caller gives up", async () => {
 });
 
 test("addresses, timeouts and tokens that cannot be are refused before anything is sent", async () => {
-  server.answer = () => assert.fail("something was sent");
   const refused = (call: Promise<unknown>) => assert.rejects(call, errors.InvalidInputError);
   await refused(listModels("http://model.example.org"));
   await refused(listModels("nonsense"));
-  await refused(listModels(address, { timeoutMs: 0 }));
-  await refused(listModels(address, { timeoutMs: NaN }));
-  await refused(listModels(address, { token: "two\r\nlines" }));
-  await refused(listModels(address, { token: () => null as unknown as string }));
-  await refused(listModels(address, { token: async () => 5 as unknown as string }));
+  await refused(listModels(untouched.address, { timeoutMs: 0 }));
+  await refused(listModels(untouched.address, { timeoutMs: NaN }));
+  await refused(listModels(untouched.address, { token: "two\r\nlines" }));
+  await refused(listModels(untouched.address, { token: () => null as unknown as string }));
+  await refused(listModels(untouched.address, { token: async () => 5 as unknown as string }));
   await refused(listModels("https://model.example.org/prefix"));
   await refused(listModels("https://model.example.org/?a"));
   await assert.rejects(listModels("https://user:hidden@model.example.org"), (error: Error) => {
     assert.ok(error instanceof errors.InvalidInputError);
     return !error.message.includes("hidden");
   });
-  await refused(connect(address, { model: "tumour", signer: "abc" }));
+  await refused(connect(untouched.address, { model: "tumour", signer: "abc" }));
 });
 
 test("what gives tokens may fail, or never end", { timeout: 10_000 }, async () => {
-  server.answer = () => assert.fail("something was sent");
   const fails = async () => Promise.reject(new Error("signed out"));
-  await assert.rejects(listModels(address, { token: fails }), /^Error: signed out/);
+  await assert.rejects(listModels(untouched.address, { token: fails }), /^Error: signed out/);
   const never = () => new Promise<string>(() => undefined);
-  await assert.rejects(listModels(address, { token: never, timeoutMs: 50 }), errors.TimeoutExceededError);
+  await assert.rejects(listModels(untouched.address, { token: never, timeoutMs: 50 }), errors.TimeoutExceededError);
   const giving = new AbortController();
-  const call = listModels(address, { token: never, signal: giving.signal });
+  const call = listModels(untouched.address, { token: never, signal: giving.signal });
   giving.abort(new Error("enough"));
   await assert.rejects(call, /enough/);
 });
