@@ -95,7 +95,9 @@ def test_a_changed_directory_is_noticed(start, folder, artifacts, linear):
 
 def test_metrics_tell_what_was_done(start, artifacts):
     spec = artifacts["tables"].client_spec
-    with start("--metrics", "127.0.0.1:0") as server:
+    with start("--metrics", "0.0.0.0:0") as server:  # the operator's choice, of which they are warned
+        warned = server.wait_for("metrics for whoever reaches the address")
+        assert (warned["level"], "firewall" in warned["advice"]) == ("warning", True)
         keys = server.upload(spec)
         server.infer(spec, keys, rows=3)
         # Deleted keys are gone from the worker's memory too: the same ones, stored anew, are loaded anew.
@@ -105,7 +107,7 @@ def test_metrics_tell_what_was_done(start, artifacts):
         assert refusal(server.stub.GetModel, pb.GetModelRequest(name="none")) == Status.NOT_FOUND
         server.wait_for("GetModel")
         server.wait_for("Infer")
-        address = server.wait_for("metrics")["address"]
+        address = server.wait_for("metrics")["address"].replace("0.0.0.0", "127.0.0.1")
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
             text = answer.read().decode()
     found = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))

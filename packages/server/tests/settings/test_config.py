@@ -25,11 +25,6 @@ def test_certificates_of_clients_need_one_of_the_server(tmp_path):
         config(tmp_path, client_ca=tmp_path / "ca.pem")
 
 
-def test_metrics_are_for_loopback(tmp_path):
-    with pytest.raises(ConfigurationError, match="--metrics"):
-        config(tmp_path, metrics=("0.0.0.0", 9000))
-
-
 PAGE = "https://page.example.org"
 NO_WEB = {
     "origins without an address": {"web_origins": (PAGE,)},

@@ -1,4 +1,4 @@
-"""Metrics: what a server counts, in Prometheus' form, on an HTTP port of this machine alone; no caller is named."""
+"""Metrics: what a server counts, in Prometheus' form; no caller is named."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from cryptable_server.errors import BindError
+from cryptable_server.calls.metrics_page import metrics_page
 from cryptable_server.executors.executor import Evaluated
-from cryptable_server.settings.addresses import join_address
 
 _CALL_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 
@@ -143,15 +142,5 @@ class Metrics:
         Raises:
             BindError: the address cannot be listened on.
         """
-        try:
-            server, thread = start_http_server(port, addr=host, registry=self._registry)
-        except OSError as error:
-            raise BindError(
-                f"--metrics {join_address(host, port)} cannot be listened on: {error.strerror or error}"
-            ) from error
-        try:
-            yield join_address(host, server.server_port)
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with metrics_page(self._registry, host, port) as address:
+            yield address

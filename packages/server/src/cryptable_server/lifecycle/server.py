@@ -45,10 +45,11 @@ from cryptable_server.services.admin import AUDITED as ADMIN_AUDITED
 from cryptable_server.services.admin import AdminService
 from cryptable_server.services.inference import AUDITED, InferenceService
 from cryptable_server.services.upkeep import Upkeep
-from cryptable_server.settings.addresses import join_address
+from cryptable_server.settings.addresses import is_loopback, join_address
 from cryptable_server.settings.config import ServerConfig
 
 _LOGGER = logging.getLogger(__name__)
+_OPEN = "they ask nobody who they are, and name models and their load: let a firewall pass the scraper alone"
 _SERVICES = (SERVICE_NAME, ADMIN_SERVICE_NAME)
 _SPARE_CALLS = 64
 """For health checks, reflection, administrators and refusals, while as many calls as may be are in progress."""
@@ -123,6 +124,8 @@ def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> 
         if config.metrics is not None:
             address = parts.enter_context(metrics.serving(*config.metrics))
             log(_LOGGER, logging.INFO, "metrics", address=address)
+            if not is_loopback(config.metrics[0]):
+                log(_LOGGER, logging.WARNING, "metrics for whoever reaches the address", address=address, advice=_OPEN)
         entrance = Entrance(
             authenticator,
             metrics,

@@ -251,7 +251,7 @@ class ServerConfig:
         help="append a JSON line for each upload, deletion, administrator's call, refused caller; -: to standard error",
     )
     metrics: tuple[str, int] | None = setting(
-        "metrics", Address(), group=_WATCHED, help="answer Prometheus there, over HTTP; loopback only"
+        "metrics", Address(), group=_WATCHED, help="answer Prometheus there, over HTTP, and whoever else reaches it"
     )
     log_level: str = setting(
         "log-level",
@@ -280,11 +280,6 @@ class ServerConfig:
         )
         self._check_connection()
         self._check_web()
-        _require(
-            self.metrics is None or is_loopback(self.metrics[0]),
-            "--metrics is for loopback addresses only: it asks nobody who they are",
-            "metrics",
-        )
 
     def _check_connection(self) -> None:
         chosen = [name for name, given in self._connections().items() if given]
