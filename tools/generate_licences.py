@@ -35,6 +35,7 @@ CORRECTIONS = {
     "concrete-python": "BSD-3-Clause-Clear",  # its metadata says BSD-3-Clause, its LICENSE file "Clear"
     "brevitas": "BSD-3-Clause",
     "interpret-core": "MIT",
+    "kubernetes-validate": "Apache-2.0",  # its metadata says "Apache", its LICENSE file the rest
     "matplotlib": "PSF-2.0",
     "numpy": "BSD-3-Clause",
     "scipy": "BSD-3-Clause",
