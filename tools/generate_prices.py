@@ -117,9 +117,14 @@ def _levelled(model: Estimator, rows: Rows) -> Facts:
         facts = _told(ct.compile(model, rows, name="priced", scheme="levelled", show_progress=False))
     except ct.UnsupportedModelError:
         return {}
+    told = (
+        {key: facts["levelled"][key] for key in ("products", "selectors", "gadget", "moduli")}
+        if facts["linear"] is None
+        else {key: facts["linear"][key] for key in ("polynomials", "moduli")}
+    )
     return {
         "levelled": {
-            **{key: facts["levelled"][key] for key in ("products", "selectors", "gadget", "moduli")},
+            **told,
             "price": facts["price"],
             "input_row_bytes": facts["bytes"]["input_row"],
         }

@@ -15,6 +15,7 @@ from pathlib import Path
 from vectors import (
     accept_sums,
     levelled,
+    linear,
     links,
     reject_circuit,
     reject_client_spec,
@@ -38,6 +39,7 @@ def files() -> dict[str, bytes]:
         *reject_circuit.rejected(),
         *reject_others.rejected(),
         *levelled.rejected(),
+        *linear.rejected(),
         *rotation.rejected(),
         *squares.rejected(),
     ]
@@ -48,13 +50,14 @@ def files() -> dict[str, bytes]:
                 *accepted(),
                 *accept_sums.accepted(),
                 *levelled.accepted(),
+                *linear.accepted(),
                 *rotation.accepted(),
                 *squares.accepted(),
             ],
         ),
         **_folder("reject", rejected),
         "mask_stream.json": _json(mask_words()),
-        "levelled.json": _json(levelled.figures()),
+        "levelled.json": _json({**levelled.figures(), "linear": linear.figures()}),
         "links.json": _json(links.figures()),
     }
 

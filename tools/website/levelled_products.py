@@ -21,6 +21,8 @@ def draw_levelled_products() -> str:
     classifier, rows = small_tree()
     planned = plan(classifier, rows, SETTINGS)
     parameters = choose_parameters(planned.circuit, p_error=SETTINGS.failure)
+    if not isinstance(parameters, LevelledParameters):
+        raise TypeError("the tree has no products")
     encoded = np.asarray(encode_rows(planned.features, rows.head(100)))
     scores = interpret(planned.circuit, encoded)[:, 0]
     shown = int(np.flatnonzero(scores > max(parameters.moduli))[0])  # a patient whose residues are not the score itself

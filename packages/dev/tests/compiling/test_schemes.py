@@ -8,6 +8,7 @@ from cryptable_protocol import InvalidInputError
 from gap_data import BINARY, TEST, TRAINING
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 GENERATOR = np.random.default_rng(0)
@@ -88,8 +89,8 @@ def test_auto_is_levelled_for_trees_and_bootstrapped_for_what_is_not_able():
 
 
 def test_what_the_scheme_cannot_do_is_refused_by_name():
-    with pytest.raises(UnsupportedModelError, match=r"does not evaluate a linear model, only .*a model of trees"):
-        compiled(LogisticRegression().fit(X, LABELS))
+    with pytest.raises(UnsupportedModelError, match=r"does not evaluate a model of nearest neighbours, only .*trees"):
+        compiled(KNeighborsClassifier().fit(X[:20], LABELS[:20]), X[:30])
     with pytest.raises(InvalidInputError, match="no lookups and no noise in scores"):
         compiled(readout="approximate")
     with pytest.raises(InvalidInputError, match="no lookups"):

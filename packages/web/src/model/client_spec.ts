@@ -44,6 +44,12 @@ export function readClientSpec(data: Uint8Array): ClientSpec {
       'its developer can compile it with scheme="levelled", if it is one of trees or small networks; the Python client runs it as it is',
     );
   }
+  if (message.levelled.linear) {
+    throw new UnsupportedSchemeError(
+      `model ${JSON.stringify(message.modelName)} is linear, with hidden weights, which this package does not read yet`,
+      "the Python client runs it as it is",
+    );
+  }
   for (const part of ["keyset", "input", "output", "squares"] as const) {
     require(!message[part], `beside the parameters of the scheme levelled a ${part}, which is another scheme's`);
   }

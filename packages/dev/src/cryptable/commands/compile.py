@@ -58,6 +58,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", type=float, help="with --answer threshold: a prediction, of classes a probability of the second"
     )
+    parser.add_argument(
+        "--hide-weights",
+        action=argparse.BooleanOptionalAction,
+        help="of linear and additive models: whether answers tell nothing of weights beside the scores, for keys of "
+        "13 kB and some kB up; by default they tell them",
+    )
     parser.add_argument("--max-seconds", type=float, help="approximate trees until a prediction takes no more CPU")
     parser.add_argument(
         "--max-lookups", type=int, help="approximate trees, by lookups, until a prediction takes no more of them"
@@ -97,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         explain=arguments.explain,
         answer=arguments.answer,
         threshold=arguments.threshold,
+        hide_weights=arguments.hide_weights,
         budget=_budget(arguments),
     )
     output = arguments.output or Path(f"{model.name}.cryptable")

@@ -6,9 +6,9 @@ import datetime
 from dataclasses import replace
 from importlib import metadata
 
-from cryptable_engine import verify
+from cryptable_engine import CompilationError, verify
 from cryptable_protocol import ClientSpec, ModelArtifact, Provenance
-from cryptable_protocol.schemes.scheme import LEVELLED
+from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiled.program_folder import ProgramFolder
@@ -37,6 +37,7 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
     if planned.scheme == LEVELLED:
         names = len(planned.decoder.contributions)
         wanted = choose_parameters(planned.circuit, p_error=options.p_error, names=names)
+        _check_keys(wanted, settings)
     compiled = ProgramFolder(planned.circuit, options, promised=wanted, catalogue=True)
     program = compiled.program
     if program.keyset_entry:  # of a bootstrapped program
@@ -66,6 +67,22 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         contribution_error_bound=planned.contribution_error,
         advice=training_options(planned, estimator),
     )
+
+
+def _check_keys(parameters: SchemeParameters, settings: CompileSettings) -> None:
+    """Linear models of the scheme levelled have keys of their own.
+
+    Raises:
+        CompilationError: these are not those of `keys_of`.
+    """
+    if settings.keys_of is None:
+        return
+    theirs = settings.keys_of.artifact.client_spec.parameters.keyset
+    if theirs.name != parameters.keyset.name:
+        raise CompilationError(
+            "keys_of: linear models of the scheme levelled share keys with each other, and all its other models do; "
+            "leave it out"
+        )
 
 
 def _provenance(estimator: object) -> Provenance:

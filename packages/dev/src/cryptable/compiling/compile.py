@@ -58,6 +58,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     explain: Explain | None = None,
     answer: Answer = "score",
     threshold: float | None = None,
+    hide_weights: bool | None = None,
     show_progress: bool = True,
 ) -> CompiledModel:
     """Compile a fitted estimator or a network for evaluation on encrypted data.
@@ -130,6 +131,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             tree, and for each pair of labels. Scores are rounded to the positions of the table, 4096 for two labels.
         threshold: with answer="threshold": a prediction, of a classifier with two labels the probability of the second
             one, or its score where it has no probabilities.
+        hide_weights: of linear and additive models, and trees that ask one feature each. True: levelled, so that
+            answers are re-randomised and flooded with noise, and tell nothing of weights beside the scores, for keys of
+            13 kB and some 6 to 15 kB up. False, and None, the default: mere sums, whose answers give all weights away
+            to who looks into one of them; they take no keys, fewer bytes up and more down. Whoever asks one question
+            more than a row has numbers works the weights out of the scores, in any case. Other models of trees are
+            always hidden, those with lookups never: True refuses them.
         show_progress: draw a bar on standard error where planning takes longer than a second, and print how near a
             network's compiled scores are to its own on X_train.
 
@@ -168,6 +175,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         explain=explain,
         answer=answer,
         threshold=threshold,
+        hide_weights=hide_weights,
         show_progress=show_progress,
     )
     imported, truth = imported_for(estimator, X_train, settings)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from cryptable_engine import Circuit
+from cryptable_protocol import InvalidInputError
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED, SQUARES
 
 from cryptable.compiling.settings import CompileSettings
@@ -22,6 +23,10 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
     option needs lookups. A model may still be wider or larger than it evaluates, and is bootstrapped then.
     What was trained with squares is evaluated by that scheme alone.
     """
+    if settings.hide_weights is False and settings.scheme == LEVELLED:
+        raise InvalidInputError(
+            "hide_weights=False with scheme='levelled', whose answers are always re-randomised: leave scheme='auto'"
+        )
     if settings.scheme != "auto":
         return (settings,)
     if settings.answers != SCORES:  # tables of the scheme bootstrapped are narrower than scores
@@ -32,12 +37,18 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
     levelled, is_bootstrapped = able_planner(graph, LEVELLED), able_planner(graph, BOOTSTRAPPED) is not None
     found = []
     is_able = levelled is not None and not settings.needs_lookups and kept != BOOTSTRAPPED
-    is_first = levelled is not None and (not levelled.is_asked_for or not is_bootstrapped or kept == LEVELLED)
+    is_asked_for = settings.hide_weights or kept == LEVELLED
+    is_first = levelled is not None and (is_asked_for or not levelled.is_asked_for or not is_bootstrapped)
     if is_able and is_first:
         found.append(replace(settings, scheme="levelled"))
+    if settings.hide_weights and not found:
+        raise UnsupportedModelError(
+            "hide_weights=True: no scheme that re-randomises answers evaluates this kind of model, or has the options "
+            "and keys that are asked for; leave hide_weights=None"
+        )
     if not found and not is_bootstrapped and able_planner(graph, SQUARES) is not None:
         found.append(replace(settings, scheme="squares"))
-    if not found or (kept is None and is_bootstrapped):
+    if not found or (kept is None and is_bootstrapped and not settings.hide_weights):
         found.append(replace(settings, scheme="bootstrapped"))
     return tuple(found)
 
@@ -62,7 +73,8 @@ def first_able(tries: Sequence[CompileSettings], make: Callable[[CompileSettings
     """What `make` makes of the first of these settings, or of the next where their scheme cannot evaluate the model.
 
     Trees that ask about one feature each have nothing to multiply: where another scheme needs no lookups for them
-    either, they are mere sums there, which take no evaluation keys, and that is what is made.
+    either, they are mere sums there, which take no evaluation keys, and that is what is made. So are linear models,
+    unless their weights are to be hidden.
 
     Raises:
         UnsupportedModelError: no scheme is able.

@@ -9,6 +9,7 @@ from cryptable_engine import Circuit, Linear, Product, Program, Rotation
 from cryptable_engine.schemes.levelled.plans.turns import body_gadget
 from cryptable_protocol import InternalError, KeysetParameters
 from cryptable_protocol.schemes.levelled.keyset import Gadget
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.scheme import LEVELLED
 
@@ -18,6 +19,7 @@ from cryptable.cost.rates import MachineRates, Prediction
 # Microseconds of the engine's NumPy evaluator on one core; tools/bench/levelled.py measures them.
 _KEY_SWITCH, _SCHEME_SWITCH, _PRODUCT, _READ, _ROW = 77.0, 47.0, 92.0, 0.4, 1000.0
 _KEYS_READY, _ENCRYPTION, _POLYNOMIAL = 5000.0, 400.0, 600.0
+_LINEAR_ROW, _LINEAR_POLYNOMIAL, _PAIR_READY = 350.0, 250.0, 300.0
 _TURN, _BESIDE_TURNS = 115.0, 4.0
 """Of a product that turns a table, by (4, 5); and how many of its transforms the rest of it costs as much as."""
 _MEASURED_ON = "NumPy on one core of a server with AVX-512"
@@ -81,6 +83,15 @@ class LevelledPrices:
     def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:  # noqa: ARG002  (NumPy's)
         """See `PriceList`: as products, reads of bits by linear forms, and bits that are expanded."""
         parameters = program.parameters
+        if isinstance(parameters, LinearParameters):
+            return Prediction(
+                lookups=0.0,
+                linear=linear_seconds(parameters),
+                ciphertexts=0.0,
+                keys_loaded=1e-6 * _PAIR_READY,
+                encryption=1e-6 * (_ENCRYPTION + _POLYNOMIAL * parameters.layout.polynomials),
+                measured_on=_MEASURED_ON,
+            )
         if not isinstance(parameters, LevelledParameters):
             raise InternalError(f"a program of scheme {program.scheme!r} is not priced by the scheme levelled's list")
         turns = _turns_in(circuit)
@@ -98,6 +109,11 @@ class LevelledPrices:
 def seconds_of(parameters: LevelledParameters, products: int, turns: int = 0) -> float:
     """CPU seconds of a row, but for what reading bits costs, which no parameter changes."""
     return 1e-6 * (_products(parameters.gadget, products) + _turns(parameters.gadget, turns) + _expansion(parameters))
+
+
+def linear_seconds(parameters: LinearParameters) -> float:
+    """CPU seconds of a row of a linear model."""
+    return 1e-6 * (_LINEAR_ROW + _LINEAR_POLYNOMIAL * parameters.layout.polynomials)
 
 
 def turning_price(products: int, selectors: int, read: int) -> float:

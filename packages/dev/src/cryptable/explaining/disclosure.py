@@ -11,6 +11,7 @@ from cryptable_protocol import (
     ThermometerEncoder,
     UnusedFeature,
 )
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.scheme import LEVELLED, SQUARES
 
 from cryptable.explaining.levelled import CRAFTED, DIGITS_TELL, LAYOUT_TELLS
@@ -32,6 +33,11 @@ _CONTRIBUTIONS_TELL = (
     "steps of an additive one from a row in each, and the leaves of trees from far fewer rows than scores alone would "
     "take. Leave explain=None where the model is worth hiding; weights cannot be hidden "
     "while contributions are told."
+)
+_HIDDEN = (
+    "An answer tells nothing of the weights beside its scores, but scores tell them: one more question than there are "
+    "numbers in a row is enough to work all of them out, and fewer of a client that encrypts what is no row. Limit "
+    "rows for each principal where the model is worth hiding (docs/threat-model.md)."
 )
 
 EDGES_TELL = {
@@ -71,7 +77,8 @@ def client_learns(
         told.append(f"the ranges and steps of {ranged} features, which tell how much each can weigh at most")
     if unused:
         told.append(f"which {unused} features the model does not use")
-    if spec.scheme == LEVELLED:
+    is_linear = isinstance(spec.parameters, LinearParameters)
+    if spec.scheme == LEVELLED and not is_linear:
         digits = any(isinstance(feature, DigitsEncoder) for feature in features)
         told.append(DIGITS_TELL if digits else LAYOUT_TELLS)
     if spec.scheme == SQUARES:
@@ -83,6 +90,8 @@ def client_learns(
         weights = _CONTRIBUTIONS_TELL
         more = f" {CRAFTED}" if spec.scheme == LEVELLED else ""
         return f"The client learns {listed}. {weights}{more}"
+    if is_linear:
+        return f"The client learns {listed}. {_HIDDEN}"
     if spec.scheme == LEVELLED:
         how = _LABELS_TELL if labels_alone else CRAFTED
         return f"The client learns {listed}; not the weights of the model or other rows. {how}"
@@ -92,6 +101,6 @@ def client_learns(
         # docs/threat-model.md, "What the client learns": answers of a linear circuit are not re-randomised.
         return (
             f"The client learns {listed}. A model without lookups also gives its weights away, exactly, to a client "
-            "that looks into one encrypted answer: serve it only where they may be known."
+            "that looks into one encrypted answer: serve it only where they may be known, or hide_weights=True."
         )
     return f"The client learns {listed}; not the tables of the model, its weights or other rows."

@@ -25,6 +25,7 @@ from cryptable.cost.prices import price_list
 from cryptable.cost.rates import Prediction, machine_rates
 from cryptable.explaining.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
 from cryptable.explaining.levelled import LevelledFacts, answers_labels
+from cryptable.explaining.linear import LinearFacts
 from cryptable.explaining.picture import Figure, draw
 from cryptable.explaining.sizes import Bytes, bytes_of
 from cryptable.explaining.squares import SquaresFacts
@@ -105,11 +106,13 @@ class Explanation:
     """Of a model of that scheme: what it has instead of lookups."""
     squares: SquaresFacts | None = None
     """Likewise."""
+    linear: LinearFacts | None = None
+    """Of a levelled model that is linear: how its weights are hidden."""
 
     @property
-    def _facts(self) -> LevelledFacts | SquaresFacts | None:
+    def _facts(self) -> LevelledFacts | SquaresFacts | LinearFacts | None:
         """Of a scheme without lookups."""
-        return self.levelled or self.squares
+        return self.levelled or self.squares or self.linear
 
     @property
     def lookups(self) -> int:
@@ -133,6 +136,7 @@ class Explanation:
             "scheme": self.scheme,
             "levelled": None if self.levelled is None else self.levelled.to_dict(),
             "squares": None if self.squares is None else self.squares.to_dict(),
+            "linear": None if self.linear is None else self.linear.to_dict(),
             "lookups": self.lookups,
             "table_bits": self.table_bits,
             "price": self.price,
@@ -361,6 +365,7 @@ def explain(
         scheme=spec.scheme,
         levelled=LevelledFacts.of(circuit, spec.features, parameters),
         squares=SquaresFacts.of(circuit, parameters),
+        linear=LinearFacts.of(parameters),
     )
 
 

@@ -56,7 +56,7 @@ class _Tile:
         return sum(1 << bit for bit in (*self.first, *self.second))
 
 
-def _tolerance(graph: AdditiveModel, scores: FloatArray) -> float:
+def additive_tolerance(graph: AdditiveModel, scores: FloatArray) -> float:
     """Every bin costs a ciphertext, and errors add up over features to the bound only in theory."""
     if graph.link in (Link.SIGMOID, Link.SOFTMAX):
         return max(by_link(graph, scores), RELATIVE_TOLERANCE * deviation(scores))
@@ -67,7 +67,7 @@ def _tolerance(graph: AdditiveModel, scores: FloatArray) -> float:
     AdditiveModel,
     kind="an additive model",
     cheaper="only pairwise terms take lookups: fewer (interactions=) or coarser ones (max_interaction_bins=) cost less",
-    tolerance=_tolerance,
+    tolerance=additive_tolerance,
     explains=True,
 )
 def plan(graph: AdditiveModel, task: Task) -> PlannedModel:
@@ -106,7 +106,7 @@ def plan_additive(
         UnsupportedModelError: scores too fine, or pairs with too many bins, for any circuit.
     """
     small = coarsen(graph, tolerance=tolerance)
-    bits = _bits(small.graph)
+    bits = bits_of(small.graph)
     # One sum a score; or, where contributions are told, one for each of them, which the scores are sums of.
     alone = [small.graph] if told is None else [part for _, part in additive_parts(small.graph)]
     sums = [(part, output) for output in range(graph.outputs) for part in alone]
@@ -161,7 +161,8 @@ def plan_additive(
     )
 
 
-def _bits(graph: AdditiveModel) -> Bits:
+def bits_of(graph: AdditiveModel) -> Bits:
+    """One for each edge of any function or pair."""
     edges: list[set[float]] = [set() for _ in graph.feature_names]
     for function in graph.functions:
         edges[function.feature].update(function.edges.tolist())

@@ -61,7 +61,7 @@ class _Draft:
         return (self.levels - 1).repeat(2)
 
 
-def _as_exact_as_can_be(_graph: QuadraticModel, _scores: FloatArray) -> float:
+def as_exact_as_can_be(_graph: QuadraticModel, _scores: FloatArray) -> float:
     """Precision is nearly free here."""
     return math.inf
 
@@ -70,7 +70,7 @@ def _as_exact_as_can_be(_graph: QuadraticModel, _scores: FloatArray) -> float:
     QuadraticModel,
     kind="a quadratic model",
     cheaper="fewer features cost less: it has no lookups",
-    tolerance=_as_exact_as_can_be,
+    tolerance=as_exact_as_can_be,
     explains=True,
 )
 def plan(graph: QuadraticModel, task: Task) -> PlannedModel:

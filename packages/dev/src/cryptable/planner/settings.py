@@ -62,6 +62,7 @@ class PlanSettings:
     explain: Explain | None = None
     answer: Answer = "score"
     threshold: float | None = None
+    hide_weights: bool | None = None
     budget: Budget | None = None
     show_progress: bool = False
 
@@ -107,6 +108,7 @@ class PlanSettings:
                 "readout='exact' and the budget's max_lookups=None, or use scheme='bootstrapped'"
             )
         self._check_answer()
+        self._check_hiding()
         if self.budget is not None and self.moves_edges:
             raise InvalidInputError(
                 f"edges is {self.edges!r}, expected 'model' with a budget, which merges thresholds itself"
@@ -132,6 +134,20 @@ class PlanSettings:
             raise InvalidInputError(
                 f"answer={self.answer!r} is of scheme 'levelled', whose tables are as wide as scores, which lookups "
                 "are not: leave scheme='auto', table_bits=None and readout='exact'"
+            )
+
+    def _check_hiding(self) -> None:
+        if self.hide_weights not in (None, True, False):
+            raise InvalidInputError(f"hide_weights is {self.hide_weights!r}, expected True, False or None")
+        if self.hide_weights and (self.scheme in (BOOTSTRAPPED, SQUARES) or self.needs_lookups):
+            raise InvalidInputError(
+                "hide_weights=True is of scheme 'levelled', whose answers are re-randomised: leave scheme='auto', "
+                "table_bits=None, readout='exact' and the budget's max_lookups=None"
+            )
+        if self.hide_weights and self.explain:
+            raise InvalidInputError(
+                f"hide_weights=True with explain={self.explain!r}: contributions tell a model's weights, so that "
+                "nothing is left to hide; leave one of them"
             )
 
     @property

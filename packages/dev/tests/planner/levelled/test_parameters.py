@@ -7,12 +7,14 @@ import pytest
 from cryptable.cost.levelled import seconds_of, selectors_of
 from cryptable.cost.prices import price_list
 from cryptable.errors import UnsupportedModelError
+from cryptable.planner.levelled import parameters as chosen
 from cryptable.planner.levelled.parameters import choose_parameters
 from cryptable.planner.levelled.plan import plan_products
 from cryptable.planner.thresholds.whole_grid import disclose_whole_grid
-from cryptable_engine import interpret, verify
+from cryptable_engine import CompilationError, interpret, verify
 from cryptable_engine.schemes.levelled.noise.bound import fits
 from cryptable_protocol import Link, encode_rows
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from tree_plans import graph_of, random_trees, tree_of
 
 P_ERROR = 2.0**-128
@@ -42,7 +44,18 @@ def test_a_small_upload_has_fewer_bytes_and_takes_longer():
     assert fits(circuit, small)
 
 
-def test_functions_of_one_feature_travel_in_places_alone():
+def test_functions_of_one_feature_are_linear_and_flooded():
+    circuit = planned(graph_of([tree_of((0, 1.0, 0.0, 5.0)), tree_of((1, 0.5, 2.0, 3.0))])).circuit
+    parameters = choose_parameters(circuit, p_error=P_ERROR)
+    assert isinstance(parameters, LinearParameters)
+    assert (parameters.inputs, parameters.input_bits) == (2, 1)
+
+
+def test_sums_of_bits_that_cannot_be_flooded_travel_in_places(monkeypatch):
+    def refuse(*_):
+        raise CompilationError("none")
+
+    monkeypatch.setattr(chosen, "choose_linear_parameters", refuse)
     circuit = planned(graph_of([tree_of((0, 1.0, 0.0, 5.0)), tree_of((1, 0.5, 2.0, 3.0))])).circuit
     parameters = choose_parameters(circuit, p_error=P_ERROR)
     assert (parameters.selectors, parameters.leaves, parameters.placed) == ((), (), (0, 1))
@@ -50,14 +63,14 @@ def test_functions_of_one_feature_travel_in_places_alone():
 
 
 def test_scores_that_moduli_cannot_tell_apart_are_refused_by_name():
-    graph = graph_of([tree_of((0, 1.0, 0.0, 1.0)), tree_of((1, 0.5, 0.0, math.pi))])
+    graph = graph_of([tree_of((0, 1.0, (2, 0.0, 0.0, (3, 0.5, 2.0, 1.0)), 1.0)), tree_of((1, 0.5, 0.0, math.pi))])
     with pytest.raises(UnsupportedModelError, match=r"moduli tell 720720 apart; raise tolerance="):
         choose_parameters(planned(graph, 1e-7).circuit, p_error=P_ERROR)
 
 
 def test_more_scores_than_an_answer_has_slots_are_refused_by_name():
     values = np.random.default_rng(0).normal(size=(2, 60)).tolist()
-    graph = graph_of([tree_of((0, 1.0, *values), 60)], 60, link=Link.IDENTITY)
+    graph = graph_of([tree_of((0, 1.0, values[0], (1, 0.0, values[1], (2, 0.0, *values))), 60)], 60, link=Link.IDENTITY)
     with pytest.raises(UnsupportedModelError, match="slots, an answer has 128"):
         choose_parameters(planned(graph, 1e-3).circuit, p_error=P_ERROR)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
 from cryptable_protocol import MalformedMessageError, limits
 from cryptable_protocol.messages import client_spec as pb
@@ -15,7 +14,6 @@ from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.folder import load_record, save_record, written_whole
 
 _CIRCUIT, _PARAMETERS = "circuit.bin", "parameters.bin"
-Parameters = TypeVar("Parameters", bound=SchemeParameters)
 
 
 def write_planned(circuit: Circuit, parameters: SchemeParameters, price: float, directory: Path) -> None:
@@ -28,8 +26,8 @@ def write_planned(circuit: Circuit, parameters: SchemeParameters, price: float, 
         save_record(made, parameters.scheme, {"price": price})
 
 
-def read_planned(own: type[Parameters], directory: Path) -> tuple[Parameters, float]:
-    """Parameters of the scheme's `own` class, and the price, as `write_planned` has written them.
+def read_planned(own: type[SchemeParameters], directory: Path) -> tuple[SchemeParameters, float]:
+    """Parameters of the scheme that `own` reads, and the price, as `write_planned` has written them.
 
     Raises:
         CompilationError: there is no record.
@@ -40,7 +38,7 @@ def read_planned(own: type[Parameters], directory: Path) -> tuple[Parameters, fl
         data = (directory / _PARAMETERS).read_bytes()
         message = from_canonical_bytes(pb.ClientSpec, data, limit=limits.MAX_CLIENT_SPEC_BYTES, what=_PARAMETERS)
         parameters = own.read(message)
-        if not isinstance(parameters, own):
+        if parameters is None:
             raise MalformedMessageError(f"it has no parameters of the scheme {own.scheme}")
         return parameters, float(record["price"])
     except (OSError, KeyError, TypeError, ValueError, MalformedMessageError) as error:

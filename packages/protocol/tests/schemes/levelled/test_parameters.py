@@ -10,10 +10,11 @@ import pytest
 from cryptable_protocol import ClientSpec, Decoder, Link, MalformedMessageError, ThermometerEncoder
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.schemes.levelled.answers import most_slots
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.layout import Layout, Run
 from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_mask
-from cryptable_protocol.schemes.levelled.parameters import LevelledParameters, most_slots
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.packing import pack, packed_bytes, rounded, unpack
 
 PARAMETERS = LevelledParameters(UNIVERSAL, 6, (0, 3), (1,), (2, 0, 5), Gadget(2, 8), (7, 8, 9), 2, 400, 14, 2.0**-128)

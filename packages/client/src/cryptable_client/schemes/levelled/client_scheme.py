@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.levelled.keyset import LevelledKeyset
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.scheme import LEVELLED
@@ -29,13 +30,13 @@ class Levelled:
     scheme: ClassVar[str] = LEVELLED
 
     def check_keyset(self, keyset: LevelledKeyset, *, security_bits: int) -> None:
-        """There is one keyset, of 128 bits: what is left to refuse is the wish for more."""
+        """Keysets have 128 bits: what is left to refuse is the wish for more."""
         if security_bits != _SECURITY_BITS:
             raise InvalidInputError(
                 f"security_bits is {security_bits}, the keyset of the scheme levelled gives {_SECURITY_BITS}"
             )
 
-    def check_parameters(self, parameters: LevelledParameters, *, security_bits: int) -> None:
+    def check_parameters(self, parameters: LevelledParameters | LinearParameters, *, security_bits: int) -> None:
         """Parameters name no security: layout, moduli and words are checked wherever they are made."""
         self.check_keyset(parameters.keyset, security_bits=security_bits)
 
@@ -79,12 +80,21 @@ class Levelled:
         """By the noise of every row."""
         return evaluation_keys.are_of(keyset, material, file, first_row_alone=False)
 
-    def encrypt(self, parameters: LevelledParameters, material: Secret, values: npt.NDArray[np.int64]) -> RingTensor:
+    def encrypt(
+        self, parameters: LevelledParameters | LinearParameters, material: Secret, values: npt.NDArray[np.int64]
+    ) -> RingTensor:
         """See ClientScheme."""
+        if isinstance(parameters, LinearParameters):
+            return encryption.encrypt_integers(parameters, material, values)
         return encryption.encrypt_row(parameters, material, values)
 
     def decrypt(
-        self, parameters: LevelledParameters, material: Secret, tensor: RingTensor, *, further_bits: int
+        self,
+        parameters: LevelledParameters | LinearParameters,
+        material: Secret,
+        tensor: RingTensor,
+        *,
+        further_bits: int,
     ) -> npt.NDArray[np.int64]:
         """Integers in 0 … maximum; there are no further bits."""
         return encryption.decrypt_answer(parameters, material, tensor)

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE
 from cryptable_protocol.schemes.levelled.layout import PLACE_SCALE, Layout
+from cryptable_protocol.schemes.levelled.linear_layout import residues_on_torus
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.levelled.mask_stream import masks
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS, LevelledParameters
 from cryptable_protocol.schemes.packing import pack, packed_bytes, rounded, unpack
@@ -34,9 +36,26 @@ def encrypt_row(parameters: LevelledParameters, secret: Secret, bits: npt.NDArra
     message = np.concatenate([_expanded(layout, bits), _placed(layout, bits)])
     seed = os.urandom(SEED_BYTES)
     bodies = encrypt_bodies(secret, masks(seed, 0, len(message)), message)
-    word_bits = [ROW_WORD_BITS] * len(layout.runs) + [PLACED_WORD_BITS] * layout.placed_polynomials
-    packed = (pack(rounded(body, GRID_BITS, width), width) for body, width in zip(bodies, word_bits, strict=True))
-    return RingTensor(b"".join(packed), seed)
+    return RingTensor(
+        _packed(bodies, [ROW_WORD_BITS] * len(layout.runs) + [PLACED_WORD_BITS] * layout.placed_polynomials), seed
+    )
+
+
+def encrypt_integers(parameters: LinearParameters, secret: Secret, values: npt.NDArray[np.int64]) -> RingTensor:
+    """Encrypt a row of integers, of shape (parameters.inputs,), as residues, under one fresh seed."""
+    layout = parameters.layout
+    polynomial, places = layout.input_places
+    message = np.zeros((layout.polynomials, RING_SIZE), np.uint64)
+    for modulus, place in zip(parameters.moduli, places, strict=True):
+        message[polynomial, place] = residues_on_torus(values, modulus)
+    seed = os.urandom(SEED_BYTES)
+    bodies = encrypt_bodies(secret, masks(seed, 0, len(message)), message)
+    message.fill(0)
+    return RingTensor(_packed(bodies, [parameters.row_word_bits] * len(bodies)), seed)
+
+
+def _packed(bodies: Words, word_bits: list[int]) -> bytes:
+    return b"".join(pack(rounded(body, GRID_BITS, width), width) for body, width in zip(bodies, word_bits, strict=True))
 
 
 def _expanded(layout: Layout, bits: npt.NDArray[np.int64]) -> Words:
@@ -59,7 +78,9 @@ def _placed(layout: Layout, bits: npt.NDArray[np.int64]) -> Words:
     return message
 
 
-def decrypt_answer(parameters: LevelledParameters, secret: Secret, tensor: RingTensor) -> npt.NDArray[np.int64]:
+def decrypt_answer(
+    parameters: LevelledParameters | LinearParameters, secret: Secret, tensor: RingTensor
+) -> npt.NDArray[np.int64]:
     """Integers in 0 … maximum, shape (outputs,), of any answer of the right form: an honest one's are the model's.
 
     Raises:
@@ -70,13 +91,13 @@ def decrypt_answer(parameters: LevelledParameters, secret: Secret, tensor: RingT
     at = packed_bytes(RING_SIZE, width)
     mask = unpack(tensor.polynomials[:at], RING_SIZE, width).astype(np.int64)
     body = unpack(tensor.polynomials[at:], parameters.slots, width).astype(np.int64)
-    phase = (body - times(mask, transform(secret.astype(np.float64)))[: parameters.slots]) % (1 << width)
+    phase = (body - times(mask, transform(secret.astype(np.float64)))[parameters.slot_places]) % (1 << width)
     moduli = np.array(parameters.moduli, np.int64)[:, None]
     residues = ((2 * phase.reshape(len(parameters.moduli), -1) * moduli + (1 << width)) >> (width + 1)) % moduli
     return np.array([min(value, parameters.maximum) for value in _combine(parameters, residues)], np.int64)
 
 
-def _combine(parameters: LevelledParameters, residues: npt.NDArray[np.int64]) -> list[int]:
+def _combine(parameters: LevelledParameters | LinearParameters, residues: npt.NDArray[np.int64]) -> list[int]:
     """The Chinese remainder theorem, output by output, in Python's integers: the product of moduli may exceed 2^52."""
     factors = [(rest := parameters.modulus // modulus) * pow(rest, -1, modulus) for modulus in parameters.moduli]
     columns = residues.T.tolist()

@@ -13,6 +13,7 @@ import numpy as np
 from cryptable_protocol.schemes.levelled.keyset import (
     GRID_BITS,
     LOG2_DEVIATION,
+    PUBLIC_PAIR,
     RING_SIZE,
     Gadget,
     LevelledKeyset,
@@ -41,6 +42,8 @@ _NOISE_DEVIATIONS = 12
 
 def messages(keyset: LevelledKeyset, secret: Secret) -> Words:
     """What the rows encrypt, torus elements of shape (rows, N), the public pair's zero last."""
+    if keyset == PUBLIC_PAIR:
+        return np.zeros((1, RING_SIZE), np.uint64)
     rows = []
     for index, gadget in enumerate(keyset.automorphisms):
         rows += _scaled(automorphism(secret, (RING_SIZE >> index) + 1), gadget)
@@ -69,7 +72,8 @@ def chunks(keyset: LevelledKeyset, secret: Secret) -> Iterator[bytes]:
 
 
 def _all_masks(keyset: LevelledKeyset, seed: bytes) -> Words:
-    return np.concatenate([masks(seed, 0, keyset.rows - 1), public_pair_mask(seed)[None]])
+    pair = public_pair_mask(seed)[None]
+    return pair if keyset == PUBLIC_PAIR else np.concatenate([masks(seed, 0, keyset.rows - 1), pair])
 
 
 def are_of(keyset: LevelledKeyset, secret: Secret, file: BinaryIO, *, first_row_alone: bool) -> bool:

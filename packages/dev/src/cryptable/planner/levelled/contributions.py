@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from cryptable_protocol import Decoder
-from cryptable_protocol.schemes.levelled.parameters import MAX_SLOTS
+from cryptable_protocol.schemes.levelled.answers import MAX_SLOTS
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.contributions import Contributions, features_asked

@@ -7,14 +7,18 @@ from itertools import combinations
 from typing import Literal, TypeAlias
 
 import numpy as np
-from cryptable_engine import Circuit, CircuitError
+from cryptable_engine import Circuit, CircuitError, CompilationError
 from cryptable_engine.circuit.bounds import bounds, highest_output
+from cryptable_engine.schemes.levelled.linear.choice import choose_linear_parameters
+from cryptable_engine.schemes.levelled.linear.plan import input_bits, is_linear
 from cryptable_engine.schemes.levelled.noise.bound import noise_bound
 from cryptable_engine.schemes.levelled.plans.forms import Forms, read_forms
 from cryptable_engine.schemes.levelled.plans.plan import plan_forms
 from cryptable_protocol import MalformedMessageError
+from cryptable_protocol.schemes.levelled.answers import MAX_SLOTS
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL, Gadget
-from cryptable_protocol.schemes.levelled.parameters import GADGETS, MAX_MODULI, MAX_SLOTS, MODULI, LevelledParameters
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
+from cryptable_protocol.schemes.levelled.parameters import GADGETS, MAX_MODULI, MODULI, LevelledParameters
 
 from cryptable.cost.levelled import seconds_of
 from cryptable.errors import UnsupportedModelError
@@ -32,11 +36,11 @@ _FAR = 0.8
 
 def choose_parameters(
     circuit: Circuit, *, p_error: float, upload: Upload = "fast", names: int = 0
-) -> LevelledParameters:
+) -> LevelledParameters | LinearParameters:
     """Those of the fewest seconds, and of the fewest bytes among equals, whose answers are exact enough.
 
     Args:
-        circuit: verified: bits, products and linear forms.
+        circuit: verified: bits, products and linear forms; or one matrix of integers.
         p_error: probability that an answer is wrong, for any honest row.
         upload: "small" for the fewest bytes up.
         names: contributions of each score among the outputs, for messages.
@@ -45,7 +49,19 @@ def choose_parameters(
         UnsupportedModelError: scores that moduli do not tell apart, more slots than an answer has, more bits than a row
             holds, or more products on at once than noise allows; says what to do.
     """
-    forms, highest = read_forms(circuit), highest_output(circuit, bounds(circuit))
+    highest = highest_output(circuit, bounds(circuit))
+    if is_linear(circuit):
+        try:
+            return choose_linear_parameters(circuit, highest, p_error)
+        except CompilationError as error:
+            if input_bits(circuit) > 1:
+                raise UnsupportedModelError(str(error)) from error
+    return _chosen(circuit, highest, p_error, upload, names)
+
+
+def _chosen(circuit: Circuit, highest: int, p_error: float, upload: Upload, names: int) -> LevelledParameters:
+    """For a circuit of bits."""
+    forms = read_forms(circuit)
     candidates, refusal = [], ""
     for moduli in _moduli_for(highest, forms.outputs, _most_slots(forms), names):
         for gadget in GADGETS:

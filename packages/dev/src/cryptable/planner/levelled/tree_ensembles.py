@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from cryptable_protocol import InternalError
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.console.progress import progress_bar
-from cryptable.cost.levelled import LevelledPrices, seconds_of
+from cryptable.cost.levelled import LevelledPrices, linear_seconds, seconds_of
 from cryptable.cost.prices import Cost
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.contributions import contributions, features_asked
@@ -95,7 +96,12 @@ def _cost(graph: TreeEnsemble, task: Task) -> Cost:
         parameters = choose_parameters(circuit, p_error=task.prices.p_error, names=len(planned.decoder.contributions))
     except UnsupportedModelError:
         return Cost(math.inf, 0, 0)
-    return Cost(seconds_of(parameters, circuit.products), 0, parameters.row_bytes)
+    seconds = (
+        linear_seconds(parameters)
+        if isinstance(parameters, LinearParameters)
+        else seconds_of(parameters, circuit.products)
+    )
+    return Cost(seconds, 0, parameters.row_bytes)
 
 
 def _planned(

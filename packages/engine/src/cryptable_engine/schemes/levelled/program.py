@@ -7,11 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptable_protocol import InternalError
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
 from cryptable_engine.circuit.bounds import highest_output
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.circuit.verifier import verify
+from cryptable_engine.schemes.levelled.linear.plan import LinearPlan, make_linear_plan
 from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan
 from cryptable_engine.schemes.planned import read_circuit, read_planned, write_planned
 from cryptable_engine.schemes.scheme import Program
@@ -22,26 +24,37 @@ class LevelledProgram(Program):
     """`price` is in microseconds of one core, as NumPy takes them."""
 
     @property
-    def levelled(self) -> LevelledParameters:
+    def levelled(self) -> LevelledParameters | LinearParameters:
         """Its parameters."""
-        if not isinstance(self.parameters, LevelledParameters):
+        if not isinstance(self.parameters, LevelledParameters | LinearParameters):
             raise InternalError(f"parameters of class {type(self.parameters).__name__}, expected levelled ones")
         return self.parameters
 
     @cached_property
-    def plan(self) -> Plan:
+    def plan(self) -> Plan | LinearPlan:
         """Of the circuit in its folder."""
         circuit = read_circuit(self.directory)
-        return make_plan(circuit, self.levelled, highest_output(circuit, verify(circuit)))
+        return plan_of(circuit, self.levelled, highest_output(circuit, verify(circuit)))
 
 
-def price(plan: Plan) -> float:
+def plan_of(
+    circuit: Circuit, parameters: LevelledParameters | LinearParameters, highest_output: int
+) -> Plan | LinearPlan:
+    """By the kind of the parameters; raises as `make_plan` and `make_linear_plan`."""
+    if isinstance(parameters, LinearParameters):
+        return make_linear_plan(circuit, parameters, highest_output)
+    return make_plan(circuit, parameters, highest_output)
+
+
+def price(plan: Plan | LinearPlan) -> float:
     """Microseconds of an evaluation in NumPy: key switches, scheme switches, and products with their forms."""
+    if isinstance(plan, LinearPlan):
+        return plan.price
     layout = plan.layout
     return 77.0 * len(layout.leaf_bits) + 47.0 * layout.selector_leaves + 92.0 * (plan.products + 1) + 1000.0
 
 
-def write_program(circuit: Circuit, plan: Plan, directory: Path) -> LevelledProgram:
+def write_program(circuit: Circuit, plan: Plan | LinearPlan, directory: Path) -> LevelledProgram:
     """Write a program; raises InvalidInputError where `directory` is not empty."""
     write_planned(circuit, plan.parameters, price(plan), directory)
     return LevelledProgram(directory, plan.parameters, price(plan))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from cryptable_protocol import ClientSpec, CompileOptions, InternalError, InvalidInputError
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters
 
@@ -16,9 +17,13 @@ from cryptable_engine.errors import CompilationError
 from cryptable_engine.kernel import usable_kernel
 from cryptable_engine.schemes.levelled.choice import choose_parameters
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
+from cryptable_engine.schemes.levelled.linear.choice import choose_linear_parameters
+from cryptable_engine.schemes.levelled.linear.evaluator import LinearEvaluator
+from cryptable_engine.schemes.levelled.linear.plan import LinearPlan, is_linear
+from cryptable_engine.schemes.levelled.linear.simulation import simulate_linear
 from cryptable_engine.schemes.levelled.noise.bound import noise_bound
-from cryptable_engine.schemes.levelled.plans.plan import check, make_plan
-from cryptable_engine.schemes.levelled.program import LevelledProgram, read_program, write_program
+from cryptable_engine.schemes.levelled.plans.plan import check
+from cryptable_engine.schemes.levelled.program import LevelledProgram, plan_of, read_program, write_program
 from cryptable_engine.schemes.levelled.simulator import simulate_rows
 from cryptable_engine.schemes.scheme import CompileLimits, Program, engine_scheme
 
@@ -31,6 +36,8 @@ class LevelledScheme:
 
     def check(self, circuit: Circuit, found: tuple[Bounds, ...]) -> None:  # noqa: ARG002  (for schemes that need them)
         """Whether there are parameters under which its noise fits, only those can tell."""
+        if is_linear(circuit):
+            return
         check(circuit)
 
     def compile(
@@ -49,10 +56,10 @@ class LevelledScheme:
         if native:
             raise InvalidInputError("native: the scheme levelled has no native code; leave it out")
         highest = highest_output(circuit, found)
-        parameters = (
-            choose_parameters(circuit, highest, options.p_error) if promised is None else _own(promised, options)
-        )
-        plan = make_plan(circuit, parameters, highest)
+        parameters = _choose(circuit, highest, options.p_error) if promised is None else _own(promised, options)
+        plan = plan_of(circuit, parameters, highest)
+        if isinstance(plan, LinearPlan):  # whose noise its parameters bound
+            return write_program(circuit, plan, directory)
         log2 = noise_bound(plan).log2_failure
         if log2 > math.log2(parameters.p_error):
             raise CompilationError(
@@ -69,13 +76,14 @@ class LevelledScheme:
         """See `EngineScheme`."""
         return read_program(directory)
 
-    def evaluator(self, program: Program, *, native: bool) -> RowEvaluator:
+    def evaluator(self, program: Program, *, native: bool) -> RowEvaluator | LinearEvaluator:
         """See `EngineScheme`; there is no oracle. By the kernel, where there is one."""
         if native:
             raise InvalidInputError("native: the scheme levelled has no native code; leave it out")
         if not isinstance(program, LevelledProgram):
             raise InternalError(f"a program of class {type(program).__name__}, expected a levelled one")
-        return RowEvaluator(program.plan, usable_kernel())
+        plan = program.plan
+        return LinearEvaluator(plan) if isinstance(plan, LinearPlan) else RowEvaluator(plan, usable_kernel())
 
     def simulate(
         self,
@@ -88,14 +96,23 @@ class LevelledScheme:
     ) -> IntArray:
         """With Gaussian noise of each row's own variance, under the program's parameters, or the cheapest that fit."""
         if isinstance(program, LevelledProgram):
-            return simulate_rows(circuit, program.plan, rows)
-        highest = highest_output(circuit, bounds(circuit))
-        parameters = choose_parameters(circuit, highest, options.p_error)
-        return simulate_rows(circuit, make_plan(circuit, parameters, highest), rows)
+            plan = program.plan
+        else:
+            highest = highest_output(circuit, bounds(circuit))
+            plan = plan_of(circuit, _choose(circuit, highest, options.p_error), highest)
+        return (
+            simulate_linear(circuit, plan, rows) if isinstance(plan, LinearPlan) else simulate_rows(circuit, plan, rows)
+        )
 
 
-def _own(parameters: SchemeParameters, options: CompileOptions) -> LevelledParameters:
-    if not isinstance(parameters, LevelledParameters):
+def _choose(circuit: Circuit, highest: int, p_error: float) -> LevelledParameters | LinearParameters:
+    if is_linear(circuit):
+        return choose_linear_parameters(circuit, highest, p_error)
+    return choose_parameters(circuit, highest, p_error)
+
+
+def _own(parameters: SchemeParameters, options: CompileOptions) -> LevelledParameters | LinearParameters:
+    if not isinstance(parameters, LevelledParameters | LinearParameters):
         raise InvalidInputError(
             f"compile options of scheme {options.scheme!r}, the client spec is of scheme {parameters.scheme!r}"
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from cryptable_engine.circuit.circuit import Circuit, IntArray
@@ -11,6 +9,7 @@ from cryptable_engine.circuit.interpreter import interpret
 from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
 from cryptable_engine.schemes.levelled.noise.variances import MEAN, RowVariances
 from cryptable_engine.schemes.levelled.plans.plan import Plan
+from cryptable_engine.schemes.levelled.plans.reading import read_residues
 from cryptable_engine.schemes.levelled.plans.torus import on_torus
 
 
@@ -29,17 +28,5 @@ def simulate_rows(circuit: Circuit, plan: Plan, rows: IntArray) -> IntArray:
     found = np.empty((len(rows), parameters.outputs), np.int64)
     for index, (bits, phase) in enumerate(zip(rows, exact, strict=True)):
         noise = random.normal(0.0, np.sqrt(row_variance(plan, variances, bits))) + row_rounding(plan, bits)
-        found[index] = _read(plan, phase + noise)
+        found[index] = read_residues(parameters, phase + noise)
     return found
-
-
-def _read(plan: Plan, phase: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[int]:
-    parameters = plan.parameters
-    outputs = [0] * parameters.outputs
-    for index, modulus in enumerate(parameters.moduli):
-        rest = parameters.modulus // modulus
-        factor = rest * pow(rest, -1, modulus)
-        for output in range(parameters.outputs):
-            residue = math.floor(phase[index * parameters.outputs + output] * modulus + 0.5) % modulus
-            outputs[output] += residue * factor
-    return [min(value % parameters.modulus, parameters.maximum) for value in outputs]

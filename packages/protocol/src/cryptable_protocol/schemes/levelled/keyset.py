@@ -1,4 +1,4 @@
-"""The universal keyset of the scheme `levelled`: one for every model, for good (protos/SPEC-LEVELLED.md, "Keyset")."""
+"""Keysets of the scheme `levelled`: one for every model, and one for linear models (SPEC-LEVELLED.md, "Keyset")."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class Gadget(NamedTuple):
 
 @dataclass(frozen=True)
 class LevelledKeyset:
-    """Gadgets of the keys for the automorphisms X → X^(N/2^i + 1), i = 0 … 10, and of the switch."""
+    """Keyset 1 has keys for the automorphisms X → X^(N/2^i + 1), i = 0 … 10, the switch and a public pair; 2 the pair.
+
+    Gadgets are those of the former's keys.
+    """
 
     number: int
 
@@ -43,9 +46,9 @@ class LevelledKeyset:
     switch: ClassVar[Gadget] = Gadget(3, 13)
 
     def __post_init__(self) -> None:
-        if self.number != 1:
+        if self.number not in (1, 2):
             raise MalformedMessageError(
-                f"levelled parameters: keyset {self.number} is not known, only 1 is; upgrade Cryptable"
+                f"levelled parameters: keyset {self.number} is not known, only 1 and 2 are; upgrade Cryptable"
             )
 
     @property
@@ -56,6 +59,8 @@ class LevelledKeyset:
     @property
     def rows(self) -> int:
         """Ciphertexts in the evaluation keys, the public pair's among them."""
+        if self.number == 2:
+            return 1
         return sum(gadget.levels for gadget in self.automorphisms) + self.switch.levels + 1
 
     @property
@@ -70,3 +75,5 @@ class LevelledKeyset:
 
 
 UNIVERSAL = LevelledKeyset(1)
+PUBLIC_PAIR = LevelledKeyset(2)
+"""Of linear models, whose answers need nothing but what hides them."""

@@ -10,11 +10,19 @@ from itertools import pairwise
 from typing import ClassVar
 
 from cryptable_protocol import limits
-from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.messages import tensor as tensor_pb
-from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, Gadget, LevelledKeyset
+from cryptable_protocol.schemes.levelled.answers import (
+    MAX_SLOTS,
+    check_residues,
+    check_slots,
+    deviations_needed,
+    require,
+    word_rounding,
+)
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL, Gadget, LevelledKeyset
 from cryptable_protocol.schemes.levelled.layout import Layout
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.packing import packed_bytes
 from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor, check_answer, check_row
 from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters, scheme_parameters
@@ -22,12 +30,8 @@ from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters, scheme
 GADGETS = tuple(Gadget(*pair) for pair in ((2, 8), (2, 9), (3, 6), (3, 7), (4, 5), (4, 6)))
 MODULI = (3, 4, 5, 7, 8, 9, 11, 13, 16)
 MAX_MODULI = 8
-MAX_SLOTS = 128
-"""Of an answer, whatever its words: see `most_slots`."""
 ROW_WORD_BITS, PLACED_WORD_BITS = 36, 28
 LEAST_ANSWER_BITS, MOST_ANSWER_BITS = 12, 20
-SECRET_NORM = 1.02 * 2 * RING_SIZE / 3
-"""Greatest ‖s‖² of a secret that clients use."""
 
 
 @scheme_parameters
@@ -64,67 +68,55 @@ class LevelledParameters:
     scheme: ClassVar[str] = LEVELLED
 
     def __post_init__(self) -> None:
+        require(self.keyset == UNIVERSAL, f"keyset {self.keyset.number}, which is for linear models alone")
         self._check_elements()
-        _require(self.gadget in GADGETS, f"a gadget of {self.gadget.levels} digits of {self.gadget.base_log} bits")
+        require(self.gadget in GADGETS, f"a gadget of {self.gadget.levels} digits of {self.gadget.base_log} bits")
         self._check_moduli()
-        _require(self.outputs > 0 and self.slots <= MAX_SLOTS, f"{self.slots} slots, expected 1 .. {MAX_SLOTS}")
+        require(self.outputs > 0 and self.slots <= MAX_SLOTS, f"{self.slots} slots, expected 1 .. {MAX_SLOTS}")
         layout = self.layout
-        _require(
+        require(
             layout.finest_scale <= ROW_WORD_BITS,
             f"leaves down to 2^-{layout.finest_scale}, words of a row have {ROW_WORD_BITS} bits",
         )
         polynomials = len(layout.runs) + layout.placed_polynomials
-        _require(
+        require(
             1 <= polynomials <= limits.MAX_LEVELLED_POLYNOMIALS,
             f"{polynomials} polynomials in a row, expected 1 .. {limits.MAX_LEVELLED_POLYNOMIALS}",
         )
-        _require(0.0 < self.p_error < 1.0, f"p_error {self.p_error} is not in (0, 1)")
+        require(0.0 < self.p_error < 1.0, f"p_error {self.p_error} is not in (0, 1)")
         self._check_answer_bits()
 
     def _check_elements(self) -> None:
-        _require(
+        require(
             1 <= self.inputs <= limits.MAX_VECTOR_SIZE, f"{self.inputs} inputs, expected 1 .. {limits.MAX_VECTOR_SIZE}"
         )
         for what, elements in (("selectors", self.selectors), ("leaves", self.leaves)):
-            _require(
+            require(
                 all(one < other for one, other in pairwise(elements)),
                 f"{what} do not strictly increase",
             )
-        _require(len(set(self.placed)) == len(self.placed), "an element is placed twice")
-        _require(not set(self.selectors) & set(self.leaves), "an element is both a selector and a leaf")
+        require(len(set(self.placed)) == len(self.placed), "an element is placed twice")
+        require(not set(self.selectors) & set(self.leaves), "an element is both a selector and a leaf")
         highest = max((*self.selectors, *self.leaves, *self.placed), default=-1)
-        _require(0 <= highest < self.inputs, f"element {highest} of {self.inputs} inputs")
+        require(0 <= highest < self.inputs, f"element {highest} of {self.inputs} inputs")
 
     def _check_moduli(self) -> None:
-        _require(
+        require(
             1 <= len(self.moduli) <= MAX_MODULI and set(self.moduli) <= set(MODULI),
             f"moduli {self.moduli}, expected up to {MAX_MODULI} of {MODULI}",
         )
-        _require(
-            all(one < other for one, other in pairwise(self.moduli)),
-            f"moduli {self.moduli} do not strictly increase",
-        )
-        _require(math.lcm(*self.moduli) == self.modulus, f"moduli {self.moduli} share a factor")
-        _require(
-            0 <= self.maximum < min(self.modulus, 1 << 52),
-            f"outputs up to {self.maximum}, the moduli tell apart {self.modulus}",
-        )
+        check_residues(self.moduli, self.maximum)
 
     def _check_answer_bits(self) -> None:
         bits = self.answer_word_bits
-        _require(
+        require(
             LEAST_ANSWER_BITS <= bits <= MOST_ANSWER_BITS,
             f"answers in words of {bits} bits, expected {LEAST_ANSWER_BITS} .. {MOST_ANSWER_BITS}",
         )
-        most = most_slots(bits)
-        _require(
-            self.slots <= most,
-            f"{self.slots} slots in words of {bits} bits, at most {most}: more would tell too much of what hides them",
-        )
-        deviation = math.sqrt((1 + SECRET_NORM) / 12) * 2.0**-bits
-        needed = math.sqrt(2 * math.log(2) * (2 + math.log2(self.slots) - math.log2(self.p_error)))
-        _require(
-            1 / (2 * self.moduli[-1]) >= needed * deviation,
+        check_slots(self.slots, bits)
+        needed = deviations_needed(self.slots, self.p_error)
+        require(
+            1 / (2 * self.moduli[-1]) >= needed * math.sqrt(word_rounding(bits)),
             f"answers in words of {bits} bits: rounding alone is misread more often than p_error allows",
         )
 
@@ -137,6 +129,11 @@ class LevelledParameters:
     def slots(self) -> int:
         """Coefficients of an answer: output o modulo moduli[r] stands in slot r · outputs + o."""
         return self.outputs * len(self.moduli)
+
+    @property
+    def slot_places(self) -> list[int]:
+        """Coefficient of each slot."""
+        return list(range(self.slots))
 
     @cached_property
     def layout(self) -> Layout:
@@ -237,13 +234,15 @@ class LevelledParameters:
         if not message.HasField("levelled"):
             return None
         for part in ("keyset", "input", "output"):
-            _require(not message.HasField(part), f"beside a {part}, which is the scheme bootstrapped's")
-        _require(not message.HasField("squares"), "beside parameters of the scheme squares")
+            require(not message.HasField(part), f"beside a {part}, which is the scheme bootstrapped's")
+        require(not message.HasField("squares"), "beside parameters of the scheme squares")
         own = message.levelled
         # Before they are copied: a byte of a packed list may become thirty of memory.
         for what, elements in (("selectors", own.selectors), ("leaves", own.leaves), ("placed", own.placed)):
-            _require(len(elements) <= limits.MAX_VECTOR_SIZE, f"{len(elements)} {what}")
-        _require(len(own.moduli) <= MAX_MODULI, f"{len(own.moduli)} moduli, at most {MAX_MODULI}")
+            require(len(elements) <= limits.MAX_VECTOR_SIZE, f"{len(elements)} {what}")
+        require(len(own.moduli) <= MAX_MODULI, f"{len(own.moduli)} moduli, at most {MAX_MODULI}")
+        if own.HasField("linear"):
+            return LinearParameters.read(message)
         return cls(
             LevelledKeyset(own.keyset),
             own.inputs,
@@ -257,19 +256,3 @@ class LevelledParameters:
             own.answer_word_bits,
             message.p_error,
         )
-
-
-def most_slots(word_bits: int) -> int:
-    """Slots that an answer may have in words of so many bits (SPEC-LEVELLED.md, "LevelledParameters").
-
-    A crafted public pair makes of each slot so many bits about the ternary polynomial that hides the mask: at best, its
-    coefficients themselves. What is left of it is a secret of fewer dimensions, under noise of the words' rounding,
-    which has to lie on the 128-bit curve.
-    """
-    least_dimension = (word_bits + math.log2(12.0) / 2 + 2.675931372549016) / 0.025696778711484593
-    return min(MAX_SLOTS, int((RING_SIZE - least_dimension) * math.log2(3.0) / word_bits))
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise MalformedMessageError(f"levelled parameters: {message}")

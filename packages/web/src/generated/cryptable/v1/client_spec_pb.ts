@@ -174,6 +174,14 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["outputs", 9, 13],
       ["maximum", 10, 4],
       ["answer_word_bits", 11, 13],
+      ["linear", 12, "LinearRow"],
+    ],
+  ],
+  [
+    "LinearRow",
+    [
+      ["input_bits", 1, 13],
+      ["word_bits", 2, 13],
     ],
   ],
   [
@@ -899,14 +907,14 @@ export const CiphertextTypeSchema: GenMessage<CiphertextType> = /*@__PURE__*/
  */
 export type LevelledParameters = Message<"cryptable.v1.LevelledParameters"> & {
   /**
-   * Number of the keyset: 1, the universal one.
+   * Number of the keyset: 1, the universal one; 2, a public pair alone, for linear models.
    *
    * @generated from field: uint32 keyset = 1;
    */
   keyset: number;
 
   /**
-   * Elements that the encoders make, each a bit.
+   * Elements that the encoders make, each a bit, but for linear models.
    *
    * @generated from field: uint32 inputs = 2;
    */
@@ -970,6 +978,13 @@ export type LevelledParameters = Message<"cryptable.v1.LevelledParameters"> & {
    * @generated from field: uint32 answer_word_bits = 11;
    */
   answerWordBits: number;
+
+  /**
+   * Set for a model that is linear in integers: then there are no selectors, leaves and places, and no gadget.
+   *
+   * @generated from field: cryptable.v1.LinearRow linear = 12;
+   */
+  linear?: LinearRow | undefined;
 };
 
 /**
@@ -978,6 +993,34 @@ export type LevelledParameters = Message<"cryptable.v1.LevelledParameters"> & {
  */
 export const LevelledParametersSchema: GenMessage<LevelledParameters> = /*@__PURE__*/
   messageDesc(file_cryptable_v1_client_spec, 14);
+
+/**
+ * A row of integers, which travel as residues (SPEC-LEVELLED.md, "Linear models").
+ *
+ * @generated from message cryptable.v1.LinearRow
+ */
+export type LinearRow = Message<"cryptable.v1.LinearRow"> & {
+  /**
+   * Bits of the greatest value of an element.
+   *
+   * @generated from field: uint32 input_bits = 1;
+   */
+  inputBits: number;
+
+  /**
+   * Of a word of a row's body.
+   *
+   * @generated from field: uint32 word_bits = 2;
+   */
+  wordBits: number;
+};
+
+/**
+ * Describes the message cryptable.v1.LinearRow.
+ * Use `create(LinearRowSchema)` to create a new message.
+ */
+export const LinearRowSchema: GenMessage<LinearRow> = /*@__PURE__*/
+  messageDesc(file_cryptable_v1_client_spec, 15);
 
 /**
  * Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse.
@@ -1067,7 +1110,7 @@ export type SquaresParameters = Message<"cryptable.v1.SquaresParameters"> & {
  * Use `create(SquaresParametersSchema)` to create a new message.
  */
 export const SquaresParametersSchema: GenMessage<SquaresParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 15);
+  messageDesc(file_cryptable_v1_client_spec, 16);
 
 /**
  * @generated from message cryptable.v1.Decoder
@@ -1178,7 +1221,7 @@ export type Decoder = Message<"cryptable.v1.Decoder"> & {
  * Use `create(DecoderSchema)` to create a new message.
  */
 export const DecoderSchema: GenMessage<Decoder> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 16);
+  messageDesc(file_cryptable_v1_client_spec, 17);
 
 /**
  * @generated from enum cryptable.v1.Decoder.Link
@@ -1250,7 +1293,7 @@ export enum Decoder_Link {
  * Describes the enum cryptable.v1.Decoder.Link.
  */
 export const Decoder_LinkSchema: GenEnum<Decoder_Link> = /*@__PURE__*/
-  enumDesc(file_cryptable_v1_client_spec, 16, 0);
+  enumDesc(file_cryptable_v1_client_spec, 17, 0);
 
 /**
  * Adds weight times its prediction: the scores themselves (IDENTITY), or the probabilities that its link makes of them.
@@ -1293,7 +1336,7 @@ export type Member = Message<"cryptable.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 17);
+  messageDesc(file_cryptable_v1_client_spec, 18);
 
 /**
  * @generated from message cryptable.v1.IntegerLabels
@@ -1310,7 +1353,7 @@ export type IntegerLabels = Message<"cryptable.v1.IntegerLabels"> & {
  * Use `create(IntegerLabelsSchema)` to create a new message.
  */
 export const IntegerLabelsSchema: GenMessage<IntegerLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 18);
+  messageDesc(file_cryptable_v1_client_spec, 19);
 
 /**
  * @generated from message cryptable.v1.StringLabels
@@ -1327,7 +1370,7 @@ export type StringLabels = Message<"cryptable.v1.StringLabels"> & {
  * Use `create(StringLabelsSchema)` to create a new message.
  */
 export const StringLabelsSchema: GenMessage<StringLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 19);
+  messageDesc(file_cryptable_v1_client_spec, 20);
 
 /**
  * @generated from message cryptable.v1.BooleanLabels
@@ -1344,7 +1387,7 @@ export type BooleanLabels = Message<"cryptable.v1.BooleanLabels"> & {
  * Use `create(BooleanLabelsSchema)` to create a new message.
  */
 export const BooleanLabelsSchema: GenMessage<BooleanLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 20);
+  messageDesc(file_cryptable_v1_client_spec, 21);
 
 /**
  * @generated from message cryptable.v1.DoubleLabels
@@ -1363,5 +1406,5 @@ export type DoubleLabels = Message<"cryptable.v1.DoubleLabels"> & {
  * Use `create(DoubleLabelsSchema)` to create a new message.
  */
 export const DoubleLabelsSchema: GenMessage<DoubleLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 21);
+  messageDesc(file_cryptable_v1_client_spec, 22);
 

@@ -11,9 +11,10 @@ from itertools import combinations
 import numpy as np
 from cryptable_engine import Circuit, interpret
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVariances
+from cryptable_protocol.schemes.levelled.answers import MAX_SLOTS
 from cryptable_protocol.schemes.levelled.keyset import LOG2_RING_SIZE, RING_SIZE
 from cryptable_protocol.schemes.levelled.layout import Layout
-from cryptable_protocol.schemes.levelled.parameters import MAX_MODULI, MAX_SLOTS, MODULI
+from cryptable_protocol.schemes.levelled.parameters import MAX_MODULI, MODULI
 
 from cryptable.cost.levelled import TURNING, turning_price
 from cryptable.errors import UnsupportedModelError

@@ -37,12 +37,16 @@ class _Stream:
             found = np.concatenate([found, drawn[drawn < 255]])
         return (found[:count] % 3).astype(np.float64) - 1.0
 
-    def gaussian(self, count: int) -> FloatArray:
-        """Fresh noise of the torus, rounded to its grid: by Box and Muller, from uniform numbers of 53 bits."""
+    def normal(self, count: int) -> FloatArray:
+        """Of mean 0 and deviation 1, at most 8.6 of it: by Box and Muller, from uniform numbers of 53 bits."""
         uniform = (self.words(2 * count) >> np.uint64(_WORD_BITS - 53)).astype(np.float64)
         radius = np.sqrt(-2.0 * np.log((uniform[:count] + 0.5) * 2.0**-53))
-        normal = radius * np.cos(uniform[count:] * (2.0 * math.pi * 2.0**-53))
-        noise: FloatArray = np.rint(normal * 2.0 ** (LOG2_DEVIATION + GRID_BITS)) * 2.0**-GRID_BITS
+        normal: FloatArray = radius * np.cos(uniform[count:] * (2.0 * math.pi * 2.0**-53))
+        return normal
+
+    def gaussian(self, count: int) -> FloatArray:
+        """Fresh noise of the torus, rounded to its grid."""
+        noise: FloatArray = np.rint(self.normal(count) * 2.0 ** (LOG2_DEVIATION + GRID_BITS)) * 2.0**-GRID_BITS
         return noise
 
 
@@ -53,6 +57,11 @@ def encryption_of_zero(keys: ServerKeys) -> FloatArray:
     zero = stream.gaussian(2 * RING_SIZE).reshape(2, RING_SIZE)
     zero += times_pair(ternary, keys)
     return zero
+
+
+def flood(deviations: FloatArray) -> FloatArray:
+    """Noise for the slots of an answer, of these deviations."""
+    return _Stream().normal(len(deviations)) * deviations
 
 
 def times_pair(polynomial: FloatArray, keys: ServerKeys) -> FloatArray:

@@ -9,9 +9,10 @@ from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, RING_SIZE
 from cryptable_protocol.schemes.levelled.mask_stream import masks
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
-from cryptable_protocol.schemes.packing import Words, pack, packed_bytes, unpack
+from cryptable_protocol.schemes.packing import Words, packed_bytes, unpack
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 
+from cryptable_engine.schemes.levelled.evaluation.answer import answer_bytes
 from cryptable_engine.schemes.levelled.evaluation.hiding import encryption_of_zero
 from cryptable_engine.schemes.levelled.evaluation.numpy_evaluation import NumpyEvaluation
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
@@ -59,10 +60,7 @@ class RowEvaluator:
         if not isinstance(keys, ServerKeys) or keys.ring is not self._ring or tensor.seed is None:
             raise InternalError("keys made ready for another evaluator, or a row without a seed that was let through")
         ciphertext = self.ciphertext(self._ciphertexts(tensor.seed, tensor.polynomials), keys)
-        bits = parameters.answer_word_bits
-        words = (np.floor(ciphertext * 2.0**bits + 0.5).astype(np.int64) & ((1 << bits) - 1)).astype(np.uint64)
-        packed = pack(words[0], bits) + pack(words[1, : parameters.slots], bits)
-        return RingTensor(packed).to_bytes()
+        return answer_bytes(ciphertext, parameters)
 
     def ciphertext(self, polynomials: FloatArray, keys: ServerKeys) -> FloatArray:
         """The answer's ciphertext, hidden, shape (2, N), on the torus.

@@ -59,11 +59,6 @@ def fits(circuit: Circuit, parameters: LevelledParameters) -> bool:
     return failure(circuit, parameters) <= math.log2(parameters.p_error)
 
 
-def deviations_needed(slots: int, p_error: float) -> float:
-    """The t for which slots · 2 · exp(−t²/2), the sub-Gaussian tail, is p_error / 2."""
-    return math.sqrt(2 * math.log(2) * (2 + math.log2(slots) - math.log2(p_error)))
-
-
 def noise_bound(plan: Plan) -> NoiseBound:
     """The bound for a plan."""
     parameters = plan.parameters

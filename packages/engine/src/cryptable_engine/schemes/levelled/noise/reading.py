@@ -66,12 +66,14 @@ def usual(ways: Sequence[Reads]) -> Reads:
     for reads in ways:
         for source in reads:
             count[source] = count.get(source, 0) + 1
-    result: Reads = {}
+    by_times: dict[int, list[int]] = {}
     for source, times in count.items():
         if 2 * times >= len(ways):
-            weights = np.array([reads[source] for reads in ways if source in reads])
-            zeros = np.zeros((len(ways) - times, weights.shape[1]))
-            median = np.median(np.concatenate([weights, zeros]), axis=0)
-            if median.any():
-                result[source] = median
+            by_times.setdefault(times, []).append(source)
+    result: Reads = {}
+    for times, sources in by_times.items():
+        weights = np.array([[reads[source] for reads in ways if source in reads] for source in sources])
+        zeros = np.zeros((len(sources), len(ways) - times, weights.shape[2]))
+        medians = np.median(np.concatenate([weights, zeros], axis=1), axis=1)
+        result.update((source, median) for source, median in zip(sources, medians, strict=True) if median.any())
     return result

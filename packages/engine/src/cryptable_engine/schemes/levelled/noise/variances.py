@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from cryptable_protocol.schemes.levelled.answers import SECRET_NORM
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE, UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.layout import Layout
-from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS, SECRET_NORM
+from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
 
 from cryptable_engine.schemes.levelled.plans.turns import body_gadget
 

@@ -593,10 +593,11 @@ class LevelledParameters(_message.Message):
     OUTPUTS_FIELD_NUMBER: _builtins.int
     MAXIMUM_FIELD_NUMBER: _builtins.int
     ANSWER_WORD_BITS_FIELD_NUMBER: _builtins.int
+    LINEAR_FIELD_NUMBER: _builtins.int
     keyset: _builtins.int
-    """Number of the keyset: 1, the universal one."""
+    """Number of the keyset: 1, the universal one; 2, a public pair alone, for linear models."""
     inputs: _builtins.int
-    """Elements that the encoders make, each a bit."""
+    """Elements that the encoders make, each a bit, but for linear models."""
     gadget_levels: _builtins.int
     """Digits of an external product, and bits of each."""
     gadget_base_log: _builtins.int
@@ -621,6 +622,10 @@ class LevelledParameters(_message.Message):
     def moduli(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """What outputs are computed modulo: pairwise coprime, strictly increasing."""
 
+    @_builtins.property
+    def linear(self) -> Global___LinearRow:
+        """Set for a model that is linear in integers: then there are no selectors, leaves and places, and no gadget."""
+
     def __init__(
         self,
         *,
@@ -635,14 +640,41 @@ class LevelledParameters(_message.Message):
         outputs: _builtins.int = ...,
         maximum: _builtins.int = ...,
         answer_word_bits: _builtins.int = ...,
+        linear: Global___LinearRow | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["linear", b"linear"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "gadget_base_log", b"gadget_base_log", "gadget_levels", b"gadget_levels", "inputs", b"inputs", "keyset", b"keyset", "leaves", b"leaves", "maximum", b"maximum", "moduli", b"moduli", "outputs", b"outputs", "placed", b"placed", "selectors", b"selectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "gadget_base_log", b"gadget_base_log", "gadget_levels", b"gadget_levels", "inputs", b"inputs", "keyset", b"keyset", "leaves", b"leaves", "linear", b"linear", "maximum", b"maximum", "moduli", b"moduli", "outputs", b"outputs", "placed", b"placed", "selectors", b"selectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LevelledParameters: _TypeAlias = LevelledParameters  # noqa: Y015
+
+@_typing.final
+class LinearRow(_message.Message):
+    """A row of integers, which travel as residues (SPEC-LEVELLED.md, "Linear models")."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_BITS_FIELD_NUMBER: _builtins.int
+    WORD_BITS_FIELD_NUMBER: _builtins.int
+    input_bits: _builtins.int
+    """Bits of the greatest value of an element."""
+    word_bits: _builtins.int
+    """Of a word of a row's body."""
+    def __init__(
+        self,
+        *,
+        input_bits: _builtins.int = ...,
+        word_bits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_bits", b"input_bits", "word_bits", b"word_bits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinearRow: _TypeAlias = LinearRow  # noqa: Y015
 
 @_typing.final
 class SquaresParameters(_message.Message):

@@ -1,0 +1,19 @@
+"""Answers as they travel: words of the mask, and of the body at the slots."""
+
+from __future__ import annotations
+
+import numpy as np
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+from cryptable_protocol.schemes.packing import pack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
+
+from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray
+
+
+def answer_bytes(ciphertext: FloatArray, parameters: LevelledParameters | LinearParameters) -> bytes:
+    """Canonical bytes of an answer, given as its ciphertext on the torus, shape (2, N)."""
+    bits = parameters.answer_word_bits
+    words = (np.floor(ciphertext * 2.0**bits + 0.5).astype(np.int64) & ((1 << bits) - 1)).astype(np.uint64)
+    packed = pack(words[0], bits) + pack(words[1, parameters.slot_places], bits)
+    return RingTensor(packed).to_bytes()

@@ -1,0 +1,107 @@
+"""Parameters of a linear circuit whose client specification has none yet: those of the fewest bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from cryptable_protocol import MalformedMessageError
+from cryptable_protocol.schemes.levelled.linear_layout import MAX_LINEAR_MODULI
+from cryptable_protocol.schemes.levelled.linear_parameters import (
+    LEAST_ANSWER_BITS,
+    LEAST_MODULUS,
+    LEAST_ROW_BITS,
+    MOST_ANSWER_BITS,
+    MOST_MODULUS,
+    MOST_ROW_BITS,
+    LinearParameters,
+)
+
+from cryptable_engine.circuit.circuit import Circuit
+from cryptable_engine.errors import CompilationError
+from cryptable_engine.schemes.levelled.linear.plan import input_bits, matrix_of
+
+AIM_UP, AIM_DOWN = 19_900, 4_950
+"""Bytes that a row and an answer should not take; beyond that, fewer in all are better."""
+
+
+def choose_linear_parameters(circuit: Circuit, highest_output: int, p_error: float) -> LinearParameters:
+    """Those of the fewest bytes, whose answers are exact enough and tell little enough.
+
+    Args:
+        circuit: a linear one.
+        highest_output: of any output over honest rows.
+        p_error: probability that an answer is wrong.
+
+    Raises:
+        CompilationError: there are none; says what to do.
+    """
+    inputs, outputs = matrix_of(circuit)[0].shape
+    best: LinearParameters | None = None
+    refused = ""
+
+    def made(moduli: tuple[int, ...], answer_bits: int, row_bits: int) -> LinearParameters | None:
+        nonlocal refused
+        try:
+            return LinearParameters(
+                inputs=inputs,
+                input_bits=input_bits(circuit),
+                row_word_bits=row_bits,
+                moduli=moduli,
+                outputs=outputs,
+                maximum=highest_output,
+                answer_word_bits=answer_bits,
+                p_error=p_error,
+            )
+        except MalformedMessageError as error:
+            refused = str(error)
+            return None
+
+    for moduli in _moduli(highest_output):
+        for answer_bits in range(LEAST_ANSWER_BITS, MOST_ANSWER_BITS + 1):
+            found = made(moduli, answer_bits, MOST_ROW_BITS)
+            if found is None:
+                continue
+            # Finer words of a row have less noise: the coarsest that will do, by halving.
+            low, high = LEAST_ROW_BITS, MOST_ROW_BITS
+            while low < high:
+                middle = (low + high) // 2
+                coarser = made(moduli, answer_bits, middle)
+                found, low, high = (found, middle + 1, high) if coarser is None else (coarser, low, middle)
+            if best is None or _bytes(found) < _bytes(best):
+                best = found
+    if best is None:
+        raise CompilationError(
+            f"levelled: no parameters hide the weights of this circuit of {inputs} inputs and {outputs} outputs up to "
+            f"{highest_output} ({refused}); use fewer features or scores, a larger tolerance=, or hide_weights=False"
+        )
+    return best
+
+
+def _bytes(parameters: LinearParameters) -> tuple[int, int]:
+    """How many of the aims are missed, and bytes up and down together."""
+    up, down = parameters.row_bytes, parameters.answer_bytes
+    return (up > AIM_UP) + (down > AIM_DOWN), up + down
+
+
+def _moduli(highest_output: int) -> Iterator[tuple[int, ...]]:
+    """For each number of moduli, those of the least greatest one that tell outputs apart."""
+    for count in range(1, MAX_LINEAR_MODULI + 1):
+        greatest = max(LEAST_MODULUS + count, math.floor(highest_output ** (1 / count)))
+        while greatest <= MOST_MODULUS:
+            found = _coprime(greatest, count)
+            if len(found) == count and math.prod(found) > highest_output:
+                yield tuple(sorted(found))
+                break
+            greatest += 1
+
+
+def _coprime(greatest: int, count: int) -> list[int]:
+    """The greatest number, and the next smaller ones that share no factor with those before."""
+    found: list[int] = []
+    for number in range(greatest, LEAST_MODULUS - 1, -1):
+        if all(math.gcd(number, other) == 1 for other in found):
+            found.append(number)
+            if len(found) == count:
+                break
+    return found
