@@ -1,6 +1,6 @@
 """Calls every entry point of the kernel with random arguments, under AddressSanitizer and UndefinedBehaviorSanitizer.
 
-    python tools/fuzz_kernel.py [--seconds N] [--seed N] [--entry NAME]
+    python tools/fuzz_kernel.py [--seconds N] [--seed N] [--entry NAME] [--size N]
 
 The source is compiled with both sanitizers for four lanes in plain instructions, for four in AVX2, and for eight in
 AVX2 (the path for AVX-512, as far as this machine can run it). A process for each, which loads the sanitizer first,
@@ -86,9 +86,11 @@ def free_all(first: int) -> None:
 class Caller:
     """Random calls of one ring's entry points."""
 
-    def __init__(self, kernel: Kernel, random: np.random.Generator, entries: tuple[str, ...] = ENTRIES) -> None:
+    def __init__(
+        self, kernel: Kernel, random: np.random.Generator, entries: tuple[str, ...], sizes: tuple[int, ...]
+    ) -> None:
         self.random, self.entries = random, entries
-        self.rings = [Ring(kernel, size) for size in SIZES]
+        self.rings = [Ring(kernel, size) for size in sizes]
         self.calls: Counter[str] = Counter()
         self.coefficients: Counter[str] = Counter()
 
@@ -257,11 +259,11 @@ class Caller:
             self.calls["single lookups"] += count
 
 
-def child(library: str, path: str, seconds: float, seed: int, entries: tuple[str, ...]) -> None:
+def child(library: str, path: str, seconds: float, seed: int, entries: tuple[str, ...], sizes: tuple[int, ...]) -> None:
     """Call for some seconds, and print how often."""
     setattr(ring, "aligned", exact)  # noqa: B010  (scratch and tables, too)
     setattr(lookups, "aligned", exact)  # noqa: B010
-    caller = Caller(Kernel(ctypes.CDLL(library), path), np.random.default_rng(seed), entries)
+    caller = Caller(Kernel(ctypes.CDLL(library), path), np.random.default_rng(seed), entries, sizes)
     ended = time.monotonic() + seconds
     with np.errstate(all="ignore"):
         while time.monotonic() < ended:
@@ -286,12 +288,13 @@ def main() -> int:
     parser.add_argument(
         "--entry", choices=ENTRIES, action="append", help="one entry point; may be repeated; default: all"
     )
+    parser.add_argument("--size", type=int, choices=SIZES, action="append", help="of rings; likewise")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    entries = tuple(options.entry or ENTRIES)
+    entries, sizes = tuple(options.entry or ENTRIES), tuple(options.size or SIZES)
     if options.child:
         library, path = options.child
-        child(library, path, options.seconds, options.seed, entries)
+        child(library, path, options.seconds, options.seed, entries, sizes)
         return 0
     compiler = os.environ.get("CC", "gcc")
     runtimes = [
@@ -315,6 +318,7 @@ def main() -> int:
             command: list[str | Path] = [sys.executable, __file__, "--seconds", str(options.seconds)]
             command += ["--seed", str(options.seed), "--child", library, path]
             command += [word for entry in entries for word in ("--entry", entry)]
+            command += [word for size in sizes for word in ("--size", str(size))]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
                 failed = True

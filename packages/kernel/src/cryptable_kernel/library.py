@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 VARIABLE = "CRYPTABLE_KERNEL"
-"""Environment variable: `off`, or a path; unset or `auto`, the widest that the processor has, AVX2 at the most."""
+"""Environment variable: `off`, or a path; unset or `auto`, the widest that the processor has."""
 PATHS = ("base", "avx2", "avx512")
 """From the narrowest on: what every processor of the kind has (SSE2, NEON), and the extensions of x86-64."""
-WIDEST_BY_DEFAULT = "avx2"
-"""AVX-512 has to be asked for: its code was never run on such a processor (docs/decisions, "A native kernel")."""
 INTERFACE = 2
 """Of the entry points; cpu.c has the same."""
 RECORD = "_kernel.json"
@@ -59,8 +57,7 @@ def load_kernel(choice: str | None = None, *, folder: Path | None = None) -> Ker
     usable = PATHS[: library.cryptable_widest() + 1]
     if choice in PATHS and choice not in usable:
         raise KernelUnavailable(f"{VARIABLE}={choice}: this processor has {' and '.join(usable)}", is_expected=False)
-    default = usable[: PATHS.index(WIDEST_BY_DEFAULT) + 1][-1]
-    return Kernel(library, choice if choice in PATHS else default)
+    return Kernel(library, choice if choice in PATHS else usable[-1])
 
 
 def _load(folder: Path) -> ctypes.CDLL:
