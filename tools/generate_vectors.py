@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vectors import (
     accept_sums,
+    convolution,
     levelled,
     linear,
     links,
@@ -38,6 +39,7 @@ def files() -> dict[str, bytes]:
         *reject_sums.rejected(),
         *reject_circuit.rejected(),
         *reject_others.rejected(),
+        *convolution.rejected(),
         *levelled.rejected(),
         *linear.rejected(),
         *rotation.rejected(),
@@ -49,6 +51,7 @@ def files() -> dict[str, bytes]:
             [
                 *accepted(),
                 *accept_sums.accepted(),
+                *convolution.accepted(),
                 *levelled.accepted(),
                 *linear.accepted(),
                 *rotation.accepted(),

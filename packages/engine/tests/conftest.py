@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from cryptable_engine import (
     Circuit,
+    Convolution,
     GroupKind,
     Input,
     InputGroup,
@@ -253,6 +254,31 @@ def mirrored_circuit() -> Circuit:
     )
 
 
+def convolved_circuit() -> Circuit:
+    """A padded convolution of the input with a stride, one in groups of what is looked up, and a sum of it and that."""
+    given = Input((InputGroup(GroupKind.RANGE, 8, 3),))
+    first = 8 * np.array([[[[1, 0, 2], [-1, 1, 0]]], [[[0, 1, 1], [2, 0, -1]]]])
+    second = np.array([[[1, 2]], [[3, -1]]])
+    tables = np.array([[0, 0, 1, 2], [5, 0, 7, 2]], np.int64)
+    return Circuit(
+        (
+            given,
+            Convolution(0, (1, 2, 4), first, array(8, 8, 1, -1), (1, 2), 1, (1, 2), (1, 1), (0, 1)),
+            Lookup(1, tables, array(0, 0, 1, 1), 3, array(2, 20)),
+            Convolution(2, (2, 2), second, array(5, 6), (1,), 2, (1,), (1,), (0,)),
+            Linear(
+                (
+                    Term.from_dense(3, [[1, 0], [2, 1]]),
+                    Term.from_dense(2, [[0, 1]] * 4),
+                    Term.from_dense(0, [[1, 0]] * 8),
+                ),
+                array(40, 40),
+            ),
+        ),
+        4,
+    )
+
+
 def linear_circuit() -> Circuit:
     """No lookup: two scores of four bits and one integer."""
     given = Input((InputGroup(GroupKind.THERMOMETER, 4), InputGroup(GroupKind.RANGE, 1, 100)))
@@ -296,6 +322,7 @@ OF_OTHER_SCHEMES = {"products": products_circuit, "squares": squares_circuit}
 CIRCUITS: dict[str, Callable[[], Circuit]] = {
     "shared": shared_circuit,
     "chain": chain_circuit,
+    "convolved": convolved_circuit,
     "gathered": gathered_circuit,
     "linear": linear_circuit,
     "mirrored": mirrored_circuit,

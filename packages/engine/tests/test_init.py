@@ -7,7 +7,8 @@ import cryptable_engine
 
 def test_exported_names_are_those_agreed_on():
     assert sorted(cryptable_engine.__all__) == [
-        *("Circuit", "CircuitError", "CompilationError", "CompileLimits", "EvaluationError", "Evaluator", "GroupKind"),
+        *("Circuit", "CircuitError", "CompilationError", "CompileLimits", "Convolution"),
+        *("EvaluationError", "Evaluator", "GroupKind"),
         *(
             "Input",
             "InputGroup",

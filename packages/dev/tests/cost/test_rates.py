@@ -13,7 +13,7 @@ from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.cost.bootstrapped import lookup_price, noise_level, predict, total_price
 from cryptable.cost.rates import MachineRates, calibration_file, machine_rates
 from cryptable_engine import Linear, interpret, verify
-from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
+from cryptable_engine.schemes.bootstrapped.sums import dense_cells_and_gathered_entries
 from cryptable_protocol import CompileOptions, InvalidInputError
 
 RATES = MachineRates("engine", "a machine", {3: 2.0, 4: 3.0}, 37.0, 5.0, 7.0, 11.0, 13.0, 17.0, 19.0, 23.0, 29.0, 31.0)

@@ -2,6 +2,7 @@
 
 from cryptable_engine.circuit.circuit import (
     Circuit,
+    Convolution,
     GroupKind,
     Input,
     InputGroup,
@@ -36,6 +37,7 @@ __all__ = [
     "CircuitError",
     "CompilationError",
     "CompileLimits",
+    "Convolution",
     "EvaluationError",
     "Evaluator",
     "GroupKind",

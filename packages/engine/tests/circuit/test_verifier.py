@@ -135,13 +135,15 @@ REFUSED = {
         Circuit(
             (
                 INPUT,
-                Linear((EMPTY,), np.zeros(MAX_LOOKUPS + 1, np.int64)),
-                Lookup(1, np.zeros((1, 2), np.int64), np.zeros(MAX_LOOKUPS + 1, np.int64)),
+                Linear((EMPTY,), np.zeros(MAX_LOOKUPS, np.int64)),
+                Lookup(1, np.zeros((1, 2), np.int64), np.zeros(MAX_LOOKUPS, np.int64)),
+                Linear((EMPTY,), np.zeros(1, np.int64)),
+                Lookup(3, np.zeros((1, 2), np.int64), np.zeros(1, np.int64)),
             ),
             1,
         ),
-        2,
-        "65537 lookups",
+        4,
+        "131073 lookups",
     ),
     "too many table entries": (
         Circuit(

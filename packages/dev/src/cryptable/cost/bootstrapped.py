@@ -13,10 +13,9 @@ from functools import cache
 from importlib import resources
 
 import numpy as np
-from cryptable_engine import Circuit, Linear, Lookup, Node, Program
+from cryptable_engine import Circuit, Convolution, Linear, Lookup, Node, Program
 from cryptable_engine.circuit.readout import output_bits
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
-from cryptable_engine.schemes.bootstrapped.lookup_program import dense_cells_and_gathered_entries
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, neighbour_rate, reading_deviation
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import noise_deviation
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
@@ -26,6 +25,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     serves_one_level,
     typical_demands,
 )
+from cryptable_engine.schemes.bootstrapped.sums import dense_cells_and_gathered_entries
 from cryptable_protocol import KeysetParameters
 from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
@@ -179,7 +179,7 @@ def predict(circuit: Circuit, program: Program, rates: MachineRates) -> Predicti
     words = program.keyset.dimensions[program.input.key] + 1
     inputs = program.input.size * words
     widths = [node.width for node in circuit.nodes if isinstance(node, Lookup)]
-    work = [matrix_work(circuit, node) for node in circuit.nodes if isinstance(node, Linear)]
+    work = [matrix_work(circuit, node) for node in circuit.nodes if isinstance(node, Linear | Convolution)]
     dense, gathered = (sum(of_a_kind) for of_a_kind in zip((0, 0), *work, strict=True))
     if not program.lookups:
         linear = (dense + gathered) * words * rates.linear_cell_word
@@ -201,8 +201,14 @@ def predict(circuit: Circuit, program: Program, rates: MachineRates) -> Predicti
     )
 
 
-def matrix_work(circuit: Circuit, node: Linear) -> tuple[int, int]:
-    """Dense cells and gathered entries of a sum's matrices, which `MachineRates` has a rate of each for."""
+def matrix_work(circuit: Circuit, node: Linear | Convolution) -> tuple[int, int]:
+    """Dense cells and gathered entries of a sum's matrices, which `MachineRates` has a rate of each for.
+
+    All filters of a convolution read what is gathered once.
+    """
+    if isinstance(node, Convolution):
+        gathered = math.prod(node.places) * node.window * node.groups
+        return node.size * node.window, gathered
     work = [dense_cells_and_gathered_entries(term, circuit.nodes[term.source].size, node.size) for term in node.terms]
     return sum(dense for dense, _ in work), sum(gathered for _, gathered in work)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from cryptable_engine import Circuit, Linear, Lookup, Program
+from cryptable_engine import Circuit, Lookup, Program
 from cryptable_protocol import (
     CategoricalEncoder,
     ClientSpec,
@@ -26,6 +26,7 @@ from cryptable.cost.rates import Prediction, machine_rates
 from cryptable.explaining.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
 from cryptable.explaining.levelled import LevelledFacts, answers_labels
 from cryptable.explaining.linear import LinearFacts
+from cryptable.explaining.lookups_by_feature import lookups_by_feature
 from cryptable.explaining.picture import Figure, draw
 from cryptable.explaining.sizes import Bytes, bytes_of
 from cryptable.explaining.squares import SquaresFacts
@@ -357,7 +358,7 @@ def explain(
         ranges=ranges,
         **_noise(spec, prices.noise_deviation),
         agreement=agreement,
-        lookups_by_feature=_lookups_by_feature(circuit, spec),
+        lookups_by_feature=lookups_by_feature(circuit, spec),
         advice=advice,
         contributions=spec.decoder.contributions,
         contribution_error_bound=contribution_error_bound,
@@ -367,18 +368,6 @@ def explain(
         squares=SquaresFacts.of(circuit, parameters),
         linear=LinearFacts.of(parameters),
     )
-
-
-def _lookups_by_feature(circuit: Circuit, spec: ClientSpec) -> dict[str, float]:
-    feature_of = np.repeat(np.arange(len(spec.features)), [feature.size for feature in spec.features])
-    shares = np.zeros(len(spec.features))
-    for node in circuit.nodes:
-        source = circuit.nodes[node.source] if isinstance(node, Lookup) else None
-        if isinstance(source, Linear) and all(term.source == 0 for term in source.terms):
-            reads = [np.stack([term.columns, feature_of[term.rows]]) for term in source.terms]
-            columns, features = np.unique(np.concatenate(reads, axis=1), axis=1)
-            np.add.at(shares, features, 1 / np.bincount(columns)[columns])
-    return {spec.features[index].name: float(shares[index]) for index in np.flatnonzero(shares)}
 
 
 def _inputs(features: tuple[FeatureEncoder, ...]) -> str:

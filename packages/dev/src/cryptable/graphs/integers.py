@@ -65,7 +65,7 @@ class IntegerLayer:
     """Lookups side by side: source = integers @ weights.T + offset, and a table each.
 
     `tables` has shape (size, 2^width), `mirrors` (size,). `elements` says which of the float layer's `outputs`
-    these are; the others are constants.
+    these are; the others are constants. `shape` is the float layer's.
     """
 
     name: str
@@ -77,6 +77,7 @@ class IntegerLayer:
     mirrors: IntArray
     elements: IntArray
     outputs: int
+    shape: tuple[int, ...] | None = None
 
     @property
     def size(self) -> int:
@@ -105,7 +106,8 @@ class IntegerLayer:
 class IntegerNetwork:
     """Integers from the inputs to the scores: score = (integers @ weights.T) * step + base, one of each an output.
 
-    Where inputs have `edges`, numbers in the middle between two integers are read as a quantizer reads them.
+    Where inputs have `edges`, numbers in the middle between two integers are read as a quantizer reads them. `shape` is
+    that of the inputs, where they are channels of a grid.
     """
 
     grid: Grid
@@ -115,6 +117,7 @@ class IntegerNetwork:
     step: float
     base: FloatArray
     edges: Edges = field(default_factory=dict)
+    shape: tuple[int, ...] | None = None
 
     @property
     def input_grid(self) -> Grid:

@@ -18,13 +18,15 @@ class Layer:
     """Functions that are evaluated side by side, one an element, each of one affine sum of the variables before.
 
     sums = variables @ matrix.T + offset, of shape (rows, size). `function` takes one number for each element, shape
-    (size,), and gives theirs. Its values are the next variables.
+    (size,), and gives theirs. Its values are the next variables. Where they are a tensor of channels of a grid, `shape`
+    is (channels, *grid).
     """
 
     name: str
     matrix: csr_array
     offset: FloatArray
     function: Callable[[FloatArray], FloatArray]
+    shape: tuple[int, ...] | None = None
 
     @property
     def size(self) -> int:
@@ -44,7 +46,7 @@ class Layer:
         return np.stack([self.function(row) for row in sums])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class FeatureBits(Layer):
     """Bits of one `feature` that is a category 0, 1, ...: bit k is 1 where it is above k. Clients make them."""
 
@@ -60,7 +62,7 @@ class FeatureBits(Layer):
             matrix,
             np.zeros(size),
             lambda sums: (sums > np.arange(size) + 0.5).astype(np.float64),
-            feature,
+            feature=feature,
         )
 
 
@@ -68,7 +70,8 @@ class FeatureBits(Layer):
 class SegmentedNetwork:
     """What a network computes of one row: variables are its features, then the values of each layer.
 
-    score = variables @ matrix.T + offset. `indicators` are the features that are 0 or 1 in whatever row.
+    score = variables @ matrix.T + offset. `indicators` are the features that are 0 or 1 in whatever row; `shape` is
+    that of the features, (channels, *grid), where they are such a tensor.
     """
 
     feature_names: tuple[str, ...]
@@ -78,6 +81,7 @@ class SegmentedNetwork:
     link: Link
     labels: Labels | None
     indicators: frozenset[int] = frozenset()
+    shape: tuple[int, ...] | None = None
 
     @property
     def outputs(self) -> int:

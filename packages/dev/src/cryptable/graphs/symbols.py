@@ -92,13 +92,14 @@ class Pending:
     """A tensor whose element i is a function of element source[i] of `base` alone.
 
     `function` takes all of base's numbers, shape (base elements,), and gives the tensor. `chain` has the operators that
-    it is made of, as messages and layers are named.
+    it is made of, as messages and layers are named. `whole` is the shape that base's elements had as a tensor.
     """
 
     base: Affine
     source: IntArray
     function: Callable[[Constant], Constant]
     chain: tuple[str, ...] = ()
+    whole: Shape = ()
 
     @property
     def shape(self) -> Shape:
@@ -124,6 +125,7 @@ def as_pending(value: Encrypted) -> Pending:
         value.reshaped((value.size,)),
         np.arange(value.size).reshape(shape),
         lambda numbers: numbers.reshape(shape).astype(dtype),
+        whole=shape,
     )
 
 
@@ -154,3 +156,13 @@ def same_line(one: Affine, other: Affine) -> tuple[FloatArray, FloatArray] | Non
     if ((squares[0] == 0) & (squares[1] > 0)).any():
         return None
     return factors, other.offset - factors * one.offset
+
+
+def live_channels(shape: Shape | None, elements: IntArray) -> Shape | None:
+    """The shape of those elements of a tensor that are there, where they are all of some of its channels."""
+    if shape is None:
+        return None
+    places = int(np.prod(shape[1:]))
+    channels = elements // places
+    live = np.unique(channels)
+    return (live.size, *shape[1:]) if live.size * places == elements.size else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ def read_integers(network: QuantNetwork, levels: InputLevels, shape: tuple[int, 
     sums of weights times inputs are integers too, in units of 2^-dropped_bits of a position.
     """
     precision = network.precision
-    features = len(levels.lower)
+    features, given = len(levels.lower), shape
     top = (1 << levels.bits) - 1
     grid = Grid(levels.lower, levels.step, np.full(features, top, np.int64))
     zero, step = 1 << (levels.bits - 1), precision.input_step
@@ -39,7 +40,8 @@ def read_integers(network: QuantNetwork, levels: InputLevels, shape: tuple[int, 
                 first = grid.size
                 zero, step = layer.register.mirror // 2, precision.value_step
                 grid = grid.followed_by(_values(layer.register.mirror, made.size))
-        return _read_scores(network.output, grid, features, tuple(layers), shape, zero, step, first)
+        found = _read_scores(network.output, grid, features, tuple(layers), shape, zero, step, first)
+        return replace(found, shape=given if len(given) > 1 else None)
 
 
 def _values(mirror: int, size: int) -> Grid:
@@ -66,6 +68,7 @@ def _read_layer(
         mirrors=np.full(size, register.mirror, np.int64),
         elements=np.arange(size),
         outputs=size,
+        shape=tuple(images.shape[1:]) if images.ndim > 2 else None,
     )
     return made, tuple(images.shape[1:])
 

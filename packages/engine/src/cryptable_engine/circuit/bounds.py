@@ -18,6 +18,7 @@ from cryptable_engine.circuit.circuit import (
     Rotation,
     Square,
 )
+from cryptable_engine.circuit.convolution import Convolution, convolved
 from cryptable_engine.circuit.quadratic_forms import QuadraticForms
 from cryptable_engine.errors import CircuitError
 
@@ -35,7 +36,7 @@ class Bounds(NamedTuple):
 
 
 class _Origin(NamedTuple):
-    """How the elements of an Input, Lookup, Product, Rotation or Square vary.
+    """How the elements of an Input, Convolution, Lookup, Product, Rotation or Square vary.
 
     element = low + scale * bit; the bits of one group never increase, those of different groups are independent.
     """
@@ -48,10 +49,11 @@ class _Origin(NamedTuple):
 def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
     """Bounds of every element of every node.
 
-    Each Linear is first composed down to an affine function of Input, Lookups, Products, Rotations and Squares. Over a
-    thermometer (1 1 1 0 0) the extremes of such a function are those of the prefix sums of its weights, so bounds over
-    the Input alone are exact; those outputs are taken as independent of each other and of the Input. One that reads
-    squares of affine functions of the Input is bounded as a quadratic form too (`quadratic_forms`).
+    Each Linear is first composed down to an affine function of Input, Convolutions, Lookups, Products, Rotations and
+    Squares. Over a thermometer (1 1 1 0 0) the extremes of such a function are those of the prefix sums of its weights,
+    so bounds over the Input alone are exact; those outputs are taken as independent of each other and of the Input, and
+    so are the elements that a Convolution reads. A Linear that reads squares of affine functions of the Input is
+    bounded as a quadratic form too (`quadratic_forms`).
 
     Args:
         circuit: well-formed (`verifier.check_structure`).
@@ -76,6 +78,10 @@ def bounds(circuit: Circuit) -> tuple[Bounds, ...]:
                 room -= maps[index].work
                 value = _linear_bounds(index, maps[index], origins)
                 result.append(_narrowed(value, maps[index], circuit, maps, forms))
+            case Convolution():
+                value = _convolution_bounds(index, node, result[node.source])
+                origins[index] = _Origin(value.low, value.high - value.low, np.arange(node.size))
+                result.append(value)
             case Lookup():
                 value = _lookup_bounds(index, node, result[node.source])
                 origins[index] = _Origin(value.low, value.high - value.low, np.arange(node.size))
@@ -120,7 +126,8 @@ def _linear_bounds(index: int, affine: AffineMap, origins: dict[int, _Origin]) -
             continue
         origin = origins[source]
         base, scale = origin.low[matrix.rows], origin.scale[matrix.rows]
-        largest = np.abs(matrix.weights.astype(np.float64)) * (base.astype(np.float64) + scale)
+        ends = np.abs(base.astype(np.float64)), np.abs(base.astype(np.float64) + scale)
+        largest = np.abs(matrix.weights.astype(np.float64)) * np.maximum(*ends)
         np.add.at(magnitude, matrix.columns, largest)
         if magnitude.max() >= _MAX_BOUND:
             raise CircuitError("its values could overflow 64-bit integers; use a coarser scale", node=index)
@@ -145,6 +152,20 @@ def _extremes(weights: IntArray, columns: IntArray, groups: IntArray) -> tuple[I
     minimum = np.minimum(np.minimum.reduceat(prefix, first), 0)
     maximum = np.maximum(np.maximum.reduceat(prefix, first), 0)
     return minimum, maximum, columns[first]
+
+
+def _convolution_bounds(index: int, node: Convolution, source: Bounds) -> Bounds:
+    """Its source's elements are taken as independent of each other."""
+    low, high = source.low[:, None], source.high[:, None]
+    largest = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
+    magnitude = np.abs(node.offset.astype(np.float64)) + convolved(node, largest, np.abs(node.weights))[:, 0]
+    if magnitude.max() >= _MAX_BOUND:
+        raise CircuitError("its values could overflow 64-bit integers; use a coarser scale", node=index)
+    rising, falling = np.maximum(node.weights, 0), np.minimum(node.weights, 0)
+    return Bounds(
+        node.offset + (convolved(node, low, rising) + convolved(node, high, falling))[:, 0],
+        node.offset + (convolved(node, high, rising) + convolved(node, low, falling))[:, 0],
+    )
 
 
 def _square_bounds(index: int, source: Bounds) -> Bounds:

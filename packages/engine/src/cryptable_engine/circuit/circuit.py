@@ -4,6 +4,7 @@ Every value is a vector of integers. Nodes refer to earlier nodes by index; node
 
     Input    the encrypted vector that a client sends, in groups whose honest values depend on each other
     Linear   an integer affine map of earlier values: free under encryption
+    Convolution  a Linear of a grid, whose places share their weights: free too
     Lookup   one table an element: one programmable bootstrapping (PBS) each, paid
     Product  a bit of the input times a block of a Linear: one external product each, paid; instead of Lookups
     Square   the square of each element of a Linear: one multiplication of ciphertexts, whatever its size
@@ -20,6 +21,7 @@ from cryptable_protocol import MalformedMessageError, limits
 from cryptable_protocol.messages import circuit as pb
 from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
+from cryptable_engine.circuit.convolution import Convolution
 from cryptable_engine.circuit.messages import node_from_message, node_to_message
 from cryptable_engine.circuit.nodes import (
     GroupKind,
@@ -38,6 +40,7 @@ from cryptable_engine.circuit.turning_tree import TurningTree
 
 __all__ = [
     "Circuit",
+    "Convolution",
     "GroupKind",
     "Input",
     "InputGroup",
@@ -89,6 +92,11 @@ class Circuit:
     def squares(self) -> int:
         """Elements that are squared in one evaluation."""
         return sum(node.size for node in self.nodes if isinstance(node, Square))
+
+    @property
+    def convolves(self) -> bool:
+        """Whether there are convolutions."""
+        return any(isinstance(node, Convolution) for node in self.nodes)
 
     @property
     def is_approximate(self) -> bool:

@@ -18,6 +18,7 @@ from cryptable_engine.circuit.circuit import (
     Square,
     Term,
 )
+from cryptable_engine.circuit.convolution import Convolution, convolved
 from cryptable_engine.errors import CircuitError
 
 _CHUNK_VALUES = 1 << 22
@@ -109,6 +110,8 @@ def _interpret_chunk(circuit: Circuit, chunk: IntArray, last_use: list[int]) -> 
                 values[index] = chunk
             case Linear():
                 values[index] = linear_value(node, values, chunk.shape[1])
+            case Convolution():
+                values[index] = convolution_value(node, values[node.source])
             case Lookup():
                 values[index] = _lookup(index, node, values[node.source])
             case Product():
@@ -129,6 +132,16 @@ def linear_value(node: Linear, values: dict[int, IntArray], count: int) -> IntAr
         if term.rows.size:
             _add_product(total, term, values[term.source])
     return total
+
+
+def convolution_value(node: Convolution, source: IntArray) -> IntArray:
+    """A Convolution of its source's values, shape (source size, rows)."""
+    largest = np.abs(source).max(initial=0) * np.abs(node.weights.astype(np.float64)).reshape(node.filters, -1).sum(
+        axis=1
+    )
+    if largest.max() < _FLOAT_EXACT:  # as of a dense product, see `_add_product`
+        return node.offset[:, None] + convolved(node, source.astype(np.float64)).astype(np.int64)
+    return node.offset[:, None] + convolved(node, source)
 
 
 def _add_product(total: IntArray, term: Term, source: IntArray) -> None:
@@ -192,6 +205,6 @@ def _last_uses(circuit: Circuit) -> list[int]:
             case Linear():
                 for term in node.terms:
                     last[term.source] = index
-            case Lookup() | Product() | Square():
+            case Convolution() | Lookup() | Product() | Square():
                 last[node.source] = index
     return last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import chain
 
@@ -9,6 +10,7 @@ import numpy as np
 from cryptable_protocol import MalformedMessageError
 from cryptable_protocol.messages import circuit as pb
 
+from cryptable_engine.circuit.convolution import MAX_AXES, Convolution
 from cryptable_engine.circuit.nodes import (
     GroupKind,
     Input,
@@ -76,6 +78,21 @@ def node_to_message(node: Node) -> pb.Node:
             )
         case Square():
             return pb.Node(square=pb.Square(source=node.source))
+        case Convolution():
+            return pb.Node(
+                convolution=pb.Convolution(
+                    source=node.source,
+                    shape=node.shape,
+                    groups=node.groups,
+                    taps=node.taps,
+                    places=node.places,
+                    strides=node.strides,
+                    dilations=node.dilations,
+                    before=node.before,
+                    weights=node.weights.ravel().tolist(),
+                    offset=node.offset.tolist(),
+                )
+            )
 
 
 def node_from_message(index: int, message: pb.Node, earlier: Sequence[Node]) -> Node:
@@ -114,6 +131,8 @@ def node_from_message(index: int, message: pb.Node, earlier: Sequence[Node]) -> 
                     f"circuit: node {index}: a square of node {source}, expected an earlier node"
                 )
             return Square(source, earlier[source].size)
+        case "convolution":
+            return _convolution_from_message(index, message.convolution)
         case _:
             raise MalformedMessageError(f"circuit: node {index} is of no kind")
 
@@ -181,6 +200,40 @@ def _rotation_from_message(index: int, message: pb.Rotation) -> Rotation:
             TurningTree(nodes, _integers(tree.exponents).reshape(-1, neurons))
             for nodes, tree in zip(trees, message.trees, strict=True)
         ),
+    )
+
+
+def _convolution_from_message(index: int, message: pb.Convolution) -> Convolution:
+    axes = len(message.shape) - 1
+    lists = (message.taps, message.places, message.strides, message.dilations, message.before)
+    extents = (*message.shape, *message.taps, *message.places)
+    if not 1 <= axes <= MAX_AXES or any(len(each) != axes for each in lists) or min(extents) < 1:
+        raise MalformedMessageError(
+            f"circuit: node {index}: a convolution of shape {list(message.shape)}, expected channels and "
+            f"1 .. {MAX_AXES} axes, extents of 1 at least, and taps, places, strides, dilations, paddings of each axis"
+        )
+    channels, groups = message.shape[0], message.groups
+    window = channels // groups * math.prod(message.taps) if groups and channels % groups == 0 else 0
+    filters = len(message.weights) // window if window else 0
+    if not filters or filters * window != len(message.weights):
+        raise MalformedMessageError(
+            f"circuit: node {index}: {len(message.weights)} weights of {channels} channels in {groups} groups, "
+            "expected as many for each filter as a window has elements"
+        )
+    if len(message.offset) != filters * math.prod(message.places):
+        raise MalformedMessageError(
+            f"circuit: node {index}: {len(message.offset)} offsets, expected one for each filter and place"
+        )
+    return Convolution(
+        message.source,
+        tuple(message.shape),
+        _integers(message.weights).reshape(filters, channels // groups, *message.taps),
+        _integers(message.offset),
+        tuple(message.places),
+        groups,
+        tuple(message.strides),
+        tuple(message.dilations),
+        tuple(message.before),
     )
 
 

@@ -1,4 +1,4 @@
-"""The nodes of a circuit: an input, linear maps, table lookups, products of bits with forms, turned tables, squares."""
+"""The nodes of a circuit: an input, linear maps, lookups, products of bits with forms, turned tables, squares."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.messages import circuit as pb
 
+from cryptable_engine.circuit.convolution import Convolution
 from cryptable_engine.circuit.turning_tree import TurningTree
 
 IntArray = npt.NDArray[np.int64]
@@ -212,4 +213,4 @@ class Square:
     """Elements of the value: those of the source."""
 
 
-Node = Input | Linear | Lookup | Product | Rotation | Square
+Node = Input | Linear | Convolution | Lookup | Product | Rotation | Square

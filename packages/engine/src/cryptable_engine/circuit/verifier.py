@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from cryptable_protocol import ClientSpec, limits
 
@@ -19,26 +21,32 @@ from cryptable_engine.circuit.circuit import (
     Square,
     Term,
 )
+from cryptable_engine.circuit.convolution import Convolution
+from cryptable_engine.circuit.convolution_rules import check_convolution
 from cryptable_engine.circuit.matrix_cost import priced_cells
-from cryptable_engine.circuit.turning_tree import LEAF, TurningTree
+from cryptable_engine.circuit.rotation_rules import check_rotation
+from cryptable_engine.circuit.rules import (
+    MAX_OFFSET,
+    MAX_WEIGHT,
+    check_array,
+    check_bits,
+    check_size,
+    check_source,
+)
 from cryptable_engine.errors import CircuitError
 
 MAX_VALUE_BITS = 60
 """Bits of an output, an input element or a table entry: below the 62 of a CiphertextType, so that the printed integers,
 one bit wider and signed, stay within 64."""
 MAX_LOOKUP_WIDTH = 8
-MAX_WEIGHT = 1 << 48
-MAX_OFFSET = 1 << 60
 MAX_PRODUCT_ELEMENTS = 1 << 20
-MAX_LOOKUPS = 1 << 16
+MAX_LOOKUPS = 1 << 17
+MAX_TAPS = 1 << 14
+"""Of all Convolution nodes together: evaluations and checks go from one to the next."""
 MAX_SQUARES = 1 << 16
 """Elements of all Square nodes together."""
 MAX_TURNS = 1 << 20
 """Exponents of all Rotation nodes together, and nodes of their trees."""
-MAX_POSITIONS = 1 << 11
-"""Of a Rotation's tables."""
-MAX_TREE_DEPTH = 64
-"""Splits on a path of a tree that turns tables: an evaluation keeps ciphertexts of each."""
 MAX_TABLE_ENTRIES = 1 << 23
 """Of all Lookup nodes together, as printed, which is one table an element at worst; and of Rotation nodes."""
 MAX_MATRIX_CELLS = 1 << 24
@@ -78,7 +86,7 @@ def check_structure(circuit: Circuit) -> None:
         raise CircuitError(f"{count} nodes, expected 1 .. {limits.MAX_CIRCUIT_NODES}")
     if not isinstance(circuit.nodes[0], Input):
         raise CircuitError("must be the Input", node=0)
-    lookups = cells = entries = products = turns = squares = 0
+    lookups = cells = entries = products = turns = squares = taps = 0
     for index, node in enumerate(circuit.nodes):
         match node:
             case Input():
@@ -86,6 +94,10 @@ def check_structure(circuit: Circuit) -> None:
             case Linear():
                 _check_linear(index, node, circuit)
                 cells += sum(priced_cells(term, circuit.nodes[term.source].size, node.size) for term in node.terms)
+            case Convolution():
+                check_convolution(index, node, circuit)
+                cells += node.size * node.window
+                taps += math.prod(node.taps)
             case Lookup():
                 _check_lookup(index, node, circuit)
                 lookups += node.size
@@ -94,7 +106,7 @@ def check_structure(circuit: Circuit) -> None:
                 _check_product(index, node, circuit)
                 products += node.size
             case Rotation():
-                _check_rotation(index, node, circuit)
+                check_rotation(index, node, circuit)
                 turns += node.exponents.size + sum(tree.exponents.size + tree.bits.size for tree in node.trees)
                 entries += node.tables.size
             case Square():
@@ -104,6 +116,11 @@ def check_structure(circuit: Circuit) -> None:
         _check_total(products, MAX_PRODUCT_ELEMENTS, "elements of products", index)
         _check_total(turns, MAX_TURNS, "exponents and nodes of rotations", index)
         _check_total(squares, MAX_SQUARES, "elements of squares", index)
+        _check_total(taps, MAX_TAPS, "taps of convolutions", index)
+        if taps and (products or turns or squares):
+            raise CircuitError(
+                "has convolutions beside products, rotations or squares: no scheme evaluates both", node=index
+            )
         if lookups and (products or turns):
             raise CircuitError("has lookups beside products or rotations: no scheme evaluates both", node=index)
         if squares and (lookups or products or turns):
@@ -113,7 +130,8 @@ def check_structure(circuit: Circuit) -> None:
         _check_total(
             cells,
             MAX_MATRIX_CELLS,
-            "matrix cells (a column has its source's size, or 16 an entry where that is less)",
+            "matrix cells (a column has its source's size, or 16 an entry where that is less; an element of a "
+            "convolution has its window's)",
             index,
         )
         _check_total(entries, MAX_TABLE_ENTRIES, "table entries (one table an element)", index)
@@ -125,11 +143,6 @@ def check_structure(circuit: Circuit) -> None:
 def _check_total(total: int, limit: int, what: str, index: int) -> None:
     if total > limit:
         raise CircuitError(f"up to here, {total} {what}, at most {limit} are accepted; use a smaller model", node=index)
-
-
-def _check_size(index: int, size: int) -> None:
-    if not 1 <= size <= limits.MAX_VECTOR_SIZE:
-        raise CircuitError(f"a value of {size} elements, expected 1 .. {limits.MAX_VECTOR_SIZE}", node=index)
 
 
 def _check_input(index: int, node: Input) -> None:
@@ -144,24 +157,12 @@ def _check_input(index: int, node: Input) -> None:
             )
         if not 1 <= group.maximum <= MAX_RANGE:
             raise CircuitError(f"input group {number}: maximum {group.maximum} is not in 1 .. {MAX_RANGE}", node=index)
-    _check_size(index, node.size)
-
-
-def _check_array(index: int, array: IntArray, dimensions: int, what: str) -> None:
-    if array.dtype != np.int64 or array.ndim != dimensions:
-        raise CircuitError(
-            f"{what}: {array.ndim}-dimensional {array.dtype}, expected {dimensions}-dimensional int64", node=index
-        )
-
-
-def _check_source(index: int, source: int) -> None:
-    if not 0 <= source < index:
-        raise CircuitError(f"reads node {source}, which is not an earlier node", node=index)
+    check_size(index, node.size)
 
 
 def _check_linear(index: int, node: Linear, circuit: Circuit) -> None:
-    _check_array(index, node.offset, 1, "offset")
-    _check_size(index, node.size)
+    check_array(index, node.offset, 1, "offset")
+    check_size(index, node.size)
     if not node.terms:
         raise CircuitError("a Linear without terms; a constant needs a term too, which may be empty", node=index)
     if len({term.source for term in node.terms}) != len(node.terms):
@@ -169,14 +170,14 @@ def _check_linear(index: int, node: Linear, circuit: Circuit) -> None:
     if (node.offset > MAX_OFFSET).any() or (node.offset < -MAX_OFFSET).any():
         raise CircuitError(f"an offset beyond ±{MAX_OFFSET}", node=index)
     for term in node.terms:
-        _check_source(index, term.source)
+        check_source(index, term.source)
         _check_term(index, term, circuit.nodes[term.source].size, node.size)
 
 
 def _check_term(index: int, term: Term, source_size: int, size: int) -> None:
     what = f"term of node {term.source}"
     for array in (term.rows, term.columns, term.weights):
-        _check_array(index, array, 1, what)
+        check_array(index, array, 1, what)
     if not term.rows.shape == term.columns.shape == term.weights.shape:
         raise CircuitError(f"{what}: rows, columns and weights differ in number", node=index)
     if not term.rows.size:
@@ -194,12 +195,12 @@ def _check_term(index: int, term: Term, source_size: int, size: int) -> None:
 
 
 def _check_lookup(index: int, node: Lookup, circuit: Circuit) -> None:
-    _check_array(index, node.tables, 2, "tables")
-    _check_array(index, node.table_of, 1, "table_of")
-    _check_size(index, node.size)
-    _check_source(index, node.source)
-    if not isinstance(circuit.nodes[node.source], Linear):
-        raise CircuitError(f"looks up node {node.source}, which is not a Linear", node=index)
+    check_array(index, node.tables, 2, "tables")
+    check_array(index, node.table_of, 1, "table_of")
+    check_size(index, node.size)
+    check_source(index, node.source)
+    if not isinstance(circuit.nodes[node.source], Linear | Convolution):
+        raise CircuitError(f"looks up node {node.source}, which is not a Linear or Convolution", node=index)
     if not 1 <= node.width <= MAX_LOOKUP_WIDTH or node.tables.shape[1] != 1 << node.width:
         raise CircuitError(
             f"tables of {node.tables.shape[1]} entries, expected 2^width for a width of 1 .. {MAX_LOOKUP_WIDTH}",
@@ -226,8 +227,8 @@ def _check_lookup(index: int, node: Lookup, circuit: Circuit) -> None:
 
 
 def _check_product(index: int, node: Product, circuit: Circuit) -> None:
-    _check_array(index, node.bits, 1, "bits")
-    _check_source(index, node.source)
+    check_array(index, node.bits, 1, "bits")
+    check_source(index, node.source)
     source = circuit.nodes[node.source]
     if not isinstance(source, Linear):
         raise CircuitError(f"multiplies node {node.source}, which is not a Linear", node=index)
@@ -236,12 +237,12 @@ def _check_product(index: int, node: Product, circuit: Circuit) -> None:
             f"{len(node.bits)} bits multiply node {node.source} of {source.size} elements, expected a multiple",
             node=index,
         )
-    _check_size(index, node.size)
-    _check_bits(index, node.bits, circuit)
+    check_size(index, node.size)
+    check_bits(index, node.bits, circuit)
 
 
 def _check_square(index: int, node: Square, circuit: Circuit) -> None:
-    _check_source(index, node.source)
+    check_source(index, node.source)
     source = circuit.nodes[node.source]
     if not isinstance(source, Linear):
         raise CircuitError(f"squares node {node.source}, which is not a Linear", node=index)
@@ -249,83 +250,8 @@ def _check_square(index: int, node: Square, circuit: Circuit) -> None:
         raise CircuitError(f"{node.size} elements are squares of node {node.source} of {source.size}", node=index)
 
 
-def _check_bits(index: int, bits: IntArray, circuit: Circuit) -> None:
-    groups = circuit.input.groups
-    maximum = np.repeat(np.array([group.maximum for group in groups]), [group.size for group in groups])
-    if bits.min() < 0 or bits.max() >= maximum.size:
-        raise CircuitError(f"a bit outside the {maximum.size} elements of the Input", node=index)
-    if (maximum[bits] > 1).any():
-        raise CircuitError("multiplies by an element of the Input that is no bit", node=index)
-
-
-def _check_rotation(index: int, node: Rotation, circuit: Circuit) -> None:
-    """Neurons of equal exponents are one neuron: computed twice, their noise would be one and the same, and add up."""
-    _check_array(index, node.bits, 1, "bits")
-    _check_array(index, node.exponents, 2, "exponents")
-    _check_array(index, node.tables, 3, "tables")
-    if not index:
-        raise CircuitError("must be the Input", node=index)
-    neurons, positions = node.neurons, node.positions
-    by_nothing = not node.bits.size and not node.trees
-    if not node.tables.size or by_nothing or node.exponents.shape != (node.bits.size, neurons):
-        raise CircuitError(
-            f"exponents of shape {node.exponents.shape} for {node.bits.size} bits and {neurons} tables", node=index
-        )
-    _check_size(index, node.size)
-    if not 2 <= positions <= MAX_POSITIONS or positions & (positions - 1):
-        raise CircuitError(
-            f"tables of {positions} positions, expected a power of two, 2 .. {MAX_POSITIONS}", node=index
-        )
-    if (np.diff(node.bits) <= 0).any():
-        raise CircuitError("its bits do not strictly increase", node=index)
-    if node.bits.size:
-        _check_bits(index, node.bits, circuit)
-    for number, tree in enumerate(node.trees):
-        _check_tree(index, number, tree, node, circuit)
-    turns = np.concatenate([node.exponents, *(tree.exponents for tree in node.trees)])
-    if turns.min() < 0 or turns.max() >= 2 * positions:
-        raise CircuitError(f"an exponent outside 0 .. {2 * positions - 1}", node=index)
-    for what, still in (
-        ("bit {} turns no table; leave it out", node.bits[~node.exponents.any(axis=1)]),
-        ("neuron {} is a constant; add it to an offset", np.flatnonzero(~turns.any(axis=0))),
-    ):
-        if still.size:
-            raise CircuitError(what.format(still[0]), node=index)
-    columns = np.ascontiguousarray(turns.T)
-    order = np.lexsort(turns)
-    equal = np.flatnonzero((columns[order[1:]] == columns[order[:-1]]).all(axis=1))
-    if equal.size:
-        one, other = sorted(order[equal[0] : equal[0] + 2].tolist())
-        raise CircuitError(f"neurons {one} and {other} have equal exponents; add their tables up", node=index)
-    if (node.tables > MAX_WEIGHT).any() or (node.tables < -MAX_WEIGHT).any():
-        raise CircuitError(f"a table entry beyond ±{MAX_WEIGHT}", node=index)
-
-
-def _check_tree(index: int, number: int, tree: TurningTree, node: Rotation, circuit: Circuit) -> None:
-    what = f"tree {number}"
-    _check_array(index, tree.bits, 1, what)
-    _check_array(index, tree.exponents, 2, what)
-    if not tree.is_whole or tree.exponents.shape[1] != node.neurons:
-        raise CircuitError(
-            f"{what}: {tree.bits.size} nodes with exponents of shape {tree.exponents.shape}, expected one tree in "
-            f"preorder, and an exponent for each leaf and each of {node.neurons} tables",
-            node=index,
-        )
-    asked = tree.bits[tree.bits != LEAF]
-    if not asked.size or tree.depth > MAX_TREE_DEPTH:
-        raise CircuitError(f"{what}: a depth of {tree.depth}, expected 1 .. {MAX_TREE_DEPTH}", node=index)
-    _check_bits(index, asked, circuit)
-    if tree.asks_twice():
-        raise CircuitError(f"{what} asks for a bit twice on one path", node=index)
-    alike = np.flatnonzero((tree.exponents == tree.exponents[0]).all(axis=0) & (tree.exponents[0] != 0))
-    if alike.size:
-        raise CircuitError(f"{what} turns table {alike[0]} by the same in all leaves; turn the table", node=index)
-    if not tree.neurons.size:
-        raise CircuitError(f"{what} turns no table; leave it out", node=index)
-
-
 def _check_mirrors(index: int, node: Lookup, mirrors: IntArray) -> None:
-    _check_array(index, mirrors, 1, "mirrors")
+    check_array(index, mirrors, 1, "mirrors")
     if mirrors.shape[0] != node.tables.shape[0]:
         raise CircuitError(f"{mirrors.shape[0]} mirrors for {node.tables.shape[0]} tables", node=index)
     if mirrors.min() < 0 or int(mirrors.max()) >= 1 << MAX_VALUE_BITS or (mirrors % 2).any():
@@ -340,7 +266,7 @@ def _check_all_used(circuit: Circuit) -> None:
         match circuit.nodes[index]:
             case Linear() as node:
                 used.update(term.source for term in node.terms)
-            case Lookup() | Product() | Square() as node:
+            case Convolution() | Lookup() | Product() | Square() as node:
                 used.add(node.source)
             case Rotation():
                 used.add(0)

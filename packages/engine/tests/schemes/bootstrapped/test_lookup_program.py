@@ -7,12 +7,15 @@ import shutil
 
 import numpy as np
 import pytest
-from cryptable_engine import Evaluator, Program
+from cryptable_engine import Convolution, Evaluator, Program, Term
+from cryptable_engine.circuit.convolution import convolved
 from cryptable_engine.errors import UnsupportedProgramError
-from cryptable_engine.schemes.bootstrapped import lookup_program
+from cryptable_engine.schemes.bootstrapped import sums
+from cryptable_engine.schemes.bootstrapped import threads as thread_pools
 from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.lookup_program import CIRCUIT, LAYOUT, LookupProgram
 from cryptable_engine.schemes.bootstrapped.program import EvaluationKind
+from cryptable_engine.schemes.bootstrapped.sums import TermProduct
 from cryptable_protocol import EncryptedTensor, MalformedMessageError
 
 pytestmark = pytest.mark.xdist_group("clients of Concrete")
@@ -57,9 +60,9 @@ def test_words_do_not_depend_on_the_number_of_threads(programs, name, monkeypatc
     results = []
     for threads in ("1", "3"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        lookup_program._pool.cache_clear()
+        thread_pools._pool.cache_clear()
         results.append(evaluation.evaluate(tensor, keys))
-    lookup_program._pool.cache_clear()
+    thread_pools._pool.cache_clear()
     np.testing.assert_array_equal(*results)
     with pytest.raises(MalformedMessageError, match="encrypted tensor"):
         evaluation.evaluate(EncryptedTensor.from_ciphertexts(words[:, 1:]), keys)
@@ -67,15 +70,29 @@ def test_words_do_not_depend_on_the_number_of_threads(programs, name, monkeypatc
 
 def test_products_are_those_of_the_matrix(monkeypatch):
     """Sparse, dense and empty columns; several blocks of words."""
-    monkeypatch.setattr(lookup_program, "_BLOCK_BYTES", 1)
-    monkeypatch.setattr(lookup_program, "_COLUMNS", 2)
+    monkeypatch.setattr(sums, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(sums, "_COLUMNS", 2)
     rng = np.random.default_rng(1)
     matrix = rng.integers(-9, 9, (40, 7)) * (rng.random((40, 7)) < [0, 0.02, 0.1, 0.3, 0.5, 0.9, 1])
     source = rng.integers(0, 1 << 63, (40, 150), dtype=np.uint64)
-    term = lookup_program.Term.from_dense(0, matrix)
+    term = Term.from_dense(0, matrix)
     result = rng.integers(0, 1 << 63, (7, 150), dtype=np.uint64)
     expected = result + np.array(
         [[(column.astype(np.uint64) * word).sum() for word in source.T] for column in matrix.T]
     )
-    lookup_program._Product(term, 40, 7).add_to(result, source)
+    TermProduct(term, 40, 7).add_to(result, source)
     np.testing.assert_array_equal(result, expected)
+
+
+def test_convolutions_are_those_of_their_matrix(monkeypatch):
+    """In groups, with a stride and a padding; several blocks of words."""
+    monkeypatch.setattr(sums, "_BLOCK_BYTES", 1)
+    rng = np.random.default_rng(1)
+    node = Convolution(0, (4, 5), rng.integers(-9, 9, (6, 2, 3)), np.zeros(18, np.int64), (3,), 2, (2,), (1,), (1,))
+    matrix = convolved(node, np.eye(20, dtype=np.int64)).astype(np.uint64)
+    source = rng.integers(0, 1 << 63, (20, 150), dtype=np.uint64)
+    result = rng.integers(0, 1 << 63, (18, 150), dtype=np.uint64)
+    windows = sums.ConvolvedWindows(node)
+    for place in range(windows.places):
+        windows.write(result, source, place)
+    np.testing.assert_array_equal(result, np.array([[(row * word).sum() for word in source.T] for row in matrix]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -18,9 +19,11 @@ from cryptable.graphs.symbols import (
     Affine,
     Constant,
     Pending,
+    Shape,
     Value,
     as_pending,
     is_encrypted,
+    live_channels,
     same_line,
     stacked,
 )
@@ -71,17 +74,24 @@ class Trace:
             given[taken] = sums
             return np.asarray(value.function(given), np.float64).ravel()[kept]
 
+        whole = value.shape if np.array_equal(kept, np.arange(source.size)) else ()
+        whole = value.whole if np.array_equal(taken, np.arange(value.base.size)) else whole
         base = value.base.take(taken)
         varies = np.diff(base.matrix.indptr) > 0
         if varies.all():
-            found = self._add_layer(base, function, value.chain)
+            found = self._add_layer(base, function, value.chain, whole[1:] or None)
         else:
-            found = self._partly_constant(base, varies, function, value.chain)
+            found = self._partly_constant(base, varies, function, value.chain, whole[1:] or None)
         dtype = np.asarray(value.function(numbers)).dtype
         return found.take(place.reshape(value.shape)).as_type(dtype if dtype.kind == "f" else np.dtype(np.float32))
 
     def _partly_constant(
-        self, base: Affine, varies: BoolArray, function: Callable[[FloatArray], FloatArray], chain: tuple[str, ...]
+        self,
+        base: Affine,
+        varies: BoolArray,
+        function: Callable[[FloatArray], FloatArray],
+        chain: tuple[str, ...],
+        whole: Shape | None,
     ) -> Affine:
         constant = Affine.of_constant(function(base.offset))
         chosen = np.flatnonzero(varies)
@@ -93,7 +103,7 @@ class Trace:
             given[chosen] = sums
             return function(given)[chosen]
 
-        layer = self._add_layer(base.take(chosen), of_chosen, chain)
+        layer = self._add_layer(base.take(chosen), of_chosen, chain, live_channels(whole, chosen))
         index = np.arange(base.size)
         index[chosen] = base.size + np.arange(chosen.size)
         return stacked([constant, layer]).take(index)
@@ -108,7 +118,14 @@ class Trace:
         _, kept, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
         return kept, place.reshape(-1)
 
-    def _add_layer(self, base: Affine, function: Callable[[FloatArray], FloatArray], chain: tuple[str, ...]) -> Affine:
+    def _add_layer(
+        self,
+        base: Affine,
+        function: Callable[[FloatArray], FloatArray],
+        chain: tuple[str, ...],
+        whole: Shape | None,
+    ) -> Affine:
+        """`whole` is the shape of a row's tensor, where the elements are all of one."""
         names = {layer.name for layer in self.layers}
         name = wanted = chain[-1] if chain else "identity"
         count = 1
@@ -117,7 +134,8 @@ class Trace:
             name = f"{wanted} ({count})"
         if (base.matrix.indices >= self.inputs).any():  # of sums of integers, if anything was quantized before
             function = _in_exact_arithmetic(function)
-        self.layers.append(Layer(name, base.matrix, base.offset, function))
+        shape = whole if whole and len(whole) > 1 and math.prod(whole) == base.size else None
+        self.layers.append(Layer(name, base.matrix, base.offset, function, shape))
         first, self.variables = self.variables, self.variables + base.size
         return Affine.of_variables((base.size,), first, base.dtype)
 
@@ -166,6 +184,7 @@ class Trace:
             np.arange(base.size).reshape(shape),
             lambda numbers: np.asarray(function(numbers.reshape(shape).astype(dtype))),
             (name,),
+            shape,
         )
 
     def fused(self, values: Sequence[Value | None], runner: NodeRunner) -> Pending | None:
@@ -190,7 +209,7 @@ class Trace:
                 given = [value if p is None else p.function(numbers) for p, value in zip(pending, values, strict=True)]
                 return runner.run(given)[0]  # type: ignore[arg-type]
 
-            return Pending(first.base, sources[0], of_base, chain)
+            return Pending(first.base, sources[0], of_base, chain, first.whole)
         line = first.base.take(sources[0].ravel())
         maps = []
         for each, source in zip(there, sources, strict=True):
@@ -212,7 +231,7 @@ class Trace:
                 given.append(np.broadcast_to(each.function(base), shape))
             return runner.run(given)[0]
 
-        return Pending(line, np.arange(line.size).reshape(shape), of_line, chain)
+        return Pending(line, np.arange(line.size).reshape(shape), of_line, chain, shape)
 
 
 def _in_exact_arithmetic(function: Callable[[FloatArray], FloatArray]) -> Callable[[FloatArray], FloatArray]:
@@ -245,7 +264,16 @@ def trace(network: OnnxNetwork, feature_names: tuple[str, ...]) -> SegmentedNetw
     if not scores.matrix.nnz:
         raise ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
     kind = QuantizedNetwork if has_quantizers(network.model) else SegmentedNetwork
-    return kind(feature_names, tuple(state.layers), scores.matrix, scores.offset, network.link, network.labels)
+    shape = network.input_shape if len(network.input_shape) > 1 else None
+    return kind(
+        feature_names,
+        tuple(state.layers),
+        scores.matrix,
+        scores.offset,
+        network.link,
+        network.labels,
+        shape=shape,
+    )
 
 
 def _convert(node: onnx.NodeProto, inputs: list[Value | None], state: Trace, opsets: dict[str, int]) -> list[Value]:

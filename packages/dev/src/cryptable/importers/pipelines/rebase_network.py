@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, hstack  # type: ignore[import-untyped]
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.integers import Grid, IntegerNetwork
-from cryptable.graphs.network import Layer, SegmentedNetwork
+from cryptable.graphs.network import SegmentedNetwork
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.pipelines.level_edges import level_edges
 from cryptable.importers.pipelines.shapes import Affine
@@ -37,9 +37,12 @@ def rebase_network(graph: SegmentedNetwork, stage: Stage) -> SegmentedNetwork:
         mixed.eliminate_zeros()
         return csr_array(hstack([mixed, later], format="csr")), constant + inner @ offset[: inner.shape[1]]
 
-    layers = tuple(Layer(each.name, *moved(each.matrix, each.offset), each.function) for each in graph.layers)
+    layers = []
+    for layer in graph.layers:
+        matrix_of, offset_of = moved(layer.matrix, layer.offset)
+        layers.append(replace(layer, matrix=matrix_of, offset=offset_of))
     scores, base = moved(graph.matrix, graph.offset)
-    return replace(graph, feature_names=stage.raw.names, layers=layers, matrix=scores, offset=base)
+    return replace(graph, feature_names=stage.raw.names, layers=tuple(layers), matrix=scores, offset=base, shape=None)
 
 
 def rebase_integers(graph: TrainedIntegers, stage: Stage) -> TrainedIntegers:

@@ -52,8 +52,7 @@ class BehindBits:
         """What was planned for the inputs, for the features: one encoder for all bits of a category."""
         encoders: list[FeatureEncoder] = []
         groups: list[InputGroup] = []
-        given = planned.circuit.nodes[0]
-        numbers = iter(given.groups)  # type: ignore[union-attr]  # the first node is the input
+        numbers = iter(planned.circuit.input.groups)
         start = 0
         for name, count in zip(self.names, self.counts, strict=True):
             inputs = planned.features[start : start + max(1, count - 1)]

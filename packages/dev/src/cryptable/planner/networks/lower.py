@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 from cryptable_engine.circuit.bounds import bounds
-from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Node, Term
+from cryptable_engine.circuit.circuit import Circuit, Convolution, GroupKind, Input, InputGroup, Linear, Node, Term
 from cryptable_protocol import Decoder, FeatureEncoder, Labels, Link, UnusedFeature
-from scipy.sparse import csc_array, csr_array  # type: ignore[import-untyped]
+from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.errors import ConstantModelError
-from cryptable.graphs.graph import IntArray
 from cryptable.graphs.integers import IntegerNetwork
-from cryptable.graphs.symbols import widened
+from cryptable.graphs.symbols import live_channels
 from cryptable.planner.grid_encoder import grid_encoder
 from cryptable.planner.networks.bitwise_rounding import exactly_rounded
+from cryptable.planner.networks.convolutions import segments
+from cryptable.planner.networks.layer_sums import LayerSums
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.settings import Rounding
 
@@ -40,23 +41,25 @@ def lower(
     node_of = np.zeros(grid.size, np.int64)
     nodes: list[Node] = [Input(tuple(InputGroup(GroupKind.RANGE, 1, int(grid.maximum[each])) for each in sent))]
     names: list[str] = []
+    parts = segments(network.inputs, network.shape, [(layer.outputs, layer.shape) for layer in network.layers])
+    sums = LayerSums(nodes, place, node_of, parts)
     first = network.inputs
     for layer in network.layers:
         if not used[first + layer.elements].any():  # constants, or values whose weights were all rounded to 0
             first += layer.outputs
             continue
-        linear = _linear(layer.weights, layer.offset, place, node_of)
+        summed = sums.layer(layer.weights, layer.offset, live_channels(layer.shape, layer.elements))
         if rounding == "exact" and layer.dropped_bits:
             names += [f"{layer.name}, bit {bit}" for bit in range(layer.dropped_bits)]
-            exactly_rounded(nodes, linear, layer.lookup(0))
+            exactly_rounded(nodes, _as_linear(nodes, summed), layer.lookup(0))
         else:
-            nodes.append(linear)
+            nodes.append(summed)
             nodes.append(layer.lookup(len(nodes) - 1))
         names.append(layer.name)
         elements = first + layer.elements
         place[elements], node_of[elements] = np.arange(layer.size), len(nodes) - 1
         first += layer.outputs
-    scores = _linear(network.weights, np.zeros(network.base.size, np.int64), place, node_of)
+    scores = sums.linear(network.weights, np.zeros(network.base.size, np.int64))
     # Sums that wrap around can make values that the grid does not have, so bounds say how low scores can be.
     offset = -bounds(Circuit((*nodes, scores), len(nodes)))[-1].low
     nodes.append(replace(scores, offset=offset))
@@ -84,20 +87,10 @@ def _used(network: IntegerNetwork) -> npt.NDArray[np.bool_]:
     return used
 
 
-def _linear(weights: csr_array, offset: IntArray, place: IntArray, node_of: IntArray) -> Linear:
-    """Terms by the node that holds the variables; variables that are constants have no place, and no weight either."""
-    columns = csc_array(widened(weights, place.size))
-    columns.eliminate_zeros()
-    entries = columns.tocoo()
-    kept = place[entries.coords[1]] >= 0
-    targets, variables, values = entries.coords[0][kept], entries.coords[1][kept], entries.data[kept]
-    terms = []
-    for source in np.unique(node_of[variables]).tolist():
-        part = node_of[variables] == source
-        rows, targets_of = place[variables[part]], targets[part].astype(np.int64)
-        order = np.lexsort((targets_of, rows))
-        terms.append(Term(source, rows[order], targets_of[order], values[part][order].astype(np.int64)))
-    if not terms:
-        nothing = np.zeros(0, np.int64)
-        terms = [Term(0, nothing, nothing, nothing)]
-    return Linear(tuple(terms), offset.astype(np.int64))
+def _as_linear(nodes: list[Node], summed: Linear | Convolution) -> Linear:
+    """What can be multiplied."""
+    if isinstance(summed, Linear):
+        return summed
+    nodes.append(summed)
+    each = np.arange(summed.size)
+    return Linear((Term(len(nodes) - 1, each, each, np.ones_like(each)),), np.zeros(summed.size, np.int64))

@@ -7,8 +7,9 @@ scaled and shifted until its range fills the table, with as many bits below as m
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from cryptable.graphs.symbols import widened
 from cryptable.planner.networks.fineness import Fineness, choose_fineness
 from cryptable.planner.networks.ranges import RANGES, Ranges, calibrated, sound
 from cryptable.planner.networks.rounding import rounded_together
+from cryptable.planner.networks.sharing import shared
 from cryptable.planner.settings import DEFAULT_BITS, RangeChoice, Rounding
 
 DEFAULT_INPUT_BITS, _LEAST_INPUT_BITS = 8, 6
@@ -102,13 +104,19 @@ def quantize(
         prices: that say how many bits scores can have; by default those of any keys.
     """
     precision.check_names(network)
+    sharing = shared(network)
+    network = sharing.network
+    if precision.inputs is None:
+        precision = replace(precision, inputs=sharing.input_grid(rows, precision.input_bits or DEFAULT_INPUT_BITS))
     numbers = network.variables(rows)
     fineness = _fineness(network, numbers, precision, price_list() if prices is None else prices)
     grid, integers = fineness.inputs, fineness.inputs.encode(rows)
     layers: list[IntegerLayer] = []
-    for layer, value_bits in zip(network.layers, fineness.value_bits, strict=True):
+    for number, (layer, value_bits) in enumerate(zip(network.layers, fineness.value_bits, strict=True)):
         exact = layer.sums(numbers[:, : grid.size])
-        made, values = _quantize_layer(layer, grid, integers, exact, precision, value_bits)
+        made, values = _quantize_layer(
+            layer, grid, integers, exact, precision, value_bits, partial(sharing.pool, number)
+        )
         integers = extended(integers, made, made.values(made.sources(integers)))
         layers.append(made)
         grid = grid.followed_by(values)
@@ -139,7 +147,13 @@ def _fineness(network: SegmentedNetwork, numbers: FloatArray, precision: Precisi
 
 
 def _quantize_layer(
-    layer: Layer, grid: Grid, integers: IntArray, exact: FloatArray, precision: Precision, value_bits: int
+    layer: Layer,
+    grid: Grid,
+    integers: IntArray,
+    exact: FloatArray,
+    precision: Precision,
+    value_bits: int,
+    pool: Callable[[Ranges], Ranges],
 ) -> tuple[IntegerLayer, Grid]:
     width = precision.width(layer)
     matrix = widened(layer.matrix, grid.size)
@@ -149,7 +163,7 @@ def _quantize_layer(
     base = base + (exact - sums).mean(axis=0)  # what the layers before are off by on average
     sums = sums + (exact - sums).mean(axis=0)
     found = sound(layer, grid) if precision.ranges == "sound" else calibrated(layer, sums, width, precision.ranges)
-    ranges = _nonempty(found)
+    ranges = _nonempty(pool(found))
     entries = _entries(layer, ranges, width)
     kept = np.flatnonzero(np.ptp(entries, axis=0) > 1e-9 * np.abs(entries).max(initial=1e-30))
     tables, values = _integer_tables(entries, value_bits)
@@ -168,7 +182,7 @@ def _quantize_layer(
     weights.sort_indices()
     mirrors = tables[kept, 0] + tables[kept, -1]
     made = IntegerLayer(
-        layer.name, weights, offset, width, dropped, tables[kept], mirrors + mirrors % 2, kept, layer.size
+        layer.name, weights, offset, width, dropped, tables[kept], mirrors + mirrors % 2, kept, layer.size, layer.shape
     )
     return made, values
 
@@ -234,4 +248,4 @@ def _read_out(
     found = IntegerNetwork(grid, fineness.inputs.size, layers, weights, step, np.zeros(network.outputs))
     exact = (widened(network.matrix, numbers.shape[1]) @ numbers.T).T + network.offset
     base = exact.mean(axis=0) - ((weights @ integers.T).T * step).mean(axis=0)
-    return found.with_outputs(weights, step, base)
+    return replace(found.with_outputs(weights, step, base), shape=network.shape)

@@ -80,7 +80,7 @@ def keep_integers(network: QuantizedNetwork, rows: FloatArray, ranges: RangeChoi
     matrix, offset = _of_integers(state, network.matrix, network.offset)
     if network.matrix.indices.size and (network.matrix.indices < features).any():
         raise UnsupportedModelError(_unquantized("the last"))
-    return replace(_scores(state.grid, features, tuple(layers), matrix, offset), edges=edges)
+    return replace(_scores(state.grid, features, tuple(layers), matrix, offset), edges=edges, shape=network.shape)
 
 
 class Encoded(NamedTuple):
@@ -115,7 +115,7 @@ def without_input_quantizers(network: SegmentedNetwork, rows: FloatArray) -> Enc
                 raise UnsupportedModelError(_unquantized(layer.name))
             variables = state.matrix.shape[1]
             matrix, offset = _substituted(state, layer.matrix, layer.offset)
-            layers.append(Layer(layer.name, matrix, offset, layer.function))
+            layers.append(replace(layer, matrix=matrix, offset=offset))
             state = _extended(state, _shifted_identity(layer.size, variables), np.zeros(layer.size))
         first += layer.size
     if (network.matrix.indices < features).any():
@@ -124,7 +124,15 @@ def without_input_quantizers(network: SegmentedNetwork, rows: FloatArray) -> Enc
     if layers and _only_rounds(network, rows):
         *layers, last = layers
         matrix, offset = last.matrix, last.offset
-    folded = SegmentedNetwork(network.feature_names, tuple(layers), matrix, offset, network.link, network.labels)
+    folded = SegmentedNetwork(
+        network.feature_names,
+        tuple(layers),
+        matrix,
+        offset,
+        network.link,
+        network.labels,
+        shape=network.shape,
+    )
     numbers = grid.numbers(_encoded(grid, edges, rows))
     return Encoded(folded, numbers, grid, edges)
 
@@ -368,7 +376,8 @@ def _lookups(layer: Layer, weights: csr_array, kept: IntArray, stairs: list[Stai
     )
     offset = np.array([each.offset for each in finer], np.int64) - ((1 << dropped) >> 1)
     mirrors = tables[:, 0] + tables[:, -1]
-    return IntegerLayer(layer.name, scaled, offset, width, dropped, tables, mirrors + mirrors % 2, kept, layer.size)
+    mirrors = mirrors + mirrors % 2
+    return IntegerLayer(layer.name, scaled, offset, width, dropped, tables, mirrors, kept, layer.size, layer.shape)
 
 
 def _scores(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from cryptable_protocol import EncryptedTensor, InternalError, MalformedMessageError
 
-from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup, Node, Term
+from cryptable_engine.circuit.circuit import Circuit, Input, Linear, Lookup, Node
+from cryptable_engine.circuit.convolution import Convolution
 from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import Words, supports
@@ -26,15 +24,10 @@ from cryptable_engine.schemes.bootstrapped.parameters.layout import (
     reading_of,
 )
 from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram
+from cryptable_engine.schemes.bootstrapped.sums import ConvolvedWindows, TermProduct
+from cryptable_engine.schemes.bootstrapped.threads import on_all_threads, share, thread_count
 
 CIRCUIT, LAYOUT = "circuit.bin", "layout.json"
-_WORD_BYTES = 8
-_BLOCK_BYTES, _LEAST_WIDTH = 1 << 19, 64
-"""Dense columns are multiplied by this much of a source at a time, which caches hold, and by as many words at least."""
-_COLUMNS = 32
-"""Sparse columns that a thread takes at a time."""
-_DENSE = 0.4
-"""From this share of non-zero weights on, multiplying by the zeros costs less than leaving them out."""
 
 
 def write_lookups(circuit: Circuit, layout: Layout, directory: Path) -> None:
@@ -127,6 +120,8 @@ class LookupProgram:
         match self._circuit.nodes[index]:
             case Linear() as node:
                 return self._linear(index, node)
+            case Convolution() as node:
+                return self._convolution(index, node)
             case Lookup() as node:
                 return self._lookup(index, node)
         raise InternalError(f"node {index} is an Input, which only node 0 is")
@@ -134,12 +129,26 @@ class LookupProgram:
     def _linear(self, index: int, node: Linear) -> _Step:
         nodes, unit = self._circuit.nodes, np.uint64(63 - self._widths[index])
         bodies = offset_with_centres(self._circuit, node).view(np.uint64) << unit
-        products = [_Product(term, nodes[term.source].size, node.size) for term in node.terms]
+        products = [TermProduct(term, nodes[term.source].size, node.size) for term in node.terms]
 
         def step(values: dict[int, Words], _: BootstrappingKeys) -> Words:
             result = np.zeros((node.size, self._dimensions[index] + 1), np.uint64)
             for product in products:
                 product.add_to(result, values[product.source])
+            result[:, -1] += bodies
+            return result
+
+        return step
+
+    def _convolution(self, index: int, node: Convolution) -> _Step:
+        unit = np.uint64(63 - self._widths[index])
+        bodies = offset_with_centres(self._circuit, node).view(np.uint64) << unit
+        windows = ConvolvedWindows(node)
+
+        def step(values: dict[int, Words], _: BootstrappingKeys) -> Words:
+            result = np.empty((node.size, self._dimensions[index] + 1), np.uint64)
+            source = values[node.source]
+            on_all_threads(lambda place: windows.write(result, source, place), range(windows.places))
             result[:, -1] += bodies
             return result
 
@@ -152,13 +161,13 @@ class LookupProgram:
             read = self._read(values[node.source], node.source, reading_of(node))
             result = np.empty((node.size, self._dimensions[index] + 1), np.uint64)
 
-            group = _share(node.size, keys.group, _threads())
+            group = share(node.size, keys.group, thread_count())
 
             def look_up(first: int) -> None:
                 chosen = slice(first, first + group)
                 result[chosen] = keys.look_up(read[chosen], entries[node.table_of[chosen]])
 
-            _on_all_threads(look_up, range(0, node.size, group))
+            on_all_threads(look_up, range(0, node.size, group))
             return result
 
         return step
@@ -173,6 +182,8 @@ def _dimensions(circuit: Circuit, given: int, looked_up: int) -> list[int]:
                 dimensions.append(given)
             case Lookup():
                 dimensions.append(looked_up)
+            case Convolution():
+                dimensions.append(dimensions[node.source])
             case Linear():
                 dimensions.append(dimensions[node.terms[0].source] if node.terms else looked_up)
     return dimensions
@@ -185,89 +196,6 @@ def _sources(node: Node) -> set[int]:
     match node:
         case Linear():
             return {term.source for term in node.terms}
-        case Lookup():
+        case Convolution() | Lookup():
             return {node.source}
     return set()
-
-
-class _Product:
-    """A term's matrix, made ready to multiply ciphertexts by: its sparse columns, and its dense ones.
-
-    Args:
-        term: of a verified circuit.
-        source_size: rows of the matrix.
-        size: columns of the matrix.
-    """
-
-    def __init__(self, term: Term, source_size: int, size: int) -> None:
-        self.source = term.source
-        self._sparse: list[tuple[int, IntArray, Words]] = []
-        self._dense: list[tuple[int, Words]] = []
-        order = np.argsort(term.columns, kind="stable")
-        ends = np.cumsum(np.bincount(term.columns, minlength=size))
-        for column, entries in enumerate(np.split(order, ends[:-1])):
-            rows, weights = term.rows[entries], term.weights[entries].view(np.uint64)
-            if _is_dense(rows.size, source_size):
-                all_weights = np.zeros(source_size, np.uint64)
-                all_weights[rows] = weights
-                self._dense.append((column, all_weights))
-            elif rows.size:
-                self._sparse.append((column, rows, weights))
-
-    def add_to(self, result: Words, source: Words) -> None:
-        """Add the source's ciphertexts times the matrix to those of the result."""
-
-        def add_sparse(first: int) -> None:
-            for column, rows, weights in self._sparse[first : first + _COLUMNS]:
-                result[column] += np.einsum("i,ij->j", weights, source[rows])
-
-        def add_dense(first: int) -> None:
-            block = np.ascontiguousarray(source[:, first : first + width])
-            for column, weights in self._dense:
-                result[column, first : first + width] += np.einsum("i,ij->j", weights, block)
-
-        _on_all_threads(add_sparse, range(0, len(self._sparse), _COLUMNS))
-        if self._dense:
-            width = max(_LEAST_WIDTH, _BLOCK_BYTES // _WORD_BYTES // source.shape[0])
-            _on_all_threads(add_dense, range(0, source.shape[1], width))
-
-
-def dense_cells_and_gathered_entries(term: Term, source_size: int, size: int) -> tuple[int, int]:
-    """What multiplying by a term's matrix costs: weights of dense columns, zeros included, and those of sparse ones."""
-    counts = np.bincount(term.columns, minlength=size)
-    dense = np.array([_is_dense(count, source_size) for count in counts.tolist()])
-    return int(dense.sum()) * source_size, int(counts[~dense].sum())
-
-
-def _is_dense(entries: int, source_size: int) -> bool:
-    return entries > _DENSE * source_size
-
-
-def _on_all_threads(work: Callable[[int], None], items: Iterable[int]) -> None:
-    pool = _pool(os.getpid())
-    for _ in map(work, items) if pool is None else pool.map(work, items):
-        pass
-
-
-def _threads() -> int:
-    """As many as OMP_NUM_THREADS says (Concrete's own programs heed it), or as there are cores."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, int(asked)) if asked.isdecimal() else usable_cores()
-
-
-@cache
-def _pool(_: int) -> ThreadPoolExecutor | None:
-    """A process's threads."""
-    count = _threads()
-    return ThreadPoolExecutor(count, thread_name_prefix="evaluation") if count > 1 else None
-
-
-def _share(items: int, most: int, threads: int) -> int:
-    """Items that a thread takes at a time, `most` at the most, so that all threads are done at about the same time."""
-    parts = threads * -(-items // (most * threads))
-    return max(1, -(-items // max(1, parts)))
-
-
-def usable_cores() -> int:
-    """Of this machine, those that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,7 +13,14 @@ import numpy.typing as npt
 from cryptable_protocol import KeysetParameters
 
 from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup
-from cryptable_engine.circuit.interpreter import DENSE_IS_FASTER_BY, checked_rows, linear_value, read_around
+from cryptable_engine.circuit.convolution import Convolution, convolved
+from cryptable_engine.circuit.interpreter import (
+    DENSE_IS_FASTER_BY,
+    checked_rows,
+    convolution_value,
+    linear_value,
+    read_around,
+)
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
@@ -128,6 +135,9 @@ class NoisyInterpreter:
                 case Linear():
                     exact[index] = linear_value(node, exact, rows.shape[1])
                     noise[index] = self._errors(node, noise, rows.shape[1])
+                case Convolution():
+                    exact[index] = convolution_value(node, exact[node.source])
+                    noise[index] = convolved(node, noise[node.source])
                 case Lookup():
                     source = exact[node.source]
                     if node.mirrors is None and not self._all_lookups:
@@ -186,6 +196,9 @@ def reading_deviation(circuit: Circuit, model: NoiseModel) -> dict[int, FloatArr
                         total, term.columns, np.square(term.weights.astype(np.float64)) * shares[term.source][term.rows]
                     )
                 shares[index] = total
+            case Convolution():
+                squares = np.square(node.weights.astype(np.float64))
+                shares[index] = convolved(node, shares[node.source][:, None], squares)[:, 0]
             case Lookup():
                 shares[index] = np.full(node.size, model.lookup)
                 if node.mirrors is not None:

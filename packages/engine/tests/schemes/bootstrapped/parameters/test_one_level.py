@@ -27,7 +27,7 @@ from cryptable_engine import (
     interpret,
     verify,
 )
-from cryptable_engine.schemes.bootstrapped import lookup_program
+from cryptable_engine.schemes.bootstrapped import threads as thread_pools
 from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.lookup_program import LookupProgram
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter
@@ -359,9 +359,9 @@ def test_words_do_not_depend_on_the_number_of_threads(tmp_path, monkeypatch):
     results = []
     for threads in ("1", "3"):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
-        lookup_program._pool.cache_clear()
+        thread_pools._pool.cache_clear()
         results.append(LookupProgram.load(program).evaluate(EncryptedTensor.from_ciphertexts(words), keys))
-    lookup_program._pool.cache_clear()
+    thread_pools._pool.cache_clear()
     np.testing.assert_array_equal(*results)
     assert results[0].shape == (1, large + 1)
     with pytest.raises(MalformedMessageError, match="told from noise"):

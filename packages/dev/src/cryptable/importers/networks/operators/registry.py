@@ -133,7 +133,7 @@ def _taken(pending: Pending, index: np.ndarray) -> Pending:  # type: ignore[type
         moved: Constant = np.asarray(pending.function(numbers)).ravel()[index]
         return moved
 
-    return Pending(pending.base, pending.source.ravel()[index], function, pending.chain)
+    return Pending(pending.base, pending.source.ravel()[index], function, pending.chain, pending.whole)
 
 
 def linear(name: str, *, note: str = "", domain: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup, Term
+from cryptable_engine.circuit.convolution import OUTSIDE, Convolution
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.schemes.bootstrapped.concrete.matrix_blocks import Block, split
 from cryptable_engine.schemes.bootstrapped.parameters.layout import (
@@ -17,6 +18,8 @@ from cryptable_engine.schemes.bootstrapped.parameters.layout import (
 )
 
 FUNCTION = "main"
+_GATHERED = 1 << 14
+"""Ciphertexts of windows that are gathered at a time: 270 MB of 2048 words."""
 
 
 def to_mlir(circuit: Circuit, *, spare_bits: int = 0) -> str:
@@ -63,11 +66,12 @@ class _Printer:
     def print(self) -> str:
         circuit, layout = self._circuit, self._layout
         summed = {term.source for node in circuit.nodes if isinstance(node, Linear) for term in node.terms}
+        summed |= {node.source for node in circuit.nodes if isinstance(node, Convolution)}
         for index, node in enumerate(circuit.nodes):
             match node:
                 case Input():
                     self._plain[index] = "%x"
-                case Linear():
+                case Linear() | Convolution():
                     self._print_linear(index, node, summed=index in summed)
                 case Lookup():
                     self._print_lookup(index, node)
@@ -80,7 +84,7 @@ class _Printer:
             f"    return {result} : {returned}\n  }}\n}}\n"
         )
 
-    def _print_linear(self, index: int, node: Linear, *, summed: bool) -> None:
+    def _print_linear(self, index: int, node: Linear | Convolution, *, summed: bool) -> None:
         width, readings = self._layout.widths[index], self._layout.readings[index]
         if len(readings) == 1 and not summed:
             # Nothing needs the value at scale 1, so the scale goes into the constants.
@@ -95,10 +99,10 @@ class _Printer:
                 name = self._combine("mul_eint_int", plain, scale, node.size, width)
             self._read[index, reading] = self._reinterpret(name, node.size, width, reading.width)
 
-    def _affine(self, index: int, node: Linear, scale: int) -> str:
+    def _affine(self, index: int, node: Linear | Convolution, scale: int) -> str:
         width = self._layout.widths[index]
-        total = ""
-        for term in node.terms:
+        total = self._convolved(node, width, scale) if isinstance(node, Convolution) else ""
+        for term in node.terms if isinstance(node, Linear) else ():
             value = self._product(term, node.size, width, scale)
             total = self._add(total, value, node.size, width) if total else value
         offset = _modular(_modular(offset_with_centres(self._circuit, node), width) * scale, width)
@@ -113,12 +117,50 @@ class _Printer:
         parts = []
         for block in blocks:
             weights = _modular(_modular(block.weights, width) * scale, width)
-            parts.append(self._block(source, rows, block, weights, width))
+            kind = _encrypted(block.columns.size, width)
+            parts.append((self._block(source, rows, block, weights, width), kind))
         order = np.concatenate([block.columns for block in blocks])
-        name, kind = parts[0], _encrypted(size, width)
+        return self._in_order(parts, order, _encrypted(size, width))
+
+    def _convolved(self, node: Convolution, width: int, scale: int) -> str:
+        """Windows, some places at a time, times the weights of all filters of a group; then put in order."""
+        rows, source = self._circuit.nodes[node.source].size, self._plain[node.source]
+        windows, integer = node.windows(), f"i{width + 1}"
+        outside = windows == OUTSIDE
+        if outside.any():
+            zero = self._emit(f'"FHE.zero_tensor"() : () -> {_encrypted(1, width)}')
+            kinds = f"{_encrypted(rows, width)}, {_encrypted(1, width)}"
+            source = self._emit(f'"FHELinalg.concat"({source}, {zero}) : ({kinds}) -> {_encrypted(rows + 1, width)}')
+        given = _encrypted(rows + int(outside.any()), width)
+        weights = _modular(_modular(node.weights, width) * scale, width).reshape(node.groups, -1, node.window)
+        filters, step = weights.shape[1], max(1, _GATHERED // node.window)
+        numbers = np.arange(node.size).reshape(node.groups, filters, -1)
+        parts, order = [], []
+        for group, matrix in enumerate(weights):
+            columns = self._constant(np.ascontiguousarray(matrix.T), integer)
+            moved = np.where(outside, rows, windows + group * (rows // node.groups))
+            for first in range(0, len(windows), step):
+                index = moved[first : first + step]
+                gathered, product = (f"tensor<{len(index)}x{n}x!FHE.eint<{width}>>" for n in (node.window, filters))
+                elements = self._emit(
+                    f'"FHELinalg.fancy_index"({source}, {self._constant(index, "index")}) : '
+                    f"({given}, {_shape(index, 'index')}) -> {gathered}"
+                )
+                value = self._emit(
+                    f'"FHELinalg.matmul_eint_int"({elements}, {columns}) : '
+                    f"({gathered}, {_shape(matrix.T, integer)}) -> {product}"
+                )
+                flat = _encrypted(len(index) * filters, width)
+                parts.append((self._emit(f"tensor.collapse_shape {value} [[0,1]] : {product} into {flat}"), flat))
+                order.append(numbers[group, :, first : first + step].T.ravel())
+        return self._in_order(parts, np.concatenate(order), _encrypted(node.size, width))
+
+    def _in_order(self, parts: list[tuple[str, str]], order: IntArray, kind: str) -> str:
+        """Values and their types, one after the other, then by the element that each is."""
+        name = parts[0][0]
         if len(parts) > 1:
-            kinds = ", ".join(_encrypted(block.columns.size, width) for block in blocks)
-            name = self._emit(f'"FHELinalg.concat"({", ".join(parts)}) : ({kinds}) -> {kind}')
+            names, kinds = (", ".join(each) for each in zip(*parts, strict=True))
+            name = self._emit(f'"FHELinalg.concat"({names}) : ({kinds}) -> {kind}')
         if (np.diff(order) > 0).all():
             return name
         place = np.argsort(order)

@@ -18,6 +18,7 @@ import numpy as np
 
 from cryptable_engine.circuit.bounds import Bounds, highest_output
 from cryptable_engine.circuit.circuit import Circuit, IntArray, Linear, Lookup
+from cryptable_engine.circuit.convolution import Convolution, convolved
 
 
 class Reading(NamedTuple):
@@ -56,6 +57,8 @@ def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...], *, spare_bits: int = 0
             case Linear():
                 for term in node.terms:
                     regions.union(term.source, index)
+            case Convolution():
+                regions.union(node.source, index)
             case Lookup():
                 readings[node.source].add(reading_of(node))
             case _:
@@ -85,15 +88,22 @@ def around_centres(node: Lookup) -> IntArray:
     return node.tables if node.mirrors is None else node.tables - (node.mirrors // 2)[:, None]
 
 
-def offset_with_centres(circuit: Circuit, node: Linear) -> IntArray:
-    """A Linear's offset and what `around_centres` has left out of its sources, modulo 2^64, as it is on the torus."""
+def offset_with_centres(circuit: Circuit, node: Linear | Convolution) -> IntArray:
+    """A sum's offset and what `around_centres` has left out of its sources, modulo 2^64, as it is on the torus."""
+    if isinstance(node, Convolution):
+        centres = _centres(circuit, node.source)
+        return node.offset if centres is None else node.offset + convolved(node, centres[:, None])[:, 0]
     offset = node.offset.copy()
     for term in node.terms:
-        source = circuit.nodes[term.source]
-        if isinstance(source, Lookup) and source.mirrors is not None:
-            centres = (source.mirrors // 2)[source.table_of]
+        centres = _centres(circuit, term.source)
+        if centres is not None:
             np.add.at(offset, term.columns, term.weights * centres[term.rows])
     return offset
+
+
+def _centres(circuit: Circuit, source: int) -> IntArray | None:
+    node = circuit.nodes[source]
+    return (node.mirrors // 2)[node.table_of] if isinstance(node, Lookup) and node.mirrors is not None else None
 
 
 class _Regions:

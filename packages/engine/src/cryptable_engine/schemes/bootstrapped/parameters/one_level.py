@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 from cryptable_protocol import BootstrapKeyParameters, KeysetParameters, SecretKeyParameters
 
-from cryptable_engine.circuit.affine import MAX_ENTRIES as MAX_PRODUCTS
-from cryptable_engine.circuit.affine import AffineMap, compose
 from cryptable_engine.circuit.circuit import Circuit, Input, Linear, Lookup
+from cryptable_engine.circuit.convolution import Convolution
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     MAX_GLWE_DIMENSION,
     MINIMUM_DIMENSION,
@@ -31,6 +29,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     tolerated_variance,
 )
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, Reading, reading_of
+from cryptable_engine.schemes.bootstrapped.parameters.variances import FloatArray, variances
 
 LARGE_KEY, SMALL_KEY = 0, 1
 """Ids of the secret keys: of looked-up values, and of inputs."""
@@ -79,16 +78,11 @@ def demands_of(circuit: Circuit, layout: Layout) -> OneLevelDemands | None:
     """
     if not has_one_level(circuit):
         return None
-    maps: dict[int, AffineMap] = {}
-    inputs: set[Demand] = set()
-    room = MAX_PRODUCTS
-    for index, node in enumerate(circuit.nodes):
-        if isinstance(node, Linear):
-            maps[index] = compose(index, node, maps, room)
-            room -= maps[index].work
-        elif isinstance(node, Lookup):
-            inputs.add(_demand(circuit, node.source, maps, reading_of(node), layout))
-    output = _demand(circuit, circuit.output, maps, layout.output, layout)
+    amplified = variances(circuit, 1.0, 1.0)
+    inputs = {
+        _demand(amplified, node.source, reading_of(node), layout) for node in circuit.nodes if isinstance(node, Lookup)
+    }
+    output = _demand(amplified, circuit.output, layout.output, layout)
     return OneLevelDemands(
         tuple(sorted(inputs, key=lambda demand: (demand.bits, demand.amplification))), output, circuit.lookups
     )
@@ -105,6 +99,8 @@ def has_one_level(circuit: Circuit) -> bool:
                 if after_lookup[node.source]:
                     return False
                 after_lookup.append(True)
+            case Convolution():
+                after_lookup.append(after_lookup[node.source])
             case Linear():
                 levels = {after_lookup[term.source] for term in node.terms}
                 if len(levels) != 1:
@@ -113,12 +109,10 @@ def has_one_level(circuit: Circuit) -> bool:
     return after_lookup[circuit.output]
 
 
-def _demand(circuit: Circuit, node: int, maps: dict[int, AffineMap], reading: Reading, layout: Layout) -> Demand:
+def _demand(amplified: list[FloatArray], node: int, reading: Reading, layout: Layout) -> Demand:
     """A value stands in the lower `reading.bits` bits of its region, and is scaled up to the region's top."""
-    squares = np.zeros(circuit.nodes[node].size)
-    for matrix in maps[node].maps.values() if node in maps else ():
-        np.add.at(squares, matrix.columns, np.square(matrix.weights.astype(np.float64)))
-    return Demand(reading.width, max(1.0, float(squares.max())) * 4.0 ** (layout.widths[node] - reading.bits))
+    largest = max(1.0, float(amplified[node].max()))
+    return Demand(reading.width, largest * 4.0 ** (layout.widths[node] - reading.bits))
 
 
 def typical_demands(width: int, output_noise: float, *, norm: float | None = None) -> OneLevelDemands:

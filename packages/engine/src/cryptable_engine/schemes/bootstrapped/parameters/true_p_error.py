@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-import numpy as np
 from cryptable_protocol import BootstrapKeyParameters, ClientSpec, KeysetParameters
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
-from cryptable_engine.circuit.affine import MAX_ENTRIES as MAX_PRODUCTS
-from cryptable_engine.circuit.affine import AffineMap, compose
-from cryptable_engine.circuit.circuit import Circuit, Linear, Lookup
+from cryptable_engine.circuit.circuit import Circuit, Lookup
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     bootstrap_variance_bound,
@@ -23,6 +20,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     rounding_variance,
 )
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, Reading, lay_out, reading_of
+from cryptable_engine.schemes.bootstrapped.parameters.variances import variances
 
 BootstrapVariance = Callable[[BootstrapKeyParameters, int], float]
 """Of what a bootstrapping gives, under a small key of so many bits."""
@@ -114,33 +112,13 @@ def _readings(
     reading = rounding_variance(small, key.polynomial_size, compensated=compensated)
     reading += sum(keyswitch_variance(each, keyset.dimensions[each.input_key]) for each in keyset.keyswitch_keys)
     layout = lay_out(circuit, verify(circuit))
-    maps: dict[int, AffineMap] = {}
-    room = MAX_PRODUCTS
-    for index, node in enumerate(circuit.nodes):
-        if isinstance(node, Linear):
-            maps[index] = compose(index, node, maps, room)
-            room -= maps[index].work
-        elif isinstance(node, Lookup):
-            variance = _variance(circuit, node.source, maps, layout, reading_of(node), fresh, looked_up)
-            yield variance + reading, node.width
-    yield _variance(circuit, circuit.output, maps, layout, layout.output, fresh, looked_up), layout.output.width
+    met = [float(each.max()) for each in variances(circuit, fresh, looked_up)]
+    for node in circuit.nodes:
+        if isinstance(node, Lookup):
+            yield _scaled_up(met, node.source, layout, reading_of(node)) + reading, node.width
+    yield _scaled_up(met, circuit.output, layout, layout.output), layout.output.width
 
 
-def _variance(
-    circuit: Circuit,
-    node: int,
-    maps: dict[int, AffineMap],
-    layout: Layout,
-    reading: Reading,
-    fresh: float,
-    looked_up: float,
-) -> float:
-    """The largest of a node's elements, scaled up to the top of its region; of inputs it is `fresh`."""
-    variances = np.zeros(circuit.nodes[node].size)
-    if node in maps:
-        for origin, matrix in maps[node].maps.items():
-            each = looked_up if isinstance(circuit.nodes[origin], Lookup) else fresh
-            np.add.at(variances, matrix.columns, each * np.square(matrix.weights.astype(np.float64)))
-    else:
-        variances[:] = looked_up if isinstance(circuit.nodes[node], Lookup) else fresh
-    return float(variances.max()) * 4.0 ** (layout.widths[node] - reading.bits)
+def _scaled_up(variances_met: list[float], node: int, layout: Layout, reading: Reading) -> float:
+    """The largest of a node's elements, scaled up to the top of its region."""
+    return variances_met[node] * 4.0 ** (layout.widths[node] - reading.bits)

@@ -97,6 +97,8 @@ def read_forms(circuit: Circuit) -> Forms:
     node = circuit.nodes[circuit.output]
     if not isinstance(node, Linear) or circuit.output != len(circuit.nodes) - 1:
         raise CircuitError("the answer is not its last node; put it last", node=circuit.output)
+    if circuit.convolves:
+        raise CircuitError("convolves, which the scheme levelled does not: compile it for scheme bootstrapped")
     if circuit.squares:
         raise CircuitError("squares values, which the scheme levelled does not: compile it for scheme squares")
     _require_bits(circuit)

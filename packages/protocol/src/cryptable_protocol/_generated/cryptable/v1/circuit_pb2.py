@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63ryptable/v1/circuit.proto\x12\x0c\x63ryptable.v1\"\xa2\x01\n\x07\x43ircuit\x12!\n\x05nodes\x18\x01 \x03(\x0b\x32\x12.cryptable.v1.Node\x12\x0e\n\x06output\x18\x02 \x01(\r\x12\x1b\n\x0eoutput_maximum\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x1e\n\x11\x65xact_output_bits\x18\x04 \x01(\rH\x01\x88\x01\x01\x42\x11\n\x0f_output_maximumB\x14\n\x12_exact_output_bits\"\x82\x02\n\x04Node\x12$\n\x05input\x18\x01 \x01(\x0b\x32\x13.cryptable.v1.InputH\x00\x12&\n\x06linear\x18\x02 \x01(\x0b\x32\x14.cryptable.v1.LinearH\x00\x12&\n\x06lookup\x18\x03 \x01(\x0b\x32\x14.cryptable.v1.LookupH\x00\x12(\n\x07product\x18\x04 \x01(\x0b\x32\x15.cryptable.v1.ProductH\x00\x12*\n\x08rotation\x18\x05 \x01(\x0b\x32\x16.cryptable.v1.RotationH\x00\x12&\n\x06square\x18\x06 \x01(\x0b\x32\x14.cryptable.v1.SquareH\x00\x42\x06\n\x04kind\"1\n\x05Input\x12(\n\x06groups\x18\x01 \x03(\x0b\x32\x18.cryptable.v1.InputGroup\"\x92\x01\n\nInputGroup\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.cryptable.v1.InputGroup.Kind\x12\x0c\n\x04size\x18\x02 \x01(\r\x12\x0f\n\x07maximum\x18\x03 \x01(\r\"8\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTHERMOMETER\x10\x01\x12\t\n\x05RANGE\x10\x02\";\n\x06Linear\x12!\n\x05terms\x18\x01 \x03(\x0b\x32\x12.cryptable.v1.Term\x12\x0e\n\x06offset\x18\x02 \x03(\x12\"F\n\x04Term\x12\x0e\n\x06source\x18\x01 \x01(\r\x12\x0c\n\x04rows\x18\x02 \x03(\r\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\r\x12\x0f\n\x07weights\x18\x04 \x03(\x12\"q\n\x06Lookup\x12\x0e\n\x06source\x18\x01 \x01(\r\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0f\n\x07\x65ntries\x18\x03 \x03(\x04\x12\x10\n\x08table_of\x18\x04 \x03(\r\x12\x14\n\x0c\x64ropped_bits\x18\x05 \x01(\r\x12\x0f\n\x07mirrors\x18\x06 \x03(\x04\"\'\n\x07Product\x12\x0e\n\x06source\x18\x01 \x01(\r\x12\x0c\n\x04\x62its\x18\x02 \x03(\r\"y\n\x08Rotation\x12\x0c\n\x04\x62its\x18\x01 \x03(\r\x12\x11\n\texponents\x18\x02 \x03(\r\x12\x11\n\tpositions\x18\x03 \x01(\r\x12\x0f\n\x07\x65ntries\x18\x04 \x03(\x12\x12(\n\x05trees\x18\x05 \x03(\x0b\x32\x19.cryptable.v1.TurningTree\"/\n\x0bTurningTree\x12\r\n\x05nodes\x18\x01 \x03(\r\x12\x11\n\texponents\x18\x02 \x03(\r\"\x18\n\x06Square\x12\x0e\n\x06source\x18\x01 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63ryptable/v1/circuit.proto\x12\x0c\x63ryptable.v1\"\xa2\x01\n\x07\x43ircuit\x12!\n\x05nodes\x18\x01 \x03(\x0b\x32\x12.cryptable.v1.Node\x12\x0e\n\x06output\x18\x02 \x01(\r\x12\x1b\n\x0eoutput_maximum\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x1e\n\x11\x65xact_output_bits\x18\x04 \x01(\rH\x01\x88\x01\x01\x42\x11\n\x0f_output_maximumB\x14\n\x12_exact_output_bits\"\xb4\x02\n\x04Node\x12$\n\x05input\x18\x01 \x01(\x0b\x32\x13.cryptable.v1.InputH\x00\x12&\n\x06linear\x18\x02 \x01(\x0b\x32\x14.cryptable.v1.LinearH\x00\x12&\n\x06lookup\x18\x03 \x01(\x0b\x32\x14.cryptable.v1.LookupH\x00\x12(\n\x07product\x18\x04 \x01(\x0b\x32\x15.cryptable.v1.ProductH\x00\x12*\n\x08rotation\x18\x05 \x01(\x0b\x32\x16.cryptable.v1.RotationH\x00\x12&\n\x06square\x18\x06 \x01(\x0b\x32\x14.cryptable.v1.SquareH\x00\x12\x30\n\x0b\x63onvolution\x18\x07 \x01(\x0b\x32\x19.cryptable.v1.ConvolutionH\x00\x42\x06\n\x04kind\"1\n\x05Input\x12(\n\x06groups\x18\x01 \x03(\x0b\x32\x18.cryptable.v1.InputGroup\"\x92\x01\n\nInputGroup\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.cryptable.v1.InputGroup.Kind\x12\x0c\n\x04size\x18\x02 \x01(\r\x12\x0f\n\x07maximum\x18\x03 \x01(\r\"8\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTHERMOMETER\x10\x01\x12\t\n\x05RANGE\x10\x02\";\n\x06Linear\x12!\n\x05terms\x18\x01 \x03(\x0b\x32\x12.cryptable.v1.Term\x12\x0e\n\x06offset\x18\x02 \x03(\x12\"F\n\x04Term\x12\x0e\n\x06source\x18\x01 \x01(\r\x12\x0c\n\x04rows\x18\x02 \x03(\r\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\r\x12\x0f\n\x07weights\x18\x04 \x03(\x12\"q\n\x06Lookup\x12\x0e\n\x06source\x18\x01 \x01(\r\x12\r\n\x05width\x18\x02 \x01(\r\x12\x0f\n\x07\x65ntries\x18\x03 \x03(\x04\x12\x10\n\x08table_of\x18\x04 \x03(\r\x12\x14\n\x0c\x64ropped_bits\x18\x05 \x01(\r\x12\x0f\n\x07mirrors\x18\x06 \x03(\x04\"\'\n\x07Product\x12\x0e\n\x06source\x18\x01 \x01(\r\x12\x0c\n\x04\x62its\x18\x02 \x03(\r\"y\n\x08Rotation\x12\x0c\n\x04\x62its\x18\x01 \x03(\r\x12\x11\n\texponents\x18\x02 \x03(\r\x12\x11\n\tpositions\x18\x03 \x01(\r\x12\x0f\n\x07\x65ntries\x18\x04 \x03(\x12\x12(\n\x05trees\x18\x05 \x03(\x0b\x32\x19.cryptable.v1.TurningTree\"/\n\x0bTurningTree\x12\r\n\x05nodes\x18\x01 \x03(\r\x12\x11\n\texponents\x18\x02 \x03(\r\"\x18\n\x06Square\x12\x0e\n\x06source\x18\x01 \x01(\r\"\xaf\x01\n\x0b\x43onvolution\x12\x0e\n\x06source\x18\x01 \x01(\r\x12\r\n\x05shape\x18\x02 \x03(\r\x12\x0e\n\x06groups\x18\x03 \x01(\r\x12\x0c\n\x04taps\x18\x04 \x03(\r\x12\x0e\n\x06places\x18\x05 \x03(\r\x12\x0f\n\x07strides\x18\x06 \x03(\r\x12\x11\n\tdilations\x18\x07 \x03(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x08 \x03(\r\x12\x0f\n\x07weights\x18\t \x03(\x12\x12\x0e\n\x06offset\x18\n \x03(\x12\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,25 +34,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CIRCUIT']._serialized_start=45
   _globals['_CIRCUIT']._serialized_end=207
   _globals['_NODE']._serialized_start=210
-  _globals['_NODE']._serialized_end=468
-  _globals['_INPUT']._serialized_start=470
-  _globals['_INPUT']._serialized_end=519
-  _globals['_INPUTGROUP']._serialized_start=522
-  _globals['_INPUTGROUP']._serialized_end=668
-  _globals['_INPUTGROUP_KIND']._serialized_start=612
-  _globals['_INPUTGROUP_KIND']._serialized_end=668
-  _globals['_LINEAR']._serialized_start=670
-  _globals['_LINEAR']._serialized_end=729
-  _globals['_TERM']._serialized_start=731
-  _globals['_TERM']._serialized_end=801
-  _globals['_LOOKUP']._serialized_start=803
-  _globals['_LOOKUP']._serialized_end=916
-  _globals['_PRODUCT']._serialized_start=918
-  _globals['_PRODUCT']._serialized_end=957
-  _globals['_ROTATION']._serialized_start=959
-  _globals['_ROTATION']._serialized_end=1080
-  _globals['_TURNINGTREE']._serialized_start=1082
-  _globals['_TURNINGTREE']._serialized_end=1129
-  _globals['_SQUARE']._serialized_start=1131
-  _globals['_SQUARE']._serialized_end=1155
+  _globals['_NODE']._serialized_end=518
+  _globals['_INPUT']._serialized_start=520
+  _globals['_INPUT']._serialized_end=569
+  _globals['_INPUTGROUP']._serialized_start=572
+  _globals['_INPUTGROUP']._serialized_end=718
+  _globals['_INPUTGROUP_KIND']._serialized_start=662
+  _globals['_INPUTGROUP_KIND']._serialized_end=718
+  _globals['_LINEAR']._serialized_start=720
+  _globals['_LINEAR']._serialized_end=779
+  _globals['_TERM']._serialized_start=781
+  _globals['_TERM']._serialized_end=851
+  _globals['_LOOKUP']._serialized_start=853
+  _globals['_LOOKUP']._serialized_end=966
+  _globals['_PRODUCT']._serialized_start=968
+  _globals['_PRODUCT']._serialized_end=1007
+  _globals['_ROTATION']._serialized_start=1009
+  _globals['_ROTATION']._serialized_end=1130
+  _globals['_TURNINGTREE']._serialized_start=1132
+  _globals['_TURNINGTREE']._serialized_end=1179
+  _globals['_SQUARE']._serialized_start=1181
+  _globals['_SQUARE']._serialized_end=1205
+  _globals['_CONVOLUTION']._serialized_start=1208
+  _globals['_CONVOLUTION']._serialized_end=1383
 # @@protoc_insertion_point(module_scope)

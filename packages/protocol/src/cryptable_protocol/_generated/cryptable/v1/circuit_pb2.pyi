@@ -79,6 +79,7 @@ class Node(_message.Message):
     PRODUCT_FIELD_NUMBER: _builtins.int
     ROTATION_FIELD_NUMBER: _builtins.int
     SQUARE_FIELD_NUMBER: _builtins.int
+    CONVOLUTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def input(self) -> Global___Input: ...
     @_builtins.property
@@ -91,6 +92,8 @@ class Node(_message.Message):
     def rotation(self) -> Global___Rotation: ...
     @_builtins.property
     def square(self) -> Global___Square: ...
+    @_builtins.property
+    def convolution(self) -> Global___Convolution: ...
     def __init__(
         self,
         *,
@@ -100,12 +103,13 @@ class Node(_message.Message):
         product: Global___Product | None = ...,
         rotation: Global___Rotation | None = ...,
         square: Global___Square | None = ...,
+        convolution: Global___Convolution | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product", "rotation", b"rotation", "square", b"square"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["convolution", b"convolution", "input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product", "rotation", b"rotation", "square", b"square"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product", "rotation", b"rotation", "square", b"square"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["convolution", b"convolution", "input", b"input", "kind", b"kind", "linear", b"linear", "lookup", b"lookup", "product", b"product", "rotation", b"rotation", "square", b"square"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["input", "linear", "lookup", "product", "rotation", "square"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["input", "linear", "lookup", "product", "rotation", "square", "convolution"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -429,3 +433,75 @@ class Square(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Square: _TypeAlias = Square  # noqa: Y015
+
+@_typing.final
+class Convolution(_message.Message):
+    """A Linear whose elements are places of a grid and share their weights. The source is read as channels of a grid, the
+    grid's last axis fastest; value[f, place] = offset[f, place] + sum over channels c and taps t of weights[f, c, t] *
+    source[g + c, position], where position = place * strides + t * dilations - before on each axis, g is the first channel
+    of the group of filter f, and what lies outside the grid counts as 0. Free under encryption.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    TAPS_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    STRIDES_FIELD_NUMBER: _builtins.int
+    DILATIONS_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    source: _builtins.int
+    """Index of an earlier node, of as many elements as the product of `shape`."""
+    groups: _builtins.int
+    """As many as `groups` divide channels and filters into; each filter reads the channels of its own group."""
+    @_builtins.property
+    def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Channels, then the extents of the grid's axes, one to three."""
+
+    @_builtins.property
+    def taps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Extents of a window, one an axis, and so are the following."""
+
+    @_builtins.property
+    def places(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Extents of the value."""
+
+    @_builtins.property
+    def strides(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def dilations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def before(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def weights(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Filter by filter, channel by channel, the window's last axis fastest."""
+
+    @_builtins.property
+    def offset(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One entry an output element; its length is the size of the value."""
+
+    def __init__(
+        self,
+        *,
+        source: _builtins.int = ...,
+        shape: _abc.Iterable[_builtins.int] | None = ...,
+        groups: _builtins.int = ...,
+        taps: _abc.Iterable[_builtins.int] | None = ...,
+        places: _abc.Iterable[_builtins.int] | None = ...,
+        strides: _abc.Iterable[_builtins.int] | None = ...,
+        dilations: _abc.Iterable[_builtins.int] | None = ...,
+        before: _abc.Iterable[_builtins.int] | None = ...,
+        weights: _abc.Iterable[_builtins.int] | None = ...,
+        offset: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "dilations", b"dilations", "groups", b"groups", "offset", b"offset", "places", b"places", "shape", b"shape", "source", b"source", "strides", b"strides", "taps", b"taps", "weights", b"weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Convolution: _TypeAlias = Convolution  # noqa: Y015
