@@ -46,6 +46,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self.on_row: Callable[[str, Evaluated], None] | None = None
+        """Told of each row too."""
         ProcessCollector(registry=self._registry)  # CPU, memory and descriptors of the front
         self._calls = Counter("cryptable_calls", "Calls that have ended", ["method", "status"], registry=self._registry)
         self._call_seconds = Histogram(
@@ -90,6 +92,8 @@ class Metrics:
 
     def row(self, model: str, evaluated: Evaluated) -> None:
         """A row has been evaluated."""
+        if self.on_row is not None:
+            self.on_row(model, evaluated)
         self._rows.labels(model).inc()
         self._phases.labels("queue").inc(evaluated.queue_seconds)
         self._waits.observe(evaluated.queue_seconds)

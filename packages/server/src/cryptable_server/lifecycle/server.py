@@ -7,8 +7,9 @@ import logging
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -47,6 +48,9 @@ from cryptable_server.services.inference import AUDITED, InferenceService
 from cryptable_server.services.upkeep import Upkeep
 from cryptable_server.settings.addresses import is_loopback, join_address
 from cryptable_server.settings.config import ServerConfig
+
+if TYPE_CHECKING:
+    from cryptable_server.calls.traces import Traces
 
 _LOGGER = logging.getLogger(__name__)
 _OPEN = "they ask nobody who they are, and name models and their load: let a firewall pass the scraper alone"
@@ -121,6 +125,8 @@ def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> 
             add_expiries(metrics, certificates)
             certificates.remind()
             parts.enter_context(certificates.watched())
+        if config.traces is not None:
+            metrics.on_row = parts.enter_context(_tracing(config.traces)).row
         if config.metrics is not None:
             address = parts.enter_context(metrics.serving(*config.metrics))
             log(_LOGGER, logging.INFO, "metrics", address=address)
@@ -136,6 +142,16 @@ def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> 
             config.max_stream_seconds,
         )
         asyncio.run(_Life(config, certificates, models, keys, executor, entrance).run())
+
+
+def _tracing(endpoint: str) -> AbstractContextManager[Traces]:
+    try:
+        from cryptable_server.calls.traces import tracing
+    except ImportError as error:
+        raise ConfigurationError(
+            f"--traces needs OpenTelemetry, which is not here ({error}); install cryptable-server[otel]"
+        ) from error
+    return tracing(endpoint)
 
 
 def _token_reader(config: ServerConfig) -> TokenReader | None:

@@ -253,6 +253,13 @@ class ServerConfig:
     metrics: tuple[str, int] | None = setting(
         "metrics", Address(), group=_WATCHED, help="answer Prometheus there, over HTTP, and whoever else reaches it"
     )
+    traces: str | None = setting(
+        "traces",
+        Text("URL"),
+        group=_WATCHED,
+        help="send a trace of each row to a collector's gRPC port (OTLP), as http://HOST:4317; needs "
+        "cryptable-server[otel]",
+    )
     log_level: str = setting(
         "log-level",
         Text("LEVEL", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
@@ -280,6 +287,11 @@ class ServerConfig:
         )
         self._check_connection()
         self._check_web()
+        _require(
+            self.traces is None or self.traces.startswith(("http://", "https://")),
+            "--traces is no address of a collector: http://HOST:PORT, or https://",
+            "traces",
+        )
 
     def _check_connection(self) -> None:
         chosen = [name for name, given in self._connections().items() if given]
