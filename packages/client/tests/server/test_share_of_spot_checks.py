@@ -10,7 +10,7 @@ from clear_client import clear_has_a_client
 from clear_parameters import ClearParameters
 from cryptable_client import SecretKeys, SpotChecks, WrongAnswersError
 from cryptable_client.server.spot_checks import SpotCheckRun
-from cryptable_protocol import AffineEncoder, ClientSpec, Decoder, Link
+from cryptable_protocol import AffineEncoder, ClientSpec, Decoder, InvalidInputError, Link
 from cryptable_protocol.model.known_answers import KnownAnswers
 
 SIGNER = "ab" * 32
@@ -56,6 +56,17 @@ def test_places_are_uniform_and_all_known_rows_serve(clear_spec):
         assert sorted(places) == list(range(10))
         assert max(abs(count - 1600) for count in places.values()) < 6 * (4000 * 0.4 * 0.6) ** 0.5
         assert max(abs(count - 3200) for count in rows.values()) < 6 * (4000 * 0.8 * 0.2) ** 0.5
+
+
+def test_answers_after_the_verdict_are_nobodys(clear_spec):
+    """A call in another thread may end while the connection is closed: its checks would have no verdict."""
+    run = run_of(clear_spec)
+    with SecretKeys.generate(clear_spec) as keys:
+        batch = run.amid(np.full((3, 1), 99), keys)
+        run.give_verdict(keys)
+        with pytest.raises(InvalidInputError, match="closed while rows were underway"):
+            run.take(batch, batch.rows)
+        assert not keys.retired
 
 
 def test_more_checks_than_known_rows_repeat_them_evenly(clear_spec):
