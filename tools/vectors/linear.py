@@ -43,7 +43,7 @@ def spec() -> client_spec.ClientSpec:
             outputs=2,
             maximum=1 << 29,
             answer_word_bits=19,
-            linear=client_spec.LinearRow(input_bits=16, word_bits=36),
+            linear=client_spec.LinearRow(input_bits=16, word_bits=36, outputs_per_part=2),
         )
     )
     return message
@@ -79,6 +79,9 @@ def rejected() -> list[Rejected]:
     def row(**fields: object) -> Callable[[client_spec.ClientSpec], object]:
         return lambda message: put(message.levelled.linear, **fields)
 
+    def both(message: client_spec.ClientSpec) -> None:
+        message.levelled.outputs = message.levelled.linear.outputs_per_part = 43
+
     cases: dict[str, tuple[str, Callable[[client_spec.ClientSpec], object]]] = {
         "keyset": ("the keyset of other models", of(keyset=1)),
         "selectors": ("selectors, beside integers", of(selectors=[0])),
@@ -96,7 +99,9 @@ def rejected() -> list[Rejected]:
         "modulus_large": ("a modulus above 2^17", of(moduli=[1021, (1 << 17) + 2], answer_word_bits=26)),
         "moduli_many": ("7 moduli", of(moduli=[29, 31, 37, 41, 43, 47, 53])),
         "maximum": ("a maximum that the moduli do not hold", of(maximum=1 << 30)),
-        "slots": ("129 slots", of(outputs=43)),
+        "parts_none": ("parts of no output", row(outputs_per_part=0)),
+        "parts_many": ("2 outputs in parts of 3", row(outputs_per_part=3)),
+        "slots": ("129 slots", both),
         "words_misread": ("words so short that answers are misread", of(answer_word_bits=17)),
         "told": ("a row in words so short that answers tell weights", row(word_bits=30)),
     }

@@ -14,7 +14,7 @@ from cryptable_protocol.schemes.levelled.keyset import PUBLIC_PAIR, RING_SIZE, U
 from cryptable_protocol.schemes.levelled.linear_layout import MAX_LINEAR_MODULI, LinearLayout, residues_on_torus
 from cryptable_protocol.schemes.levelled.linear_parameters import MOST_TOLD, LinearParameters
 
-PARAMETERS = LinearParameters(3, 16, 36, (1021, 1023, 1024), 2, 1 << 29, 19, 2.0**-128)
+PARAMETERS = LinearParameters(3, 16, 36, (1021, 1023, 1024), 2, 2, 1 << 29, 19, 2.0**-128)
 
 
 def test_the_keyset_is_a_public_pair() -> None:
@@ -86,8 +86,11 @@ def test_the_flood_is_what_p_error_leaves_room_for() -> None:
         ({"moduli": (2, 1021, 1023, 1025)}, "moduli"),
         ({"moduli": (1020, 1023, 1024)}, "share a factor"),
         ({"maximum": 1 << 30}, "outputs up to"),
-        ({"outputs": 43}, "129 slots"),
-        ({"outputs": 32}, "at most 94"),
+        ({"outputs": 43, "outputs_per_part": 43}, "129 slots"),
+        ({"outputs": 32, "outputs_per_part": 32}, "at most 94"),
+        ({"outputs_per_part": 0}, "in parts of 0"),
+        ({"outputs_per_part": 3}, "2 outputs in parts of 3"),
+        ({"outputs": 9000}, "products are made"),
         ({"p_error": 0.0}, "p_error"),
         ({"answer_word_bits": 17}, "misread more often"),
         ({"row_word_bits": 30}, "nats of a weight"),

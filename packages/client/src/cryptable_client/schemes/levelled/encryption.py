@@ -87,13 +87,19 @@ def decrypt_answer(
         MalformedMessageError: it is of another form.
     """
     parameters.check_output(tensor.to_message())
-    width = parameters.answer_word_bits
-    at = packed_bytes(RING_SIZE, width)
-    mask = unpack(tensor.polynomials[:at], RING_SIZE, width).astype(np.int64)
-    body = unpack(tensor.polynomials[at:], parameters.slots, width).astype(np.int64)
-    phase = (body - times(mask, transform(secret.astype(np.float64)))[parameters.slot_places]) % (1 << width)
+    width, slots = parameters.answer_word_bits, parameters.slots
+    at, end = packed_bytes(RING_SIZE, width), packed_bytes(RING_SIZE, width) + packed_bytes(slots, width)
+    spectrum = transform(secret.astype(np.float64))
+    phases = []
+    for part in range(parameters.parts):
+        data = tensor.polynomials[part * end : (part + 1) * end]
+        mask = unpack(data[:at], RING_SIZE, width).astype(np.int64)
+        body = unpack(data[at:], slots, width).astype(np.int64)
+        phase = (body - times(mask, spectrum)[parameters.slot_places]) % (1 << width)
+        phases.append(phase.reshape(len(parameters.moduli), -1))
     moduli = np.array(parameters.moduli, np.int64)[:, None]
-    residues = ((2 * phase.reshape(len(parameters.moduli), -1) * moduli + (1 << width)) >> (width + 1)) % moduli
+    phase = np.concatenate(phases, axis=1)[:, : parameters.outputs]
+    residues = ((2 * phase * moduli + (1 << width)) >> (width + 1)) % moduli
     return np.array([min(value, parameters.maximum) for value in _combine(parameters, residues)], np.int64)
 
 

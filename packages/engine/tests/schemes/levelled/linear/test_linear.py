@@ -43,7 +43,7 @@ def planned(circuit, **changes):
     return make_linear_plan(circuit, replace(choose_linear_parameters(circuit, highest, P_ERROR), **changes), highest)
 
 
-@pytest.mark.parametrize(("inputs", "outputs", "bits"), [(1, 1, 1), (7, 3, 12), (90, 2, 20), (300, 1, 4)])
+@pytest.mark.parametrize(("inputs", "outputs", "bits"), [(1, 1, 1), (7, 3, 12), (90, 2, 20), (300, 1, 4), (40, 150, 4)])
 def test_the_product_of_clear_residues_is_the_answer(inputs, outputs, bits):
     """A row with mask 0 and without noise: every slot is its residue, but for the grid."""
     random = np.random.default_rng(inputs)
@@ -55,11 +55,15 @@ def test_the_product_of_clear_residues_is_the_answer(inputs, outputs, bits):
     words = np.zeros((parameters.layout.polynomials, 2, RING_SIZE), np.uint64)
     for modulus, place in zip(parameters.moduli, places, strict=True):
         words[polynomial, 1, place] = residues_on_torus(row, modulus)
-    body = LinearEvaluator(plan).product(words)[1].astype(np.float64) * 2.0**-52
-    phases = body[parameters.slot_places] + plan.constant
     (expected,) = interpret(circuit, row[None])
-    for number, phase in enumerate(phases):
-        residue, output = divmod(number, outputs)
+    size, numbers = parameters.outputs_per_part, []
+    for part, (found, constant) in enumerate(zip(LinearEvaluator(plan).products(words), plan.constant, strict=True)):
+        phases = found[1].astype(np.float64)[parameters.slot_places] * 2.0**-52 + constant
+        numbers += [(*divmod(number, size), part, phase) for number, phase in enumerate(phases)]
+    for residue, place, part, phase in numbers:
+        output = part * size + place
+        if output >= outputs:
+            continue
         modulus = parameters.moduli[residue]
         distance = phase - expected[output] % modulus / modulus
         assert abs(distance - round(distance)) <= inputs * modulus * 2.0**-54 + 2.0**-50
@@ -68,11 +72,11 @@ def test_the_product_of_clear_residues_is_the_answer(inputs, outputs, bits):
 def test_products_are_exact_modulo_the_grid():
     random = np.random.default_rng(3)
     plan = planned(linear_circuit(random, 20, 2))
-    words = random.integers(0, 1 << 52, (len(plan.weights), 2, RING_SIZE), np.uint64)
-    found = LinearEvaluator(plan).product(words)
+    words = random.integers(0, 1 << 52, (plan.weights.shape[1], 2, RING_SIZE), np.uint64)
+    (found,) = LinearEvaluator(plan).products(words)
     for part in range(2):
         total = [0] * RING_SIZE
-        for weights, polynomial in zip(plan.weights, words[:, part], strict=True):
+        for weights, polynomial in zip(plan.weights[0], words[:, part], strict=True):
             for place in np.flatnonzero(weights).tolist():
                 moved = np.roll(polynomial, place)
                 signed = [int(value) * (-1 if index < place else 1) for index, value in enumerate(moved.tolist())]
@@ -122,7 +126,7 @@ class _Party:
             row = self.random.integers(0, circuit.input.groups[0].maximum + 1, circuit.input.size)
             tensor = self.scheme.encrypt(self.parameters, self.secret, row)
             words = evaluator._ciphertexts(tensor.seed, tensor.polynomials)
-            ciphertext = evaluator.ciphertext(words, self.keys)
+            (ciphertext,) = evaluator.ciphertexts(words, self.keys)
             mask = np.rint(ciphertext[0] * 2.0**52).astype(np.int64).view(np.uint64) & np.uint64((1 << 52) - 1)
             product = torus_times(mask[None], transform(self.secret.astype(np.float64)))[0].astype(np.float64) * 2**-52
             phases = (ciphertext[1] - product)[self.parameters.slot_places]
@@ -157,7 +161,7 @@ def test_a_program_of_other_weights_still_fits_its_client_specification(tmp_path
 
 
 def test_too_many_outputs_are_refused_by_name(tmp_path):
-    circuit = linear_circuit(np.random.default_rng(1), 5, 200)
+    circuit = linear_circuit(np.random.default_rng(1), 1500, 300, input_bits=20)
     with pytest.raises(CompilationError, match="hide_weights=False"):
         compile_circuit(circuit, CompileOptions(scheme="levelled", p_error=P_ERROR), tmp_path / "program")
 

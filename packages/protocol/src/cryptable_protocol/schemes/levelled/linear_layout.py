@@ -28,7 +28,7 @@ MAX_LINEAR_MODULI = max(_PLACES)
 
 @dataclass(frozen=True)
 class LinearLayout:
-    """Of a model with so many inputs, outputs and moduli.
+    """Of a model with so many inputs and moduli, and so many outputs in a part of an answer.
 
     With `window` = ⌊N / windows⌋, the residue by moduli[r] of input i is coefficient (inputs' window of r) · window +
     i mod `run` of polynomial ⌊i / run⌋, and that of output o is coefficient (slots' window of r) · window + o · run of

@@ -30,6 +30,8 @@ MAX_INPUT_BITS = 30
 LEAST_MODULUS, MOST_MODULUS = 3, 1 << 17
 LEAST_ROW_BITS, MOST_ROW_BITS = 24, 51
 LEAST_ANSWER_BITS, MOST_ANSWER_BITS = 12, 26
+MOST_PRODUCTS = 4096
+"""Of a part of an answer and a polynomial of a row: 64 MiB of weights, twice that with their transforms."""
 MOST_TOLD = 2.0**-22
 """Nats that an answer may tell of any one weight, beside its outputs."""
 _FRESH = 4.0**LOG2_DEVIATION + 4.0**-GRID_BITS / 12
@@ -46,6 +48,7 @@ class LinearParameters:
         row_word_bits: of a word of a row.
         moduli: that outputs are computed modulo.
         outputs: number of them.
+        outputs_per_part: of one ciphertext of an answer; what the last one has more is of no output.
         maximum: highest value of any.
         answer_word_bits: of an answer's word.
         p_error: probability that an answer is wrong, for any honest row.
@@ -56,6 +59,7 @@ class LinearParameters:
     row_word_bits: int
     moduli: tuple[int, ...]
     outputs: int
+    outputs_per_part: int
     maximum: int
     answer_word_bits: int
     p_error: float
@@ -80,13 +84,21 @@ class LinearParameters:
             f"{LEAST_MODULUS} .. {MOST_MODULUS}",
         )
         check_residues(self.moduli, self.maximum)
-        require(self.outputs > 0 and self.slots <= MAX_SLOTS, f"{self.slots} slots, expected 1 .. {MAX_SLOTS}")
+        require(
+            1 <= self.outputs_per_part <= self.outputs <= limits.MAX_VECTOR_SIZE,
+            f"{self.outputs} outputs in parts of {self.outputs_per_part}",
+        )
+        require(self.slots <= MAX_SLOTS, f"{self.slots} slots, expected 1 .. {MAX_SLOTS}")
         check_slots(self.slots, self.answer_word_bits)
-        require(self.layout.run > 0, f"{self.outputs} outputs leave no room for an input")
+        require(self.layout.run > 0, f"{self.outputs_per_part} outputs leave no room for an input")
         polynomials = self.layout.polynomials
         require(
             polynomials <= limits.MAX_LEVELLED_POLYNOMIALS,
             f"{polynomials} polynomials in a row, expected 1 .. {limits.MAX_LEVELLED_POLYNOMIALS}",
+        )
+        require(
+            self.parts * polynomials <= MOST_PRODUCTS,
+            f"{self.parts} parts of an answer by {polynomials} polynomials, at most {MOST_PRODUCTS} products are made",
         )
         require(0.0 < self.p_error < 1.0, f"p_error {self.p_error} is not in (0, 1)")
         require(
@@ -110,14 +122,19 @@ class LinearParameters:
         return math.prod(self.moduli)
 
     @property
+    def parts(self) -> int:
+        """Ciphertexts of an answer."""
+        return -(-self.outputs // self.outputs_per_part)
+
+    @property
     def slots(self) -> int:
-        """Coefficients of an answer that return."""
-        return self.outputs * len(self.moduli)
+        """Coefficients of a part of an answer that return."""
+        return self.outputs_per_part * len(self.moduli)
 
     @cached_property
     def layout(self) -> LinearLayout:
         """Where each residue stands."""
-        return LinearLayout(self.inputs, self.outputs, len(self.moduli))
+        return LinearLayout(self.inputs, self.outputs_per_part, len(self.moduli))
 
     @property
     def slot_places(self) -> list[int]:
@@ -137,7 +154,7 @@ class LinearParameters:
     @cached_property
     def variances(self) -> tuple[float, ...]:
         """For each modulus, the greatest variance of a slot's phase that p_error allows; negative where none is."""
-        needed = deviations_needed(self.slots, self.p_error)
+        needed = deviations_needed(self.parts * self.slots, self.p_error)
         tolerances = [
             1 / (2 * modulus) - self.inputs * modulus / 2 * 2.0 ** -(GRID_BITS + 1) for modulus in self.moduli
         ]
@@ -150,14 +167,14 @@ class LinearParameters:
         What other noise leaves of `variances` (docs/decisions/0035-hidden-linear-models.md); negative where there is
         none.
         """
-        row = self.inputs * self.outputs * self._square * self._uploaded
+        row = self.inputs * self.outputs_per_part * self._square * self._uploaded
         answer = word_rounding(self.answer_word_bits) + (1 + RING_SIZE + SECRET_NORM) * _FRESH
         return tuple(variance - row - answer for variance in self.variances)
 
     @cached_property
     def told(self) -> float:
         """Nats that an answer tells of any one weight, to who knows all others, beside its outputs."""
-        return self.outputs * sum(self._square * self._uploaded / (2 * flood) for flood in self.floods)
+        return self.outputs_per_part * sum(self._square * self._uploaded / (2 * flood) for flood in self.floods)
 
     @property
     def key_memory_bytes(self) -> int:
@@ -186,8 +203,9 @@ class LinearParameters:
 
     @property
     def answer_bytes(self) -> int:
-        """A packed mask, and the body at the slots."""
-        return packed_bytes(RING_SIZE, self.answer_word_bits) + packed_bytes(self.slots, self.answer_word_bits)
+        """Of each part a packed mask, and the body at the slots."""
+        bits = self.answer_word_bits
+        return self.parts * (packed_bytes(RING_SIZE, bits) + packed_bytes(self.slots, bits))
 
     @property
     def row_message_bytes(self) -> int:
@@ -204,7 +222,7 @@ class LinearParameters:
         return check_row(message, self.row_bytes)
 
     def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
-        """Whether an answer has exactly a packed mask and the slots of its body."""
+        """Whether an answer has exactly a packed mask and the slots of its body for each part."""
         check_answer(message, self.answer_bytes)
 
     def pinned_facts(self) -> Mapping[str, object]:
@@ -215,6 +233,7 @@ class LinearParameters:
             "row word bits": self.row_word_bits,
             "moduli": list(self.moduli),
             "outputs": self.outputs,
+            "outputs in a part": self.outputs_per_part,
             "maximum": self.maximum,
             "answer word bits": self.answer_word_bits,
             "p_error": self.p_error,
@@ -231,7 +250,11 @@ class LinearParameters:
                 outputs=self.outputs,
                 maximum=self.maximum,
                 answer_word_bits=self.answer_word_bits,
-                linear=pb.LinearRow(input_bits=self.input_bits, word_bits=self.row_word_bits),
+                linear=pb.LinearRow(
+                    input_bits=self.input_bits,
+                    word_bits=self.row_word_bits,
+                    outputs_per_part=self.outputs_per_part,
+                ),
             )
         )
 
@@ -251,6 +274,7 @@ class LinearParameters:
             own.linear.word_bits,
             tuple(own.moduli),
             own.outputs,
+            own.linear.outputs_per_part,
             own.maximum,
             own.answer_word_bits,
             message.p_error,

@@ -131,6 +131,16 @@ class LevelledParameters:
         return self.outputs * len(self.moduli)
 
     @property
+    def parts(self) -> int:
+        """Ciphertexts of an answer."""
+        return 1
+
+    @property
+    def outputs_per_part(self) -> int:
+        """All of them."""
+        return self.outputs
+
+    @property
     def slot_places(self) -> list[int]:
         """Coefficient of each slot."""
         return list(range(self.slots))

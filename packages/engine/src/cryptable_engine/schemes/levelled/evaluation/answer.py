@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
@@ -11,9 +13,10 @@ from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray
 
 
-def answer_bytes(ciphertext: FloatArray, parameters: LevelledParameters | LinearParameters) -> bytes:
-    """Canonical bytes of an answer, given as its ciphertext on the torus, shape (2, N)."""
-    bits = parameters.answer_word_bits
-    words = (np.floor(ciphertext * 2.0**bits + 0.5).astype(np.int64) & ((1 << bits) - 1)).astype(np.uint64)
-    packed = pack(words[0], bits) + pack(words[1, parameters.slot_places], bits)
-    return RingTensor(packed).to_bytes()
+def answer_bytes(ciphertexts: Iterable[FloatArray], parameters: LevelledParameters | LinearParameters) -> bytes:
+    """Canonical bytes of an answer, given as its parts' ciphertexts on the torus, each of shape (2, N)."""
+    bits, packed = parameters.answer_word_bits, []
+    for ciphertext in ciphertexts:
+        words = (np.floor(ciphertext * 2.0**bits + 0.5).astype(np.int64) & ((1 << bits) - 1)).astype(np.uint64)
+        packed += [pack(words[0], bits), pack(words[1, parameters.slot_places], bits)]
+    return RingTensor(b"".join(packed)).to_bytes()

@@ -60,7 +60,7 @@ class RowEvaluator:
         if not isinstance(keys, ServerKeys) or keys.ring is not self._ring or tensor.seed is None:
             raise InternalError("keys made ready for another evaluator, or a row without a seed that was let through")
         ciphertext = self.ciphertext(self._ciphertexts(tensor.seed, tensor.polynomials), keys)
-        return answer_bytes(ciphertext, parameters)
+        return answer_bytes([ciphertext], parameters)
 
     def ciphertext(self, polynomials: FloatArray, keys: ServerKeys) -> FloatArray:
         """The answer's ciphertext, hidden, shape (2, N), on the torus.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 
 from cryptable_protocol import MalformedMessageError
-from cryptable_protocol.schemes.levelled.linear_layout import MAX_LINEAR_MODULI
+from cryptable_protocol.schemes.levelled.linear_layout import MAX_LINEAR_MODULI, LinearLayout
 from cryptable_protocol.schemes.levelled.linear_parameters import (
     LEAST_ANSWER_BITS,
     LEAST_MODULUS,
@@ -21,6 +22,7 @@ from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import CompilationError
 from cryptable_engine.schemes.levelled.linear.plan import input_bits, matrix_of
 
+_MOST_POLYNOMIALS = 3
 AIM_UP, AIM_DOWN = 19_900, 4_950
 """Bytes that a row and an answer should not take; beyond that, fewer in all are better."""
 
@@ -40,7 +42,7 @@ def choose_linear_parameters(circuit: Circuit, highest_output: int, p_error: flo
     best: LinearParameters | None = None
     refused = ""
 
-    def made(moduli: tuple[int, ...], answer_bits: int, row_bits: int) -> LinearParameters | None:
+    def made(moduli: tuple[int, ...], part: int, answer_bits: int, row_bits: int) -> LinearParameters | None:
         nonlocal refused
         try:
             return LinearParameters(
@@ -49,6 +51,7 @@ def choose_linear_parameters(circuit: Circuit, highest_output: int, p_error: flo
                 row_word_bits=row_bits,
                 moduli=moduli,
                 outputs=outputs,
+                outputs_per_part=part,
                 maximum=highest_output,
                 answer_word_bits=answer_bits,
                 p_error=p_error,
@@ -58,15 +61,17 @@ def choose_linear_parameters(circuit: Circuit, highest_output: int, p_error: flo
             return None
 
     for moduli in _moduli(highest_output):
-        for answer_bits in range(LEAST_ANSWER_BITS, MOST_ANSWER_BITS + 1):
-            found = made(moduli, answer_bits, MOST_ROW_BITS)
+        for part, answer_bits in product(
+            _parts(inputs, outputs, len(moduli)), range(LEAST_ANSWER_BITS, MOST_ANSWER_BITS + 1)
+        ):
+            found = made(moduli, part, answer_bits, MOST_ROW_BITS)
             if found is None:
                 continue
             # Finer words of a row have less noise: the coarsest that will do, by halving.
             low, high = LEAST_ROW_BITS, MOST_ROW_BITS
             while low < high:
                 middle = (low + high) // 2
-                coarser = made(moduli, answer_bits, middle)
+                coarser = made(moduli, part, answer_bits, middle)
                 found, low, high = (found, middle + 1, high) if coarser is None else (coarser, low, middle)
             if best is None or _bytes(found) < _bytes(best):
                 best = found
@@ -76,6 +81,13 @@ def choose_linear_parameters(circuit: Circuit, highest_output: int, p_error: flo
             f"{highest_output} ({refused}); use fewer features or scores, a larger tolerance=, or hide_weights=False"
         )
     return best
+
+
+def _parts(inputs: int, outputs: int, moduli: int) -> list[int]:
+    """Outputs of a part to try: all, or as many as leave room for all inputs in few polynomials."""
+    room = LinearLayout(inputs, 1, moduli).run
+    wanted = {min(outputs, room // -(-inputs // polynomials)) for polynomials in range(1, _MOST_POLYNOMIALS + 1)}
+    return sorted({outputs, *wanted} - {0})
 
 
 def _bytes(parameters: LinearParameters) -> tuple[int, int]:

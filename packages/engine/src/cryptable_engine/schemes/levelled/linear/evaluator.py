@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import InternalError
@@ -40,7 +42,7 @@ class LinearEvaluator:
         parameters = plan.parameters
         self._weights = forward(fold(plan.weights))
         self._slots = np.array(parameters.slot_places)
-        self._deviations = np.sqrt(np.repeat(parameters.floods, parameters.outputs))
+        self._deviations = np.sqrt(np.repeat(parameters.floods, parameters.outputs_per_part))
 
     def make_ready(self, data: memoryview) -> ServerKeys:
         """A client's public pair; raises MalformedMessageError for another length."""
@@ -57,30 +59,31 @@ class LinearEvaluator:
         parameters.check_input(tensor.to_message())
         if not isinstance(keys, ServerKeys) or tensor.seed is None:
             raise InternalError("keys made ready for another evaluator, or a row without a seed that was let through")
-        return answer_bytes(self.ciphertext(self._ciphertexts(tensor.seed, tensor.polynomials), keys), parameters)
+        return answer_bytes(self.ciphertexts(self._ciphertexts(tensor.seed, tensor.polynomials), keys), parameters)
 
-    def ciphertext(self, polynomials: Words, keys: ServerKeys) -> FloatArray:
-        """The answer's ciphertext, hidden, shape (2, N), on the torus.
+    def ciphertexts(self, polynomials: Words, keys: ServerKeys) -> Iterator[FloatArray]:
+        """Part by part, the answer's ciphertext, hidden, shape (2, N), on the torus.
 
         Args:
             polynomials: of the row: shape (count, 2, N), mask and body, integers modulo 2^52.
             keys: of the client.
         """
-        answer = torus(self.product(polynomials))
-        answer[1, self._slots] += self.plan.constant + flood(self._deviations)
-        answer += encryption_of_zero(keys)
-        centre(answer, np.empty_like(answer))
-        return answer
+        for product, constant in zip(self.products(polynomials), self.plan.constant, strict=True):
+            answer = torus(product)
+            answer[1, self._slots] += constant + flood(self._deviations)
+            answer += encryption_of_zero(keys)
+            centre(answer, np.empty_like(answer))
+            yield answer
 
-    def product(self, polynomials: Words) -> Words:
-        """The sum of the row's polynomials times those of the weights, modulo 2^52: shape (2, N)."""
+    def products(self, polynomials: Words) -> Iterator[Words]:
+        """For each part, the sum of the row's polynomials times those of the weights, modulo 2^52: shape (2, N)."""
         low = _balanced(polynomials)
         high = _balanced((polynomials - low.view(np.uint64)) >> np.uint64(_PIECE_BITS))
         pieces = forward(fold(np.stack([low, high]).astype(np.float64)))
-        total = np.einsum("ch,pcxh->pxh", self._weights, pieces)
-        words = np.rint(unfold(inverse(total))).astype(np.int64).view(np.uint64)
-        found: Words = (words[0] + (words[1] << np.uint64(_PIECE_BITS))) & np.uint64((1 << GRID_BITS) - 1)
-        return found
+        for weights in self._weights:
+            total = np.einsum("ch,pcxh->pxh", weights, pieces)
+            words = np.rint(unfold(inverse(total))).astype(np.int64).view(np.uint64)
+            yield (words[0] + (words[1] << np.uint64(_PIECE_BITS))) & np.uint64((1 << GRID_BITS) - 1)
 
     def _ciphertexts(self, seed: bytes, data: bytes) -> Words:
         """Masks and bodies of a row's polynomials, shape (count, 2, N)."""

@@ -17,20 +17,21 @@ from cryptable_engine.schemes.levelled.plans.torus import FloatArray
 class LinearPlan:
     """What an evaluation does.
 
-    The sum over c of polynomial c of a row times `weights[c]` has in each slot what the matrix makes of the row, as a
-    fraction of the slot's modulus, less `constant`.
+    The sum over c of polynomial c of a row times `weights[k, c]` has in each slot what the matrix makes of the row for
+    an output of part k, as a fraction of the slot's modulus, less `constant[k]`.
     """
 
     parameters: LinearParameters
     weights: FloatArray
-    """Integers, residues between −p/2 and p/2: shape (polynomials, N)."""
+    """Integers, residues between −p/2 and p/2: shape (parts, polynomials, N)."""
     constant: FloatArray
-    """Of each slot, on the torus: shape (slots,)."""
+    """Of each slot, on the torus: shape (parts, slots)."""
 
     @property
     def price(self) -> float:
         """Microseconds of an evaluation in NumPy."""
-        return 400.0 + 150.0 * len(self.weights)
+        parts, polynomials, _ = self.weights.shape
+        return 100.0 + 150.0 * polynomials + 300.0 * parts
 
 
 def is_linear(circuit: Circuit) -> bool:
@@ -79,17 +80,22 @@ def make_linear_plan(circuit: Circuit, parameters: LinearParameters, highest_out
                 f"program: the circuit has {what} {compiled}, its client spec promises {promised}; "
                 "compile the model again with this version"
             )
-    layout = parameters.layout
+    layout, parts, size = parameters.layout, parameters.parts, parameters.outputs_per_part
     polynomial, places = layout.input_places
     slots = layout.slots.reshape(len(parameters.moduli), -1)
-    weights = np.zeros((layout.polynomials, RING_SIZE))
-    for modulus, place, slot in zip(parameters.moduli, places, slots, strict=True):
-        distance = slot[None, :] - place[:, None]
-        # What comes from the right of its slot goes once around the ring, where signs change.
-        signed = _centred(matrix, modulus) * np.where(distance < 0, -1, 1)
-        weights[polynomial[:, None], distance % RING_SIZE] = signed
-    constants = [_centred(offset, modulus) / modulus for modulus in parameters.moduli]
-    return LinearPlan(parameters, weights, np.concatenate(constants))
+    weights = np.zeros((parts, layout.polynomials, RING_SIZE))
+    constants = np.zeros((parts, parameters.slots))
+    for part in range(parts):
+        own = slice(part * size, (part + 1) * size)
+        columns, rest = matrix[:, own], offset[own]
+        for residue, (modulus, place) in enumerate(zip(parameters.moduli, places, strict=True)):
+            distance = slots[residue, : columns.shape[1]] - place[:, None]
+            # What comes from the right of its slot goes once around the ring, where signs change.
+            signed = _centred(columns, modulus) * np.where(distance < 0, -1, 1)
+            weights[part, polynomial[:, None], distance % RING_SIZE] = signed
+            first = residue * size
+            constants[part, first : first + len(rest)] = _centred(rest, modulus) / modulus
+    return LinearPlan(parameters, weights, constants)
 
 
 def _centred(values: IntArray, modulus: int) -> IntArray:

@@ -658,19 +658,23 @@ class LinearRow(_message.Message):
 
     INPUT_BITS_FIELD_NUMBER: _builtins.int
     WORD_BITS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_PER_PART_FIELD_NUMBER: _builtins.int
     input_bits: _builtins.int
     """Bits of the greatest value of an element."""
     word_bits: _builtins.int
     """Of a word of a row's body."""
+    outputs_per_part: _builtins.int
+    """Outputs of a part of an answer, each part a ciphertext."""
     def __init__(
         self,
         *,
         input_bits: _builtins.int = ...,
         word_bits: _builtins.int = ...,
+        outputs_per_part: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_bits", b"input_bits", "word_bits", b"word_bits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_bits", b"input_bits", "outputs_per_part", b"outputs_per_part", "word_bits", b"word_bits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
