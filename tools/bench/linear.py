@@ -81,17 +81,17 @@ def measure(name: str, *, hide: bool, rows: int | None) -> dict[str, Any]:
     return {"model": name, "hidden": spec.scheme == "levelled", **found, "off": model.explain().score_error_bound}
 
 
-def of_a_matrix(inputs: int, input_bits: int, weight_bits: int, rows: int) -> dict[str, Any]:
-    """A random matrix of one output, hidden, on random rows."""
+def of_a_matrix(inputs: int, input_bits: int, weight_bits: int, rows: int, *, outputs: int = 1) -> dict[str, Any]:
+    """A random matrix, hidden, on random rows."""
     random = np.random.default_rng(0)
-    weights = random.integers(-(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1), (inputs, 1))
+    weights = random.integers(-(2 ** (weight_bits - 1)), 2 ** (weight_bits - 1), (inputs, outputs))
     top = 2**input_bits - 1
     group = InputGroup(GroupKind.RANGE, inputs, top)
     offset = -np.minimum(weights, 0).sum(axis=0) * top
     circuit = Circuit((Input((group,)), Linear((Term.from_dense(0, weights),), offset)), 1)
     parameters = choose_linear_parameters(circuit, highest_output(circuit, bounds(circuit)), P_ERROR)
     features = tuple(AffineEncoder(f"x{index}", 0.0, 1.0, top + 1) for index in range(inputs))
-    spec = ClientSpec("matrix", features, parameters, Decoder(Link.IDENTITY, (0,), 1.0, (0.0,)))
+    spec = ClientSpec("matrix", features, parameters, Decoder(Link.IDENTITY, (0,) * outputs, 1.0, (0.0,) * outputs))
     encoded = random.integers(0, top + 1, (rows, inputs))
     found = _evaluated(circuit, spec, CompileOptions(p_error=P_ERROR, scheme="levelled"), encoded)
     return {"model": f"{inputs} inputs of {input_bits} bits, weights of {weight_bits}", "hidden": True, **found}
@@ -123,6 +123,8 @@ def main() -> int:
     warnings.simplefilter("ignore")  # of the libraries, about each other
     names = [name for name in CASES if options.only in name]
     found = [measure(name, hide=hide, rows=options.rows) for name in names for hide in (True, False)]
+    if options.only in (name := "similarity of 64 numbers and 10 000 vectors"):
+        found.append({**of_a_matrix(64, 14, 12, min(options.rows or 10, 10), outputs=10_000), "model": name})
     if options.only in (name := "200 inputs of 20 bits, weights of 16"):
         found.append({**of_a_matrix(200, 20, 16, options.rows or 200), "model": name})
     table = Table(title="Linear models, hidden and not", title_justify="left")

@@ -8,7 +8,7 @@ from cryptable_engine import CompilationError
 from cryptable_protocol import InvalidInputError
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.linear_model import LogisticRegression, PoissonRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -36,6 +36,17 @@ def test_hidden_answers_are_exact(estimator, tmp_path):
         assert np.array_equal(model.predict(X[:4], mode=mode), clear)
     model.save(tmp_path / "model.cryptable")
     assert np.array_equal(ct.load(tmp_path / "model.cryptable").predict(X[:2], mode="encrypted"), clear[:2])
+
+
+def test_thousands_of_scores_come_in_parts():
+    """As a similarity search has them: the rows of a matrix, each a score."""
+    vectors = GENERATOR.normal(size=(6, 400))
+    model = hidden(LinearRegression(fit_intercept=False).fit(np.eye(6), vectors))
+    parameters = model.artifact.client_spec.parameters
+    assert parameters.parts > 1
+    found = model.predict(X[:2], mode="encrypted")
+    assert np.array_equal(found, model.predict(X[:2]))
+    assert np.abs(found - X[:2] @ vectors).max() <= model.error_bound + 1e-9
 
 
 def test_scores_are_within_the_bound():

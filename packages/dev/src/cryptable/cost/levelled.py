@@ -19,7 +19,7 @@ from cryptable.cost.rates import MachineRates, Prediction
 # Microseconds of the engine's NumPy evaluator on one core; tools/bench/levelled.py measures them.
 _KEY_SWITCH, _SCHEME_SWITCH, _PRODUCT, _READ, _ROW = 77.0, 47.0, 92.0, 0.4, 1000.0
 _KEYS_READY, _ENCRYPTION, _POLYNOMIAL = 5000.0, 400.0, 600.0
-_LINEAR_ROW, _LINEAR_POLYNOMIAL, _PAIR_READY = 350.0, 250.0, 300.0
+_LINEAR_PART, _LINEAR_POLYNOMIAL, _PAIR_READY = 350.0, 250.0, 300.0
 _TURN, _BESIDE_TURNS = 115.0, 4.0
 """Of a product that turns a table, by (4, 5); and how many of its transforms the rest of it costs as much as."""
 _MEASURED_ON = "NumPy on one core of a server with AVX-512"
@@ -113,7 +113,7 @@ def seconds_of(parameters: LevelledParameters, products: int, turns: int = 0) ->
 
 def linear_seconds(parameters: LinearParameters) -> float:
     """CPU seconds of a row of a linear model."""
-    return 1e-6 * (_LINEAR_ROW + _LINEAR_POLYNOMIAL * parameters.layout.polynomials)
+    return 1e-6 * (_LINEAR_POLYNOMIAL * parameters.layout.polynomials + _LINEAR_PART * parameters.parts)
 
 
 def turning_price(products: int, selectors: int, read: int) -> float:

@@ -182,6 +182,7 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
     [
       ["input_bits", 1, 13],
       ["word_bits", 2, 13],
+      ["outputs_per_part", 3, 13],
     ],
   ],
   [
@@ -1013,6 +1014,13 @@ export type LinearRow = Message<"cryptable.v1.LinearRow"> & {
    * @generated from field: uint32 word_bits = 2;
    */
   wordBits: number;
+
+  /**
+   * Outputs of a part of an answer, each part a ciphertext.
+   *
+   * @generated from field: uint32 outputs_per_part = 3;
+   */
+  outputsPerPart: number;
 };
 
 /**
