@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from cryptable_server.calls.grpc_entry import Call, Requests
-from cryptable_server.calls.metrics import Metrics
+from cryptable_server.calls.measures.metrics import Metrics
 from cryptable_server.errors import WorkerDiedError
 from cryptable_server.models.store import Catalogue, Model
 from cryptable_server.principals import ANONYMOUS

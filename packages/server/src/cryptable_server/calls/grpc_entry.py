@@ -24,7 +24,7 @@ from cryptable_server.calls.answers import Answers
 from cryptable_server.calls.audit import AuditLog
 from cryptable_server.calls.call_counter import CallCounter
 from cryptable_server.calls.drain import Drain
-from cryptable_server.calls.metrics import Metrics
+from cryptable_server.calls.measures.metrics import Metrics
 from cryptable_server.calls.refusal_budget import RefusalBudget
 from cryptable_server.errors import DrainingError, ServerError, StreamTooOldError, StreamTooSlowError
 from cryptable_server.logs import log, request_id

@@ -7,7 +7,7 @@ from collections import Counter
 
 from cryptable_server import __version__
 from cryptable_server.calls.call_counter import CallCounter
-from cryptable_server.calls.metrics import Metrics
+from cryptable_server.calls.measures.metrics import Metrics
 from cryptable_server.calls.tls.certificates import Certificates
 from cryptable_server.executors.pool import WorkerPool
 from cryptable_server.keys.store import KeyStore

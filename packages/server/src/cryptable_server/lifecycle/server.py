@@ -23,7 +23,7 @@ from cryptable_server.calls.call_counter import CallCounter
 from cryptable_server.calls.drain import Drain
 from cryptable_server.calls.grpc_entry import Entrance, handlers
 from cryptable_server.calls.health import HealthChecks
-from cryptable_server.calls.metrics import Metrics
+from cryptable_server.calls.measures.metrics import Metrics
 from cryptable_server.calls.strangers import StrangerInterceptor
 from cryptable_server.calls.tls.certificates import Certificates
 from cryptable_server.calls.tls.credentials import tls_files
@@ -50,7 +50,7 @@ from cryptable_server.settings.addresses import is_loopback, join_address
 from cryptable_server.settings.config import ServerConfig
 
 if TYPE_CHECKING:
-    from cryptable_server.calls.traces import Traces
+    from cryptable_server.calls.measures.traces import Traces
 
 _LOGGER = logging.getLogger(__name__)
 _OPEN = "they ask nobody who they are, and name models and their load: let a firewall pass the scraper alone"
@@ -146,7 +146,7 @@ def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> 
 
 def _tracing(endpoint: str) -> AbstractContextManager[Traces]:
     try:
-        from cryptable_server.calls.traces import tracing
+        from cryptable_server.calls.measures.traces import tracing
     except ImportError as error:
         raise ConfigurationError(
             f"--traces needs OpenTelemetry, which is not here ({error}); install cryptable-server[otel]"

@@ -16,7 +16,7 @@ from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 
 from cryptable_server.calls.grpc_entry import Call, Messages
-from cryptable_server.calls.metrics import Metrics
+from cryptable_server.calls.measures.metrics import Metrics
 from cryptable_server.errors import (
     DrainingError,
     KeysCorruptedError,

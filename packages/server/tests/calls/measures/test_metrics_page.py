@@ -7,8 +7,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from cryptable_server.calls import metrics_page as page
-from cryptable_server.calls.metrics import Metrics
+from cryptable_server.calls.measures import metrics_page as page
+from cryptable_server.calls.measures.metrics import Metrics
 from cryptable_server.errors import BindError
 
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from cryptable_server.calls.metrics_page import metrics_page
+from cryptable_server.calls.measures.metrics_page import metrics_page
 from cryptable_server.executors.executor import Evaluated
 
 _CALL_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
