@@ -54,7 +54,7 @@ def naive(model, row):
     return total
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(model=models(), tolerance=st.sampled_from([1e-3, 0.1, 0.5]), width=st.integers(2, 6), seed=st.integers(0, 99))
 def test_plans_compute_the_model_within_the_stated_bound(model, tolerance, width, seed):
     rows = np.random.default_rng(seed).integers(-6, 7, (40, FEATURES)).astype(float)

@@ -315,4 +315,4 @@ class Queues(RuleBasedStateMachine):
 
 
 TestQueues = Queues.TestCase
-TestQueues.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestQueues.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

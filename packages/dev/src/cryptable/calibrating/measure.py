@@ -35,7 +35,7 @@ class _Sample:
         circuit: Circuit,
         options: CompileOptions | None = None,
         *,
-        repeats: int = _REPEATS,
+        repeats: int | None = None,
         native: bool = False,
     ) -> None:
         self.folder = ProgramFolder(circuit, options or CompileOptions(), catalogue=True, native=native)
@@ -46,7 +46,7 @@ class _Sample:
             parameters=self.program.parameters,
             decoder=Decoder(Link.IDENTITY, (0,) * self.program.output.size, 1.0, (0.0,) * self.program.output.size),
         )
-        rows = np.zeros((1 + repeats, circuit.input.size), np.int64)
+        rows = np.zeros((1 + (repeats or _REPEATS), circuit.input.size), np.int64)
         with LocalSession(self.spec, self.program) as session:
             session.evaluate(rows)
             first, *others = session.measured.evaluation_cpu_seconds

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from random_pipelines import MODELS, STEPS, attempt, pipeline_of, summary
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_random_pipeline_compiles_and_is_right(seed):
     tried = attempt(seed)

@@ -56,7 +56,7 @@ def study(kind, seed, rows, features, depth, trees, holes):
         return KINDS[kind](depth, trees).fit(data, target), data, tried
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
     seed=st.integers(0, 2**32 - 1),
