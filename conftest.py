@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
 
 # Before NumPy is loaded, here and in every process that a test starts. Tests run on as many processes as there are
 # cores, and threads that wait for each other spin: a logistic regression took 37 s of CPU for half a second's work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# A machine that does other things besides is no fault of the code: what is tried is judged by what it gives.
+settings.register_profile("whatever the machine does", deadline=None)
+settings.load_profile("whatever the machine does")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
