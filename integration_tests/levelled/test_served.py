@@ -16,6 +16,7 @@ from cryptable_engine import (
     interpret,
 )
 from cryptable_protocol import (
+    AffineEncoder,
     ClientSpec,
     CompileOptions,
     Decoder,
@@ -62,6 +63,21 @@ def artifact(name, made, folder):
     return ModelArtifact("1", Provenance("by hand", (), ""), spec, made.to_bytes(), OPTIONS)
 
 
+def linear():
+    """Three integers of four bits, and forty scores: an answer of several parts."""
+    weights = np.random.default_rng(3).integers(-9, 10, (3, 40))
+    offset = -np.minimum(weights, 0).sum(axis=0) * 15
+    given = Input((InputGroup(GroupKind.RANGE, 1, 15),) * 3)
+    return Circuit((given, Linear((Term.from_dense(0, weights),), offset)), 1)
+
+
+def linear_artifact(folder):
+    program = compile_circuit(linear(), OPTIONS, folder)
+    features = tuple(AffineEncoder(column, 0.0, 1.0, 16) for column in "abc")
+    spec = ClientSpec("linear", features, program.parameters, Decoder(Link.IDENTITY, (0,) * 40, 1.0, (0.0,) * 40))
+    return ModelArtifact("1", Provenance("by hand", (), ""), spec, linear().to_bytes(), OPTIONS)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("levelled")
@@ -69,6 +85,7 @@ def server(tmp_path_factory):
     models.mkdir()
     for seed in (1, 2):
         artifact(f"levelled{seed}", circuit(seed), folder / f"program{seed}").save(models / f"{seed}.cryptable")
+    linear_artifact(folder / "linear").save(models / "linear.cryptable")
     make_artifact("tables", tables_circuit(), folder / "bootstrapped").save(models / "tables.cryptable")
     with run_server(models, folder) as running:
         yield running
@@ -79,6 +96,14 @@ ROWS = np.array([[a, b] for a in (0.5, 1.5, 2.5, 3.5) for b in (0.0, 1.0, 2.0, 3
 
 def expected(remote, seed):
     return interpret(circuit(seed), encode_rows(remote.spec.features, ROWS))
+
+
+def test_a_linear_model_answers_beside_others_with_keys_of_its_own(server):
+    rows = np.random.default_rng(4).integers(0, 16, (5, 3)).astype(np.float64)
+    with connect(server.address, model="linear", insecure=True) as remote:
+        assert remote.spec.parameters.slots * remote.spec.parameters.parts >= 40
+        assert (remote.predict(rows) == interpret(linear(), rows.astype(np.int64))).all()
+        assert 13_328 <= remote.traffic["keys_sent"] < 14_000
 
 
 def test_every_row_is_what_the_interpreter_says(server):
