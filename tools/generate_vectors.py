@@ -23,6 +23,7 @@ from vectors import (
     reject_others,
     reject_sums,
     rotation,
+    several_kinds,
     squares,
 )
 from vectors.accept import accepted
@@ -43,6 +44,7 @@ def files() -> dict[str, bytes]:
         *levelled.rejected(),
         *linear.rejected(),
         *rotation.rejected(),
+        *several_kinds.rejected(),
         *squares.rejected(),
     ]
     return {
@@ -55,6 +57,7 @@ def files() -> dict[str, bytes]:
                 *levelled.accepted(),
                 *linear.accepted(),
                 *rotation.accepted(),
+                *several_kinds.accepted(),
                 *squares.accepted(),
             ],
         ),

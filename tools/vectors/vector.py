@@ -68,7 +68,9 @@ def put(target: Message, **values: object) -> None:
     """Set fields of a message, lists included."""
     for name, value in values.items():
         if isinstance(value, list):
-            getattr(target, name)[:] = value
+            kept = list(value)  # some may be the target's own
+            target.ClearField(name)
+            getattr(target, name).extend(kept)
         else:
             setattr(target, name, value)
 

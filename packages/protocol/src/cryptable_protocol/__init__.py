@@ -1,5 +1,6 @@
 """What all Cryptable packages share: messages, value encoders and decoders, parameters and exceptions."""
 
+from cryptable_protocol.encoding.bits_encoder import BitsEncoder
 from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
 from cryptable_protocol.encoding.decoder import Decoder, Labels
 from cryptable_protocol.encoding.digits_encoder import DigitsEncoder
@@ -13,7 +14,7 @@ from cryptable_protocol.encoding.encoders import (
     encode_rows,
 )
 from cryptable_protocol.encoding.links import Link
-from cryptable_protocol.encoding.members import Member
+from cryptable_protocol.encoding.members import Member, MemberCurve
 from cryptable_protocol.encoding.polyline_encoder import PolylineEncoder
 from cryptable_protocol.errors import (
     CryptableError,
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AffineEncoder",
+    "BitsEncoder",
     "BootstrapKeyParameters",
     "BootstrappedParameters",
     "CategoricalEncoder",
@@ -64,6 +66,7 @@ __all__ = [
     "MalformedMessageError",
     "MaskStream",
     "Member",
+    "MemberCurve",
     "Missing",
     "ModelArtifact",
     "ModelSignature",

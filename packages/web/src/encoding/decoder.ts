@@ -1,9 +1,9 @@
 /** From decrypted integers to scores, probabilities and labels (protos/SPEC.md, "Decoder"). */
 import type { Decoder as Message } from "../generated/cryptable/v1/client_spec_pb.js";
 import { InvalidInputError, MalformedMessageError } from "../errors.js";
-import { MAX_FURTHER_BITS, MAX_KNOTS, MAX_VECTOR_SIZE } from "../wire/limits.js";
+import { MAX_FURTHER_BITS, MAX_VECTOR_SIZE } from "../wire/limits.js";
 import { checkName } from "../wire/names.js";
-import { strictlyIncreasing } from "./encoder.js";
+import { checkCurve, heightAt } from "./curve.js";
 import { exponential } from "./exponential.js";
 import { Link, PROBABILITIES, probabilitiesOf, REGRESSIONS, sigmoid } from "./links.js";
 import { checkMembers, combined } from "./members.js";
@@ -37,7 +37,8 @@ export class Decoder {
     this.outputs = members.length ? members[0]!.scores : base.length;
     if (!(message.link in Link) || message.link === Link.LINK_UNSPECIFIED) throw fault(`unknown link ${message.link}`);
     this.#checkScores();
-    if (members.length) checkMembers(members, message.link, base.length);
+    if (members.length) checkMembers(members, message.link, base.length, message.median);
+    else if (message.median) throw fault("a median without members");
     this.#checkCurve();
     this.#checkContributions();
     this.#checkLabels();
@@ -81,7 +82,7 @@ export class Decoder {
       throw new InvalidInputError(`${values.length} decrypted values, expected ${this.values}`);
     }
     const scores = base.map((each, j) => this.#scaled(values, j) + each);
-    return members.length ? combined(members, scores) : scores;
+    return members.length ? combined(members, scores, this.message.median) : scores;
   }
 
   #contributions(values: readonly number[]): number[][] {
@@ -113,22 +114,10 @@ export class Decoder {
       case Link.LOGISTIC:
         return sigmoid(score);
       case Link.CURVE:
-        return this.#height(score);
+        return heightAt(this.message.curveScores, this.message.curvePredictions, score);
       default:
         return score;
     }
-  }
-
-  #height(score: number): number {
-    const { curveScores: at, curvePredictions: heights } = this.message;
-    const last = at.length - 1;
-    if (score <= at[0]!) return heights[0]!;
-    if (score >= at[last]!) return heights[last]!;
-    const i = at.findIndex((_, j) => score < at[j + 1]!);
-    // As NumPy: the slope to a knot that is far away may be infinite.
-    if (score === at[i]) return heights[i]!;
-    const slope = (heights[i + 1]! - heights[i]!) / (at[i + 1]! - at[i]!);
-    return slope * (score - at[i]!) + heights[i]!;
   }
 
   #checkScores(): void {
@@ -151,11 +140,7 @@ export class Decoder {
     if ((link === Link.CURVE) !== at.length > 0 || at.length !== heights.length) {
       throw fault(`a curve of ${at.length} scores and ${heights.length} predictions with link ${Link[link]}`);
     }
-    if (!at.length) return;
-    if (at.length < 2 || at.length > MAX_KNOTS || ![...at, ...heights].every(Number.isFinite)) {
-      throw fault(`a curve takes 2 to ${MAX_KNOTS} knots, all finite`);
-    }
-    if (!strictlyIncreasing(at)) throw fault("the scores of its curve must be strictly increasing");
+    if (at.length) checkCurve(at, heights);
   }
 
   #checkContributions(): void {

@@ -1,6 +1,7 @@
 /** The binary digits of a number's level, lowest first, and where `squared` those of the level's square after them. */
 import type { DigitsEncoder as Message } from "../generated/cryptable/v1/client_spec_pb.js";
 import { MAX_AFFINE_LEVELS } from "../wire/limits.js";
+import { binary } from "./binary.js";
 import { clip, refuse, rint, toNumber, type Encoder, type Value } from "./encoder.js";
 import { checkStep } from "./levels.js";
 
@@ -28,8 +29,4 @@ export class DigitsEncoder implements Encoder {
     const bits = binary(level, digits);
     return squared ? [...bits, ...binary(level * level, 2 * digits)] : bits; // below 2^48: exact
   }
-}
-
-function binary(x: number, digits: number): number[] {
-  return Array.from({ length: digits }, (_, i) => Math.floor(x / 2 ** i) % 2);
 }

@@ -2,6 +2,7 @@
 import type { FeatureEncoder } from "../generated/cryptable/v1/client_spec_pb.js";
 import { InvalidInputError } from "../errors.js";
 import { checkName } from "../wire/names.js";
+import { BitsEncoder } from "./bits.js";
 import { CategoricalEncoder } from "./categorical.js";
 import { DigitsEncoder } from "./digits.js";
 import { quoted, refuse, type Encoder, type Value } from "./encoder.js";
@@ -54,11 +55,21 @@ export function encoderOf({ name, kind }: FeatureEncoder): Encoder {
       return new CategoricalEncoder(name, kind.value);
     case "digits":
       return new DigitsEncoder(name, kind.value);
+    case "bits":
+      return new BitsEncoder(
+        name,
+        kind.value.parts.map((part) => partOf(name, part)),
+      );
     case "unused":
       return new UnusedFeature(name);
     default:
       return refuse(name, "no encoder");
   }
+}
+
+function partOf(name: string, part: FeatureEncoder): Encoder {
+  if (part.name || part.kind.case === "bits") refuse(name, "a part of its encoder has a name, or parts itself");
+  return encoderOf({ ...part, name });
 }
 
 /** The elements of a row, feature after feature; throws InvalidInputError where the row does not fit the model. */

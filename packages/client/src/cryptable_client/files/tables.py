@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
-from cryptable_protocol.encoding.encoders import FeatureEncoder, UnusedFeature
+from cryptable_protocol.encoding.encoders import FeatureEncoder, UnusedFeature, categories_of
 from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.files.whole import whole_file
 
@@ -42,7 +42,7 @@ def read_table(path: str, features: Sequence[FeatureEncoder]) -> tuple[npt.NDArr
     parquet = Path(path).suffix.lower() in PARQUET_SUFFIXES
     header, columns = _read_parquet(path) if parquet else _read_csv(path, [feature.name for feature in features])
     positions = _positions(path, header, [feature.name for feature in features])
-    has_categories = any(isinstance(feature, CategoricalEncoder) for feature in features)
+    has_categories = any(categories_of(feature) is not None for feature in features)
     rows = len(columns[0]) if columns else 0
     table = np.empty((rows, len(features)), object if has_categories else np.float64)
     for index, (feature, position) in enumerate(zip(features, positions, strict=True)):
@@ -167,8 +167,9 @@ def _positions(path: str, header: Sequence[str], feature_names: Sequence[str]) -
 def _value(path: str, row: int, column: str, cell: object, feature: FeatureEncoder) -> object:
     if isinstance(feature, UnusedFeature):
         return 0.0  # nobody reads it, so it may hold anything
-    if isinstance(feature, CategoricalEncoder):
-        return _category(cell, feature)
+    categories = categories_of(feature)
+    if categories is not None:
+        return _category(cell, categories)
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return float("nan")
     try:

@@ -34,7 +34,7 @@ from cryptable.planner.readout import approximate
 from cryptable.planner.registry import SCORES, Plan, Planner, Task, find_planner, planners
 from cryptable.planner.thresholds.grid import snap
 from cryptable.planner.thresholds.whole_grid import disclose_whole_grid
-from cryptable.planner.ties import plan_keeping_ties
+from cryptable.planner.ties import plan_keeping_ties, plan_keeping_ties_of_sums
 
 _DEFAULT = CompileSettings()
 _WITHOUT_BOUND = SegmentedNetwork | TrainedIntegers | TrainedSquares | QuadraticForms | KernelMachine
@@ -114,7 +114,7 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
         if settings.answers == SCORES and (message := _too_rough(imported, tolerance)):
             raise ConstantModelError(message) from error
         raise
-    if settings.tolerance is None and planned.error_bound is not None:
+    if settings.tolerance is None and (planned.error_bound is not None or isinstance(imported.graph, Mixture)):
         planned = _with_own_labels(planned, make, tolerance, settings.prices)
     try:
         verify(planned.circuit)
@@ -190,12 +190,14 @@ def _with_agreement(
     whole = imported.graph
     graph, reference = whole, imported.reference
     if isinstance(whole, ClientSide):
-        graph, tolerance = whole.graph, tolerance / whole.steepness
+        graph, tolerance = whole.graph, whole.inner_tolerance(tolerance, is_asked_for=settings.tolerance is not None)
         reference = graph.scores(imported.rows)
     task = Task(imported.rows, reference, tolerance, settings.prices, settings, truth)
     # Scores that a client works on mean something only then, and so do their ties.
     has_ties = settings.answers == SCORES and not isinstance(whole, ClientSide)
-    plan = partial(plan_keeping_ties, planner.plan) if has_ties else planner.plan
+    plan: Plan = partial(plan_keeping_ties, planner.plan) if has_ties else planner.plan
+    if settings.answers == SCORES and isinstance(whole, Mixture):
+        plan = _of_mixture(planner, whole)
     if settings.moves_edges:
         snapped = snap(graph, imported.rows, settings.edges, bins=settings.bins)
         planned = replace(disclose_whole_grid(plan(snapped.graph, task), snapped.grid), edges=snapped.told)
@@ -206,7 +208,7 @@ def _with_agreement(
     if settings.readout == "approximate":
         planned = approximate(planned, tolerance=tolerance, noise_deviation=task.prices.noise_deviation)
     if isinstance(whole, ClientSide):
-        bound = None if planned.error_bound is None else planned.error_bound * whole.steepness
+        bound = None if planned.error_bound is None else whole.error(planned.error_bound)
         planned = replace(planned, decoder=whole.decoder(planned.decoder), error_bound=bound)
     if planned.places is not None:
         return replace(planned, agreement=of_labels(planned, imported, planned.places(imported.reference)))
@@ -215,6 +217,15 @@ def _with_agreement(
     if isinstance(graph, _WITHOUT_BOUND):
         check_tolerance(planned, settings.tolerance)
     return planned
+
+
+def _of_mixture(planner: Planner, whole: Mixture) -> Plan:
+    """Plans of a mixture's graph, or of an approximation of it."""
+
+    def plan(graph: ModelGraph, task: Task) -> PlannedModel:
+        return plan_keeping_ties_of_sums(planner.plan, whole.of(graph), task)
+
+    return plan
 
 
 def _explains_nothing(imported: ImportedModel, planner: Planner) -> UnsupportedModelError:

@@ -7,6 +7,7 @@ import math
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.client_side import planned_graph
 from cryptable.graphs.graph import Estimator, ModelGraph, TreeEnsemble
+from cryptable.graphs.several_kinds import SumOfKinds
 from cryptable.importers.parts import parts_of
 
 MOST_LEAVES = 1 << 14
@@ -28,6 +29,8 @@ def check_size(graph: ModelGraph, estimator: Estimator) -> None:
         UnsupportedModelError: they are.
     """
     trees = planned_graph(graph)
+    if isinstance(trees, SumOfKinds):
+        trees = trees.trees
     if not isinstance(trees, TreeEnsemble):
         return
     leaves, count = trees.leaves, len(trees.trees)

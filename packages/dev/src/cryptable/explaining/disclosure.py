@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from cryptable_protocol import (
     AffineEncoder,
+    BitsEncoder,
     CategoricalEncoder,
     ClientSpec,
     DigitsEncoder,
+    FeatureEncoder,
     QuadraticEncoder,
     ThermometerEncoder,
     UnusedFeature,
@@ -53,7 +55,7 @@ def client_learns(
     spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | None, *, labels_alone: bool = False
 ) -> str:
     """What the client specification and the answers tell. `edges` is None where it is not known (a loaded model)."""
-    features = spec.features
+    features = [part for feature in spec.features for part in _parts(feature)]
     count = sum(feature.size for feature in features if isinstance(feature, ThermometerEncoder))
     ranged = sum(isinstance(feature, (AffineEncoder, DigitsEncoder, QuadraticEncoder)) for feature in features)
     unused = sum(isinstance(feature, UnusedFeature) for feature in features)
@@ -62,7 +64,8 @@ def client_learns(
         order = ", and the order of all" if spec.decoder.scores > 1 else ""
         told = [f"the class labels, without scores{order}"]
     if spec.decoder.members:
-        told.append(f"the scores of each of its {len(spec.decoder.members)} members, and how they are added up")
+        how = "the median of which is taken" if spec.decoder.median else "and how they are added up"
+        told.append(f"the scores of each of its {len(spec.decoder.members)} members, {how}")
     if count and edges is None:
         told.append(
             f"the {count} numbers that its encoders compare with: thresholds, or a grid that they were moved to"
@@ -79,7 +82,7 @@ def client_learns(
         told.append(f"which {unused} features the model does not use")
     is_linear = isinstance(spec.parameters, LinearParameters)
     if spec.scheme == LEVELLED and not is_linear:
-        digits = any(isinstance(feature, DigitsEncoder) for feature in features)
+        digits = any(isinstance(feature, DigitsEncoder) for feature in spec.features)
         told.append(DIGITS_TELL if digits else LAYOUT_TELLS)
     if spec.scheme == SQUARES:
         told.append(SQUARES_LAYOUT_TELLS)
@@ -104,3 +107,8 @@ def client_learns(
             "that looks into one encrypted answer: serve it only where they may be known, or hide_weights=True."
         )
     return f"The client learns {listed}; not the tables of the model, its weights or other rows."
+
+
+def _parts(feature: FeatureEncoder) -> tuple[FeatureEncoder, ...]:
+    """The encoders that a feature's is made of."""
+    return feature.parts if isinstance(feature, BitsEncoder) else (feature,)  # type: ignore[return-value]

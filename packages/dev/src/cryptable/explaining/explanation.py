@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from cryptable_engine import Circuit, Lookup, Program
 from cryptable_protocol import (
-    CategoricalEncoder,
     ClientSpec,
     FeatureEncoder,
     InvalidInputError,
 )
+from cryptable_protocol.encoding.encoders import categories_of
 from cryptable_protocol.model.artifact import SECURITY_BITS
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -372,7 +372,7 @@ def explain(
 
 def _inputs(features: tuple[FeatureEncoder, ...]) -> str:
     """What rows may hold."""
-    categorical = sum(isinstance(feature, CategoricalEncoder) for feature in features)
+    categorical = sum(categories_of(feature) is not None for feature in features)
     missing = [repr(feature.name) for feature in features if feature.size and feature.takes_missing]
     what = f"finite numbers, and categories in {categorical} columns" if categorical else "finite numbers"
     if not missing:

@@ -24,10 +24,16 @@ class ClientSide:
         names: tuple[str, ...] = self.graph.feature_names
         return names
 
-    @property
-    def steepness(self) -> float:
-        """By how much a score moves at most as no score of the graph moves by more than 1."""
-        return 1.0
+    def inner_tolerance(self, tolerance: float, *, is_asked_for: bool = True) -> float:  # noqa: ARG002
+        """How exact scores of the graph are to be where those that clients make of them are to be this exact.
+
+        Where nobody has asked for that, it may be less where scores vary by much.
+        """
+        return tolerance
+
+    def error(self, inner: float) -> float | None:
+        """By how much a score is off at most, where none of the graph's is by more than this; None if by any amount."""
+        return inner
 
     def of(self: Own, graph: ModelGraph) -> Own:
         """The same of another graph with as many scores."""

@@ -40,7 +40,7 @@ def read_classifier(
     labels = labels_of(estimator.classes_, what)
     members_of_classes(estimator.estimators_, range(len(labels)), what)
     graphs = _read_members(estimator, feature_names, kept, rows, may_miss)
-    return mean_of_probabilities(graphs, [1.0] * len(graphs), labels, what)
+    return mean_of_probabilities(graphs, rows, [1.0] * len(graphs), labels, what)
 
 
 @importer("sklearn.ensemble.BaggingRegressor", reference=predictions, needs_rows=True, takes_gaps=members_take_gaps)

@@ -1,12 +1,14 @@
-"""scikit-learn's CalibratedClassifierCV with sigmoids: the mean of sigmoids of what classifiers score."""
+"""scikit-learn's CalibratedClassifierCV: the mean of sigmoids, or of isotonic curves, of what classifiers score."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from cryptable_protocol import Link, Member
+from cryptable_protocol import Link, Member, MemberCurve
+from cryptable_protocol.limits import MAX_KNOTS
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows
@@ -29,14 +31,14 @@ def _members_take_gaps(estimator: Estimator) -> bool:
 def read(
     estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: FloatArray, may_miss: Collection[int]
 ) -> ModelGraph:
-    """For each fold, sigmoids of its classifier's scores, or of its probabilities where it has no scores."""
+    """For each fold, functions of its classifier's scores, or of its probabilities where it has no scores."""
     what = type(estimator).__name__
     labels = labels_of(estimator.classes_, what)
     graphs, members = [], []
     for each in estimator.calibrated_classifiers_:
-        if each.method != "sigmoid":
+        if each.method not in _METHODS:
             raise UnsupportedModelError(
-                f"{what}: method={each.method!r} is not supported, only 'sigmoid'; calibrate with method='sigmoid', or "
+                f"{what}: method={each.method!r} is not supported; calibrate with method='sigmoid' or 'isotonic', or "
                 "compile its estimator and let clients calibrate"
             )
         if len(each.estimator.classes_) != len(labels):
@@ -44,15 +46,13 @@ def read(
                 f"{what}: one of its folds has not all classes; fit with stratified folds, or ensemble=False"
             )
         graph = read_member(_unfrozen(each.estimator), feature_names, kept, rows, may_miss)
-        slopes = np.array([-float(calibrator.a_) for calibrator in each.calibrators])
-        intercepts = np.array([-float(calibrator.b_) for calibrator in each.calibrators])
-        inner, member = _calibrated(graph, each.estimator, slopes, intercepts, what)
+        inner, member = _METHODS[each.method](graph, each, what)
         graphs.append(inner)
         members.append(member)
     share = 1.0 / len(members)
     return Mixture(
         side_by_side(graphs, what),
-        tuple(Member(each.link, each.scores, share, each.slopes, each.intercepts) for each in members),
+        tuple(replace(each, weight=share) for each in members),
         Link.PROBABILITY,
         labels,
     )
@@ -62,15 +62,46 @@ def _unfrozen(estimator: Estimator) -> Estimator:
     return estimator.estimator if type(estimator).__name__ == "FrozenEstimator" else estimator
 
 
-def _calibrated(
-    graph: ModelGraph, estimator: Estimator, slopes: FloatArray, intercepts: FloatArray, what: str
-) -> tuple[Any, Member]:
+def _on_sigmoids(graph: ModelGraph, fold: Estimator, what: str) -> tuple[Any, Member]:
     """A graph whose sigmoids, or those of whose probabilities, are what scikit-learn makes of one fold."""
-    if isinstance(graph, Mixture) or graph.link not in (Link.MARGIN, Link.SIGMOID, Link.SOFTMAX, Link.PROBABILITY):
-        raise UnsupportedModelError(f"{what} around {type(estimator).__name__} is not supported")
-    is_scored = hasattr(estimator, "decision_function")
+    slopes = np.array([-float(calibrator.a_) for calibrator in fold.calibrators])
+    intercepts = np.array([-float(calibrator.b_) for calibrator in fold.calibrators])
+    is_scored = _check(graph, fold.estimator, what)
     if is_scored or graph.link is Link.PROBABILITY:
         # Of one score, it is the second class's; scikit-learn calibrates that.
         return scaled(graph, slopes, intercepts), Member(Link.SIGMOID, graph.outputs, 1.0)
-    link = graph.link
-    return graph, Member(link, graph.outputs, 1.0, tuple(slopes.tolist()), tuple(intercepts.tolist()))
+    return graph, Member(graph.link, graph.outputs, 1.0, tuple(slopes.tolist()), tuple(intercepts.tolist()))
+
+
+def _on_curves(graph: ModelGraph, fold: Estimator, what: str) -> tuple[Any, Member]:
+    """The same of isotonic regressions, which go straight from threshold to threshold."""
+    is_scored = _check(graph, fold.estimator, what)
+    link = Link.IDENTITY if is_scored else graph.link
+    return graph, Member(link, graph.outputs, 1.0, curves=tuple(map(_curve, fold.calibrators)))
+
+
+_METHODS = {"sigmoid": _on_sigmoids, "isotonic": _on_curves}
+
+
+def _curve(calibrator: Any) -> MemberCurve:  # noqa: ANN401
+    at = np.asarray(calibrator.X_thresholds_, np.float64)
+    heights = np.asarray(calibrator.y_thresholds_, np.float64)
+    if len(at) == 1:
+        at, heights = np.array([at[0], at[0] + 1.0]), heights.repeat(2)
+    if len(at) > MAX_KNOTS:
+        raise UnsupportedModelError(
+            f"an isotonic calibration of {len(at)} thresholds, up to {MAX_KNOTS} are supported; calibrate on fewer "
+            "rows, or with method='sigmoid'"
+        )
+    return MemberCurve(tuple(at.tolist()), tuple(heights.tolist()))
+
+
+def _check(graph: ModelGraph, estimator: Estimator, what: str) -> bool:
+    """Whether it is scores that are calibrated, and not probabilities.
+
+    Raises:
+        UnsupportedModelError: it is neither.
+    """
+    if isinstance(graph, Mixture) or graph.link not in (Link.MARGIN, Link.SIGMOID, Link.SOFTMAX, Link.PROBABILITY):
+        raise UnsupportedModelError(f"{what} around {type(estimator).__name__} is not supported")
+    return hasattr(estimator, "decision_function")

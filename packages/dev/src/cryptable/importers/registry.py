@@ -66,10 +66,6 @@ _ADVICE = {
     r"^(Stacking|OneVsOne|OutputCode|ClassifierChain|RegressorChain)": (
         "compile the estimators that it is made of, or fit one random forest or one boosted ensemble instead"
     ),
-    r"^AdaBoostRegressor$": (
-        "it predicts the weighted median of its members, which takes comparisons of encrypted numbers; fit "
-        "GradientBoostingRegressor or BaggingRegressor"
-    ),
     r"^MultiOutputClassifier$": "several targets are not supported; compile its estimators_ one by one",
 }
 """By pattern of the class's name."""

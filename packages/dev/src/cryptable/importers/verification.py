@@ -11,6 +11,7 @@ from cryptable_protocol import Decoder, Link
 
 from cryptable.errors import AgreementWarning, ImportMismatchError, UnsupportedModelError
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows
+from cryptable.graphs.mixture import Mixture
 from cryptable.graphs.neighbors import NeighborsModel
 from cryptable.graphs.transformed import Transformed
 from cryptable.importers.feature_names import names_are_matched
@@ -44,6 +45,8 @@ def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *,
     difference = np.abs(scores - reference)
     if isinstance(graph, NeighborsModel):
         difference[graph.ties(rows)] = 0.0  # libraries choose between equally near rows as their search happens to
+    if isinstance(graph, Mixture):
+        difference[graph.undecided(graph.graph.scores(rows))] = 0.0
     allowed = _allowed(reference)
     worst = np.unravel_index(int(np.argmax(difference)), difference.shape)
     if not difference[worst] <= allowed:
@@ -133,6 +136,8 @@ def verify_predictions(graph: ModelGraph, rows: FloatArray, predicted: npt.NDArr
         is_off = (own != predicted) & (_margins(graph, scores) > 2 * _allowed(scores))
     if isinstance(graph, NeighborsModel):
         is_off &= ~graph.ties(rows).reshape(len(rows), -1).any(axis=1)
+    if isinstance(graph, Mixture):
+        is_off &= ~graph.undecided(graph.graph.scores(rows)).reshape(-1, *[1] * (is_off.ndim - 1))
     if is_off.any():
         row = int(np.argwhere(is_off)[0, 0])
         raise _mismatch(

@@ -1,4 +1,4 @@
-"""scikit-learn's voting ensembles: a weighted mean of what their members predict."""
+"""scikit-learn's voting ensembles: a weighted mean of what members predict, or votes that clients count."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from cryptable.importers.reading.sums import (
     probabilities,
     read_member,
 )
+from cryptable.importers.reading.votes import counted_votes
 from cryptable.importers.registry import importer
 
 
@@ -28,21 +29,29 @@ def _weights(estimator: Estimator) -> list[float]:
     return [1.0] * len(estimator.estimators_) if weights is None else [float(weight) for weight in weights]
 
 
-@importer("sklearn.ensemble.VotingClassifier", reference=probabilities, needs_rows=True, takes_gaps=members_take_gaps)
+def _scores(estimator: Estimator, rows: Rows) -> FloatArray:
+    """Probabilities, or what labels of members get: of two, the second's votes less the first's."""
+    if estimator.voting == "soft":
+        return probabilities(estimator, rows)
+    predicted = estimator.transform(rows)
+    classes = len(estimator.classes_)
+    votes = (predicted[:, :, None] == np.arange(classes)) * np.asarray(_weights(estimator))[:, None]
+    counted: FloatArray = votes.sum(axis=1)
+    return counted[:, 1:] - counted[:, :1] if classes == 2 else counted
+
+
+@importer("sklearn.ensemble.VotingClassifier", reference=_scores, needs_rows=True, takes_gaps=members_take_gaps)
 def read_classifier(
     estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: FloatArray, may_miss: Collection[int]
 ) -> ModelGraph:
-    """The mean of probabilities; votes of labels would take a comparison of encrypted scores for each member."""
+    """The mean of probabilities, or votes that clients count."""
     what = type(estimator).__name__
-    if estimator.voting != "soft":
-        raise UnsupportedModelError(
-            f"{what}: voting={estimator.voting!r} counts labels, which takes lookups of its own; set voting='soft' (it "
-            "can be set on the fitted one), which averages probabilities"
-        )
     labels = labels_of(estimator.classes_, what)
     members_of_classes(estimator.estimators_, range(len(labels)), what)
     graphs = [read_member(each, feature_names, kept, rows, may_miss) for each in estimator.estimators_]
-    return mean_of_probabilities(graphs, _weights(estimator), labels, what)
+    if estimator.voting == "hard":
+        return counted_votes(graphs, rows, _weights(estimator), labels, what)
+    return mean_of_probabilities(graphs, rows, _weights(estimator), labels, what)
 
 
 @importer("sklearn.ensemble.VotingRegressor", reference=predictions, needs_rows=True, takes_gaps=members_take_gaps)

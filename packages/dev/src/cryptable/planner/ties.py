@@ -18,6 +18,8 @@ from cryptable_protocol import Decoder, encode_rows
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray, ModelGraph, TreeEnsemble
+from cryptable.graphs.mixture import Mixture
+from cryptable.graphs.several_kinds import SumOfKinds
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task
 
@@ -26,6 +28,8 @@ MOST_PROBES = 4096
 _MOST_TIED = 1024
 _NEAR = 1e-9
 """Scores that differ by less, of their size, tie: sums of the same numbers in another order."""
+_FINER = (1.0, 4.0)
+"""By how much a mixture's scores may be finer, one after the other, where its ties take that."""
 _ON_GRID = 1e-6
 """Of a step: bases that are off the grid by less are on it."""
 
@@ -70,6 +74,51 @@ def plan_keeping_ties(plan: Callable[[ModelGraph, Task], PlannedModel], graph: M
         return lower_later_labels(on_grid(finer), second=second)
     except UnsupportedModelError:  # too fine for any circuit
         return planned
+
+
+def plan_keeping_ties_of_sums(
+    plan: Callable[[ModelGraph, Task], PlannedModel], whole: Mixture, task: Task
+) -> PlannedModel:
+    """The same of a mixture, whose scores clients make of those that are planned.
+
+    Args:
+        plan: of the planner of the mixture's graph.
+        whole: the mixture.
+        task: what its graph is planned for.
+    """
+    graph = whole.graph
+    trees = graph.trees if isinstance(graph, SumOfKinds) else graph
+    if whole.labels is None or not isinstance(trees, TreeEnsemble) or not trees.trees:
+        return plan(graph, task)
+    rows = np.concatenate([task.rows, probes_of(trees, task.rows)])
+    scores = graph.scores(rows)
+    near = _NEAR * max(1.0, float(np.abs(scores).max(initial=0.0)))
+    combined = whole.of_scores(np.rint(scores / near) * near)  # so that equal ones are equal
+    tied = _tied(whole, rows, combined)
+    undecided = whole.undecided(scores)
+    if not len(tied.rows) and not undecided.any():
+        return plan(graph, task)
+    chosen = np.flatnonzero(undecided)
+    ties = Ties(
+        np.concatenate([tied.rows, rows[chosen]])[:_MOST_TIED],
+        np.concatenate([tied.places, _chosen(whole, combined[chosen])])[:_MOST_TIED],
+    )
+    planned = plan(graph, task)
+    for finer in _FINER:
+        planned = on_grid(plan(graph, replace(task, keeps_ties=True, tolerance=task.tolerance / finer)))
+        if ties.are_kept(replace(planned, decoder=whole.decoder(planned.decoder))):
+            break
+    return planned
+
+
+def _chosen(graph: ModelGraph, scores: FloatArray) -> IntArray:
+    """The place of each row's label."""
+    if scores.shape[1] == 1:
+        chosen = scores[:, 0] > Decoder(graph.link, (0,), 1.0, (0.0,), graph.labels).threshold
+    else:
+        chosen = scores.argmax(axis=1)
+    places: IntArray = chosen.astype(np.int64)
+    return places
 
 
 def find_ties(graph: ModelGraph, task: Task) -> Ties | None:

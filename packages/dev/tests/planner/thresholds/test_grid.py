@@ -127,7 +127,7 @@ def test_grids_that_cannot_be_taken(edges, message):
 
 
 def test_models_without_thresholds_say_so():
-    with pytest.raises(ct.InvalidInputError, match="ranges only; leave edges='model'"):
+    with pytest.raises(ct.InvalidInputError, match="thresholds; leave edges='model'"):
         plan(LogisticRegression(max_iter=5000).fit(X, Y), X, CompileSettings(edges="quantile"))
     with pytest.raises(ct.InvalidInputError, match="bins is 1"):
         plan(FOREST, X, CompileSettings(edges="quantile", bins=1))

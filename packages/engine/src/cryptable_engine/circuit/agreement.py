@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cryptable_protocol import (
     AffineEncoder,
+    BitsEncoder,
     CategoricalEncoder,
     ClientSpec,
     DigitsEncoder,
@@ -12,6 +13,7 @@ from cryptable_protocol import (
     QuadraticEncoder,
     ThermometerEncoder,
 )
+from cryptable_protocol.encoding.bits_encoder import BitsPart
 
 from cryptable_engine.circuit.bounds import Bounds, highest_output
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, InputGroup
@@ -72,8 +74,15 @@ def _groups_of(encoder: FeatureEncoder) -> tuple[InputGroup, ...]:
             return (InputGroup(GroupKind.RANGE, encoder.size, encoder.maximum),)
         case DigitsEncoder():
             return (InputGroup(GroupKind.RANGE, encoder.size),)
+        case BitsEncoder():
+            return tuple(map(_group_of_part, encoder.parts, encoder.sizes))
         case _:
             raise CircuitError(f"feature {encoder.name!r} has an encoder that no input group stands for", node=0)
+
+
+def _group_of_part(part: BitsPart, size: int) -> InputGroup:
+    is_thermometer = isinstance(part, ThermometerEncoder | CategoricalEncoder)
+    return InputGroup(GroupKind.THERMOMETER if is_thermometer else GroupKind.RANGE, size)
 
 
 def _describe(group: InputGroup) -> str:

@@ -42,7 +42,8 @@ class Decoder:
     predicted where the score is above 0 (`Link.PROBABILITY`: above one half). With one score a label, the label of the
     largest score is predicted, the first one of equals.
 
-    With `members`, the scores above are theirs, one after the other, and the model's own are what they sum up to.
+    With `members`, the scores above are theirs, one after the other, and the model's own are what they sum up to, or
+    with `median` their weighted median.
     `curve` is that of `Link.CURVE`: scores, increasing, and the prediction at each; straight between, constant beyond.
     With `contributions`, the names of what each score is a sum of, values and offsets are those of the scores, then for
     each score one a name. value + offset of a score is exactly its `contribution_base` plus those of its contributions.
@@ -58,6 +59,7 @@ class Decoder:
     curve: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     contributions: tuple[str, ...] = ()
     contribution_base: tuple[int, ...] = ()
+    median: bool = False
 
     def __post_init__(self) -> None:
         if not self.offset or len(self.offset) != self.scores * (1 + len(self.contributions)):
@@ -79,7 +81,9 @@ class Decoder:
         if not all(map(math.isfinite, self.base)):
             raise MalformedMessageError("decoder: every base must be finite")
         if self.members:
-            check_members(self.members, self.link, self.scores)
+            check_members(self.members, self.link, self.scores, median=self.median)
+        elif self.median:
+            raise MalformedMessageError("decoder: a median without members")
         self._check_curve()
         self._check_contributions()
         self._check_labels()
@@ -159,7 +163,7 @@ class Decoder:
         """Scores of decrypted values of shape (rows, values): (rows, outputs), or (rows,) where there is one output."""
         scores: npt.NDArray[np.float64] = self._shifted(values)[:, : self.scores] * self.step + np.asarray(self.base)
         if self.members:
-            scores = combined(self.members, scores)
+            scores = combined(self.members, scores, median=self.median)
         return scores[:, 0] if self.outputs == 1 else scores
 
     def contributions_of(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -247,6 +251,7 @@ class Decoder:
             curve_predictions=self.curve[1],
             contributions=self.contributions,
             contribution_base=self.contribution_base,
+            median=self.median,
         )
         if self.labels is not None:
             getattr(message, _FIELDS[type(self.labels[0])]).values.extend(self.labels)
@@ -272,4 +277,5 @@ class Decoder:
             (tuple(message.curve_scores), tuple(message.curve_predictions)),
             tuple(message.contributions),
             tuple(message.contribution_base),
+            message.median,
         )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
+from cryptable_protocol.encoding.bits_encoder import BitsEncoder
 from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
 from cryptable_protocol.encoding.digits_encoder import DigitsEncoder
 from cryptable_protocol.encoding.missing_elements import MissingElements, check_missing, with_missing
@@ -199,6 +200,7 @@ FeatureEncoder = (
     | CategoricalEncoder
     | PolylineEncoder
     | DigitsEncoder
+    | BitsEncoder
     | UnusedFeature
 )
 
@@ -218,15 +220,21 @@ def encode_rows(features: Sequence[FeatureEncoder], rows: npt.ArrayLike) -> npt.
         InvalidInputError: wrong shape, missing or unknown columns, not numbers, an infinite or missing value that the
             encoder of its column does not take, or an unknown category; the message names the column and the row.
     """
-    numeric = [bool(feature.size) and not isinstance(feature, CategoricalEncoder) for feature in features]
-    text = any(isinstance(feature, CategoricalEncoder) for feature in features)
+    numeric = [bool(feature.size) and categories_of(feature) is None for feature in features]
+    text = any(categories_of(feature) is not None for feature in features)
     columns = read_columns([feature.name for feature in features], rows, numeric=numeric, text=text)
     parts = [_encode_column(index, feature, columns[index]) for index, feature in enumerate(features)]
     return np.concatenate(parts, axis=1)
 
 
+def categories_of(feature: FeatureEncoder) -> CategoricalEncoder | None:
+    """What reads the categories of a column; None of a column of numbers."""
+    first = feature.parts[0] if isinstance(feature, BitsEncoder) else feature
+    return first if isinstance(first, CategoricalEncoder) else None
+
+
 def _encode_column(index: int, feature: FeatureEncoder, column: Column) -> npt.NDArray[np.int64]:
-    if isinstance(feature, CategoricalEncoder):
+    if categories_of(feature) is not None:
         return feature.encode(column)
     if feature.size:
         takes_missing = feature.takes_missing
@@ -270,6 +278,8 @@ def encoder_to_message(encoder: FeatureEncoder) -> pb.FeatureEncoder:
             return pb.FeatureEncoder(name=encoder.name, polyline=encoder.to_message())
         case DigitsEncoder():
             return pb.FeatureEncoder(name=encoder.name, digits=encoder.to_message())
+        case BitsEncoder():
+            return pb.FeatureEncoder(name=encoder.name, bits=encoder.to_message(encoder_to_message))
         case UnusedFeature():
             return pb.FeatureEncoder(name=encoder.name, unused=pb.UnusedFeature())
 
@@ -293,6 +303,8 @@ def encoder_from_message(message: pb.FeatureEncoder) -> FeatureEncoder:
             return PolylineEncoder.from_message(message.name, message.polyline)
         case "digits":
             return DigitsEncoder.from_message(message.name, message.digits)
+        case "bits":
+            return BitsEncoder.from_message(message.name, message.bits, encoder_from_message)
         case "unused":
             return UnusedFeature(message.name)
         case _:

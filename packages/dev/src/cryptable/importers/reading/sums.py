@@ -14,11 +14,16 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel
 from cryptable.graphs.client_side import ClientSide, planned_graph
 from cryptable.graphs.curves import CurveModel
-from cryptable.graphs.graph import FloatArray, LinearModel, ModelGraph, Rows, Tree, TreeEnsemble
+from cryptable.graphs.graph import FloatArray, LinearModel, ModelGraph, Rows, TreeEnsemble
+from cryptable.graphs.kernels import KernelMachine
 from cryptable.graphs.mixture import Mixture, meaningless
+from cryptable.graphs.neighbors import NeighborsModel
+from cryptable.graphs.network import SegmentedNetwork
 from cryptable.graphs.quadratic import QuadraticModel
+from cryptable.graphs.several_kinds import SumOfKinds
 from cryptable.importers.reading.learned_trees import as_doubles, missing_as_highest, restrict_missing
 from cryptable.importers.reading.sums_of_curves import curves_side_by_side, projected_curves
+from cryptable.importers.reading.sums_of_trees import added_trees
 from cryptable.importers.registry import import_estimator, reference_scores, takes_gaps
 
 Columns = npt.NDArray[np.int64]
@@ -57,10 +62,11 @@ def scaled(graph: ModelGraph, factors: npt.ArrayLike, offsets: npt.ArrayLike = 0
             steps = tuple(replace(each, values=each.values * factor) for each in graph.steps)
             base = graph.base * factor + offset
             return replace(graph, lines=lines, polylines=polylines, steps=steps, base=base)
+        case SumOfKinds():
+            first, *others = graph.parts
+            return replace(graph, parts=(scaled(first, factor, offset), *(scaled(each, factor) for each in others)))
         case _:
-            raise UnsupportedModelError(
-                f"a model of kind {type(graph).__name__} cannot be part of a sum; compile it alone"
-            )
+            raise _no_part(graph)
 
 
 def side_by_side(graphs: Sequence[ModelGraph], what: str) -> Any:  # noqa: ANN401
@@ -72,18 +78,24 @@ def side_by_side(graphs: Sequence[ModelGraph], what: str) -> Any:  # noqa: ANN40
     first = graphs[0]
     kinds_met = {type(graph) for graph in graphs}
     if kinds_met == {CurveModel} or (len(kinds_met) > 1 and kinds_met <= {LinearModel, AdditiveModel, CurveModel}):
-        return curves_side_by_side([meaningless(graph) for graph in graphs], what)
+        try:
+            return curves_side_by_side([meaningless(graph) for graph in graphs], what)
+        except UnsupportedModelError:  # of one column, one has a line and another one steps
+            return _several_kinds(graphs)
+    if SumOfKinds in kinds_met or (len(kinds_met) > 1 and kinds_met <= _SUMMED):
+        return _several_kinds(graphs)
     if len(kinds_met) > 1 or isinstance(first, Mixture):
         kinds = ", ".join(sorted({_KINDS.get(type(graph), type(graph).__name__) for graph in graphs}))
         raise UnsupportedModelError(
-            f"{what} adds up models of several kinds ({kinds}), which one circuit does not hold yet; make it of one of "
-            "them, or compile its estimators_ one by one and let clients add up what they predict"
+            f"{what} adds up models of several kinds ({kinds}), which one circuit does not hold; make it of trees, "
+            "linear, quadratic and additive models, or compile its estimators_ one by one and let clients add up what "
+            "they predict"
         )
     bare = [meaningless(graph) for graph in graphs]
     outputs = [graph.outputs for graph in graphs]
     match first:
         case TreeEnsemble():
-            return _trees(bare, outputs)
+            return added_trees([projected(graph, place) for graph, place in zip(bare, _places(outputs), strict=True)])
         case LinearModel():
             return replace(
                 bare[0],
@@ -101,6 +113,31 @@ def side_by_side(graphs: Sequence[ModelGraph], what: str) -> Any:  # noqa: ANN40
             )
 
 
+def _places(outputs: Sequence[int]) -> list[FloatArray]:
+    """Of each graph, the matrix that puts its scores among those of all; shape (its scores, all scores)."""
+    return np.split(np.eye(sum(outputs)), np.cumsum(outputs)[:-1])
+
+
+def _several_kinds(graphs: Sequence[ModelGraph]) -> SumOfKinds:
+    """Scores of all, side by side."""
+    parts: list[Any] = []
+    for graph, place in zip(graphs, _places([graph.outputs for graph in graphs]), strict=True):
+        wide = projected(meaningless(graph), place)
+        parts += wide.parts if isinstance(wide, SumOfKinds) else [wide]
+    trees = [part for part in parts if isinstance(part, TreeEnsemble)]
+    others = [part for part in parts if not isinstance(part, TreeEnsemble)]
+    return SumOfKinds((*([added_trees(trees)] if trees else []), *others), Link.IDENTITY, None)
+
+
+def _no_part(graph: ModelGraph) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{_KINDS.get(type(graph), type(graph).__name__)} cannot be part of a sum, only trees, linear, quadratic and "
+        "additive models can; compile its estimators_ one by one and let clients add up what they predict"
+    )
+
+
+_SUMMED = {TreeEnsemble, LinearModel, QuadraticModel, AdditiveModel, CurveModel}
+"""Kinds that one circuit adds up."""
 _KINDS: dict[type, str] = {
     TreeEnsemble: "trees",
     LinearModel: "linear models",
@@ -108,6 +145,10 @@ _KINDS: dict[type, str] = {
     AdditiveModel: "additive models",
     CurveModel: "models of curves",
     Mixture: "sums of models",
+    SumOfKinds: "sums of models of several kinds",
+    NeighborsModel: "nearest neighbours",
+    KernelMachine: "kernel machines",
+    SegmentedNetwork: "networks",
 }
 
 
@@ -139,12 +180,16 @@ def projected(graph: ModelGraph, matrix: FloatArray) -> Any:  # noqa: ANN401
             return replace(graph, functions=functions, pairs=pairs, base=graph.base @ matrix)
         case CurveModel():
             return projected_curves(graph, matrix)
+        case SumOfKinds():
+            return replace(graph, parts=tuple(projected(each, matrix) for each in graph.parts))
         case _:
-            raise UnsupportedModelError(f"a model of kind {type(graph).__name__} cannot be part of a sum")
+            raise _no_part(graph)
 
 
 def on_columns(graph: ModelGraph, columns: Columns, names: tuple[str, ...]) -> Any:  # noqa: ANN401
     """The graph of a model that sees some columns of a table, on all of them."""
+    if isinstance(graph, SumOfKinds):
+        return replace(graph, parts=tuple(on_columns(each, columns, names) for each in graph.parts))
     if np.array_equal(columns, np.arange(len(names))):
         return replace(graph, feature_names=names)  # type: ignore[type-var]
     match graph:
@@ -195,7 +240,7 @@ def members_of_classes(members: Sequence[Any], classes: Sequence[Any], what: str
 
 
 def mean_of_probabilities(
-    graphs: Sequence[ModelGraph], weights: Sequence[float], labels: Labels, what: str
+    graphs: Sequence[ModelGraph], rows: FloatArray, weights: Sequence[float], labels: Labels, what: str
 ) -> ModelGraph:
     """The weighted mean of the probabilities that classifiers predict.
 
@@ -220,9 +265,27 @@ def mean_of_probabilities(
             members += [replace(each, weight=each.weight * share) for each in graph.members]
             inner.append(graph.graph)
         else:
-            members.append(Member(graph.link, graph.outputs, share))
-            inner.append(graph)
+            # Of one kind, a unit that suits one member suits all.
+            scale = 1.0 if len({type(each) for each in graphs}) == 1 else scale_of(graph, rows)
+            members.append(Member(graph.link, graph.outputs, share, scale=scale))
+            inner.append(scaled(graph, 1.0 / scale))
     return Mixture(side_by_side(inner, what), tuple(members), Link.PROBABILITY, labels)
+
+
+def scale_of(graph: ModelGraph, rows: FloatArray) -> float:
+    """By what a classifier's scores are to be divided so that an error of them is about one of probabilities.
+
+    Of log-odds that vary by much, by more: what is certain by far need be no more exact than in proportion.
+    """
+    if graph.link is Link.PROBABILITY:
+        return 1.0
+    least = _LOG_ODDS if graph.outputs == 1 else _LOG_ODDS / 2
+    return max(least, _WIDE * float(graph.scores(rows).std(axis=0).max()))
+
+
+_LOG_ODDS, _WIDE = 4.0, 0.08
+"""The slope of the sigmoid is 1/4 at most, that of a softmax 1/2; and of the deviation: a thousandth is then off by as
+much as a probability's tolerance, as of log-odds of all models."""
 
 
 def read_member(
@@ -284,34 +347,6 @@ def _widened(values: FloatArray, index: int, outputs: Sequence[int]) -> FloatArr
     padding = [(0, 0)] * (values.ndim - 1) + [(before, after)]
     widened: FloatArray = np.pad(values, padding)
     return widened
-
-
-def _trees(graphs: Sequence[TreeEnsemble], outputs: Sequence[int]) -> TreeEnsemble:
-    trees: list[Tree] = []
-    for index, graph in enumerate(graphs):
-        trees += [replace(tree, values=_widened(tree.values, index, outputs)) for tree in graph.trees]
-    gaps = _common_gaps(graphs)
-    base = np.concatenate([graph.base for graph in graphs])
-    if len({graph.as_float32 for graph in graphs}) > 1:
-        raise UnsupportedModelError("trees that round numbers to float32 and trees that do not cannot be added up")
-    return replace(graphs[0], trees=tuple(trees), base=base, gaps=gaps)
-
-
-def _common_gaps(graphs: Sequence[TreeEnsemble]) -> dict[int, Any]:
-    """How columns are read, where all graphs agree.
-
-    Raises:
-        UnsupportedModelError: they do not.
-    """
-    found: dict[int, Any] = {}
-    for graph in graphs:
-        for index, gaps in graph.gaps.items():
-            if found.setdefault(index, gaps) != gaps:
-                raise UnsupportedModelError(
-                    f"its members read column {graph.feature_names[index]!r} in different ways (categories, missing "
-                    "values): encode and impute it in a pipeline before all of them"
-                )
-    return found
 
 
 def _quadratics(graphs: Sequence[QuadraticModel]) -> QuadraticModel:

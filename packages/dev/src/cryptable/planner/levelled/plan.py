@@ -25,6 +25,7 @@ def plan_products(
     prices: SearchPrices,
     work: int = SEARCH_WORK,
     keeps_ties: bool = False,
+    step: float | None = None,
     told: Contributions | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> PlannedModel:
@@ -36,6 +37,7 @@ def plan_products(
         prices: of selectors and products.
         work: of the search for a cheaper plan, as `find_plan` has it.
         keeps_ties: as `round_leaves` has it.
+        step: of a score, where it is to be just this one.
         told: of each feature, to be answered beside the scores; the trees know how many rows went which way then.
         progress: told the fraction done.
 
@@ -44,7 +46,7 @@ def plan_products(
         UnsupportedModelError: scores are wider, or trees larger, than the scheme evaluates; says what to do.
     """
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    rounded = round_leaves(graph, tolerance=tolerance, keeps_ties=keeps_ties)
+    rounded = round_leaves(graph, tolerance=tolerance, keeps_ties=keeps_ties, step=step)
     reader = TreeReader(bits)
     zeros = (0,) * graph.outputs
     decoder = Decoder(graph.link, zeros, rounded.step, tuple(rounded.base.tolist()), graph.labels)

@@ -47,8 +47,8 @@ def snap(graph: ModelGraph, rows: FloatArray, edges: Edges, *, bins: int) -> Sna
     """
     if not isinstance(graph, TreeEnsemble | AdditiveModel):
         raise InvalidInputError(
-            f"edges={_shown(edges)} is for models that compare numbers with thresholds, which this one does not: its "
-            "client specification has ranges only; leave edges='model'"
+            f"edges={_shown(edges)} is for models of trees and additive ones alone, which only compare numbers with "
+            "thresholds; leave edges='model'"
         )
     seen = graph.seen(rows) if isinstance(graph, TreeEnsemble) else np.asarray(rows, np.float64)
     grid = {

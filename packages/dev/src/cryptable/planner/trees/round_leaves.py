@@ -30,7 +30,9 @@ class RoundedTrees:
     error: FloatArray
 
 
-def round_leaves(graph: TreeEnsemble, *, tolerance: float, keeps_ties: bool = False) -> RoundedTrees:
+def round_leaves(
+    graph: TreeEnsemble, *, tolerance: float, keeps_ties: bool = False, step: float | None = None
+) -> RoundedTrees:
     """The largest step with which no score is off by more than the tolerance.
 
     Args:
@@ -39,7 +41,10 @@ def round_leaves(graph: TreeEnsemble, *, tolerance: float, keeps_ties: bool = Fa
         keeps_ties: whether leaves of all trees and scores are rounded alike, and symmetrically about what they are
             where scores tie. Ties of equal leaves, and of leaves that are opposite, stay ties; all do where the leaves
             are multiples of a step that is not much finer. It takes up to a bit more of a score.
+        step: to be taken, whatever the tolerance; the error is that of this step then.
     """
+    if step is not None:
+        return _round_about(graph, 0.0, step) if keeps_ties else _round_to(graph, step)
     if keeps_ties:
         return _round_alike(graph, tolerance)
     step = 2.0 * tolerance

@@ -42,6 +42,7 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["polyline", 7, "PolylineEncoder", 0],
       ["categorical", 6, "CategoricalEncoder", 0],
       ["digits", 8, "DigitsEncoder", 0],
+      ["bits", 9, "BitsEncoder", 0],
     ],
     ["kind"],
   ],
@@ -106,6 +107,12 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["step", 2, 1],
       ["digits", 3, 13],
       ["squared", 4, 8],
+    ],
+  ],
+  [
+    "BitsEncoder",
+    [
+      ["parts", 1, "FeatureEncoder", "*"],
     ],
   ],
   [
@@ -215,6 +222,7 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["base", 6, 1, "*"],
       ["further_bits", 7, 13],
       ["members", 10, "Member", "*"],
+      ["median", 15, 8],
       ["curve_scores", 11, 1, "*"],
       ["curve_predictions", 12, 1, "*"],
       ["contributions", 13, 9, "*"],
@@ -237,6 +245,15 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["weight", 3, 1],
       ["slopes", 4, 1, "*"],
       ["intercepts", 5, 1, "*"],
+      ["curves", 6, "Curve", "*"],
+      ["scale", 7, 1],
+    ],
+  ],
+  [
+    "Curve",
+    [
+      ["scores", 1, 1, "*"],
+      ["predictions", 2, 1, "*"],
     ],
   ],
   [
@@ -389,6 +406,12 @@ export type FeatureEncoder = Message<"cryptable.v1.FeatureEncoder"> & {
      */
     value: DigitsEncoder;
     case: "digits";
+  } | {
+    /**
+     * @generated from field: cryptable.v1.BitsEncoder bits = 9;
+     */
+    value: BitsEncoder;
+    case: "bits";
   } | { case: undefined; value?: undefined };
 };
 
@@ -695,6 +718,28 @@ export const DigitsEncoderSchema: GenMessage<DigitsEncoder> = /*@__PURE__*/
   messageDesc(file_cryptable_v1_client_spec, 7);
 
 /**
+ * Bits alone: the elements of several encoders of the column, one encoder after the other. Each element of an encoder whose
+ * greatest value is M > 1 is sent as its binary digits, as many as M has, least significant first.
+ *
+ * @generated from message cryptable.v1.BitsEncoder
+ */
+export type BitsEncoder = Message<"cryptable.v1.BitsEncoder"> & {
+  /**
+   * One to four, of any kind but this one and UnusedFeature, each with an empty name. Either all are categorical or none.
+   *
+   * @generated from field: repeated cryptable.v1.FeatureEncoder parts = 1;
+   */
+  parts: FeatureEncoder[];
+};
+
+/**
+ * Describes the message cryptable.v1.BitsEncoder.
+ * Use `create(BitsEncoderSchema)` to create a new message.
+ */
+export const BitsEncoderSchema: GenMessage<BitsEncoder> = /*@__PURE__*/
+  messageDesc(file_cryptable_v1_client_spec, 8);
+
+/**
  * @generated from message cryptable.v1.UnusedFeature
  */
 export type UnusedFeature = Message<"cryptable.v1.UnusedFeature"> & {
@@ -705,7 +750,7 @@ export type UnusedFeature = Message<"cryptable.v1.UnusedFeature"> & {
  * Use `create(UnusedFeatureSchema)` to create a new message.
  */
 export const UnusedFeatureSchema: GenMessage<UnusedFeature> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 8);
+  messageDesc(file_cryptable_v1_client_spec, 9);
 
 /**
  * @generated from message cryptable.v1.SecretKeyParameters
@@ -729,7 +774,7 @@ export type SecretKeyParameters = Message<"cryptable.v1.SecretKeyParameters"> & 
  * Use `create(SecretKeyParametersSchema)` to create a new message.
  */
 export const SecretKeyParametersSchema: GenMessage<SecretKeyParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 9);
+  messageDesc(file_cryptable_v1_client_spec, 10);
 
 /**
  * @generated from message cryptable.v1.BootstrapKeyParameters
@@ -785,7 +830,7 @@ export type BootstrapKeyParameters = Message<"cryptable.v1.BootstrapKeyParameter
  * Use `create(BootstrapKeyParametersSchema)` to create a new message.
  */
 export const BootstrapKeyParametersSchema: GenMessage<BootstrapKeyParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 10);
+  messageDesc(file_cryptable_v1_client_spec, 11);
 
 /**
  * @generated from message cryptable.v1.KeyswitchKeyParameters
@@ -827,7 +872,7 @@ export type KeyswitchKeyParameters = Message<"cryptable.v1.KeyswitchKeyParameter
  * Use `create(KeyswitchKeyParametersSchema)` to create a new message.
  */
 export const KeyswitchKeyParametersSchema: GenMessage<KeyswitchKeyParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 11);
+  messageDesc(file_cryptable_v1_client_spec, 12);
 
 /**
  * The keyset's name is the SHA-256 of this message's canonical bytes. Empty lists of bootstrap and keyswitch keys: the
@@ -857,7 +902,7 @@ export type KeysetParameters = Message<"cryptable.v1.KeysetParameters"> & {
  * Use `create(KeysetParametersSchema)` to create a new message.
  */
 export const KeysetParametersSchema: GenMessage<KeysetParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 12);
+  messageDesc(file_cryptable_v1_client_spec, 13);
 
 /**
  * A vector of LWE ciphertexts of unsigned integers, natively encoded: v << (63 - width).
@@ -899,7 +944,7 @@ export type CiphertextType = Message<"cryptable.v1.CiphertextType"> & {
  * Use `create(CiphertextTypeSchema)` to create a new message.
  */
 export const CiphertextTypeSchema: GenMessage<CiphertextType> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 13);
+  messageDesc(file_cryptable_v1_client_spec, 14);
 
 /**
  * Parameters of the scheme `levelled`. SPEC-LEVELLED.md says what a reader must refuse.
@@ -993,7 +1038,7 @@ export type LevelledParameters = Message<"cryptable.v1.LevelledParameters"> & {
  * Use `create(LevelledParametersSchema)` to create a new message.
  */
 export const LevelledParametersSchema: GenMessage<LevelledParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 14);
+  messageDesc(file_cryptable_v1_client_spec, 15);
 
 /**
  * A row of integers, which travel as residues (SPEC-LEVELLED.md, "Linear models").
@@ -1028,7 +1073,7 @@ export type LinearRow = Message<"cryptable.v1.LinearRow"> & {
  * Use `create(LinearRowSchema)` to create a new message.
  */
 export const LinearRowSchema: GenMessage<LinearRow> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 15);
+  messageDesc(file_cryptable_v1_client_spec, 16);
 
 /**
  * Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse.
@@ -1118,7 +1163,7 @@ export type SquaresParameters = Message<"cryptable.v1.SquaresParameters"> & {
  * Use `create(SquaresParametersSchema)` to create a new message.
  */
 export const SquaresParametersSchema: GenMessage<SquaresParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 16);
+  messageDesc(file_cryptable_v1_client_spec, 17);
 
 /**
  * @generated from message cryptable.v1.Decoder
@@ -1196,6 +1241,14 @@ export type Decoder = Message<"cryptable.v1.Decoder"> & {
   members: Member[];
 
   /**
+   * The model's one score is instead the weighted median of what members of one score each predict: the least prediction
+   * that, together with lower ones, has half of the sum of weights.
+   *
+   * @generated from field: bool median = 15;
+   */
+  median: boolean;
+
+  /**
    * Of the link CURVE: strictly increasing scores, and the prediction at each; straight between, constant beyond.
    *
    * @generated from field: repeated double curve_scores = 11;
@@ -1229,7 +1282,7 @@ export type Decoder = Message<"cryptable.v1.Decoder"> & {
  * Use `create(DecoderSchema)` to create a new message.
  */
 export const DecoderSchema: GenMessage<Decoder> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 17);
+  messageDesc(file_cryptable_v1_client_spec, 18);
 
 /**
  * @generated from enum cryptable.v1.Decoder.Link
@@ -1301,16 +1354,17 @@ export enum Decoder_Link {
  * Describes the enum cryptable.v1.Decoder.Link.
  */
 export const Decoder_LinkSchema: GenEnum<Decoder_Link> = /*@__PURE__*/
-  enumDesc(file_cryptable_v1_client_spec, 17, 0);
+  enumDesc(file_cryptable_v1_client_spec, 18, 0);
 
 /**
- * Adds weight times its prediction: the scores themselves (IDENTITY), or the probabilities that its link makes of them.
+ * Adds weight times its prediction: the scores themselves (IDENTITY), the probabilities that its link makes of them, or a
+ * vote for the label that they choose (MARGIN).
  *
  * @generated from message cryptable.v1.Member
  */
 export type Member = Message<"cryptable.v1.Member"> & {
   /**
-   * IDENTITY, SIGMOID, SOFTMAX or PROBABILITY.
+   * IDENTITY, SIGMOID, SOFTMAX, PROBABILITY or MARGIN.
    *
    * @generated from field: cryptable.v1.Decoder.Link link = 1;
    */
@@ -1337,6 +1391,20 @@ export type Member = Message<"cryptable.v1.Member"> & {
    * @generated from field: repeated double intercepts = 5;
    */
   intercepts: number[];
+
+  /**
+   * One a score, or none: the probability, or of IDENTITY the score, becomes the height of the curve there.
+   *
+   * @generated from field: repeated cryptable.v1.Curve curves = 6;
+   */
+  curves: Curve[];
+
+  /**
+   * What its scores are multiplied by first, positive and not 1; 0 stands for 1.
+   *
+   * @generated from field: double scale = 7;
+   */
+  scale: number;
 };
 
 /**
@@ -1344,7 +1412,35 @@ export type Member = Message<"cryptable.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 18);
+  messageDesc(file_cryptable_v1_client_spec, 19);
+
+/**
+ * Straight between the scores, constant beyond the outer ones.
+ *
+ * @generated from message cryptable.v1.Curve
+ */
+export type Curve = Message<"cryptable.v1.Curve"> & {
+  /**
+   * Strictly increasing, finite, at least two.
+   *
+   * @generated from field: repeated double scores = 1;
+   */
+  scores: number[];
+
+  /**
+   * One a score, finite.
+   *
+   * @generated from field: repeated double predictions = 2;
+   */
+  predictions: number[];
+};
+
+/**
+ * Describes the message cryptable.v1.Curve.
+ * Use `create(CurveSchema)` to create a new message.
+ */
+export const CurveSchema: GenMessage<Curve> = /*@__PURE__*/
+  messageDesc(file_cryptable_v1_client_spec, 20);
 
 /**
  * @generated from message cryptable.v1.IntegerLabels
@@ -1361,7 +1457,7 @@ export type IntegerLabels = Message<"cryptable.v1.IntegerLabels"> & {
  * Use `create(IntegerLabelsSchema)` to create a new message.
  */
 export const IntegerLabelsSchema: GenMessage<IntegerLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 19);
+  messageDesc(file_cryptable_v1_client_spec, 21);
 
 /**
  * @generated from message cryptable.v1.StringLabels
@@ -1378,7 +1474,7 @@ export type StringLabels = Message<"cryptable.v1.StringLabels"> & {
  * Use `create(StringLabelsSchema)` to create a new message.
  */
 export const StringLabelsSchema: GenMessage<StringLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 20);
+  messageDesc(file_cryptable_v1_client_spec, 22);
 
 /**
  * @generated from message cryptable.v1.BooleanLabels
@@ -1395,7 +1491,7 @@ export type BooleanLabels = Message<"cryptable.v1.BooleanLabels"> & {
  * Use `create(BooleanLabelsSchema)` to create a new message.
  */
 export const BooleanLabelsSchema: GenMessage<BooleanLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 21);
+  messageDesc(file_cryptable_v1_client_spec, 23);
 
 /**
  * @generated from message cryptable.v1.DoubleLabels
@@ -1414,5 +1510,5 @@ export type DoubleLabels = Message<"cryptable.v1.DoubleLabels"> & {
  * Use `create(DoubleLabelsSchema)` to create a new message.
  */
 export const DoubleLabelsSchema: GenMessage<DoubleLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 22);
+  messageDesc(file_cryptable_v1_client_spec, 24);
 

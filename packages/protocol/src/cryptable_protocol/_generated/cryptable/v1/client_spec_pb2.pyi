@@ -94,6 +94,7 @@ class FeatureEncoder(_message.Message):
     POLYLINE_FIELD_NUMBER: _builtins.int
     CATEGORICAL_FIELD_NUMBER: _builtins.int
     DIGITS_FIELD_NUMBER: _builtins.int
+    BITS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Column name, or "x0", "x1", ... where the model was trained without names. Unique."""
     @_builtins.property
@@ -112,6 +113,8 @@ class FeatureEncoder(_message.Message):
     def categorical(self) -> Global___CategoricalEncoder: ...
     @_builtins.property
     def digits(self) -> Global___DigitsEncoder: ...
+    @_builtins.property
+    def bits(self) -> Global___BitsEncoder: ...
     def __init__(
         self,
         *,
@@ -123,12 +126,13 @@ class FeatureEncoder(_message.Message):
         polyline: Global___PolylineEncoder | None = ...,
         categorical: Global___CategoricalEncoder | None = ...,
         digits: Global___DigitsEncoder | None = ...,
+        bits: Global___BitsEncoder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "categorical", b"categorical", "digits", b"digits", "kind", b"kind", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "bits", b"bits", "categorical", b"categorical", "digits", b"digits", "kind", b"kind", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "categorical", b"categorical", "digits", b"digits", "kind", b"kind", "name", b"name", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "bits", b"bits", "categorical", b"categorical", "digits", b"digits", "kind", b"kind", "name", b"name", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["thermometer", "affine", "unused", "quadratic", "polyline", "categorical", "digits"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["thermometer", "affine", "unused", "quadratic", "polyline", "categorical", "digits", "bits"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -395,6 +399,32 @@ class DigitsEncoder(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DigitsEncoder: _TypeAlias = DigitsEncoder  # noqa: Y015
+
+@_typing.final
+class BitsEncoder(_message.Message):
+    """Bits alone: the elements of several encoders of the column, one encoder after the other. Each element of an encoder whose
+    greatest value is M > 1 is sent as its binary digits, as many as M has, least significant first.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureEncoder]:
+        """One to four, of any kind but this one and UnusedFeature, each with an empty name. Either all are categorical or none."""
+
+    def __init__(
+        self,
+        *,
+        parts: _abc.Iterable[Global___FeatureEncoder] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BitsEncoder: _TypeAlias = BitsEncoder  # noqa: Y015
 
 @_typing.final
 class UnusedFeature(_message.Message):
@@ -801,6 +831,7 @@ class Decoder(_message.Message):
     BASE_FIELD_NUMBER: _builtins.int
     FURTHER_BITS_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
+    MEDIAN_FIELD_NUMBER: _builtins.int
     CURVE_SCORES_FIELD_NUMBER: _builtins.int
     CURVE_PREDICTIONS_FIELD_NUMBER: _builtins.int
     CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
@@ -810,6 +841,10 @@ class Decoder(_message.Message):
     further_bits: _builtins.int
     """Approximate readout: bits that are decrypted below those of the output's width, and are noisy. At most
     limits.MAX_FURTHER_BITS. 0 where results are exact.
+    """
+    median: _builtins.bool
+    """The model's one score is instead the weighted median of what members of one score each predict: the least prediction
+    that, together with lower ones, has half of the sum of weights.
     """
     @_builtins.property
     def offset(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -863,6 +898,7 @@ class Decoder(_message.Message):
         base: _abc.Iterable[_builtins.float] | None = ...,
         further_bits: _builtins.int = ...,
         members: _abc.Iterable[Global___Member] | None = ...,
+        median: _builtins.bool = ...,
         curve_scores: _abc.Iterable[_builtins.float] | None = ...,
         curve_predictions: _abc.Iterable[_builtins.float] | None = ...,
         contributions: _abc.Iterable[_builtins.str] | None = ...,
@@ -870,7 +906,7 @@ class Decoder(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booleans", b"booleans", "doubles", b"doubles", "integers", b"integers", "labels", b"labels", "strings", b"strings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "booleans", b"booleans", "contribution_base", b"contribution_base", "contributions", b"contributions", "curve_predictions", b"curve_predictions", "curve_scores", b"curve_scores", "doubles", b"doubles", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "members", b"members", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "booleans", b"booleans", "contribution_base", b"contribution_base", "contributions", b"contributions", "curve_predictions", b"curve_predictions", "curve_scores", b"curve_scores", "doubles", b"doubles", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "median", b"median", "members", b"members", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_labels: _TypeAlias = _typing.Literal["integers", "strings", "booleans", "doubles"]  # noqa: Y015
     _WhichOneofArgType_labels: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
@@ -880,7 +916,9 @@ Global___Decoder: _TypeAlias = Decoder  # noqa: Y015
 
 @_typing.final
 class Member(_message.Message):
-    """Adds weight times its prediction: the scores themselves (IDENTITY), or the probabilities that its link makes of them."""
+    """Adds weight times its prediction: the scores themselves (IDENTITY), the probabilities that its link makes of them, or a
+    vote for the label that they choose (MARGIN).
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -889,16 +927,24 @@ class Member(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     SLOPES_FIELD_NUMBER: _builtins.int
     INTERCEPTS_FIELD_NUMBER: _builtins.int
+    CURVES_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
     link: Global___Decoder.Link.ValueType
-    """IDENTITY, SIGMOID, SOFTMAX or PROBABILITY."""
+    """IDENTITY, SIGMOID, SOFTMAX, PROBABILITY or MARGIN."""
     scores: _builtins.int
     weight: _builtins.float
+    scale: _builtins.float
+    """What its scores are multiplied by first, positive and not 1; 0 stands for 1."""
     @_builtins.property
     def slopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """One of each a score, or none: the probability p becomes 1 / (1 + e^-(slope * p + intercept))."""
 
     @_builtins.property
     def intercepts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def curves(self) -> _containers.RepeatedCompositeFieldContainer[Global___Curve]:
+        """One a score, or none: the probability, or of IDENTITY the score, becomes the height of the curve there."""
+
     def __init__(
         self,
         *,
@@ -907,14 +953,46 @@ class Member(_message.Message):
         weight: _builtins.float = ...,
         slopes: _abc.Iterable[_builtins.float] | None = ...,
         intercepts: _abc.Iterable[_builtins.float] | None = ...,
+        curves: _abc.Iterable[Global___Curve] | None = ...,
+        scale: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["intercepts", b"intercepts", "link", b"link", "scores", b"scores", "slopes", b"slopes", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["curves", b"curves", "intercepts", b"intercepts", "link", b"link", "scale", b"scale", "scores", b"scores", "slopes", b"slopes", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Member: _TypeAlias = Member  # noqa: Y015
+
+@_typing.final
+class Curve(_message.Message):
+    """Straight between the scores, constant beyond the outer ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORES_FIELD_NUMBER: _builtins.int
+    PREDICTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Strictly increasing, finite, at least two."""
+
+    @_builtins.property
+    def predictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One a score, finite."""
+
+    def __init__(
+        self,
+        *,
+        scores: _abc.Iterable[_builtins.float] | None = ...,
+        predictions: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["predictions", b"predictions", "scores", b"scores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Curve: _TypeAlias = Curve  # noqa: Y015
 
 @_typing.final
 class IntegerLabels(_message.Message):
