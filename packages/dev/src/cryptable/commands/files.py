@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from cryptable_client.files.tables import read_table as read_by_features
-from cryptable_protocol import CategoricalEncoder, FeatureEncoder, InvalidInputError, Labels
+from cryptable_protocol import FeatureEncoder, InvalidInputError, Labels
+from cryptable_protocol.encoding.encoders import categories_of
 
 from cryptable.graphs.graph import Estimator, Rows
 
@@ -87,7 +88,7 @@ def read_table(path: Path, *, of: Estimator = None) -> Rows:
 
 def read_rows(path: Path, features: Sequence[FeatureEncoder]) -> Rows:
     """A table by the kinds of a model's features, where it has categories: text may look like numbers there."""
-    if path.suffix != ".npy" and any(isinstance(feature, CategoricalEncoder) for feature in features):
+    if path.suffix != ".npy" and any(categories_of(feature) is not None for feature in features):
         return read_by_features(str(path), features)[0]
     return read_table(path)
 
