@@ -11,6 +11,7 @@ from cryptable_protocol import CategoricalEncoder, InvalidInputError
 from cryptable_protocol.encoding.rows import is_missing
 
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows, TreeEnsemble
+from cryptable.graphs.several_kinds import SumOfKinds
 from cryptable.importers.column_values import Kind, Values, column_of
 from cryptable.importers.feature_names import match_columns
 from cryptable.importers.parts import has_steps
@@ -65,11 +66,12 @@ def check_kinds(graph: ModelGraph, rows: npt.NDArray[Any], what: str) -> None:
     Raises:
         InvalidInputError: there is some; the message names the column.
     """
-    if rows.dtype.kind != "O" or not isinstance(graph, TreeEnsemble):
+    trees = graph.trees if isinstance(graph, SumOfKinds) else graph
+    if rows.dtype.kind != "O" or not isinstance(trees, TreeEnsemble):
         return
     for index, name in enumerate(graph.feature_names):
         column = Values.of(rows[:, index])
-        if column.kind is not Kind.NUMBERS and not isinstance(graph.gaps.get(index), CategoricalEncoder):
+        if column.kind is not Kind.NUMBERS and not isinstance(trees.gaps.get(index), CategoricalEncoder):
             raise _no_numbers(name, column, what)
 
 
