@@ -103,7 +103,6 @@ def plan_keeping_ties_of_sums(
         np.concatenate([tied.rows, rows[chosen]])[:_MOST_TIED],
         np.concatenate([tied.places, _chosen(whole, combined[chosen])])[:_MOST_TIED],
     )
-    planned = plan(graph, task)
     for finer in _FINER:
         planned = on_grid(plan(graph, replace(task, keeps_ties=True, tolerance=task.tolerance / finer)))
         if ties.are_kept(replace(planned, decoder=whole.decoder(planned.decoder))):

@@ -43,12 +43,14 @@ def round_leaves(
             are multiples of a step that is not much finer. It takes up to a bit more of a score.
         step: to be taken, whatever the tolerance; the error is that of this step then.
     """
+    if step is not None and not keeps_ties:
+        return _round_to(graph, step)
+    scores = [_Leaves.of_score(graph, output) for output in range(graph.outputs)]
     if step is not None:
-        return _round_about(graph, 0.0, step) if keeps_ties else _round_to(graph, step)
+        return _round_about(graph, scores, 0.0, step)
     if keeps_ties:
         return _round_alike(graph, tolerance)
     step = 2.0 * tolerance
-    scores = [_Leaves.of_score(graph, output) for output in range(graph.outputs)]
     while any(leaves.error(step) > tolerance for leaves in scores):
         step /= _SHRINK
     return _round_to(graph, step)
