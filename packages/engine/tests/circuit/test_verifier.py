@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cryptable_engine import Circuit, CircuitError, GroupKind, Input, InputGroup, Linear, Lookup, Term, verify
-from cryptable_engine.circuit.matrix_cost import GATHERED_ENTRY_CELLS
+from cryptable_engine.circuit.rules.matrix_cost import GATHERED_ENTRY_CELLS
 from cryptable_engine.circuit.verifier import (
     MAX_LOOKUPS,
     MAX_MATRIX_CELLS,

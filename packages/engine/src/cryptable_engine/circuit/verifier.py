@@ -7,7 +7,6 @@ import math
 import numpy as np
 from cryptable_protocol import ClientSpec, limits
 
-from cryptable_engine.circuit.agreement import check_agreement
 from cryptable_engine.circuit.bounds import Bounds, bounds, highest_output
 from cryptable_engine.circuit.circuit import (
     Circuit,
@@ -22,10 +21,11 @@ from cryptable_engine.circuit.circuit import (
     Term,
 )
 from cryptable_engine.circuit.convolution import Convolution
-from cryptable_engine.circuit.convolution_rules import check_convolution
-from cryptable_engine.circuit.matrix_cost import priced_cells
-from cryptable_engine.circuit.rotation_rules import check_rotation
-from cryptable_engine.circuit.rules import (
+from cryptable_engine.circuit.rules.agreement import check_agreement
+from cryptable_engine.circuit.rules.convolutions import check_convolution
+from cryptable_engine.circuit.rules.matrix_cost import priced_cells
+from cryptable_engine.circuit.rules.rotations import check_rotation
+from cryptable_engine.circuit.rules.shared import (
     MAX_OFFSET,
     MAX_WEIGHT,
     check_array,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cryptable_engine.circuit.circuit import IntArray, Term
-from cryptable_engine.circuit.matrix_cost import GATHERED_ENTRY_CELLS
+from cryptable_engine.circuit.rules.matrix_cost import GATHERED_ENTRY_CELLS
 
 _CHUNK_ENTRIES = 2048
 """Entries gathered at a time: 32 MB of ciphertexts of 2048 words."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cryptable_engine.circuit.circuit import Circuit, Rotation
-from cryptable_engine.circuit.rules import MAX_WEIGHT, check_array, check_bits, check_size
+from cryptable_engine.circuit.rules.shared import MAX_WEIGHT, check_array, check_bits, check_size
 from cryptable_engine.circuit.turning_tree import LEAF, TurningTree
 from cryptable_engine.errors import CircuitError
 

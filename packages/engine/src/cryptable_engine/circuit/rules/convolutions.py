@@ -6,7 +6,7 @@ import math
 
 from cryptable_engine.circuit.circuit import Circuit, Input, Linear, Lookup
 from cryptable_engine.circuit.convolution import MAX_AXES, Convolution
-from cryptable_engine.circuit.rules import MAX_OFFSET, MAX_WEIGHT, check_array, check_size, check_source
+from cryptable_engine.circuit.rules.shared import MAX_OFFSET, MAX_WEIGHT, check_array, check_size, check_source
 from cryptable_engine.errors import CircuitError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cryptable_engine import Term
-from cryptable_engine.circuit.matrix_cost import priced_cells
+from cryptable_engine.circuit.rules.matrix_cost import priced_cells
 
 
 @pytest.mark.parametrize(("source_size", "expected"), [(10, 30), (16, 48), (40, 16 + 16 + 40), (1000, 16 + 16 + 80)])
