@@ -86,6 +86,13 @@ def test_lookups_are_compiled_and_evaluated_where_concrete_python_is_not(program
                 program = compile_circuit(levels(count), CompileOptions(), folder + str(count), catalogue=True)
                 evaluated(program)
                 print(program.keyset_entry.replace(" ", "_"))
+            weights = Term.from_dense(0, [[1, 2], [3, 0]])
+            matrix = Circuit((Input((InputGroup(GroupKind.RANGE, 2, 9),)), Linear((weights,), np.ones(2, int))), 1)
+            sums = compile_circuit(matrix, CompileOptions(), folder + "sums", catalogue=True)
+            evaluated(sums)
+            print(sums.keyset_entry.replace(" ", "_"))
+            again = compile_circuit(matrix, CompileOptions(), folder + "sums again", promised=sums.parameters)
+            assert again.parameters == sums.parameters
             options = CompileOptions(program.p_error)
             again = compile_circuit(levels(2), options, folder + "again", promised=program.parameters)
             assert again.parameters == program.parameters
@@ -101,4 +108,5 @@ def test_lookups_are_compiled_and_evaluated_where_concrete_python_is_not(program
     )
     assert done[0].startswith("one_level,"), done
     assert done[1].startswith("width_2,_p_error_2^-40"), done
-    assert done[2:] == ["SchemeUnavailableError"] * 2, done
+    assert done[2].startswith("no_lookups"), done
+    assert done[3:] == ["SchemeUnavailableError"] * 2, done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from cryptable_engine.schemes.bootstrapped.bootstrapping.blind_rotation import (
     lookup_polynomial,
     switched_modulus,
 )
+from cryptable_engine.schemes.bootstrapped.bootstrapping.kernel_lookups import serves
 from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
-from cryptable_engine.schemes.bootstrapped.parameters.formulas import rounding_variance
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import minimal_variance, rounding_variance
 from cryptable_protocol import CompileOptions, InternalError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,6 +85,19 @@ def test_ciphertexts_are_switched_one_by_one_as_together():
     for one, together in zip(words, switched, strict=True):
         rounded = (compensate(one, 1024) + np.uint64(1 << 52)) >> np.uint64(53)
         np.testing.assert_array_equal(together, rounded)
+
+
+@pytest.mark.parametrize(
+    ("levels", "size", "dimension", "small", "served"),
+    [(6, 2048, 1, 771, True), (8, 4096, 1, 771, False), (2, 256, 6, 771, False), (2, 2048, 1, 1200, False)],
+)
+def test_which_keys_the_kernel_is_exact_enough_for(programs, levels, size, dimension, small, served):
+    """Not of more levels than it was measured with, nor of so long a small key that rounding its rows would be seen."""
+    keyset = programs("shared").keyset
+    (key,), (switch,) = keyset.bootstrap_keys, keyset.keyswitch_keys
+    key = dataclasses.replace(key, level_count=levels, base_log=5, polynomial_size=size, glwe_dimension=dimension)
+    switch = dataclasses.replace(switch, variance=minimal_variance(small))
+    assert serves(SimpleNamespace(key=key, switch=switch, small=small)) is served
 
 
 def test_keysets_of_one_bootstrap_key_and_a_keyswitch_key_that_leads_to_it(programs):

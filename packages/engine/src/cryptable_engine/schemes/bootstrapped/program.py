@@ -89,7 +89,8 @@ def read_program(directory: Path) -> BootstrappedProgram:
         p_error, keyset_entry = float(record["p_error"]), str(record["keyset_entry"])
         optimum = None if record["optimum"] is None else float(record["optimum"])
         evaluation, own = EvaluationKind(record["evaluation"]), record["one_level"]
-        expect(own is None or evaluation is EvaluationKind.LOOKUPS, f"one level, evaluated as {evaluation.value}")
+        kinds = (EvaluationKind.LOOKUPS, EvaluationKind.LINEAR)
+        expect(own is None or evaluation in kinds, f"one level, evaluated as {evaluation.value}")
         facts = read_concrete(directory, p_error) if own is None else _own_from_json(own)
         parameters = BootstrappedParameters(facts.keyset, facts.input, facts.output, p_error)
     except (KeyError, TypeError, ValueError) as error:
@@ -114,6 +115,8 @@ def own_facts(keyset: KeysetParameters, given: CiphertextType, returned: Ciphert
 
 
 def _price(keyset: KeysetParameters, lookups: int) -> float:
+    if not keyset.bootstrap_keys:
+        return float(keyset.secret_keys[0].dimension)  # of the optimizer: one addition of ciphertexts
     if not keyset.keyswitch_keys:
         return complexity(keyset, lookups)
     (key,), (switch,), dimensions = keyset.bootstrap_keys, keyset.keyswitch_keys, keyset.dimensions

@@ -51,13 +51,14 @@ class BootstrappedScheme:
         limits: CompileLimits,
     ) -> Program:
         """A circuit of one level gets keys of its own kind, all others are compiled by Concrete."""
-        keyset = None if promised is None else _own(promised).keyset
+        own = None if promised is None else _own(promised)
         return compile_verified(
             circuit,
             found,
             options,
             directory,
-            promised=keyset,
+            promised=None if own is None else own.keyset,
+            input_variance=None if own is None else own.input.variance,
             catalogue=catalogue,
             native=native,
             limits=limits,
@@ -87,6 +88,8 @@ class BootstrappedScheme:
         limits: CompileLimits,
     ) -> IntArray:
         """By the noise model of a program that is evaluated node by node, or rounds; else by Concrete's simulation."""
+        if program is not None and not program.is_native and not circuit.lookups:
+            return interpret(circuit, rows)  # sums fail with p_error alone
         if program is not None and (circuit.is_approximate or not program.is_native):
             interpreter = NoisyInterpreter(circuit, NoiseModel.of(program), all_lookups=not program.is_native)
             return interpreter.evaluate(rows, np.random.default_rng()).outputs

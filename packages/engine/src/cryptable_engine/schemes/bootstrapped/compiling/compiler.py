@@ -16,7 +16,7 @@ from cryptable_protocol import CompileOptions, KeysetParameters
 
 from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit
-from cryptable_engine.errors import CircuitError, CompilationError
+from cryptable_engine.errors import CircuitError, CompilationError, SchemeUnavailableError
 from cryptable_engine.schemes.bootstrapped.compiling.known_keyset_compiler import compile_onto_known_keyset
 from cryptable_engine.schemes.bootstrapped.compiling.one_level_compiler import choose_one_level, write_one_level
 from cryptable_engine.schemes.bootstrapped.concrete.native import is_installed
@@ -44,6 +44,7 @@ def compile_verified(
     directory: Path,
     *,
     promised: KeysetParameters | None,
+    input_variance: float | None = None,
     catalogue: bool,
     native: bool,
     limits: CompileLimits,
@@ -65,16 +66,30 @@ def compile_verified(
         with written_whole(directory) as made:
             write_one_level(circuit, layout, choice, options, made)
         return read_program(directory)
-    if circuit.lookups and not native and not is_installed():
+
+    def onto_known_keyset() -> BootstrappedProgram:
         with written_whole(directory) as made:
-            compile_onto_known_keyset(circuit, layout, options, made, promised=promised)
+            compile_onto_known_keyset(circuit, layout, options, made, promised=promised, input_variance=input_variance)
         return read_program(directory)
+
+    if not native and not is_installed():
+        return onto_known_keyset()
     if promised is None and options.keyset is not None:
         _check_true_p_error(circuit, options)
     mode = "catalogue" if catalogue else "encrypted"
     if promised is not None and any(key.glwe_dimension > MAX_GLWE_DIMENSION for key in promised.bootstrap_keys):
         mode = "promised"
-    compile_into(circuit, options, directory, limits=limits, mode=mode)
+    try:
+        compile_into(circuit, options, directory, limits=limits, mode=mode)
+    except CompilationError:
+        if promised is None or native:
+            raise
+        # Concrete's optimizer, which knows of no compensation, takes keysets for too noisy that are exact enough.
+        try:
+            return onto_known_keyset()
+        except SchemeUnavailableError:
+            pass
+        raise
     return read_program(directory)
 
 
