@@ -1,5 +1,6 @@
 """Calls over HTTP as a page makes them, and as nobody should."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -56,7 +57,7 @@ def post(server, method, body, *, origin=ORIGIN, http_method="POST", path=None, 
 def raw(server, data, *, wait=30.0):
     """Send bytes and read until the server closes; what came, or None where it left the connection open."""
     with socket.create_connection(address_of(server), timeout=wait) as connection:
-        if data:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has heard enough, and may have answered
             connection.sendall(data)
         received = b""
         try:
