@@ -12,7 +12,8 @@ from cryptable_protocol import encode_rows
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.errors import AgreementWarning, UnsupportedModelError
-from cryptable.graphs.graph import IntArray
+from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.kernels import KernelMachine
 from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.planned_model import Agreement, PlannedModel
 from cryptable.planner.tolerance import deviation
@@ -25,6 +26,7 @@ LEAST_LABELS_OF_NETWORKS = 0.97
 """The same of models whose scores no bound holds for: their rounding is a bargain, of `bits=`."""
 MOST_RMS = 0.15
 """Of the deviation of the scores, above which it does, where no bound of their error holds."""
+_MOST_MIXED = 1000
 _MOST_VALUES = 30_000_000
 """Of a circuit's nodes, over all rows."""
 
@@ -47,8 +49,29 @@ def measured(planned: PlannedModel, imported: ImportedModel) -> Agreement:
     if decoder.is_classifier:
         labels = float(np.mean(imported.predicted[:count] == decoder.predict(values)))
     difference = scores - wanted
-    rms = float(np.sqrt(np.square(difference).mean(axis=0).max()))
-    return Agreement(len(kept), labels, rms / (deviation(wanted) or 1.0), float(np.abs(difference).max()))
+    rms = _root_mean_square(difference) / (deviation(wanted) or 1.0)
+    return Agreement(len(kept), labels, rms, float(np.abs(difference).max()), *_of_mixed_rows(planned, imported))
+
+
+def _root_mean_square(difference: FloatArray) -> float:
+    """Of the score where it is largest."""
+    return float(np.sqrt(np.square(difference).mean(axis=0).max()))
+
+
+def _of_mixed_rows(planned: PlannedModel, imported: ImportedModel) -> tuple[float | None, float | None]:
+    """Labels and scores of kernel machines on rows whose values come from different rows of calibration data."""
+    graph, decoder = imported.graph, planned.decoder
+    if not isinstance(graph, KernelMachine) or not isinstance(imported.kept, np.ndarray):
+        return None, None
+    random = np.random.default_rng(0)
+    rows = random.permuted(imported.rows[:_MOST_MIXED], axis=0)
+    values = read_out(
+        planned.circuit, interpret(planned.circuit, encode_rows(planned.features, rows)), decoder.further_bits
+    )
+    wanted = graph.scores(rows)
+    scores = np.asarray(decoder.decision_function(values), np.float64).reshape(wanted.shape)
+    labels = float(np.mean((scores > 0) == (wanted > 0))) if decoder.is_classifier else None
+    return labels, _root_mean_square(scores - wanted) / (deviation(wanted) or 1.0)
 
 
 def of_labels(planned: PlannedModel, imported: ImportedModel, own: IntArray) -> Agreement:
@@ -95,7 +118,7 @@ def tell_agreement(model: CompiledModel, *, advice: str, prints: bool, warns: bo
         return
     has_bound = model.error_bound is not None
     least = LEAST_LABELS if has_bound else LEAST_LABELS_OF_NETWORKS
-    is_near = agreement.labels is None or agreement.labels >= least
+    is_near = agreement.labels is None or min(agreement.labels, agreement.mixed_labels or 1.0) >= least
     if warns and not (is_near and (has_bound or agreement.rms is None or agreement.rms <= MOST_RMS)):
         warnings.warn(
             f"the compiled {model.name!r} does not answer quite as the model itself: {agreement}; {advice}",

@@ -64,15 +64,30 @@ class Agreement:
 
     `labels` is the share of them with the same label, None for a regression. `rms` is the root mean square of the
     differences of scores, in standard deviations of the scores, of the score where it is largest; `largest` the largest
-    difference, in the unit of the scores; both are None where labels alone are answered.
+    difference, in the unit of the scores; both are None where labels alone are answered. `mixed_labels` and `mixed_rms`
+    are the same of rows whose values are taken from anywhere in each column: rows unlike any that the model knows. They
+    are measured of kernel machines, whose tables reach as far as the calibration data do.
     """
 
     rows: int
     labels: float | None
     rms: float | None
     largest: float | None
+    mixed_labels: float | None = None
+    mixed_rms: float | None = None
 
     def __str__(self) -> str:
+        return f"{self._near}{self._far}"
+
+    @property
+    def _far(self) -> str:
+        if self.mixed_rms is None:
+            return ""
+        labels = "" if self.mixed_labels is None else f"{self.mixed_labels:.1%} of the labels, and "
+        return f"; where columns are mixed at random, {labels}scores within {self.mixed_rms:.2g} of their deviation"
+
+    @property
+    def _near(self) -> str:
         labels = "" if self.labels is None else f"{self.labels:.1%} of the labels are the model's own, "
         if self.rms is None or self.largest is None:
             return f"{labels}on {self.rows} rows of the calibration data"
