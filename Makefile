@@ -4,7 +4,8 @@
 BIN := .venv/bin
 SOURCES := $(filter-out packages/web/src,$(wildcard packages/*/src)) # of Python
 TESTS ?=
-TEST_PROCESSES ?= auto
+# One more than there are cores: tests wait for servers and clients a third of their time.
+TEST_PROCESSES ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 # Bytecode is kept, even where the environment says otherwise: tests and checks start hundreds of processes, and each would
 # compile its libraries anew, which takes two thirds of the time that importing scikit-learn and torch does.

@@ -71,11 +71,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20, help="encrypted rows")
     parser.add_argument("--hidden", type=int, default=32, help="neurons that are squared, for digits")
     parser.add_argument("--bits", type=int, default=3, help="of inputs and weights, for digits")
+    parser.add_argument("--epochs", type=int, help="of training")
     parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="MNIST instead of digits")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     classifier, split = digits(asked.hidden, asked.bits) if asked.mnist is None else mnist(asked.mnist)
     X_train, X_test, y_train, y_test = split
+    if asked.epochs is not None:
+        classifier.set_params(max_epochs=asked.epochs)
     classifier.fit(X_train, y_train)
     own = classifier.predict(X_test)
     model = ct.compile(classifier, X_train[:5000], show_progress=False)

@@ -24,9 +24,9 @@ SCRYPT_N = key_file._SCRYPT_N
 """Of the client: it makes a guess at a passphrase cost a quarter of a second."""
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _quick_passphrases():
-    """Key files are opened hundreds of times: in these tests a guess costs a thousandth."""
+    """Key files are opened hundreds of times: a guess costs a thousandth in these tests, and in no others."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(key_file, "_SCRYPT_N", SCRYPT_N >> 10)
         yield

@@ -5,6 +5,7 @@ import gc
 import hashlib
 import os
 import signal
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -20,6 +21,7 @@ from cryptable_server.errors import (
 )
 from cryptable_server.executors.executor import KeysReference
 from cryptable_server.executors.local import LocalExecutor
+from cryptable_server.processes.entry_points import EntryPoints
 from cryptable_server.settings.worker_config import WorkerConfig
 from executor_contract import CLOCK, ExecutorContract, all_stopped
 from waiting import LONG_SECONDS, until
@@ -113,8 +115,9 @@ def test_concurrent_rows_share_the_loading_of_their_keys(local_executor, keyed):
 
 def test_workers_that_do_not_come_up(local_executor, quick):
     before = threading.enumerate()
+    broken = EntryPoints(worker=(sys.executable, "-c", "raise SystemExit(1)"))
     with pytest.raises(ExecutorError, match="did not come up"):
-        local_executor(config(memory_bytes=1 << 20), programs=[quick.program])
+        local_executor(config(), programs=[quick.program], entry_points=broken)
     assert threading.enumerate() == before
 
 

@@ -58,10 +58,6 @@ _ADVICE = {
         "the number of rows within a radius is not known beforehand; fit KNeighborsClassifier or KNeighborsRegressor "
         "on some dozens of rows, or NearestCentroid, which needs no lookup"
     ),
-    r"^QuadraticDiscriminantAnalysis$": (
-        "its scores hold products of two features; fit LinearDiscriminantAnalysis, or GaussianNB, whose scores hold "
-        "squares of single features and need no lookup"
-    ),
     r"^GaussianProcess": "fit KernelRidge on some dozens of rows, or gradient-boosted trees",
     r"^(Stacking|OneVsOne|OutputCode|ClassifierChain|RegressorChain)": (
         "compile the estimators that it is made of, or fit one random forest or one boosted ensemble instead"
