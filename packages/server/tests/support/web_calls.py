@@ -47,7 +47,8 @@ def post(server, method, body, *, origin=ORIGIN, http_method="POST", path=None, 
     sent = {name: value for name, value in sent.items() if value is not None}
     try:
         data = body if isinstance(body, bytes) else body.SerializeToString()
-        connection.request(http_method, path or f"/{SERVICE_NAME}/{method}", data, sent)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # as in `raw`
+            connection.request(http_method, path or f"/{SERVICE_NAME}/{method}", data, sent)
         response = connection.getresponse()
         return Answer(response, response.read())
     finally:
