@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from cryptable_protocol import limits
@@ -54,6 +55,43 @@ class RingTensor:
             tensor_pb.EncryptedTensor, data, limit=limits.MAX_MESSAGE_BYTES, what="encrypted tensor"
         )
         return cls.from_message(message)
+
+
+class RingMessages(ABC):
+    """What parameters of ring schemes say of a row's and an answer's messages, whose packed words they count."""
+
+    @property
+    @abstractmethod
+    def row_bytes(self) -> int:
+        """Packed words of a row."""
+
+    @property
+    @abstractmethod
+    def answer_bytes(self) -> int:
+        """Packed words of an answer."""
+
+    @property
+    def rows_per_tensor(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def row_message_bytes(self) -> int:
+        """With the seed, framed."""
+        return len(RingTensor(bytes(self.row_bytes), bytes(SEED_BYTES)).to_bytes())
+
+    @property
+    def answer_message_bytes(self) -> int:
+        """Framed."""
+        return len(RingTensor(bytes(self.answer_bytes)).to_bytes())
+
+    def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
+        """A row's canonical bytes, if it has a seed and exactly the packed words."""
+        return check_row(message, self.row_bytes)
+
+    def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
+        """Whether an answer has exactly the packed words, and no seed."""
+        check_answer(message, self.answer_bytes)
 
 
 def check_row(message: tensor_pb.EncryptedTensor, size: int) -> bytes:

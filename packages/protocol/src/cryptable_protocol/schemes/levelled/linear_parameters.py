@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from cryptable_protocol import limits
 from cryptable_protocol.messages import client_spec as pb
-from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.levelled.answers import (
     MAX_SLOTS,
     SECRET_NORM,
@@ -23,7 +22,7 @@ from cryptable_protocol.schemes.levelled.answers import (
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, PUBLIC_PAIR, RING_SIZE, LevelledKeyset
 from cryptable_protocol.schemes.levelled.linear_layout import MAX_LINEAR_MODULI, LinearLayout
 from cryptable_protocol.schemes.packing import packed_bytes
-from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor, check_answer, check_row
+from cryptable_protocol.schemes.ring_tensor import RingMessages
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 MAX_INPUT_BITS = 30
@@ -39,7 +38,7 @@ _FRESH = 4.0**LOG2_DEVIATION + 4.0**-GRID_BITS / 12
 
 
 @dataclass(frozen=True)
-class LinearParameters:
+class LinearParameters(RingMessages):
     """What a client needs to lay out and encrypt its integers, and to read residues.
 
     Attributes:
@@ -192,11 +191,6 @@ class LinearParameters:
         return 0
 
     @property
-    def rows_per_tensor(self) -> int:
-        """One."""
-        return 1
-
-    @property
     def row_bytes(self) -> int:
         """Packed bodies of all polynomials."""
         return self.layout.polynomials * packed_bytes(RING_SIZE, self.row_word_bits)
@@ -206,24 +200,6 @@ class LinearParameters:
         """Of each part a packed mask, and the body at the slots."""
         bits = self.answer_word_bits
         return self.parts * (packed_bytes(RING_SIZE, bits) + packed_bytes(self.slots, bits))
-
-    @property
-    def row_message_bytes(self) -> int:
-        """With the seed, framed."""
-        return len(RingTensor(bytes(self.row_bytes), bytes(SEED_BYTES)).to_bytes())
-
-    @property
-    def answer_message_bytes(self) -> int:
-        """Framed."""
-        return len(RingTensor(bytes(self.answer_bytes)).to_bytes())
-
-    def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
-        """A row's canonical bytes, if it has a seed and exactly the packed bodies."""
-        return check_row(message, self.row_bytes)
-
-    def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
-        """Whether an answer has exactly a packed mask and the slots of its body for each part."""
-        check_answer(message, self.answer_bytes)
 
     def pinned_facts(self) -> Mapping[str, object]:
         """What decides over a user's keys and the meaning of an answer."""

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from cryptable_protocol import limits
 from cryptable_protocol.messages import client_spec as pb
-from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.levelled.answers import (
     MAX_SLOTS,
     check_residues,
@@ -24,7 +23,7 @@ from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL, Gad
 from cryptable_protocol.schemes.levelled.layout import Layout
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.packing import packed_bytes
-from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor, check_answer, check_row
+from cryptable_protocol.schemes.ring_tensor import RingMessages
 from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters, scheme_parameters
 
 GADGETS = tuple(Gadget(*pair) for pair in ((2, 8), (2, 9), (3, 6), (3, 7), (4, 5), (4, 6)))
@@ -36,7 +35,7 @@ LEAST_ANSWER_BITS, MOST_ANSWER_BITS = 12, 20
 
 @scheme_parameters
 @dataclass(frozen=True)
-class LevelledParameters:
+class LevelledParameters(RingMessages):
     """What a client needs to lay out and encrypt its bits, and to read residues. All inputs are bits.
 
     Attributes:
@@ -171,11 +170,6 @@ class LevelledParameters:
         return 0
 
     @property
-    def rows_per_tensor(self) -> int:
-        """One."""
-        return 1
-
-    @property
     def row_bytes(self) -> int:
         """Packed bodies of all polynomials."""
         layout = self.layout
@@ -187,24 +181,6 @@ class LevelledParameters:
     def answer_bytes(self) -> int:
         """A packed mask, and the body at the slots."""
         return packed_bytes(RING_SIZE, self.answer_word_bits) + packed_bytes(self.slots, self.answer_word_bits)
-
-    @property
-    def row_message_bytes(self) -> int:
-        """With the seed, framed."""
-        return len(RingTensor(bytes(self.row_bytes), bytes(SEED_BYTES)).to_bytes())
-
-    @property
-    def answer_message_bytes(self) -> int:
-        """Framed."""
-        return len(RingTensor(bytes(self.answer_bytes)).to_bytes())
-
-    def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
-        """A row's canonical bytes, if it has a seed and exactly the packed bodies."""
-        return check_row(message, self.row_bytes)
-
-    def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
-        """Whether an answer has exactly the packed mask and slots."""
-        check_answer(message, self.answer_bytes)
 
     def pinned_facts(self) -> Mapping[str, object]:
         """Which keys, how rarely an answer is wrong, and the form of answers."""

@@ -11,9 +11,8 @@ from typing import ClassVar
 
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
-from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.packing import packed_bytes
-from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor, check_answer, check_row
+from cryptable_protocol.schemes.ring_tensor import RingMessages
 from cryptable_protocol.schemes.scheme import SQUARES, SchemeParameters, scheme_parameters
 from cryptable_protocol.schemes.squares.keyset import (
     NORM_FACTOR,
@@ -34,7 +33,7 @@ P_ERROR = 2.0**-128
 
 @scheme_parameters
 @dataclass(frozen=True)
-class SquaresParameters:
+class SquaresParameters(RingMessages):
     """What a client needs to lay out and encrypt its integers, and to read answers.
 
     Attributes:
@@ -166,11 +165,6 @@ class SquaresParameters:
         return 0
 
     @property
-    def rows_per_tensor(self) -> int:
-        """One."""
-        return 1
-
-    @property
     def row_bytes(self) -> int:
         """Packed bodies of all moduli's ciphertexts."""
         return len(self.moduli) * packed_polynomial_bytes(self.keyset.ring_size, self.keyset.chain.data)
@@ -182,24 +176,6 @@ class SquaresParameters:
             self.classes, self.answer_word_bits
         )
         return len(self.moduli) * one
-
-    @property
-    def row_message_bytes(self) -> int:
-        """With the seed, framed."""
-        return len(RingTensor(bytes(self.row_bytes), bytes(SEED_BYTES)).to_bytes())
-
-    @property
-    def answer_message_bytes(self) -> int:
-        """Framed."""
-        return len(RingTensor(bytes(self.answer_bytes)).to_bytes())
-
-    def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
-        """A row's canonical bytes, if it has a seed and exactly the packed bodies."""
-        return check_row(message, self.row_bytes)
-
-    def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
-        """Whether an answer has exactly the packed masks and bodies."""
-        check_answer(message, self.answer_bytes)
 
     def pinned_facts(self) -> Mapping[str, object]:
         """Which keys, how rarely an answer is wrong, and the form of rows and answers."""
