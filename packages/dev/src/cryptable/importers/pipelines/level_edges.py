@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cryptable.graphs.bisection import least_doubles
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.integers import Grid
 from cryptable.importers.pipelines.stage import Stage
 
 MOST_LEVELS = 256
 """Of a feature whose edges are told: of finer ones they would take tens of kilobytes of a client spec, each."""
-_BISECTIONS = 80
 
 
 def level_edges(before: Grid, source: IntArray, after: Grid, stage: Stage) -> dict[int, FloatArray]:
@@ -40,11 +40,6 @@ def level_edges(before: Grid, source: IntArray, after: Grid, stage: Stage) -> di
         found: npt.NDArray[np.bool_] = before.encode(stage.values(matrix))[:, inputs] >= levels
         return found
 
-    for _ in range(_BISECTIONS):
-        tried = below + (above - below) / 2
-        if not ((tried > below) & (tried < above)).any():
-            break
-        hit = reached(tried)
-        below, above = np.where(hit, below, tried), np.where(hit, tried, above)
+    edges = least_doubles(below, above, reached)
     counts = before.maximum[inputs].tolist()
-    return {column: above[:most, place] for place, (column, most) in enumerate(zip(raw.tolist(), counts, strict=True))}
+    return {column: edges[:most, place] for place, (column, most) in enumerate(zip(raw.tolist(), counts, strict=True))}

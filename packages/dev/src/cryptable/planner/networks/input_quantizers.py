@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cryptable.errors import UnsupportedModelError
+from cryptable.graphs.bisection import least_doubles
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.network import Layer
 from cryptable.planner.networks.units import MOST_LEVELS
@@ -86,13 +87,8 @@ def edges_of_features(
         answer: npt.NDArray[np.bool_] = (values > limit) == (factors > 0)
         return answer
 
-    for _ in range(_BISECTIONS):
-        tried = (below + above) / 2
-        if not ((tried > below) & (tried < above)).any():
-            break
-        hit = reached(tried)
-        below, above = np.where(hit, below, tried), np.where(hit, tried, above)
-    return [above[: found.maximum[element], element] for element in range(layer.size)]
+    edges = least_doubles(below, above, reached)
+    return [edges[: found.maximum[element], element] for element in range(layer.size)]
 
 
 def _message(layer: Layer, why: str) -> str:
