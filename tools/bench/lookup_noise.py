@@ -2,20 +2,26 @@
 
     python tools/bench/lookup_noise.py               all shapes of bootstrap keys: some 14,000 lookups, an hour of CPU
     python tools/bench/lookup_noise.py --least 40 --shape 4,512,5,8
+    python tools/bench/lookup_noise.py --into noise.jsonl      may be ended at any time, and goes on where it was
 
 A bound is in proportion to the short key's dimension, so keysets whose bootstrap keys have one shape (k, N, levels,
 bits of a level) are measured under that of the shortest, with fresh keys for every batch of lookups. Lookups are spread
-so that each shape takes about as long, and none has fewer than `--least`.
+so that each shape takes about as long, and none has fewer than `--least`. Batches of all shapes take turns, and each is
+written to the file `--into` when it is done.
+
+Exit status 1: a lookup is wrong, or noise is above its bound by more than chance (the lower end of its interval is).
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import math
 import sys
-import time
+from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -38,10 +44,11 @@ Shape = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Measured:
-    """Errors of looked-up values as fractions of the torus, and how many of them are another value altogether."""
+    """A batch's errors as fractions of the torus, how many values are others altogether, and what looked them up."""
 
     errors: npt.NDArray[np.float64]
     wrong: int
+    evaluator: str
 
 
 def shape_of(key: BootstrapKeyParameters) -> Shape:
@@ -68,7 +75,8 @@ def measure(entry: KeysetEntry, lookups: int, rng: np.random.Generator) -> Measu
     with SecretKeys.generate(keyset) as secret_keys:
         file = io.BytesIO()
         write_evaluation_keys(secret_keys, file)
-        keys = BootstrappingKeys(keyset, memoryview(file.getvalue()))
+        keys = BootstrappingKeys(keyset, file.getbuffer())
+        evaluator = type(keys._lookups).__name__
         material = secret_keys._key_material()
         given_key, large_key = material[read], material[key.output_key]
         values = rng.integers(0, 1 << entry.width, lookups)
@@ -83,7 +91,7 @@ def measure(entry: KeysetEntry, lookups: int, rng: np.random.Generator) -> Measu
         expected = tables[np.arange(lookups), values]
         phases = lwe.phases(results, large_key)
     errors = (phases - lwe.encode(expected, bits)).view(np.int64) / 2.0**64
-    return Measured(errors, int(np.count_nonzero(lwe.decode(phases, bits) != expected)))
+    return Measured(errors, int(np.count_nonzero(lwe.decode(phases, bits) != expected)), evaluator)
 
 
 def exact_bits(entry: KeysetEntry) -> int:
@@ -100,34 +108,57 @@ def main() -> int:
     parser.add_argument("--least", type=int, default=160, help="of each shape, at least")
     parser.add_argument("--batch", type=int, default=40, help="lookups under one set of keys")
     parser.add_argument("--shape", action="append", help="k,N,levels,bits: this one only; may be repeated")
+    parser.add_argument("--into", type=Path, help="a line for each batch; those that are there count")
     arguments = parser.parse_args()
     chosen = {tuple(map(int, each.split(","))) for each in arguments.shape or ()}
     found = {shape: entries for shape, entries in shapes().items() if not chosen or shape in chosen}
-    prices = {shape: entries[0].price for shape, entries in found.items()}
     spare = max(0, arguments.lookups - arguments.least * len(found))
-    parts = {shape: 1 / price for shape, price in prices.items()}
-    rng, total, wrong, above = np.random.default_rng(), 0, 0, 0
-    print("| k | N | levels | bits | keysets | lookups | wrong | over typical | over bound | 95 % | w of the rest |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
-    for shape, entries in found.items():
-        wanted = arguments.least + round(spare * parts[shape] / sum(parts.values()))
-        batches = -(-wanted // arguments.batch)
-        start = time.process_time()
-        runs = [measure(entries[0], arguments.batch, rng) for _ in range(batches)]
+    parts = {shape: 1 / entries[0].price for shape, entries in found.items()}
+    wanted = {shape: arguments.least + round(spare * part / sum(parts.values())) for shape, part in parts.items()}
+    runs: dict[Shape, list[Measured]] = defaultdict(list)
+    if arguments.into is not None and arguments.into.exists():
+        for line in arguments.into.read_text(encoding="utf-8").splitlines():
+            add_line(runs, line)
+    rng = np.random.default_rng()
+    while missing := [shape for shape in found if sum(run.errors.size for run in runs[shape]) < wanted[shape]]:
+        for shape in missing:
+            run = measure(found[shape][0], arguments.batch, rng)
+            runs[shape].append(run)
+            if arguments.into is not None:
+                with arguments.into.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps([shape, run.evaluator, run.wrong, run.errors.tolist()]) + "\n")
+        print(f"{sum(run.errors.size for each in runs.values() for run in each)} lookups", file=sys.stderr)
+    return report({shape: (entries[0], len(entries), runs[shape]) for shape, entries in found.items()})
+
+
+def add_line(runs: dict[Shape, list[Measured]], line: str) -> None:
+    """What `main` wrote of one batch."""
+    (k, size, levels, bits), evaluator, wrong, errors = json.loads(line)
+    runs[k, size, levels, bits].append(Measured(np.array(errors), wrong, evaluator))
+
+
+def report(found: dict[Shape, tuple[KeysetEntry, int, list[Measured]]]) -> int:
+    """Print a row for each shape, of the entry, how many have it, and its batches; the exit status."""
+    total, wrong, above, by_chance = 0, 0, 0, 0
+    print(
+        "| k | N | levels | bits | keysets | by | lookups | wrong | over typical | over bound | 95 % | w of the rest |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for shape, (entry, count, runs) in found.items():
         errors, wrong_here = np.concatenate([run.errors for run in runs]), sum(run.wrong for run in runs)
-        (key,) = entries[0].keyset.bootstrap_keys
-        dimension = entries[0].keyset.dimensions[key.input_key]
+        (key,) = entry.keyset.bootstrap_keys
+        dimension = entry.keyset.dimensions[key.input_key]
         variance, bound = float(np.mean(errors**2)), bootstrap_variance_bound(key, dimension)
         ratio, spread = variance / bound, 1.96 * math.sqrt(2 / errors.size)
-        total, wrong, above = total + errors.size, wrong + wrong_here, above + (ratio > 1)
+        total, wrong = total + errors.size, wrong + wrong_here
+        above, by_chance = above + (ratio * (1 - spread) > 1), by_chance + (ratio > 1 >= ratio * (1 - spread))
+        evaluators = ", ".join(sorted({run.evaluator.removesuffix("Lookups").lower() for run in runs}))
         print(
-            f"| {' | '.join(map(str, shape))} | {len(entries)} | {errors.size} | {wrong_here} "
+            f"| {' | '.join(map(str, shape))} | {count} | {evaluators} | {errors.size} | {wrong_here} "
             f"| {variance / bootstrap_variance(key, dimension):.2f} | {ratio:.3f} "
-            f"| {ratio * (1 - spread):.2f} to {ratio * (1 + spread):.2f} | {weight(key, dimension, variance)} |",
-            flush=True,
+            f"| {ratio * (1 - spread):.2f} to {ratio * (1 + spread):.2f} | {weight(key, dimension, variance)} |"
         )
-        print(f"{shape}: {time.process_time() - start:.0f} s of CPU", file=sys.stderr)
-    print(f"\n{total} lookups, {wrong} wrong; {above} of {len(found)} shapes above their bound")
+    print(f"\n{total} lookups, {wrong} wrong; of {len(found)} shapes {above} above their bound, {by_chance} by chance")
     return 1 if wrong or above else 0
 
 

@@ -90,13 +90,13 @@ static void times_bit(const ring_t *ring, const double *F, int rows, int columns
   }
 }
 
-// (X^power - 1) x + offset, coefficient by coefficient, for a power of 0 to 2N - 1.
-static void turned(const uint64_t *restrict x, uint64_t *restrict out, int n, uint32_t power, uint64_t offset) {
+// (X^power - 1) x, coefficient by coefficient, for a power of 0 to 2N - 1.
+static void turned(const uint64_t *restrict x, uint64_t *restrict out, int n, uint32_t power) {
   const int rest = (int)(power & (uint32_t)(n - 1));
   const uint64_t minus = -(uint64_t)(power / (uint32_t)n & 1), plus = ~minus;  // all bits: negated
   const uint64_t *restrict end = x + n - rest;
-  for (int j = 0; j < rest; j++) out[j] = ((end[j] ^ plus) - plus) - x[j] + offset;
-  for (int j = rest; j < n; j++) out[j] = ((x[j - rest] ^ minus) - minus) - x[j] + offset;
+  for (int j = 0; j < rest; j++) out[j] = ((end[j] ^ plus) - plus) - x[j];
+  for (int j = rest; j < n; j++) out[j] = ((x[j - rest] ^ minus) - minus) - x[j];
 }
 
 // A ciphertext's words, body last, as multiples of 1 / 2N. What the mask's words are rounded by reaches the phase where
@@ -157,10 +157,10 @@ EXPORT void NAME(bootstrap)(const ring_t *ring, const bootstrap_t *shape, const 
       uint64_t *accumulator = accumulators + q * large;
       const uint32_t power = all_turns[q * turns_step + (size_t)bit];
       for (int c = 0; c < columns; c++) {
-        turned(accumulator + (size_t)c * n, difference, n, power, offset);
+        turned(accumulator + (size_t)c * n, difference, n, power);
         for (int level = 0; level < levels; level++)
           begin_transform(ring, (const double *)difference, F + (size_t)(c * levels + level) * n,
-                          (reading_t){WORDS, 0, 0, 64 - shape->base_log * (level + 1), mask}, &ahead);
+                          (reading_t){WORDS, 0, 0, 64 - shape->base_log * (level + 1), mask, offset}, &ahead);
       }
       times_bit(ring, F, rows, columns, key, sums);
       for (int c = 0; c < columns; c++) end_transform_to_words(ring, sums + (size_t)c * n, accumulator + (size_t)c * n, &ahead);

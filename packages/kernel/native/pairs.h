@@ -22,7 +22,7 @@ static void spread(const ring_t *ring, const double *x, gadget_t gadget, double 
   const double base = ldexp(1.0, gadget.base_log);
   double factor = 1;
   for (int level = 0; level < gadget.levels; level++, factor *= base)
-    begin_transform(ring, x, F + (size_t)level * ring->size, (reading_t){DIGITS, factor, base, 0, 0}, 0);
+    begin_transform(ring, x, F + (size_t)level * ring->size, (reading_t){DIGITS, factor, base, 0, 0, 0}, 0);
 }
 
 // From W pairs of one block, half way back: to the places of that block in mask and body, N doubles each.

@@ -66,16 +66,42 @@ INLINE void ask(ahead_t *ahead) {
 }
 
 // What the first pass reads: `factor` times x (VALUES); a digit of x, a fraction in -1/2 ... 1/2, which is the integer
-// nearest to `base` times what the digits before it leave over, x times `factor` less the nearest integer (DIGITS); or
-// the bits of a torus word from `shift` on that `mask` has, less half of their range (WORDS; x points to words).
+// nearest to `base` times what the digits before it leave over, x times `factor` less the nearest integer (DIGITS); or a
+// digit of a torus word: the bits from `shift` on that `mask` has, after `offset` was added, less half of the base B
+// (WORDS; x points to words).
+//
+// Such digits are -B/2 ... B/2 - 1, so their mean is -1/2. Were it that of all coefficients, their transform would be
+// large where a key of zeros and ones has a large one, too, at low frequencies, and what doubles add there would be
+// multiplied by it: up to N / 2B^2 times the noise more. So every other coefficient has the digits of minus its word,
+// negated, -B/2 + 1 ... B/2: those whose index has an odd number of ones (Thue and Morse), which leaves next to nothing
+// at low frequencies, in no half, quarter and so on that a transform makes of them.
 enum { VALUES, DIGITS, WORDS };
-typedef struct { int kind; double factor, base; int shift; uint64_t mask; } reading_t;
+typedef struct { int kind; double factor, base; int shift; uint64_t mask, offset; } reading_t;
 
-INLINE V read_vector(const double *x, reading_t how) {
-  if (how.kind == WORDS) {  // bits of 2^52 + digit, as a double has them
-    const U bits = (*(const U *)x >> how.shift & all_words(how.mask)) | all_words(0x4330000000000000u);
-    return (V)bits - all(0x1p52 + (double)(how.mask / 2 + 1));
-  }
+// Whether one bit more is set than an even number of them; below 2^12.
+INLINE unsigned is_odd(unsigned x) {
+  x ^= x >> 8, x ^= x >> 4;
+  return 0x6996u >> (x & 15) & 1;
+}
+
+// `even` in lanes whose number has an even number of ones, `odd` in others; the other way round where `swapped` is 1.
+INLINE U by_lane(uint64_t even, uint64_t odd, unsigned swapped) {
+  U at;
+  for (int lane = 0; lane < W; lane++) at[lane] = is_odd((unsigned)lane) ^ swapped ? odd : even;
+  return at;
+}
+
+// For WORDS, of vectors whose number has an even or odd number of ones: what is added to words, and what taken from bits.
+typedef struct { U offset; V less; } digits_t;
+#define TWO_TO_52 0x4330000000000000u  // the bits of the double; those of 2^52 + x are x more
+INLINE digits_t digits_of(reading_t how, unsigned odd) {
+  const uint64_t half = how.mask / 2 + 1;
+  return (digits_t){by_lane(how.offset, 0 - how.offset - 1, odd), (V)by_lane(TWO_TO_52 + half, TWO_TO_52 + half - 1, odd)};
+}
+
+INLINE V read_vector(const double *x, reading_t how, const digits_t *digits) {
+  if (how.kind == WORDS)
+    return (V)(((*(const U *)x + digits->offset) >> how.shift & all_words(how.mask)) | all_words(TWO_TO_52)) - digits->less;
   V y = *(const V *)x * all(how.factor);
   return how.kind == DIGITS ? nearest(centred(y) * all(how.base)) : y;
 }
@@ -84,12 +110,15 @@ INLINE void first_pass(const ring_t *ring, const double *x, double *F, reading_t
   const int half = ring->size / 2, step = half / W / radix;
   V w[8];
   constants_of(ring->twiddles[0], radix, w);
+  const digits_t digits[2] = {digits_of(how, 0), digits_of(how, 1)};
   for (int j = 0; j < step; j++) {
     V re[8], im[8];
     ask(ahead);
+    const unsigned odd = how.kind == WORDS && is_odd((unsigned)j);
     for (int q = 0; q < radix; q++) {
       const double *at = x + (size_t)(j + q * step) * W;
-      re[q] = read_vector(at, how), im[q] = read_vector(at + half, how);
+      const unsigned which = odd ^ is_odd((unsigned)q);  // step and half are powers of two
+      re[q] = read_vector(at, how, digits + which), im[q] = read_vector(at + half, how, digits + (which ^ 1));
     }
     if (radix == 8) split_8(re, im, w); else split_4(re, im, w);
     for (int q = 0; q < radix; q++) ((C *)F)[j + q * step] = (C){re[q], im[q]};
@@ -206,7 +235,7 @@ static void end_transform_to_words(const ring_t *ring, double *F, uint64_t *word
 }
 
 static void transform(const ring_t *ring, const double *x, double *F, double factor) {
-  begin_transform(ring, x, F, (reading_t){VALUES, factor, 0, 0, 0}, 0);
+  begin_transform(ring, x, F, (reading_t){VALUES, factor, 0, 0, 0, 0}, 0);
   for (int b = 0; b < ring->size / 2 / W / W; b++) {
     C *block = (C *)F + (size_t)W * b;
     V re[W], im[W];

@@ -58,13 +58,30 @@ def test_whole_lookups(kernel, random, dimension, levels, base_log, entries):
     assert np.abs(errors).max() < 6 * deviation(bits, dimension, N, levels, base_log) + 2.0**-52
 
 
+def test_errors_are_no_larger_at_low_frequencies(kernel, random):
+    """Where a key of zeros and ones would multiply them: digits' means do not add up there, though these are small."""
+    levels, base_log, lookups = 12, 2, 16
+    key = words(random, 1, levels, 2, 2, N)
+    bootstrap, ready = made(kernel, key, N, levels, base_log)
+    given, tables = words(random, lookups, 2), words(random, lookups, N)
+    found = look_up(bootstrap, ready, given, tables)
+    expected = [looked_up(key, levels, base_log, *each) for each in zip(given, tables, strict=True)]
+    errors = (found - np.array(expected)).view(np.int64)[:, :N].astype(float)
+    errors[:, 1:] = -errors[:, :0:-1]  # as the polynomial that they were extracted from
+    lowest = np.abs(errors @ np.exp(1j * np.pi / N * np.arange(N))) ** 2
+    assert lowest.mean() < 4 * N * np.mean(errors**2)
+
+
 @pytest.mark.parametrize("size", [1024, 2048, 4096, 8192])
 def test_other_sizes(kernel, random, size):
     small, large = np.ones(2, np.uint64), random.integers(0, 2, (1, size), np.uint64)
     bootstrap, ready = made(kernel, bootstrap_key(random, small, large, 1, 22), size, 1, 22)
-    tables, unit = words(random, 1, 8), (1 << 64) // 8
+    # As many entries as coefficients: in the first steps, boxes of equal ones have errors at low frequencies.
+    tables, unit = words(random, 1, size), (1 << 64) // 8
     given = np.array([[unit, 3 * unit, 4 * unit + 3 * (unit // 2)]], np.uint64)
-    error = (phase(look_up(bootstrap, ready, given, tables), large) - tables[0, 3]).view(np.int64)[0] / 2.0**64
+    error = (phase(look_up(bootstrap, ready, given, tables), large) - tables[0, 3 * size // 8]).view(np.int64)[
+        0
+    ] / 2.0**64
     assert abs(error) < 6 * deviation(2, 1, size, 1, 22)
 
 

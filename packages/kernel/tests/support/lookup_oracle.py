@@ -37,6 +37,13 @@ def digits(x, levels, base_log):
     return found[::-1]
 
 
+def alternating_digits(x, levels, base_log):
+    """As those, but where the index has an odd number of ones those of −x, negated."""
+    odd = np.array([at.bit_count() % 2 for at in range(x.size)], bool)
+    negated = digits(np.negative(x), levels, base_log)
+    return [np.where(odd, np.negative(n), d) for d, n in zip(digits(x, levels, base_log), negated, strict=True)]
+
+
 def switched_modulus(ciphertext, size):
     """Words as multiples of 1 / 2N, half of the mask's rounding errors taken off the body before."""
     step = (1 << 64) // (2 * size)
@@ -59,7 +66,7 @@ def looked_up(key, levels, base_log, ciphertext, table):
     for bit, turn in zip(key, turns, strict=True):
         difference = turned(accumulator, turn) - accumulator
         for row, polynomial in enumerate(difference):
-            for level, digit in enumerate(digits(polynomial, levels, base_log), 1):
+            for level, digit in enumerate(alternating_digits(polynomial, levels, base_log), 1):
                 for column in range(columns):
                     accumulator[column] += times(digit, bit[levels - level, row, column])
     mask = np.concatenate([[x[0], *np.negative(x[:0:-1])] for x in accumulator[:-1]])

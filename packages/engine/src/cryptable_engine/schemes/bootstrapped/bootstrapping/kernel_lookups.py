@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 SIZES = (512, 1 << 15)
 """Of polynomials that the kernel has transforms of, smallest and largest."""
-MOST_LEVELS = 6
-"""Of a bootstrap key: with eight, 160 lookups by AVX-512 had 1.6 times the bound of noise that parameters rest on."""
 _HALF_WORD_VARIANCE = 2.0**-64 / 12
 """Of a word of a keyswitch key that is rounded to 32 bits, as a fraction of the torus."""
 _WORTH_NOTHING = 1e-3
@@ -70,7 +68,6 @@ def serves(seeded: SeededKeys) -> bool:
     rounding = _HALF_WORD_VARIANCE * (1 + seeded.small / 2)
     return (
         smallest <= key.polynomial_size <= largest
-        and key.level_count <= MOST_LEVELS
         and (key.glwe_dimension + 1) * key.level_count <= MAX_BOOTSTRAP_ROWS
         and (switch is None or rounding <= _WORTH_NOTHING * switch.variance)
     )

@@ -18,6 +18,7 @@ ComplexArray = npt.NDArray[np.complex128]
 FloatArray = npt.NDArray[np.float64]
 
 _TORUS = 2.0**64
+_ALL_BITS = (1 << 64) - 1
 _POINT = 2.0**52
 """What words of a product are computed to: its doubles have no more bits than those below the point."""
 _EXACT = 1 << 53
@@ -93,15 +94,32 @@ class NumpyLookups:
 
 
 def _digits(words: Words, levels: int, base_log: int) -> FloatArray:
-    """Balanced digits, the first level's first, shape (..., levels, N); added to what makes all of them positive."""
+    """Balanced digits, the first level's first, shape (..., levels, N); added to what makes all of them positive.
+
+    They are −B/2 … B/2 − 1. Where the index has an odd number of ones they are those of minus the word, negated, so
+    that their means do not add up at low frequencies, where the transform of a key of zeros and ones is large
+    (packages/kernel/native/transform.h). There, bits from 0 on stand for −B/2 + 1 … B/2.
+    """
     half = 1 << (base_log - 1)
     offset = (1 << (63 - levels * base_log)) + sum(half << (64 - base_log * level) for level in range(1, levels + 1))
-    shifted = words + np.uint64(offset % (1 << 64))
+    odd = _odd_indices(words.shape[-1])
+    shifted = words + np.where(odd, np.uint64(-offset - 1 & _ALL_BITS), np.uint64(offset & _ALL_BITS))
     digits = np.empty((*words.shape[:-1], levels, words.shape[-1]))
     for level in range(levels):
         digits[..., level, :] = (shifted >> np.uint64(64 - base_log * (level + 1))) & np.uint64(2 * half - 1)
-    digits -= half
+    digits -= half - odd
     return digits
+
+
+@cache
+def _odd_indices(size: int) -> npt.NDArray[np.bool_]:
+    """Whether 0 … size − 1 have an odd number of ones, of any size."""
+    odd = np.zeros(1, np.bool_)
+    while odd.size < size:
+        odd = np.concatenate((odd, ~odd))
+    odd = odd[:size]
+    odd.setflags(write=False)
+    return odd
 
 
 def _turned(polynomials: Words, powers: npt.NDArray[np.int64]) -> Words:

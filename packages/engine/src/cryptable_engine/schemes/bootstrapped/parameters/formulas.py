@@ -133,7 +133,9 @@ def _external_product(key: BootstrapKeyParameters) -> tuple[float, float]:
 def _fourier(key: BootstrapKeyParameters, weight: float) -> float:
     """What doubles add: each of a product's `levels * (k + 1)` terms is rounded to 53 bits.
 
-    Errors of the mask's k polynomials are then multiplied by the secret key's, half of whose k N bits are ones.
+    Errors of the mask's k polynomials are then multiplied by the secret key's, half of whose k N bits are ones. They
+    have to be as large at all frequencies, for 0.4 of the key's transform squared is at the lowest one: digits of mean
+    -1/2 would add up to N / 2B² of this there, so those that we evaluate with have no such mean (decision 31).
     """
     base, dimension = 2.0**key.base_log, key.glwe_dimension
     lost = 2.0 ** (-2 * _DOUBLE_BITS)
