@@ -17,6 +17,15 @@ settings.register_profile("whatever the machine does", deadline=None)
 settings.load_profile("whatever the machine does")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where tests are not grouped, what fixtures make is made in every process: then tests say so.
+
+    pytest-xdist writes an item's group behind its name.
+    """
+    if getattr(item.config.option, "loadgroup", False) and "@" not in item.nodeid:
+        pytest.fail("this pytest-xdist groups no tests under this pytest: run `make setup` (see pyproject.toml)", False)
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests together, by `--dist loadgroup`: what its fixtures made is made once.
