@@ -6,8 +6,8 @@
 
 A bound is in proportion to the short key's dimension, so keysets whose bootstrap keys have one shape (k, N, levels,
 bits of a level) are measured under that of the shortest, with fresh keys for every batch of lookups. Lookups are spread
-so that each shape takes about as long, and none has fewer than `--least`. Batches of all shapes take turns, and each is
-written to the file `--into` when it is done.
+so that each shape takes about as long, and none has fewer than `--least`. The shape that is farthest behind is next,
+and each batch is written to the file `--into` when it is done.
 
 Exit status 1: a lookup is wrong, or noise is above its bound by more than chance (the lower end of its interval is).
 """
@@ -15,10 +15,11 @@ Exit status 1: a lookup is wrong, or noise is above its bound by more than chanc
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import math
+import mmap
 import sys
+import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,10 +73,11 @@ def measure(entry: KeysetEntry, lookups: int, rng: np.random.Generator) -> Measu
     keyset = entry.keyset
     (key,) = keyset.bootstrap_keys
     read = key.output_key if keyset.keyswitch_keys else key.input_key
-    with SecretKeys.generate(keyset) as secret_keys:
-        file = io.BytesIO()
+    with SecretKeys.generate(keyset) as secret_keys, tempfile.TemporaryFile() as file:
         write_evaluation_keys(secret_keys, file)
-        keys = BootstrappingKeys(keyset, file.getbuffer())
+        file.flush()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
+            keys = BootstrappingKeys(keyset, data)  # copied: of up to 2 GB
         evaluator = type(keys._lookups).__name__
         material = secret_keys._key_material()
         given_key, large_key = material[read], material[key.output_key]
@@ -120,14 +122,15 @@ def main() -> int:
         for line in arguments.into.read_text(encoding="utf-8").splitlines():
             add_line(runs, line)
     rng = np.random.default_rng()
-    while missing := [shape for shape in found if sum(run.errors.size for run in runs[shape]) < wanted[shape]]:
-        for shape in missing:
-            run = measure(found[shape][0], arguments.batch, rng)
-            runs[shape].append(run)
-            if arguments.into is not None:
-                with arguments.into.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps([shape, run.evaluator, run.wrong, run.errors.tolist()]) + "\n")
-        print(f"{sum(run.errors.size for each in runs.values() for run in each)} lookups", file=sys.stderr)
+    done = {shape: sum(run.errors.size for run in runs[shape]) for shape in found}
+    while done and (shape := min(done, key=lambda each: done[each] / wanted[each])) and done[shape] < wanted[shape]:
+        run = measure(found[shape][0], arguments.batch, rng)
+        runs[shape].append(run)
+        done[shape] += run.errors.size
+        if arguments.into is not None:
+            with arguments.into.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([shape, run.evaluator, run.wrong, run.errors.tolist()]) + "\n")
+        print(f"{sum(done.values())} lookups, {shape}", file=sys.stderr, flush=True)
     return report({shape: (entries[0], len(entries), runs[shape]) for shape, entries in found.items()})
 
 
