@@ -1,6 +1,7 @@
 """Calls every entry point of the kernel with random arguments, under AddressSanitizer and UndefinedBehaviorSanitizer.
 
     python tools/fuzz_kernel.py [--seconds N] [--seed N] [--entry NAME] [--size N]
+    python tools/fuzz_kernel.py --seconds 0 --coefficients 2000000 --lookups 20000
 
 The source is compiled with both sanitizers for four lanes in plain instructions, for four in AVX2, and for eight in
 AVX2 (the path for AVX-512, as far as this machine can run it). A process for each, which loads the sanitizer first,
@@ -22,7 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -140,13 +141,13 @@ class Caller:
             folded=int(random.integers(0, leaves + 1)),
         )
 
-    def once(self) -> None:
-        """One random call, with what it needs."""
+    def once(self, entry: str = "") -> None:
+        """One random call, of any entry point or of this one, with what it needs."""
         random = self.random
         on = self.rings[int(random.integers(len(self.rings)))]
         wild = bool(random.integers(0, 3) == 0)
         n, scratch, before = on.size, on.scratch(), len(_ALLOCATED)
-        name = str(random.choice(self.entries))
+        name = entry or str(random.choice(self.entries))
         results: list[Array] = []
         centred = False
         match name:
@@ -259,15 +260,32 @@ class Caller:
             self.calls["single lookups"] += count
 
 
-def child(library: str, path: str, seconds: float, seed: int, entries: tuple[str, ...], sizes: tuple[int, ...]) -> None:
-    """Call for some seconds, and print how often."""
+class Wanted(NamedTuple):
+    """Seconds, and what is gone on for after them: coefficients of every entry point's results, and single lookups."""
+
+    seconds: float
+    coefficients: int
+    lookups: int
+
+    def missing(self, caller: Caller) -> tuple[str, ...]:
+        """Entry points that have not been called often enough."""
+        few = [each for each in caller.entries if caller.coefficients[each] < self.coefficients]
+        if caller.calls["single lookups"] < self.lookups and "bootstrap" not in few:
+            few.append("bootstrap")
+        return tuple(few)
+
+
+def child(library: str, path: str, wanted: Wanted, seed: int, entries: tuple[str, ...], sizes: tuple[int, ...]) -> None:
+    """Call until there was enough, and print how often."""
     setattr(ring, "aligned", exact)  # noqa: B010  (scratch and tables, too)
     setattr(lookups, "aligned", exact)  # noqa: B010
     caller = Caller(Kernel(ctypes.CDLL(library), path), np.random.default_rng(seed), entries, sizes)
-    ended = time.monotonic() + seconds
+    ended = time.monotonic() + wanted.seconds
     with np.errstate(all="ignore"):
         while time.monotonic() < ended:
             caller.once()
+        while few := wanted.missing(caller):
+            caller.once(str(caller.random.choice(few)))
     sys.stdout.write(json.dumps([caller.calls, caller.coefficients]) + "\n")
 
 
@@ -283,6 +301,8 @@ def main() -> int:
     """Fuzz each build; exit status 1 where something is found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0, help="for each build: %(default)s")
+    parser.add_argument("--coefficients", type=int, default=0, help="of every entry point's results, at least")
+    parser.add_argument("--lookups", type=int, default=0, help="single ones, at least")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=list(BUILDS), help="one build; default: all")
     parser.add_argument(
@@ -294,7 +314,9 @@ def main() -> int:
     entries, sizes = tuple(options.entry or ENTRIES), tuple(options.size or SIZES)
     if options.child:
         library, path = options.child
-        child(library, path, options.seconds, options.seed, entries, sizes)
+        child(
+            library, path, Wanted(options.seconds, options.coefficients, options.lookups), options.seed, entries, sizes
+        )
         return 0
     compiler = os.environ.get("CC", "gcc")
     runtimes = [
@@ -316,6 +338,7 @@ def main() -> int:
                 continue
             library = build(compiler, path, flags, Path(folder))
             command: list[str | Path] = [sys.executable, __file__, "--seconds", str(options.seconds)]
+            command += ["--coefficients", str(options.coefficients), "--lookups", str(options.lookups)]
             command += ["--seed", str(options.seed), "--child", library, path]
             command += [word for entry in entries for word in ("--entry", entry)]
             command += [word for size in sizes for word in ("--size", str(size))]
