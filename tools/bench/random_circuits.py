@@ -48,7 +48,7 @@ from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import VARIABLE
 from cryptable_engine.schemes.bootstrapped.compiling.known_keyset_compiler import compile_onto_known_keyset
 from cryptable_engine.schemes.bootstrapped.compiling.one_level_compiler import choose_one_level
 from cryptable_engine.schemes.bootstrapped.parameters.layout import lay_out
-from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, Link
+from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, Link, ThermometerEncoder
 from cryptable_protocol.messages import tensor as pb
 
 MOST_BITS = 5
@@ -161,8 +161,10 @@ class Client:
 def _spec(program: Program) -> ClientSpec:
     """With a program's parameters; rows are given as integers, so its encoders only have to be as many."""
     parameters = program.parameters
+    maximum = 2**parameters.input_bits - 1
+    names = (f"x{index}" for index in range(parameters.inputs))
     features = tuple(
-        AffineEncoder(f"x{index}", 0.0, 1.0, 2**parameters.input_bits - 1) for index in range(parameters.inputs)
+        AffineEncoder(name, 0.0, 1.0, maximum) if maximum > 1 else ThermometerEncoder(name, (0.0,)) for name in names
     )
     decoder = Decoder(Link.IDENTITY, (0,) * parameters.outputs, 1.0, (0.0,) * parameters.outputs)
     return ClientSpec(model_name="random", features=features, parameters=parameters, decoder=decoder)
