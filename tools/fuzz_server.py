@@ -2,11 +2,12 @@
 
     python tools/fuzz_server.py [--cases N] [--seed N]
 
-Callers with tokens, and strangers, send truncated, oversized and reordered streams, wrong models, keys and digests,
-fields that are changed with digests computed anew, random payloads in valid envelopes, to every method. A failure
-(status 1) is: a status that the specification does not give such a call, a dead worker or front, a good request that is
-not answered rightly afterwards, a validator that no case reaches, or memory of the front, at rest, more than 10 % above
-that of the start, when it has answered a few good calls and FIRST calls of each kind and has come to rest.
+It serves a model of every scheme and kind of row. Callers with tokens, and strangers, send truncated, oversized and
+reordered streams, wrong models, keys and digests, fields that are changed with digests computed anew, random payloads
+in valid envelopes, to every method. A failure (status 1) is: a status that the specification does not give such a call,
+a dead worker or front, a good request that is not answered rightly afterwards, a validator that no case reaches, or
+memory of the front, at rest, more than 10 % above that of the start, when it has answered a few good calls and FIRST
+calls of each kind and has come to rest.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from cryptable.compiled.compiled_model import CompiledModel
 from cryptable_client import connect
 from fuzz.attacker import ROLES, Attacker, attack
 from fuzz.server_targets import TARGETS, Material
-from serving import Running, linear, new_client, new_token, running_server, save_all, trees
+from serving import Running, every_kind, new_client, new_token, running_server, save_all, trees
 from sklearn.datasets import load_breast_cancer
 
 REST_SECONDS, SETTLE_SECONDS = 12.0, 60.0
@@ -53,19 +54,14 @@ def settled(server: Running, enough: int) -> int:
 
 def fuzz(folder: Path, cases: int, seed: int) -> tuple[Attacker, str]:
     """Run cases against a server of its own; how it went, and a summary."""
-    models = {
-        "linear": linear("linear"),
-        "keyed": trees("keyed", 2, 2, scheme="bootstrapped"),
-        "other": trees("other", 4, 2, scheme="bootstrapped"),
-        "levelled": trees("levelled", 3, 2, scheme="levelled"),
-    }
+    models = {**every_kind(), "other": trees("other", 4, 2, scheme="bootstrapped")}
     tokens = folder / "tokens.json"
     given = {who: new_token(tokens, who, "--roles", roles) for who, roles in ROLES.items()}
     options = ["--tokens", tokens, "--max-rows", MAX_ROWS, "--key-quota-per-principal", 1, "--log-level", "WARNING"]
     with running_server(save_all(list(models.values()), folder / "models"), folder, *options) as server:
         attacker = Attacker(server.channel(), given)
         keys = {}
-        for name in ("keyed", "other", "levelled"):
+        for name in models.keys() - {"linear"}:
             client = new_client(server, models[name], rows=1, token=given["mallory"])
             keys[name] = client.header.header.evaluation_keys
             client.close()

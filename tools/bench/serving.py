@@ -24,6 +24,7 @@ from cryptable_protocol.messages import keys as keys_pb
 from cryptable_protocol.schemes.scheme import Tensor
 from cryptable_protocol.service import InferenceStub
 from sklearn.datasets import load_breast_cancer
+from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from xgboost import XGBClassifier
 
@@ -61,6 +62,38 @@ def linear(name: str) -> CompiledModel:
     """Logistic regression on the same: no lookups, no evaluation keys."""
     X, y = load_breast_cancer(return_X_y=True)
     return compile_model(LogisticRegression(max_iter=10_000).fit(X, y), X, name=name)
+
+
+def hidden(name: str) -> CompiledModel:
+    """Logistic regression on the same, whose weights its answers hide."""
+    X, y = load_breast_cancer(return_X_y=True)
+    return compile_model(LogisticRegression(max_iter=10_000).fit(X, y), X, name=name, hide_weights=True)
+
+
+def labels(name: str) -> CompiledModel:
+    """Trees on the same that answer with labels alone: bits turn a table."""
+    X, y = load_breast_cancer(return_X_y=True)
+    return compile_model(XGBClassifier(n_estimators=6, max_depth=2).fit(X, y), X, name=name, answer="label")
+
+
+def squares(name: str) -> CompiledModel:
+    """Quadratic discriminant analysis on the same, by squares."""
+    X, y = load_breast_cancer(return_X_y=True)
+    estimator = QuadraticDiscriminantAnalysis(reg_param=0.1).fit(X, y)
+    return compile_model(estimator, X, name=name, scheme="squares")
+
+
+def every_kind() -> dict[str, CompiledModel]:
+    """A small model of every scheme and kind of row, by its name."""
+    made = (
+        linear("linear"),
+        trees("keyed", 2, 2, scheme="bootstrapped"),
+        trees("levelled", 3, 2, scheme="levelled"),
+        hidden("hidden"),
+        labels("labels"),
+        squares("squares"),
+    )
+    return {model.name: model for model in made}
 
 
 def save_all(models: Sequence[CompiledModel], folder: Path) -> Path:

@@ -2,10 +2,11 @@
 
     python tools/bench/soak.py [--minutes N] [--seed N]
 
-Clients replay encrypted rows to a linear model and to trees with lookups; keys come, are used, dropped for others and
-deleted; callers vanish in uploads and in evaluations, and send what no server should accept; models are written anew
-and read again. Caches are filled before, and the first quarter of the time warms up. Then what processes take is looked
-at every second, and the last quarter is compared with the second one. Logs are not counted: operators rotate them.
+Clients replay encrypted rows to a model of every scheme and kind of row, and to larger trees with lookups; keys come,
+are used, dropped for others and deleted; callers vanish in uploads and in evaluations, and send what no server should
+accept; models are written anew and read again. Caches are filled before, and the first quarter of the time warms up.
+Then what processes take is looked at every second, and the last quarter is compared with the second one. Logs are not
+counted: operators rotate them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ import grpc
 from cryptable_protocol import EvaluationKeysHeader
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
-from serving import Client, Figure, Running, linear, new_client, report, running_server, save_all, trees, upload
+from serving import Client, Figure, Running, every_kind, new_client, report, running_server, save_all, trees, upload
 
 KEY_SETS_IN_MEMORY, KEY_SETS_ON_DISK = 3, 4
 EXPANSION = 6
@@ -227,7 +228,7 @@ def limits_for(on_disk: int) -> list[object]:
 
 def allowances(on_disk: int) -> tuple[int, int]:
     """Bytes that such a server may take of disk, and its two workers of memory."""
-    # Programs of three models, and what an artifact's preparation leaves for a moment, are far below a set of keys.
+    # Programs of all models, and what an artifact's preparation leaves for a moment, are far below a set of keys.
     # Each worker: its own base, keys, and one evaluation's buffers.
     memory = 2 * (KEY_SETS_IN_MEMORY * EXPANSION * on_disk + 600 * round(MEGABYTE))
     return round((KEY_SETS_ON_DISK + 2) * on_disk), memory
@@ -235,7 +236,8 @@ def allowances(on_disk: int) -> tuple[int, int]:
 
 def soak(folder: Path, seconds: float, random: Random, prefill: int) -> int:
     """Run, with so many sets of keys used beforehand; the number of bars missed and failures."""
-    models = {model.name: model for model in (linear("linear"), trees("two", 2, 2), trees("six", 6, 3))}
+    # The one whose keys come and go, which are the largest, is the last.
+    models = {**every_kind(), "six": trees("six", 6, 3, scheme="bootstrapped")}
     on_disk = models["six"].artifact.client_spec.keyset.evaluation_keys_bytes
     served = save_all(list(models.values()), folder / "models")
     with running_server(served, folder, "--threads-per-worker", 1, *limits_for(on_disk)) as server:

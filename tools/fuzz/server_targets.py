@@ -13,7 +13,7 @@ from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import keys as keys_pb
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
-from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+from cryptable_protocol.schemes.ring_tensor import RingMessages
 from google.protobuf.message import Message
 
 from fuzz.mutations import mutate, mutate_bytes
@@ -22,8 +22,12 @@ INFERENCE, ADMIN = "/cryptable.v1.Inference/", "/cryptable.v1.Admin/"
 HEALTH = "/grpc.health.v1.Health/Check"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 SMALL = 1 << 12
-RANDOM_KEYS = "random"
-"""Of the scheme levelled, what `Material.keys` calls them."""
+RANDOM_KEYS = "random "
+"""Before a model's name: what `Material.keys` calls random words that were sent as its evaluation keys."""
+ROWS = {"linear": 0.6, "levelled": 0.2, "hidden": 0.1, "labels": 0.05, "keyed": 0.04, "squares": 0.01}
+"""How often rows are for which model: those that are evaluated for tens of milliseconds rarely."""
+RING = ("levelled", "hidden", "labels", "squares")
+"""Whose rows and keys are of rings: any words of the right number are some client's."""
 
 
 @dataclass(frozen=True)
@@ -41,22 +45,27 @@ class Material:
 
     random: Random
     specs: dict[str, ClientSpec]
-    """By what they are for: linear, keyed, other, whose keys are of another keyset, and levelled, of another scheme."""
+    """By what they are for: linear; keyed, with lookups; other, whose keys are of another keyset; levelled; and, where
+    there are such, hidden, a levelled model whose weights are, labels, which turns a table, and squares."""
     keys: dict[str, bytes]
-    """Digests of the caller's keys on the server, for keyed, other and levelled; and of random words, once sent."""
+    """Digests of the caller's keys on the server, for all but linear; and of random words, once sent."""
+
+    def names(self, *among: str) -> list[str]:
+        """Those of `among` that there are."""
+        return [name for name in among if name in self.specs]
 
     def header(self, name: str) -> pb.InferHeader:
         """Of a good call."""
         spec = self.specs[name]
         keys = self.keys.get(name, b"")
-        if name == "levelled" and self.random.random() < 0.5:
-            keys = self.keys.get(RANDOM_KEYS, keys)
+        if self.random.random() < 0.5:
+            keys = self.keys.get(RANDOM_KEYS + name, keys)
         return pb.InferHeader(model_name=spec.model_name, client_spec_digest=spec.digest, evaluation_keys=keys)
 
     def row(self, name: str) -> pb.InferRequest:
         """Well-formed, of random words."""
         spec, random = self.specs[name], self.random
-        if isinstance(spec.parameters, LevelledParameters):
+        if isinstance(spec.parameters, RingMessages):
             return pb.InferRequest(
                 row=tensor_pb.EncryptedTensor(
                     seed=random.randbytes(16), polynomials=random.randbytes(spec.parameters.row_bytes)
@@ -69,27 +78,28 @@ class Material:
 def infer(made: Material) -> Attack:
     """A stream of rows: fields changed, out of order, for the wrong model, spec or keys."""
     random = made.random
-    # Rows of a model with lookups are evaluated for tens of milliseconds where they are well formed.
-    name = random.choices(("linear", "keyed", "levelled"), (0.7, 0.05, 0.25))[0]
+    among = made.names(*ROWS)
+    keyed = [each for each in made.specs if each != "linear"]
+    name = random.choices(among, [ROWS[each] for each in among])[0]
     header = made.header(name)
     match random.randrange(12):
         case 0:
-            header.evaluation_keys = made.keys[random.choice(("keyed", "other", "levelled"))]
+            header.evaluation_keys = made.keys[random.choice(keyed)]
         case 1:
             header.evaluation_keys = random.choice((b"", random.randbytes(32), random.randbytes(31)))
         case 2:
-            header.client_spec_digest = made.specs[random.choice(("linear", "keyed", "other", "levelled"))].digest
+            header.client_spec_digest = made.specs[random.choice(list(made.specs))].digest
         case 3:
             header.model_name = random.choice((*(spec.model_name for spec in made.specs.values()), "none", "é\u202e"))
         case 4:
-            header = made.header(random.choice(("keyed", "other", "levelled")))
-            header.evaluation_keys = random.choice((b"", made.keys["keyed"], made.keys["other"], made.keys["levelled"]))
+            header = made.header(random.choice(keyed))
+            header.evaluation_keys = random.choice((b"", *(made.keys[each] for each in keyed)))
         case _:
             pass
     messages: list[pb.InferRequest] = [pb.InferRequest(header=header)]
     messages += [made.row(name) for _ in range(random.choice((0, 1, 1, 2, 7)))]
     if random.random() < 0.05:  # a row for another model
-        messages.append(made.row(random.choice(("linear", "keyed", "levelled"))))
+        messages.append(made.row(random.choice(among)))
     parameters = made.specs[name].parameters
     if isinstance(parameters, BootstrappedParameters) and random.random() < 0.05:
         # Masks in place of a seed: as many as the dimension says, or not.
@@ -100,6 +110,29 @@ def infer(made: Material) -> Attack:
         messages.append(pb.InferRequest(row=row))
         return Attack(INFERENCE + "Infer", [message.SerializeToString() for message in messages])
     return Attack(INFERENCE + "Infer", disturbed(messages, random), _who(random))
+
+
+def together(made: Material) -> Attack:
+    """What browsers send in one message: a row with its header, a piece of keys with theirs."""
+    random = made.random
+    among = made.names(*ROWS)
+    name = random.choices(among, [ROWS[each] for each in among])[0]
+    if random.random() < 0.5:
+        row = pb.InferRowRequest(header=made.header(name), row=made.row(name).row)
+        if random.random() < 0.1:
+            row.ClearField(random.choice(("header", "row")))
+        return Attack(INFERENCE + "InferRow", disturbed([row], random), _who(random))
+    keyset = made.specs[random.choice([each for each in made.specs if each != "linear"])].parameters.keyset
+    data = random.randbytes(random.choice((0, 1, 16, SMALL)))
+    piece = pb.PutEvaluationKeysRequest(
+        header=keys_pb.EvaluationKeysHeader(
+            keyset_name=keyset.name, size=keyset.evaluation_keys_bytes, sha256=random.randbytes(32)
+        ),
+        chunk=keys_pb.EvaluationKeysChunk(offset=random.choice((0, 0, 0, 1, SMALL, 1 << 40)), data=data),
+    )
+    if random.random() < 0.1:
+        piece.ClearField(random.choice(("header", "chunk")))
+    return Attack(INFERENCE + "PutEvaluationKeys", disturbed([piece], random), _who(random))
 
 
 def upload(made: Material) -> Attack:
@@ -148,8 +181,10 @@ def whole_upload(made: Material) -> Attack:
 
 
 def random_keys(made: Material) -> Attack:
-    """Random words as evaluation keys of the scheme levelled, whole: some client's, for all a server knows."""
-    random, keyset = made.random, made.specs["levelled"].parameters.keyset
+    """Random words as evaluation keys of a scheme of rings, whole: some client's, for all a server knows."""
+    random = made.random
+    name = random.choice(made.names(*RING))
+    keyset = made.specs[name].parameters.keyset
     data = random.randbytes(keyset.evaluation_keys_bytes)
     digest = hashlib.sha256(data).digest()
     header = keys_pb.EvaluationKeysHeader(keyset_name=keyset.name, size=len(data), sha256=digest)
@@ -157,7 +192,7 @@ def random_keys(made: Material) -> Attack:
     for offset in range(0, len(data), limits.CHUNK_BYTES):
         chunk = keys_pb.EvaluationKeysChunk(offset=offset, data=data[offset : offset + limits.CHUNK_BYTES])
         messages.append(pb.UploadEvaluationKeysRequest(chunk=chunk))
-    made.keys[RANDOM_KEYS] = digest
+    made.keys[RANDOM_KEYS + name] = digest
     return Attack(INFERENCE + "UploadEvaluationKeys", [message.SerializeToString() for message in messages])
 
 
@@ -238,7 +273,8 @@ def _who(random: Random) -> str:
 
 
 TARGETS: tuple[tuple[Callable[[Material], Attack], float], ...] = (
-    (infer, 0.497),
+    (infer, 0.447),
+    (together, 0.05),
     (random_keys, 0.003),
     (upload, 0.25),
     (single, 0.15),
