@@ -143,7 +143,7 @@ UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300} "$uv" pip install --python "$VENV/bin/py
   --constraints tools/hashes.txt --build-constraints tools/hashes.txt "${torch_options[@]}" --group dev --group docs --group examples \
   --reinstall-package cryptable-kernel packages/kernel \
   --editable packages/protocol --editable packages/client --editable 'packages/engine[bootstrapping,squares]' \
-  --editable 'packages/server[bootstrapping,squares,otel,ray,web]' --editable 'packages/dev[demo,networks,neural,squares]'
+  --editable 'packages/server[bootstrapping,squares,otel,ray,s3,web]' --editable 'packages/dev[demo,networks,neural,squares]'
 
 "$VENV/bin/python" - <<'PYTHON' || fail "torch is a CUDA build, which this project never installs: remove $VENV and run \`make setup\` again"
 import sys

@@ -14,7 +14,8 @@ CryptableError
 │   │       StorageFullError, RowLimitExceededError, ThrottledError,
 │   │       TooManyCallsError, ModelBusyError, RequestTooLargeError     RESOURCE_EXHAUSTED
 │   ├── UnauthenticatedError, ForbiddenError         UNAUTHENTICATED, PERMISSION_DENIED
-│   ├── WorkerDiedError, DrainingError, StreamTooOldError               UNAVAILABLE
+│   ├── WorkerDiedError, DrainingError, StreamTooOldError,
+│   │   ObjectStoreError                                                UNAVAILABLE
 │   └── EvaluationFailedError                                           INTERNAL
 ├── StartError                      the server cannot start; `exit_status` is the process's
 │   ├── ConfigurationError                                              2
@@ -229,6 +230,13 @@ class StreamTooOldError(ServerError):
         super().__init__(
             f"a stream is open for at most {seconds:g} s; open another for what has no answer, nothing else is lost"
         )
+
+
+class ObjectStoreError(ServerError):
+    """The object store does not answer, or refuses; the message has none of its words, which could name credentials."""
+
+    status = "UNAVAILABLE"
+    retry_after = 2.0
 
 
 class EvaluationFailedError(ServerError):

@@ -1,7 +1,6 @@
 """Quotas, time to live and dropping of stored keys."""
 
 import hashlib
-import os
 import time
 from pathlib import Path
 
@@ -178,8 +177,7 @@ def test_a_kill_does_not_turn_the_clock_back(opened, clock, tmp_path):
     clock.pass_by(80)
     put(store, 0)
     (tmp_path / "keys" / ".clock").unlink(missing_ok=True)
-    os.close(store._lock)  # as a kill does: nothing is saved
-    store._lock = -1
+    store._lock.release()  # as a kill does: nothing is saved
     again = DirectoryKeyStore(tmp_path / "keys", time_to_live=100)
     clock.pass_by(90)
     assert again.expire() == 0

@@ -1,10 +1,10 @@
-"""KeyStore: where evaluation keys live. The interface, which a directory fills, and an object store could."""
+"""KeyStore: where evaluation keys live. The interface, which a directory and an object store fill."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from cryptable_protocol import EvaluationKeysHeader
 
@@ -66,6 +66,9 @@ class KeyUpload(Protocol):
 class KeyStore(Protocol):
     """Where evaluation keys live. Safe to use from several threads."""
 
+    far: ClassVar[bool]
+    """Whether all methods but `use` and `received` may wait for another machine, so that threads have to call them."""
+
     def begin(self, principal: Principal, header: EvaluationKeysHeader) -> KeyUpload:
         """Start an upload; QuotaExceededError where it cannot fit."""
 
@@ -75,11 +78,22 @@ class KeyStore(Protocol):
     def received(self, principal: Principal, sha256: bytes) -> int:
         """How many bytes of an interrupted upload of the principal's an upload of the same keys can go on from."""
 
+    def fetch(self, principal: Principal, sha256: bytes) -> None:
+        """Have the principal's keys where a worker finds them, for a `use` that follows.
+
+        Raises:
+            KeysNotFoundError: there are none.
+            KeysCorruptedError: what is stored is not what was; it is gone now.
+        """
+
     def use(self, principal: Principal, sha256: bytes) -> AbstractContextManager[StoredKeys]:
         """What `find` returns, kept from being dropped for others' sake while the block lasts."""
 
     def delete(self, principal: Principal, sha256: bytes) -> None:
         """Remove the principal's keys of that digest, or a part of them; KeysNotFoundError where there are none."""
+
+    def damaged(self, principal: Principal, sha256: bytes) -> None:
+        """A worker found other bytes than those of that digest: have none that are damaged."""
 
     def entries(self) -> tuple[KeysEntry, ...]:
         """All keys, the most recently used first."""

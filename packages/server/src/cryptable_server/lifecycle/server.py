@@ -32,13 +32,16 @@ from cryptable_server.errors import BindError, ConfigurationError
 from cryptable_server.executors.choose import new_executor
 from cryptable_server.executors.executor import keys_name
 from cryptable_server.executors.pool import WorkerPool
-from cryptable_server.keys.directory import DirectoryKeyStore
+from cryptable_server.keys.booked import BookedKeyStore
+from cryptable_server.keys.choose import open_key_store
 from cryptable_server.keys.store import KeysEntry
 from cryptable_server.lifecycle.gauges import add_expiries, add_gauges
 from cryptable_server.lifecycle.last_resort import end_within
 from cryptable_server.lifecycle.systemd import sd_notify
 from cryptable_server.logs import log
 from cryptable_server.models.directory import DirectoryModelStore
+from cryptable_server.models.mirror import ModelMirror
+from cryptable_server.objects.places import open_place
 from cryptable_server.open_files import raise_limit
 from cryptable_server.principals import Authenticator, FirstOf, TokenReader
 from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
@@ -106,14 +109,9 @@ def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> 
             facts = {"of": entry.principal, "keys": entry.keys.sha256.hex()[:16], "reason": reason}
             audit.record(who="server", what="DropEvaluationKeys", outcome="OK", **facts)
 
-        keys = DirectoryKeyStore(
-            config.keys,
-            quota_bytes=config.key_quota_bytes,
-            principal_quota_bytes=config.principal_key_quota_bytes,
-            time_to_live=config.key_seconds,
-            on_drop=dropped,
-        )
+        keys = open_key_store(config, dropped)
         parts.callback(keys.close)
+        mirror = _mirror(config)
         models = DirectoryModelStore(config, entry_points)
         parts.callback(models.close)
         executor = new_executor(config, models.programs(), entry_points)
@@ -141,7 +139,14 @@ def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> 
             config.idle_seconds,
             config.max_stream_seconds,
         )
-        asyncio.run(_Life(config, certificates, models, keys, executor, entrance).run())
+        asyncio.run(_Life(config, certificates, mirror, models, keys, executor, entrance).run())
+
+
+def _mirror(config: ServerConfig) -> ModelMirror | None:
+    """What copies models from an object store; None where they are in a directory anyway."""
+    if config.stores.models is None:
+        return None
+    return ModelMirror(open_place(config.stores.models, config.stores.endpoint, "--model-store"), config.models)
 
 
 def _tracing(endpoint: str) -> AbstractContextManager[Traces]:
@@ -176,8 +181,9 @@ class _Life:
 
     config: ServerConfig
     certificates: Certificates | None
+    mirror: ModelMirror | None
     models: DirectoryModelStore
-    keys: DirectoryKeyStore
+    keys: BookedKeyStore
     executor: WorkerPool
     entrance: Entrance
 
@@ -196,7 +202,7 @@ class _Life:
         loop.set_default_executor(ThreadPoolExecutor(8, thread_name_prefix="store"))
 
         health = HealthChecks(most_watchers=max(1, min(config.max_calls, _SPARE_CALLS) // _WATCHERS_SHARE))
-        upkeep = Upkeep(self.models, self.keys, self.executor, health, config.watch_seconds)
+        upkeep = Upkeep(self.models, self.keys, self.executor, health, config.watch_seconds, self.mirror)
         loop.add_signal_handler(signal.SIGHUP, upkeep.asked.set)
         inference = InferenceService(
             models=self.models,

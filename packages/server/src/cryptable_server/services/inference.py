@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from cryptable_protocol import EvaluationKeysHeader, InternalError, MalformedMessageError
 from cryptable_protocol.evaluation_keys import check_digest
@@ -36,6 +36,7 @@ from cryptable_server.services.together import Together
 AUDITED = frozenset({"UploadEvaluationKeys", "PutEvaluationKeys", "DeleteEvaluationKeys"})
 """Methods whose calls the audit log tells of."""
 Answer = TypeVar("Answer")
+Asked = ParamSpec("Asked")
 
 
 class InferenceService:
@@ -94,7 +95,7 @@ class InferenceService:
         call.facts["keys"] = header.sha256.hex()[:16]
         self._check_header(header)
         received = 0
-        with self._keys.begin(call.principal, header) as upload:
+        with await self._asked(self._keys.begin, call.principal, header) as upload:
             while (message := await requests.next()) is not None:
                 if message.WhichOneof("part") != "chunk":
                     raise MalformedMessageError("after the header of an upload, every message must be a chunk")
@@ -113,7 +114,8 @@ class InferenceService:
             raise MalformedMessageError("a piece of evaluation keys has a header and a chunk")
         size, sha256 = request.header.size, request.header.sha256
         try:
-            if self._keys.find(call.principal, check_digest(sha256, "digest of evaluation keys")).size == size:
+            digest = check_digest(sha256, "digest of evaluation keys")
+            if (await self._asked(self._keys.find, call.principal, digest)).size == size:
                 call.facts["keys"] = sha256.hex()[:16]
                 return pb.PutEvaluationKeysResponse(received=size)
         except KeysNotFoundError:
@@ -133,7 +135,7 @@ class InferenceService:
         """Whether the caller's keys are here, or how much of them."""
         sha256 = check_digest(request.sha256, "digest of evaluation keys")
         try:
-            stored = self._keys.find(call.principal, sha256)
+            stored = await self._asked(self._keys.find, call.principal, sha256)
         except KeysNotFoundError:
             received = self._keys.received(call.principal, sha256)
             if not received:
@@ -159,7 +161,7 @@ class InferenceService:
         if first is None or first.WhichOneof("part") != "header":
             raise MalformedMessageError("the first message of an Infer stream must be its header")
         with ExitStack() as using:
-            model, keys = self._check_infer_header(first.header, call.principal, using)
+            model, keys = await self._check_infer_header(first.header, call.principal, using)
             call.facts["model"] = model.name
             row, cpu_seconds = 0, 0.0
             async with RowPipeline(self._executor, self._reader(requests, call, model, keys)) as pipeline:
@@ -185,7 +187,7 @@ class InferenceService:
         if self._draining.is_set():
             raise DrainingError
         with ExitStack() as using:
-            model, keys = self._check_infer_header(request.header, call.principal, using)
+            model, keys = await self._check_infer_header(request.header, call.principal, using)
             call.facts["model"] = model.name
             evaluation = _evaluation(check_row(request.row, model, 0), call, model, keys)
             answer = asyncio.wrap_future(self._executor.submit(evaluation))
@@ -231,8 +233,14 @@ class InferenceService:
         except KeysCorruptedError:
             # Else GetEvaluationKeys would go on saying that they need not be uploaded.
             if keys is not None:
-                await asyncio.to_thread(self._keys.delete, principal, keys.sha256)
+                await asyncio.to_thread(self._keys.damaged, principal, keys.sha256)
             raise
+
+    async def _asked(self, question: Callable[Asked, Answer], *about: Asked.args, **also: Asked.kwargs) -> Answer:
+        """The store's answer, which the event loop does not wait for where it comes from another machine."""
+        if self._keys.far:
+            return await asyncio.to_thread(question, *about, **also)
+        return question(*about, **also)
 
     def _check_header(self, header: EvaluationKeysHeader) -> None:
         keyset = self._models.keyset(header.keyset_name)
@@ -246,7 +254,7 @@ class InferenceService:
                 f"evaluation keys of {header.size} bytes, those of this keyset have {keyset.evaluation_keys_bytes}"
             )
 
-    def _check_infer_header(
+    async def _check_infer_header(
         self, header: pb.InferHeader, principal: Principal, using: ExitStack
     ) -> tuple[Model, KeysReference | None]:
         """The model and the keys, which stay as long as `using` is open."""
@@ -262,6 +270,8 @@ class InferenceService:
                 f"model {model.name!r} needs evaluation keys; upload them and name them in the header"
             )
         sha256 = check_digest(header.evaluation_keys, "digest of evaluation keys")
+        if self._keys.far:
+            await asyncio.to_thread(self._keys.fetch, principal, sha256)
         stored = using.enter_context(self._keys.use(principal, sha256))
         if stored.keyset_name != model.spec.parameters.keyset.name:
             raise KeysetDiffersError(

@@ -15,6 +15,7 @@ from cryptable_server.executors.executor import Executor
 from cryptable_server.keys.store import KeyStore
 from cryptable_server.logs import log
 from cryptable_server.models.directory import DirectoryModelStore
+from cryptable_server.models.mirror import ModelMirror
 from cryptable_server.processes.heap import give_back
 
 _LOGGER = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ class Upkeep:
     health: HealthChecks
     watch_seconds: float
     """Between looks for changes of the directory; 0: only when asked."""
+    mirror: ModelMirror | None = None
+    """What copies models there from an object store."""
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     """Set to have the directory read again."""
 
@@ -43,6 +46,8 @@ class Upkeep:
             asked = self.asked.is_set()
             self.asked.clear()
             try:
+                if self.mirror is not None and self.watch_seconds and not asked:
+                    await asyncio.to_thread(self.mirror.refresh)
                 if asked or (self.watch_seconds and await asyncio.to_thread(self.models.settled_change)):
                     with suppress(ModelsError):  # which is logged
                         await self.reload()
@@ -55,6 +60,8 @@ class Upkeep:
 
     async def reload(self) -> None:
         """Read the directory again, and serve what it holds; raises ModelsError where it cannot be."""
+        if self.mirror is not None:
+            await asyncio.to_thread(self.mirror.refresh)
         try:
             await asyncio.to_thread(self.models.reload)
         except ModelsError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptable_protocol import limits
@@ -14,6 +14,7 @@ from cryptable_server.open_files import most_open_files
 from cryptable_server.settings.addresses import is_loopback, join_address
 from cryptable_server.settings.declaration import Setting, SettingError, check_fields, setting, settings_of
 from cryptable_server.settings.kinds import DAY, Address, FilePath, Names, Number, Switch, Text
+from cryptable_server.settings.store_config import StoreConfig
 from cryptable_server.settings.worker_config import (
     GIBIBYTES_OR_ANY,
     HOW_MUCH,
@@ -59,6 +60,7 @@ class ServerConfig:
         derive=lambda raw: str(Path(raw["keys"]).parent / "programs"),
         help="where compiled models are kept, native code that nobody else may write to",
     )
+    stores: StoreConfig = field(default_factory=StoreConfig)
     watch_seconds: float = setting(
         "watch",
         Number("SECONDS"),
@@ -276,7 +278,11 @@ class ServerConfig:
             "administrator's by `tokens new --roles admin`",
             "admins",
         )
-        _require(self.models.is_dir(), f"--models {self.models}: no such directory", "models")
+        _require(
+            self.models.is_dir() or self.stores.models is not None,
+            f"--models {self.models}: no such directory",
+            "models",
+        )
         _require(
             bool(self.jwt_keys) == bool(self.jwt_issuer) == bool(self.jwt_audience),
             "--jwt-keys, --jwt-issuer and --jwt-audience go together: keys alone would let in whoever has a token of "
@@ -372,7 +378,7 @@ class ServerConfig:
         return join_address(*self.listen)
 
 
-NESTED = {"workers": WorkerConfig}
+NESTED = {"stores": StoreConfig, "workers": WorkerConfig}
 
 
 def declared_settings() -> Iterator[tuple[str, Setting]]:

@@ -1,0 +1,1 @@
+"""Object stores: what is kept in a bucket that several servers share."""
