@@ -94,6 +94,10 @@ class BookedKeyStore(ABC):
     def publish(self, principal: Principal, header: EvaluationKeysHeader, source: Path) -> StoredKeys:
         """See IncomingFiles."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """See KeyStore."""
+
     def _settle(self) -> None:  # noqa: B027 - a store that is at hand has nothing to do
         """Do what is due and takes long; without the lock."""
 

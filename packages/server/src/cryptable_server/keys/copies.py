@@ -33,8 +33,8 @@ class KeyCopies:
                 continue
             status = path.stat()
             found.append((status.st_mtime, str(path), status.st_size))
-        for _, path, size in sorted(found):
-            self._copies[path] = size, -_SPARED_SECONDS
+        for _, place, size in sorted(found):
+            self._copies[place] = size, -_SPARED_SECONDS
 
     def place(self, owner: str, sha256: bytes, keyset_name: bytes) -> str:
         """Where the copy of such keys is, or would be."""

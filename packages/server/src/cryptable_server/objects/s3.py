@@ -42,7 +42,6 @@ class S3Bucket:
             prefix: before the names of all objects; may be empty.
             endpoint: URL of a store that is not Amazon's; http:// is for networks that others cannot read.
         """
-        given = {} if endpoint is None else {"endpoint": endpoint}
         self._store = S3Store(
             bucket,
             prefix=prefix or None,
@@ -54,7 +53,7 @@ class S3Bucket:
                 "timeout": timedelta(seconds=_REQUEST_SECONDS),
             },
             retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
-            **given,
+            config={} if endpoint is None else {"endpoint": endpoint},
         )
         self._files = threading.Semaphore(_FILES_AT_ONCE)
 
