@@ -2,8 +2,10 @@
 
 python tools/bench/squares.py [--rows 20] [--hidden 32] [--bits 3]     digits, 64-32-10; 20 % are for testing
 python tools/bench/squares.py --mnist FOLDER [--rows 50]                784-128-10, 10 000 images for testing
+python tools/bench/squares.py --mnist FOLDER --convolution [--rows 10]  8 filters of 5x5 at every second pixel, 100, 10
 
-The network is a QuantNeuralNetClassifier with activation="square". FOLDER is where examples/mnist/data.py has put its
+The network is a QuantNeuralNetClassifier or QuantConvNetClassifier with activation="square", the latter trained on
+images that are moved by up to one pixel too. FOLDER is where examples/mnist/data.py has put its
 file. CPU seconds are of this process, one thread; encrypted answers are compared with the circuit's own.
 """
 
@@ -23,7 +25,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import cryptable as ct
 import numpy as np
 import torch
-from cryptable.neural import QuantNeuralNetClassifier
+from cryptable.neural import QuantConvNetClassifier, QuantNeuralNetClassifier
+from cryptable.neural.classifying import QuantClassifier
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_client.schemes.scheme import read_tensor
 from cryptable_engine import Evaluator, compile_circuit, interpret
@@ -46,11 +49,44 @@ def digits(hidden: int, bits: int) -> tuple[QuantNeuralNetClassifier, Split]:
     return network, tuple(train_test_split(X, y, test_size=0.2, random_state=0))
 
 
-def mnist(folder: Path) -> tuple[QuantNeuralNetClassifier, Split]:
-    """The same of images of 28 x 28 pixels."""
+def images_of(folder: Path) -> Split:
+    """MNIST, flat."""
     with np.load(folder / "mnist.npz") as file:
         images = [file[name].reshape(-1, 784).astype(np.float32) for name in ("train_images", "test_images")]
         labels = [file[name].astype(np.int64) for name in ("train_labels", "test_labels")]
+    return (*images, *labels)
+
+
+def convolutional(folder: Path) -> tuple[QuantConvNetClassifier, Split]:
+    """A convolution and a hidden layer, and MNIST with copies for training whose images are moved."""
+    X_train, X_test, y_train, y_test = images_of(folder)
+    random, squares = np.random.default_rng(0), X_train.reshape(-1, 28, 28)
+    moved = [
+        np.stack([np.roll(image, shift, (0, 1)) for image, shift in zip(squares, shifts, strict=True)])
+        for shifts in random.integers(-1, 2, (3, len(squares), 2)).tolist()
+    ]
+    network = QuantConvNetClassifier(
+        (8,),
+        kernel_size=5,
+        stride=2,
+        padding=2,
+        pool_size=1,
+        hidden_layer_sizes=(100,),
+        activation="square",
+        input_bits=2,
+        weight_bits=2,
+        output_weight_bits=3,
+        max_epochs=5,
+        batch_size=256,
+        learning_rate=4e-3,
+        random_state=0,
+    )
+    X_more = np.concatenate([X_train, *(images.reshape(-1, 784) for images in moved)])
+    return network, (X_more, X_test, np.tile(y_train, 4), y_test)
+
+
+def mnist(folder: Path) -> tuple[QuantNeuralNetClassifier, Split]:
+    """The same of images of 28 x 28 pixels."""
     network = QuantNeuralNetClassifier(
         (128,),
         activation="square",
@@ -62,7 +98,7 @@ def mnist(folder: Path) -> tuple[QuantNeuralNetClassifier, Split]:
         learning_rate=4e-3,
         random_state=0,
     )
-    return network, (*images, *labels)
+    return network, images_of(folder)
 
 
 def main() -> None:
@@ -73,9 +109,14 @@ def main() -> None:
     parser.add_argument("--bits", type=int, default=3, help="of inputs and weights, for digits")
     parser.add_argument("--epochs", type=int, help="of training")
     parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="MNIST instead of digits")
+    parser.add_argument("--convolution", action="store_true", help="of MNIST, in front of 100 neurons")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    classifier, split = digits(asked.hidden, asked.bits) if asked.mnist is None else mnist(asked.mnist)
+    classifier: QuantClassifier
+    if asked.mnist is None:
+        classifier, split = digits(asked.hidden, asked.bits)
+    else:
+        classifier, split = (convolutional if asked.convolution else mnist)(asked.mnist)
     X_train, X_test, y_train, y_test = split
     if asked.epochs is not None:
         classifier.set_params(max_epochs=asked.epochs)

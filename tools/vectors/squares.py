@@ -68,6 +68,14 @@ def spec() -> client_spec.ClientSpec:
     )
 
 
+def windowed() -> client_spec.ClientSpec:
+    """The same of a convolution: two taps at two places of a grid of three, the first of which is outside."""
+    message = spec()
+    message.squares.windows.channels = 1
+    message.squares.windows.axes.add(extent=3, taps=2, places=2, stride=2, dilation=1, before=1)
+    return message
+
+
 def accepted() -> list[Accepted]:
     """Messages to accept."""
     data = canonical(spec())
@@ -79,6 +87,22 @@ def accepted() -> list[Accepted]:
             data,
             {
                 "digest": hashlib.sha256(data).hexdigest(),
+                "keyset_name": hashlib.sha256(
+                    b"cryptable squares keyset\0" + bytes([1, 0, 0, 0, 2, 0, 0, 0])
+                ).hexdigest(),
+                "feature_names": ["radius", "texture", "area"],
+                "evaluation_keys_bytes": 16 + (2 * 3 + 1) * 4 * 8192 * 46 // 8,
+                "encodes": [{"row": [1.0, 0.0, 9.0], "elements": [2, 0, 7]}],
+                "decodes": [{"values": [208, 200], "scores": [1.0, 0.5]}],
+            },
+        ),
+        Accepted(
+            "client_spec",
+            "squares_windows",
+            "a model of the scheme squares whose first layer is a convolution",
+            canonical(windowed()),
+            {
+                "digest": hashlib.sha256(canonical(windowed())).hexdigest(),
                 "keyset_name": hashlib.sha256(
                     b"cryptable squares keyset\0" + bytes([1, 0, 0, 0, 2, 0, 0, 0])
                 ).hexdigest(),
@@ -119,7 +143,7 @@ def _specs() -> list[Rejected]:
 
     cases: dict[str, tuple[str, Callable[[client_spec.ClientSpec], object]]] = {
         "two_schemes": ("parameters of another scheme beside them", two_schemes),
-        "chain": ("a chain that is not known", of(chain=5)),
+        "chain": ("a chain that is not known", of(chain=6)),
         "chain_none": ("no chain", of(chain=0)),
         "rotations": ("a rotation that the ring has not", of(rotations=8192)),
         "inputs": ("4 inputs, of encoders that make 3", of(inputs=4)),
@@ -150,7 +174,38 @@ def _specs() -> list[Rejected]:
         ),
     }
     return [
-        Rejected("client_spec", f"squares_{name}", why, changed(spec(), change), "fields")
+        *(
+            Rejected("client_spec", f"squares_{name}", why, changed(spec(), change), "fields")
+            for name, (why, change) in cases.items()
+        ),
+        *_windows(),
+    ]
+
+
+def _windows() -> list[Rejected]:
+    def axis(**fields: object) -> Callable[[client_spec.ClientSpec], object]:
+        return lambda message: put(message.squares.windows.axes[0], **fields)
+
+    def many_axes(message: client_spec.ClientSpec) -> None:
+        for _ in range(3):
+            message.squares.windows.axes.add(extent=1, taps=1, places=1, stride=1, dilation=1)
+
+    cases: dict[str, tuple[str, Callable[[client_spec.ClientSpec], object]]] = {
+        "axes_none": ("no axis", lambda message: message.squares.windows.ClearField("axes")),
+        "axes": ("four axes", many_axes),
+        "channels": ("no channels", lambda message: put(message.squares.windows, channels=0)),
+        "extent": ("a grid of other than the inputs", axis(extent=4)),
+        "taps": ("more taps than copies", axis(taps=3)),
+        "taps_none": ("no taps", axis(taps=0)),
+        "places": ("more places than a block has slots", axis(places=5)),
+        "stride_none": ("windows that do not move", axis(stride=0)),
+        "dilation": ("taps in one place", axis(dilation=0)),
+        "before": ("a padding of 2^14 + 1", axis(before=16385)),
+        "stride": ("a stride between copies beside windows", lambda message: put(message.squares, stride=2)),
+        "blocks": ("blocks of more than a row of slots", lambda message: put(message.squares, copies=2048)),
+    }
+    return [
+        Rejected("client_spec", f"squares_windows_{name}", why, changed(windowed(), change), "fields")
         for name, (why, change) in cases.items()
     ]
 

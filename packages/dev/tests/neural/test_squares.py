@@ -10,7 +10,7 @@ import torch
 from cryptable.graphs.integer_squares import IntegerSquares
 from cryptable.neural import QuantConvNetClassifier, QuantNeuralNetClassifier, QuantNeuralNetRegressor
 from cryptable.neural.learned_steps import SteppedLinear
-from cryptable_engine import interpret
+from cryptable_engine import CompilationError, Convolution, interpret
 from cryptable_protocol import InvalidInputError, encode_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,11 +79,43 @@ def test_pickles_predict_the_same(classifier, digits):
     np.testing.assert_array_equal(again.decision_function(digits[1]), classifier.decision_function(digits[1]))
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"channels": (4,), "kernel_size": 3, "pool_size": 1, "padding": 1, "stride": 2, "hidden_layer_sizes": (8,)},
+        {"channels": (2,), "kernel_size": 2, "pool_size": 2},
+        {"channels": (2, 2), "kernel_size": 3, "pool_size": 1, "stride": 2, "padding": 1},
+    ],
+    ids=["a hidden layer behind it", "pools", "two of them"],
+)
+def test_convolutions_are_what_was_learned_and_share_their_weights(how, digits):
+    few = {**FEW, "input_bits": 2, "weight_bits": 2}
+    classifier = QuantConvNetClassifier(**how, **few, max_epochs=1).fit(digits[0][:400], digits[2][:400])
+    model = ct.compile(classifier, digits[0][:200], show_progress=False)
+    assert isinstance(model.circuit.nodes[1], Convolution)
+    np.testing.assert_allclose(
+        model.decision_function(digits[1]), classifier.decision_function(digits[1]), rtol=1e-4, atol=1e-4
+    )
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(again.predict(digits[1]), classifier.predict(digits[1]))
+
+
+def test_a_convolution_that_no_layout_has_room_for_says_what_to_do(digits):
+    X, y = np.repeat(np.repeat(digits[0][:100].reshape(-1, 8, 8), 4, axis=1), 4, axis=2), digits[2][:100]
+    classifier = QuantConvNetClassifier((2,), kernel_size=5, pool_size=1, **FEW, max_epochs=1).fit(X, y)
+    with pytest.raises(CompilationError, match="a larger stride makes places fewer"):
+        ct.compile(classifier, X.reshape(100, -1), show_progress=False)
+
+
 def test_what_no_lookup_and_no_convolution_can_do_is_said(digits):
     with pytest.raises(InvalidInputError, match="needs a hidden layer"):
         QuantNeuralNetClassifier((), **FEW).fit(digits[0], digits[2])
-    with pytest.raises(InvalidInputError, match="activation is 'square', expected one of 'triangle'"):
-        QuantConvNetClassifier(**FEW).fit(digits[0], digits[2])
+    with pytest.raises(InvalidInputError, match="needs a hidden layer"):
+        QuantConvNetClassifier((), **FEW).fit(digits[0], digits[2])
+    with pytest.raises(InvalidInputError, match="stride is 0, expected 1 or more"):
+        QuantConvNetClassifier(stride=0, **FEW).fit(digits[0], digits[2])
+    with pytest.raises(InvalidInputError, match="too small for block 1 with kernel_size=9"):
+        QuantConvNetClassifier(kernel_size=9, **FEW).fit(digits[0], digits[2])
 
 
 def test_too_many_bits_are_refused_with_what_to_do():

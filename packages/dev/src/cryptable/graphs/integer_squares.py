@@ -10,19 +10,23 @@ from cryptable_protocol import Labels, Link
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.integers import Edges, Grid
 
+Shape = tuple[int, ...]
+
 
 @dataclass(frozen=True, eq=False)
 class IntegerSquares:
     """Weights and offsets of each layer, and what one unit of the scores is; the last offset is left to the decoder.
 
     values = (weights @ values + offset)² layer by layer, but for the last one, of weights alone: score = that times
-    `unit` plus `base`.
+    `unit` plus `base`. `grids` are the shapes, (channels, *extents), of the levels and of the first layer's values,
+    where that is a convolution.
     """
 
     weights: tuple[IntArray, ...]
     offsets: tuple[IntArray, ...]
     unit: float
     base: FloatArray
+    grids: tuple[Shape, Shape] | None = None
 
     def sums(self, levels: IntArray) -> FloatArray:
         """Of the last layer, without an offset; shape (rows, outputs). In doubles, which ranks candidates well."""
@@ -41,9 +45,10 @@ class IntegerSquares:
         return replace(self, unit=self.unit * scale, base=self.base * scale + shift)
 
     def without_idle(self) -> IntegerSquares:
-        """The same scores without neurons that are constant, or that nothing reads."""
+        """The same scores without neurons that are constant, or that nothing reads; a convolution keeps its grid."""
         weights, offsets, base = list(self.weights), list(self.offsets), self.base
-        for index in range(len(offsets)):
+        first = 0 if self.grids is None else 1
+        for index in range(first, len(offsets)):
             moves = weights[index].any(axis=1)
             idle = np.square(np.where(moves, 0, offsets[index]))
             if index + 1 < len(offsets):
@@ -52,11 +57,11 @@ class IntegerSquares:
                 base = base + (weights[index + 1] @ idle) * self.unit
             weights[index], offsets[index] = weights[index][moves], offsets[index][moves]
             weights[index + 1] = weights[index + 1][:, moves]
-        for index in reversed(range(len(offsets))):
+        for index in reversed(range(first, len(offsets))):
             read = weights[index + 1].any(axis=0)
             weights[index], offsets[index] = weights[index][read], offsets[index][read]
             weights[index + 1] = weights[index + 1][:, read]
-        return IntegerSquares(tuple(weights), tuple(offsets), self.unit, base)
+        return replace(self, weights=tuple(weights), offsets=tuple(offsets), base=base)
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from cryptable.neural.network import INPUT_RANGE, Precision, QuantNetwork
 from cryptable.neural.read_integers import read_integers
 from cryptable.neural.read_squares import grid_of, read_squares
 from cryptable.neural.sparse_network import SparseQuantNeuralNetwork
-from cryptable.neural.squared_network import SQUARE, SquaredNetwork
+from cryptable.neural.squared_network import SQUARE, Convolutions, SquaredNetwork
 
 Parameters: TypeAlias = Mapping[str, Any]
 Callbacks: TypeAlias = list[Callback] | None
@@ -181,6 +181,11 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
         arguments = self._precision()
         if self.activation != SQUARE:
             return SparseQuantNeuralNetwork(self.n_features_in_, outputs, self.hidden_layer_sizes, **arguments)
+        return self._squared(outputs)
+
+    def _squared(self, outputs: int, convolutions: Convolutions | None = None) -> QuantNetwork:
+        """A network of squares of the estimator's arguments."""
+        arguments = self._precision()
         most = arguments.pop("max_active_weights")
         return SquaredNetwork(
             self.n_features_in_,
@@ -188,6 +193,7 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
             self.hidden_layer_sizes,
             precision=Precision(**arguments),
             max_active_weights=most,
+            convolutions=convolutions,
         )
 
     def _row_shape(self) -> tuple[int, ...]:

@@ -15,20 +15,29 @@ from cryptable.neural.base import Callbacks, Parameters, Rows, Target
 from cryptable.neural.classifying import ClassWeight, QuantClassifier
 from cryptable.neural.convolutional_network import QuantConvNetwork
 from cryptable.neural.network import QuantNetwork
+from cryptable.neural.squared_network import SQUARE, Convolutions
 
 
 class QuantConvNetClassifier(QuantClassifier):
-    """Convolutions, pooled before they are looked up, and a linear layer. Raw pixels go in: scaling is built in.
+    """Convolutions, pooled before their activation, and a linear layer. Raw pixels go in: scaling is built in.
 
     Args:
         channels: of each block of convolution, pooling and activation.
-        kernel_size: side of the convolutions, which have no padding.
+        kernel_size: side of the convolutions.
         pool_size: side of the windows that are averaged before the activation; 1 for none.
+        stride: pixels between a convolution's windows.
+        padding: pixels around an image, which stand for the middle of their range.
         hidden_layer_sizes: of fully connected layers behind the blocks.
         image_shape: (height, width) or (channels, height, width) of rows that come flat; square with one channel by
             default. Rows of more dimensions have their own.
 
     All others, and the attributes, are those of `QuantNeuralNetClassifier`; all pixels share one range.
+
+    With activation="square" the first block of convolutions shares its weights under encryption, by the client's
+    layout: its places times its weights, each rounded up to a power of two, are at most 8192. Later blocks are
+    matrices. A stride costs nothing, and makes places fewer. A network for MNIST is that of channels=(8,),
+    kernel_size=5, stride=2, padding=2, pool_size=1, hidden_layer_sizes=(100,), input_bits=2, weight_bits=2,
+    output_weight_bits=3.
     """
 
     pixels: ClassVar[bool] = True
@@ -39,6 +48,8 @@ class QuantConvNetClassifier(QuantClassifier):
         *,
         kernel_size: int = 3,
         pool_size: int = 2,
+        stride: int = 1,
+        padding: int = 0,
         hidden_layer_sizes: Sequence[int] = (),
         image_shape: tuple[int, ...] | None = None,
         activation: str = "triangle",
@@ -65,6 +76,8 @@ class QuantConvNetClassifier(QuantClassifier):
         self.channels = channels
         self.kernel_size = kernel_size
         self.pool_size = pool_size
+        self.stride = stride
+        self.padding = padding
         self.hidden_layer_sizes = hidden_layer_sizes
         self.image_shape = image_shape
         self.activation = activation
@@ -109,12 +122,24 @@ class QuantConvNetClassifier(QuantClassifier):
         return self.image_shape_
 
     def _network(self) -> QuantNetwork:
+        for name, least in (("kernel_size", 1), ("pool_size", 1), ("stride", 1), ("padding", 0)):
+            if getattr(self, name) < least:
+                raise InvalidInputError(f"{name} is {getattr(self, name)}, expected {least} or more")
+        if self.activation == SQUARE:
+            return self._squared(
+                self._outputs,
+                Convolutions(
+                    self.image_shape_, self.channels, self.kernel_size, self.stride, self.padding, self.pool_size
+                ),
+            )
         return QuantConvNetwork(
             self.image_shape_,
             self._outputs,
             self.channels,
             kernel_size=self.kernel_size,
             pool_size=self.pool_size,
+            stride=self.stride,
+            padding=self.padding,
             hidden_layer_sizes=self.hidden_layer_sizes,
             **self._precision(),
         )

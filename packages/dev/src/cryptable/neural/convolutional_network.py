@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from cryptable_protocol import InvalidInputError
 from torch import Tensor, nn
 
+from cryptable.neural.image_sizes import fits
 from cryptable.neural.network import Hidden, Precision, QuantNetwork, hidden_weights
 from cryptable.neural.quantizers import qnn
 from cryptable.neural.sparse_network import check_counts
@@ -32,7 +32,9 @@ class QuantConvNetwork(QuantNetwork):
         image_shape: (channels, height, width) of a row, which may also come flat.
         outputs: scores.
         channels: of each block.
-        kernel_size: side of the convolutions, which have no padding.
+        kernel_size: side of the convolutions.
+        stride: pixels between their windows.
+        padding: zeros around an image (pixels are numbers around 0), and around what each block makes of it.
         pool_size: side of the windows that are added up before the activation; 1 for none.
         hidden_layer_sizes: of fully connected layers behind the blocks.
 
@@ -47,6 +49,8 @@ class QuantConvNetwork(QuantNetwork):
         *,
         kernel_size: int = 3,
         pool_size: int = 2,
+        stride: int = 1,
+        padding: int = 0,
         hidden_layer_sizes: Sequence[int] = (),
         activation: str = "triangle",
         kept_bits: int = 3,
@@ -71,7 +75,7 @@ class QuantConvNetwork(QuantNetwork):
         self.image_shape = image_shape
         before, step = image_shape[0], precision.input_step
         for block, count in enumerate(channels):
-            self._add_block(before, count, kernel_size, pool_size, step=step)
+            self._add_block(before, count, kernel_size, pool_size, stride, padding, step=step)
             before, step = count, precision.value_step
             self._check_size(block, kernel_size, pool_size)
         size = int(self._features(torch.zeros(1, *image_shape)).shape[1])
@@ -81,23 +85,20 @@ class QuantConvNetwork(QuantNetwork):
             size, step = neurons, precision.value_step
         self.set_output(size, outputs, max_active_weights=max_active_weights)
 
-    def _add_block(self, before: int, count: int, kernel_size: int, pool_size: int, *, step: float) -> None:
+    def _add_block(
+        self, before: int, count: int, kernel_size: int, pool_size: int, stride: int, padding: int, *, step: float
+    ) -> None:
         # Neighbouring pixels are alike, so their sum grows with their number rather than with its root.
         fan_in = before * kernel_size**2 * pool_size**4
         arguments, dropped, deviation = hidden_weights(self.precision, fan_in, step)
-        convolution = qnn.QuantConv2d(before, count, kernel_size, bias=False, **arguments)
+        convolution = qnn.QuantConv2d(before, count, kernel_size, stride, padding, bias=False, **arguments)
         nn.init.normal_(convolution.weight, std=deviation)
         sums = nn.Sequential(convolution, SumPool(pool_size)) if pool_size > 1 else convolution
         self.hidden.append(Hidden(sums, self.register(count, dropped)))
 
     def _check_size(self, block: int, kernel_size: int, pool_size: int) -> None:
-        try:
+        with fits(self.image_shape, block, kernel_size, pool_size):
             self._features(torch.zeros(1, *self.image_shape))
-        except RuntimeError as error:
-            raise InvalidInputError(
-                f"images of {self.image_shape[1]} x {self.image_shape[2]} pixels are too small for block {block + 1} "
-                f"with kernel_size={kernel_size} and pool_size={pool_size}; use fewer blocks, or smaller ones of these"
-            ) from error
 
     def _features(self, images: Tensor) -> Tensor:
         for layer in self.hidden:

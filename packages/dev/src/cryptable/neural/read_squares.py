@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
@@ -22,19 +24,24 @@ def read_squares(network: SquaredNetwork, levels: InputLevels) -> IntegerSquares
     offsets: list[IntArray] = []
     zero, unit = 1 << (levels.bits - 1), torch.tensor(network.precision.input_step)
     with torch.no_grad():
+        shapes = [network.row_shape]
         for layer in network.hidden:
             if not isinstance(layer, Squared):
                 raise AssertionError  # pragma: no cover
             unit = layer.sums.step * unit
-            weights.append(_whole(layer.sums.whole_weights()))
-            offsets.append(_whole(layer.whole_bias(unit)) - zero * weights[-1].sum(axis=1))
+            matrix, shape = layer.sums.matrix(shapes[-1])
+            shapes.append(shape)
+            weights.append(_whole(matrix))
+            bias = _whole(layer.whole_bias(unit)).repeat(math.prod(shape[1:]))
+            offsets.append(bias - zero * weights[-1].sum(axis=1))
             zero, unit = 0, (unit / layer.size).square()
         output = network.output
         if not isinstance(output, SteppedLinear):
             raise AssertionError  # pragma: no cover
         weights.append(_whole(output.whole_weights()))
         base: FloatArray = output.bias.numpy().astype(np.float64)
-        return IntegerSquares(tuple(weights), tuple(offsets), float(output.step * unit), base)
+        grids = (shapes[0], shapes[1]) if len(shapes[0]) > 1 else None
+        return IntegerSquares(tuple(weights), tuple(offsets), float(output.step * unit), base, grids)
 
 
 def _whole(numbers: torch.Tensor) -> IntArray:

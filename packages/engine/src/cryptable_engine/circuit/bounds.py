@@ -187,7 +187,9 @@ def _narrowed(
     squared = {
         origin: maps[node.source]
         for origin in affine.maps
-        if isinstance(node := circuit.nodes[origin], Square) and not set(maps[node.source].maps) - {0}
+        if isinstance(node := circuit.nodes[origin], Square)
+        and node.source in maps  # and not a Convolution
+        and not set(maps[node.source].maps) - {0}
     }
     if not squared or set(affine.maps) - set(squared) - {0}:
         return value

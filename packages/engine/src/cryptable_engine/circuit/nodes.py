@@ -206,7 +206,7 @@ class Rotation:
 
 @dataclass(frozen=True, eq=False)
 class Square:
-    """value[j] = source[j] squared."""
+    """value[j] = source[j] squared; the source is a Linear or Convolution."""
 
     source: int
     size: int

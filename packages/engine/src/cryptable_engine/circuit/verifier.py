@@ -117,10 +117,8 @@ def check_structure(circuit: Circuit) -> None:
         _check_total(turns, MAX_TURNS, "exponents and nodes of rotations", index)
         _check_total(squares, MAX_SQUARES, "elements of squares", index)
         _check_total(taps, MAX_TAPS, "taps of convolutions", index)
-        if taps and (products or turns or squares):
-            raise CircuitError(
-                "has convolutions beside products, rotations or squares: no scheme evaluates both", node=index
-            )
+        if taps and (products or turns):
+            raise CircuitError("has convolutions beside products or rotations: no scheme evaluates both", node=index)
         if lookups and (products or turns):
             raise CircuitError("has lookups beside products or rotations: no scheme evaluates both", node=index)
         if squares and (lookups or products or turns):
@@ -244,8 +242,8 @@ def _check_product(index: int, node: Product, circuit: Circuit) -> None:
 def _check_square(index: int, node: Square, circuit: Circuit) -> None:
     check_source(index, node.source)
     source = circuit.nodes[node.source]
-    if not isinstance(source, Linear):
-        raise CircuitError(f"squares node {node.source}, which is not a Linear", node=index)
+    if not isinstance(source, Linear | Convolution):
+        raise CircuitError(f"squares node {node.source}, which is not a Linear or Convolution", node=index)
     if node.size != source.size:
         raise CircuitError(f"{node.size} elements are squares of node {node.source} of {source.size}", node=index)
 

@@ -181,7 +181,7 @@ def test_levels_never_rise_and_end_at_one_prime():
     parameters = SquaresParameters(SquaresKeyset(1, 0), 1, 1, 2, 1, 1, 2, (65537,), 1, 65536, 28, 2.0**-128)
     gather = Gather(1, 1, (), swaps=False)
     for depth, levels in ((1, (3, 2)), (2, (3, 2, 2)), (3, (3, 2, 1, 1)), (5, (3, 2, 1, 1, 1, 1))):
-        assert Plan(Network(()), parameters, (gather,) * depth).levels == levels
+        assert Plan(Network(1, ()), parameters, (gather,) * depth).levels == levels
 
 
 def test_a_smaller_p_error_takes_a_larger_share_of_what_an_answer_bears():

@@ -18,9 +18,11 @@ from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.squares.keyset import CHAINS, SquaresKeyset
 from cryptable_protocol.schemes.squares.mask_stream import key_masks, residues
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
+from cryptable_protocol.schemes.squares.windows import WindowAxis, Windows
 
 SPECIFICATION = Path(__file__).parents[5] / "protos/SPEC-SQUARES.md"
 KEYSET = SquaresKeyset(1, 0b111)
+WINDOWS = Windows(2, (WindowAxis(2, 1, 2, 1, 1, 0), WindowAxis(3, 2, 2, 2, 1, 1)))
 PARAMETERS = SquaresParameters(KEYSET, 2, 3, 8, 4, 2, 4, (65537, 114689), 3, 5_000_000_000, 28, 2.0**-128)
 
 
@@ -84,7 +86,7 @@ def test_masks_are_residues_of_streams_of_their_own() -> None:
 
 
 def spec_of(parameters: SquaresParameters) -> ClientSpec:
-    features = (AffineEncoder("a", 0.0, 1.0, 8), AffineEncoder("b", 0.0, 1.0, 8))
+    features = tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 8) for index in range(parameters.inputs))
     return ClientSpec("m", features, parameters, Decoder(Link.SOFTMAX, (0, 1, 2), 0.5, (0.0, 0.0, 0.0), (0, 1, 2)))
 
 
@@ -141,6 +143,44 @@ def test_a_specification_of_two_schemes_is_refused() -> None:
 def test_what_the_specification_forbids_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(MalformedMessageError, match=message):
         replace(PARAMETERS, **changes)
+
+
+def test_windows_come_back_and_say_where_each_tap_lies() -> None:
+    parameters = replace(PARAMETERS, inputs=12, windows=WINDOWS, stride=1)
+    spec = spec_of(parameters)
+    assert ClientSpec.from_bytes(spec.to_bytes()) == spec
+    # Two channels of 2 x 3; windows of 1 x 2 at every second column from one before the first on.
+    assert WINDOWS.table.tolist() == [[-1, 0, -1, 6], [1, 2, 7, 8], [-1, 3, -1, 9], [4, 5, 10, 11]]
+    slots = parameters.layout.place(np.arange(100, 112))
+    assert slots[:32].tolist() == [
+        *(0, 101, 0, 104, 0, 0, 0, 0),
+        *(100, 102, 103, 105, 0, 0, 0, 0),
+        *(0, 107, 0, 110, 0, 0, 0, 0),
+        *(106, 108, 109, 111, 0, 0, 0, 0),
+    ]
+    assert (slots.reshape(-1, 32) == slots[:32]).all()
+    assert parameters.pinned_facts() != PARAMETERS.pinned_facts()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stride": 2}, "a stride of 2 between copies"),
+        ({"inputs": 8}, "8 inputs, windows on a grid of 12"),
+        ({"copies": 2}, "windows of 4 taps at 4 places in 2 blocks of 8"),
+        ({"block": 2}, "windows of 4 taps at 4 places in 4 blocks of 2"),
+        ({"copies": 1024}, "1024 blocks of 8 slots, a row of slots has 4096"),
+        ({"windows": (2, ())}, "windows of 0 axes"),
+        ({"windows": (0, WINDOWS.axes)}, "windows of 0 channels"),
+        ({"windows": (2, (WindowAxis(2, 1, 2, 1, 1, 0), WindowAxis(3, 2, 2, 2, 1, -1)))}, "before=-1"),
+        ({"windows": (2, (WindowAxis(16384, 1, 2, 1, 1, 0), WindowAxis(3, 2, 2, 2, 1, 1)))}, "98304 inputs"),
+        ({"windows": (2, (WindowAxis(2, 1, 16385, 1, 1, 0),))}, "places=16385"),
+    ],
+)
+def test_windows_that_fit_no_layout_are_refused(changes: dict[str, Any], message: str) -> None:
+    fitting = replace(PARAMETERS, inputs=12, windows=WINDOWS, stride=1)
+    with pytest.raises(MalformedMessageError, match=message):
+        replace(fitting, **{name: Windows(*value) if name == "windows" else value for name, value in changes.items()})
 
 
 def test_rows_and_answers_have_one_form() -> None:

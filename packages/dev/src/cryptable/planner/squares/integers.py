@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Node, Square, Term
 from cryptable_engine.circuit.bounds import bounds
+from cryptable_engine.circuit.convolution import Convolution
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
+from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.graphs.graph import FloatArray, IntArray, ModelGraph
 from cryptable.graphs.integer_squares import IntegerSquares
+from cryptable.planner.networks.convolutions import dilated, shared_weights
 from cryptable.planner.squares.square_layers import SquareLayers
 
 _SLACK = 20
@@ -78,13 +81,36 @@ def circuit_of(integers: IntegerSquares, maxima: IntArray) -> Circuit:
     groups = tuple(InputGroup(GroupKind.RANGE, 1, maximum) for maximum in maxima.tolist())
     nodes: list[Node] = [Input(groups)]
     for weights, offset in zip(integers.weights[:-1], integers.offsets, strict=True):
-        nodes.append(Linear((Term.from_dense(len(nodes) - 1, weights.T),), offset))
+        convolution = first_convolution(integers) if len(nodes) == 1 else None
+        nodes.append(convolution or Linear((Term.from_dense(len(nodes) - 1, weights.T),), offset))
         nodes.append(Square(len(nodes) - 1, len(offset)))
     term = Term.from_dense(len(nodes) - 1, integers.weights[-1].T)
     raw = Linear((term,), np.zeros(len(integers.base), np.int64))
     low, high = bounds(Circuit((*nodes, raw), len(nodes)))[-1]
     room = 1 + int((high - low).max() >> _SLACK)
     return Circuit((*nodes, Linear((term,), room - low)), len(nodes))
+
+
+def first_convolution(integers: IntegerSquares) -> Convolution | None:
+    """The first layer, where its weights are shared; None where they are not, or where that saves nothing."""
+    if integers.grids is None:
+        return None
+    source, target = integers.grids
+    found = shared_weights(csr_array(integers.weights[0]), source, target)
+    if found is None:
+        return None
+    weights, dilations = dilated(found)
+    return Convolution(
+        source=0,
+        shape=source,
+        weights=weights.astype(np.int64),
+        offset=integers.offsets[0],
+        places=target[1:],
+        groups=found.groups,
+        strides=found.strides,
+        dilations=dilations,
+        before=found.before,
+    )
 
 
 def decoder_of(graph: ModelGraph, integers: IntegerSquares, circuit: Circuit) -> Decoder:

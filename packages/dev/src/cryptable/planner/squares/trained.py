@@ -15,7 +15,7 @@ from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.planner.grid_encoder import grid_encoder
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
-from cryptable.planner.squares.integers import circuit_of, decoder_of
+from cryptable.planner.squares.integers import circuit_of, decoder_of, first_convolution
 
 
 def _nothing_is_rounded(graph: TrainedSquares, scores: FloatArray) -> float:  # noqa: ARG001  (as all tolerances)
@@ -32,10 +32,15 @@ def _nothing_is_rounded(graph: TrainedSquares, scores: FloatArray) -> float:  # 
 )
 def plan(graph: TrainedSquares, task: Task) -> PlannedModel:  # noqa: ARG001  (nothing to choose)
     """Laid out as it is, but for what never changes."""
-    network = graph.network.without_idle()
-    if not all(len(weights) for weights in network.weights[:-1]):
+    network = graph.network
+    if first_convolution(network) is None:
+        network = replace(network, grids=None)
+    network = network.without_idle()
+    if not network.weights[0].any() or not all(len(weights) for weights in network.weights[:-1]):
         raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
-    grid, used = graph.grid, np.flatnonzero(network.weights[0].any(axis=0))
+    grid = graph.grid
+    # A convolution reads its grid whole.
+    used = np.arange(grid.size) if network.grids is not None else np.flatnonzero(network.weights[0].any(axis=0))
     read = replace(network, weights=(network.weights[0][:, used], *network.weights[1:]))
     encoders: list[FeatureEncoder] = [UnusedFeature(name) for name in graph.feature_names]
     for feature in used.tolist():

@@ -26,7 +26,7 @@ _SLACK = 20
 """Bits by which a declared maximum exceeds the bounds, relatively: other machines round eigenvalues otherwise."""
 _WORD_BITS = 10
 """Of an answer's word, beyond its modulus: rounding takes a third to four fifths of what it bears."""
-COSTS = {1: 1.0, 2: 1.0, 3: 4.5, 4: 5.5}
+COSTS = {1: 1.0, 2: 1.0, 3: 4.5, 4: 5.5, 5: 3.3}
 """Of a modulus under each chain, relative to the first."""
 
 
@@ -45,7 +45,7 @@ def choose_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float) -> 
     highest = int(found[circuit.output].high.max())
     maximum = min(highest + (highest >> _SLACK) + 1, (1 << 60) - 1)
     input_bits = max(group.maximum for group in circuit.input.groups).bit_length()
-    refused = f"{network.inputs} inputs and {network.widths[0]} neurons have no room in its rings"
+    refused = _no_room(network)
     tries = sorted(
         ((COSTS[number] * count, number, count) for number in CHAINS for count in range(1, MAX_MODULI + 1)),
     )
@@ -63,13 +63,14 @@ def choose_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float) -> 
                 input_bits=input_bits,
                 block=blocks.block,
                 copies=blocks.copies,
-                stride=_stride(blocks, network.widths[0]),
+                stride=1 if network.windows is not None else _stride(blocks, network.widths[0]),
                 window=network.widths[-1],
                 moduli=moduli,
                 outputs=network.outputs,
                 maximum=maximum,
                 answer_word_bits=min(moduli[-1].bit_length() + _WORD_BITS, MOST_ANSWER_BITS),
                 p_error=p_error,
+                windows=network.windows,
             )
         except MalformedMessageError as error:
             refused = str(error)
@@ -82,6 +83,16 @@ def choose_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float) -> 
     raise CompilationError(
         f"squares: no parameters suit this circuit ({refused}); use fewer bits of inputs and weights, fewer "
         "squares in a row, or a narrower network"
+    )
+
+
+def _no_room(network: Network) -> str:
+    windows = network.windows
+    if windows is None:
+        return f"{network.inputs} inputs and {network.widths[0]} neurons have no room in its rings"
+    return (
+        f"a convolution's {len(network.layers[0].weights)} filters of {windows.taps} weights at {windows.places} "
+        "places have no room in its rings: a larger stride makes places fewer"
     )
 
 

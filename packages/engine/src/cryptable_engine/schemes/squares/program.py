@@ -24,6 +24,7 @@ _MICROSECONDS = {
     2: (900.0, 110.0, 7000.0),
     3: (4000.0, 400.0, 30000.0),
     4: (5500.0, 480.0, 40000.0),
+    5: (3000.0, 320.0, 22000.0),
 }
 """By chain, of one core: a rotation, a product with a plaintext, and a square with what else is done once."""
 

@@ -139,7 +139,7 @@ class ModulusProgram:
         rotated = [value]
         for baby in range(1, gather.babies):
             top = 1 << (baby.bit_length() - 1)
-            rotated.append(ring.rotated(rotated[baby ^ top], self._elements[top], keys))
+            rotated.append(ring.rotated(rotated[baby ^ top], self._elements[top * gather.unit], keys))
         babies = [ring.transformed(each) for each in rotated]
         sums: dict[int, Ciphertext] = {}
         for (giant, baby), mask in masks.items():
@@ -155,7 +155,7 @@ class ModulusProgram:
         while step:
             for giant in range(step, 2 * step):
                 if giant in sums:
-                    turned = ring.rotated(sums.pop(giant), self._elements[step * gather.babies], keys)
+                    turned = ring.rotated(sums.pop(giant), self._elements[step * gather.babies * gather.unit], keys)
                     if giant - step in sums:
                         ring.add(sums[giant - step], turned)
                     else:

@@ -55,6 +55,10 @@ CHAINS: Mapping[int, Chain] = MappingProxyType(
                 *(4503599624847361, 4503599624716289),
             ),
         ),
+        5: Chain(
+            16384,
+            (72057594037370881, 72057594037338113, 72057594036879361, 72057594036551681, 72057594036256769),
+        ),
     }
 )
 """By number. The security of each is stated in SPEC-SQUARES.md."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar
@@ -20,6 +20,7 @@ from cryptable_protocol.schemes.squares.keyset import (
     packed_polynomial_bytes,
 )
 from cryptable_protocol.schemes.squares.layout import Layout
+from cryptable_protocol.schemes.squares.windows import Windows
 
 MAX_MODULI = 6
 LEAST_MODULUS_BITS, MOST_MODULUS_BITS = 15, 26
@@ -49,6 +50,7 @@ class SquaresParameters(RingMessages):
         maximum: highest value of any.
         answer_word_bits: of an answer's word.
         p_error: probability that an answer is wrong, for any honest row.
+        windows: of a convolution, of which each copy holds a tap.
     """
 
     keyset: SquaresKeyset
@@ -63,6 +65,7 @@ class SquaresParameters(RingMessages):
     maximum: int
     answer_word_bits: int
     p_error: float
+    windows: Windows | None = None
 
     scheme: ClassVar[str] = SQUARES
 
@@ -78,8 +81,13 @@ class SquaresParameters(RingMessages):
                 f"{what.format(value)}, expected a power of two up to {most}",
             )
         _require(self.block * self.copies <= size, f"{self.copies} blocks of {self.block} slots, the ring has {size}")
-        _require(1 <= self.inputs <= self.block, f"{self.inputs} inputs, expected 1 .. {self.block}, those of a block")
-        _require(1 <= self.stride <= self.block, f"a stride of {self.stride}, expected 1 .. {self.block}")
+        if self.windows is None:
+            _require(
+                1 <= self.inputs <= self.block, f"{self.inputs} inputs, expected 1 .. {self.block}, those of a block"
+            )
+            _require(1 <= self.stride <= self.block, f"a stride of {self.stride}, expected 1 .. {self.block}")
+        else:
+            self._check_windows(self.windows)
         _require(
             1 <= self.input_bits <= MOST_INPUT_BITS,
             f"inputs of {self.input_bits} bits, expected 1 .. {MOST_INPUT_BITS}",
@@ -91,6 +99,18 @@ class SquaresParameters(RingMessages):
         self._check_moduli()
         _require(0.0 < self.p_error < 1.0, f"p_error {self.p_error} is not in (0, 1)")
         self._check_answer_bits()
+
+    def _check_windows(self, windows: Windows) -> None:
+        _require(self.stride == 1, f"windows with a stride of {self.stride} between copies, expected 1")
+        _require(self.inputs == windows.inputs, f"{self.inputs} inputs, windows on a grid of {windows.inputs}")
+        _require(
+            windows.places <= self.block and windows.taps <= self.copies,
+            f"windows of {windows.taps} taps at {windows.places} places in {self.copies} blocks of {self.block} slots",
+        )
+        _require(
+            self.block * self.copies <= self.keyset.ring_size // 2,
+            f"{self.copies} blocks of {self.block} slots, a row of slots has {self.keyset.ring_size // 2}",
+        )
 
     def _check_moduli(self) -> None:
         _require(1 <= len(self.moduli) <= MAX_MODULI, f"{len(self.moduli)} moduli, expected 1 .. {MAX_MODULI}")
@@ -142,7 +162,7 @@ class SquaresParameters(RingMessages):
     def layout(self) -> Layout:
         """Where each input stands in a row, and each output in an answer."""
         size = self.keyset.ring_size
-        return Layout(size, self.inputs, self.block, self.copies, self.stride, self.window, self.outputs)
+        return Layout(size, self.inputs, self.block, self.copies, self.stride, self.window, self.outputs, self.windows)
 
     @property
     def classes(self) -> int:
@@ -179,7 +199,7 @@ class SquaresParameters(RingMessages):
 
     def pinned_facts(self) -> Mapping[str, object]:
         """Which keys, how rarely an answer is wrong, and the form of rows and answers."""
-        return {
+        facts: dict[str, object] = {
             "scheme": self.scheme,
             "keyset": self.keyset.name.hex(),
             "input bits": self.input_bits,
@@ -190,6 +210,9 @@ class SquaresParameters(RingMessages):
             "answer word bits": self.answer_word_bits,
             "p_error": self.p_error,
         }
+        if self.windows is not None:
+            facts["windows"] = [self.windows.channels, [list(astuple(axis)) for axis in self.windows.axes]]
+        return facts
 
     def write(self, message: pb.ClientSpec) -> None:
         """Fill the scheme's own message."""
@@ -208,6 +231,7 @@ class SquaresParameters(RingMessages):
                 outputs=self.outputs,
                 maximum=self.maximum,
                 answer_word_bits=self.answer_word_bits,
+                windows=None if self.windows is None else self.windows.to_message(),
             )
         )
 
@@ -232,6 +256,7 @@ class SquaresParameters(RingMessages):
             maximum=own.maximum,
             answer_word_bits=own.answer_word_bits,
             p_error=message.p_error,
+            windows=Windows.from_message(own.windows) if own.HasField("windows") else None,
         )
 
 

@@ -1,7 +1,7 @@
-"""Number-theoretic transforms modulo X^N + 1 in NumPy, for primes below 2^54 (SPEC-SQUARES.md, "Transform").
+"""Number-theoretic transforms modulo X^N + 1 in NumPy, for primes below 2^56 (SPEC-SQUARES.md, "Transform").
 
-A product of residues takes its quotient from a double, which is off by a few units at most, and the remainder from
-integers modulo 2^64: exact, whatever the rounding.
+A product of residues takes its quotient from a double, and the remainder from integers modulo 2^64. Five roundings of
+2^-53 and the cut put the quotient off by less than 2^56 · 5 · 2^-53 + 1 = 41 units, and 41 · 2^56 is below 2^63: exact.
 """
 
 from __future__ import annotations

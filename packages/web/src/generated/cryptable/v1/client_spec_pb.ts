@@ -207,6 +207,28 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["outputs", 10, 13],
       ["maximum", 11, 4],
       ["answer_word_bits", 12, 13],
+      ["windows", 13, "SquaresWindows"],
+    ],
+  ],
+  [
+    "SquaresWindows",
+    [
+      ["channels", 1, 13],
+      ["axes", 2, "SquaresWindows.Axis", "*"],
+    ],
+    [],
+    [
+      [
+        "Axis",
+        [
+          ["extent", 1, 13],
+          ["taps", 2, 13],
+          ["places", 3, 13],
+          ["stride", 4, 13],
+          ["dilation", 5, 13],
+          ["before", 6, 13],
+        ],
+      ],
     ],
   ],
   [
@@ -1156,6 +1178,13 @@ export type SquaresParameters = Message<"cryptable.v1.SquaresParameters"> & {
    * @generated from field: uint32 answer_word_bits = 12;
    */
   answerWordBits: number;
+
+  /**
+   * Where the first layer is a convolution: which inputs stand in a block's slots, a block for each tap.
+   *
+   * @generated from field: cryptable.v1.SquaresWindows windows = 13;
+   */
+  windows?: SquaresWindows | undefined;
 };
 
 /**
@@ -1164,6 +1193,74 @@ export type SquaresParameters = Message<"cryptable.v1.SquaresParameters"> & {
  */
 export const SquaresParametersSchema: GenMessage<SquaresParameters> = /*@__PURE__*/
   messageDesc(file_cryptable_v1_client_spec, 17);
+
+/**
+ * Windows on a grid of inputs, whose channels follow each other, the last axis running fastest.
+ *
+ * @generated from message cryptable.v1.SquaresWindows
+ */
+export type SquaresWindows = Message<"cryptable.v1.SquaresWindows"> & {
+  /**
+   * @generated from field: uint32 channels = 1;
+   */
+  channels: number;
+
+  /**
+   * @generated from field: repeated cryptable.v1.SquaresWindows.Axis axes = 2;
+   */
+  axes: SquaresWindows_Axis[];
+};
+
+/**
+ * Describes the message cryptable.v1.SquaresWindows.
+ * Use `create(SquaresWindowsSchema)` to create a new message.
+ */
+export const SquaresWindowsSchema: GenMessage<SquaresWindows> = /*@__PURE__*/
+  messageDesc(file_cryptable_v1_client_spec, 18);
+
+/**
+ * Tap t of place p lies at position p * stride + t * dilation - before; there is nothing outside 0 .. extent - 1.
+ *
+ * @generated from message cryptable.v1.SquaresWindows.Axis
+ */
+export type SquaresWindows_Axis = Message<"cryptable.v1.SquaresWindows.Axis"> & {
+  /**
+   * @generated from field: uint32 extent = 1;
+   */
+  extent: number;
+
+  /**
+   * @generated from field: uint32 taps = 2;
+   */
+  taps: number;
+
+  /**
+   * @generated from field: uint32 places = 3;
+   */
+  places: number;
+
+  /**
+   * @generated from field: uint32 stride = 4;
+   */
+  stride: number;
+
+  /**
+   * @generated from field: uint32 dilation = 5;
+   */
+  dilation: number;
+
+  /**
+   * @generated from field: uint32 before = 6;
+   */
+  before: number;
+};
+
+/**
+ * Describes the message cryptable.v1.SquaresWindows.Axis.
+ * Use `create(SquaresWindows_AxisSchema)` to create a new message.
+ */
+export const SquaresWindows_AxisSchema: GenMessage<SquaresWindows_Axis> = /*@__PURE__*/
+  messageDesc(file_cryptable_v1_client_spec, 18, 0);
 
 /**
  * @generated from message cryptable.v1.Decoder
@@ -1282,7 +1379,7 @@ export type Decoder = Message<"cryptable.v1.Decoder"> & {
  * Use `create(DecoderSchema)` to create a new message.
  */
 export const DecoderSchema: GenMessage<Decoder> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 18);
+  messageDesc(file_cryptable_v1_client_spec, 19);
 
 /**
  * @generated from enum cryptable.v1.Decoder.Link
@@ -1354,7 +1451,7 @@ export enum Decoder_Link {
  * Describes the enum cryptable.v1.Decoder.Link.
  */
 export const Decoder_LinkSchema: GenEnum<Decoder_Link> = /*@__PURE__*/
-  enumDesc(file_cryptable_v1_client_spec, 18, 0);
+  enumDesc(file_cryptable_v1_client_spec, 19, 0);
 
 /**
  * Adds weight times its prediction: the scores themselves (IDENTITY), the probabilities that its link makes of them, or a
@@ -1412,7 +1509,7 @@ export type Member = Message<"cryptable.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 19);
+  messageDesc(file_cryptable_v1_client_spec, 20);
 
 /**
  * Straight between the scores, constant beyond the outer ones.
@@ -1440,7 +1537,7 @@ export type Curve = Message<"cryptable.v1.Curve"> & {
  * Use `create(CurveSchema)` to create a new message.
  */
 export const CurveSchema: GenMessage<Curve> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 20);
+  messageDesc(file_cryptable_v1_client_spec, 21);
 
 /**
  * @generated from message cryptable.v1.IntegerLabels
@@ -1457,7 +1554,7 @@ export type IntegerLabels = Message<"cryptable.v1.IntegerLabels"> & {
  * Use `create(IntegerLabelsSchema)` to create a new message.
  */
 export const IntegerLabelsSchema: GenMessage<IntegerLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 21);
+  messageDesc(file_cryptable_v1_client_spec, 22);
 
 /**
  * @generated from message cryptable.v1.StringLabels
@@ -1474,7 +1571,7 @@ export type StringLabels = Message<"cryptable.v1.StringLabels"> & {
  * Use `create(StringLabelsSchema)` to create a new message.
  */
 export const StringLabelsSchema: GenMessage<StringLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 22);
+  messageDesc(file_cryptable_v1_client_spec, 23);
 
 /**
  * @generated from message cryptable.v1.BooleanLabels
@@ -1491,7 +1588,7 @@ export type BooleanLabels = Message<"cryptable.v1.BooleanLabels"> & {
  * Use `create(BooleanLabelsSchema)` to create a new message.
  */
 export const BooleanLabelsSchema: GenMessage<BooleanLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 23);
+  messageDesc(file_cryptable_v1_client_spec, 24);
 
 /**
  * @generated from message cryptable.v1.DoubleLabels
@@ -1510,5 +1607,5 @@ export type DoubleLabels = Message<"cryptable.v1.DoubleLabels"> & {
  * Use `create(DoubleLabelsSchema)` to create a new message.
  */
 export const DoubleLabelsSchema: GenMessage<DoubleLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 24);
+  messageDesc(file_cryptable_v1_client_spec, 25);
 

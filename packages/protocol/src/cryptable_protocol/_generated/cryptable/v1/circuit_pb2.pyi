@@ -420,7 +420,7 @@ class Square(_message.Message):
 
     SOURCE_FIELD_NUMBER: _builtins.int
     source: _builtins.int
-    """Index of an earlier Linear node."""
+    """Index of an earlier Linear or Convolution node."""
     def __init__(
         self,
         *,

@@ -728,6 +728,7 @@ class SquaresParameters(_message.Message):
     OUTPUTS_FIELD_NUMBER: _builtins.int
     MAXIMUM_FIELD_NUMBER: _builtins.int
     ANSWER_WORD_BITS_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
     chain: _builtins.int
     """Number of the chain of primes."""
     rotations: _builtins.int
@@ -750,6 +751,10 @@ class SquaresParameters(_message.Message):
     def moduli(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """What outputs are computed modulo: primes, strictly increasing."""
 
+    @_builtins.property
+    def windows(self) -> Global___SquaresWindows:
+        """Where the first layer is a convolution: which inputs stand in a block's slots, a block for each tap."""
+
     def __init__(
         self,
         *,
@@ -765,14 +770,74 @@ class SquaresParameters(_message.Message):
         outputs: _builtins.int = ...,
         maximum: _builtins.int = ...,
         answer_word_bits: _builtins.int = ...,
+        windows: Global___SquaresWindows | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["windows", b"windows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "block", b"block", "chain", b"chain", "copies", b"copies", "input_bits", b"input_bits", "inputs", b"inputs", "maximum", b"maximum", "moduli", b"moduli", "outputs", b"outputs", "rotations", b"rotations", "stride", b"stride", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "block", b"block", "chain", b"chain", "copies", b"copies", "input_bits", b"input_bits", "inputs", b"inputs", "maximum", b"maximum", "moduli", b"moduli", "outputs", b"outputs", "rotations", b"rotations", "stride", b"stride", "window", b"window", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SquaresParameters: _TypeAlias = SquaresParameters  # noqa: Y015
+
+@_typing.final
+class SquaresWindows(_message.Message):
+    """Windows on a grid of inputs, whose channels follow each other, the last axis running fastest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Axis(_message.Message):
+        """Tap t of place p lies at position p * stride + t * dilation - before; there is nothing outside 0 .. extent - 1."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        EXTENT_FIELD_NUMBER: _builtins.int
+        TAPS_FIELD_NUMBER: _builtins.int
+        PLACES_FIELD_NUMBER: _builtins.int
+        STRIDE_FIELD_NUMBER: _builtins.int
+        DILATION_FIELD_NUMBER: _builtins.int
+        BEFORE_FIELD_NUMBER: _builtins.int
+        extent: _builtins.int
+        taps: _builtins.int
+        places: _builtins.int
+        stride: _builtins.int
+        dilation: _builtins.int
+        before: _builtins.int
+        def __init__(
+            self,
+            *,
+            extent: _builtins.int = ...,
+            taps: _builtins.int = ...,
+            places: _builtins.int = ...,
+            stride: _builtins.int = ...,
+            dilation: _builtins.int = ...,
+            before: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "dilation", b"dilation", "extent", b"extent", "places", b"places", "stride", b"stride", "taps", b"taps"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CHANNELS_FIELD_NUMBER: _builtins.int
+    AXES_FIELD_NUMBER: _builtins.int
+    channels: _builtins.int
+    @_builtins.property
+    def axes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SquaresWindows.Axis]: ...
+    def __init__(
+        self,
+        *,
+        channels: _builtins.int = ...,
+        axes: _abc.Iterable[Global___SquaresWindows.Axis] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "channels", b"channels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SquaresWindows: _TypeAlias = SquaresWindows  # noqa: Y015
 
 @_typing.final
 class Decoder(_message.Message):
