@@ -270,7 +270,7 @@ def test_unions_nested_pipelines_and_dropped_columns():
         (
             [PolynomialFeatures(2)],
             DecisionTreeClassifier(max_depth=1),
-            r"'polynomialfeatures'.*multiplies columns \(x0 × x1\).*degree=1",
+            r"'polynomialfeatures'.*multiplies columns \(x0 × x1\).*degree=2",
         ),
         ([PCA(2), KBinsDiscretizer(3)], line(), r"'kbinsdiscretizer'.*mix of 5 columns.*made by step 'pca'"),
         ([SplineTransformer(n_knots=3)], tree(), r"'splinetransformer'.*up and down"),

@@ -1,4 +1,4 @@
-"""Polynomials and splines of single columns; products of two columns are not additive, and refused."""
+"""Polynomials and splines of single columns; products of two, but before a linear model (`products`), are refused."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def _product(stage: Stage, powers: IntArray) -> Column:
     if len({factor.source for factor in varying}) > 1:
         names = " × ".join(stage.raw.names[factor.source] for factor in varying)
         raise stage.refusal(
-            f"it multiplies columns ({names}), which is not linear; set degree=1, leave the step out, or fit trees, "
-            "which find interactions themselves"
+            f"it multiplies columns ({names}): set degree=2 and let linear models follow, or degree=1; or leave the "
+            "step out and fit trees, which find interactions themselves"
         )
     if not varying:
         return Column()
