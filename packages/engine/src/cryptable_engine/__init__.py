@@ -29,6 +29,7 @@ from cryptable_engine.errors import (
 from cryptable_engine.programs import Evaluator, ServerKeys, compile_circuit, simulate, what_to_warn_of
 from cryptable_engine.schemes.bootstrapped.concrete.mlir import to_mlir
 from cryptable_engine.schemes.scheme import CompileLimits, Program
+from cryptable_engine.schemes.trimming import trim_seconds
 
 __version__ = "0.1.0"
 
@@ -62,6 +63,7 @@ __all__ = [
     "interpret",
     "simulate",
     "to_mlir",
+    "trim_seconds",
     "verify",
     "what_to_warn_of",
 ]

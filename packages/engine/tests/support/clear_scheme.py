@@ -23,6 +23,7 @@ from cryptable_engine.circuit.circuit import GroupKind, Input, IntArray
 from cryptable_engine.schemes import scheme as schemes
 from cryptable_engine.schemes.folder import RECORD, load_record, save_record, written_whole
 from cryptable_engine.schemes.scheme import engine_scheme
+from cryptable_engine.schemes.trimming import trimming
 from cryptable_protocol import ClientSpec, CompileOptions, EncryptedTensor, InvalidInputError, MalformedMessageError
 from cryptable_protocol.schemes.scheme import SchemeParameters
 
@@ -80,7 +81,8 @@ class ClearEvaluator:
         values = honest(self._circuit.input, from_words(tensor.bodies, parameters.input_bits))
         found = to_words(interpret(self._circuit, values[None])[0], parameters.output_bits)
         words = np.stack([np.zeros_like(found), found], axis=1)
-        return EncryptedTensor.from_ciphertexts(words).trimmed(parameters.message.word_bits).to_bytes()
+        with trimming():
+            return EncryptedTensor.from_ciphertexts(words).trimmed(parameters.message.word_bits).to_bytes()
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,10 @@ MESSAGES = st.one_of(
     st.just(Report()),
     st.builds(Evaluate, TEXTS, st.none() | KEYS),
     st.just(Ready()),
-    st.builds(Done, SECONDS, SECONDS, SECONDS, st.none() | st.booleans(), SIZES),
+    st.builds(Done, SECONDS, SECONDS, SECONDS, SECONDS, st.none() | st.booleans(), SIZES),
     st.builds(Failed, st.sampled_from(list(FAILURES)), TEXTS),
 )
-DONE = Done(1.0, 2.0, 0.5, True, 3)
+DONE = Done(1.0, 2.0, 0.1, 0.5, True, 3)
 
 
 @given(MESSAGES)

@@ -63,6 +63,8 @@ class Evaluated:
     """Canonical EncryptedTensor."""
     cpu_seconds: float
     wall_seconds: float
+    trim_seconds: float = 0.0
+    """Of `wall_seconds`, for making the answer short."""
     queue_seconds: float = 0.0
     """From submission until a worker took it."""
     key_seconds: float = 0.0

@@ -180,6 +180,7 @@ class WorkerSlot:
             tensor,
             cpu_seconds=done.cpu_seconds,
             wall_seconds=done.wall_seconds,
+            trim_seconds=min(done.trim_seconds, done.wall_seconds),
             queue_seconds=queue_seconds,
             key_seconds=done.key_seconds,
             keys_cached=done.keys_cached,

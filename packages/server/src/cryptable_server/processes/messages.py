@@ -94,6 +94,9 @@ class Done:
 
     cpu_seconds: float
     wall_seconds: float
+    """Of the evaluation, trimming included."""
+    trim_seconds: float
+    """Of making the answer short."""
     key_seconds: float
     """Until its keys were in memory."""
     keys_cached: bool | None

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from cryptable_engine import Evaluator, Program, ServerKeys
+from cryptable_engine import Evaluator, Program, ServerKeys, trim_seconds
 from cryptable_protocol import CryptableError
 
 from cryptable_server.errors import KeysCorruptedError, KeysNotFoundError
@@ -73,11 +73,12 @@ class Worker:
             cached = request.keys.name in self._keys
             keys = self._load_keys(evaluator, request.keys)
         key_seconds = time.perf_counter() - began
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu, trim = time.perf_counter(), time.process_time(), trim_seconds()
         result = evaluator.evaluate_row(tensor, keys)
         done = Done(
             cpu_seconds=time.process_time() - cpu,
             wall_seconds=time.perf_counter() - wall,
+            trim_seconds=trim_seconds() - trim,
             key_seconds=key_seconds,
             keys_cached=cached,
             lookups=evaluator.program.lookups,

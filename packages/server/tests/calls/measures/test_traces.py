@@ -38,17 +38,17 @@ def collector():
 
 
 def test_a_prediction_is_a_trace(start, artifacts, collector):
-    """A row, in it the queue, its keys and its evaluation, one after the other; and nothing that a user gave."""
+    """A row, in it the queue, its keys, evaluation and trimming, one after the other; and nothing that a user gave."""
     spec = artifacts["tables"].client_spec
     with start("--traces", f"http://{collector.address}") as server:
         keys = server.upload(spec)
         server.infer(spec, keys, rows=2)
-    until(lambda: len(collector.spans) == 8, about=lambda: collector.spans)
+    until(lambda: len(collector.spans) == 10, about=lambda: collector.spans)
     rows = [span for span in collector.spans if span.name == "row"]
     assert len({row.trace_id for row in rows}) == 2
     for row in rows:
         inside = [span for span in collector.spans if span.parent_span_id == row.span_id]
-        assert [span.name for span in inside] == ["queue", "keys", "evaluate"]
+        assert [span.name for span in inside] == ["queue", "keys", "evaluate", "trim"]
         assert {span.trace_id for span in inside} == {row.trace_id}
         times = [row.start_time_unix_nano, *(span.end_time_unix_nano for span in inside)]
         assert times[:-1] == [span.start_time_unix_nano for span in inside]

@@ -14,6 +14,7 @@ from cryptable_engine.schemes.bootstrapped.concrete.native import NativeCircuit,
 from cryptable_engine.schemes.bootstrapped.linear_program import LinearProgram
 from cryptable_engine.schemes.bootstrapped.lookup_program import LookupProgram
 from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, EvaluationKind
+from cryptable_engine.schemes.trimming import trimming
 
 
 class ReadyKeys:
@@ -69,7 +70,8 @@ class BootstrappedEvaluator:
     def evaluate_row(self, row: bytes, keys: object) -> bytes:
         """A row and its answer as they travel; see `SchemeEvaluator`."""
         result = self.evaluate(EncryptedTensor.from_bytes(row), keys)
-        return result.trimmed(self._program.bootstrapped.word_bits).to_bytes()
+        with trimming():
+            return result.trimmed(self._program.bootstrapped.word_bits).to_bytes()
 
     def evaluate(self, tensor: EncryptedTensor, keys: object) -> EncryptedTensor:
         """The encrypted result for one encrypted row, with explicit masks and whole words."""

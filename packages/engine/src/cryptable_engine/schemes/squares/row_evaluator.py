@@ -17,6 +17,7 @@ from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.errors import EvaluationError
 from cryptable_engine.schemes.squares.plan import Gather, Plan
 from cryptable_engine.schemes.squares.seal import Ciphertext, Keys, Plaintext, Ring
+from cryptable_engine.schemes.trimming import trimming
 
 Watch = Callable[[str, Ciphertext], None]
 """Told of each step and what is there then: for tests of noise."""
@@ -77,10 +78,13 @@ class RowEvaluator:
             body = _residues(tensor.polynomials[index * each : (index + 1) * each], chain.data, chain.ring_size, "row")
             mask = masks(tensor.seed, index * len(chain.data), chain.data, chain.ring_size)
             try:
-                answers.append(self._packed(program, program.evaluate(program.ring.ciphertext(body, mask), own)))
+                answer = program.evaluate(program.ring.ciphertext(body, mask), own)
+                with trimming():
+                    answers.append(self._packed(program, answer))
             except (RuntimeError, ValueError) as error:
                 raise EvaluationError(f"squares: SEAL failed: {error}") from error
-        return RingTensor(b"".join(answers)).to_bytes()
+        with trimming():
+            return RingTensor(b"".join(answers)).to_bytes()
 
     def _packed(self, program: ModulusProgram, answer: Ciphertext) -> bytes:
         """Rounded words of the mask, and of the body at the classes' coefficients."""

@@ -98,7 +98,8 @@ class Metrics:
         self._phases.labels("queue").inc(evaluated.queue_seconds)
         self._waits.observe(evaluated.queue_seconds)
         self._phases.labels("keys").inc(evaluated.key_seconds)
-        self._phases.labels("evaluation").inc(evaluated.wall_seconds)
+        self._phases.labels("evaluation").inc(evaluated.wall_seconds - evaluated.trim_seconds)
+        self._phases.labels("trim").inc(evaluated.trim_seconds)
         self._cpu.inc(evaluated.cpu_seconds)
         self._lookups.inc(evaluated.lookups)
         if evaluated.keys_cached is not None:

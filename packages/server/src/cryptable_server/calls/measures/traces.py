@@ -35,7 +35,8 @@ class Traces:
         phases = {
             "queue": evaluated.queue_seconds,
             "keys": evaluated.key_seconds,
-            "evaluate": evaluated.wall_seconds,
+            "evaluate": evaluated.wall_seconds - evaluated.trim_seconds,
+            "trim": evaluated.trim_seconds,
         }
         end = time.time_ns()
         begin = end - sum(map(_nanoseconds, phases.values()))

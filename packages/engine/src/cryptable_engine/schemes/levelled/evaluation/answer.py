@@ -11,12 +11,15 @@ from cryptable_protocol.schemes.packing import pack
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 
 from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray
+from cryptable_engine.schemes.trimming import trimming
 
 
 def answer_bytes(ciphertexts: Iterable[FloatArray], parameters: LevelledParameters | LinearParameters) -> bytes:
     """Canonical bytes of an answer, given as its parts' ciphertexts on the torus, each of shape (2, N)."""
     bits, packed = parameters.answer_word_bits, []
     for ciphertext in ciphertexts:
-        words = (np.floor(ciphertext * 2.0**bits + 0.5).astype(np.int64) & ((1 << bits) - 1)).astype(np.uint64)
-        packed += [pack(words[0], bits), pack(words[1, parameters.slot_places], bits)]
-    return RingTensor(b"".join(packed)).to_bytes()
+        with trimming():  # not what makes the next part, where that is made when it is asked for
+            words = (np.floor(ciphertext * 2.0**bits + 0.5).astype(np.int64) & ((1 << bits) - 1)).astype(np.uint64)
+            packed += [pack(words[0], bits), pack(words[1, parameters.slot_places], bits)]
+    with trimming():
+        return RingTensor(b"".join(packed)).to_bytes()
