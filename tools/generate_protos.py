@@ -27,14 +27,15 @@ TARGET = ROOT / "packages/protocol/src/cryptable_protocol/_generated"
 def generate(into: Path) -> None:
     """Write all generated modules below `into`."""
     names = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.glob("cryptable/v1/*.proto"))
+    standard = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.glob("open_inference/*.proto"))
     services = [name for name in names if re.search(r"^service ", (PROTOS / name).read_text(), re.MULTILINE)]
-    _protoc(into, ("python", "mypy"), names)
+    _protoc(into, ("python", "mypy"), [*names, *standard])  # of the standard's there is a server alone: no stubs
     _protoc(into, ("grpc_python", "mypy_grpc"), services)
     for path in into.rglob("*.py*"):
         text = path.read_text()
         text = re.sub(r"^from cryptable\.v1 import", f"from {PACKAGE}.cryptable.v1 import", text, flags=re.MULTILINE)
         path.write_text(text)
-    for folder in (into, into / "cryptable", into / "cryptable/v1"):
+    for folder in (into, into / "cryptable", into / "cryptable/v1", into / "open_inference"):
         (folder / "__init__.py").write_text("")
 
 

@@ -213,8 +213,17 @@ class _Life:
             draining=draining,
         )
         admin = AdminService(config, self.models, self.keys, self.executor, self.entrance, upkeep)
+        services = [*_SERVICES]
+        by_standard: grpc.GenericRpcHandler | None = None
+        if config.open_inference:
+            from cryptable_server.services.open_inference import SERVICE_NAME as STANDARD_NAME
+            from cryptable_server.services.open_inference import OpenInferenceService
+
+            services.append(STANDARD_NAME)
+            standard = OpenInferenceService(self.models, inference, draining)
+            by_standard = handlers(STANDARD_NAME, standard, self.entrance, audited=())
         strangers = StrangerInterceptor(
-            self.entrance, services=_SERVICES, reflection_for_all=config.reflection == "everyone"
+            self.entrance, services=services, reflection_for_all=config.reflection == "everyone"
         )
         server = grpc.aio.server(
             interceptors=[strangers], options=_options(config), maximum_concurrent_rpcs=config.max_calls + _SPARE_CALLS
@@ -225,10 +234,12 @@ class _Life:
                 handlers(ADMIN_SERVICE_NAME, admin, self.entrance, audited=ADMIN_AUDITED, while_draining=True),
             )
         )
+        if by_standard is not None:
+            server.add_generic_rpc_handlers((by_standard,))
         health.add_to(server)
         await upkeep.show_health()
         if config.reflection != "off":
-            reflection.enable_server_reflection((*_SERVICES, HEALTH_NAME, reflection.SERVICE_NAME), server)
+            reflection.enable_server_reflection((*services, HEALTH_NAME, reflection.SERVICE_NAME), server)
         credentials = None if self.certificates is None else self.certificates.credentials()
         port = _bind(server, config, credentials)
         stopped = asyncio.Event()

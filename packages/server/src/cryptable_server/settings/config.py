@@ -68,6 +68,13 @@ class ServerConfig:
         default=5,
         help="between looks for changes in models; 0: on SIGHUP only",
     )
+    open_inference: bool = setting(
+        "open-inference",
+        Switch(),
+        group=_MODELS,
+        default=False,
+        help="answer the Open Inference Protocol (v2, gRPC) too, on the same port",
+    )
     compile_seconds: float = setting(
         "compile-timeout", SECONDS, group=_MODELS, default=600, help="of one model's verification and compilation"
     )
