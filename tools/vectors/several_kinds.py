@@ -74,6 +74,18 @@ def median_spec() -> client_spec.ClientSpec:
     return spec
 
 
+def several_spec() -> client_spec.ClientSpec:
+    """A regression of two targets."""
+    spec = samples.regression_spec()
+    spec.output.size = 2
+    put(spec.decoder, offset=[0, -1], base=[0.0, 1.0])
+    return spec
+
+
+def _column(spec: client_spec.ClientSpec) -> None:
+    put(spec.decoder, column=True)
+
+
 def accepted() -> list[Accepted]:
     """Client specs to accept."""
     data = canonical(bits_spec())
@@ -117,6 +129,13 @@ def accepted() -> list[Accepted]:
             canonical(median_spec()),
             evaluation_keys_bytes=0,
             decodes=[{"values": [4, 1, 9], "scores": [2.0]}, {"values": [9, 1, 4], "scores": [2.0]}],
+        ),
+        spec_vector(
+            "column",
+            "predictions of n rows are of shape (n, 1)",
+            changed(samples.regression_spec(), _column),
+            evaluation_keys_bytes=0,
+            decodes=[{"values": [101], "scores": [150.5]}],
         ),
     ]
 
@@ -204,6 +223,10 @@ def rejected() -> list[Rejected]:
                 ),
                 "median_alone": ("a median without members", lambda spec: spec.decoder.ClearField("members")),
             },
+        ),
+        (
+            several_spec(),
+            {"column_of_several": ("a column of two numbers a row", _column)},
         ),
     ]
     return [

@@ -113,7 +113,7 @@ def test_boosters_load_into_the_classes_that_are_named(tmp_path):
     model = CatBoostClassifier(iterations=2, depth=2, verbose=0, allow_writing_files=False).fit(X, Y)
     model.save_model(str(tmp_path / "model.cbm"))
     loaded = CatBoostClassifier().load_model(str(tmp_path / "model.cbm"))
-    assert np.array_equal(ct.compile(loaded, X, show_progress=False).predict(X), model.predict(X).ravel())
+    assert np.array_equal(ct.compile(loaded, X, show_progress=False).predict(X), model.predict(X))
 
 
 @pytest.mark.parametrize(
@@ -183,4 +183,4 @@ def test_the_command_line_takes_estimators_of_every_library(name, tmp_path, caps
     assert main(["compile", str(tmp_path / "model.joblib"), str(tmp_path / "rows.csv"), "-o", str(artifact)]) == 0
     sys.stdout.write(capsys.readouterr().out)
     own = fitted.predict(X if name == "array" else rows.astype({"kind": "category"}))
-    assert np.mean(ct.load(artifact).predict(rows) == np.ravel(own)) >= 0.99
+    assert np.mean(ct.load(artifact).predict(rows) == own) >= 0.99

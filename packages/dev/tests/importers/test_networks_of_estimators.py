@@ -95,7 +95,7 @@ def test_regressions_are_near_the_estimators(estimator):
     target = target[:, None] if "neuralnet" in str(estimator.steps[-1][0]) else target
     fitted(estimator, DIABETES, target)
     planned = plan(estimator, DIABETES, SEVEN)
-    expected = np.ravel(estimator.predict(DIABETES))
+    expected = estimator.predict(DIABETES)
     assert np.sqrt(np.mean((predictions(planned, DIABETES) - expected) ** 2)) < 0.1 * expected.std()
 
 

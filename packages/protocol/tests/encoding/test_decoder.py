@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -195,6 +196,19 @@ def test_predictions_are_of_the_kind_of_the_labels(labels: Labels, kind: str) ->
     predicted = Decoder.from_message(made.to_message()).predict(np.array([[1], [0], [-1]]))
     assert predicted.dtype.kind == kind
     assert predicted.tolist() == [labels[1], labels[0], labels[0]]
+
+
+def test_predictions_are_a_column_where_the_models_are() -> None:
+    values = np.array([[1], [0], [3]])
+    number = replace(decoder(Link.EXPONENTIAL), column=True)
+    label = Decoder.from_message(replace(decoder(Link.SOFTMAX), column=True).to_message())
+    assert number.predict(values)[:, 0].tolist() == decoder(Link.EXPONENTIAL).predict(values).tolist()
+    assert label.predict(values).tolist() == [[11], [10], [11]]
+    assert label.predict_proba(values).shape == (3, 2)
+    assert number.decision_function(values).shape == (3,)
+    assert replace(decoder(Link.SOFTMAX, 3), column=True).predict(np.array([[1, 5, 2]])).tolist() == [[11]]
+    with pytest.raises(MalformedMessageError, match="a column of predictions that are 2 numbers a row"):
+        replace(decoder(Link.IDENTITY, 2), column=True)
 
 
 def test_a_curve_is_straight_between_its_knots_and_constant_beyond() -> None:

@@ -37,6 +37,9 @@ export class Decoder {
     this.outputs = members.length ? members[0]!.scores : base.length;
     if (!(message.link in Link) || message.link === Link.LINK_UNSPECIFIED) throw fault(`unknown link ${message.link}`);
     this.#checkScores();
+    if (message.column && this.outputs > 1 && REGRESSIONS.includes(message.link)) {
+      throw fault(`a column of predictions that are ${this.outputs} numbers a row`);
+    }
     if (members.length) checkMembers(members, message.link, base.length, message.median);
     else if (message.median) throw fault("a median without members");
     this.#checkCurve();

@@ -120,8 +120,8 @@ def answers(
     what, made = (
         ("score", decoder.decision_function(values)) if options.scores else ("prediction", decoder.predict(values))
     )
-    if made.ndim == 1:
-        return [what], ([answer] for answer in made.tolist())
+    if made.shape[1:] in ((), (1,)):
+        return [what], ([answer] for answer in made.ravel().tolist())
     return [f"{what}_{index}" for index in range(made.shape[1])], made.tolist()
 
 

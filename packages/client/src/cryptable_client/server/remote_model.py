@@ -165,6 +165,8 @@ class RemoteModel:
     def predict(self, rows: npt.ArrayLike) -> npt.NDArray[Any]:
         """Labels (classifier) or values (regressor), of shape (rows,) or as the model's scores.
 
+        Of shape (rows, 1) where the model's own library predicts a column.
+
         Args:
             rows: numbers of shape (rows, columns), or a frame with the model's column names.
 

@@ -95,7 +95,7 @@ class CompiledModel:
     # -- predicting ---------------------------------------------------------------------------------------------------
 
     def predict(self, X: Rows, *, mode: Mode = "clear") -> npt.NDArray[Any]:
-        """Labels, or a regression's predictions.
+        """Labels, or a regression's predictions; of shape (rows, 1) where the estimator's own are.
 
         Args:
             X: rows of shape (rows, features); a pandas frame's columns are matched by name.
@@ -275,22 +275,20 @@ class CompiledModel:
         decoder = self.artifact.client_spec.decoder
         contributions = self._reference_contributions(X, clear)
         reference = decoder.decision_function(clear).reshape(clear.shape[0], -1)
-        labels = decoder.predict(clear)
+        labels = decoder.predict(clear).reshape(clear.shape[0], -1)
         results = []
         if self._estimator is not None:
             reference = reference_scores(self._estimator, X)
-            labels = np.asarray(self._estimator.predict(X))
+            labels = np.asarray(self._estimator.predict(X)).reshape(labels.shape)
             if self._places is not None:  # labels alone are answered: there are no scores to compare
-                labels = self.classes_[self._places(reference)]
+                labels = self.classes_[self._places(reference)][:, None]
                 reference = decoder.decision_function(clear).reshape(clear.shape[0], -1)
-            if decoder.is_classifier:
-                labels = labels.reshape(-1)  # CatBoost's are a column
             score = None if truth is None else _score(truth, labels, decoder.is_classifier)
             results.append(ModeResult("float", clear.shape[0], 1.0, 0.0, score, None))
         for mode, integers in values.items():
             count = integers.shape[0]
             difference = np.abs(decoder.decision_function(integers).reshape(count, -1) - reference[:count]).max(axis=1)
-            predicted = decoder.predict(integers)
+            predicted = decoder.predict(integers).reshape(count, -1)
             agrees = predicted == labels[:count] if decoder.is_classifier else difference <= (self.error_bound or 0.0)
             score = None if truth is None else _score(truth[:count], predicted, decoder.is_classifier)
             results.append(

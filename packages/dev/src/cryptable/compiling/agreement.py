@@ -85,7 +85,7 @@ def of_labels(planned: PlannedModel, imported: ImportedModel, own: IntArray) -> 
     count = max(MOST_ROWS, _MOST_VALUES // planned.circuit.input.size)
     kept = imported.kept[:count]
     predicted = planned.decoder.predict(interpret(planned.circuit, encode_rows(planned.features, kept)))
-    labels = np.asarray(planned.decoder.labels)[own[:count]]
+    labels = np.asarray(planned.decoder.labels)[own[:count]].reshape(predicted.shape)
     return Agreement(len(kept), float(np.mean(labels == predicted)), None, None)
 
 

@@ -210,6 +210,8 @@ def _with_agreement(
     if isinstance(whole, ClientSide):
         bound = None if planned.error_bound is None else whole.error(planned.error_bound)
         planned = replace(planned, decoder=whole.decoder(planned.decoder), error_bound=bound)
+    if imported.predicts_column:
+        planned = replace(planned, decoder=replace(planned.decoder, column=True))
     if planned.places is not None:
         return replace(planned, agreement=of_labels(planned, imported, planned.places(imported.reference)))
     if whole.labels is not None or isinstance(graph, _WITHOUT_BOUND):

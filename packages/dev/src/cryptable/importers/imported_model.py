@@ -19,6 +19,7 @@ from cryptable.importers.reading.learned_trees import restrict_missing
 from cryptable.importers.registry import import_estimator, reference_scores, takes_gaps
 from cryptable.importers.verification import (
     check_targets,
+    is_column,
     predictions_by,
     predictions_of,
     verify_import,
@@ -36,7 +37,7 @@ class ImportedModel:
     `estimator` is what predicts as the model itself does; `what` is its name for messages, `name` the one under which a
     server offers it, where no other is chosen. `kept` are rows of the calibration data as `estimator` takes them,
     `rows` the same as numbers, shape (rows, features), and `reference` its own scores of them, shape (rows, outputs);
-    `predicted` is what its users see, shape (rows,), or (rows, targets) of a regression.
+    `predicted` is what its users see, shape (rows,) or (rows, 1), or (rows, targets) of a regression.
     """
 
     graph: ModelGraph
@@ -47,6 +48,11 @@ class ImportedModel:
     rows: FloatArray
     reference: FloatArray
     predicted: npt.NDArray[Any]
+
+    @property
+    def predicts_column(self) -> bool:
+        """Whether its predictions, one a row, have shape (rows, 1)."""
+        return is_column(self.predicted)
 
 
 def import_model(
@@ -130,4 +136,14 @@ def _of_network(model: Estimator, X_train: Rows, labels: Sequence[float] | Seque
     verify_import(graph, rows, exact, what=network.name)
     warn_of_undecided(exact, reference, what=network.name)
     name = network.name or type(network).__name__.lower()
-    return ImportedModel(graph, network, network.name, name, rows, rows, reference, predictions_by(graph, reference))
+    predicted = predictions_by(graph, reference)
+    if graph.labels is None and _predicts_column(model, X_train):
+        predicted = predicted.reshape(-1, 1)
+    return ImportedModel(graph, network, network.name, name, rows, rows, reference, predicted)
+
+
+def _predicts_column(model: Estimator, X_train: Rows) -> bool:
+    """Whether a regression that is a network has a `predict`, as skorch's have, which gives an array (rows, 1)."""
+    if not hasattr(model, "predict") or not hasattr(X_train, "shape"):
+        return False
+    return is_column(np.asarray(model.predict(np.asarray(X_train[:2], np.float32))))

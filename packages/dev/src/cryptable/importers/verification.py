@@ -80,10 +80,14 @@ def warn_of_undecided(exact: FloatArray, reference: FloatArray, *, what: str) ->
 
 
 def predictions_of(estimator: Estimator, rows: Rows) -> npt.NDArray[Any]:
-    """What an estimator's users see; a column of one target is a vector here, shape (rows,)."""
+    """What an estimator's users see: shape (rows,), (rows, 1), or (rows, targets)."""
     with names_are_matched():
-        predicted = np.asarray(estimator.predict(rows))
-    return predicted[:, 0] if predicted.ndim == 2 and predicted.shape[1] == 1 else predicted
+        return np.asarray(estimator.predict(rows))
+
+
+def is_column(predicted: npt.NDArray[Any]) -> bool:
+    """Whether one prediction a row stands in an array of shape (rows, 1), as of a target of that shape."""
+    return predicted.ndim == 2 and predicted.shape[1] == 1
 
 
 def predictions_by(graph: ModelGraph, scores: FloatArray) -> npt.NDArray[Any]:
@@ -104,7 +108,7 @@ def check_targets(graph: ModelGraph, predicted: npt.NDArray[Any], *, what: str) 
     Raises:
         UnsupportedModelError: it does.
     """
-    if graph.labels is not None and predicted.ndim > 1:
+    if graph.labels is not None and predicted.ndim > 1 and not is_column(predicted):
         raise UnsupportedModelError(
             f"{what} predicts {predicted.shape[1]} labels a row: several targets are not supported; fit and compile "
             "one estimator a target, on Y[:, 0], Y[:, 1], ..."
@@ -117,7 +121,7 @@ def verify_predictions(graph: ModelGraph, rows: FloatArray, predicted: npt.NDArr
     Args:
         graph: what the importer made, whose scores have been verified.
         rows: calibration data, shape (rows, features).
-        predicted: by the estimator, shape (rows,) or (rows, targets).
+        predicted: by the estimator, shape (rows,), (rows, 1) or (rows, targets).
         what: the estimator, for the message.
 
     Raises:
@@ -125,6 +129,8 @@ def verify_predictions(graph: ModelGraph, rows: FloatArray, predicted: npt.NDArr
     """
     scores = graph.scores(rows)
     own = predictions_by(graph, scores)
+    if is_column(predicted):
+        predicted = predicted[:, 0]
     if own.shape != predicted.shape:
         raise _mismatch(what, f"predict gives shape {predicted.shape}, the imported graph {own.shape}")
     if graph.labels is None:

@@ -204,7 +204,7 @@ class EncryptedClassifier(ClassifierMixin, _EncryptedEstimator):  # type: ignore
 
     def predict(self, X: Rows) -> npt.NDArray[Any]:
         """Labels, shape (rows,)."""
-        predicted = self._decoded("predict", X)
+        predicted = self._decoded("predict", X).reshape(-1)  # CatBoost's are a column
         labels = None if self._plan is None else self._plan.decoder.labels
         if labels is None:
             return predicted

@@ -47,6 +47,7 @@ class Decoder:
     `curve` is that of `Link.CURVE`: scores, increasing, and the prediction at each; straight between, constant beyond.
     With `contributions`, the names of what each score is a sum of, values and offsets are those of the scores, then for
     each score one a name. value + offset of a score is exactly its `contribution_base` plus those of its contributions.
+    `column`: predictions, of which there is one a row, have shape (rows, 1), as the model's own library has them.
     """
 
     link: Link
@@ -60,6 +61,7 @@ class Decoder:
     contributions: tuple[str, ...] = ()
     contribution_base: tuple[int, ...] = ()
     median: bool = False
+    column: bool = False
 
     def __post_init__(self) -> None:
         if not self.offset or len(self.offset) != self.scores * (1 + len(self.contributions)):
@@ -80,6 +82,8 @@ class Decoder:
             )
         if not all(map(math.isfinite, self.base)):
             raise MalformedMessageError("decoder: every base must be finite")
+        if self.column and self.link in REGRESSIONS and self.outputs > 1:
+            raise MalformedMessageError(f"decoder: a column of predictions that are {self.outputs} numbers a row")
         if self.members:
             check_members(self.members, self.link, self.scores, median=self.median)
         elif self.median:
@@ -216,11 +220,18 @@ class Decoder:
         return probabilities_of(self.link, scores)
 
     def predict(self, values: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Labels of shape (rows,) for a classifier, else the scores, or what the link makes of them."""
+        """Labels of shape (rows,) for a classifier, else the scores, or what the link makes of them.
+
+        As a column, shape (rows, 1), where the model's own library predicts one.
+        """
         return self.predictions(self.decision_function(values))
 
     def predictions(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
         """What scores, of the shape that `decision_function` gives them, predict; as `predict`."""
+        predicted = self._predicted(scores)
+        return predicted[:, None] if self.column else predicted
+
+    def _predicted(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
         if self.link is Link.EXPONENTIAL:
             return exponential(scores)
         if self.link is Link.LOGISTIC:
@@ -252,6 +263,7 @@ class Decoder:
             contributions=self.contributions,
             contribution_base=self.contribution_base,
             median=self.median,
+            column=self.column,
         )
         if self.labels is not None:
             getattr(message, _FIELDS[type(self.labels[0])]).values.extend(self.labels)
@@ -278,4 +290,5 @@ class Decoder:
             tuple(message.contributions),
             tuple(message.contribution_base),
             message.median,
+            message.column,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from cryptable_protocol.encoding.rows import is_missing
 
 from cryptable.importers.pipelines.registry import as_numbers, fitted, preprocessor
 from cryptable.importers.pipelines.shapes import Column, Steps
@@ -44,14 +45,20 @@ def _encoded(step: Step, stage: Stage, *, others_differ: bool | None = None) -> 
                 stage.raw.readers.add(column.source, categories, takes_unknown=others_differ)
             columns.append(column)
             continue
-        numbers = as_numbers(categories)
+        present = [each for each in categories if not is_missing(each)]
+        numbers = as_numbers(present)
         if numbers is None:
             raise stage.refusal(
-                f"the categories of its column {index} are not numbers: {list(categories[:3])}; "
-                "replace them by whole numbers before fitting"
+                f"the categories of column {_named(stage, column)} are not finite numbers: {list(categories[:3])}; "
+                "replace them by whole numbers, or make text of all of them, before fitting"
             )
-        columns.append(stage.steps_of_categories(index, np.sort(numbers), others_differ=others_differ))
+        read = stage.steps_of_categories(index, np.sort(numbers), others_differ=others_differ)
+        columns.append(stage.apart_if_missing(read) if len(present) < len(categories) else read)
     return tuple(columns)
+
+
+def _named(stage: Stage, column: Column) -> str:
+    return repr(stage.raw.names[column.source]) if column.shapes else "without a source"
 
 
 def _outputs(step: Step, index: int) -> int:

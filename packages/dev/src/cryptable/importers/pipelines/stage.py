@@ -224,6 +224,15 @@ class Stage:
             )
         return Column({column.source: Steps(tuple(breaks[1:].tolist()), tuple(breaks.tolist()))})
 
+    def apart_if_missing(self, column: Column) -> Column:
+        """A column of steps, of one raw column, that has a step of its own where that is missing, if it may be."""
+        if not column.shapes or not isinstance(self.raw.gaps.get(column.source), Missing):
+            return column
+        steps = column.shapes[column.source]
+        if not isinstance(steps, Steps):
+            return column
+        return Column({column.source: Steps((*steps.breaks, MISSING_EDGE), (*steps.points, MISSING_EDGE))})
+
     def monotone_of(
         self, index: int, *, increasing: bool = True, lower: float = -np.inf, upper: float = np.inf
     ) -> Column:

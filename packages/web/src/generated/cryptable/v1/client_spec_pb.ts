@@ -249,6 +249,7 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["curve_predictions", 12, 1, "*"],
       ["contributions", 13, 9, "*"],
       ["contribution_base", 14, 18, "*"],
+      ["column", 16, 8],
     ],
     ["labels"],
     [],
@@ -1372,6 +1373,13 @@ export type Decoder = Message<"cryptable.v1.Decoder"> & {
    * @generated from field: repeated sint64 contribution_base = 14;
    */
   contributionBase: bigint[];
+
+  /**
+   * Predictions of n rows are an array of shape (n, 1), as the model's own library has them: one label, or one number.
+   *
+   * @generated from field: bool column = 16;
+   */
+  column: boolean;
 };
 
 /**

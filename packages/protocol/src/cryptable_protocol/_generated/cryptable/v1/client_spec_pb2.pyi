@@ -901,6 +901,7 @@ class Decoder(_message.Message):
     CURVE_PREDICTIONS_FIELD_NUMBER: _builtins.int
     CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
     CONTRIBUTION_BASE_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
     link: Global___Decoder.Link.ValueType
     step: _builtins.float
     further_bits: _builtins.int
@@ -911,6 +912,8 @@ class Decoder(_message.Message):
     """The model's one score is instead the weighted median of what members of one score each predict: the least prediction
     that, together with lower ones, has half of the sum of weights.
     """
+    column: _builtins.bool
+    """Predictions of n rows are an array of shape (n, 1), as the model's own library has them: one label, or one number."""
     @_builtins.property
     def offset(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """score[j] = (value[j] + offset[j]) * step; one offset an output element, contributions included."""
@@ -968,10 +971,11 @@ class Decoder(_message.Message):
         curve_predictions: _abc.Iterable[_builtins.float] | None = ...,
         contributions: _abc.Iterable[_builtins.str] | None = ...,
         contribution_base: _abc.Iterable[_builtins.int] | None = ...,
+        column: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["booleans", b"booleans", "doubles", b"doubles", "integers", b"integers", "labels", b"labels", "strings", b"strings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "booleans", b"booleans", "contribution_base", b"contribution_base", "contributions", b"contributions", "curve_predictions", b"curve_predictions", "curve_scores", b"curve_scores", "doubles", b"doubles", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "median", b"median", "members", b"members", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "booleans", b"booleans", "column", b"column", "contribution_base", b"contribution_base", "contributions", b"contributions", "curve_predictions", b"curve_predictions", "curve_scores", b"curve_scores", "doubles", b"doubles", "further_bits", b"further_bits", "integers", b"integers", "labels", b"labels", "link", b"link", "median", b"median", "members", b"members", "offset", b"offset", "step", b"step", "strings", b"strings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_labels: _TypeAlias = _typing.Literal["integers", "strings", "booleans", "doubles"]  # noqa: Y015
     _WhichOneofArgType_labels: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
