@@ -1,4 +1,4 @@
-"""scikit-learn's CalibratedClassifierCV: the mean of sigmoids, or of isotonic curves, of what classifiers score."""
+"""scikit-learn's CalibratedClassifierCV: the mean of sigmoids, isotonic curves or softmaxes of classifiers' scores."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def read(
     for each in estimator.calibrated_classifiers_:
         if each.method not in _METHODS:
             raise UnsupportedModelError(
-                f"{what}: method={each.method!r} is not supported; calibrate with method='sigmoid' or 'isotonic', or "
-                "compile its estimator and let clients calibrate"
+                f"{what}: method={each.method!r} is not supported; calibrate with method='sigmoid', 'isotonic' or "
+                "'temperature', or compile its estimator and let clients calibrate"
             )
         if len(each.estimator.classes_) != len(labels):
             raise UnsupportedModelError(
@@ -80,7 +80,20 @@ def _on_curves(graph: ModelGraph, fold: Estimator, what: str) -> tuple[Any, Memb
     return graph, Member(link, graph.outputs, 1.0, curves=tuple(map(_curve, fold.calibrators)))
 
 
-_METHODS = {"sigmoid": _on_sigmoids, "isotonic": _on_curves}
+def _by_temperature(graph: ModelGraph, fold: Estimator, what: str) -> tuple[Any, Member]:
+    """The same of a softmax of scores times one number; of probabilities, of their logarithms."""
+    is_scored = _check(graph, fold.estimator, what)
+    factor = float(fold.calibrators[0].beta_)
+    link = Link.SOFTMAX if is_scored else graph.link
+    if link is Link.PROBABILITY or (link is Link.SIGMOID and graph.outputs > 1):
+        raise UnsupportedModelError(
+            f"{what}: method='temperature' takes logarithms of the probabilities of {type(fold.estimator).__name__}, "
+            "which clients do not; calibrate with method='sigmoid' or 'isotonic'"
+        )
+    return scaled(graph, factor), Member(link, graph.outputs, 1.0)
+
+
+_METHODS = {"sigmoid": _on_sigmoids, "isotonic": _on_curves, "temperature": _by_temperature}
 
 
 def _curve(calibrator: Any) -> MemberCurve:  # noqa: ANN401

@@ -86,6 +86,30 @@ def test_one_encoder_of_numbers_booleans_and_text(rows, encoder, model):
     check(make_pipeline(encoder, model).fit(rows, MIXED_TRUTH), rows)
 
 
+@pytest.mark.parametrize("kind", ["None", "nan", "boolean", "Int64", "array"])
+@pytest.mark.parametrize(
+    ("encoder", "model"),
+    [
+        (OneHotEncoder(), LogisticRegression()),
+        (OneHotEncoder(handle_unknown="ignore", drop="if_binary"), TREE),
+        (OrdinalEncoder(), HistGradientBoostingClassifier(max_iter=5)),
+    ],
+    ids=["linear", "tree", "histogram"],
+)
+def test_missing_values_are_a_category_of_booleans_and_numbers(kind, encoder, model):
+    missing = GENERATOR.random(300) < 0.2
+    if kind in ("boolean", "Int64"):
+        flag = MIXED["flag" if kind == "boolean" else "count"].astype(kind).mask(missing)
+    else:
+        flag = np.where(missing, np.nan if kind == "nan" else None, MIXED.flag.to_numpy(object))
+    rows = pd.DataFrame({"dose": POSTAL.dose, "flag": flag})
+    truth = missing ^ (POSTAL.dose > 0).to_numpy() ^ MIXED.flag.to_numpy()
+    if kind == "array":
+        rows = np.array([[dose, each] for dose, each in zip(POSTAL.dose, flag, strict=True)], object)
+    columns = ColumnTransformer([("flag", encoder, [1])], remainder="passthrough")
+    check(make_pipeline(columns, model).fit(rows, truth), rows)
+
+
 def test_dates_may_be_dropped():
     rows = POSTAL.assign(day=pd.date_range("2020-01-01", periods=300), other=[{}] * 300)
     columns = ColumnTransformer([("code", OneHotEncoder(), ["code"]), ("dose", "passthrough", ["dose"])])

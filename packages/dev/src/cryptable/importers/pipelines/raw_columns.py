@@ -16,6 +16,8 @@ from cryptable.graphs.graph import MISSING_EDGE, FloatArray, Gaps, Rows
 from cryptable.importers.column_values import Kind, Values, column_of
 from cryptable.importers.pipelines.text_columns import KnownText, TextReaders
 
+_BOOLEANS = (0.0, 1.0)
+
 
 @dataclass(frozen=True, eq=False)
 class RawColumns:
@@ -72,12 +74,15 @@ class RawColumns:
                 numbers,
                 lambda matrix: matrix.astype(kind) if labels is None else frame(matrix.astype(kind), columns=labels),
             )
-        markers = [_marker(rows[:, index]) for index in range(len(names))]
+        objects = {index for index in range(len(names)) if _is_of_objects(kept, index)}
+        markers = [_marker(own[index] if index in objects else rows[:, index]) for index in range(len(names))]
 
         def decoded(matrix: FloatArray) -> Rows:
             columns = [
                 np.repeat(own[index][:1], len(matrix))
                 if index in opaque
+                else _of_objects(matrix[:, index], own[index], markers[index])
+                if index in objects and index not in text
                 else _decoded(matrix[:, index], gaps.get(index), text.get(index), markers[index])
                 for index in range(len(names))
             ]
@@ -86,7 +91,7 @@ class RawColumns:
                     column.astype(np.float32) if index in singles else column for index, column in enumerate(columns)
                 ]
                 return type(kept)(dict(zip(labels, typed, strict=True)))
-            kind = np.float32 if len(singles) == len(names) else rows.dtype
+            kind = np.float32 if len(singles) == len(names) else object if objects else rows.dtype
             return np.stack([column.astype(kind) for column in columns], axis=1)
 
         return cls(names, numbers, decoded, gaps, text, opaque=opaque)
@@ -170,6 +175,22 @@ def _marker(column: npt.NDArray[Any]) -> object:
     if column.dtype.kind != "O":
         return np.nan
     return next((value for value in column if is_missing(value)), np.nan)
+
+
+def _is_of_objects(table: Rows, index: int) -> bool:
+    """Whether a column is of dtype object to the library itself, which a nullable one is not."""
+    column = table.iloc[:, index] if hasattr(table, "iloc") else table[:, index]
+    return bool(column.dtype == object)
+
+
+def _of_objects(numbers: FloatArray, own: npt.NDArray[Any], marker: object) -> npt.NDArray[Any]:
+    """Numbers, or booleans where the column has such, and the mark of a missing one: encoders tell None from NaN."""
+    present = [value for value in own if not is_missing(value)]
+    as_own = bool if present and all(isinstance(value, bool | np.bool_) for value in present) else float
+    whole = [
+        marker if each >= MISSING_EDGE else as_own(each) if each in _BOOLEANS else each for each in numbers.tolist()
+    ]
+    return np.array([*whole, None], object)[:-1]
 
 
 def _numbers(column: npt.NDArray[Any], gaps: Gaps | None) -> FloatArray:

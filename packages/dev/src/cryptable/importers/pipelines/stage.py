@@ -231,7 +231,7 @@ class Stage:
         steps = column.shapes[column.source]
         if not isinstance(steps, Steps):
             return column
-        return Column({column.source: Steps((*steps.breaks, MISSING_EDGE), (*steps.points, MISSING_EDGE))})
+        return Column({column.source: Steps((*steps.breaks, MISSING_EDGE), (*steps.probes, MISSING_EDGE))})
 
     def monotone_of(
         self, index: int, *, increasing: bool = True, lower: float = -np.inf, upper: float = np.inf

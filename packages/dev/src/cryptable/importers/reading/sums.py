@@ -129,6 +129,11 @@ def _several_kinds(graphs: Sequence[ModelGraph]) -> SumOfKinds:
     return SumOfKinds((*([added_trees(trees)] if trees else []), *others), Link.IDENTITY, None)
 
 
+def is_part(graph: ModelGraph) -> bool:
+    """Whether it can be scaled, and be part of a sum."""
+    return isinstance(graph, SumOfKinds) or type(graph) in _SUMMED
+
+
 def _no_part(graph: ModelGraph) -> UnsupportedModelError:
     return UnsupportedModelError(
         f"{_KINDS.get(type(graph), type(graph).__name__)} cannot be part of a sum, only trees, linear, quadratic and "
