@@ -5,9 +5,7 @@ import io
 import numpy as np
 import pytest
 from cryptable_client import SecretKeys, check_security, decrypt, encrypt, write_evaluation_keys
-from cryptable_engine import Evaluator, Program, interpret, verify
-from cryptable_engine.schemes.bootstrapped.compiling.known_keyset_compiler import compile_onto_known_keyset
-from cryptable_engine.schemes.bootstrapped.parameters.layout import lay_out
+from cryptable_engine import Evaluator, compile_circuit, interpret
 from cryptable_protocol import CompileOptions
 
 pytestmark = [pytest.mark.encrypted, pytest.mark.xdist_group("keys of Concrete's making")]
@@ -48,19 +46,16 @@ def test_our_keys_and_ciphertexts_are_evaluated_and_both_clients_decrypt(oracle,
 def test_every_engine_gives_the_interpreters_result(oracle, rows, name, monkeypatch, tmp_path):
     """Of one row and one client's keys: the kernel by two paths, NumPy, Concrete's functions, Concrete's program.
 
-    And the kernel with what is compiled where concrete-python is not, for the same clients.
+    And the kernel with what we compile for the same clients, without Concrete.
     """
     case, known = oracle(name), None
     engines = {path: {"CRYPTABLE_KERNEL": path} for path in ("auto", "off", "base")}
     engines["functions"] = {"CRYPTABLE_LOOKUPS": "concrete"}
     if case.program.is_native:
         engines["program"] = engines["known"] = {}
-        known = tmp_path / "known"
-        known.mkdir()
-        layout, options = lay_out(case.circuit, verify(case.circuit)), CompileOptions(case.spec.parameters.p_error)
-        compile_onto_known_keyset(case.circuit, layout, options, known, promised=case.program.keyset)
-        assert Program.load(known).parameters == case.program.parameters
-        assert Program.load(known).price == pytest.approx(case.program.price, rel=1e-2)
+        promised = case.program.parameters
+        known = compile_circuit(case.circuit, CompileOptions(promised.p_error), tmp_path / "known", promised=promised)
+        assert known.price == pytest.approx(case.program.price, rel=1e-2)
     row = rows(case.circuit, 1)
     (expected,) = interpret(case.circuit, row)
     with SecretKeys.generate(case.spec) as secret_keys:
@@ -70,7 +65,7 @@ def test_every_engine_gives_the_interpreters_result(oracle, rows, name, monkeypa
         for engine, variables in engines.items():
             for variable in ("CRYPTABLE_KERNEL", "CRYPTABLE_LOOKUPS"):
                 monkeypatch.setenv(variable, variables.get(variable, ""))
-            program = Program.load(known) if engine == "known" else case.program
+            program = known if engine == "known" else case.program
             evaluator = Evaluator(program, native=engine == "program")
             result = evaluator.evaluate(encrypted, evaluator.load_keys(file.getvalue()))
             np.testing.assert_array_equal(decrypt(case.spec, secret_keys, result), expected, err_msg=engine)

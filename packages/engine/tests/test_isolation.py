@@ -55,7 +55,7 @@ def test_sums_load_no_native_code(programs):
 
 
 def test_lookups_are_compiled_and_evaluated_where_concrete_python_is_not(programs):
-    """Of several levels, too, onto a keyset of the catalogue; what needs several keys of a kind says what it needs."""
+    """Of several levels, too; what needs several keys of a kind says what it needs."""
     directories = {name: str(programs(name).directory) for name in ("shared", "chain")}
     done = run(
         f"""
@@ -81,6 +81,7 @@ def test_lookups_are_compiled_and_evaluated_where_concrete_python_is_not(program
             return Circuit(tuple(nodes), len(nodes) - 1)
 
         evaluated(Program.load({directories["shared"]!r}))
+        several = Program.load({directories["chain"]!r})
         with tempfile.TemporaryDirectory() as folder:
             for count in (1, 2):
                 program = compile_circuit(levels(count), CompileOptions(), folder + str(count), catalogue=True)
@@ -97,8 +98,8 @@ def test_lookups_are_compiled_and_evaluated_where_concrete_python_is_not(program
             again = compile_circuit(levels(2), options, folder + "again", promised=program.parameters)
             assert again.parameters == program.parameters
         for refused in (
-            lambda: Evaluator(Program.load({directories["chain"]!r})),
-            lambda: compile_circuit(levels(2), CompileOptions(1e-300), folder + "none"),
+            lambda: Evaluator(several),
+            lambda: compile_circuit(levels(2), CompileOptions(), folder, promised=several.parameters),
         ):
             try:
                 refused()

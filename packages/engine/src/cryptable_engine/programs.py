@@ -35,7 +35,7 @@ def compile_circuit(
     """Compile `circuit` into `directory`.
 
     Args:
-        circuit: any; it is verified here, and again by a child process that has native code print and compile it.
+        circuit: any; it is verified here, and again by the child process where Concrete compiles it.
         options: scheme, failure probability and security level, and the keyset where it is fixed already.
         directory: where the program is to be: new or empty. Written whole or not at all.
         promised: of an artifact, its client spec's parameters, which its clients have keys for. They decide over the
@@ -43,7 +43,7 @@ def compile_circuit(
         catalogue: where `options` name no keyset, take one that many models share if that costs little more than the
             cheapest (of bootstrapped programs, `catalogue.MAX_FACTOR`). The result's `keyset_entry` says which.
         native: have Concrete compile it in any case: more expensive, and an oracle for tests.
-        limits: of a compiling process; the default suits circuits of some thousand lookups.
+        limits: of Concrete's compiling process; the default suits circuits of some thousand lookups.
 
     Raises:
         CircuitError: the verifier refuses the circuit, or the scheme cannot evaluate it.

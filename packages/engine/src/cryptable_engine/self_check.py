@@ -45,7 +45,7 @@ def check_machine() -> list[Finding]:
 def _concretes() -> list[Finding]:
     """Of concrete-python, where it is installed."""
     if installed_version("concrete-python") is None:
-        found = "not installed: circuits of several levels of lookups get keysets of the catalogue, or are refused"
+        found = "not installed: artifacts of earlier versions with several keys of a kind are refused"
         return [Finding("concrete-python", found)]
     return [_concrete(), _setuptools(), _linker(), _environment_path(), _compiles_and_evaluates()]
 

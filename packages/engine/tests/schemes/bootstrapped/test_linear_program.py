@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cryptable_engine import Circuit, Evaluator, Program, UnsupportedProgramError, compile_circuit
 from cryptable_engine.circuit.circuit import GroupKind, Input, InputGroup, Linear, Term
+from cryptable_engine.circuit.convolution import Convolution
 from cryptable_engine.schemes.bootstrapped.linear_program import FILE, LinearProgram
 from cryptable_engine.schemes.bootstrapped.program import EvaluationKind
 from cryptable_protocol import CompileOptions, EncryptedTensor, MalformedMessageError
@@ -36,8 +37,27 @@ def tensor(seed=bytes(range(16))):
     return EncryptedTensor(bodies, seed=seed)
 
 
+def followed_by(*more):
+    return Circuit((*CIRCUIT.nodes, *more), len(CIRCUIT.nodes) + len(more) - 1)
+
+
+CIRCUITS = {
+    "one": CIRCUIT,
+    "two": followed_by(
+        Linear((Term.from_dense(1, [[1], [2], [0]]), Term.from_dense(0, np.ones((SIZE, 1)))), np.array([7]))
+    ),
+    "convolved": followed_by(
+        Convolution(1, (1, 3), np.array([[[1, 2]]], np.int64), np.array([5, 6]), (2,), 1, (1,), (1,), (0,)),
+        Linear((Term.from_dense(2, [[1], [3]]),), np.array([7])),
+    ),
+}
+
+
 @pytest.mark.encrypted
-def test_word_for_word_what_concrete_computes(program):
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_word_for_word_what_concrete_computes(name, tmp_path):
+    """However many sums there are: they are one matrix."""
+    program = compile_circuit(CIRCUITS[name], CompileOptions(), tmp_path / "program", native=True)
     assert program.evaluation is EvaluationKind.LINEAR
     direct, native = Evaluator(program), Evaluator(program, native=True)
     for seed in (bytes(16), bytes(range(16))):
@@ -92,13 +112,6 @@ def test_another_size_is_refused(program):
 
 
 @pytest.mark.encrypted
-def test_two_matrices_are_left_to_concrete(tmp_path):
-    nodes = (*CIRCUIT.nodes, Linear((Term.from_dense(1, np.eye(OUTPUTS)),), np.zeros(OUTPUTS, np.int64)))
-    program = compile_circuit(Circuit(nodes, 2), CompileOptions(), tmp_path / "program")
-    assert program.evaluation is EvaluationKind.CONCRETE
-
-
-@pytest.mark.encrypted
 def test_a_damaged_matrix_is_our_error(program, tmp_path):
     copy = shutil.copytree(program.directory, tmp_path / "program")
     content = (copy / FILE).read_bytes()
@@ -106,7 +119,8 @@ def test_a_damaged_matrix_is_our_error(program, tmp_path):
         (copy / FILE).write_bytes(damaged)
         with pytest.raises(UnsupportedProgramError, match="compile the circuit again"):
             Evaluator(Program.load(copy))
-    np.savez(copy / FILE, weights=np.zeros((SIZE, OUTPUTS + 1), np.int64), offset=np.zeros(OUTPUTS, np.int64))
+    wide = np.zeros((SIZE, OUTPUTS + 1), np.int64)
+    np.savez(copy / FILE, weights=wide, offset=np.zeros(OUTPUTS, np.int64), bits=program.output.width)
     with pytest.raises(UnsupportedProgramError, match=r"expected \(70, 3\)"):
         Evaluator(Program.load(copy))
     (copy / FILE).unlink()

@@ -13,8 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import EncryptedTensor, MaskStream
 
-from cryptable_engine.circuit.circuit import Circuit, Input, Linear
+from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear
+from cryptable_engine.circuit.convolution import Convolution
+from cryptable_engine.circuit.interpreter import convolution_value, linear_value
 from cryptable_engine.errors import UnsupportedProgramError
+from cryptable_engine.schemes.bootstrapped.parameters.layout import Reading
 from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram
 
 FILE = "linear.npz"
@@ -24,11 +27,43 @@ _BLOCK_WORDS = 1 << 16
 Words = npt.NDArray[np.uint64]
 
 
-def write_linear(circuit: Circuit, directory: Path) -> None:
-    """Store the matrix of a circuit of kind LINEAR beside its program."""
+def write_linear(circuit: Circuit, output: Reading, directory: Path) -> None:
+    """Store the matrix of a circuit without lookups beside its program.
+
+    Args:
+        circuit: verified; however many sums it takes, they are one matrix.
+        output: how its output is read.
+        directory: of the program.
+    """
+    weights, offset = _matrix(circuit)
+    np.savez(directory / FILE, weights=weights, offset=offset, bits=output.bits)
+
+
+def _matrix(circuit: Circuit) -> tuple[IntArray, IntArray]:
+    """Weights of shape (inputs, outputs), and offsets: modulo 2^64, as all is on the torus."""
     match circuit.nodes:
         case (Input() as given, Linear(terms=(term,)) as node):
-            np.savez(directory / FILE, weights=term.to_dense(given.size, node.size), offset=node.offset)
+            return term.to_dense(given.size, node.size), node.offset
+    offset = _sums(circuit, np.zeros((circuit.input.size, 1), np.int64))
+    step = max(1, _BLOCK_WORDS // max(node.size for node in circuit.nodes))
+    identity = (
+        np.eye(circuit.input.size, min(step, circuit.input.size - first), -first, np.int64)
+        for first in range(0, circuit.input.size, step)
+    )
+    weights = np.concatenate([_sums(circuit, some) - offset for some in identity], axis=1).T
+    return weights, offset[:, 0]
+
+
+def _sums(circuit: Circuit, inputs: IntArray) -> IntArray:
+    """Of any integers, which no honest encoder need make: shapes (inputs, rows) and (outputs, rows)."""
+    values = {0: inputs}
+    for index, node in enumerate(circuit.nodes[1:], 1):
+        match node:
+            case Linear():
+                values[index] = linear_value(node, values, inputs.shape[1])
+            case Convolution():
+                values[index] = convolution_value(node, values[node.source])
+    return values[circuit.output]
 
 
 class LinearProgram:
@@ -49,8 +84,9 @@ class LinearProgram:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 # A score stands in the lower bits of what it is computed in: the last step is to shift it up.
-                weights = stored["weights"].astype(np.uint64) << np.uint64(given.width - returned.width)
-                offset = stored["offset"].astype(np.uint64) << np.uint64(63 - returned.width)
+                bits = int(stored["bits"])
+                weights = stored["weights"].astype(np.uint64) << np.uint64(given.width - bits)
+                offset = stored["offset"].astype(np.uint64) << np.uint64(63 - bits)
         except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
             raise UnsupportedProgramError(f"program: {path} is damaged ({error}); compile the circuit again") from error
         if weights.shape != (given.size, returned.size) or offset.shape != (returned.size,):

@@ -12,13 +12,12 @@ from cryptable_protocol import CiphertextType, InternalError, KeysetParameters, 
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, SchemeParameters
 
-from cryptable_engine.circuit.circuit import Circuit, Input, Linear
+from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
 from cryptable_engine.schemes.bootstrapped.concrete.info import ProgramFacts, expect, read_concrete
+from cryptable_engine.schemes.bootstrapped.parameters import one_level, several_levels
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
-from cryptable_engine.schemes.bootstrapped.parameters.formulas import bootstrap_complexity, keyswitch_complexity
-from cryptable_engine.schemes.bootstrapped.parameters.one_level import complexity
 from cryptable_engine.schemes.folder import RECORD, load_record, save_record
 from cryptable_engine.schemes.scheme import Program
 
@@ -55,9 +54,8 @@ class BootstrappedProgram(Program):
 
 def kind_of(circuit: Circuit, facts: ProgramFacts) -> EvaluationKind:
     """The quickest evaluator of those that know these keys."""
-    match circuit.nodes:
-        case (Input(), Linear(terms=(_,))) if facts.input.key == facts.output.key:
-            return EvaluationKind.LINEAR
+    if not circuit.lookups and facts.input.key == facts.output.key:
+        return EvaluationKind.LINEAR
     return EvaluationKind.LOOKUPS if supports(facts.keyset) else EvaluationKind.CONCRETE
 
 
@@ -117,11 +115,9 @@ def own_facts(keyset: KeysetParameters, given: CiphertextType, returned: Ciphert
 def _price(keyset: KeysetParameters, lookups: int) -> float:
     if not keyset.bootstrap_keys:
         return float(keyset.secret_keys[0].dimension)  # of the optimizer: one addition of ciphertexts
-    if not keyset.keyswitch_keys:
-        return complexity(keyset, lookups)
-    (key,), (switch,), dimensions = keyset.bootstrap_keys, keyset.keyswitch_keys, keyset.dimensions
-    small, large = dimensions[key.input_key], dimensions[key.output_key]
-    return lookups * (bootstrap_complexity(key, small) + keyswitch_complexity(switch, large, small))
+    if keyset.keyswitch_keys:
+        return several_levels.complexity(keyset, lookups)
+    return one_level.complexity(keyset, lookups)
 
 
 def _own_to_json(facts: ProgramFacts) -> dict[str, Any]:

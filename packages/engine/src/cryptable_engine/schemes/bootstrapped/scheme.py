@@ -50,15 +50,13 @@ class BootstrappedScheme:
         native: bool,
         limits: CompileLimits,
     ) -> Program:
-        """A circuit of one level gets keys of its own kind, all others are compiled by Concrete."""
-        own = None if promised is None else _own(promised)
+        """Onto parameters of our own choice, or by Concrete where that is asked for, or was."""
         return compile_verified(
             circuit,
             found,
             options,
             directory,
-            promised=None if own is None else own.keyset,
-            input_variance=None if own is None else own.input.variance,
+            promised=None if promised is None else _own(promised),
             catalogue=catalogue,
             native=native,
             limits=limits,

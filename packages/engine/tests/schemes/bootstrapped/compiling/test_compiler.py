@@ -67,9 +67,10 @@ def test_an_empty_directory_is_used_and_a_full_one_is_not(tmp_path, linear):
 
 
 def test_compiling_again_gives_the_same_parameters(programs, shared, tmp_path):
-    """A server relies on it when it compares what it compiles with the client spec."""
-    again = compile_circuit(shared, OPTIONS, tmp_path / "again")
-    assert replace(again, directory=programs("shared").directory) == programs("shared")
+    """A server relies on it when it compares what it compiles with the client spec; whoever has chosen them."""
+    made = [compile_circuit(shared, OPTIONS, tmp_path / name, native=name == "native") for name in ("own", "native")]
+    again = [compile_circuit(shared, OPTIONS, tmp_path / "again"), programs("shared")]
+    assert [replace(each, directory=tmp_path) for each in made] == [replace(each, directory=tmp_path) for each in again]
 
 
 def test_a_refused_circuit_never_reaches_the_child(tmp_path, shared):
@@ -109,10 +110,13 @@ def test_limits_end_the_child_and_leave_nothing(tmp_path, limits, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_linker(tmp_path, linear, monkeypatch):
+def test_without_a_linker(tmp_path, linear, shared, monkeypatch):
+    """Concrete alone needs it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CompilationError, match="`ld`, which is not on PATH; install binutils"):
-        compile_circuit(linear, OPTIONS, tmp_path / "program")
+        compile_circuit(linear, OPTIONS, tmp_path / "program", native=True)
+    for number, circuit in enumerate((linear, shared)):
+        compile_circuit(circuit, OPTIONS, tmp_path / str(number))
 
 
 def test_no_parameters_are_exact_enough(tmp_path):

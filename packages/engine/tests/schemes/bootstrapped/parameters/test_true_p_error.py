@@ -15,7 +15,8 @@ from cryptable_engine.schemes.bootstrapped.parameters.catalogue import (
 )
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import is_exact_enough, typical_demands
 from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import ROUNDED, excess, true_p_error
-from cryptable_protocol import CompileOptions
+from cryptable_protocol import CiphertextType, CompileOptions
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from lookup_sums import sum_of_tables
 
 P_ERROR = 2.0**-40
@@ -32,12 +33,13 @@ def onto(entry) -> CompileOptions:
 
 def as_promised(circuit, options, directory, keyset, *, native=False):
     """What becomes of an artifact whose clients have this keyset."""
+    tensor = CiphertextType(1, keyset.secret_keys[0].id, 1, 0.0)
     return compile_verified(
         circuit,
         verify(circuit),
         options,
         directory,
-        promised=keyset,
+        promised=BootstrappedParameters(keyset, tensor, tensor, options.p_error),
         catalogue=False,
         native=native,
         limits=CompileLimits(),

@@ -9,20 +9,28 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from cryptable_protocol import CompileOptions, KeysetParameters
+from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import CircuitError, CompilationError, SchemeUnavailableError
-from cryptable_engine.schemes.bootstrapped.compiling.known_keyset_compiler import compile_onto_known_keyset
 from cryptable_engine.schemes.bootstrapped.compiling.one_level_compiler import choose_one_level, write_one_level
+from cryptable_engine.schemes.bootstrapped.compiling.refusals import cannot_be_onto, nothing_is_exact_enough
+from cryptable_engine.schemes.bootstrapped.compiling.several_levels_compiler import (
+    choose_several_levels,
+    write_several_levels,
+)
+from cryptable_engine.schemes.bootstrapped.compiling.sums_compiler import choose_sums, write_sums
 from cryptable_engine.schemes.bootstrapped.concrete.native import is_installed
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import LEAST_P_ERROR, MAX_GLWE_DIMENSION
-from cryptable_engine.schemes.bootstrapped.parameters.layout import lay_out
+from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, lay_out
+from cryptable_engine.schemes.bootstrapped.parameters.one_level import serves_one_level
 from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import why_not_exact_enough
 from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, read_program
 from cryptable_engine.schemes.folder import written_whole
@@ -43,54 +51,72 @@ def compile_verified(
     options: CompileOptions,
     directory: Path,
     *,
-    promised: KeysetParameters | None,
-    input_variance: float | None = None,
+    promised: BootstrappedParameters | None,
     catalogue: bool,
     native: bool,
     limits: CompileLimits,
 ) -> BootstrappedProgram:
     """Compile a verified circuit into `directory`; arguments and errors are those of `programs.compile_circuit`.
 
-    A circuit of one level of lookups gets crypto parameters of its own kind (`one_level`), where `options` name no
-    keyset of the other; all others are compiled by Concrete or, where that is not installed, onto a keyset that is
-    known (`known_keyset_compiler`). A promised keyset is met as far as it is the choice of any
-    version, also of one that took noise for less than it may be: `true_p_error` says what it is.
+    Crypto parameters are our own choice: a circuit of one level of lookups gets a keyset of its own kind (`one_level`)
+    where there is one, all others one bootstrap key and one keyswitch key, and sums a secret key alone. Concrete
+    compiles what is to be its own (`native`), and artifacts whose keysets no search of ours makes. A promised keyset is
+    met as far as it is the choice of any version, also of one that took noise for less than it may be: `true_p_error`
+    says what it is.
     """
     if options.p_error < LEAST_P_ERROR:
         raise CompilationError(
             f"p_error is {options.p_error:.3g}, below 2^-1000: no crypto parameters are that exact; 2^-128 is never met"
         )
-    layout = lay_out(circuit, found)
-    choice = None if native else choose_one_level(circuit, layout, options, catalogue=catalogue, promised=promised)
-    if choice is not None:
-        with written_whole(directory) as made:
-            write_one_level(circuit, layout, choice, options, made)
-        return read_program(directory)
-
-    def onto_known_keyset() -> BootstrappedProgram:
-        with written_whole(directory) as made:
-            compile_onto_known_keyset(circuit, layout, options, made, promised=promised, input_variance=input_variance)
-        return read_program(directory)
-
-    if not native and not is_installed():
-        return onto_known_keyset()
-    if promised is None and options.keyset is not None:
-        _check_true_p_error(circuit, options)
     mode = "catalogue" if catalogue else "encrypted"
-    if promised is not None and any(key.glwe_dimension > MAX_GLWE_DIMENSION for key in promised.bootstrap_keys):
+    kept = None if promised is None else promised.keyset
+    if kept is not None and any(key.glwe_dimension > MAX_GLWE_DIMENSION for key in kept.bootstrap_keys):
         mode = "promised"
-    try:
+    if native or _is_concretes(kept or options.keyset):
+        if not native and not is_installed():
+            raise SchemeUnavailableError("its keyset has several keys of a kind")
+        if promised is None and options.keyset is not None:
+            _check_true_p_error(circuit, options)
         compile_into(circuit, options, directory, limits=limits, mode=mode)
-    except CompilationError:
-        if promised is None or native:
+        return read_program(directory)
+    try:
+        write = _choose(circuit, lay_out(circuit, found), options, catalogue=catalogue, promised=promised)
+    except CompilationError as error:
+        # Bounds of ours may be above what Concrete's optimizer took for enough: an old artifact is its to judge.
+        if kept is None or serves_one_level(kept):
             raise
-        # Concrete's optimizer, which knows of no compensation, takes keysets for too noisy that are exact enough.
-        try:
-            return onto_known_keyset()
-        except SchemeUnavailableError:
-            pass
-        raise
+        if not is_installed():
+            raise SchemeUnavailableError(error) from error
+        compile_into(circuit, options, directory, limits=limits, mode=mode)
+        return read_program(directory)
+    with written_whole(directory) as made:
+        write(made)
     return read_program(directory)
+
+
+def _is_concretes(keyset: KeysetParameters | None) -> bool:
+    """Whether a keyset is one that Concrete's own programs alone are evaluated under: of several keys of a kind."""
+    return keyset is not None and (len(keyset.bootstrap_keys) > 1 or len(keyset.keyswitch_keys) > 1)
+
+
+def _choose(
+    circuit: Circuit,
+    layout: Layout,
+    options: CompileOptions,
+    *,
+    catalogue: bool,
+    promised: BootstrappedParameters | None,
+) -> Callable[[Path], None]:
+    """What writes the program under the keyset that is chosen; raises a CompilationError where there is none."""
+    keyset = None if promised is None else promised.keyset
+    one_level = choose_one_level(circuit, layout, options, catalogue=catalogue, promised=keyset)
+    if one_level is not None:
+        return lambda made: write_one_level(circuit, layout, one_level, options, made)
+    if not circuit.lookups:
+        sums = choose_sums(circuit, layout, options, catalogue=catalogue, promised=promised)
+        return lambda made: write_sums(circuit, sums, options, made)
+    several = choose_several_levels(circuit, layout, options, catalogue=catalogue, promised=keyset)
+    return lambda made: write_several_levels(circuit, layout, several, options, made)
 
 
 def _check_true_p_error(circuit: Circuit, options: CompileOptions) -> None:
@@ -98,10 +124,7 @@ def _check_true_p_error(circuit: Circuit, options: CompileOptions) -> None:
     if options.keyset is None:
         return
     if why := why_not_exact_enough(circuit, options.keyset, options.p_error):
-        raise CompilationError(
-            f"it cannot be compiled onto the keyset of entry {options.keyset_entry!r}: {why}; compile the model onto "
-            "another keyset"
-        )
+        raise cannot_be_onto(options.keyset_entry, why)
 
 
 def compile_into(
@@ -192,10 +215,7 @@ def _check_status(status: int, report: str, limits: CompileLimits) -> None:
     if status == REFUSED:
         raise CircuitError(f"the compiling process refused it: {last}")
     if "NoParametersFound" in report:
-        raise CompilationError(
-            "no crypto parameters are exact enough for this circuit: its outputs or lookups have too many bits for the "
-            "sums they are made of; use fewer bits for scores, narrower lookups, or p_error=2^-40, if it is smaller"
-        )
+        raise nothing_is_exact_enough()
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
         raise CompilationError(
             f"compiling was ended by {signal.Signals(-status).name}, after at most {limits.cpu_seconds} s of CPU; "

@@ -1,4 +1,4 @@
-"""Compiles a circuit onto a keyset: the optimizer's own choice, an entry of the catalogue, or the one asked for.
+"""Has Concrete compile a circuit: onto its optimizer's own choice, an entry of the catalogue, or the keyset asked for.
 
 Runs in the compiling process. Concrete ignores a wish that it cannot meet, so each result is compared.
 """
@@ -85,7 +85,7 @@ class _Compiler:
         )
         evaluation = kind_of(self.circuit, read_concrete(target, self.options.p_error))
         if evaluation is EvaluationKind.LINEAR:
-            write_linear(self.circuit, target)
+            write_linear(self.circuit, layout.output, target)
         write_lookups(self.circuit, layout, target)
         write_record(target, self.options.p_error, evaluation=evaluation)
         return read_program(target)

@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptable_protocol import CiphertextType, CompileOptions, KeysetParameters
 
 from cryptable_engine.circuit.circuit import Circuit
-from cryptable_engine.errors import CompilationError
+from cryptable_engine.schemes.bootstrapped.compiling.refusals import cannot_be_onto
 from cryptable_engine.schemes.bootstrapped.lookup_program import write_lookups
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import one_level_entries
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import minimal_variance
@@ -88,10 +88,7 @@ def _check_wanted(
             "that is for circuits of one level of lookups, and this one needs less noise (p_error would be "
             f"2^{math.log2(p_error):.0f}, asked for is 2^{math.log2(options.p_error):.0f})"
         )
-    raise CompilationError(
-        f"it cannot be compiled onto the keyset of entry {options.keyset_entry!r}: {why}; compile the model onto "
-        "another keyset"
-    )
+    raise cannot_be_onto(options.keyset_entry, why)
 
 
 def write_one_level(

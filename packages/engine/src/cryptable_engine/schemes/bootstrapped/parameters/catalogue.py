@@ -1,6 +1,6 @@
 """The catalogue of keysets: crypto parameters that models share, so that a client's keys outlive a model.
 
-The optimizer gives each circuit parameters of its own, and so the next version of a model may have another keyset. A
+Each circuit has parameters that are cheapest for it, and so the next version of a model may have another keyset. A
 circuit compiled onto an entry of the catalogue has the entry's keyset instead, at a price that is at most `MAX_FACTOR`
 times the circuit's own optimum. `catalogue.json` is made by tools/generate_catalogue.py.
 """
@@ -23,6 +23,8 @@ from cryptable_protocol import (
 
 MAX_FACTOR = 1.35
 """Dearest that an entry may be, against a circuit's own optimum. Beyond it the circuit keeps its own parameters."""
+CONCRETES = "width "
+"""How the names of entries begin that Concrete's optimizer chose: the only ones that it finds a way to."""
 _FILE = "catalogue.json"
 
 
@@ -54,7 +56,7 @@ def _current() -> Iterator[KeysetEntry]:
 
 
 def candidates(p_error: float, optimum: float, lookups: int) -> tuple[KeysetEntry, ...]:
-    """The entries that a circuit may be compiled onto, the cheapest first.
+    """The entries that Concrete may be asked to compile a circuit onto, the cheapest first.
 
     Which of them are exact enough for it, only the optimizer knows. Entries cheaper than the circuit's optimum are not,
     or the optimizer would have taken them.
@@ -64,7 +66,7 @@ def candidates(p_error: float, optimum: float, lookups: int) -> tuple[KeysetEntr
         optimum: price of the circuit by itself.
         lookups: how many it has, at least 1.
     """
-    entries = [entry for entry in _current() if entry.keyset.keyswitch_keys]
+    entries = [entry for entry in _current() if entry.name.startswith(CONCRETES)]
     classes = {entry.p_error for entry in entries if entry.p_error <= p_error}
     if not classes:
         return ()
@@ -79,11 +81,16 @@ def one_level_entries(optimum: float) -> tuple[KeysetEntry, ...]:
     Args:
         optimum: price of a lookup under the keyset that is cheapest for the circuit.
     """
-    found = [
-        entry
-        for entry in _current()
-        if entry.keyset.bootstrap_keys and not entry.keyset.keyswitch_keys and entry.price <= MAX_FACTOR * optimum
-    ]
+    return _up_to(optimum, [entry for entry in _current() if not entry.keyset.keyswitch_keys])
+
+
+def several_levels_entries(optimum: float) -> tuple[KeysetEntry, ...]:
+    """The same for circuits of several levels."""
+    return _up_to(optimum, [entry for entry in _current() if entry.keyset.keyswitch_keys])
+
+
+def _up_to(optimum: float, entries: list[KeysetEntry]) -> tuple[KeysetEntry, ...]:
+    found = [entry for entry in entries if entry.keyset.bootstrap_keys and entry.price <= MAX_FACTOR * optimum]
     return tuple(sorted(found, key=lambda entry: entry.price))
 
 

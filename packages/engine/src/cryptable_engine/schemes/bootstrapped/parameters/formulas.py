@@ -35,6 +35,8 @@ LEAST_P_ERROR = 2.0**-1000
 """Half of much less is nothing to a double."""
 MINIMUM_DIMENSION = 450
 """Of a secret key: the line above holds from there on."""
+ROUNDED_VARIANCE = 1 - 3e-5
+"""Of `minimal_variance`, what Concrete's numbers, which it rounds up, may be."""
 _DOUBLE_BITS = 53
 FOURIER_WEIGHT, FOURIER_WEIGHT_BOUND = 0.06, 0.08
 """Of what the Fourier transform in doubles adds to one external product: typically, and at most.
@@ -90,9 +92,18 @@ def rounding_variance(input_dimension: int, polynomial_size: int, *, compensated
 
 
 def keyswitch_variance(key: KeyswitchKeyParameters, input_dimension: int) -> float:
-    """What a keyswitch adds: words are decomposed inexactly, and key rows are noisy."""
+    """What a keyswitch adds, in the mean over keys: words are decomposed inexactly, and key rows are noisy."""
+    return _keyswitch(key, input_dimension, more_ones=1.0)
+
+
+def keyswitch_variance_bound(key: KeyswitchKeyParameters, input_dimension: int) -> float:
+    """The most that it adds, under a secret key that has more ones than half by `KEY_DEVIATIONS`."""
+    return _keyswitch(key, input_dimension, more_ones=1 + KEY_DEVIATIONS / math.sqrt(input_dimension))
+
+
+def _keyswitch(key: KeyswitchKeyParameters, input_dimension: int, *, more_ones: float) -> float:
     base = 2.0**key.base_log
-    inexact = 1 / (24 * base ** (2 * key.level_count))
+    inexact = more_ones / (24 * base ** (2 * key.level_count))
     rows = key.level_count * key.variance * (base**2 + 2) / 12
     return input_dimension * (inexact + rows)
 

@@ -20,6 +20,7 @@ from cryptable_engine.circuit.convolution import Convolution
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     MAX_GLWE_DIMENSION,
     MINIMUM_DIMENSION,
+    ROUNDED_VARIANCE,
     bootstrap_price,
     bootstrap_variance_bound,
     minimal_variance,
@@ -38,8 +39,6 @@ _LARGE_DIMENSIONS = range(1024, 16384 + 1)
 _SMALL_DIMENSIONS = range(MINIMUM_DIMENSION, 851)
 """Beyond, a bootstrapping alone costs about what it does with a keyswitch and a key that this lets be shorter (those of
 the catalogue have 661 to 944 bits), so such circuits are left to Concrete."""
-_ROUNDED = 1 - 3e-5
-"""Of `minimal_variance`, what Concrete's numbers, which it rounds up, may be."""
 _LEVELS = range(1, 9)
 _MANTISSA_BITS = 53
 
@@ -162,7 +161,7 @@ def is_secure(keyset: KeysetParameters) -> bool:
     """Whether keys for one-level circuits, and inputs under them, have the noise of 128 bits of security."""
     (key,) = keyset.bootstrap_keys
     large, small = keyset.dimensions[LARGE_KEY], keyset.dimensions[SMALL_KEY]
-    return min(large, small) >= MINIMUM_DIMENSION and key.variance >= _ROUNDED * minimal_variance(large)
+    return min(large, small) >= MINIMUM_DIMENSION and key.variance >= ROUNDED_VARIANCE * minimal_variance(large)
 
 
 def is_exact_enough(keyset: KeysetParameters, demands: OneLevelDemands, p_error: float) -> bool:

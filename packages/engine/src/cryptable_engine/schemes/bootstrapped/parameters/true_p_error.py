@@ -80,9 +80,8 @@ def optimizers_p_error(circuit: Circuit, keyset: KeysetParameters) -> float:
     return _p_error(circuit, keyset, optimizers_bootstrap_variance, compensated=False)
 
 
-def sums_p_error(circuit: Circuit, variance: float) -> float:
+def sums_p_error(circuit: Circuit, layout: Layout, variance: float) -> float:
     """That the output of a circuit without lookups is misread, whose inputs are encrypted with this variance."""
-    layout = lay_out(circuit, verify(circuit))
     met = [float(each.max()) for each in variances(circuit, variance, variance)]
     return misread_probability(_scaled_up(met, circuit.output, layout, layout.output), layout.output.width)
 
