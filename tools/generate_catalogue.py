@@ -1,15 +1,14 @@
-"""Generates the catalogue of keysets: what the optimizer chooses over a grid of circuits, thinned out.
+"""Generates the catalogue of keysets: what our searches choose over a grid of demands, thinned out.
 
-python tools/generate_catalogue.py           write it (some minutes)
+python tools/generate_catalogue.py           write it (some 20 s of CPU)
 python tools/generate_catalogue.py --check   exit with 1 where what is committed differs
 
-For each table width and p_error, circuits of ever more lookups, summed to ever more bits, ask for ever less noise, and
-get ever dearer keysets. Of neighbours whose prices differ little, the dearer one serves both, so only that is kept:
-the fewer entries, the more models share one. Whether it serves both is tried, by compiling.
+For each table width and p_error, sums of ever less noise ask for ever dearer keysets. Of neighbours whose prices differ
+little, the dearer one serves both, so only that is kept: the fewer entries, the more models share one.
 
-For circuits of one level the same goes without the optimizer: their keysets are computed
-(`cryptable_engine.schemes.bootstrapped.parameters.one_level`). Entries that are not made any more stay, retired: models
-have their names, and keys of their keysets live on.
+Keysets of one level are those of `one_level`, those of several levels of `keyset_search`. What Concrete's optimizer
+chose for several levels, in earlier versions of this file, stays as it is: models have those names, and clients those
+keys. Entries that are not made any more stay, retired, for the same reason.
 """
 
 from __future__ import annotations
@@ -17,20 +16,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib import metadata
 from itertools import count, product
 from pathlib import Path
 from typing import Any
 
 import cryptable_engine
-from cryptable.calibrating.sample_circuits import sum_of_lookups
-from cryptable_engine import Circuit, CompilationError, Program, UnsupportedProgramError, to_mlir
-from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
-from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
-from cryptable_engine.schemes.bootstrapped.parameters.formulas import MAX_GLWE_DIMENSION
+from cryptable_engine.schemes.bootstrapped.parameters import keyset_search, several_levels
+from cryptable_engine.schemes.bootstrapped.parameters.catalogue import CONCRETES, keyset_from_json, keyset_to_json
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     SMALL_KEY,
     OneLevelDemands,
@@ -39,96 +33,27 @@ from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     is_exact_enough,
     typical_demands,
 )
-from cryptable_engine.schemes.bootstrapped.program import write_record
+from cryptable_engine.schemes.bootstrapped.parameters.several_levels import Demands
 from cryptable_protocol import KeysetParameters, SecretKeyParameters
 
 TARGET = Path(cryptable_engine.__file__).parent / "schemes/bootstrapped/parameters/catalogue.json"
 WIDTHS = (2, 3, 4, 5, 6)
 LOG2_P_ERRORS = (-40, -64, -128)
-LOOKUPS = (4, 64, 512)
-OUTPUT_BITS = range(6, 21, 2)
 NEIGHBOURS = 1.15
 """Prices of a lookup that differ by less than this factor are not worth two entries."""
 ONE_LEVEL_NEIGHBOURS = 1.04
 """The same of keysets for circuits of one level, which need not be compiled to be told apart."""
-ONE_LEVEL_NOISE = range(6, 25)
+NOISE = range(6, 25)
 """Of a sum, in bits: its own, and half of the logarithm of how many lookups are summed."""
 NORMS = (None, 64, 256)
 """Of the weights that inputs are summed with: in a code of bits, and in first layers of networks."""
+LOOKED_UP_NORMS = (0.0, 64.0)
+"""Of the weights that lookups are summed with for another lookup, in circuits of several levels."""
+MADE_WITH = "cryptable, and concrete-python 2.11.0 where an entry's name begins with 'width'"
 LARGEST_KEYS = 1 << 30
 """Bytes of evaluation keys that are still worth an entry."""
 SECRET_KEY_DIMENSIONS = (1024, 1536, 2048, 2304, 2496)
 """For circuits without lookups: models on numbers of 20 bits need about 2100; beyond 2517, keys gain nothing."""
-
-
-@dataclass
-class Found:
-    """A keyset, the price of a lookup under it, and the circuits (lookups, output bits) that it was chosen for."""
-
-    keyset: KeysetParameters
-    price: float
-    circuits: list[tuple[int, int]] = field(default_factory=list)
-
-
-def compiled(circuit: Circuit, p_error: float, keyset: KeysetParameters | None = None) -> Program | None:
-    """None where no parameters are exact enough, or their keys are too large for anyone."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        try:
-            compile_mlir(
-                to_mlir(circuit),
-                directory,
-                p_error=p_error,
-                security_bits=128,
-                simulation=False,
-                keyset=keyset,
-                max_glwe_dimension=MAX_GLWE_DIMENSION if keyset is None else None,
-            )
-            write_record(directory, p_error)
-            program = Program.load(directory)
-        except (CompilationError, UnsupportedProgramError) as error:
-            if "NoParametersFound" in str(error) or "evaluation keys of" in str(error):
-                return None
-            raise
-    return program if program.keyset.evaluation_keys_bytes <= LARGEST_KEYS else None
-
-
-def found_keysets(width: int, p_error: float) -> list[Found]:
-    """All that the grid asks for, the cheapest first."""
-    found: dict[bytes, Found] = {}
-    for lookups in LOOKUPS:
-        for output_bits in OUTPUT_BITS:
-            if 1 << output_bits < 2 * lookups:
-                continue
-            program = compiled(sum_of_lookups(lookups, width, output_bits), p_error)
-            if program is not None:
-                entry = found.setdefault(program.keyset.name, Found(program.keyset, program.complexity / lookups))
-                entry.circuits.append((lookups, output_bits))
-    return sorted(found.values(), key=lambda entry: (entry.price, entry.keyset.name))
-
-
-def serves(entry: Found, other: Found, width: int, p_error: float) -> bool:
-    """Whether all circuits of `other` compile onto the keyset of `entry`."""
-    for lookups, output_bits in other.circuits:
-        program = compiled(sum_of_lookups(lookups, width, output_bits), p_error, entry.keyset)
-        if program is None or program.keyset != entry.keyset:
-            return False
-    return True
-
-
-def thinned(found: list[Found], width: int, p_error: float) -> Iterator[Found]:
-    """Without those that a neighbour serves."""
-    start = 0
-    while start < len(found):
-        stop = start + 1
-        while (
-            stop < len(found)
-            and found[stop].price <= NEIGHBOURS * found[start].price
-            and all(serves(found[stop], other, width, p_error) for other in found[start:stop])
-        ):
-            stop += 1
-        yield found[stop - 1]
-        start = stop
 
 
 @dataclass
@@ -155,7 +80,7 @@ class Made:
 def one_level_keysets() -> list[Made]:
     """For sums of lookups of one level, of ever less noise, by norm, p_error and width; each keyset once."""
     found: dict[bytes, Made] = {}
-    for norm, log2_p_error, width, noise in product(NORMS, LOG2_P_ERRORS, WIDTHS, ONE_LEVEL_NOISE):
+    for norm, log2_p_error, width, noise in product(NORMS, LOG2_P_ERRORS, WIDTHS, NOISE):
         demands = typical_demands(width, noise, norm=norm)
         keyset = cheapest_keyset(demands, 2.0**log2_p_error)
         if keyset is not None and keyset.evaluation_keys_bytes <= LARGEST_KEYS:
@@ -190,13 +115,55 @@ def _one_level_entries(names: _Names) -> Iterator[dict[str, Any]]:
         yield _entry(name, made.width, made.log2_p_error, complexity(made.keyset, 1), made.keyset)
 
 
-def _optimizers_entries(names: _Names) -> Iterator[dict[str, Any]]:
+def several_levels_keysets(width: int, log2_p_error: int) -> list[tuple[KeysetParameters, list[Demands]]]:
+    """For sums of lookups, and lookups of sums of lookups, of ever less noise, the cheapest first: each keyset once."""
+    found: dict[KeysetParameters, list[Demands]] = {}
+    for norm, noise in product(LOOKED_UP_NORMS, NOISE):
+        demands = several_levels.typical_demands(width, noise, norm=norm)
+        keyset = keyset_search.cheapest_keyset(demands, 2.0**log2_p_error)
+        if keyset is not None and keyset.evaluation_keys_bytes <= LARGEST_KEYS:
+            found.setdefault(keyset, []).append(demands)
+    return sorted(found.items(), key=lambda each: several_levels.complexity(each[0], 1))
+
+
+def thinned(found: list[tuple[KeysetParameters, list[Demands]]], log2_p_error: int) -> Iterator[KeysetParameters]:
+    """Without those that a neighbour serves, which is little dearer."""
+    start = 0
+    while start < len(found):
+        stop, cheapest = start + 1, several_levels.complexity(found[start][0], 1)
+        while (
+            stop < len(found)
+            and several_levels.complexity(found[stop][0], 1) <= NEIGHBOURS * cheapest
+            and all(
+                several_levels.is_exact_enough(found[stop][0], demands, 2.0**log2_p_error)
+                for _, served in found[start:stop]
+                for demands in served
+            )
+        ):
+            stop += 1
+        yield found[stop - 1][0]
+        start = stop
+
+
+def _several_levels_entries(names: _Names) -> Iterator[dict[str, Any]]:
+    made: set[KeysetParameters] = set()
     for log2_p_error, width in product(LOG2_P_ERRORS, WIDTHS):
-        kept = list(thinned(found_keysets(width, 2.0**log2_p_error), width, 2.0**log2_p_error))
-        for found in kept:
-            name = names.of(found.keyset, f"width {width}, p_error 2^{log2_p_error}")
-            yield _entry(name, width, log2_p_error, found.price, found.keyset)
-        print(f"width {width}, p_error 2^{log2_p_error}: {len(kept)} entries", file=sys.stderr)
+        for keyset in thinned(several_levels_keysets(width, log2_p_error), log2_p_error):
+            if keyset in made:
+                continue
+            made.add(keyset)
+            (key,), (switch,) = keyset.bootstrap_keys, keyset.keyswitch_keys
+            small = keyset.dimensions[key.input_key]
+            told = f"{key.glwe_dimension} x {key.polynomial_size}, {key.level_count} x {key.base_log} bits"
+            kind = f"several levels, {small} bits, {told}, switch {switch.level_count} x {switch.base_log}"
+            name = names.of(keyset, kind, numbered=False)
+            yield _entry(name, width, log2_p_error, several_levels.complexity(keyset, 1), keyset)
+
+
+def _concretes_entries(committed: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for entry in committed:
+        if entry["name"].startswith(CONCRETES) and not entry.get("retired"):
+            yield entry
 
 
 def _entry(name: str, width: int, log2_p_error: int, price: float, keyset: KeysetParameters) -> dict[str, Any]:
@@ -229,16 +196,15 @@ def catalogue() -> str:
     """The file's content."""
     committed = json.loads(TARGET.read_text(encoding="utf-8"))["entries"]
     names = _Names(committed)
-    entries = [*_one_level_entries(names), *_optimizers_entries(names)]
+    entries = [*_one_level_entries(names), *_several_levels_entries(names), *_concretes_entries(committed)]
     for dimension in SECRET_KEY_DIMENSIONS:
         entries.append(
             _entry(f"no lookups, {dimension}", 0, 0, 0.0, KeysetParameters((SecretKeyParameters(0, dimension),)))
         )
     made = {entry["name"] for entry in entries}
     entries += [{**entry, "retired": True} for entry in committed if entry["name"] not in made]
-    made_with = f"concrete-python {metadata.version('concrete-python')}"
     lines = ",\n".join(json.dumps(entry) for entry in entries)
-    return f'{{"made_with": {json.dumps(made_with)}, "entries": [\n{lines}\n]}}\n'
+    return f'{{"made_with": {json.dumps(MADE_WITH)}, "entries": [\n{lines}\n]}}\n'
 
 
 def main() -> int:
