@@ -123,19 +123,10 @@ def test_runs_where_nothing_foreign_can_be_imported(observed, boundary):
 
 
 @pytest.mark.encrypted
-def test_native_code_is_seen_where_it_belongs(observed):
+def test_a_server_meets_concrete_nowhere(observed):
+    """Whether it is installed or not, of models with lookups too; nor does whoever compiles them for it."""
     _, processes, imports = observed("server_serves.py", blocked=False)
-    native = {processes[pid] for pid, module in imports if module == "concrete"}
-    # Workers meet it where a row has lookups; sums do without.
-    allowed = (
-        "-m cryptable_server.processes.worker",
-        "-m cryptable_engine.schemes.bootstrapped.compiling.compile_process",
-        # These compile, and so look whether it is there, without loading it.
-        "-m cryptable_server.processes.preparation",
-        "programs/server_serves.py",
-    )
-    assert native
-    assert all(any(process in arguments for process in allowed) for arguments in native), native
+    assert {processes[pid] for pid, module in imports if is_one_of(module, NATIVE)} == set()
 
 
 @pytest.mark.parametrize("module", sorted({name for boundary in BOUNDARIES.values() for name in boundary.modules}))

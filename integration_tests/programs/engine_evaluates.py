@@ -1,4 +1,4 @@
-"""An evaluation by the engine alone: compile a circuit with a lookup and one without, and evaluate both.
+"""An evaluation by the engine alone: compile a circuit with a lookup, and one without by Concrete, and evaluate both.
 
 There is no client here, so the inputs are trivial ciphertexts (no masks, no noise). They evaluate as any other, and
 where there is no lookup the answer can be read without a key. The lookup's keys are random: its answer means nothing.
@@ -43,7 +43,7 @@ def trivial(evaluator: Evaluator) -> EncryptedTensor:
 
 
 with tempfile.TemporaryDirectory() as folder:
-    evaluator = Evaluator(compile_circuit(without_lookup, OPTIONS, Path(folder) / "without"))
+    evaluator = Evaluator(compile_circuit(without_lookup, OPTIONS, Path(folder) / "without", native=True))
     answer = evaluator.evaluate(trivial(evaluator))
     assert answer.bodies >> np.uint64(63 - evaluator.program.output.width) == interpret(without_lookup, ROW[None])[0]
 

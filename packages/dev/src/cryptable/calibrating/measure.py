@@ -5,12 +5,15 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from cryptable_client import SecretKeys, encrypt
-from cryptable_engine import Circuit, Evaluator, Linear, Program
+from cryptable_engine import Circuit, Evaluator, Linear
+from cryptable_engine.kernel import kernel_state
+from cryptable_engine.schemes.bootstrapped.concrete.native import is_installed
+from cryptable_engine.schemes.bootstrapped.parameters.keyset_search import cheapest_keyset
+from cryptable_engine.schemes.bootstrapped.parameters.several_levels import typical_demands
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, EncryptedTensor, InternalError, Link
 
 from cryptable.calibrating.sample_circuits import sum_of_lookups, weighted_sum, with_matrix
@@ -22,6 +25,7 @@ from cryptable.cost.rates import MachineRates
 WIDTHS = (3, 4, 5)
 _LOOKUPS = 12
 _BITS = 2400
+_P_ERROR = CompileOptions().p_error
 _REPEATS = 3
 _FIXED_LINEAR_SECONDS = 1e-4
 """Of a call without lookups: too little to be measured apart."""
@@ -36,9 +40,8 @@ class _Sample:
         options: CompileOptions | None = None,
         *,
         repeats: int | None = None,
-        native: bool = False,
     ) -> None:
-        self.folder = ProgramFolder(circuit, options or CompileOptions(), catalogue=True, native=native)
+        self.folder = ProgramFolder(circuit, options or CompileOptions(), catalogue=True)
         self.program = self.folder.program
         self.spec = ClientSpec(
             model_name="calibration",
@@ -83,9 +86,11 @@ def measure_machine(report: Callable[[float], None]) -> MachineRates:
     two = step(_Sample(sum_of_lookups(2, 4, 10), by_width[4].options))
     # Those with a matrix beside their lookups are no circuits of one level.
     plain_circuit = sum_of_lookups(2, 4, 10, input_bits=_BITS)
-    plain = step(_Sample(plain_circuit, native=True))
+    several_levels = CompileOptions(
+        keyset_entry="calibration", keyset=cheapest_keyset(typical_demands(4, 14.0), _P_ERROR)
+    )
+    plain = step(_Sample(plain_circuit, several_levels))
     few = step(_Sample(sum_of_lookups(2, 4, 10), plain.options))
-    native_seconds = _native_seconds(few.folder.program)
     dense_circuit, gathered_circuit = with_matrix(plain_circuit, 100, _BITS // 2), with_matrix(plain_circuit, 6000, 4)
     dense = step(_Sample(dense_circuit, plain.options))
     gathered = step(_Sample(gathered_circuit, plain.options))
@@ -103,10 +108,10 @@ def measure_machine(report: Callable[[float], None]) -> MachineRates:
     linear_cell_word = _rate(large.seconds - small.seconds, 39 * _BITS * small.words)
     widest = by_width[max(WIDTHS)]
     return MachineRates(
-        engine=f"concrete-python {metadata.version('concrete-python')}",
+        engine=kernel_state().path,
         machine=f"{platform.system()} {platform.machine()}, {_processor()}",
         per_price=per_price,
-        native_call=max(0.0, native_seconds - few.seconds),
+        native_call=_native_call(few),
         call=call,
         input_word=input_word,
         cell_word=_rate(dense.seconds - plain.seconds, _matrix_work(dense_circuit)[0] * words),
@@ -119,8 +124,15 @@ def measure_machine(report: Callable[[float], None]) -> MachineRates:
     )
 
 
-def _native_seconds(program: Program) -> float:
-    """Of a row that Concrete's own program evaluates. Keys and ciphertexts mean nothing: nobody decrypts the result."""
+def _native_call(sample: _Sample) -> float:
+    """What a row takes longer where Concrete's own program evaluates it; 0 where that is not installed.
+
+    Keys and ciphertexts mean nothing: nobody decrypts the result.
+    """
+    if not is_installed():
+        return 0.0
+    folder = ProgramFolder(sum_of_lookups(2, 4, 10), CompileOptions(), native=True)
+    program = folder.program
     evaluator = Evaluator(program, native=True)
     keys = evaluator.load_keys(np.random.default_rng(0).bytes(program.keyset.evaluation_keys_bytes))
     tensor = EncryptedTensor(np.zeros(program.input.size, np.uint64), seed=bytes(16))
@@ -130,7 +142,7 @@ def _native_seconds(program: Program) -> float:
         began = time.process_time()
         evaluator.evaluate(tensor, keys)
         times.append(time.process_time() - began)
-    return min(times)
+    return max(0.0, min(times) - sample.seconds)
 
 
 def _rate(seconds: float, units: int) -> float:

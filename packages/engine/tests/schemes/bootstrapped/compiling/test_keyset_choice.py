@@ -26,6 +26,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.catalogue import (
     keyset_catalogue,
     one_level_entries,
     secret_key_entries,
+    several_levels_entries,
 )
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import is_exact_enough, typical_demands
 from cryptable_protocol import CompileOptions
@@ -132,6 +133,14 @@ def test_a_longer_key_than_the_catalogue_has(tmp_path, monkeypatch):
     assert program.keyset_entry == ""
     assert program.optimum == program.complexity
     assert LIBRARY in {path.name for path in tmp_path.iterdir()}
+
+
+def test_ours_and_concretes_entries_are_told_apart():
+    """By their names: Concrete is asked for its own alone, which it finds a way to."""
+    assert {entry.name.startswith("width ") for entry in candidates(2.0**-40, 1.42e8, 1)} == {True}
+    made = [entry for entry in several_levels_entries(1e12) if entry.name.startswith("several levels, ")]
+    assert len(made) > 50
+    assert several_levels_entries(7e7) == several_levels_entries(1e12)[: len(several_levels_entries(7e7))]
 
 
 def test_the_catalogue():
