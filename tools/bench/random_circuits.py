@@ -29,6 +29,7 @@ from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_client.schemes.scheme import read_tensor
 from cryptable_engine import (
     Circuit,
+    CompilationError,
     Evaluator,
     GroupKind,
     Input,
@@ -36,18 +37,13 @@ from cryptable_engine import (
     Linear,
     Lookup,
     Program,
-    SchemeUnavailableError,
     Term,
     compile_circuit,
     interpret,
 )
 from cryptable_engine.circuit.bounds import bounds
-from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.kernel import kernel_state
 from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import VARIABLE
-from cryptable_engine.schemes.bootstrapped.compiling.known_keyset_compiler import compile_onto_known_keyset
-from cryptable_engine.schemes.bootstrapped.compiling.one_level_compiler import choose_one_level
-from cryptable_engine.schemes.bootstrapped.parameters.layout import lay_out
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, Link, ThermometerEncoder
 from cryptable_protocol.messages import tensor as pb
 
@@ -117,23 +113,11 @@ class Compiled:
 
 
 def compiled(circuit: Circuit, rows: Integers, directory: Path) -> Compiled | None:
-    """Onto a keyset of the catalogue; None where none is exact enough."""
-    if circuit.lookups and not is_one_level(circuit):
-        try:
-            layout = lay_out(circuit, verify(circuit))
-            directory.mkdir()
-            compile_onto_known_keyset(circuit, layout, CompileOptions(), directory, promised=None)
-            return Compiled(circuit, rows, Program.load(directory))
-        except SchemeUnavailableError:
-            return None
-    return Compiled(circuit, rows, compile_circuit(circuit, CompileOptions(), directory, catalogue=True))
-
-
-def is_one_level(circuit: Circuit) -> bool:
-    """Whether it can have keys of its own kind, without a keyswitch key."""
-    options = CompileOptions()
-    layout = lay_out(circuit, verify(circuit))
-    return choose_one_level(circuit, layout, options, catalogue=True, promised=None) is not None
+    """Onto a keyset of the catalogue where one costs little more; None where nothing is exact enough."""
+    try:
+        return Compiled(circuit, rows, compile_circuit(circuit, CompileOptions(), directory, catalogue=True))
+    except CompilationError:
+        return None
 
 
 class Client:
