@@ -5,27 +5,24 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from cryptable_client import SecretKeys, encrypt
 from cryptable_engine import Circuit, Evaluator, Linear
 from cryptable_engine.kernel import kernel_state
-from cryptable_engine.schemes.bootstrapped.concrete.native import is_installed
-from cryptable_engine.schemes.bootstrapped.parameters.keyset_search import cheapest_keyset
-from cryptable_engine.schemes.bootstrapped.parameters.several_levels import typical_demands
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, EncryptedTensor, InternalError, Link
 
 from cryptable.calibrating.sample_circuits import sum_of_lookups, weighted_sum, with_matrix
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
-from cryptable.cost.bootstrapped import matrix_work
+from cryptable.cost.bootstrapped import matrix_work, several_levels_keyset
 from cryptable.cost.rates import MachineRates
 
 WIDTHS = (3, 4, 5)
 _LOOKUPS = 12
 _BITS = 2400
-_P_ERROR = CompileOptions().p_error
 _REPEATS = 3
 _FIXED_LINEAR_SECONDS = 1e-4
 """Of a call without lookups: too little to be measured apart."""
@@ -86,9 +83,7 @@ def measure_machine(report: Callable[[float], None]) -> MachineRates:
     two = step(_Sample(sum_of_lookups(2, 4, 10), by_width[4].options))
     # Those with a matrix beside their lookups are no circuits of one level.
     plain_circuit = sum_of_lookups(2, 4, 10, input_bits=_BITS)
-    several_levels = CompileOptions(
-        keyset_entry="calibration", keyset=cheapest_keyset(typical_demands(4, 14.0), _P_ERROR)
-    )
+    several_levels = CompileOptions(keyset_entry="calibration", keyset=several_levels_keyset(4, 14.0))
     plain = step(_Sample(plain_circuit, several_levels))
     few = step(_Sample(sum_of_lookups(2, 4, 10), plain.options))
     dense_circuit, gathered_circuit = with_matrix(plain_circuit, 100, _BITS // 2), with_matrix(plain_circuit, 6000, 4)
@@ -129,7 +124,7 @@ def _native_call(sample: _Sample) -> float:
 
     Keys and ciphertexts mean nothing: nobody decrypts the result.
     """
-    if not is_installed():
+    if find_spec("concrete") is None:
         return 0.0
     folder = ProgramFolder(sum_of_lookups(2, 4, 10), CompileOptions(), native=True)
     program = folder.program

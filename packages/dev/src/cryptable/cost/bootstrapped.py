@@ -17,6 +17,7 @@ from cryptable_engine import Circuit, Convolution, Linear, Lookup, Node, Program
 from cryptable_engine.circuit.readout import output_bits
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, neighbour_rate, reading_deviation
+from cryptable_engine.schemes.bootstrapped.parameters import keyset_search, several_levels
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import noise_deviation
 from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     cheapest_keyset,
@@ -137,6 +138,11 @@ def lookup_price(
     eligible = [limit for limit in classes if limit <= p_error]
     steps = classes[max(eligible)] if eligible else classes[min(classes)]
     return next((price for limit, price in steps if noise <= limit), math.inf)
+
+
+def several_levels_keyset(width: int, noise: float, *, p_error: float = DEFAULT_P_ERROR) -> KeysetParameters | None:
+    """The cheapest keyset for lookups of typical codes in circuits of several levels, by the arguments of a price."""
+    return keyset_search.cheapest_keyset(several_levels.typical_demands(width, noise), p_error)
 
 
 @cache
