@@ -77,6 +77,8 @@ SETTINGS = {
         "random_state": 0,
     },
     "TransformedTargetRegressor": {"regressor": Ridge(), "func": np.log1p, "inverse_func": np.expm1},
+    "FixedThresholdClassifier": {"estimator": LogisticRegression(), "threshold": 0.3},
+    "TunedThresholdClassifierCV": {"estimator": LogisticRegression(), "cv": 2},
     "VotingClassifier": {
         "estimators": [("steep", LogisticRegression(C=10.0, max_iter=1000)), ("flat", LogisticRegression(C=0.01))],
         "voting": "soft",
@@ -261,12 +263,13 @@ BY_LOOKUPS = (
     ("catboost.CatBoostRegressor", ""),
 )
 """Models of trees that are compiled for the scheme bootstrapped too."""
-OF_MODULES = ("skorch.NeuralNet",)
-"""Classes that are nothing without a torch module: tests/importers/test_networks_of_estimators.py has theirs."""
+ELSEWHERE = ("skorch.NeuralNet", "sklearn.frozen.FrozenEstimator")
+"""Classes that are nothing without a torch module, or a fitted estimator: test_networks_of_estimators and test_wrappers
+have theirs."""
 INSTALLED = [
     name
     for name in ct.supported_estimators()
-    if importlib.util.find_spec(name.partition(".")[0]) and name not in OF_MODULES
+    if importlib.util.find_spec(name.partition(".")[0]) and name not in ELSEWHERE
 ]
 ASKED_FOR = ("MLPClassifier", "MLPRegressor")
 """Are compiled for the scheme levelled, which is to be asked for."""
