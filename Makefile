@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WEB := packages/web
 
 .PHONY: help setup setup-web demo demo-web test check check-web check-format check-lint check-types check-imports check-generated check-tree \
-	wheels check-docs check-protos check-readme protos-baseline bench bench-bars bench-full docs format protos generate generate-docs clean
+	guides wheels check-docs check-protos check-readme protos-baseline bench bench-bars bench-full docs format protos generate generate-docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,6 +123,9 @@ generate-docs: setup
 	@$(BIN)/python tools/generate_licences.py
 	@$(BIN)/python tools/website/pictures.py
 	@$(BIN)/python tools/bench/render.py
+
+guides: setup ## Run the guides about networks in environments made by their extras alone (minutes, 2 GB)
+	@$(BIN)/python tools/guides_by_extras.py
 
 wheels: setup ## Build the kernel's wheels for all systems into dist/ (installs a compiler of 400 MB elsewhere, minutes)
 	@$(BIN)/python tools/build_wheels.py

@@ -15,6 +15,7 @@ from pathlib import Path
 from vectors import (
     accept_sums,
     convolution,
+    curves,
     levelled,
     linear,
     links,
@@ -41,6 +42,7 @@ def files() -> dict[str, bytes]:
         *reject_circuit.rejected(),
         *reject_others.rejected(),
         *convolution.rejected(),
+        *curves.rejected(),
         *levelled.rejected(),
         *linear.rejected(),
         *rotation.rejected(),
@@ -54,6 +56,7 @@ def files() -> dict[str, bytes]:
                 *accepted(),
                 *accept_sums.accepted(),
                 *convolution.accepted(),
+                *curves.accepted(),
                 *levelled.accepted(),
                 *linear.accepted(),
                 *rotation.accepted(),

@@ -134,7 +134,7 @@ def _compared(model: onnx.ModelProto, row: Array, wanted: Array) -> str:
     rows = _calibration(row)
     scale = max(1e-6, float(np.abs(wanted).max()))
     try:
-        segments = trace(network, tuple(f"x{index}" for index in range(row.size)))
+        segments = trace(network, tuple(f"x{index}" for index in range(row.size)), rows)
         traced = segments.scores(row[None])[0]
         if traced.shape != wanted.shape or not np.allclose(traced, wanted, rtol=1e-3, atol=1e-5 * scale):
             return "the traced network gives another output"

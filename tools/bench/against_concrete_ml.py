@@ -5,7 +5,7 @@
 Concrete ML 1.9 is installed into build/concrete-ml, an environment of its own, when first needed (6 GB). Each side
 trains with its own libraries on the same data. Rows alternate between the two, so both meet the same noise of the
 machine; a row's time holds encoding, encryption, evaluation and decryption, the keys being in memory. Ours, which take
-milliseconds, are evaluated five at a time. Trees are compiled with scheme="auto".
+milliseconds, are evaluated five at a time. Trees are compiled with scheme="auto"; networks as network_sides.py says.
 """
 
 from __future__ import annotations

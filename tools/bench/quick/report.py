@@ -207,6 +207,8 @@ def _full(results: list[dict[str, Any]]) -> Iterator[str]:
 
 def work_of(ours: dict[str, Any]) -> str:
     """What one of our models took side by side, in its scheme's unit."""
+    if ours.get("scheme") == "squares":
+        return "squares, no lookups"
     return f"{ours['products']} products" if ours.get("products") else f"{ours['lookups']} lookups"
 
 

@@ -2,6 +2,7 @@
 
 from cryptable_protocol.encoding.bits_encoder import BitsEncoder
 from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
+from cryptable_protocol.encoding.curves_encoder import CurvesEncoder
 from cryptable_protocol.encoding.decoder import Decoder, Labels
 from cryptable_protocol.encoding.digits_encoder import DigitsEncoder
 from cryptable_protocol.encoding.encoders import (
@@ -51,6 +52,7 @@ __all__ = [
     "ClientSpec",
     "CompileOptions",
     "CryptableError",
+    "CurvesEncoder",
     "Decoder",
     "DigitsEncoder",
     "EncryptedTensor",

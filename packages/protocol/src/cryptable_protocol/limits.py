@@ -13,6 +13,8 @@ MAX_AFFINE_LEVELS = 1 << 24
 """Levels of an affine or polyline encoder."""
 MAX_KNOTS = 1 << 12
 """Knots of a polyline encoder."""
+MAX_CURVES = 64
+"""Curves of one number."""
 MAX_FURTHER_BITS = 2
 """Bits of a result that are read although they are noisy. A step of the lowest is 3 standard deviations, about."""
 MAX_FURTHER_WIDTH = 60

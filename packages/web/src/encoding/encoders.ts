@@ -4,6 +4,7 @@ import { InvalidInputError } from "../errors.js";
 import { checkName } from "../wire/names.js";
 import { BitsEncoder } from "./bits.js";
 import { CategoricalEncoder } from "./categorical.js";
+import { CurvesEncoder } from "./curves.js";
 import { DigitsEncoder } from "./digits.js";
 import { quoted, refuse, type Encoder, type Value } from "./encoder.js";
 import { AffineEncoder, QuadraticEncoder } from "./levels.js";
@@ -59,6 +60,11 @@ export function encoderOf({ name, kind }: FeatureEncoder): Encoder {
       return new BitsEncoder(
         name,
         kind.value.parts.map((part) => partOf(name, part)),
+      );
+    case "curves":
+      return new CurvesEncoder(
+        name,
+        kind.value.curves.map((curve) => new PolylineEncoder(name, curve)),
       );
     case "unused":
       return new UnusedFeature(name);

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy.typing as npt
-from cryptable_protocol import AffineEncoder, BitsEncoder, QuadraticEncoder
+from cryptable_protocol import AffineEncoder, BitsEncoder, CurvesEncoder, QuadraticEncoder
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiling.agreement import tell_agreement
@@ -211,7 +211,7 @@ def _warn_if_ranges_are_of_few_rows(model: CompiledModel, rows: int) -> None:
     clipped = [
         feature.name
         for feature in model.artifact.client_spec.features
-        if isinstance(feature, AffineEncoder | BitsEncoder | QuadraticEncoder)
+        if isinstance(feature, AffineEncoder | BitsEncoder | CurvesEncoder | QuadraticEncoder)
     ]
     if rows < FEW_ROWS and clipped:
         warnings.warn(

@@ -7,8 +7,10 @@ from cryptable_protocol import (
     BitsEncoder,
     CategoricalEncoder,
     ClientSpec,
+    CurvesEncoder,
     DigitsEncoder,
     FeatureEncoder,
+    PolylineEncoder,
     QuadraticEncoder,
     ThermometerEncoder,
     UnusedFeature,
@@ -78,6 +80,9 @@ def client_learns(
         told.append(f"the categories of {categorical} features, and which of them the model tells apart")
     if ranged:
         told.append(f"the ranges and steps of {ranged} features, which tell how much each can weigh at most")
+    curves = sum(isinstance(feature, PolylineEncoder) for feature in features)
+    if curves:
+        told.append(f"{curves} functions of single features that the model begins with, which clients evaluate")
     if unused:
         told.append(f"which {unused} features the model does not use")
     is_linear = isinstance(spec.parameters, LinearParameters)
@@ -111,4 +116,6 @@ def client_learns(
 
 def _parts(feature: FeatureEncoder) -> tuple[FeatureEncoder, ...]:
     """The encoders that a feature's is made of."""
+    if isinstance(feature, CurvesEncoder):
+        return feature.curves
     return feature.parts if isinstance(feature, BitsEncoder) else (feature,)  # type: ignore[return-value]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import InvalidInputError, Labels
 from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR, MAX_P_ERROR
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiling.compile import compile as compile_model
@@ -18,6 +19,7 @@ from cryptable.console.progress import progress_bar
 from cryptable.cost.prices import price_list
 from cryptable.graphs.graph import Rows
 from cryptable.graphs.network import QuantizedNetwork
+from cryptable.planner.networks.feature_functions import behind_functions
 from cryptable.planner.networks.quantize import Precision
 from cryptable.planner.networks.search import MAX_DROP, Choices, Search
 from cryptable.planner.networks.setting import Setting
@@ -140,6 +142,10 @@ def autotune(
     if isinstance(segments, QuantizedNetwork):
         encoded = without_input_quantizers(segments, rows)
         segments, rows, precision = encoded.network, encoded.rows, Precision(inputs=encoded.grid)
+    else:
+        behind = behind_functions(segments, rows, scheme=BOOTSTRAPPED)
+        if behind is not None and behind.network.layers:
+            segments, rows = behind.network, behind.rows(rows)
     choices = Choices(tuple(map(price_list, p_errors)), tuple(ranges), tuple(rounding))
     with progress_bar("tuning", enabled=show_progress) as report:
         search = Search(

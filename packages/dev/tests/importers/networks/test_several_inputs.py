@@ -121,6 +121,15 @@ class Computes(Reads):
         return self.embedding(3 - kinds).flatten(1)
 
 
+def test_an_embedding_by_an_index_that_is_computed_is_functions_of_the_feature():
+    module = Computes()
+    module.load_state_dict({"embedding.weight": torch.arange(8.0).reshape(4, 2)})
+    planned = plan(module, KINDS[:, None])
+    assert planned.circuit.lookups == 0
+    found = answers(planned, np.arange(4)[:, None])
+    np.testing.assert_allclose(found, [[6, 7], [4, 5], [2, 3], [0, 1]], atol=0.05)
+
+
 @pytest.mark.parametrize(
     ("module", "rows", "error", "message"),
     [
@@ -133,7 +142,6 @@ class Computes(Reads):
         ),
         (nn.Linear(4, 2), (NUMBERS, NUMBERS), ct.UnsupportedModelError, r"it must take 2 tensors of shape \(1, 4\)"),
         (Reads(), KINDS[:, None], ct.UnsupportedModelError, "'x0', which the network also reads as a category"),
-        (Computes(), KINDS[:, None], ct.UnsupportedModelError, "its index is computed"),
     ],
 )
 def test_what_is_refused(module, rows, error, message):

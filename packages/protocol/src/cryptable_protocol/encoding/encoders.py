@@ -18,6 +18,7 @@ from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
 from cryptable_protocol.encoding.bits_encoder import BitsEncoder
 from cryptable_protocol.encoding.categorical_encoder import CategoricalEncoder
+from cryptable_protocol.encoding.curves_encoder import CurvesEncoder
 from cryptable_protocol.encoding.digits_encoder import DigitsEncoder
 from cryptable_protocol.encoding.missing_elements import MissingElements, check_missing, with_missing
 from cryptable_protocol.encoding.polyline_encoder import PolylineEncoder
@@ -201,6 +202,7 @@ FeatureEncoder = (
     | PolylineEncoder
     | DigitsEncoder
     | BitsEncoder
+    | CurvesEncoder
     | UnusedFeature
 )
 
@@ -280,6 +282,8 @@ def encoder_to_message(encoder: FeatureEncoder) -> pb.FeatureEncoder:
             return pb.FeatureEncoder(name=encoder.name, digits=encoder.to_message())
         case BitsEncoder():
             return pb.FeatureEncoder(name=encoder.name, bits=encoder.to_message(encoder_to_message))
+        case CurvesEncoder():
+            return pb.FeatureEncoder(name=encoder.name, curves=encoder.to_message())
         case UnusedFeature():
             return pb.FeatureEncoder(name=encoder.name, unused=pb.UnusedFeature())
 
@@ -305,6 +309,8 @@ def encoder_from_message(message: pb.FeatureEncoder) -> FeatureEncoder:
             return DigitsEncoder.from_message(message.name, message.digits)
         case "bits":
             return BitsEncoder.from_message(message.name, message.bits, encoder_from_message)
+        case "curves":
+            return CurvesEncoder.from_message(message.name, message.curves)
         case "unused":
             return UnusedFeature(message.name)
         case _:

@@ -26,6 +26,7 @@ from cryptable.graphs.symbols import (
     live_channels,
     same_line,
     stacked,
+    widened,
 )
 from cryptable.importers.networks.onnx_network import OnnxNetwork
 from cryptable.importers.networks.operators.registry import find_operator
@@ -33,19 +34,17 @@ from cryptable.importers.networks.qonnx import has_quantizers, tidied
 from cryptable.importers.networks.reference import NodeRunner
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
-_NO_FEATURE = (
-    "its index is computed, and clients only make bits of a feature that is an index as it is given; compute it before "
-    "the network, and give it as a column"
-)
 _PROBES = 33
-"""Points at which two functions of one number must agree to be looked up once."""
+"""Points at which two functions of one number must agree to be looked up once; of features, on calibration data too."""
+_PROBING_ROWS = 512
 
 
 class Trace:
     """The layers found so far, and the ways in which operators add to them."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, rows: FloatArray) -> None:
         self.layers: list[Layer] = []
+        self._rows = rows[:_PROBING_ROWS]
         self.inputs = self.variables = inputs
         self._known: dict[int, tuple[Pending, Affine]] = {}
         """What has been looked up already, by identity; the key's object is kept alive."""
@@ -113,7 +112,11 @@ class Trace:
         if np.unique(source).size == source.size:
             return np.arange(source.size), np.arange(source.size)
         points = np.linspace(-8.0, 8.0, _PROBES)
-        probes = [np.asarray(value.function(np.full(value.base.size, point)), np.float64).ravel() for point in points]
+        given = [np.full(value.base.size, point) for point in points]
+        if (value.base.matrix.indices < self.inputs).all():  # thresholds may lie anywhere among a feature's numbers
+            numbers = (widened(value.base.matrix, self.inputs) @ self._rows.T).T + value.base.offset
+            given.extend(np.unique(numbers, axis=0))
+        probes = [np.asarray(value.function(each), np.float64).ravel() for each in given]
         keys = np.column_stack([source, *probes])
         _, kept, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
         return kept, place.reshape(-1)
@@ -139,27 +142,30 @@ class Trace:
         first, self.variables = self.variables, self.variables + base.size
         return Affine.of_variables((base.size,), first, base.dtype)
 
-    def one_hot(self, index: Value, categories: int) -> Affine:
+    def one_hot(self, index: Value, categories: int) -> Affine | None:
         """For each element of an index, whether it is category 0, 1, ...: one more axis, the last.
 
+        None where the index is no feature as it was given.
+
         Raises:
-            UnsupportedModelError: an index that is no feature as it was given.
+            UnsupportedModelError: an index that is a constant.
         """
         pending = as_pending(index) if isinstance(index, Affine | Pending) else None
         if pending is None:
             raise UnsupportedModelError("its index is a constant")
         whole = np.arange(categories, dtype=np.float64)
         places = pending.base.take(pending.source.ravel())
-        first = []
+        features = []
         for element in range(places.size):
             part = slice(places.matrix.indptr[element], places.matrix.indptr[element + 1])
             columns, factors = places.matrix.indices[part], places.matrix.data[part]
             if columns.size != 1 or columns[0] >= self.inputs or factors[0] != 1 or places.offset[element]:
-                raise UnsupportedModelError(_NO_FEATURE)
-            first.append(self._first_bit(int(columns[0]), categories))
+                return None
+            features.append(int(columns[0]))
         for category in whole:
             if (np.asarray(pending.function(np.full(pending.base.size, category))) != category).any():
-                raise UnsupportedModelError(_NO_FEATURE)
+                return None
+        first = [self._first_bit(feature, categories) for feature in features]
         # Category k is there where bit k - 1 is 1 and bit k is not; bit -1 would always be 1.
         bits = stacked([Affine.of_variables((categories - 1,), each, np.dtype(np.float64)) for each in first])
         numbers = np.arange(bits.size).reshape(places.size, categories - 1)
@@ -242,15 +248,20 @@ def _in_exact_arithmetic(function: Callable[[FloatArray], FloatArray]) -> Callab
     return exact
 
 
-def trace(network: OnnxNetwork, feature_names: tuple[str, ...]) -> SegmentedNetwork:
+def trace(network: OnnxNetwork, feature_names: tuple[str, ...], rows: FloatArray) -> SegmentedNetwork:
     """A network, layer by layer.
+
+    Args:
+        network: read.
+        feature_names: of its inputs.
+        rows: calibration data, shape (rows, features), on which functions are told apart.
 
     Raises:
         UnsupportedModelError: an operator, or a use of one, that cannot be compiled; names the node, with advice.
         ConstantModelError: its scores are the same for every input.
     """
     graph = network.model.graph
-    state = Trace(network.features)
+    state = Trace(network.features, rows)
     values: dict[str, Value] = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     values[network.input_name] = Affine.of_variables((1, *network.input_shape), 0, network.input_dtype)
     for node in graph.node:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
+
 from cryptable.console.progress import progress_bar
+from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, LinearModel, ModelGraph
 from cryptable.graphs.integers import IntegerNetwork
 from cryptable.graphs.network import QuantizedNetwork, SegmentedNetwork
@@ -13,6 +18,7 @@ from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.planner.curves import plan as plan_curves
 from cryptable.planner.linear import plan as plan_linear
 from cryptable.planner.networks.feature_bits import as_curves, behind_bits, has_categories, looked_up
+from cryptable.planner.networks.feature_functions import BehindFunctions, behind_functions
 from cryptable.planner.networks.lower import lower
 from cryptable.planner.networks.quantize import Precision, quantize
 from cryptable.planner.networks.search import MAX_DROP, chosen_bits
@@ -27,6 +33,11 @@ UPPER_BITS = 5
 """Of the sums of a network with quantizers, where tables over all integers would be too wide and nothing is asked."""
 _SHARE_OF_TOLERANCE = 0.25
 """Root mean square of the rounding of scores, as a part of the largest error that is asked for."""
+_ROOMS = (1.06, 1.12)
+"""Of tables, times their ranges: what a hair is."""
+_CLEARLY_LESS = 0.9
+_MANY_LOOKUPS = 2000
+"""Of a plan that takes too long to be made three times."""
 READOUT_TOLERANCE = 0.05
 """Three standard deviations of the noise that approximate readout leaves, as a part of the scores' own deviation."""
 
@@ -48,6 +59,9 @@ def _of_readout(graph: ModelGraph, scores: FloatArray) -> float:
 def plan_network(network: SegmentedNetwork, task: Task) -> PlannedModel:
     """Quantized after training."""
     settings = task.settings
+    behind_them = behind_functions(network, task.rows, scheme=BOOTSTRAPPED)
+    if behind_them is not None:
+        return _behind_functions(behind_them, task)
     if has_categories(network):
         behind = behind_bits(network)
         if not behind.network.layers:
@@ -58,6 +72,26 @@ def plan_network(network: SegmentedNetwork, task: Task) -> PlannedModel:
     precision = _precision(settings)
     integers = _quantized(network, task.rows, task, precision)
     return replace(_laid_out(integers, network, precision.rounding), ranges=settings.ranges)
+
+
+def _behind_functions(behind: BehindFunctions, task: Task) -> PlannedModel:
+    """Clients evaluate functions of single features; a score without lookups is as exact then as a linear model's."""
+    inner = behind.task(task)
+    if looked_up(behind.network):
+        return behind.joined(plan_network(behind.network, inner))
+    if not np.ptp(task.reference, axis=0).any():
+        raise ConstantModelError("the network gives the same scores for all of X_train: there is nothing to compute")
+    if task.settings.tolerance is None:
+        inner = replace(inner, tolerance=by_link(behind.network, task.reference))
+    off = behind.error()
+    if off > inner.tolerance / 2:
+        raise UnsupportedModelError(
+            f"tolerance is {inner.tolerance:.3g}: clients evaluate functions of single features to within {off:.3g} of "
+            "a score; raise tolerance="
+        )
+    planned = plan_network(behind.network, replace(inner, tolerance=inner.tolerance - off))
+    bound = None if planned.error_bound is None else planned.error_bound + off
+    return behind.joined(replace(planned, error_bound=bound))
 
 
 def _precision(settings: PlanSettings) -> Precision:
@@ -74,12 +108,17 @@ def _precision(settings: PlanSettings) -> Precision:
 
 def _quantized(network: SegmentedNetwork, rows: FloatArray, task: Task, precision: Precision) -> IntegerNetwork:
     """After training, in bits that are searched where that is asked for."""
+    return quantize(network, rows, _with_bits(network, rows, task, precision), task.prices)
+
+
+def _with_bits(network: SegmentedNetwork, rows: FloatArray, task: Task, precision: Precision) -> Precision:
+    """With bits that are searched where that is asked for."""
     if task.settings.bits == "auto":
         with progress_bar("choosing bits", enabled=task.settings.show_progress) as report:
             precision = chosen_bits(
                 network, rows, task.truth, precision, prices=task.prices, max_drop=MAX_DROP, report=report
             )
-    return quantize(network, rows, precision, task.prices)
+    return precision
 
 
 def _linear(network: SegmentedNetwork) -> LinearModel:
@@ -109,9 +148,32 @@ def plan_quantized(network: QuantizedNetwork, task: Task) -> PlannedModel:
     encoded = without_input_quantizers(network, task.rows)
     if not encoded.network.layers:
         return replace(_laid_out(keep_integers(network, task.rows, settings.ranges), network, settings.rounding))
-    integers = _quantized(encoded.network, encoded.rows, task, replace(precision, inputs=encoded.grid))
-    integers = replace(integers, edges=encoded.edges)
-    return replace(_laid_out(integers, network, settings.rounding), ranges=settings.ranges)
+    precision = replace(precision, inputs=encoded.grid)
+
+    def planned(precision: Precision) -> PlannedModel:
+        integers = quantize(encoded.network, encoded.rows, precision, task.prices)
+        integers = replace(integers, edges=encoded.edges)
+        return replace(_laid_out(integers, network, settings.rounding), ranges=settings.ranges)
+
+    return _cheapest_room(planned, _with_bits(encoded.network, encoded.rows, task, precision), task)
+
+
+def _cheapest_room(planned: Callable[[Precision], PlannedModel], precision: Precision, task: Task) -> PlannedModel:
+    """The plan whose tables are as wide as their ranges, or one of wider ones where keys for it cost clearly less.
+
+    Levels of a quantizer are few and far apart, so that weights of the first sums are large: keys of the next size may
+    be missed by a hair.
+    """
+    best = planned(precision)
+    price = task.prices.circuit(best.circuit)
+    if best.circuit.lookups > _MANY_LOOKUPS:
+        return best
+    for room in _ROOMS:
+        wider = planned(replace(precision, room=room))
+        other = task.prices.circuit(wider.circuit)
+        if other < _CLEARLY_LESS * price:
+            best, price = wider, other
+    return best
 
 
 @planner(

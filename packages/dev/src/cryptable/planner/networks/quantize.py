@@ -55,6 +55,7 @@ class Precision:
             data; by default a part of their deviation. Lookups add what `bits` says.
         rounding: of sums, see `Rounding`.
         inputs: what features are encoded by, where that is given.
+        room: how much wider tables are than their ranges: what is weighed less meets more noise before it is misread.
     """
 
     bits: int | Mapping[str, int] = DEFAULT_BITS
@@ -64,6 +65,7 @@ class Precision:
     error: float | None = None
     rounding: Rounding = "approximate"
     inputs: Grid | None = None
+    room: float = 1.0
 
     def __post_init__(self) -> None:
         if self.ranges not in RANGES:
@@ -163,7 +165,7 @@ def _quantize_layer(
     base = base + (exact - sums).mean(axis=0)  # what the layers before are off by on average
     sums = sums + (exact - sums).mean(axis=0)
     found = sound(layer, grid) if precision.ranges == "sound" else calibrated(layer, sums, width, precision.ranges)
-    ranges = _nonempty(pool(found))
+    ranges = _widened(_nonempty(pool(found)), precision.room)
     entries = _entries(layer, ranges, width)
     kept = np.flatnonzero(np.ptp(entries, axis=0) > 1e-9 * np.abs(entries).max(initial=1e-30))
     tables, values = _integer_tables(entries, value_bits)
@@ -190,6 +192,12 @@ def _quantize_layer(
 def _nonempty(ranges: Ranges) -> Ranges:
     width = np.maximum(ranges.high - ranges.low, 1e-6 * np.maximum(1e-6, np.abs(ranges.high)))
     return Ranges(ranges.low, ranges.low + width)
+
+
+def _widened(ranges: Ranges, room: float) -> Ranges:
+    """On both sides alike."""
+    added = (ranges.high - ranges.low) * (room - 1) / 2
+    return Ranges(ranges.low - added, ranges.high + added)
 
 
 def _entries(layer: Layer, ranges: Ranges, width: int) -> FloatArray:

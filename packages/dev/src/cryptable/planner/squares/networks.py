@@ -13,6 +13,7 @@ from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray, ModelGraph
 from cryptable.graphs.integer_squares import IntegerSquares
 from cryptable.graphs.network import SegmentedNetwork
+from cryptable.planner.networks.feature_functions import behind_functions
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
 from cryptable.planner.squares.integers import Fineness, InputLevels, circuit_of, decoder_of, round_layers
@@ -48,6 +49,9 @@ def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:  # noqa: ARG0
 )
 def plan(graph: SegmentedNetwork, task: Task) -> PlannedModel:
     """The coarsest integers that are near enough: what is in front of a square counts twice."""
+    behind = behind_functions(graph, task.rows, scheme=SQUARES)
+    if behind is not None and behind.network.layers:
+        return behind.joined(plan(behind.network, behind.task(task)))
     return plan_layers(square_layers(graph), graph, task)
 
 

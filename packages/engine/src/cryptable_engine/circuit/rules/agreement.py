@@ -7,6 +7,7 @@ from cryptable_protocol import (
     BitsEncoder,
     CategoricalEncoder,
     ClientSpec,
+    CurvesEncoder,
     DigitsEncoder,
     FeatureEncoder,
     PolylineEncoder,
@@ -72,6 +73,8 @@ def _groups_of(encoder: FeatureEncoder) -> tuple[InputGroup, ...]:
             return (InputGroup(GroupKind.THERMOMETER, encoder.size),)
         case AffineEncoder() | PolylineEncoder() | QuadraticEncoder():
             return (InputGroup(GroupKind.RANGE, encoder.size, encoder.maximum),)
+        case CurvesEncoder():
+            return tuple(InputGroup(GroupKind.RANGE, 1, curve.maximum) for curve in encoder.curves)
         case DigitsEncoder():
             return (InputGroup(GroupKind.RANGE, encoder.size),)
         case BitsEncoder():

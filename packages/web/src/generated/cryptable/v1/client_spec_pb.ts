@@ -43,6 +43,7 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["categorical", 6, "CategoricalEncoder", 0],
       ["digits", 8, "DigitsEncoder", 0],
       ["bits", 9, "BitsEncoder", 0],
+      ["curves", 10, "CurvesEncoder", 0],
     ],
     ["kind"],
   ],
@@ -113,6 +114,12 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
     "BitsEncoder",
     [
       ["parts", 1, "FeatureEncoder", "*"],
+    ],
+  ],
+  [
+    "CurvesEncoder",
+    [
+      ["curves", 1, "PolylineEncoder", "*"],
     ],
   ],
   [
@@ -435,6 +442,12 @@ export type FeatureEncoder = Message<"cryptable.v1.FeatureEncoder"> & {
      */
     value: BitsEncoder;
     case: "bits";
+  } | {
+    /**
+     * @generated from field: cryptable.v1.CurvesEncoder curves = 10;
+     */
+    value: CurvesEncoder;
+    case: "curves";
   } | { case: undefined; value?: undefined };
 };
 
@@ -763,6 +776,27 @@ export const BitsEncoderSchema: GenMessage<BitsEncoder> = /*@__PURE__*/
   messageDesc(file_cryptable_v1_client_spec, 8);
 
 /**
+ * Several curves of one number: an element each, in order.
+ *
+ * @generated from message cryptable.v1.CurvesEncoder
+ */
+export type CurvesEncoder = Message<"cryptable.v1.CurvesEncoder"> & {
+  /**
+   * Two to MAX_CURVES, without `missing`.
+   *
+   * @generated from field: repeated cryptable.v1.PolylineEncoder curves = 1;
+   */
+  curves: PolylineEncoder[];
+};
+
+/**
+ * Describes the message cryptable.v1.CurvesEncoder.
+ * Use `create(CurvesEncoderSchema)` to create a new message.
+ */
+export const CurvesEncoderSchema: GenMessage<CurvesEncoder> = /*@__PURE__*/
+  messageDesc(file_cryptable_v1_client_spec, 9);
+
+/**
  * @generated from message cryptable.v1.UnusedFeature
  */
 export type UnusedFeature = Message<"cryptable.v1.UnusedFeature"> & {
@@ -773,7 +807,7 @@ export type UnusedFeature = Message<"cryptable.v1.UnusedFeature"> & {
  * Use `create(UnusedFeatureSchema)` to create a new message.
  */
 export const UnusedFeatureSchema: GenMessage<UnusedFeature> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 9);
+  messageDesc(file_cryptable_v1_client_spec, 10);
 
 /**
  * @generated from message cryptable.v1.SecretKeyParameters
@@ -797,7 +831,7 @@ export type SecretKeyParameters = Message<"cryptable.v1.SecretKeyParameters"> & 
  * Use `create(SecretKeyParametersSchema)` to create a new message.
  */
 export const SecretKeyParametersSchema: GenMessage<SecretKeyParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 10);
+  messageDesc(file_cryptable_v1_client_spec, 11);
 
 /**
  * @generated from message cryptable.v1.BootstrapKeyParameters
@@ -853,7 +887,7 @@ export type BootstrapKeyParameters = Message<"cryptable.v1.BootstrapKeyParameter
  * Use `create(BootstrapKeyParametersSchema)` to create a new message.
  */
 export const BootstrapKeyParametersSchema: GenMessage<BootstrapKeyParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 11);
+  messageDesc(file_cryptable_v1_client_spec, 12);
 
 /**
  * @generated from message cryptable.v1.KeyswitchKeyParameters
@@ -895,7 +929,7 @@ export type KeyswitchKeyParameters = Message<"cryptable.v1.KeyswitchKeyParameter
  * Use `create(KeyswitchKeyParametersSchema)` to create a new message.
  */
 export const KeyswitchKeyParametersSchema: GenMessage<KeyswitchKeyParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 12);
+  messageDesc(file_cryptable_v1_client_spec, 13);
 
 /**
  * The keyset's name is the SHA-256 of this message's canonical bytes. Empty lists of bootstrap and keyswitch keys: the
@@ -925,7 +959,7 @@ export type KeysetParameters = Message<"cryptable.v1.KeysetParameters"> & {
  * Use `create(KeysetParametersSchema)` to create a new message.
  */
 export const KeysetParametersSchema: GenMessage<KeysetParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 13);
+  messageDesc(file_cryptable_v1_client_spec, 14);
 
 /**
  * A vector of LWE ciphertexts of unsigned integers, natively encoded: v << (63 - width).
@@ -967,7 +1001,7 @@ export type CiphertextType = Message<"cryptable.v1.CiphertextType"> & {
  * Use `create(CiphertextTypeSchema)` to create a new message.
  */
 export const CiphertextTypeSchema: GenMessage<CiphertextType> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 14);
+  messageDesc(file_cryptable_v1_client_spec, 15);
 
 /**
  * Parameters of the scheme `levelled`. SPEC-LEVELLED.md says what a reader must refuse.
@@ -1061,7 +1095,7 @@ export type LevelledParameters = Message<"cryptable.v1.LevelledParameters"> & {
  * Use `create(LevelledParametersSchema)` to create a new message.
  */
 export const LevelledParametersSchema: GenMessage<LevelledParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 15);
+  messageDesc(file_cryptable_v1_client_spec, 16);
 
 /**
  * A row of integers, which travel as residues (SPEC-LEVELLED.md, "Linear models").
@@ -1096,7 +1130,7 @@ export type LinearRow = Message<"cryptable.v1.LinearRow"> & {
  * Use `create(LinearRowSchema)` to create a new message.
  */
 export const LinearRowSchema: GenMessage<LinearRow> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 16);
+  messageDesc(file_cryptable_v1_client_spec, 17);
 
 /**
  * Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse.
@@ -1193,7 +1227,7 @@ export type SquaresParameters = Message<"cryptable.v1.SquaresParameters"> & {
  * Use `create(SquaresParametersSchema)` to create a new message.
  */
 export const SquaresParametersSchema: GenMessage<SquaresParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 17);
+  messageDesc(file_cryptable_v1_client_spec, 18);
 
 /**
  * Windows on a grid of inputs, whose channels follow each other, the last axis running fastest.
@@ -1217,7 +1251,7 @@ export type SquaresWindows = Message<"cryptable.v1.SquaresWindows"> & {
  * Use `create(SquaresWindowsSchema)` to create a new message.
  */
 export const SquaresWindowsSchema: GenMessage<SquaresWindows> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 18);
+  messageDesc(file_cryptable_v1_client_spec, 19);
 
 /**
  * Tap t of place p lies at position p * stride + t * dilation - before; there is nothing outside 0 .. extent - 1.
@@ -1261,7 +1295,7 @@ export type SquaresWindows_Axis = Message<"cryptable.v1.SquaresWindows.Axis"> & 
  * Use `create(SquaresWindows_AxisSchema)` to create a new message.
  */
 export const SquaresWindows_AxisSchema: GenMessage<SquaresWindows_Axis> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 18, 0);
+  messageDesc(file_cryptable_v1_client_spec, 19, 0);
 
 /**
  * @generated from message cryptable.v1.Decoder
@@ -1387,7 +1421,7 @@ export type Decoder = Message<"cryptable.v1.Decoder"> & {
  * Use `create(DecoderSchema)` to create a new message.
  */
 export const DecoderSchema: GenMessage<Decoder> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 19);
+  messageDesc(file_cryptable_v1_client_spec, 20);
 
 /**
  * @generated from enum cryptable.v1.Decoder.Link
@@ -1459,7 +1493,7 @@ export enum Decoder_Link {
  * Describes the enum cryptable.v1.Decoder.Link.
  */
 export const Decoder_LinkSchema: GenEnum<Decoder_Link> = /*@__PURE__*/
-  enumDesc(file_cryptable_v1_client_spec, 19, 0);
+  enumDesc(file_cryptable_v1_client_spec, 20, 0);
 
 /**
  * Adds weight times its prediction: the scores themselves (IDENTITY), the probabilities that its link makes of them, or a
@@ -1517,7 +1551,7 @@ export type Member = Message<"cryptable.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 20);
+  messageDesc(file_cryptable_v1_client_spec, 21);
 
 /**
  * Straight between the scores, constant beyond the outer ones.
@@ -1545,7 +1579,7 @@ export type Curve = Message<"cryptable.v1.Curve"> & {
  * Use `create(CurveSchema)` to create a new message.
  */
 export const CurveSchema: GenMessage<Curve> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 21);
+  messageDesc(file_cryptable_v1_client_spec, 22);
 
 /**
  * @generated from message cryptable.v1.IntegerLabels
@@ -1562,7 +1596,7 @@ export type IntegerLabels = Message<"cryptable.v1.IntegerLabels"> & {
  * Use `create(IntegerLabelsSchema)` to create a new message.
  */
 export const IntegerLabelsSchema: GenMessage<IntegerLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 22);
+  messageDesc(file_cryptable_v1_client_spec, 23);
 
 /**
  * @generated from message cryptable.v1.StringLabels
@@ -1579,7 +1613,7 @@ export type StringLabels = Message<"cryptable.v1.StringLabels"> & {
  * Use `create(StringLabelsSchema)` to create a new message.
  */
 export const StringLabelsSchema: GenMessage<StringLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 23);
+  messageDesc(file_cryptable_v1_client_spec, 24);
 
 /**
  * @generated from message cryptable.v1.BooleanLabels
@@ -1596,7 +1630,7 @@ export type BooleanLabels = Message<"cryptable.v1.BooleanLabels"> & {
  * Use `create(BooleanLabelsSchema)` to create a new message.
  */
 export const BooleanLabelsSchema: GenMessage<BooleanLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 24);
+  messageDesc(file_cryptable_v1_client_spec, 25);
 
 /**
  * @generated from message cryptable.v1.DoubleLabels
@@ -1615,5 +1649,5 @@ export type DoubleLabels = Message<"cryptable.v1.DoubleLabels"> & {
  * Use `create(DoubleLabelsSchema)` to create a new message.
  */
 export const DoubleLabelsSchema: GenMessage<DoubleLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 25);
+  messageDesc(file_cryptable_v1_client_spec, 26);
 

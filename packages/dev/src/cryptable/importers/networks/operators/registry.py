@@ -27,8 +27,8 @@ class Tracer(Protocol):
     def apply(self, base: Affine, function: Callable[[Constant], Constant], name: str) -> Pending:
         """A function of each element of an affine tensor, which takes and gives arrays of its shape."""
 
-    def one_hot(self, index: Value, categories: int) -> Affine:
-        """For each element of an index that is a feature, whether it is category 0, 1, ...: the last axis."""
+    def one_hot(self, index: Value, categories: int) -> Affine | None:
+        """Of each element of an index whether it is category 0, 1, ...: the last axis; None where one is no feature."""
 
     def fused(self, values: Sequence[Value | None], runner: NodeRunner) -> Pending | None:
         """An elementwise operator on functions of the same sums; None where they are of different ones."""

@@ -10,6 +10,7 @@ from cryptable.graphs.graph import FloatArray, ModelGraph
 from cryptable.graphs.network import SegmentedNetwork
 from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer, hidden_layer
 from cryptable.planner.levelled.one_layer.search import Wish, find
+from cryptable.planner.networks.feature_functions import behind_functions
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
 from cryptable.planner.tolerance import deviation
@@ -40,6 +41,9 @@ def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:
 )
 def plan(graph: SegmentedNetwork, task: Task) -> PlannedModel:
     """Tables that the digits of inputs turn."""
+    behind = behind_functions(graph, task.rows, scheme=LEVELLED)
+    if behind is not None and behind.network.layers:
+        return behind.joined(plan(behind.network, behind.task(task)))
     return plan_layer(hidden_layer(graph), graph, task)
 
 

@@ -95,6 +95,7 @@ class FeatureEncoder(_message.Message):
     CATEGORICAL_FIELD_NUMBER: _builtins.int
     DIGITS_FIELD_NUMBER: _builtins.int
     BITS_FIELD_NUMBER: _builtins.int
+    CURVES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Column name, or "x0", "x1", ... where the model was trained without names. Unique."""
     @_builtins.property
@@ -115,6 +116,8 @@ class FeatureEncoder(_message.Message):
     def digits(self) -> Global___DigitsEncoder: ...
     @_builtins.property
     def bits(self) -> Global___BitsEncoder: ...
+    @_builtins.property
+    def curves(self) -> Global___CurvesEncoder: ...
     def __init__(
         self,
         *,
@@ -127,12 +130,13 @@ class FeatureEncoder(_message.Message):
         categorical: Global___CategoricalEncoder | None = ...,
         digits: Global___DigitsEncoder | None = ...,
         bits: Global___BitsEncoder | None = ...,
+        curves: Global___CurvesEncoder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "bits", b"bits", "categorical", b"categorical", "digits", b"digits", "kind", b"kind", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "bits", b"bits", "categorical", b"categorical", "curves", b"curves", "digits", b"digits", "kind", b"kind", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "bits", b"bits", "categorical", b"categorical", "digits", b"digits", "kind", b"kind", "name", b"name", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affine", b"affine", "bits", b"bits", "categorical", b"categorical", "curves", b"curves", "digits", b"digits", "kind", b"kind", "name", b"name", "polyline", b"polyline", "quadratic", b"quadratic", "thermometer", b"thermometer", "unused", b"unused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["thermometer", "affine", "unused", "quadratic", "polyline", "categorical", "digits", "bits"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["thermometer", "affine", "unused", "quadratic", "polyline", "categorical", "digits", "bits", "curves"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -425,6 +429,30 @@ class BitsEncoder(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BitsEncoder: _TypeAlias = BitsEncoder  # noqa: Y015
+
+@_typing.final
+class CurvesEncoder(_message.Message):
+    """Several curves of one number: an element each, in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURVES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def curves(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolylineEncoder]:
+        """Two to MAX_CURVES, without `missing`."""
+
+    def __init__(
+        self,
+        *,
+        curves: _abc.Iterable[Global___PolylineEncoder] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["curves", b"curves"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CurvesEncoder: _TypeAlias = CurvesEncoder  # noqa: Y015
 
 @_typing.final
 class UnusedFeature(_message.Message):
