@@ -2,10 +2,10 @@
 
     python tools/fuzz_client.py [--cases N] [--seed N] [--only-levelled]
 
-Specifications, answers, key files, files of tensors and pins are changed field by field, with digests, lengths and
-signatures computed anew. An exception that is not the client's own, a case of more than 10 seconds of CPU or two
-minutes in all, more than 100 MB of memory beyond what the imports take, or a validator that no case reaches, is a
-failure (status 1).
+Specifications of every scheme and kind of row, answers, key files, files of tensors and pins are changed field by
+field, with digests, lengths and signatures computed anew. An exception that is not the client's own, a case of more
+than 10 seconds of CPU or two minutes in all, more than 100 MB of memory beyond what the imports take, or a validator
+that no case reaches, is a failure (status 1).
 """
 
 from __future__ import annotations
@@ -35,10 +35,15 @@ from cryptable_protocol.encoding import categorical_encoder, decoder, encoders, 
 from cryptable_protocol.model import client_spec, signature
 from cryptable_protocol.schemes import ring_tensor
 from cryptable_protocol.schemes.bootstrapped import keyset, tensor, trimming
+from cryptable_protocol.schemes.levelled import answers, linear_parameters
 from cryptable_protocol.schemes.levelled import keyset as levelled_keyset
 from cryptable_protocol.schemes.levelled import parameters as levelled_parameters
+from cryptable_protocol.schemes.squares import keyset as squares_keyset
+from cryptable_protocol.schemes.squares import parameters as squares_parameters
+from cryptable_protocol.schemes.squares import windows
 from cryptable_protocol.wire import canonical, names, walk
 from fuzz.levelled_targets import LEVELLED_TARGETS, LevelledWorkshop
+from fuzz.ring_targets import RING_TARGETS, RingWorkshop
 from fuzz.targets import TARGETS, TYPED, Workshop
 from fuzz.validators import Hits
 
@@ -46,9 +51,10 @@ MODULES = [
     canonical, categorical_encoder, client_spec, decoder, encoders, tensor, names, keyset,
     polyline_encoder, signature, trimming, walk, inference, key_file, lifetime_module, remote_model, security, tensors,
     trust, client_scheme, levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, ternary,
+    answers, linear_parameters, squares_keyset, squares_parameters, windows,
 ]  # fmt: skip
 LEVELLED_MODULES = [levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, ternary]
-LEVELLED_SHARE = 0.2
+LEVELLED_SHARE, RING_SHARE = 0.2, 0.2
 """Of the cases."""
 CPU_SECONDS, WALL_SECONDS, MEGABYTES = 10, 120, 100
 
@@ -56,6 +62,8 @@ EXCLUDED = (
     # What the caller of the API passes, not what others write.
     ("key_file:write", ""),
     ("key_file:_derive", ""),
+    ("key_file:mark", ""),
+    ("inference:Inference.lone_row", ""),
     ("key_file:_read_body", "is no file"),
     ("lifetime:Lifetime.until", ""),
     ("remote_model:RemoteModel", ""),
@@ -70,6 +78,8 @@ EXCLUDED = (
     ("ternary:generate", ""),
     # No gadget that is allowed has leaves so fine: at most 24 bits and 11 doublings, words have 36.
     ("parameters:LevelledParameters.__post_init__", "leaves down to"),
+    # No more slots than an answer may have leave room for an input.
+    ("linear_parameters:LinearParameters.__post_init__", "leave no room"),
     ("client_spec:ClientSpec.bootstrapped", ""),
     ("decoder:Decoder._shifted", ""),
     # Rows to encode.
@@ -116,7 +126,7 @@ def fuzz(cases: int, seed: int, *, show: bool = True, only_levelled: bool = Fals
     failures: list[str] = []
     outcomes: Counter[str] = Counter()
     hits = Hits(LEVELLED_MODULES if only_levelled else MODULES, EXCLUDED)
-    share = 1.0 if only_levelled else LEVELLED_SHARE
+    levelled_share, ring_share = (1.0, 0.0) if only_levelled else (LEVELLED_SHARE, RING_SHARE)
     key_file._SCRYPT_N = 2  # what deriving a key costs is no validator
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGPROF, too_long)
@@ -126,8 +136,11 @@ def fuzz(cases: int, seed: int, *, show: bool = True, only_levelled: bool = Fals
         targets: list[tuple[str, Callable[[], None]]] = []
         targets += [(target.__name__, partial(target, shop)) for target, _ in TARGETS]
         targets += [(target.__name__, partial(target, levelled)) for target, _ in LEVELLED_TARGETS]
-        weights = [weight * (1 - share) for _, weight in TARGETS]
-        weights += [weight * share for _, weight in LEVELLED_TARGETS]
+        rings = RingWorkshop(random)
+        targets += [(target.__name__, partial(target, rings)) for target, _ in RING_TARGETS]
+        weights = [weight * (1 - levelled_share - ring_share) for _, weight in TARGETS]
+        weights += [weight * levelled_share for _, weight in LEVELLED_TARGETS]
+        weights += [weight * ring_share for _, weight in RING_TARGETS]
         baseline, began = peak_megabytes(), time.process_time()
         for case in range(cases):
             ((name, target),) = random.choices(targets, weights)

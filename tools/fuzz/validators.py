@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-HELPERS = frozenset({"_require", "_expect"})
+HELPERS = frozenset({"_require", "_expect", "require"})
 
 
 def places(module: ModuleType, excluded: Sequence[tuple[str, str]]) -> dict[tuple[str, int], str]:
