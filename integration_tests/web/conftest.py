@@ -1,4 +1,4 @@
-"""Four levelled models on a server that answers pages over TLS, and what the Python client says of their rows."""
+"""Levelled models on a server that answers pages over TLS, and what the Python client says of their rows."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -12,6 +12,7 @@ from cryptable_client import connect
 from server_process import make_artifact, run_server, tables_circuit
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from web_calls import ORIGIN, address_of
 from xgboost import XGBClassifier, XGBRegressor
 
@@ -76,13 +77,20 @@ def gaps():
     return Model(ct.compile(fitted.fit(X, y), X, name="gaps", scheme="levelled", show_progress=False), X[:ROWS])
 
 
+def line():
+    """Ten scores of integers, weights hidden: keys of its own, a public pair."""
+    X, y = load_digits(return_X_y=True)
+    fitted = LogisticRegression(max_iter=200).fit(X / 16, y)
+    return Model(ct.compile(fitted, X / 16, name="line", hide_weights=True, show_progress=False), X[:ROWS] / 16)
+
+
 def tumour():
     """The demo's, with contributions."""
     compiled, X, y = trained()
     return Model(compiled, X[:ROWS], labels=y)
 
 
-MAKERS = (binary, classes, regression, gaps, tumour)
+MAKERS = (binary, classes, regression, gaps, line, tumour)
 
 
 @dataclass

@@ -269,7 +269,7 @@ def _tensors() -> Iterator[Rejected]:
 def figures() -> dict[str, Any]:
     """Masks, packed words, a row's message and answers read, for protos/vectors/levelled.json."""
     seed = bytes(range(16))
-    secret = _secret()
+    trits = secret()
     return {
         "masks": [
             {"seed": seed.hex(), "polynomial": index, "words": _masks(seed, index)[:4] + _masks(seed, index)[-1:]}
@@ -287,8 +287,8 @@ def figures() -> dict[str, Any]:
                 [[0, -16], [6, -16]],
             ],
         },
-        "secret": {"trits": "".join("012"[value + 1] for value in secret), "passes": True},
-        "answers": [_read(secret, number) for number in range(3)],
+        "secret": {"trits": "".join("012"[value + 1] for value in trits), "passes": True},
+        "answers": [_read(trits, number) for number in range(3)],
     }
 
 
@@ -307,12 +307,13 @@ def _packed(words: list[int], bits: int) -> bytes:
     return string.to_bytes((len(words) * bits + 7) // 8, "little")
 
 
-def _unpacked(data: bytes, count: int, bits: int) -> list[int]:
+def unpacked(data: bytes, count: int, bits: int) -> list[int]:
+    """Words of so many bits, least significant first."""
     string = int.from_bytes(data, "little")
     return [string >> index * bits & (1 << bits) - 1 for index in range(count)]
 
 
-def _secret() -> list[int]:
+def secret() -> list[int]:
     """A fixed ternary polynomial, for figures alone."""
     random = Random(3)
     return [random.choice((-1, 0, 1)) for _ in range(RING)]
@@ -321,7 +322,7 @@ def _secret() -> list[int]:
 def _read(secret: list[int], number: int) -> dict[str, Any]:
     """An answer of random bytes, and what it decrypts to: whatever is well-formed does."""
     data = Random(100 + number).randbytes(3584 + 11)
-    mask, body = _unpacked(data[:3584], RING, 14), _unpacked(data[3584:], 6, 14)
+    mask, body = unpacked(data[:3584], RING, 14), unpacked(data[3584:], 6, 14)
     values = []
     for output in range(2):
         value = 0

@@ -6,19 +6,22 @@ The figures are worked out here from protos/SPEC-LEVELLED.md in Python's integer
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from fractions import Fraction
+from random import Random
 from typing import Any
 
 from cryptable_protocol.messages import client_spec
 
-from vectors import samples
+from vectors import levelled, samples
 from vectors.vector import Accepted, Rejected, canonical, changed, put
 
 RING = 2048
 MODULI = (1021, 1023, 1024)
 WINDOWS, PLACES = 7, ((0, 0), (1, 2), (3, 6))
 ROW = (5, 40_000, 1)
+WORD_BITS, MAXIMUM = 19, 1 << 29
 
 
 def spec() -> client_spec.ClientSpec:
@@ -41,8 +44,8 @@ def spec() -> client_spec.ClientSpec:
             inputs=3,
             moduli=MODULI,
             outputs=2,
-            maximum=1 << 29,
-            answer_word_bits=19,
+            maximum=MAXIMUM,
+            answer_word_bits=WORD_BITS,
             linear=client_spec.LinearRow(input_bits=16, word_bits=36, outputs_per_part=2),
         )
     )
@@ -120,13 +123,35 @@ def figures() -> dict[str, Any]:
         for modulus, (_, inputs) in zip(MODULI, PLACES, strict=True)
         for index, value in enumerate(ROW)
     ]
+    slots = [slots * window + output * run for slots, _ in PLACES for output in range(outputs)]
     return {
         "client_spec": "accept/client_spec.levelled_linear.bin",
         "integers": list(ROW),
         # [coefficient, torus element].
         "messages": [sorted(messages)],
-        "slots": [slots * window + output * run for slots, _ in PLACES for output in range(outputs)],
+        "slots": slots,
+        # Under the secret of the other figures.
+        "answers": [_read(levelled.secret(), slots, number) for number in range(3)],
     }
+
+
+def _read(secret: list[int], slots: list[int], number: int) -> dict[str, Any]:
+    """An answer of random bytes, and what it decrypts to: whatever is well-formed does."""
+    size, modulus = RING * WORD_BITS // 8, math.prod(MODULI)
+    data = Random(200 + number).randbytes(size + (len(slots) * WORD_BITS + 7) // 8)
+    mask = levelled.unpacked(data[:size], RING, WORD_BITS)
+    body = levelled.unpacked(data[size:], len(slots), WORD_BITS)
+    values = [0, 0]
+    for index, (word, slot) in enumerate(zip(body, slots, strict=True)):
+        product = sum(mask[slot - power] * secret[power] for power in range(slot + 1)) - sum(
+            mask[RING + slot - power] * secret[power] for power in range(slot + 1, RING)
+        )
+        residue, output = divmod(index, len(values))
+        own = MODULI[residue]
+        rest = modulus // own
+        found = ((2 * ((word - product) % (1 << WORD_BITS)) * own + (1 << WORD_BITS)) >> (WORD_BITS + 1)) % own
+        values[output] += found * rest * pow(rest, -1, own)
+    return {"polynomials": data.hex(), "values": [min(value % modulus, MAXIMUM) for value in values]}
 
 
 def _nearest(fraction: Fraction) -> int:

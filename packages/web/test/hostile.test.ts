@@ -32,15 +32,18 @@ test("mutated specifications are read, or refused by a typed error", () => {
 });
 
 test("whatever is well-formed decodes, in the declared range", () => {
-  const { parameters, decoder } = readClientSpec(bytes("accept", { file: "client_spec.levelled.bin", type: "" }));
   const key = SecretKey.generate();
   const answer = (polynomials: Uint8Array, changes: object = {}): EncryptedTensor =>
     create(EncryptedTensorSchema, { polynomials, ...changes });
-  for (let i = 0; i < 200; i++) {
-    const values = decryptAnswer(parameters, key, answer(randomBytes(parameters.answerBytes)));
-    assert.ok(values.every((value) => Number.isInteger(value) && value >= 0 && value <= parameters.maximum));
-    assert.ok(decoder.decode(values).scores.every(Number.isFinite));
+  const read = (name: string) => readClientSpec(bytes("accept", { file: `client_spec.${name}.bin`, type: "" }));
+  for (const { parameters, decoder } of [read("levelled"), read("levelled_linear")]) {
+    for (let i = 0; i < 200; i++) {
+      const values = decryptAnswer(parameters, key, answer(randomBytes(parameters.answerBytes)));
+      assert.ok(values.every((value) => Number.isInteger(value) && value >= 0 && value <= parameters.maximum));
+      assert.ok(decoder.decode(values).scores.every(Number.isFinite));
+    }
   }
+  const { parameters } = read("levelled");
   for (const bad of [
     answer(randomBytes(parameters.answerBytes - 1)),
     answer(new Uint8Array()),

@@ -3,19 +3,23 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { inspect } from "node:util";
+import { create } from "@bufbuild/protobuf";
+import { EncryptedTensorSchema } from "../src/generated/cryptable/v1/tensor_pb.js";
 import { evaluationKeys, messages } from "../src/levelled/evaluation_keys.js";
-import { BODY_BYTES, EVALUATION_KEYS_BYTES, ROWS } from "../src/levelled/keyset.js";
+import { BODY_BYTES, PUBLIC_PAIR, UNIVERSAL } from "../src/levelled/keyset.js";
 import { masks, publicPairMask, SEED_BYTES } from "../src/levelled/masks.js";
 import { pack, packedBytes, unpack } from "../src/levelled/packing.js";
-import { ROW_WORD_BITS } from "../src/levelled/parameters.js";
 import { DEVIATION, gaussian, randomBytes, TABLE_HIGH, TABLE_LOW, ternary } from "../src/levelled/random.js";
 import { GRID, GRID_BITS, modulo, N, product, torusTimes, transform } from "../src/levelled/ring.js";
-import { encryptRow } from "../src/levelled/row.js";
+import { decryptAnswer, encryptRow } from "../src/levelled/row.js";
 import { isGood, reveal, SecretKey, secretFromBytes, secretToBytes } from "../src/levelled/secret.js";
 import { readClientSpec } from "../src/model/client_spec.js";
 import { VECTORS } from "./vectors.js";
 
-const { parameters } = readClientSpec(new Uint8Array(readFileSync(`${VECTORS}/accept/client_spec.levelled.bin`)));
+const parametersOf = (name: string) =>
+  readClientSpec(new Uint8Array(readFileSync(`${VECTORS}/accept/client_spec.${name}.bin`))).parameters;
+const parameters = parametersOf("levelled");
+const linear = parametersOf("levelled_linear");
 const NOISE = 12 * DEVIATION; // beyond with probability below 2^-90
 
 /** a · s modulo X^N + 1 at some coefficients, in integers that never round. */
@@ -102,34 +106,61 @@ test("secrets are ternary, good, and tell nothing of themselves", () => {
 
 test("every row of evaluation keys encrypts what it should, with noise that is neither absent nor large", async () => {
   const key = SecretKey.generate();
-  const data = await evaluationKeys(key);
-  assert.equal(data.length, EVALUATION_KEYS_BYTES);
-  const seed = data.slice(0, SEED_BYTES);
-  const mask = [...(await masks(seed, ROWS - 1)), await publicPairMask(seed)];
-  messages(key).forEach((message, i) => {
-    const at = SEED_BYTES + i * BODY_BYTES;
-    const body = unpack(data.subarray(at, at + BODY_BYTES), GRID_BITS, N);
-    const hidden = torusTimes(mask[i]!, reveal(key).spectrum);
-    const noise = body.map((word, j) => Math.abs(centred(word - hidden[j]! - message[j]!, GRID)));
-    assert.ok(Math.max(...noise) <= NOISE, `row ${i}`);
-    assert.ok(noise.filter((each) => each > 0).length > N / 2, `row ${i}`);
-  });
-  assert.notDeepEqual((await evaluationKeys(key)).subarray(0, SEED_BYTES), seed);
+  for (const keyset of [UNIVERSAL, PUBLIC_PAIR]) {
+    const data = await evaluationKeys(key, keyset);
+    assert.equal(data.length, keyset.evaluationKeysBytes);
+    const seed = data.slice(0, SEED_BYTES);
+    const mask = [...(await masks(seed, keyset.rows - 1)), await publicPairMask(seed)];
+    const encrypted = messages(key, keyset);
+    assert.equal(encrypted.length, keyset.rows);
+    encrypted.forEach((message, i) => {
+      const at = SEED_BYTES + i * BODY_BYTES;
+      const body = unpack(data.subarray(at, at + BODY_BYTES), GRID_BITS, N);
+      const hidden = torusTimes(mask[i]!, reveal(key).spectrum);
+      const noise = body.map((word, j) => Math.abs(centred(word - hidden[j]! - message[j]!, GRID)));
+      assert.ok(Math.max(...noise) <= NOISE, `row ${i}`);
+      assert.ok(noise.filter((each) => each > 0).length > N / 2, `row ${i}`);
+    });
+    assert.notDeepEqual((await evaluationKeys(key, keyset)).subarray(0, SEED_BYTES), seed);
+  }
 });
 
 test("a row encrypts its messages, under a seed of its own", async () => {
   const key = SecretKey.generate();
-  const bits = [1, 0, 0, 1, 1];
-  const { masks: form, polynomials } = await encryptRow(parameters, key, bits);
-  assert.ok(form?.case === "seed" && form.value && polynomials);
-  const [mask] = await masks(Uint8Array.from(form.value), 1);
-  const [message] = parameters.layout.messages(bits);
-  const body = unpack(polynomials.subarray(0, packedBytes(N, ROW_WORD_BITS)), ROW_WORD_BITS, N);
-  const hidden = torusTimes(mask!, reveal(key).spectrum);
-  const step = 2 ** (GRID_BITS - ROW_WORD_BITS);
-  const noise = body.map((word, j) => Math.abs(centred(word * step - hidden[j]! - message![j]!, GRID)));
-  assert.ok(Math.max(...noise) <= NOISE + step / 2);
-  const again = await encryptRow(parameters, key, bits);
-  assert.notDeepEqual(again.masks, form);
-  await assert.rejects(encryptRow(parameters, key, [1, 0, 2, 0, 0]), /bits/);
+  for (const [of, values, wrong] of [
+    [parameters, [1, 0, 0, 1, 1], [1, 0, 2, 0, 0]],
+    [linear, [5, 40_000, 1], [5, 65_536, 1]],
+  ] as const) {
+    const { masks: form, polynomials } = await encryptRow(of, key, values);
+    assert.ok(form?.case === "seed" && form.value && polynomials);
+    const [mask] = await masks(Uint8Array.from(form.value), 1);
+    const [message, bits] = of.messages(values)[0]!;
+    const body = unpack(polynomials.subarray(0, packedBytes(N, bits)), bits, N);
+    const hidden = torusTimes(mask!, reveal(key).spectrum);
+    const step = 2 ** (GRID_BITS - bits);
+    const noise = body.map((word, j) => Math.abs(centred(word * step - hidden[j]! - message[j]!, GRID)));
+    assert.ok(Math.max(...noise) <= NOISE + step / 2);
+    const again = await encryptRow(of, key, values);
+    assert.notDeepEqual(again.masks, form);
+    await assert.rejects(encryptRow(of, key, wrong), /integers of 0/);
+  }
+});
+
+test("parts of an answer are read one after the other, and the last one's rest is of no output", () => {
+  const key = SecretKey.generate();
+  const [width, perPart, values] = [linear.answerWordBits, linear.outputsPerPart, [123_456_789, 0, 1 << 29]];
+  const parts = [values.slice(0, perPart), [values[perPart]!, 7]].map((own) => {
+    const mask = unpack(randomBytes(packedBytes(N, width)), width, N);
+    const hidden = product(transform(mask), reveal(key).spectrum);
+    const body = linear.slotPlaces.map((place, slot) => {
+      const p = linear.moduli[Math.floor(slot / perPart)]!;
+      const phase = Math.round(((own[slot % perPart]! % p) * 2 ** width) / p);
+      return modulo(hidden[place]! + phase, 2 ** width);
+    });
+    return Buffer.concat([pack(mask, width), pack(body, width)]);
+  });
+  const polynomials = Uint8Array.from(Buffer.concat(parts));
+  const of = { ...linear, outputs: 3, answerBytes: polynomials.length };
+  const answer = create(EncryptedTensorSchema, { polynomials });
+  assert.deepEqual(decryptAnswer(of, key, answer), values);
 });

@@ -6,7 +6,7 @@ import * as errors from "../src/errors.js";
 import { InferRowResponseSchema } from "../src/generated/cryptable/v1/inference_pb.js";
 import { connect } from "../src/index.js";
 import { MemoryKeyStore } from "../src/keys/memory.js";
-import { EVALUATION_KEYS_BYTES, keysetName } from "../src/levelled/keyset.js";
+import { UNIVERSAL } from "../src/levelled/keyset.js";
 import { randomBytes } from "../src/levelled/random.js";
 import { readClientSpec } from "../src/model/client_spec.js";
 import { Refusal, SmallServer } from "./small_server.js";
@@ -18,7 +18,7 @@ const { modelName, parameters } = readClientSpec(clientSpec);
 const store = new MemoryKeyStore();
 const served = {
   getModel: () => ({ clientSpec, version: "1", artifactDigest: new Uint8Array(32) }),
-  getEvaluationKeys: async () => ({ size: BigInt(EVALUATION_KEYS_BYTES), keysetName: await keysetName() }),
+  getEvaluationKeys: async () => ({ size: BigInt(UNIVERSAL.evaluationKeysBytes), keysetName: await UNIVERSAL.name() }),
   inferRow: () => ({ result: { polynomials: randomBytes(parameters.answerBytes) }, cpuSeconds: NaN }),
 };
 const rowsSent = () => server.calls.filter((name) => name === "InferRow").length;

@@ -4,33 +4,35 @@ import { beforeEach, test } from "node:test";
 import * as errors from "../src/errors.js";
 import { forgetKeys } from "../src/index.js";
 import { MemoryKeyStore } from "../src/keys/memory.js";
-import { EVALUATION_KEYS_BYTES, keysetName } from "../src/levelled/keyset.js";
+import { PUBLIC_PAIR, UNIVERSAL } from "../src/levelled/keyset.js";
 import { reveal, SecretKey } from "../src/levelled/secret.js";
 import { Transport } from "../src/server/transport.js";
 import { ensureUploaded } from "../src/server/upload.js";
 import { Refusal, SmallServer } from "./small_server.js";
 
-const SIZE = BigInt(EVALUATION_KEYS_BYTES);
+const BYTES = UNIVERSAL.evaluationKeysBytes;
+const SIZE = BigInt(BYTES);
 const server = await SmallServer.start();
 const digest = new Uint8Array(32).fill(9);
-const keys = { digest, data: async () => new Uint8Array(EVALUATION_KEYS_BYTES) };
+const keys = { keyset: UNIVERSAL, digest, data: async () => new Uint8Array(BYTES) };
 const upload = (timeoutMs = 5000, signal?: AbortSignal) =>
   ensureUploaded(new Transport({ url: new URL(server.address), timeoutMs }), keys, signal);
 
 beforeEach(() => server.calls.splice(0));
 
 test("keys that the server has are not sent", async () => {
-  server.answers({ getEvaluationKeys: async () => ({ size: SIZE, keysetName: await keysetName() }) });
+  server.answers({ getEvaluationKeys: async () => ({ size: SIZE, keysetName: await UNIVERSAL.name() }) });
   assert.equal(await upload(), false);
 });
 
 test("keys of which the server has every byte but which it did not store, or others, are sent", async () => {
-  const name = await keysetName();
+  const name = await UNIVERSAL.name();
   for (const present of [
     { received: SIZE },
     { received: SIZE + 1n },
     { size: 5n, keysetName: name },
     { size: SIZE, keysetName: new Uint8Array(32) },
+    { size: SIZE, keysetName: await PUBLIC_PAIR.name() },
     {},
   ]) {
     let sent = 0;
@@ -39,7 +41,7 @@ test("keys of which the server has every byte but which it did not store, or oth
       putEvaluationKeys: ({ chunk }) => ({ received: chunk!.offset + BigInt((sent += chunk!.data.length)) }),
     });
     assert.equal(await upload(), true);
-    assert.equal(sent, EVALUATION_KEYS_BYTES);
+    assert.equal(sent, BYTES);
   }
 });
 
@@ -84,18 +86,27 @@ test("who waits for another's work under the same name can give up", { timeout: 
 
 test("the server is told to forget keys before they are forgotten here, and the secret is overwritten", async () => {
   const store = new MemoryKeyStore();
-  const name = `keyset 1 ${server.address} ann`;
+  const [name, pair] = [UNIVERSAL, PUBLIC_PAIR].map(({ number }) => `keyset ${number} ${server.address} ann`) as [
+    string,
+    string,
+  ];
   const secret = SecretKey.generate();
   const { coefficients } = reveal(secret);
+  const ofPair = new Uint8Array(32).fill(8);
   await store.add(name, { secret, digest, created: 0 }, new Uint8Array(1));
+  await store.add(pair, { secret: SecretKey.generate(), digest: ofPair, created: 0 }, new Uint8Array(1));
   server.answers({ deleteEvaluationKeys: () => new Refusal(503, "unavailable") });
   await assert.rejects(forgetKeys(server.address, { store, account: "ann" }), errors.UnavailableError);
   assert.ok(await store.find(name), "else it could not be tried again");
   const told: Uint8Array[] = [];
   server.answers({ deleteEvaluationKeys: ({ sha256 }) => (told.push(sha256), {}) });
   await forgetKeys(server.address, { store, account: "ann" });
-  assert.deepEqual([...told[0]!], [...digest]);
+  assert.deepEqual(
+    told.map((each) => [...each]),
+    [[...digest], [...ofPair]],
+  );
   assert.equal(await store.find(name), undefined);
+  assert.equal(await store.find(pair), undefined, "keys of linear models are the account's too");
   assert.ok(coefficients.every((coefficient) => coefficient === 0));
   assert.throws(() => reveal(secret), /were forgotten/);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { encodeRow } from "../src/encoding/encoders.js";
 import { exponential } from "../src/encoding/exponential.js";
 import { Link, probabilitiesOf } from "../src/encoding/links.js";
@@ -10,7 +10,6 @@ import * as errors from "../src/errors.js";
 import { ClientSpecSchema } from "../src/generated/cryptable/v1/client_spec_pb.js";
 import { EvaluationKeysHeaderSchema } from "../src/generated/cryptable/v1/keys_pb.js";
 import { EncryptedTensorSchema } from "../src/generated/cryptable/v1/tensor_pb.js";
-import { EVALUATION_KEYS_BYTES, keysetName } from "../src/levelled/keyset.js";
 import { masks, publicPairMask } from "../src/levelled/masks.js";
 import { pack, unpack } from "../src/levelled/packing.js";
 import { GRID_BITS } from "../src/levelled/ring.js";
@@ -27,6 +26,8 @@ const SCHEMAS = {
   ring_tensor: EncryptedTensorSchema,
   evaluation_keys_header: EvaluationKeysHeaderSchema,
 };
+const parametersOf = (row: { client_spec: string }) =>
+  readClientSpec(new Uint8Array(readFileSync(`${VECTORS}/${row.client_spec}`))).parameters;
 const TYPES = Object.keys(SCHEMAS) as (keyof typeof SCHEMAS)[];
 
 for (const type of TYPES) {
@@ -66,10 +67,11 @@ test("client specs: columns and answers of every scheme are those that the index
       }
       cases++;
     }
-    if (message.levelled && !message.levelled.linear) {
-      assert.equal(readClientSpec(data).modelName, message.modelName);
-      assert.equal(toHex(await keysetName()), entry.facts.keyset_name);
-      assert.equal(EVALUATION_KEYS_BYTES, entry.facts.evaluation_keys_bytes);
+    if (message.levelled) {
+      const { modelName, parameters } = readClientSpec(data);
+      assert.equal(modelName, message.modelName);
+      assert.equal(toHex(await parameters.keyset.name()), entry.facts.keyset_name);
+      assert.equal(parameters.keyset.evaluationKeysBytes, entry.facts.evaluation_keys_bytes);
     } else {
       assert.throws(() => readClientSpec(data), errors.UnsupportedSchemeError);
     }
@@ -79,7 +81,7 @@ test("client specs: columns and answers of every scheme are those that the index
 
 /** Faults in the parameters of models of other schemes, which this client refuses as a whole. */
 const OF_ANOTHER_SCHEME =
-  /^client_spec\.(no_(keyset|input|output)|input_|output_|width_|keyset_|dimension_|bootstrap_|polynomial_size|glwe_|keyswitch_|levels_beyond_width|quadratic_beyond_width|further_bits_wide|squares_(?!two_schemes|high_p_error)|levelled_linear_)/;
+  /^client_spec\.(no_(keyset|input|output)|input_|output_|width_|keyset_|dimension_|bootstrap_|polynomial_size|glwe_|keyswitch_|levels_beyond_width|quadratic_beyond_width|further_bits_wide|squares_(?!two_schemes|high_p_error))/;
 
 test("client specs: every fault is refused with the error of the index", () => {
   for (const entry of index("reject", "client_spec")) {
@@ -108,29 +110,30 @@ test("levelled: masks, packing and the test of secrets", async () => {
 });
 
 test("levelled: a row's messages stand where the vectors have them", () => {
-  const { row } = json("levelled.json");
-  const { parameters } = readClientSpec(new Uint8Array(readFileSync(`${VECTORS}/${row.client_spec}`)));
-  const found = parameters.layout
-    .messages(row.bits)
-    .map((message) => [...message.entries()].filter(([, value]) => value));
+  const { row, linear } = json("levelled.json");
+  const found = (of: typeof row, values: number[]) =>
+    parametersOf(of)
+      .messages(values)
+      .map(([message]) => [...message.entries()].filter(([, value]) => value));
   const expected = row.messages.map((message: [number, number][]) =>
     message.map(([at, exponent]) => [at, 2 ** (GRID_BITS + exponent)]),
   );
-  assert.deepEqual(found, expected);
+  assert.deepEqual(found(row, row.bits), expected);
+  assert.deepEqual(found(linear, linear.integers), linear.messages);
+  assert.deepEqual(parametersOf(linear).slotPlaces, linear.slots);
 });
 
 test("levelled: answers decrypt to the values of the vectors", () => {
-  const { row, secret, answers } = json("levelled.json");
-  const { parameters } = readClientSpec(new Uint8Array(readFileSync(`${VECTORS}/${row.client_spec}`)));
+  const { row, secret, answers, linear } = json("levelled.json");
   const key = secretFromBytes(Uint8Array.from(secret.trits, Number));
-  for (const { polynomials, values } of answers) {
-    const answer = {
-      polynomials: fromHex(polynomials),
-      masks: { case: undefined },
-      bodies: new Uint8Array(),
-      wordBits: 0,
-    };
-    assert.deepEqual(decryptAnswer(parameters, key, answer as never), values);
+  for (const [of, cases] of [
+    [row, answers],
+    [linear, linear.answers],
+  ]) {
+    for (const { polynomials, values } of cases) {
+      const answer = create(EncryptedTensorSchema, { polynomials: fromHex(polynomials) });
+      assert.deepEqual(decryptAnswer(parametersOf(of), key, answer), values);
+    }
   }
 });
 

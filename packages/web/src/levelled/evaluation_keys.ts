@@ -1,6 +1,6 @@
-/** Evaluation keys: the universal keyset's rows and the public pair (protos/SPEC-LEVELLED.md, "Evaluation keys"). */
+/** Evaluation keys: a keyset's rows and the public pair (protos/SPEC-LEVELLED.md, "Evaluation keys"). */
 import { encryptBody } from "./encryption.js";
-import { AUTOMORPHISMS, BODY_BYTES, EVALUATION_KEYS_BYTES, SWITCH, type Gadget } from "./keyset.js";
+import { AUTOMORPHISMS, BODY_BYTES, PUBLIC_PAIR, SWITCH, type Gadget, type Keyset } from "./keyset.js";
 import { masks, publicPairMask, SEED_BYTES } from "./masks.js";
 import { pack } from "./packing.js";
 import { randomBytes } from "./random.js";
@@ -11,11 +11,11 @@ import { reveal, type SecretKey } from "./secret.js";
  * New evaluation keys, which are public, under a seed that no other call drew: a seed stands for one byte string, ever, so
  * these bytes are what an upload goes on with, and no others.
  */
-export async function evaluationKeys(key: SecretKey): Promise<Uint8Array<ArrayBuffer>> {
+export async function evaluationKeys(key: SecretKey, keyset: Keyset): Promise<Uint8Array<ArrayBuffer>> {
   const seed = randomBytes(SEED_BYTES);
-  const encrypted = messages(key);
+  const encrypted = messages(key, keyset);
   const mask = [...(await masks(seed, encrypted.length - 1)), await publicPairMask(seed)];
-  const out = new Uint8Array(EVALUATION_KEYS_BYTES);
+  const out = new Uint8Array(keyset.evaluationKeysBytes);
   out.set(seed);
   encrypted.forEach((message, i) => {
     const at = SEED_BYTES + i * BODY_BYTES;
@@ -26,7 +26,8 @@ export async function evaluationKeys(key: SecretKey): Promise<Uint8Array<ArrayBu
 }
 
 /** What the rows encrypt, the public pair's zero last. */
-export function messages(key: SecretKey): Polynomial[] {
+export function messages(key: SecretKey, keyset: Keyset): Polynomial[] {
+  if (keyset === PUBLIC_PAIR) return [new Float64Array(N)];
   const { coefficients, spectrum } = reveal(key);
   return [
     ...AUTOMORPHISMS.flatMap((gadget, i) => scaled(automorphism(coefficients, N / 2 ** i + 1), gadget)),

@@ -1,4 +1,4 @@
-/** The universal keyset: one for every model, for good (protos/SPEC-LEVELLED.md, "Keyset"). */
+/** Keysets: the universal one, for every model of bits, and a public pair alone (protos/SPEC-LEVELLED.md, "Keyset"). */
 import { SEED_BYTES } from "./masks.js";
 import { packedBytes } from "./packing.js";
 import { GRID_BITS, N } from "./ring.js";
@@ -8,8 +8,6 @@ export interface Gadget {
   readonly levels: number;
   readonly baseLog: number;
 }
-
-export const KEYSET = 1;
 
 const gadget = (levels: number, baseLog: number): Gadget => ({ levels, baseLog });
 const times = (count: number, each: Gadget): Gadget[] => Array.from({ length: count }, () => each);
@@ -23,13 +21,26 @@ export const AUTOMORPHISMS: readonly Gadget[] = [
 ];
 export const SWITCH = gadget(3, 13);
 
-/** Ciphertexts in the evaluation keys, the public pair's among them. */
-export const ROWS = AUTOMORPHISMS.reduce((sum, { levels }) => sum + levels, 0) + SWITCH.levels + 1;
 export const BODY_BYTES = packedBytes(N, GRID_BITS);
-export const EVALUATION_KEYS_BYTES = SEED_BYTES + ROWS * BODY_BYTES;
 
-/** What stores know the keyset by. */
-export async function keysetName(): Promise<Uint8Array<ArrayBuffer>> {
-  const name = new TextEncoder().encode(`cryptable levelled keyset ${KEYSET}`);
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", name));
+/** Of which numbers, and how large: `rows` are the ciphertexts in the evaluation keys, the public pair's among them. */
+export class Keyset {
+  constructor(
+    readonly number: number,
+    readonly rows: number,
+  ) {}
+
+  get evaluationKeysBytes(): number {
+    return SEED_BYTES + this.rows * BODY_BYTES;
+  }
+
+  /** What stores know the keyset by. */
+  async name(): Promise<Uint8Array<ArrayBuffer>> {
+    const name = new TextEncoder().encode(`cryptable levelled keyset ${this.number}`);
+    return new Uint8Array(await crypto.subtle.digest("SHA-256", name));
+  }
 }
+
+export const UNIVERSAL = new Keyset(1, AUTOMORPHISMS.reduce((sum, { levels }) => sum + levels, 0) + SWITCH.levels + 1);
+/** Of linear models, whose answers need nothing but what hides them. */
+export const PUBLIC_PAIR = new Keyset(2, 1);

@@ -4,6 +4,8 @@ import { Decoder } from "../encoding/decoder.js";
 import { encoderOf } from "../encoding/encoders.js";
 import { MalformedMessageError, UnsupportedSchemeError } from "../errors.js";
 import { ClientSpecSchema, type ClientSpec as Message } from "../generated/cryptable/v1/client_spec_pb.js";
+import type { Parameters } from "../levelled/answers.js";
+import { LinearParameters } from "../levelled/linear_parameters.js";
 import { LevelledParameters } from "../levelled/parameters.js";
 import { fromCanonicalBytes } from "../wire/canonical.js";
 import { MAX_CLIENT_SPEC_BYTES, MAX_VECTOR_SIZE } from "../wire/limits.js";
@@ -20,7 +22,7 @@ export interface Described {
 
 export interface ClientSpec extends Described {
   readonly modelName: string;
-  readonly parameters: LevelledParameters;
+  readonly parameters: Parameters;
 }
 
 /**
@@ -44,19 +46,16 @@ export function readClientSpec(data: Uint8Array): ClientSpec {
       'its developer can compile it with scheme="levelled", if it is one of trees or small networks; the Python client runs it as it is',
     );
   }
-  if (message.levelled.linear) {
-    throw new UnsupportedSchemeError(
-      `model ${JSON.stringify(message.modelName)} is linear, with hidden weights, which this package does not read yet`,
-      "the Python client runs it as it is",
-    );
-  }
   for (const part of ["keyset", "input", "output", "squares"] as const) {
     require(!message[part], `beside the parameters of the scheme levelled a ${part}, which is another scheme's`);
   }
-  const parameters = new LevelledParameters(message.levelled, message.pError);
+  const Kind = message.levelled.linear ? LinearParameters : LevelledParameters;
+  const parameters = new Kind(message.levelled, message.pError);
   const size = encoders.reduce((sum, encoder) => sum + encoder.size, 0);
   require(size === parameters.inputs, `encoders make ${size} elements, the row has ${parameters.inputs}`);
-  require(encoders.every((encoder) => encoder.maximum <= 1), "an encoder makes integers, where every input is a bit");
+  require(encoders.every(
+    (encoder) => encoder.maximum <= parameters.highest,
+  ), `an encoder makes integers above ${parameters.highest}`);
   require(decoder.values ===
     parameters.outputs, `decoder of ${decoder.values} values, the answer has ${parameters.outputs}`);
   require(!decoder.furtherBits, "bits below those of an output, which residues do not have");

@@ -19,7 +19,7 @@ import { IndexedDbKeyStore } from "../keys/indexed_db.js";
 import { MemoryKeyStore } from "../keys/memory.js";
 import { haveExpired, type Keys, type KeyStore } from "../keys/store.js";
 import { evaluationKeys } from "../levelled/evaluation_keys.js";
-import { KEYSET } from "../levelled/keyset.js";
+import { PUBLIC_PAIR, UNIVERSAL, type Keyset } from "../levelled/keyset.js";
 import { decryptAnswer, encryptRow } from "../levelled/row.js";
 import { SecretKey } from "../levelled/secret.js";
 import { readClientSpec, type ClientSpec } from "../model/client_spec.js";
@@ -119,7 +119,8 @@ export async function connect(address: string | URL, options: ConnectOptions): P
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const pins = (options.pins ?? !isLoopback(url)) ? store : undefined;
   await checkTrust({ signer, pins, acceptChanges }, { server: url.origin, spec, digest }, response);
-  const name = keyName(url, account);
+  const { keyset } = spec.parameters;
+  const name = keyName(keyset, url, account);
   const keys = await store.exclusively(
     name,
     async () => {
@@ -129,8 +130,8 @@ export async function connect(address: string | URL, options: ConnectOptions): P
         held.secret.erase();
         held = undefined;
       }
-      const keys = held ?? (await made(store, name, keyDays));
-      await ensureUploaded(transport, { digest: keys.digest, data: () => bytesOf(store, name) }, signal);
+      const keys = held ?? (await made(keyset, store, name, keyDays));
+      await ensureUploaded(transport, { keyset, digest: keys.digest, data: () => bytesOf(store, name) }, signal);
       return keys;
     },
     signal,
@@ -145,7 +146,9 @@ export async function connect(address: string | URL, options: ConnectOptions): P
 export async function forgetKeys(address: string | URL, options: ForgetOptions = {}): Promise<void> {
   const transport = transportTo(address, options);
   const store = options.store ?? (await defaultStore());
-  await forget(transport, store, keyName(new URL(address), options.account ?? ""), options.signal);
+  for (const keyset of [UNIVERSAL, PUBLIC_PAIR]) {
+    await forget(transport, store, keyName(keyset, new URL(address), options.account ?? ""), options.signal);
+  }
 }
 
 /** A model on a server; made by `connect`. */
@@ -190,14 +193,14 @@ export class RemoteModel {
   async predict(row: Row, { signal }: { signal?: AbortSignal } = {}): Promise<Answer> {
     const { spec } = this;
     const clock = new Laps();
-    const bits = encodeRow(spec.encoders, row);
+    const elements = encodeRow(spec.encoders, row);
     if (haveExpired(this.keys)) {
       throw new KeysExpiredError("these keys are past their date", "connect again, which makes new ones");
     }
     clock.lap("encode");
     let patience = this.transport.timeoutMs;
     for (let attempt = 1; ; attempt++) {
-      const query = await encryptRow(spec.parameters, this.keys.secret, bits);
+      const query = await encryptRow(spec.parameters, this.keys.secret, elements);
       clock.lap("encrypt");
       try {
         const header = { modelName: spec.modelName, clientSpecDigest: this.digest, evaluationKeys: this.keys.digest };
@@ -269,10 +272,11 @@ export class RemoteModel {
   async #mended(error: ServerError, patience: number, signal?: AbortSignal): Promise<boolean> {
     if (error instanceof NotFoundError || error instanceof DataLossError) {
       // The server may have lost the evaluation keys in the meantime.
+      const { keyset } = this.spec.parameters;
       const data = () => bytesOf(this.store, this.keyName);
       return this.store.exclusively(
         this.keyName,
-        () => ensureUploaded(this.transport, { digest: this.keys.digest, data }, signal),
+        () => ensureUploaded(this.transport, { keyset, digest: this.keys.digest, data }, signal),
         signal,
       );
     }
@@ -307,8 +311,8 @@ function transportTo(address: string | URL, { token, timeoutMs = TIMEOUT_MS }: S
 }
 
 /** Under which a store has the keys of an account at a server. */
-function keyName(url: URL, account: string): string {
-  return [`keyset ${KEYSET}`, url.origin, account].join(" ");
+function keyName(keyset: Keyset, url: URL, account: string): string {
+  return [`keyset ${keyset.number}`, url.origin, account].join(" ");
 }
 
 function forget(transport: Transport, store: KeyStore, name: string, signal?: AbortSignal): Promise<void> {
@@ -329,9 +333,9 @@ function defaultStore(): Promise<KeyStore> | KeyStore {
   return IndexedDbKeyStore.open();
 }
 
-async function made(store: KeyStore, name: string, days: number): Promise<Keys> {
+async function made(keyset: Keyset, store: KeyStore, name: string, days: number): Promise<Keys> {
   const secret = SecretKey.generate();
-  const data = await evaluationKeys(secret);
+  const data = await evaluationKeys(secret, keyset);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
   const created = Date.now();
   const keys = { secret, digest, created, ...(days < Infinity && { expires: created + days * DAY_MS }) };

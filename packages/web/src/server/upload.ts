@@ -1,7 +1,7 @@
 /** Getting evaluation keys to a server: asked for, then sent in pieces, and where that breaks, from there on. */
 import { DataLossError, MalformedMessageError, NotFoundError, UnavailableError } from "../errors.js";
 import { Inference } from "../generated/cryptable/v1/inference_pb.js";
-import { EVALUATION_KEYS_BYTES, keysetName } from "../levelled/keyset.js";
+import type { Keyset } from "../levelled/keyset.js";
 import { CHUNK_BYTES } from "../wire/limits.js";
 import type { Transport } from "./transport.js";
 
@@ -10,6 +10,7 @@ const MOST_PIECES = 64;
 const DOING = "uploading evaluation keys";
 
 export interface Uploaded {
+  keyset: Keyset;
   digest: Uint8Array<ArrayBuffer>;
   /** The bytes themselves, asked for only where the server lacks them. */
   data: () => Promise<Uint8Array<ArrayBuffer>>;
@@ -18,14 +19,14 @@ export interface Uploaded {
 /** Upload the keys unless the server has them: whether it lacked them. */
 export async function ensureUploaded(
   transport: Transport,
-  { digest, data }: Uploaded,
+  { keyset, digest, data }: Uploaded,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  const size = EVALUATION_KEYS_BYTES;
-  let reached = await present(transport, digest, signal);
+  const size = keyset.evaluationKeysBytes;
+  let reached = await present(transport, keyset, digest, signal);
   if (reached === size) return false;
   const keys = await data();
-  const header = { keysetName: await keysetName(), size: BigInt(size), sha256: digest };
+  const header = { keysetName: await keyset.name(), size: BigInt(size), sha256: digest };
   let failures = 0;
   for (let pieces = 0; reached < size; pieces++) {
     if (pieces === MOST_PIECES) throw new MalformedMessageError(`${DOING}: the server wants no end of them`);
@@ -48,7 +49,7 @@ export async function ensureUploaded(
       const asked = error.retryAfterMs ?? 0;
       if (failures === PAUSES_MS.length || asked > transport.timeoutMs) throw error;
       await pause(Math.max(PAUSES_MS[failures++]!, asked), signal);
-      reached = await present(transport, digest, signal);
+      reached = await present(transport, keyset, digest, signal);
     }
   }
   return true;
@@ -70,11 +71,16 @@ export async function deleteUploaded(transport: Transport, digest: Uint8Array, s
 }
 
 /** How many of the bytes the server has: an upload goes on from there. */
-async function present(transport: Transport, digest: Uint8Array, signal?: AbortSignal): Promise<number> {
-  const size = EVALUATION_KEYS_BYTES;
+async function present(
+  transport: Transport,
+  keyset: Keyset,
+  digest: Uint8Array,
+  signal?: AbortSignal,
+): Promise<number> {
+  const size = keyset.evaluationKeysBytes;
   try {
     const {
-      keysetName: keyset,
+      keysetName,
       size: stored,
       received,
     } = await transport.call(
@@ -82,7 +88,7 @@ async function present(transport: Transport, digest: Uint8Array, signal?: AbortS
       { sha256: digest },
       { doing: "asking for evaluation keys", signal },
     );
-    if (stored === BigInt(size) && String(keyset) === String(await keysetName())) return size;
+    if (stored === BigInt(size) && String(keysetName) === String(await keyset.name())) return size;
     // All of them, and yet no keys: the server was stopped before it stored them, and there is no rest to send.
     return received < BigInt(size) ? Number(received) : 0;
   } catch (error) {

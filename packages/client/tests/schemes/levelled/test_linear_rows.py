@@ -5,16 +5,18 @@ import json
 from pathlib import Path
 
 import numpy as np
-from cryptable_client.schemes.levelled.encryption import encrypt_integers
+from cryptable_client.schemes.levelled.encryption import decrypt_answer, encrypt_integers
 from cryptable_client.schemes.levelled.ring import torus_times, transform
 from cryptable_client.schemes.scheme import scheme_called
 from cryptable_protocol import ClientSpec
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, PUBLIC_PAIR, RING_SIZE
 from cryptable_protocol.schemes.levelled.mask_stream import masks
 from cryptable_protocol.schemes.packing import unpack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 
 VECTORS = Path(__file__).parents[5] / "protos/vectors"
-FIGURES = json.loads((VECTORS / "levelled.json").read_text("utf-8"))["linear"]
+ALL = json.loads((VECTORS / "levelled.json").read_text("utf-8"))
+FIGURES = ALL["linear"]
 
 
 def test_a_row_encrypts_what_the_vectors_have():
@@ -32,6 +34,14 @@ def test_a_row_encrypts_what_the_vectors_have():
     assert np.abs(error).max() <= 1 << (GRID_BITS - 36)
     assert np.abs(error).max() > 0
     assert parameters.slot_places == FIGURES["slots"]
+
+
+def test_answers_decrypt_to_the_values_of_the_vectors():
+    parameters = ClientSpec.from_bytes((VECTORS / FIGURES["client_spec"]).read_bytes()).parameters
+    secret = np.array([int(trit) - 1 for trit in ALL["secret"]["trits"]], np.int8)
+    for case in FIGURES["answers"]:
+        answer = RingTensor(bytes.fromhex(case["polynomials"]), None)
+        assert decrypt_answer(parameters, secret, answer).tolist() == case["values"]
 
 
 def test_keys_of_a_linear_model_are_a_pair_that_its_owner_knows():
