@@ -62,7 +62,7 @@ def test_every_answer_is_the_python_clients(found, served, name):
 
 
 def test_models_are_listed(found):
-    assert sorted(found["models"]) == ["binary", "classes", "gaps", "regression", "tables", "tumour"]
+    assert sorted(found["models"]) == ["binary", "classes", "gaps", "line", "regression", "tables", "tumour"]
 
 
 def test_what_is_refused_says_why_and_what_to_do(found):

@@ -81,7 +81,7 @@ def main() -> int:
     ]
     failed = False
     for name, estimator, calibration, rows, theirs in cases:
-        alone = ct.compile(estimator, calibration, show_progress=False).explain()
+        alone = ct.compile(estimator, calibration, hide_weights=False, show_progress=False).explain()
         model = ct.compile(estimator, calibration, explain="contributions", show_progress=False)
         told, bill = model.contributions(rows), model.explain()
         difference = float(np.abs(told - theirs(estimator, rows, model.contribution_names)).max())

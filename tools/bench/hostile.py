@@ -57,7 +57,9 @@ def save_models(folder: Path) -> ModelArtifact:
     estimator = LinearRegression().fit(rows, rows @ [1.0, 2.0, 3.0])
     (folder / "served").mkdir()
     for name, place in (("first", folder / "served"), ("second", folder)):
-        ct.compile(estimator, rows, name=name, show_progress=False).save(place / f"{name}.cryptable")
+        ct.compile(estimator, rows, name=name, hide_weights=False, show_progress=False).save(
+            place / f"{name}.cryptable"
+        )
     return ModelArtifact.load(folder / "served" / "first.cryptable")
 
 

@@ -61,7 +61,7 @@ def trees(name: str, count: int, depth: int, *, scheme: Scheme = "auto") -> Comp
 def linear(name: str) -> CompiledModel:
     """Logistic regression on the same: no lookups, no evaluation keys."""
     X, y = load_breast_cancer(return_X_y=True)
-    return compile_model(LogisticRegression(max_iter=10_000).fit(X, y), X, name=name)
+    return compile_model(LogisticRegression(max_iter=10_000).fit(X, y), X, name=name, hide_weights=False)
 
 
 def hidden(name: str) -> CompiledModel:

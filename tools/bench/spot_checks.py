@@ -90,7 +90,7 @@ def main() -> None:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = ct.compile(estimator, rows, name=NAME)
+        model = ct.compile(estimator, rows, name=NAME, hide_weights=False)
         model.save(folder / "model", signing_key=key)
         model.export_spot_checks(folder / "checks", rng.normal(size=(100, 4)), signing_key=key)
         wrong = wrong_circuit(model.circuit)

@@ -64,17 +64,18 @@ def test_explain_says_what_is_hidden_and_what_scores_tell():
     facts.plot()
 
 
-def test_sums_stay_available_and_are_the_default():
-    for options in ({}, {"hide_weights": False}):
-        model = ct.compile(LINEAR, X, show_progress=False, **options)
-        assert model.artifact.client_spec.scheme == "bootstrapped"
-        assert "gives its weights away" in model.explain().client_learns
+def test_hiding_is_the_default_and_sums_stay_available():
+    assert isinstance(ct.compile(LINEAR, X, show_progress=False).artifact.client_spec.parameters, LinearParameters)
+    model = ct.compile(LINEAR, X, hide_weights=False, show_progress=False)
+    assert model.artifact.client_spec.scheme == "bootstrapped"
+    assert "gives its weights away" in model.explain().client_learns
 
 
-def test_trees_that_ask_one_feature_each_are_hidden_on_request():
+def test_trees_that_ask_one_feature_each_are_hidden_too():
     stumps = GradientBoostingRegressor(n_estimators=5, max_depth=1, random_state=0).fit(X, X[:, 0])
-    assert ct.compile(stumps, X, show_progress=False).artifact.client_spec.scheme == "bootstrapped"
-    model = hidden(stumps)
+    sums = ct.compile(stumps, X, hide_weights=False, show_progress=False)
+    assert sums.artifact.client_spec.scheme == "bootstrapped"
+    model = ct.compile(stumps, X, show_progress=False)
     assert isinstance(model.artifact.client_spec.parameters, LinearParameters)
     assert np.array_equal(model.predict(X[:2], mode="encrypted"), model.predict(X[:2]))
 

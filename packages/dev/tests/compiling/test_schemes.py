@@ -85,7 +85,10 @@ def test_auto_is_levelled_for_trees_and_bootstrapped_for_what_is_not_able():
     tree = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, LABELS)
     assert scheme_of(tree) == "levelled"
     assert scheme_of(tree, table_bits=4) == "bootstrapped"
-    assert scheme_of(LogisticRegression().fit(X, LABELS)) == "bootstrapped"
+    linear = LogisticRegression().fit(X, LABELS)
+    assert scheme_of(linear) == "levelled"
+    assert scheme_of(linear, hide_weights=False) == "bootstrapped"
+    assert scheme_of(KNeighborsClassifier().fit(X[:20], LABELS[:20])) == "bootstrapped"
 
 
 def test_what_the_scheme_cannot_do_is_refused_by_name():

@@ -71,7 +71,7 @@ def test_keys_of_another_model(models):
 
 def test_keys_of_a_model_without_lookups(models):
     rows, labels = load_breast_cancer(return_X_y=True)
-    linear = ct.compile(LogisticRegression(max_iter=10_000).fit(rows, labels), rows)
+    linear = ct.compile(LogisticRegression(max_iter=10_000).fit(rows, labels), rows, hide_weights=False)
     assert linear.explain().keyset_entry.startswith("no lookups")
     assert not LocalSession(linear.artifact.client_spec, linear._program()).measured.evaluation_keys_bytes
     small = XGBClassifier(n_estimators=3, max_depth=2, random_state=0).fit(rows, labels)

@@ -151,6 +151,9 @@ def test_quadratic_and_pairwise_scores_survive_encryption():
         n_jobs=1,
         random_state=0,
     )
-    pairs = ct.compile(boosting.fit(rows, target), rows)
+    pairs = ct.compile(boosting.fit(rows, target), rows, scheme="bootstrapped")
     assert 0 < pairs.circuit.lookups <= 2
     assert pairs.check(rows[:20], target[:20], encrypted_rows=2).passed
+    products = ct.compile(boosting, rows)
+    assert (products.circuit.lookups, products.circuit.products > 0) == (0, True)
+    assert products.check(rows[:20], target[:20], encrypted_rows=2).passed

@@ -62,7 +62,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--hide-weights",
         action=argparse.BooleanOptionalAction,
         help="of linear and additive models: whether answers tell nothing of weights beside the scores, for keys of "
-        "13 kB and some kB up; by default they tell them",
+        "13 kB and some kB up; by default they do not where that can be, else they tell them",
     )
     parser.add_argument("--max-seconds", type=float, help="approximate trees until a prediction takes no more CPU")
     parser.add_argument(

@@ -131,12 +131,13 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             tree, and for each pair of labels. Scores are rounded to the positions of the table, 4096 for two labels.
         threshold: with answer="threshold": a prediction, of a classifier with two labels the probability of the second
             one, or its score where it has no probabilities.
-        hide_weights: of linear and additive models, and trees that ask one feature each. True: levelled, so that
-            answers are re-randomised and flooded with noise, and tell nothing of weights beside the scores, for keys of
-            13 kB and some 6 to 15 kB up. False, and None, the default: mere sums, whose answers give all weights away
-            to who looks into one of them; they take no keys, fewer bytes up and more down. Whoever asks one question
-            more than a row has numbers works the weights out of the scores, in any case. Other models of trees are
-            always hidden, those with lookups never: True refuses them.
+        hide_weights: of linear and additive models, and trees that ask one feature each. None, the default: levelled
+            where they can be, so that answers are re-randomised and flooded with noise, and tell nothing of weights
+            beside the scores, for keys of 13 kB and some 6 to 15 kB up; else sums, as `explain` says. True refuses what
+            cannot be hidden. False: mere sums, whose answers give all weights away to who looks into one of them; they
+            take no keys, fewer bytes up and more down, and clients of versions that do not read residues take them.
+            Whoever asks one question more than a row has numbers works the weights out of the scores, in any case.
+            Other models of trees are always hidden, those with lookups never.
         show_progress: draw a bar on standard error where planning takes longer than a second, and print how near a
             network's compiled scores are to its own on X_train.
 

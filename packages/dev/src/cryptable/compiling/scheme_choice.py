@@ -72,9 +72,9 @@ Made = TypeVar("Made", bound=_HasCircuit)
 def first_able(tries: Sequence[CompileSettings], make: Callable[[CompileSettings], Made]) -> Made:
     """What `make` makes of the first of these settings, or of the next where their scheme cannot evaluate the model.
 
-    Trees that ask about one feature each have nothing to multiply: where another scheme needs no lookups for them
-    either, they are mere sums there, which take no evaluation keys, and that is what is made. So are linear models,
-    unless their weights are to be hidden.
+    With hide_weights=False, what has nothing to multiply (linear and additive models, trees that ask about one feature
+    each) is a mere sum where another scheme needs no lookups for it: it takes no evaluation keys, and its answers give
+    its weights away.
 
     Raises:
         UnsupportedModelError: no scheme is able.
@@ -86,7 +86,7 @@ def first_able(tries: Sequence[CompileSettings], make: Callable[[CompileSettings
         if not others:
             raise
         return make(others[0])
-    if others and not made.circuit.products:
+    if others and first.hide_weights is False and not made.circuit.products:
         sums = make(others[0])
         if not sums.circuit.lookups:
             return sums

@@ -68,6 +68,7 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         bins: int = DEFAULT_BINS,
         p_error: float | None = None,
         scheme: Scheme = "auto",
+        hide_weights: bool | None = None,
     ) -> None:
         self.estimator = estimator
         self.mode = mode
@@ -79,6 +80,7 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
         self.bins = bins
         self.p_error = p_error
         self.scheme = scheme
+        self.hide_weights = hide_weights
 
     def _fit(self, X: Rows, y: Target, parameters: dict[str, FitParameter]) -> None:
         """Fit a clone of the estimator, and plan it."""
@@ -104,6 +106,7 @@ class _EncryptedEstimator(MetaEstimatorMixin, BaseEstimator):  # type: ignore[mi
             bins=self.bins,
             p_error=self.p_error,
             scheme=self.scheme,
+            hide_weights=self.hide_weights,
         )
 
     @property
@@ -182,6 +185,7 @@ class EncryptedClassifier(ClassifierMixin, _EncryptedEstimator):  # type: ignore
         bits: of a network, kept before a lookup.
         p_error: probability that one lookup fails, or of the scheme levelled, an answer.
         scheme: how ciphertexts are evaluated.
+        hide_weights: whether answers of linear and additive models tell nothing of weights.
 
     Attributes:
         estimator_: the fitted clone.

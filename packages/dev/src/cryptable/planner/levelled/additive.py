@@ -40,7 +40,6 @@ _MOST_TERMS = 500_000
     kind="an additive model",
     cheaper="only pairs take products: fewer (interactions=) or coarser ones (max_interaction_bins=) cost less",
     tolerance=additive_tolerance,
-    is_asked_for=True,
 )
 def plan(graph: AdditiveModel, task: Task) -> PlannedModel:
     """Bins merged and values rounded, then products by price."""

@@ -24,7 +24,7 @@ _MOST_DOUBLINGS = 12
 """Of a tolerance that nobody asked for."""
 
 
-@planner(LinearModel, scheme=LEVELLED, kind="a linear model", cheaper=_CHEAPER, is_asked_for=True)
+@planner(LinearModel, scheme=LEVELLED, kind="a linear model", cheaper=_CHEAPER)
 def plan(graph: LinearModel, task: Task) -> PlannedModel:
     """One integer a feature, one matrix."""
     bits = task.settings.input_bits or DEFAULT_INPUT_BITS
@@ -38,7 +38,6 @@ def plan(graph: LinearModel, task: Task) -> PlannedModel:
     kind="a quadratic model",
     cheaper=_CHEAPER,
     tolerance=as_exact_as_can_be,
-    is_asked_for=True,
 )
 def plan_squares(graph: QuadraticModel, task: Task) -> PlannedModel:
     """A level and a product of levels a feature."""
@@ -47,7 +46,7 @@ def plan_squares(graph: QuadraticModel, task: Task) -> PlannedModel:
     return planned
 
 
-@planner(CurveModel, scheme=LEVELLED, kind="a model of curves", cheaper=_CHEAPER, is_asked_for=True)
+@planner(CurveModel, scheme=LEVELLED, kind="a model of curves", cheaper=_CHEAPER)
 def plan_of_curves(graph: CurveModel, task: Task) -> PlannedModel:
     """A line, a curve or bits a feature."""
     bits = task.settings.input_bits or DEFAULT_INPUT_BITS
