@@ -3,6 +3,7 @@
 python tools/bench/levelled.py                  all cases, 3 rows of each
 python tools/bench/levelled.py --case digits --rows 10
 python tools/bench/levelled.py --alone          without the bootstrapped side, which takes minutes
+CRYPTABLE_KERNEL=off CRYPTABLE_LOOKUPS=concrete python tools/bench/levelled.py     NumPy alone, and lookups by Concrete
 
 Data are scikit-learn's own, split with train_test_split(test_size=0.2, random_state=0). Rows are evaluated in turn by
 either scheme, so that a busy machine slows both; figures are medians of CPU time. p_error is each scheme's default.
@@ -20,6 +21,7 @@ from typing import Any, TypeAlias
 
 import cryptable as ct
 import numpy as np
+from catboost import CatBoostClassifier  # type: ignore[import-untyped]
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.planner.settings import Scheme
@@ -60,6 +62,12 @@ CASES: dict[str, tuple[Callable[[], Estimator], Callable[[], RowsAndTarget]]] = 
     "random forest 50x5 synthetic": (
         lambda: RandomForestClassifier(n_estimators=50, max_depth=5, random_state=0),
         _synthetic,
+    ),
+    "CatBoost 50x4 breast cancer": (
+        lambda: CatBoostClassifier(
+            iterations=50, depth=4, random_state=0, verbose=0, allow_writing_files=False, thread_count=1
+        ),
+        _breast_cancer,
     ),
 }
 _WARM_UP = 1

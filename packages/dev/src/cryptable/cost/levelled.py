@@ -68,7 +68,7 @@ class LevelledPrices:
 
     def circuit(self, circuit: Circuit) -> float:
         """See `PriceList`."""
-        turns = _turns_in(circuit)
+        turns = turns_of(circuit)
         products = _PRODUCT * (circuit.products - turns + 1)
         return self.selector * len(selectors_of(circuit)) + products + _turns(TURNING, turns) + _ROW
 
@@ -94,7 +94,7 @@ class LevelledPrices:
             )
         if not isinstance(parameters, LevelledParameters):
             raise InternalError(f"a program of scheme {program.scheme!r} is not priced by the scheme levelled's list")
-        turns = _turns_in(circuit)
+        turns = turns_of(circuit)
         polynomials = len(parameters.layout.runs) + parameters.layout.placed_polynomials
         return Prediction(
             lookups=1e-6 * (_products(parameters.gadget, circuit.products - turns) + _turns(parameters.gadget, turns)),
@@ -135,7 +135,7 @@ def reads_of(circuit: Circuit) -> int:
     return sum(term.rows.size for term in terms if term.source == 0)
 
 
-def _turns_in(circuit: Circuit) -> int:
+def turns_of(circuit: Circuit) -> int:
     """Products that turn tables."""
     return sum(node.products for node in circuit.nodes if isinstance(node, Rotation))
 

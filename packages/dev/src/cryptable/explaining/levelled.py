@@ -37,7 +37,10 @@ CRAFTED = (
 def answers_labels(circuit: Circuit) -> bool:
     """Whether answers are sides of comparisons, and no scores: sums of tables of 1 and −1, and nothing beside them."""
     rotation = next((node for node in circuit.nodes if isinstance(node, Rotation)), None)
-    return rotation is not None and len(circuit.nodes) == 3 and bool((np.abs(rotation.tables) <= 1).all())
+    if rotation is None or len(circuit.nodes) != 3:
+        return False
+    sides = np.abs(rotation.tables)  # of a comparison, the same at all positions; of a tree's leaves, not
+    return bool((sides <= 1).all() and (sides == sides[:, :1]).all())
 
 
 @dataclass(frozen=True)

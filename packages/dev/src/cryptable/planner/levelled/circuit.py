@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Node, Product, Term
 from cryptable_protocol import limits
 
 from cryptable.errors import ConstantModelError, UnsupportedModelError
+from cryptable.planner.levelled.oblivious import Tables
 from cryptable.planner.levelled.products import Form
 from cryptable.planner.levelled.search import FoundPlan
 from cryptable.planner.output_maximum import with_output_maximum
@@ -24,16 +25,19 @@ class LaidOut:
     edges: tuple[tuple[float, ...], ...]
 
 
-def lay_out(plan: FoundPlan, bits: Bits, highest_output: int) -> LaidOut:
+def lay_out(plan: FoundPlan, bits: Bits, highest_output: int, tables: Tables | None = None) -> LaidOut:
     """The circuit of a plan: for each depth of products, a Linear with their forms and a Product; a Linear of scores.
+
+    Tables are a Rotation before it, which the scores add.
 
     Args:
         plan: its scores are never negative.
         bits: of which the circuit's input has those that the plan reads.
         highest_output: of any score.
+        tables: of trees that are no part of the plan.
 
     Raises:
-        ConstantModelError: the plan reads no bit.
+        ConstantModelError: neither reads a bit.
         UnsupportedModelError: it has more products of one depth than a circuit's value has elements.
     """
     products, outputs = plan.products, plan.products.outputs
@@ -42,6 +46,7 @@ def lay_out(plan: FoundPlan, bits: Bits, highest_output: int) -> LaidOut:
     forms = [products.forms[number] for number in numbers]
     used = {key // outputs - 1 for form in (*forms, plan.scores) for key in form.weights if key >= outputs}
     used |= {products.selectors[number] for number in numbers}
+    used |= frozenset() if tables is None else tables.selectors
     if not used:
         raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
     position = {bit: index for index, bit in enumerate(sorted(used))}
@@ -63,7 +68,12 @@ def lay_out(plan: FoundPlan, bits: Bits, highest_output: int) -> LaidOut:
         selectors = np.array([position[products.selectors[number]] for number in depth], np.int64)
         nodes.append(Product(len(nodes) - 1, selectors, size))
         place |= {number: (len(nodes) - 1, index * outputs) for index, number in enumerate(depth)}
-    nodes.append(_linear([plan.scores], outputs, position, place))
+    scores = _linear([plan.scores], outputs, position, place)
+    if tables is not None:
+        nodes.append(tables.rotation(position))
+        turned = Term.from_dense(len(nodes) - 1, np.eye(outputs, dtype=np.int64))
+        scores = replace(scores, terms=(*scores.terms, turned))
+    nodes.append(scores)
     return LaidOut(with_output_maximum(Circuit(tuple(nodes), len(nodes) - 1), highest_output), edges)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
+from cryptable_engine import Rotation
 from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.console.progress import progress_bar
-from cryptable.cost.levelled import LevelledPrices, linear_seconds, seconds_of
+from cryptable.cost.levelled import LevelledPrices, linear_seconds, seconds_of, turns_of
 from cryptable.cost.prices import Cost
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.contributions import contributions, features_asked
@@ -75,7 +77,7 @@ class _Drafts:
     def __call__(self, trees: TreeEnsemble) -> TreeDraft | None:
         try:
             planned = plan_products(
-                trees, tolerance=self.tolerance, prices=self.prices, work=0, keeps_ties=self.keeps_ties
+                trees, tolerance=self.tolerance, prices=self.prices, work=0, keeps_ties=self.keeps_ties, turns=True
             )
         except UnsupportedModelError:
             return None
@@ -99,7 +101,7 @@ def _cost(graph: TreeEnsemble, task: Task) -> Cost:
     seconds = (
         linear_seconds(parameters)
         if isinstance(parameters, LinearParameters)
-        else seconds_of(parameters, circuit.products)
+        else seconds_of(parameters, circuit.products - turns_of(circuit), turns_of(circuit))
     )
     return Cost(seconds, 0, parameters.row_bytes)
 
@@ -107,13 +109,14 @@ def _cost(graph: TreeEnsemble, task: Task) -> Cost:
 def _planned(
     graph: TreeEnsemble, task: Task, *, work: int = SEARCH_WORK, progress: Callable[[float], None] | None = None
 ) -> PlannedModel:
-    """With contributions, where the task asks for them."""
+    """With contributions, where the task asks for them; with tables, where that is cheaper and exact enough."""
     told = None
     if task.settings.explain:
         check_room(graph.outputs, len(features_asked(graph)))
         graph = counted(graph, task.rows)
         told = contributions(graph)
-    return plan_products(
+    make = partial(
+        plan_products,
         graph,
         tolerance=task.tolerance,
         prices=_prices(task),
@@ -122,6 +125,13 @@ def _planned(
         told=told,
         progress=progress,
     )
+    planned = make(turns=True)
+    if any(isinstance(node, Rotation) for node in planned.circuit.nodes):
+        try:
+            choose_parameters(planned.circuit, p_error=task.prices.p_error, names=len(planned.decoder.contributions))
+        except UnsupportedModelError:  # of noise or of room: products may fit
+            return make(turns=False)
+    return planned
 
 
 def _prices(task: Task) -> LevelledPrices:

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from cryptable_engine import GroupKind, InputGroup, verify
+from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Product, Rotation, Term, verify
+from cryptable_engine.schemes.levelled.noise.occurrences import begun_alike
 from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVariances, answer_noise
 from cryptable_engine.schemes.levelled.noise.worst_row import worst_row
@@ -80,3 +81,18 @@ def test_a_forest_pays_for_its_paths():
     assert circuit.products == 20 * 15
     assert worst_row(plan, variances).gain <= 20 * 4
     assert worst_row(plan, variances, most_steps=0).gain > 20 * 15
+
+
+@pytest.mark.parametrize("read", [1, 2])
+def test_a_form_of_the_bit_that_a_table_begins_with_counts_the_turn_by_its_selector(read):
+    groups = (InputGroup(GroupKind.RANGE, 4),)
+    tables = np.arange(8).reshape(1, 8, 1)
+    form = Linear((Term.from_dense(0, np.eye(4, 1, -read, dtype=np.int64)),), np.zeros(1, np.int64))
+    product = Product(1, np.array([3]), 1)
+    rotation = Rotation(np.array([1, 3]), np.array([[1], [2]]), tables)
+    answer = Linear((Term.from_dense(2, np.eye(1)), Term.from_dense(3, np.eye(1))), np.zeros(1, np.int64))
+    circuit = Circuit((Input(groups), form, product, rotation, answer), 4)
+    parameters = levelled_parameters(circuit, placed=(2,))
+    products, gains = begun_alike(make_plan(circuit, parameters, parameters.maximum))
+    assert products.tolist() == [int(read == 1)]  # the table begins with element 1, and is turned by element 3
+    assert gains.tolist() == [0.0, float(read == 1)]

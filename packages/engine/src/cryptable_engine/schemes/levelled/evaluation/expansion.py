@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
-from cryptable_protocol.schemes.levelled.layout import Layout, Run
+from cryptable_protocol.schemes.levelled.layout import Run
 
 from cryptable_engine.schemes.levelled.evaluation.decomposition import times_rows, transformed_digits
 from cryptable_engine.schemes.levelled.evaluation.product_memory import CHUNK
@@ -20,6 +20,7 @@ from cryptable_engine.schemes.levelled.evaluation.transforms import (
     inverse,
 )
 from cryptable_engine.schemes.levelled.evaluation.workspace import Workspace
+from cryptable_engine.schemes.levelled.plans.plan import Plan
 
 
 def expand(run: Run, keys: ServerKeys, leaves: ComplexArray, space: Workspace) -> None:
@@ -70,11 +71,14 @@ def _split(even: ComplexArray, odd: ComplexArray, key: int, power: int, keys: Se
     divide_by_power(switched, power, odd)
 
 
-def switch_all(layout: Layout, keys: ServerKeys, space: Workspace) -> None:
+def switch_all(plan: Plan, keys: ServerKeys, space: Workspace) -> None:
     """Transform all leaves and places, and switch those of selectors (SPEC-LEVELLED.md, "Evaluation", 2)."""
-    selectors = layout.selector_leaves
-    switch(space.leaves[:selectors], keys, space.switched, space)
-    transform(space.leaves[selectors:])
+    done = 0
+    for part in plan.switched_leaves:
+        transform(space.leaves[done : part.start])
+        done = part.stop
+        switch(space.leaves[part.start : done], keys, space.switched[part.start : done], space)
+    transform(space.leaves[done:])
 
 
 def switch(leaves: ComplexArray, keys: ServerKeys, switched: ComplexArray, space: Workspace) -> None:

@@ -70,10 +70,18 @@ class KernelEvaluation:
             part[0] = ciphertext
             ring.expand(part, run.depth, run.shift, UNIVERSAL.automorphisms, keys.automorphisms, space.scratch)
         space.leaves[leaves:] = polynomials[len(layout.runs) :]
-        selectors = leaves if plan.is_streamed else layout.selector_leaves
-        if not plan.is_streamed:
-            ring.switch_leaves(space.leaves[:selectors], UNIVERSAL.switch, keys.switch, space.switched, space.scratch)
-        ring.pairs(space.leaves[selectors:], space.scratch)
+        done = leaves if plan.is_streamed else 0
+        for part in () if plan.is_streamed else plan.switched_leaves:
+            ring.pairs(space.leaves[done : part.start], space.scratch)
+            done = part.stop
+            ring.switch_leaves(
+                space.leaves[part.start : done],
+                UNIVERSAL.switch,
+                keys.switch,
+                space.switched[part.start : done],
+                space.scratch,
+            )
+        ring.pairs(space.leaves[done:], space.scratch)
         self._multiply(space, keys)
         root = plan.forms.root
         ring.forms(self._forms, root, root + 1, space.leaves, space.products, space.answer, space.scratch)

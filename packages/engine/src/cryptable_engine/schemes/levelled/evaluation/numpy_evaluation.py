@@ -45,7 +45,7 @@ class NumpyEvaluation:
         if self._plan.is_streamed:
             transform(space.leaves[len(layout.leaf_bits) :])
         else:
-            switch_all(layout, keys, space)
+            switch_all(self._plan, keys, space)
         answer: ComplexArray = self._products.evaluate(space, keys)
         if self._rotations is not None:
             answer += self._rotations.evaluate(space, keys)

@@ -59,3 +59,35 @@ def coherence(plan: Plan) -> IntArray:
     for group in groups.values():
         found[group] = len(group)
     return found
+
+
+def begun_alike(plan: Plan) -> tuple[IntArray, FloatArray]:
+    """How many turns may have noise correlated with each product's; and squared gains of turns for such products.
+
+    A form that reads one bit alone, and a table that begins with it, have masks that are multiples of the same
+    polynomials: under one selector, digits of one may be those of the other. Each counts the other as in `coherence`:
+    what is correlated with n − 1 others enters n times.
+
+    Returns:
+        Shapes (products,) and (selectors,).
+    """
+    forms, turns, levels = plan.forms, plan.turns, plan.layout.gadget.levels
+    products, gains = np.zeros(forms.products, np.int64), np.zeros(len(plan.layout.selectors))
+    if turns is None:
+        return products, gains
+    edges = np.arange(forms.products + 1)
+    own, places = (np.searchsorted(weights.form, edges) for weights in (plan.leaves, plan.places))
+    begun = np.append(turns.selector, -1)[turns.first]  # of each table, −1 without
+    common = [begun[0]] if len(set(begun.tolist())) == 1 else []
+    for product in np.flatnonzero(np.diff(forms.term_first[:-1]) == 0).tolist():
+        read = set((plan.leaves.source[own[product] : own[product + 1]] // levels).tolist())
+        if places[product] < places[product + 1] or len(read) != 1:
+            continue
+        bit, selector = read.pop(), int(plan.selector[product])
+        alike, under = begun == bit, turns.selector == selector
+        count = int(turns.own[under][:, alike].sum()) + (bit in common) * int(turns.common[under].sum())
+        for tree, asked in zip(turns.trees, turns.asked, strict=True):
+            count += int((asked[tree.moves] == selector).sum() * alike[tree.neurons].sum())
+        products[product] += count
+        gains[selector] += count
+    return products, gains

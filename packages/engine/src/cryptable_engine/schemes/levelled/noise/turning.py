@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cryptable_engine.schemes.levelled.noise.occurrences import begun_alike
 from cryptable_engine.schemes.levelled.noise.variances import RowVariances, zero_noise
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns
@@ -37,7 +38,7 @@ def turning(plan: Plan, variances: RowVariances) -> Turning | None:
     turns = plan.turns
     if turns is None:
         return None
-    gains = turns.gains(len(plan.parameters.selectors))
+    gains = turns.gains(len(plan.parameters.selectors)) + begun_alike(plan)[1]
     each = variances.turn_keys + variances.turn_rounding + variances.product_left
     first = _first(turns, variances.any_coefficients) + turns.masked * zero_noise(variances.secret)
     return Turning(gains, float(gains @ each), first, turns.first_left)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cryptable_engine.circuit.circuit import IntArray
-from cryptable_engine.schemes.levelled.noise.occurrences import coherence, occurrences
+from cryptable_engine.schemes.levelled.noise.occurrences import begun_alike, coherence, occurrences
 from cryptable_engine.schemes.levelled.noise.paths import MOST_STEPS, Component, Way, components
 from cryptable_engine.schemes.levelled.noise.reading import Reading, Reads, added, usual
 from cryptable_engine.schemes.levelled.noise.turning import Turning, turning
@@ -78,7 +78,7 @@ def worst_row(plan: Plan, variances: RowVariances, *, most_steps: int = MOST_STE
     """
     forms = plan.forms
     prices = _Prices(
-        coherence(plan),
+        coherence(plan) + begun_alike(plan)[0],
         variances.product_keys[plan.selector] + variances.product_rounding,
         np.full(forms.products, variances.product_left),
     )

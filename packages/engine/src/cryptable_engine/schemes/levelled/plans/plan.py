@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from cryptable_protocol.schemes.levelled.layout import LEAF_SCALE, PLACE_SCALE, Layout
@@ -59,6 +60,19 @@ class Plan:
     def layout(self) -> Layout:
         """Of its rows."""
         return self.parameters.layout
+
+    @cached_property
+    def switched_leaves(self) -> tuple[range, ...]:
+        """Leaves of selectors that a form or a table is multiplied by, and not only read for a table's first turn."""
+        selectors, levels = len(self.layout.selectors), self.layout.gadget.levels
+        is_used = np.ones(selectors + 2, np.bool_)
+        if self.turns is not None:
+            is_used = np.zeros(selectors + 2, np.bool_)
+            is_used[1 + self.selector] = True
+            is_used[1 + self.turns.multiplying] = True
+        is_used[[0, -1]] = False
+        edges = np.flatnonzero(np.diff(is_used)).reshape(-1, 2) * levels
+        return tuple(range(first, last) for first, last in edges.tolist())
 
     @property
     def is_streamed(self) -> bool:

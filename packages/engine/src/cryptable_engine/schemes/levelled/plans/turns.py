@@ -65,6 +65,12 @@ class Turns:
         found[self.first[begun], begun] = False
         return found
 
+    @property
+    def multiplying(self) -> IntArray:
+        """The parameters' selectors that some table is multiplied by: those of more than first turns."""
+        asked = [each[tree.moves] for tree, each in zip(self.trees, self.asked, strict=True)]
+        return np.concatenate([self.selector[self.own.any(axis=1) | self.common], *asked])
+
     @cached_property
     def correlated(self) -> IntArray:
         """For each table, how many have their first turn by the same bit, itself among them: shape (neurons,).
@@ -170,12 +176,12 @@ def _first_turns(turning: BoolArray) -> IntArray:
     `NO_BIT` for those that none does. Neurons with the fewest bits choose first, and each takes the bit that fewest
     have taken.
     """
-    taken = np.zeros(len(turning), np.int64)
+    taken, turned_by = np.zeros(len(turning), np.int64), turning.sum(axis=1)
     first = np.full(turning.shape[1], NO_BIT)
     for neuron in np.argsort(turning.sum(axis=0), kind="stable").tolist():
         bits = np.flatnonzero(turning[:, neuron])
         if not bits.size:
             continue
-        first[neuron] = bits[np.argmin(taken[bits])]
+        first[neuron] = bits[np.lexsort((turned_by[bits], taken[bits]))[0]]
         taken[first[neuron]] += 1
     return first
