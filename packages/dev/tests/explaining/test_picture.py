@@ -47,7 +47,10 @@ def test_products_are_drawn_by_feature_and_depth():
     told = ct.compile(TREE, X, show_progress=False).explain()
     found = texts(told.plot())
     levelled = told.levelled
-    assert f"{levelled.products} products, by the features of the bits that they select by" in found
+    assert f"{levelled.products} products by {levelled.selectors} selectors, by their features" in found
+    name, most = max(levelled.products_by_feature.items(), key=lambda each: each[1])
+    assert f"{most} by {levelled.selectors_by_feature[name]} selectors" in found
+    assert sum(levelled.selectors_by_feature.values()) == levelled.selectors
     assert "Products by depth" in found
     assert {"1 deep", "products", "expanding bits"} <= set(found)
     assert sum(levelled.products_by_feature.values()) == sum(levelled.products_by_depth) == levelled.products > 0

@@ -50,7 +50,8 @@ class LevelledFacts:
     Attributes:
         products_by_depth: external products that read only such as are less deep.
         products_by_feature: external products by the feature that they select by a bit of.
-        selectors: bits that products multiply by.
+        selectors_by_feature: bits that products multiply by, or that turn tables, by feature.
+        selectors: all of these.
         leaves: bits with a leaf of their own.
         placed: bits in places.
         gadget: digits, and bits of each.
@@ -63,6 +64,7 @@ class LevelledFacts:
 
     products_by_depth: tuple[int, ...]
     products_by_feature: Mapping[str, int]
+    selectors_by_feature: Mapping[str, int]
     selectors: int
     leaves: int
     placed: int
@@ -104,6 +106,7 @@ class LevelledFacts:
         return cls(
             tuple(bits.size for bits in layers),
             by_feature,
+            Counter(name_of[bit] for bit in parameters.selectors),
             len(parameters.selectors),
             len(parameters.leaves),
             len(parameters.placed),
@@ -121,6 +124,7 @@ class LevelledFacts:
             "depth": self.depth,
             "products_by_depth": list(self.products_by_depth),
             "products_by_feature": dict(self.products_by_feature),
+            "selectors_by_feature": dict(self.selectors_by_feature),
             "gadget": list(self.gadget),
             "moduli": list(self.moduli),
         }

@@ -62,10 +62,12 @@ def draw(facts: Facts) -> Figure:
 def _features(axes: Axes, facts: Facts) -> None:
     levelled, form = facts["levelled"], "{:.1f}"
     by_feature = facts["lookups_by_feature"]
+    beside: dict[str, int] = {}
     title = f"{facts['lookups']} lookups, by the features that they read"
     if levelled is not None:
         by_feature, form = levelled["products_by_feature"], "{:.0f}"
-        title = f"{levelled['products']} products, by the features of the bits that they select by"
+        beside = levelled["selectors_by_feature"]
+        title = f"{levelled['products']} products by {levelled['selectors']} selectors, by their features"
     shares = sorted(by_feature.items(), key=lambda item: -item[1])
     if facts["squares"] is not None:
         _say(axes, "Lookups by feature", "no lookup: the model squares sums\nof what the client sends")
@@ -74,10 +76,15 @@ def _features(axes: Axes, facts: Facts) -> None:
         _say(axes, "Lookups by feature", "no lookup: the model is linear\nin what the client sends")
         return
     shown = [(_short(name), share, _SERVER) for name, share in shares[:_MOST_BARS]]
+    counts = [beside.get(name, 0) for name, _ in shares[:_MOST_BARS]]
     if len(shares) > _MOST_BARS:
         rest = shares[_MOST_BARS:]
         shown.append((f"{len(rest)} more", sum(share for _, share in rest), _ONCE))
-    _bars(axes, title, shown, form.format)
+        counts.append(sum(beside.get(name, 0) for name, _ in rest))
+    told = [form.format(share) for _, share, _ in shown]
+    if beside:
+        told = [f"{each} by {count} selectors" for each, count in zip(told, counts, strict=True)]
+    _bars(axes, title, shown, told)
 
 
 def _layers(axes: Axes, facts: Facts) -> None:
@@ -126,13 +133,15 @@ def _bytes(axes: Axes, facts: Facts) -> None:
     axes.minorticks_off()
 
 
-def _bars(axes: Axes, title: str, shown: Sequence[Bar], text: Callable[[float], str]) -> None:
+def _bars(axes: Axes, title: str, shown: Sequence[Bar], text: Callable[[float], str] | Sequence[str]) -> None:
+    """Each with its value as `text` has it, or with the text of its own."""
     names, values, colours = zip(*shown, strict=True)
     places = range(len(names))
     bars = axes.barh(places, values, color=colours, height=0.7)
-    axes.bar_label(bars, [text(value) for value in values], padding=3, fontsize=9)
+    labels = [text(value) for value in values] if callable(text) else text
+    axes.bar_label(bars, labels, padding=3, fontsize=9)
     axes.set_yticks(places, names, fontsize=9)
-    axes.set_xlim(0, max(values) * 1.2)
+    axes.set_xlim(0, max(values) * (1.2 + 0.015 * max(map(len, labels))))
     axes.set_ylim(max(len(names), _FEWEST_PLACES) - 0.5, -0.6)
     axes.set_xticks([])
     _plain(axes, title)

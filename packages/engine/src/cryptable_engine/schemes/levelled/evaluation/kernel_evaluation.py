@@ -71,14 +71,14 @@ class KernelEvaluation:
             ring.expand(part, run.depth, run.shift, UNIVERSAL.automorphisms, keys.automorphisms, space.scratch)
         space.leaves[leaves:] = polynomials[len(layout.runs) :]
         done = leaves if plan.is_streamed else 0
-        for part in () if plan.is_streamed else plan.switched_leaves:
-            ring.pairs(space.leaves[done : part.start], space.scratch)
-            done = part.stop
+        for used in () if plan.is_streamed else plan.switched_leaves:
+            ring.pairs(space.leaves[done : used.start], space.scratch)
+            done = used.stop
             ring.switch_leaves(
-                space.leaves[part.start : done],
+                space.leaves[used.start : done],
                 UNIVERSAL.switch,
                 keys.switch,
-                space.switched[part.start : done],
+                space.switched[used.start : done],
                 space.scratch,
             )
         ring.pairs(space.leaves[done:], space.scratch)
