@@ -8,7 +8,7 @@ from cryptable.compiling.plan import plan
 from cryptable.compiling.settings import CompileSettings
 from cryptable.graphs.bends import straightened
 from cryptable_engine import interpret
-from cryptable_protocol import BitsEncoder, CurvesEncoder, PolylineEncoder, UnusedFeature, encode_rows
+from cryptable_protocol import AffineEncoder, BitsEncoder, CurvesEncoder, PolylineEncoder, UnusedFeature, encode_rows
 from torch import nn
 
 ROWS = np.random.default_rng(0).uniform(0.1, 10.0, (400, 5)).astype(np.float32)
@@ -154,6 +154,14 @@ def test_what_bends_too_often_or_in_too_many_ways_is_looked_up():
     assert plan(Many(3, 1.0), ROWS).circuit.lookups == 0
     assert plan(Many(3, 3e4), ROWS, CompileSettings(bits=6)).circuit.lookups == 1
     assert plan(Many(65, 1.0), ROWS).circuit.lookups == 65
+
+
+def test_a_convolution_stays_one_though_its_corners_read_one_pixel():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(1, 2, 2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(32, 1))
+    pixels = np.random.default_rng(0).uniform(0, 1, (200, 1, 3, 3)).astype(np.float32)
+    planned = plan(module, pixels)
+    assert [type(each) for each in planned.features] == [AffineEncoder] * 9
 
 
 def test_a_tolerance_that_curves_cannot_keep_is_refused():

@@ -130,6 +130,8 @@ def _origins(network: SegmentedNetwork) -> IntArray:
             read = origins[matrix.indices[matrix.indptr[element] : matrix.indptr[element + 1]]]
             if read.size and not isinstance(layer, FeatureBits) and (read == read[0]).all():
                 of[element] = read[0]
+        if layer.shape is not None and (of == _NONE).any():
+            of[:] = _NONE  # a convolution stays one, though a corner of it may read one pixel
         origins = np.concatenate([origins, of])
     return origins
 
@@ -242,8 +244,10 @@ def _moved(matrix: csr_array, place: IntArray, width: int) -> csr_array:
 
 
 def _there(matrix: csr_array) -> csr_array:
-    """Without stored zeros."""
-    found = csr_array(matrix)
+    """Without stored zeros; the given one stays as it is."""
+    if matrix.data.all():
+        return csr_array(matrix)
+    found = csr_array(matrix, copy=True)
     found.eliminate_zeros()
     return found
 
