@@ -1,6 +1,6 @@
 """What neural networks cost under encryption, and what accuracy is left: digits and MNIST, side by side with floats.
 
-python tools/bench/networks.py digits-mlp|digits-cnn [--rows N]
+python tools/bench/networks.py digits-mlp|digits-mlp-levelled|digits-cnn [--rows N]
 python tools/bench/networks.py mnist-mlp|mnist-lenet --data FOLDER [--rows N]   after examples/mnist/train.py
 
 Prints JSON. Times are CPU seconds of all threads, of client and server together. networks_report.py takes it into docs.
@@ -25,9 +25,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 EXAMPLE = Path(__file__).parents[2] / "examples/mnist"
-# The cheapest way that there is for each: one hidden layer that reads few pixels needs no lookups.
 OPTIONS: dict[str, dict[str, Any]] = {
-    "digits-mlp": {"scheme": "levelled"},
+    "digits-mlp": {"bits": 3},
+    "digits-mlp-levelled": {"scheme": "levelled"},
     "digits-cnn": {"bits": 4},
     "mnist-mlp": {"bits": 4},
     "mnist-lenet": {"bits": 4},
@@ -59,7 +59,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    kind, name = arguments.case.split("-")
+    kind, name = arguments.case.split("-")[:2]
     if kind == "digits":
         network, train, test, truth = digits(name)
     else:
