@@ -120,6 +120,7 @@ def test_keys_are_read_again_when_they_change(tmp_path):
         json.dumps({"keys": [{"kty": "EC", "crv": "P-256"}]}),
         json.dumps({"keys": [public("ES256") | {"d": "secret"}]}),
     ],
+    ids=["nothing", "a list", "no keys", "a symmetric key", "half a key", "a private key"],
 )
 def test_files_that_hold_no_public_keys(tmp_path, content):
     path = tmp_path / "keys.json"
