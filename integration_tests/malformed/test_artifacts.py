@@ -87,9 +87,9 @@ def with_keyset(spec, **changes):
     )
 
 
-def other_small_dimension(spec):
+def other_small_dimension(spec, by=1):
     large, small = spec.keyset.secret_keys
-    return with_keyset(spec, secret_keys=(large, dataclasses.replace(small, dimension=small.dimension + 1)))
+    return with_keyset(spec, secret_keys=(large, dataclasses.replace(small, dimension=small.dimension + by)))
 
 
 def with_a_keyswitch_key(spec):
@@ -110,13 +110,13 @@ def other_type(which, **changes):
     return change
 
 
+# Keys that are secure, and more exact than a circuit needs, are promises that can be kept: whoever made them.
 SPECS = {
     "bootstrap key of less noise": (other_keyset("bootstrap_keys", variance=1e-40), "bootstrap keys"),
-    "bootstrap key of another base": (other_keyset("bootstrap_keys", base_log=22), "bootstrap keys"),
-    "bootstrap key of more levels": (other_keyset("bootstrap_keys", level_count=2), "bootstrap keys"),
-    "keyswitch key of more levels": (other_keyset("keyswitch_keys", level_count=6), "keyswitch keys"),
+    "bootstrap key of another base": (other_keyset("bootstrap_keys", base_log=8), "bootstrap keys"),
+    "keyswitch key of fewer levels": (other_keyset("keyswitch_keys", level_count=2), "keyswitch keys"),
     "keyswitch key of less noise": (other_keyset("keyswitch_keys", variance=0.0), "keyswitch keys"),
-    "secret key of another dimension": (other_small_dimension, "secret keys"),
+    "secret key of a smaller dimension": (lambda spec: other_small_dimension(spec, -1), "secret keys"),
     "no keyswitch key": (lambda spec: with_keyset(spec, keyswitch_keys=()), "input"),
     "no evaluation keys": (without_evaluation_keys, "bootstrap keys"),
     "input under another key": (other_type("input", key=1), "input"),

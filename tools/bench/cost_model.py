@@ -3,9 +3,11 @@
     python tools/bench/cost_model.py             print what would be committed
     python tools/bench/cost_model.py --write     write packages/dev/src/cryptable/cost/cost_table.json
     python tools/bench/cost_model.py --keep-rates --write      the same, with the rates that are in it
+    python tools/bench/cost_model.py --keep-prices --write     the same, with the prices that are in it
 
-Prices depend on the version of concrete-python and on which keysets new models may have, rates on the machine. It takes
-some minutes; measure rates where nothing else runs.
+Prices depend on the version of concrete-python and on which keysets new models may have, rates on the machine. Lookups
+are measured by each path through the kernel that the processor has, and by NumPy: a prediction is of what evaluates. It
+takes some minutes; measure rates where nothing else runs.
 """
 
 from __future__ import annotations
@@ -15,20 +17,23 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import cryptable
-from cryptable.calibrating.measure import measure_machine
+from cryptable.calibrating.measure import measure_lookups, measure_machine
 from cryptable.calibrating.sample_circuits import sum_of_lookups
 from cryptable.cost.bootstrapped import noise_level
-from cryptable.cost.rates import COST_TABLE, shipped_rates
+from cryptable.cost.rates import COST_TABLE, NUMPY, shipped_rates
 from cryptable_engine import CompilationError, Program, UnsupportedProgramError, to_mlir
 from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import MAX_GLWE_DIMENSION
 from cryptable_engine.schemes.bootstrapped.program import write_record
+from cryptable_kernel import KernelUnavailable, open_kernel
 
+CONCRETE = f"concrete-python {metadata.version('concrete-python')}"
 TARGET = Path(cryptable.__file__).parent / "cost" / COST_TABLE
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8)
 LOG2_P_ERRORS = (-40, -64, -128)
@@ -83,9 +88,42 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write the file")
     parser.add_argument("--keep-rates", action="store_true", help="leave the rates as they are")
+    parser.add_argument("--keep-prices", action="store_true", help="leave the prices as they are")
     options = parser.parse_args()
-    rates = shipped_rates() if options.keep_rates else measure_machine(lambda _: None)
+    committed = json.loads(TARGET.read_text(encoding="utf-8"))
+    rates, lookups = shipped_rates(), committed.get("lookups", {})
+    if not options.keep_rates:
+        rates = measure_machine(lambda _: None)
+        lookups = {path: measure_lookups(path) for path in paths()}
+        rates = replace(rates, per_price=lookups[rates.engine])
     print(rates.to_json())
+    for path, by_width in lookups.items():
+        print(path, ", ".join(f"{width} bits: {rate:.3g}" for width, rate in by_width.items()))
+    prices = committed["prices"] if options.keep_prices else measured_prices()
+    engine = json.dumps(committed["engine"] if options.keep_prices else CONCRETE)
+    lines = ",\n".join(json.dumps(entry) for entry in prices)
+    content = (
+        f'{{"engine": {engine}, "rates": {rates.to_json().strip()}, "lookups": {json.dumps(lookups)}, "prices": [\n'
+    )
+    if options.write:
+        TARGET.write_text(f"{content}{lines}\n]}}\n", encoding="utf-8")
+    return 0
+
+
+def paths() -> list[str]:
+    """What may evaluate lookups on this machine."""
+    found = []
+    for path in ("avx512", "avx2", "base"):
+        try:
+            if open_kernel(path).path == path:
+                found.append(path)
+        except KernelUnavailable:  # not of this processor
+            continue
+    return [*found, NUMPY]
+
+
+def measured_prices() -> list[dict[str, Any]]:
+    """Of the optimizer, by width and p_error."""
     prices: list[dict[str, Any]] = []
     for log2_p_error in LOG2_P_ERRORS:
         for width in WIDTHS:
@@ -93,12 +131,7 @@ def main() -> int:
             prices.append({"width": width, "log2_p_error": log2_p_error, "steps": found})
             told = ", ".join(f"{each:.3g} up to {limit:.0f}" for limit, each in found)
             print(f"2^{log2_p_error}, {width} bits: {told}", flush=True)
-    engine = json.dumps(f"concrete-python {metadata.version('concrete-python')}")
-    lines = ",\n".join(json.dumps(entry) for entry in prices)
-    content = f'{{"engine": {engine}, "rates": {rates.to_json().strip()}, "prices": [\n{lines}\n]}}\n'
-    if options.write:
-        TARGET.write_text(content, encoding="utf-8")
-    return 0
+    return prices
 
 
 if __name__ == "__main__":

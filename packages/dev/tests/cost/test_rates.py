@@ -11,8 +11,9 @@ from cryptable.__main__ import main
 from cryptable.calibrating.sample_circuits import sum_of_lookups, weighted_sum, with_matrix
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.cost.bootstrapped import lookup_price, noise_level, predict, total_price
-from cryptable.cost.rates import MachineRates, calibration_file, machine_rates
+from cryptable.cost.rates import MachineRates, calibration_file, machine_rates, shipped_rates
 from cryptable_engine import Linear, interpret, verify
+from cryptable_engine.kernel import kernel_state
 from cryptable_engine.schemes.bootstrapped.sums import dense_cells_and_gathered_entries
 from cryptable_protocol import CompileOptions, InvalidInputError
 
@@ -27,10 +28,25 @@ def home(tmp_path, monkeypatch):
 
 def test_the_table_is_used_until_the_machine_is_calibrated(home):
     assert calibration_file() == home / "cryptable/machine.json"
-    assert machine_rates().engine.startswith("concrete-python 2.11")
+    assert machine_rates().engine == kernel_state().path
     calibration_file().parent.mkdir()
     calibration_file().write_text(RATES.to_json())
     assert machine_rates() == RATES
+
+
+def test_predictions_are_of_what_evaluates(home, monkeypatch):
+    """Without the kernel lookups take several times as long, whatever else was measured; on the same machine."""
+    monkeypatch.setenv("CRYPTABLE_KERNEL", "off")
+    in_numpy, shipped = machine_rates(), shipped_rates()
+    assert in_numpy.engine == "numpy"
+    assert replace(in_numpy, engine=shipped.engine, per_price=shipped.per_price) == shipped
+    ratios = [in_numpy.per_price[width] / rate for width, rate in shipped.per_price.items()]
+    assert all(3 < ratio < 30 for ratio in ratios)
+    calibrated = replace(RATES, engine=shipped.engine, per_price={4: 3.0})
+    calibration_file().parent.mkdir()
+    calibration_file().write_text(calibrated.to_json())
+    by_four = in_numpy.per_price[4] / shipped.per_price[4]
+    assert machine_rates() == replace(calibrated, engine="numpy", per_price={4: pytest.approx(3.0 * by_four)})
 
 
 def test_a_relative_configuration_folder_is_ignored(monkeypatch, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -11,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from cryptable_client import SecretKeys, encrypt
 from cryptable_engine import Circuit, Evaluator, Linear
-from cryptable_engine.kernel import kernel_state
+from cryptable_engine.kernel import VARIABLE, kernel_state
 from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, EncryptedTensor, InternalError, Link
 
 from cryptable.calibrating.sample_circuits import sum_of_lookups, weighted_sum, with_matrix
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.cost.bootstrapped import matrix_work, several_levels_keyset
-from cryptable.cost.rates import MachineRates
+from cryptable.cost.rates import NUMPY, MachineRates
 
 WIDTHS = (3, 4, 5)
 _LOOKUPS = 12
@@ -64,6 +65,32 @@ class _Sample:
         return CompileOptions(keyset_entry=self.program.keyset_entry or "calibration", keyset=self.program.keyset)
 
 
+def measure_lookups(path: str) -> dict[int, float]:
+    """CPU seconds of one unit of price by width, of lookups by one path through the kernel, or by NumPy (`numpy`).
+
+    Takes some 10 seconds of CPU. The environment variable that says where models are evaluated is set meanwhile.
+    """
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = "off" if path == NUMPY else path
+    try:
+        by_width = {width: _Sample(sum_of_lookups(_LOOKUPS, width, 10)) for width in WIDTHS}
+        two = _Sample(sum_of_lookups(2, 4, 10), by_width[4].options)
+        return _per_price(by_width, two)[0]
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
+
+
+def _per_price(by_width: dict[int, _Sample], two: _Sample) -> tuple[dict[int, float], float]:
+    """And the seconds of a call. Two points of one line: a dozen lookups, and two, with as little else as can be."""
+    rate = _rate(by_width[4].seconds - two.seconds, 1) / (by_width[4].program.complexity - two.program.complexity)
+    call = max(0.0, two.seconds - rate * two.program.complexity)
+    found = {width: _rate(sample.seconds - call, 1) / sample.program.complexity for width, sample in by_width.items()}
+    return found, call
+
+
 def measure_machine(report: Callable[[float], None]) -> MachineRates:
     """Takes some 40 seconds of CPU.
 
@@ -91,12 +118,7 @@ def measure_machine(report: Callable[[float], None]) -> MachineRates:
     gathered = step(_Sample(gathered_circuit, plain.options))
     words = plain.words
     input_word = _rate(plain.seconds - few.seconds, (_BITS - few.program.input.size) * words)
-    # Two points of one line: a dozen lookups, and two, with as little else as can be.
-    rate = _rate(by_width[4].seconds - two.seconds, 1) / (by_width[4].program.complexity - two.program.complexity)
-    call = max(0.0, two.seconds - rate * two.program.complexity)
-    per_price = {
-        width: _rate(sample.seconds - call, 1) / sample.program.complexity for width, sample in by_width.items()
-    }
+    per_price, call = _per_price(by_width, two)
 
     small = step(_Sample(weighted_sum(_BITS, 1), repeats=9))
     large = step(_Sample(weighted_sum(_BITS, 40), small.options, repeats=9))

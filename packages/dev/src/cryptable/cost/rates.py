@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from cryptable_engine.kernel import kernel_state
 from cryptable_protocol import InvalidInputError
 from cryptable_protocol.files.places import config_folder
 
 COST_TABLE = "cost_table.json"
+NUMPY = "numpy"
+"""What evaluates where the kernel does not; other paths have the names that it gives them."""
+_ANY = "base"
+"""The path of a processor that no rates were measured on."""
 _FORMAT = 2
 
 
@@ -20,9 +25,9 @@ _FORMAT = 2
 class MachineRates:
     """CPU seconds of one core. A word is one number of a ciphertext, which has one more than its key has bits.
 
-    `per_price` is by width of the lookups: larger polynomials miss more caches. `linear_*` are rates of circuits
-    without lookups. `native_call` is what a row takes beyond all else where lookups have several bootstrap keys:
-    Concrete's own program evaluates it then.
+    `engine` is the path through the kernel that lookups were measured on, or `numpy`. `per_price` is by width of the
+    lookups: larger polynomials miss more caches. `linear_*` are rates of circuits without lookups. `native_call` is
+    what a row takes beyond all else where lookups have several bootstrap keys, and Concrete's own program evaluates it.
     """
 
     engine: str
@@ -96,20 +101,43 @@ def calibration_file() -> Path:
 def machine_rates() -> MachineRates:
     """Of this machine, where it has been calibrated, else of the one that the cost table was measured on.
 
+    Lookups are those of what evaluates in this process, a path through the kernel or NumPy: as much slower, or quicker,
+    as that was beside what the rates were measured with, on the machine of the cost table. Budgets in seconds and
+    predictions go by them, prices do not.
+
     Raises:
         InvalidInputError: the calibration file is damaged.
     """
     path = calibration_file()
     try:
-        return MachineRates.from_json(path.read_text("utf-8"), what=str(path))
+        return _as_evaluated(MachineRates.from_json(path.read_text("utf-8"), what=str(path)))
     except FileNotFoundError:
         pass
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{path} cannot be read ({error}); remove the file, or mend its permissions") from error
-    return shipped_rates()
+    return _as_evaluated(shipped_rates())
+
+
+def _as_evaluated(rates: MachineRates) -> MachineRates:
+    lookups: dict[str, dict[str, float]] = _table()["lookups"]
+    path = kernel_state().path
+    measured, here = lookups.get(rates.engine), lookups.get(path, lookups[_ANY])
+    if path == rates.engine or measured is None:  # by a version that measured Concrete's functions
+        return rates
+
+    def factor(width: int) -> float:
+        nearest = min(here, key=lambda each: abs(int(each) - width))
+        return here[nearest] / measured[nearest]
+
+    per_price = {width: rate * factor(width) for width, rate in rates.per_price.items()}
+    return replace(rates, engine=path, per_price=per_price)
 
 
 def shipped_rates() -> MachineRates:
-    """Of the machine that the cost table was measured on."""
-    table = json.loads(resources.files("cryptable.cost").joinpath(COST_TABLE).read_text("utf-8"))
-    return MachineRates.from_json(json.dumps(table["rates"]), what=COST_TABLE)
+    """Of the machine that the cost table was measured on, with its best path through the kernel."""
+    return MachineRates.from_json(json.dumps(_table()["rates"]), what=COST_TABLE)
+
+
+def _table() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(resources.files("cryptable.cost").joinpath(COST_TABLE).read_text("utf-8"))
+    return content
