@@ -143,7 +143,10 @@ def test_members_that_are_pipelines_over_text_and_gaps():
             r"nearest neighbours cannot.*one by one",
         ),
         (BaggingClassifier(LinearSVC(), n_estimators=2), "probabilities"),
-        (CalibratedClassifierCV(LINE, method="temperature", cv=2), "'sigmoid' or 'isotonic'"),
+        (
+            CalibratedClassifierCV(ExtraTreesClassifier(2, max_depth=2), method="temperature", cv=2),
+            "takes logarithms of the probabilities of ExtraTreesClassifier.*'sigmoid' or 'isotonic'",
+        ),
         (OneVsRestClassifier(ExtraTreesClassifier(2, max_depth=2)), "ExtraTreesClassifier itself"),
         (AdaBoostClassifier(LINE, n_estimators=2), "trees, its default"),
         (GridSearchCV(LINE, {"C": [1.0]}, cv=2, refit=False), "refit=True"),

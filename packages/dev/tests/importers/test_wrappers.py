@@ -122,9 +122,3 @@ def test_calibration_by_temperature(inner, rows, target):
     planned = plan(model, rows)
     made = planned.decoder.predict_proba(interpret(planned.circuit, encode_rows(planned.features, rows)))
     assert np.abs(made - model.predict_proba(rows)).max() <= planned.error_bound
-
-
-def test_temperatures_of_probabilities_of_forests_are_refused():
-    model = CalibratedClassifierCV(FOREST, method="temperature", cv=2).fit(X, Y)
-    with pytest.raises(ct.UnsupportedModelError, match=r"takes logarithms .* RandomForestClassifier.*'sigmoid'"):
-        import_model(model, X)

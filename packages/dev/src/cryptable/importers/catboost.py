@@ -118,15 +118,15 @@ class _Reader:
         hashes = _hashes(estimator, kept) if any("values" in each for each in categorical) else {}
         for each in categorical:
             feature = self._category_columns[each["feature_index"]] = each["flat_feature_index"]
-            if "values" in each:
-                self._add_column(feature, kept, hashes)
+            self._add_column(feature, kept, hashes if "values" in each else {})
 
     def _add_column(self, feature: int, kept: Rows, hashes: dict[str, int]) -> None:
         column = np.asarray(kept.iloc[:, feature] if hasattr(kept, "iloc") else np.asarray(kept)[:, feature], object)
         present = sorted(set(column.tolist()), key=str)
         values = categories_of(present, f"{self._what}: feature {self._feature_names[feature]!r}")
         self.columns[feature] = CategoryColumn(values, takes_missing=False, takes_unknown=True)
-        self._position_of[feature] = {hashes[str(value)]: position for position, value in enumerate(values)}
+        if hashes:  # else no split asks for the column
+            self._position_of[feature] = {hashes[str(value)]: position for position, value in enumerate(values)}
 
     def _test(self, split: Split) -> tuple[int, float, int, frozenset[int] | None]:
         """Column, edge, where a missing value goes, and the positions that go left; left is where the test fails."""
@@ -137,7 +137,7 @@ class _Reader:
                 return column, float(np.nextafter(border, np.float32(np.inf))), missing, None  # x > border is x >= that
             case "OneHotFeature":
                 column = self._category_columns[split["cat_feature_index"]]
-                position = self._position_of[column].get(split["value"] & 0xFFFFFFFF)
+                position = self._position_of.get(column, {}).get(split["value"] & 0xFFFFFFFF)
                 if position is None:
                     raise InvalidInputError(
                         f"X_train: {self._what} asks for a category of feature {self._feature_names[column]!r} that "

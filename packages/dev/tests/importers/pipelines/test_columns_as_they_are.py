@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from catboost import CatBoostClassifier
+from cryptable.compiling.plan import plan
 from cryptable.importers.imported_model import import_model
+from cryptable_protocol import UnusedFeature
 from lightgbm import LGBMClassifier
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -108,6 +110,28 @@ def test_missing_values_are_a_category_of_booleans_and_numbers(kind, encoder, mo
         rows = np.array([[dose, each] for dose, each in zip(POSTAL.dose, flag, strict=True)], object)
     columns = ColumnTransformer([("flag", encoder, [1])], remainder="passthrough")
     check(make_pipeline(columns, model).fit(rows, truth), rows)
+
+
+@pytest.mark.parametrize("kind", ["object", "category"])
+def test_categories_that_no_tree_of_catboost_asks_for_are_not_read(kind):
+    rows = POSTAL.astype({"code": kind})
+    model = CatBoostClassifier(iterations=2, depth=1, verbose=0, cat_features=["code"], allow_writing_files=False)
+    planned = plan(model.fit(rows, POSTAL.dose > 0), rows)
+    assert isinstance(planned.features[1], UnusedFeature)
+    assert planned.agreement.labels == 1.0
+
+
+def test_whole_numbers_that_doubles_do_not_tell_apart_are_refused_by_name():
+    rows = POSTAL.assign(code=2**60 + GENERATOR.integers(0, 4, 300))
+    columns = ColumnTransformer([("code", OneHotEncoder(), ["code"])], remainder="passthrough")
+    with pytest.raises(ct.UnsupportedModelError, match=r"of column 'code' .*2\^53.*make text"):
+        import_model(make_pipeline(columns, LogisticRegression()).fit(rows, TRUTH), rows)
+
+
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler()])
+def test_steps_of_half_precision_are_computed_in_it(scaler):
+    rows = GENERATOR.normal(size=(300, 3)).astype(np.float16)
+    check(make_pipeline(scaler, DecisionTreeClassifier(max_depth=5)).fit(rows, rows.sum(axis=1) > 0), rows)
 
 
 def test_dates_may_be_dropped():

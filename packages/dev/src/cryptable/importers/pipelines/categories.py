@@ -52,6 +52,13 @@ def _encoded(step: Step, stage: Stage, *, others_differ: bool | None = None) -> 
                 f"the categories of column {_named(stage, column)} are not finite numbers: {list(categories[:3])}; "
                 "replace them by whole numbers, or make text of all of them, before fitting"
             )
+        pairs = zip(present, numbers.tolist(), strict=True)
+        beyond = [each for each, number in pairs if isinstance(each, int | np.integer) and int(each) != number]
+        if beyond:
+            raise stage.refusal(
+                f"category {beyond[0]} of column {_named(stage, column)} is a whole number beyond 2^53, which doubles, "
+                "as clients send numbers, do not hold; make text of the column before fitting"
+            )
         read = stage.steps_of_categories(index, np.sort(numbers), others_differ=others_differ)
         columns.append(stage.apart_if_missing(read) if len(present) < len(categories) else read)
     return tuple(columns)

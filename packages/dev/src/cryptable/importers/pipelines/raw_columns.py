@@ -17,6 +17,8 @@ from cryptable.importers.column_values import Kind, Values, column_of
 from cryptable.importers.pipelines.text_columns import KnownText, TextReaders
 
 _BOOLEANS = (0.0, 1.0)
+_NARROW = (np.dtype(np.float16), np.dtype(np.float32))
+"""In which the library computes, where a column is of one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,7 @@ class RawColumns:
         """Of calibration data, as the estimator takes it, and as doubles or objects of shape (rows, features).
 
         A pipeline that was fitted on a frame gets frames, with these columns and of doubles, but for text. Where these
-        rows are of single precision, it gets that, since its steps then compute in it.
+        rows are of single or half precision, it gets that, since its steps then compute in it.
 
         Args:
             kept: as the estimator takes it.
@@ -66,9 +68,9 @@ class RawColumns:
         labels = getattr(kept, "columns", None)
         own = [column_of(kept, index) for index in range(len(names))]
         opaque = {index: each.told for index, each in enumerate(map(Values.of, own)) if each.kind is Kind.OTHER}
-        singles = {index for index, each in enumerate(own) if each.dtype == np.float32}
-        if not gaps and not opaque and len(singles) in (0, len(names)):
-            frame, kind = type(kept), np.float32 if singles else np.float64
+        kinds = [each.dtype if each.dtype in _NARROW else np.dtype(np.float64) for each in own]
+        if not gaps and not opaque and len(set(kinds)) == 1:
+            frame, kind = type(kept), kinds[0]
             return cls(
                 names,
                 numbers,
@@ -88,10 +90,12 @@ class RawColumns:
             ]
             if labels is not None:
                 typed = [
-                    column.astype(np.float32) if index in singles else column for index, column in enumerate(columns)
+                    column.astype(kinds[index]) if kinds[index] in _NARROW else column
+                    for index, column in enumerate(columns)
                 ]
                 return type(kept)(dict(zip(labels, typed, strict=True)))
-            kind = np.float32 if len(singles) == len(names) else object if objects else rows.dtype
+            is_narrow = len(set(kinds)) == 1 and kinds[0] in _NARROW
+            kind = kinds[0] if is_narrow else object if objects else rows.dtype
             return np.stack([column.astype(kind) for column in columns], axis=1)
 
         return cls(names, numbers, decoded, gaps, text, opaque=opaque)
