@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
+from cryptable_protocol.schemes.levelled.keyset import LOG2_RING_SIZE, RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.layout import Run
 
+from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.schemes.levelled.evaluation.decomposition import times_rows, transformed_digits
+from cryptable_engine.schemes.levelled.evaluation.held_leaves import HeldLeaves
 from cryptable_engine.schemes.levelled.evaluation.product_memory import CHUNK
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.evaluation.transforms import (
@@ -19,11 +21,11 @@ from cryptable_engine.schemes.levelled.evaluation.transforms import (
     forward,
     inverse,
 )
-from cryptable_engine.schemes.levelled.evaluation.workspace import Workspace
+from cryptable_engine.schemes.levelled.evaluation.workspace import Scratch, Workspace
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 
 
-def expand(run: Run, keys: ServerKeys, leaves: ComplexArray, space: Workspace) -> None:
+def expand(run: Run, keys: ServerKeys, leaves: ComplexArray, space: Scratch, *, but_last: bool = False) -> None:
     """The trace tree of one run (SPEC-LEVELLED.md, "Evaluation", 1), in place.
 
     Args:
@@ -31,8 +33,9 @@ def expand(run: Run, keys: ServerKeys, leaves: ComplexArray, space: Workspace) -
         keys: of the client.
         leaves: shape (run.count, 2, N/2), folded; the first one holds the run's ciphertext.
         space: for scratch.
+        but_last: leave the last level out, for `take`; of `leaves`, the first half suffices then.
     """
-    for level in range(run.depth):
+    for level in range(run.depth - but_last):
         step = 1 << level
         splitting = min(step, run.count - step)
         for first in range(0, splitting, CHUNK):
@@ -47,7 +50,30 @@ def expand(run: Run, keys: ServerKeys, leaves: ComplexArray, space: Workspace) -
             )
 
 
-def _split(even: ComplexArray, odd: ComplexArray, key: int, power: int, keys: ServerKeys, space: Workspace) -> None:
+def take(
+    wanted: IntArray, held: HeldLeaves, nodes: ComplexArray, keys: ServerKeys, out: ComplexArray, space: Scratch
+) -> None:
+    """Leaves of runs whose last level was left out.
+
+    Args:
+        wanted: which leaves.
+        held: what `nodes` has.
+        nodes: folded, shape (held.count, 2, N/2).
+        keys: of the client.
+        out: shape (len(wanted), 2, N/2), overwritten.
+        space: for scratch.
+    """
+    np.take(nodes, held.node[wanted], axis=0, out=out, mode="clip")
+    splitting = np.flatnonzero(held.is_split[wanted])
+    for first in range(0, len(splitting), CHUNK):
+        some = splitting[first : first + CHUNK]
+        even = out[some]
+        odd = np.empty_like(even)
+        _split(even, odd, LOG2_RING_SIZE - 1, HALF, keys, space)
+        out[some] = np.where(held.is_odd[wanted[some], None, None], odd, even)
+
+
+def _split(even: ComplexArray, odd: ComplexArray, key: int, power: int, keys: ServerKeys, space: Scratch) -> None:
     """even, odd = even + τ(even), (even − τ(even)) · X^(−power), where τ is that of the key of this number."""
     gadget = UNIVERSAL.automorphisms[key]
     count = len(even)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
+
 from cryptable_engine.schemes.levelled.evaluation.expansion import expand, switch_all, transform
 from cryptable_engine.schemes.levelled.evaluation.products import Products
 from cryptable_engine.schemes.levelled.evaluation.rotations import Rotations
@@ -37,15 +39,18 @@ class NumpyEvaluation:
         space = self._space()
         layout = self._plan.layout
         folded = fold(polynomials)
-        for run, ciphertext in zip(layout.runs, folded, strict=False):
-            leaves = space.leaves[run.first : run.first + run.count]
+        held = self._products.held
+        for index, (run, ciphertext) in enumerate(zip(layout.runs, folded, strict=False)):
+            first = run.first if held is None else held.first[index]
+            leaves = space.leaves[first : first + run.count]
             leaves[0] = ciphertext
-            expand(run, keys, leaves, space)
-        space.leaves[len(layout.leaf_bits) :] = folded[len(layout.runs) :]
-        if self._plan.is_streamed:
-            transform(space.leaves[len(layout.leaf_bits) :])
-        else:
+            expand(run, keys, leaves, space, but_last=held is not None)
+        placed = space.leaves[len(layout.leaf_bits) if held is None else held.count :]
+        np.copyto(placed, folded[len(layout.runs) :])
+        if held is None:
             switch_all(self._plan, keys, space)
+        else:
+            transform(placed)
         answer: ComplexArray = self._products.evaluate(space, keys)
         if self._rotations is not None:
             answer += self._rotations.evaluate(space, keys)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.schemes.levelled.evaluation.decomposition import transformed_digits
-from cryptable_engine.schemes.levelled.evaluation.expansion import switch
+from cryptable_engine.schemes.levelled.evaluation.expansion import switch, take
+from cryptable_engine.schemes.levelled.evaluation.held_leaves import HeldLeaves
 from cryptable_engine.schemes.levelled.evaluation.product_memory import chunks, places_of
 from cryptable_engine.schemes.levelled.evaluation.reads import Reads
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
@@ -22,20 +24,22 @@ from cryptable_engine.schemes.levelled.evaluation.transforms import (
 from cryptable_engine.schemes.levelled.evaluation.workspace import Workspace
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 
+_READ_AT_ONCE = 32
+"""Leaves that a form of a streamed plan reads."""
+
 
 class Products:
     """A plan made ready: what each form adds up, with the transforms of its weights.
 
     Attributes:
         places: how many products a `Workspace` holds at once.
+        held: what a `Workspace` has of leaves, if the plan is streamed.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._is_streamed = plan.is_streamed
+        self.held = HeldLeaves(plan.layout) if plan.is_streamed else None
         forms = plan.forms
-        self._folded = len(plan.layout.leaf_bits) if self._is_streamed else 0
-        """Leaves up to this one are not transformed, but by whoever reads them."""
         self._reads = reads = Reads(plan)
         self._spectra = np.concatenate(
             [np.empty((0, HALF), np.complex128)]
@@ -57,29 +61,42 @@ class Products:
         plan = self._plan
         for chunk in chunks(plan.forms):
             self._multiply(chunk, space, keys)
-        answer: ComplexArray = self._forms(range(plan.forms.root, plan.forms.root + 1), space)[0].copy()
+        answer: ComplexArray = self._forms(range(plan.forms.root, plan.forms.root + 1), space, keys)[0].copy()
         return answer
 
-    def _forms(self, forms: range, space: Workspace) -> ComplexArray:
+    def _forms(self, forms: range, space: Workspace, keys: ServerKeys) -> ComplexArray:
         """Folded ciphertexts of forms, centred: shape (len(forms), 2, N/2)."""
         totals, spare = space.pairs[: len(forms)], space.rows[0]
         for total, form in zip(totals, forms, strict=True):
             total.fill(0.0)
             for product, sign in self._terms[form]:
                 (np.add if sign > 0 else np.subtract)(total, space.products[product], out=total)
-            for read in range(self._reads.first[form], self._reads.first[form + 1]):
-                spectrum = self._spectra[read] if read < len(self._spectra) else self._transform(read, read + 1)[0]
-                source = int(self._reads.source[read])
-                leaf = space.leaves[source]
-                if source < self._folded:
-                    leaf = forward(leaf.copy())
-                np.multiply(leaf, spectrum, out=spare)
-                np.add(total, spare, out=total)
+            reads = range(self._reads.first[form], self._reads.first[form + 1])
+            for start in range(reads.start, reads.stop, _READ_AT_ONCE):
+                some = reads[start - reads.start : start - reads.start + _READ_AT_ONCE]
+                for read, leaf in zip(some, self._read(some, space, keys), strict=True):
+                    spectrum = self._spectra[read] if read < len(self._spectra) else self._transform(read, read + 1)[0]
+                    np.multiply(leaf, spectrum, out=spare)
+                    np.add(total, spare, out=total)
         folded = inverse(totals)
         constant: FloatArray = self._plan.constant[forms.start : forms.stop]
         folded[:, 1, : constant.shape[1]] += constant  # the real parts of the first N/2 coefficients
         centre(doubles(folded), doubles(space.more_pairs[: len(forms)]))
         return folded
+
+    def _read(self, reads: range, space: Workspace, keys: ServerKeys) -> list[ComplexArray]:
+        """Transforms of the leaves and placed polynomials that these read, each of shape (2, N/2)."""
+        source: IntArray = self._reads.source[reads.start : reads.stop]
+        if self.held is None:
+            return [space.leaves[each] for each in source.tolist()]
+        is_leaf = source < len(self.held.node)
+        made = np.empty((int(is_leaf.sum()), 2, HALF), np.complex128)
+        take(source[is_leaf], self.held, space.leaves, keys, made, space.beside)
+        leaves, behind = iter(forward(made)), self.held.count - len(self.held.node)
+        return [
+            next(leaves) if leaf else space.leaves[each + behind]
+            for each, leaf in zip(source.tolist(), is_leaf.tolist(), strict=True)
+        ]
 
     def _selectors(
         self, products: range, space: Workspace, keys: ServerKeys
@@ -87,12 +104,13 @@ class Products:
         """GGSW ciphertexts of products' bits: rows for masks and for bodies, and where each product's begin."""
         levels = self._plan.layout.gadget.levels
         selectors = self._plan.selector[products.start : products.stop]
-        if not self._is_streamed:
+        if self.held is None:
             return space.switched, space.leaves, (selectors * levels).tolist()
         at_hand, index = np.unique(selectors, return_inverse=True)
         count = len(at_hand) * levels
         ready, switched = space.ready[:count], space.switched[:count]
-        np.take(space.leaves, (at_hand[:, None] * levels + np.arange(levels)).ravel(), axis=0, out=ready, mode="clip")
+        wanted = (at_hand[:, None] * levels + np.arange(levels)).ravel()
+        take(wanted, self.held, space.leaves, keys, ready, space.beside)
         switch(ready, keys, switched, space)
         return switched, ready, (index.ravel() * levels).tolist()
 
@@ -101,7 +119,7 @@ class Products:
         gadget = self._plan.layout.gadget
         levels, count = gadget.levels, len(products)
         switched, leaves, begin = self._selectors(products, space, keys)
-        folded = self._forms(products, space)
+        folded = self._forms(products, space, keys)
         memory = space.digits[: levels * 2 * count].reshape(levels, count, 2, HALF)
         digits = transformed_digits(folded, gadget, memory)
         masks, bodies = space.rows[:levels], space.rows[levels : 2 * levels]
