@@ -56,9 +56,12 @@ def compile_forest(folder: Path, trees: int, rows: int) -> None:
     model = ct.compile(estimator, training, scheme="levelled", show_progress=False)
     seconds = time.process_time() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    facts = model.explain().levelled
-    print(f"compiled in {seconds:.1f} s of CPU, {peak:.2f} GiB at most: {facts}", flush=True)
     spec = model.artifact.client_spec
+    print(
+        f"compiled in {seconds:.1f} s of CPU, {peak:.2f} GiB at most: {model.circuit.products} products, "
+        f"{spec.parameters.row_bytes / 1e3:.0f} kB up",
+        flush=True,
+    )
     (folder / "spec").write_bytes(spec.to_bytes())
     compile_circuit(model.circuit, model.artifact.compile_options, folder / "program", promised=spec.parameters)
     encoded = encode_rows(spec.features, test[:rows])
