@@ -11,6 +11,8 @@ from cryptable_protocol import encode_rows
 from keychain import keychain
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.decomposition import PCA
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PowerTransformer, StandardScaler
@@ -32,6 +34,14 @@ DIABETES, PROGRESS = load_diabetes(return_X_y=True)
         OneClassSVM(nu=0.05),
         KernelRidge(kernel="rbf", gamma=3.0),
         KernelRidge(kernel="polynomial", degree=2),
+        SVC(gamma="auto", class_weight="balanced"),
+        SVC(kernel="sigmoid", gamma="auto"),
+        SVR(kernel="poly", degree=3, gamma="scale", coef0=0.5),
+        GaussianProcessRegressor(RBF(0.2), optimizer=None, alpha=0.1, normalize_y=True),
+        GaussianProcessRegressor(
+            ConstantKernel(4.0) * RBF(np.linspace(0.1, 0.5, 10)) + WhiteKernel(0.5), optimizer=None
+        ),
+        make_pipeline(StandardScaler(), GaussianProcessRegressor(2.0 * RBF(4.0) + WhiteKernel(), optimizer=None)),
         make_pipeline(StandardScaler(), SVR(C=50.0)),
         make_pipeline(PCA(4), StandardScaler(), SVC(kernel="sigmoid")),
     ],
@@ -77,6 +87,8 @@ def test_a_support_vector_machine_is_exact_under_encryption_and_answers_as_itsel
         (SVC(), r"^SVC of 3 classes lets pairs of them vote.*one SVC for each class"),
         (KernelRidge(kernel="laplacian"), r"^KernelRidge has the kernel 'laplacian'.*kernel='rbf'"),
         (SVC(kernel=lambda a, b: a @ b.T), "kernel of your own"),
+        (GaussianProcessRegressor(Matern(), optimizer=None), r"has the kernel Matern\(.*fit it with RBF\(\)"),
+        (GaussianProcessRegressor(RBF() * RBF(), optimizer=None), r"has the kernel RBF.*\* RBF"),
         (make_pipeline(PCA(2), SVR()), "is a mix of 4 columns"),
         (make_pipeline(PowerTransformer(), SVR()), "is no weighted sum"),
     ],
@@ -87,6 +99,14 @@ def test_what_cannot_be_read_is_refused_with_a_way_out(estimator, message):
         rows, target = rows[:100], target[:100]
     with pytest.raises(ct.UnsupportedModelError, match=message):
         ct.compile(estimator.fit(rows, target), rows)
+
+
+def test_a_gaussian_process_answers_its_mean():
+    estimator = GaussianProcessRegressor(RBF(0.3) + WhiteKernel(0.5), optimizer=None, normalize_y=True)
+    estimator.fit(DIABETES[:40, :4], PROGRESS[:40])
+    model = ct.compile(estimator, DIABETES[:, :4], show_progress=False)
+    own = estimator.predict(DIABETES[:, :4])
+    assert np.sqrt(np.mean((model.predict(DIABETES[:, :4]) - own) ** 2)) < 0.1 * own.std()
 
 
 def test_only_the_scheme_levelled_evaluates_them():

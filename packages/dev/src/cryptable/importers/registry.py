@@ -58,7 +58,7 @@ _ADVICE = {
         "the number of rows within a radius is not known beforehand; fit KNeighborsClassifier or KNeighborsRegressor "
         "on some dozens of rows, or NearestCentroid, which needs no lookup"
     ),
-    r"^GaussianProcess": "fit KernelRidge on some dozens of rows, or gradient-boosted trees",
+    r"^GaussianProcess": "fit SVC or KernelRidge on some dozens of rows, or gradient-boosted trees",
     r"^(Stacking|OneVsOne|OutputCode|ClassifierChain|RegressorChain)": (
         "compile the estimators that it is made of, or fit one random forest or one boosted ensemble instead"
     ),

@@ -21,7 +21,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold
-from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
@@ -313,7 +313,7 @@ def test_naive_bayes_after_scaling_and_selection():
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
-        (GaussianProcessRegressor(optimizer=None), r"GaussianProcessRegressor cannot .*: fit KernelRidge"),
+        (GaussianProcessClassifier(optimizer=None), r"GaussianProcessClassifier cannot .*: fit SVC"),
         (make_pipeline(StandardScaler(), EllipticEnvelope()), r"EllipticEnvelope cannot .*; fit IsolationForest"),
         (KMeans(3, n_init=1), r"^sklearn\.cluster\.KMeans cannot .*: fit NearestCentroid on its labels"),
     ],

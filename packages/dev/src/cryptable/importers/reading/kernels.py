@@ -56,7 +56,7 @@ def read_kernel_machine(
     function: Callable[[FloatArray], FloatArray]
     slopes, curvatures, offset = gamma * vectors.T, np.zeros(vectors.shape[1]), np.full(len(vectors), coef0)
     if kernel.name == "rbf":
-        function = _decaying
+        function = decaying
         # gamma |x − v|² = gamma |x|² − 2 gamma x · v + gamma |v|²
         slopes, curvatures = -2 * slopes, np.full(vectors.shape[1], gamma)
         offset = gamma * np.sum(vectors**2, axis=1)
@@ -74,7 +74,8 @@ def read_kernel_machine(
     )
 
 
-def _decaying(sums: FloatArray) -> FloatArray:
+def decaying(sums: FloatArray) -> FloatArray:
+    """e^-s; of distances, which are 0 at least."""
     found: FloatArray = np.exp(-np.maximum(sums, 0.0))
     return found
 

@@ -108,6 +108,7 @@ def test_a_classifier_in_a_pipeline_is_exact_under_encryption_and_as_good_as_its
     assert "bits turn 8 tables" in str(compiled.explain())
 
 
+@pytest.mark.filterwarnings("ignore::cryptable.AgreementWarning")  # mixed columns have many bits: about 0.05
 def test_a_regression_of_mixed_columns():
     rows, target = load_diabetes(return_X_y=True)
     model = make_pipeline(
@@ -141,3 +142,11 @@ def test_bits_are_positions_or_are_refused():
         other.fit(X[:50, :4], X[:50, 5])
     with pytest.raises(ct.UnsupportedModelError, match="2\\^bits positions"):
         ct.compile(other, X[:50, :4], scheme="levelled", bits={"relu": 3})
+
+
+def test_scores_that_are_far_from_the_networks_own_are_warned_of():
+    rows, target = load_diabetes(return_X_y=True)
+    model = MLPRegressor(hidden_layer_sizes=(6,), activation="tanh", solver="lbfgs", max_iter=3000, alpha=1.0)
+    model.fit(rows[:, :4], target / target.std())
+    with pytest.warns(ct.AgreementWarning, match=r"scores differ by .* of their deviation.*more input_bits="):
+        ct.compile(model, rows[:, :4], scheme="levelled", input_bits=3, show_progress=False)

@@ -57,6 +57,11 @@ class HiddenLayer:
         found: FloatArray = rows @ self.slopes + (rows**2 @ self.curvatures)[:, None] + self.offset
         return found
 
+    def scores(self, rows: FloatArray) -> FloatArray:
+        """Of rows, shape (rows, outputs)."""
+        found: FloatArray = rows @ self.skips + self.function(self.sums(rows)) @ self.weights + self.base
+        return found
+
     @property
     def reads(self) -> FloatArray:
         """How much each feature matters at all: 0 for those that nothing reads; shape (features,)."""

@@ -12,6 +12,8 @@ from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer
 
 _MARGIN = 0.1
 """Of the range that a column has in calibration data, what its digits reach beyond it on both sides."""
+_FARTHEST = 0.25
+"""Percent of a column's values, at each end, that are clipped where values are."""
 _OFF = 1e-6
 """Of a step: as far as numbers may lie beside the grid that they are taken to be of."""
 
@@ -35,7 +37,9 @@ class InputDigits:
         return len(self.sums)
 
 
-def input_digits(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, digits: int) -> InputDigits:
+def input_digits(
+    layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, digits: int, *, is_clipped: bool = False
+) -> InputDigits:
     """At most so many digits a feature, over about its range in the rows; as many as it needs where it has few levels.
 
     Args:
@@ -43,6 +47,7 @@ def input_digits(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, d
         names: of the features.
         rows: calibration data, shape (rows, features).
         digits: most of one feature.
+        is_clipped: the few rows that are farthest off have the ends of a range that is all others'.
     """
     reads = layer.reads
     lower = rows.min(axis=0)
@@ -53,7 +58,7 @@ def input_digits(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, d
         if not reads[feature] or column.max() == lower[feature]:
             encoders.append(UnusedFeature(name))
             continue
-        lower[feature], step, count = _grid(column, digits)
+        lower[feature], step, count = _grid(column, digits, is_clipped)
         encoder = DigitsEncoder(name, float(lower[feature]), step, count, squared=bool(layer.curvatures[feature]))
         encoders.append(encoder)
         # (lower + step u)² = lower² + 2 lower step u + step² u².
@@ -74,7 +79,7 @@ def input_digits(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, d
     )
 
 
-def _grid(column: FloatArray, digits: int) -> tuple[float, float, int]:
+def _grid(column: FloatArray, digits: int, is_clipped: bool) -> tuple[float, float, int]:
     """Lowest number, step and digits: those of the evenly spaced numbers that a column consists of, if of so few."""
     distinct = np.unique(column)
     span = float(distinct[-1] - distinct[0])
@@ -82,6 +87,10 @@ def _grid(column: FloatArray, digits: int) -> tuple[float, float, int]:
     levels = (distinct - distinct[0]) / step
     if levels[-1] < 2**digits and np.abs(levels - np.rint(levels)).max() <= _OFF * levels[-1]:
         return float(distinct[0]), span / round(levels[-1]), max(1, round(levels[-1]).bit_length())
+    if is_clipped:
+        low, high = np.percentile(column, [_FARTHEST, 100 - _FARTHEST])
+        if high > low:
+            return float(low), float(high - low) / (2**digits - 1), digits
     wide = (1 + 2 * _MARGIN) * span
     return float(distinct[0]) - _MARGIN * span, wide / (2**digits - 1), digits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 
@@ -19,19 +19,24 @@ from cryptable_protocol.schemes.levelled.parameters import MAX_MODULI, MODULI
 from cryptable.cost.levelled import TURNING, turning_price
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.planner.levelled.one_layer.descent import descended
+from cryptable.planner.levelled.one_layer.distances import is_one_sided, tables_of_distances
+from cryptable.planner.levelled.one_layer.examples import Examples, examples
 from cryptable.planner.levelled.one_layer.exponents import rounded_exponents, shares_of
 from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer
 from cryptable.planner.levelled.one_layer.input_digits import InputDigits, encoded, input_digits
-from cryptable.planner.levelled.one_layer.tables import tables_of
+from cryptable.planner.levelled.one_layer.tables import Tables, tables_of
 from cryptable.planner.levelled.one_layer.turned_network import TurnedNetwork, turned_network
 
-MOST_ROWS = 500
-"""Of calibration data, that candidates are compared on."""
 DIGITS = (1, 2, 3, 4, 5, 6, 8)
 """Of an input, that are tried."""
 _LEAST_EXPONENTS = (0.5, 1.0, 2.0, 4.0)
 """Below which an exponent is left out: they are tried."""
 _FEWEST_POSITIONS = 8
+_DIGITS_OF_DISTANCES, _LEAST_OF_DISTANCES, _POSITIONS_OF_DISTANCES = (2, 3, 4, 5, 6), (0.5, 1.0), 128
+"""The same of distances, whose sums are of many bits; and the fewest positions."""
+_REACHES = (1.0, 0.8, 0.65)
+"""Parts of the widest range of distances that one half of a turn has; in the other, functions repeat negated."""
 _BLUR = 1.5
 """Typical deviation of positions, whose exponents are rounded, about their exact place."""
 _SHARE_OF_UNIT = 0.3
@@ -44,8 +49,11 @@ computed when parameters are chosen."""
 _MOST_SHARES, _NEARBY, _AT_LEAST = 1 << 24, 0.005, 0.1
 """Numbers that say how bits make up for each other, neuron by neuron; part of the range of sums over which slopes are
 taken; and the least that an error matters, of the mean."""
-_NEARLY = 1.15
-"""Times the error of the nearest, where none is near enough: what costs less and errs no more is taken."""
+_MOST_FOR_SHARES = 600
+"""Rows that say how bits of distances make up for each other."""
+_NEARLY, _BEST = 1.15, 4
+"""Times the error of the nearest, where none is near enough: what costs less and errs no more is taken. Kernel machines
+are seldom near enough: the nearest of so many is, whose exponents are fitted."""
 _USELESS, _LARGEST = 0.5, 1e300
 """Of the deviation: what errs more says nothing of the model; and what only an error without bound exceeds."""
 _SHARE_OF_IDLE = 0.5
@@ -56,9 +64,10 @@ _MARGIN = 0.03
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A circuit, its unit of scores, and how far its scores are from the network's own on calibration data.
+    """A circuit, its unit of scores, and how far its scores are from the network's own.
 
-    `rms` is in deviations of the score that errs most, `largest` in the unit of the scores.
+    `rms` is in deviations of the score that errs most, on calibration data and rows nearby; `largest` in the unit of
+    the scores, on calibration data alone.
     """
 
     circuit: Circuit
@@ -108,16 +117,14 @@ def find(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, reference
     Raises:
         UnsupportedModelError: it has more scores than a table has room for, or none is within the tolerance.
     """
-    chosen = np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)
-    kept, spread = reference[chosen], _spread(reference)
+    data = examples(layer, rows, reference)
     tried: list[tuple[float, _Candidate]] = []
-    for candidate in sorted(_candidates(layer, names, rows, reference, chosen, wish), key=lambda each: each.price):
-        rough = _rms(candidate.network.scores(candidate.bits.astype(np.float64)) - kept) / spread
-        rough = math.hypot(rough, _rounding(candidate, layer.outputs, wish) / spread)
+    for candidate in sorted(_candidates(layer, names, data, wish), key=lambda each: each.price):
+        rough = _roughly(candidate, data, wish)
         tried.append((rough, candidate))
         if rough > wish.rms:
             continue
-        found = _measured(candidate, kept, wish)
+        found = _measured(candidate, data, wish)
         if found.rms <= wish.rms and (wish.tolerance is None or found.largest <= wish.tolerance):
             return found
     if not tried:
@@ -133,8 +140,11 @@ def find(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, reference
             f"or scores: the nearest plan differs by {nearest:.2g} of the scores' deviation from the model's own; fit "
             "fewer neurons (support vectors), lower input_bits=, or use scheme='bootstrapped'"
         )
-    enough = _NEARLY * nearest
-    found = _measured(next(candidate for rough, candidate in tried if rough <= enough), kept, wish)
+    best = sorted(tried, key=lambda each: each[0])[:_BEST]
+    if not layer.is_of_distances:
+        best = [next(each for each in tried if each[0] <= _NEARLY * nearest)]
+    some = [_measured(each, data, wish) for _, known in best for each in (known, _fitted(known, data))]
+    found = min(some, key=lambda each: each.rms if wish.tolerance is None else each.largest)
     if wish.tolerance is not None and found.largest > wish.tolerance:
         raise UnsupportedModelError(
             f"tolerance is {wish.tolerance:.3g}, but the nearest plans differ by up to {found.largest:.3g} from the "
@@ -143,29 +153,32 @@ def find(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, reference
     return found
 
 
-def _candidates(
-    layer: HiddenLayer,
-    names: tuple[str, ...],
-    rows: FloatArray,
-    reference: FloatArray,
-    chosen: IntArray,
-    wish: Wish,
-) -> Iterator[_Candidate]:
-    sums = layer.sums(rows)
-    low, high = _ranges(layer, sums, rows, wish.ranges)
-    idle = _SHARE_OF_IDLE * wish.rms * _spread(reference)
-    all_tables = [
-        tables_of(layer, sums, low, high, positions, blur=_BLUR)
-        for positions in (_positions(layer.outputs) if wish.positions is None else (wish.positions,))
-    ]
-    for count in DIGITS if wish.digits is None else (wish.digits,):
-        digits = input_digits(layer, names, rows, count)
-        bits = encoded(digits, rows)
-        floats = bits.astype(np.float64)
+def _roughly(candidate: _Candidate, data: Examples, wish: Wish) -> float:
+    """Error of the rows that are judged by, in deviations, as far as it is known before scores are integers."""
+    error = _rms(candidate.network.scores(candidate.bits.astype(np.float64)) - data.scores)
+    return math.hypot(error, _rounding(candidate, data.scores.shape[1], wish)) / data.spread
+
+
+def _fitted(candidate: _Candidate, data: Examples) -> _Candidate:
+    network = descended(candidate.network, encoded(candidate.digits, data.fitted), data.fitted_scores)
+    return replace(candidate, network=network)
+
+
+def _candidates(layer: HiddenLayer, names: tuple[str, ...], data: Examples, wish: Wish) -> Iterator[_Candidate]:
+    idle = _SHARE_OF_IDLE * wish.rms * data.spread
+    is_clipped = layer.is_of_distances and not is_one_sided(layer) and wish.ranges != "sound"
+    tables_of_all = None if layer.is_of_distances else list(_tables(layer, data, wish))
+    counts = _DIGITS_OF_DISTANCES if layer.is_of_distances else DIGITS
+    for count in counts if wish.digits is None else (wish.digits,):
+        digits = input_digits(layer, names, data.rows, count, is_clipped=is_clipped)
+        floats = encoded(digits, data.fitted).astype(np.float64)
         shares = shares_of(floats)
-        of_tables = _shares_of_tables(layer, floats, sums, shares)
-        for tables in all_tables:
-            for least in _LEAST_EXPONENTS:
+        of_tables, least_exponents = shares, _LEAST_EXPONENTS
+        if layer.is_of_distances:
+            some = floats[:_MOST_FOR_SHARES]
+            of_tables, least_exponents = _shares_of_tables(layer, digits, some, shares), _LEAST_OF_DISTANCES
+        for tables in tables_of_all or _tables_of_distances(layer, data, digits.offset + floats @ digits.sums, wish):
+            for least in least_exponents:
                 exponents = rounded_exponents(
                     digits.sums / tables.step, of_tables, least, keep_common=layer.is_of_distances
                 )
@@ -173,13 +186,39 @@ def _candidates(
                 network = network.without_idle_bits(floats, idle)
                 products = network.products
                 price = turning_price(products, network.turning, digits.bits)
-                yield _Candidate(price, network, digits, bits[chosen], tables.positions, products)
+                yield _Candidate(price, network, digits, encoded(digits, data.judged), tables.positions, products)
 
 
-def _shares_of_tables(layer: HiddenLayer, bits: FloatArray, sums: FloatArray, shares: FloatArray) -> FloatArray:
-    """How bits make up for each other: of kernels of distances, near each vector, where alone its position matters."""
-    if not layer.is_of_distances or layer.neurons * bits.shape[1] ** 2 > _MOST_SHARES:
+def _tables(layer: HiddenLayer, data: Examples, wish: Wish) -> Iterator[Tables]:
+    sums = layer.sums(data.rows)
+    low, high = _ranges(layer, sums, data.rows, wish.ranges)
+    for positions in _positions(layer.outputs) if wish.positions is None else (wish.positions,):
+        yield tables_of(layer, sums, low, high, positions, blur=_BLUR)
+
+
+def _tables_of_distances(layer: HiddenLayer, data: Examples, sums: FloatArray, wish: Wish) -> Iterator[Tables]:
+    """Of sums as they are encoded, shape (rows, neurons)."""
+    reaches = _REACHES
+    if wish.ranges == "sound" or is_one_sided(layer):  # rows that are farther off than any of these are no rarity
+        low, high = _ranges(layer, layer.sums(data.rows), data.rows, wish.ranges)
+        least, most = low.min(), high.max()
+        if wish.ranges != "sound":
+            most += _FARTHER * (most - least)
+        low, high, reaches = np.full_like(low, least), np.full_like(high, most), (1.0,)
+    else:
+        low, high = _ranges(layer, sums, data.rows, wish.ranges)
+    for positions in _positions(layer.outputs) if wish.positions is None else (wish.positions,):
+        if positions >= _POSITIONS_OF_DISTANCES or wish.positions is not None:
+            for part in reaches:
+                reach = part * float((high - low).max())
+                yield tables_of_distances(layer, sums, low, high, reach, positions)
+
+
+def _shares_of_tables(layer: HiddenLayer, digits: InputDigits, bits: FloatArray, shares: FloatArray) -> FloatArray:
+    """How bits make up for each other near each vector, where alone its position matters."""
+    if layer.neurons * bits.shape[1] ** 2 > _MOST_SHARES:
         return shares
+    sums = digits.offset + bits @ digits.sums
     width = _NEARBY * (sums.max(axis=0) - sums.min(axis=0)) + 1e-12
     slopes = (layer.function(sums + width) - layer.function(sums - width)) / (2 * width)
     matter = (slopes - slopes.mean(axis=0)) ** 2  # lines make up for the mean slope
@@ -201,32 +240,28 @@ def _ranges(layer: HiddenLayer, sums: FloatArray, rows: FloatArray, choice: str)
     if choice == "sound":
         ends = np.stack([rows.min(axis=0), rows.max(axis=0)])
         products = ends[:, :, None] * layer.slopes + (ends**2 * layer.curvatures)[:, :, None]
-        low, high = layer.offset + products.min(axis=0).sum(axis=0), layer.offset + products.max(axis=0).sum(axis=0)
-        return (np.full_like(low, low.min()), np.full_like(high, high.max())) if layer.is_of_distances else (low, high)
+        return layer.offset + products.min(axis=0).sum(axis=0), layer.offset + products.max(axis=0).sum(axis=0)
     if choice == "percentile":
         low, high = np.percentile(sums, [0.1, 99.9], axis=0)
     else:
         low, high = sums.min(axis=0), sums.max(axis=0)
     margin = _MARGIN * (high - low)
-    if layer.is_of_distances:  # one step for all, and rows that are farther off than any of these are no rarity
-        return np.full_like(low, low.min()), np.full_like(high, high.max() + _FARTHER * (high.max() - low.min()))
     return low - margin, high + margin
 
 
-def _measured(candidate: _Candidate, reference: FloatArray, wish: Wish) -> Found:
+def _measured(candidate: _Candidate, data: Examples, wish: Wish) -> Found:
     """With the fewest residues that make rounding scores to integers small beside what is allowed."""
     network = candidate.network
-    outputs = reference.shape[1]
-    spread = _spread(reference)
+    outputs, spread = data.scores.shape[1], data.spread
     allowed = wish.rms * spread if wish.tolerance is None else min(wish.rms * spread, wish.tolerance / 3)
     wanted = network.reach / (_SHARE_OF_UNIT * allowed * math.sqrt(12 / network.terms))
     circuit, unit = network.fitted(int(_modulus(wanted, outputs, candidate, wish)))
     values = interpret(circuit, candidate.bits)
     offset = circuit.nodes[circuit.output].offset  # type: ignore[union-attr]
-    error = (values - offset) * unit + network.constant - reference
+    error = (values - offset) * unit + network.constant - data.scores
     constant = network.constant - error.mean(axis=0)
     error -= error.mean(axis=0)
-    largest = float(np.abs(error).max())
+    largest = float(np.abs(error[: data.own]).max())
     return Found(circuit, unit, constant, candidate.digits, _rms(error) / spread, largest)
 
 
@@ -235,15 +270,10 @@ def _rms(error: FloatArray) -> float:
     return float(np.sqrt(np.square(error).mean(axis=0)).max())
 
 
-def _spread(reference: FloatArray) -> float:
-    """Deviation of the score that varies most."""
-    return float(reference.std(axis=0).max()) or float(np.abs(reference).max()) or 1.0
-
-
 def _rounding(candidate: _Candidate, outputs: int, wish: Wish) -> float:
     """Deviation of scores by rounding to integers, at the finest unit that there is room for; infinite without any."""
     modulus = _modulus(math.inf, outputs, candidate, wish)
-    return candidate.network.reach / modulus * math.sqrt(candidate.network.terms / 12) if modulus else math.inf
+    return candidate.network.width / modulus * math.sqrt(candidate.network.terms / 12) if modulus else math.inf
 
 
 def _modulus(wanted: float, outputs: int, candidate: _Candidate, wish: Wish) -> float:

@@ -60,7 +60,7 @@ def tables_of(
     Args:
         layer: of which the functions are.
         sums: that occur, shape (rows, neurons).
-        low: least sum that has a position of its own, shape (neurons,); one for all where the layer is of distances.
+        low: least sum that has a position of its own, shape (neurons,).
         high: greatest one, likewise.
         positions: of a table.
         blur: deviation of positions about their exact place, in positions.
@@ -75,17 +75,14 @@ def tables_of(
     ends = (slopes[:_ENDS].mean(axis=0) + slopes[-_ENDS:].mean(axis=0)) / 2
     best = np.full(layer.neurons, np.inf)
     ratio, slope, constant = np.ones(layer.neurons), np.zeros(layer.neurons), np.zeros(layer.neurons)
-    # What decays has no line, with one its tables would be many times as wide, and scores' bounds too.
-    for tried in (np.zeros(layer.neurons),) if layer.is_of_distances else (np.zeros(layer.neurons), ends):
+    for tried in (np.zeros(layer.neurons), ends):
         rest = values - tried * points
         for reach in _RATIOS:
             missed, middle = _missed(rest, density, reach)
             if reach == 1:
-                middle = rest[-1] if _is_one_sided(layer) else (rest[0] + rest[-1]) / 2
+                middle = (rest[0] + rest[-1]) / 2
             step = reach * (high - low) / (positions - 1)
             error = missed + (step * blur) ** 2 * spread
-            if layer.is_of_distances:
-                error = np.full(layer.neurons, error.mean())
             better = error < best * (1 - 1e-9)
             best = np.where(better, error, best)
             ratio = np.where(better, reach, ratio)
@@ -99,17 +96,6 @@ def tables_of(
     held = weight[:positions] * rest[:positions] - weight[positions:] * rest[positions:]
     table = held / (weight[:positions] + weight[positions:])
     return Tables(positions, low, step, slope, constant, mean - slope, table)
-
-
-def _is_one_sided(layer: HiddenLayer) -> bool:
-    """Whether some score adds up distances with weights of one sign, mostly, as those of what is unusual do.
-
-    Any constant will do where one half of a turn holds all: the middle of a function's ends makes it go on beyond them,
-    and scores' bounds least. But far beyond, functions rise again: they would make usual what is none. With the
-    constant of its far end, a function falls there, to the negative of what it is near by.
-    """
-    total = np.abs(layer.weights.sum(axis=0))
-    return layer.is_of_distances and bool((total > np.abs(layer.weights).sum(axis=0) / 2).any())
 
 
 def _missed(rest: FloatArray, density: FloatArray, reach: float) -> tuple[FloatArray, FloatArray]:

@@ -18,8 +18,8 @@ from cryptable.planner.levelled.one_layer.tables import Tables
 
 _ROUNDS = 3
 """In which the unit of scores is fitted to a modulus."""
-_VARIANCE_OF_BITS = 0.25
-"""At most; their mean is made up for."""
+_VARIANCE_OF_LINES = 0.1
+"""Of what rounding a bit's line errs: a bit's own is 0.25 at most, and its mean and other lines make up for it."""
 _SLACK = 0.25
 """Of the reach, for what rounding adds to it."""
 
@@ -59,7 +59,7 @@ class TurnedNetwork:
     @property
     def terms(self) -> float:
         """Numbers that are rounded and added up for one score; lines of bits, which are off at times, count less."""
-        return len(self.tables) + _VARIANCE_OF_BITS * len(self.lines)
+        return len(self.tables) + _VARIANCE_OF_LINES * len(self.lines)
 
     def without_idle_bits(self, bits: FloatArray, allowed: float) -> TurnedNetwork:
         """Without the lines of bits that turn no table, as far as these make little difference; but for their mean.
@@ -122,9 +122,14 @@ class TurnedNetwork:
     @property
     def reach(self) -> float:
         """What the widest score can vary by, at most: more than its circuit's bounds say."""
+        return self.width * (1 + _SLACK)
+
+    @property
+    def width(self) -> float:
+        """The same before anything is rounded."""
         tables = 2 * np.abs(self.tables).max(axis=1, initial=0.0).sum(axis=0) if len(self.tables) else 0.0
         found = np.abs(self.lines).sum(axis=0) + tables
-        return float(found.max()) * (1 + _SLACK)
+        return float(found.max())
 
 
 def turned_network(
