@@ -12,6 +12,7 @@ from gap_data import MATRIX, TRAINING
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.gaussian_process.kernels import RBF
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -35,6 +36,7 @@ SETTINGS = {
     },
     "IsolationForest": {"n_estimators": 5, "max_samples": 16, "random_state": 0},
     **{f"KNeighbors{kind}": {"n_neighbors": 3} for kind in ("Classifier", "Regressor")},
+    "GaussianProcessRegressor": {"kernel": RBF(0.4), "alpha": 0.1, "optimizer": None, "normalize_y": True},
     "KernelRidge": {"kernel": "rbf", "gamma": 3.0},
     "LogisticRegression": {"max_iter": 5000},
     "NuSVC": {"gamma": 0.05},
@@ -172,6 +174,7 @@ KINDS = {
 FEW_ROWS = {
     "KNeighborsClassifier": 12,
     "KNeighborsRegressor": 10,
+    "GaussianProcessRegressor": 30,
     "KernelRidge": 30,
     "NuSVR": 30,
     "SVR": 30,
