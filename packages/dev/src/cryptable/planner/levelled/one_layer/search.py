@@ -173,10 +173,9 @@ def _candidates(layer: HiddenLayer, names: tuple[str, ...], data: Examples, wish
         digits = input_digits(layer, names, data.rows, count, is_clipped=is_clipped)
         floats = encoded(digits, data.fitted).astype(np.float64)
         shares = shares_of(floats)
-        of_tables, least_exponents = shares, _LEAST_EXPONENTS
+        of_tables, least_exponents = shares, _LEAST_OF_DISTANCES if layer.is_of_distances else _LEAST_EXPONENTS
         if layer.is_of_distances:
-            some = floats[:_MOST_FOR_SHARES]
-            of_tables, least_exponents = _shares_of_tables(layer, digits, some, shares), _LEAST_OF_DISTANCES
+            of_tables = _shares_of_tables(layer, digits, floats[:_MOST_FOR_SHARES], shares)
         for tables in tables_of_all or _tables_of_distances(layer, data, digits.offset + floats @ digits.sums, wish):
             for least in least_exponents:
                 exponents = rounded_exponents(
@@ -198,7 +197,7 @@ def _tables(layer: HiddenLayer, data: Examples, wish: Wish) -> Iterator[Tables]:
 
 def _tables_of_distances(layer: HiddenLayer, data: Examples, sums: FloatArray, wish: Wish) -> Iterator[Tables]:
     """Of sums as they are encoded, shape (rows, neurons)."""
-    reaches = _REACHES
+    reaches: tuple[float, ...] = _REACHES
     if wish.ranges == "sound" or is_one_sided(layer):  # rows that are farther off than any of these are no rarity
         low, high = _ranges(layer, layer.sums(data.rows), data.rows, wish.ranges)
         least, most = low.min(), high.max()
