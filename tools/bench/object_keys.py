@@ -23,8 +23,8 @@ from urllib.request import Request, urlopen
 
 from cryptable_protocol import EvaluationKeysHeader, limits
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
-from cryptable_server.keys import listed, object_store
-from cryptable_server.keys.object_store import ObjectKeyStore
+from cryptable_server.keys.objects import listed, object_store
+from cryptable_server.keys.objects.object_store import ObjectKeyStore
 from cryptable_server.objects.bucket import StoredObject
 from cryptable_server.objects.places import open_place
 from cryptable_server.principals import Principal

@@ -31,8 +31,8 @@ from urllib.request import Request, urlopen
 
 from cryptable_protocol import EvaluationKeysHeader
 from cryptable_server.errors import KeysNotFoundError
-from cryptable_server.keys import object_store
-from cryptable_server.keys.object_store import ObjectKeyStore
+from cryptable_server.keys.objects import object_store
+from cryptable_server.keys.objects.object_store import ObjectKeyStore
 from cryptable_server.objects.places import open_place
 from cryptable_server.principals import Principal
 

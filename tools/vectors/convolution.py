@@ -95,8 +95,10 @@ def rejected() -> list[Rejected]:
         message.nodes[3].convolution.source = 1
         message.nodes[4].linear.terms.pop(0)
 
-    def beside_a_square(message: circuit.Circuit) -> None:
-        nodes = [*message.nodes, circuit.Node(square=circuit.Square(source=4))]
+    def beside_a_product(message: circuit.Circuit) -> None:
+        for group in message.nodes[0].input.groups:
+            group.maximum = 1
+        nodes = [*message.nodes, circuit.Node(product=circuit.Product(bits=[0], source=4))]
         nodes.append(
             circuit.Node(
                 linear=circuit.Linear(
@@ -156,7 +158,7 @@ def rejected() -> list[Rejected]:
         "offset": ("an offset beyond 2^60", of(offset=[2**60 + 1, 0, 0, 0]), "verifier"),
         "overflow": ("values of 2^61 and more", of(weights=[2**48] * 12, offset=[2**60] * 4), "verifier"),
         "of_convolution": ("a convolution of a convolution", of_convolution, "verifier"),
-        "beside_a_square": ("a convolution beside a square", beside_a_square, "verifier"),
+        "beside_a_product": ("a convolution beside a product", beside_a_product, "verifier"),
         "outside_tables": (
             "looked-up values outside their tables",
             of(weights=[9, *weights[1:]]),

@@ -16,9 +16,9 @@ from typing import Any
 import jwt
 
 from cryptable_server.errors import ConfigurationError
+from cryptable_server.files.regular_files import FileState, file_state, read_regular
 from cryptable_server.logs import log
 from cryptable_server.principals import Principal
-from cryptable_server.regular_files import FileState, file_state, read_regular
 
 _LOGGER = logging.getLogger(__name__)
 _ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})

@@ -22,9 +22,9 @@ from pathlib import Path
 from cryptable_protocol.files.whole import whole_file
 
 from cryptable_server.errors import ConfigurationError
+from cryptable_server.files.regular_files import FileState, file_state, read_regular
 from cryptable_server.logs import log
 from cryptable_server.principals import Principal, Role
-from cryptable_server.regular_files import FileState, file_state, read_regular
 
 _LOGGER = logging.getLogger(__name__)
 _VERSION = 1

@@ -20,7 +20,7 @@ from cryptable_protocol.findings import (
 )
 
 from cryptable_server.calls.tls.expiry import Expiry
-from cryptable_server.regular_files import read_regular
+from cryptable_server.files.regular_files import read_regular
 from cryptable_server.settings.config import default_data_directory
 from cryptable_server.settings.declaration import ENVIRONMENT_PREFIX
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cryptable_server.keys.booked import BookedKeyStore
 from cryptable_server.keys.directory import DirectoryKeyStore
-from cryptable_server.keys.object_store import ObjectKeyStore
+from cryptable_server.keys.objects.object_store import ObjectKeyStore
 from cryptable_server.keys.store import KeysEntry
 from cryptable_server.objects.places import open_place
 from cryptable_server.settings.config import ServerConfig

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptable_protocol.files.whole import whole_file
 
-from cryptable_server.regular_files import read_regular
+from cryptable_server.files.regular_files import read_regular
 
 _NAME = ".clock"
 _SAVE_SECONDS = 60.0

@@ -18,6 +18,7 @@ from typing import Any
 from cryptable_protocol import EvaluationKeysHeader
 from cryptable_protocol.files.whole import sync_folder
 
+from cryptable_server.files.regular_files import file_state
 from cryptable_server.keys.booked import BookedKeyStore, not_found
 from cryptable_server.keys.clock import StoreClock
 from cryptable_server.keys.lock import DirectoryLock
@@ -25,7 +26,6 @@ from cryptable_server.keys.owners import forget_name, read_name, write_name
 from cryptable_server.keys.store import StoredKeys
 from cryptable_server.keys.strays import log_stray
 from cryptable_server.principals import Principal
-from cryptable_server.regular_files import file_state
 
 _INCOMING = "incoming"
 _OWNER = re.compile("[0-9a-f]{64}")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cryptable_protocol.files.whole import whole_file
 
+from cryptable_server.files.regular_files import read_regular
 from cryptable_server.principals import Principal
-from cryptable_server.regular_files import read_regular
 
 _NAME = "principal"
 _MAX_BYTES = 1 << 16

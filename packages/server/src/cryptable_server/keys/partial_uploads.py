@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptable_server.files.regular_files import file_state
 from cryptable_server.keys.clock import StoreClock
 from cryptable_server.keys.strays import log_stray
-from cryptable_server.regular_files import file_state
 
 KEEP_SECONDS = 3600.0
 PER_PRINCIPAL = 4

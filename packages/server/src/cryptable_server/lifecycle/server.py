@@ -32,6 +32,7 @@ from cryptable_server.errors import BindError, ConfigurationError
 from cryptable_server.executors.choose import new_executor
 from cryptable_server.executors.executor import keys_name
 from cryptable_server.executors.pool import WorkerPool
+from cryptable_server.files.open_files import raise_limit
 from cryptable_server.keys.booked import BookedKeyStore
 from cryptable_server.keys.choose import open_key_store
 from cryptable_server.keys.store import KeysEntry
@@ -42,7 +43,6 @@ from cryptable_server.logs import log
 from cryptable_server.models.directory import DirectoryModelStore
 from cryptable_server.models.mirror import ModelMirror
 from cryptable_server.objects.places import open_place
-from cryptable_server.open_files import raise_limit
 from cryptable_server.principals import Authenticator, FirstOf, TokenReader
 from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
 from cryptable_server.services.admin import AUDITED as ADMIN_AUDITED

@@ -11,10 +11,10 @@ from typing import TypeAlias
 from cryptable_protocol import CryptableError, ModelArtifact, limits
 
 from cryptable_server.errors import ModelsError
+from cryptable_server.files.regular_files import FileState, file_state, read_regular
 from cryptable_server.models.entry import Refusal
 from cryptable_server.models.settings import FILE, ModelSettings, read_model_settings
 from cryptable_server.models.timed_reader import TimedReader
-from cryptable_server.regular_files import FileState, file_state, read_regular
 
 SUFFIX = ".cryptable"
 _READ_SECONDS = 20.0

@@ -14,11 +14,11 @@ from cryptable_protocol import limits
 from cryptable_protocol.files.whole import whole_file
 
 from cryptable_server.errors import ConfigurationError, ModelsError, ObjectStoreError
+from cryptable_server.files.regular_files import read_regular
 from cryptable_server.logs import log
 from cryptable_server.models.folder import SUFFIX
 from cryptable_server.models.settings import FILE
 from cryptable_server.objects.bucket import Bucket, NoSuchObjectError, StoredObject
-from cryptable_server.regular_files import read_regular
 
 _LOGGER = logging.getLogger(__name__)
 _BOOK = ".mirrored"

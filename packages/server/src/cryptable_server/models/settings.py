@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cryptable_server.errors import ModelsError
-from cryptable_server.regular_files import read_regular
+from cryptable_server.files.regular_files import read_regular
 from cryptable_server.settings.kinds import Names, Number
 from cryptable_server.settings.sources import near_miss
 

@@ -25,8 +25,8 @@ from cryptable_protocol import CryptableError, ModelArtifact
 from cryptable_protocol.limits import MAX_ARTIFACT_BYTES
 
 from cryptable_server.errors import ArtifactRefusedError
+from cryptable_server.files.regular_files import read_regular
 from cryptable_server.processes.limits import die_with_parent, limit_memory
-from cryptable_server.regular_files import read_regular
 
 _REMOVALS = 20
 _REMOVAL_SECONDS = 0.05

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptable_protocol import limits
 from cryptable_protocol.files.places import SERVER, data_folder
 
-from cryptable_server.open_files import most_open_files
+from cryptable_server.files.open_files import most_open_files
 from cryptable_server.settings.addresses import is_loopback, join_address
 from cryptable_server.settings.declaration import Setting, SettingError, check_fields, setting, settings_of
 from cryptable_server.settings.kinds import DAY, Address, FilePath, Names, Number, Switch, Text

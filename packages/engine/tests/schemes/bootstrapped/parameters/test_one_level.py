@@ -183,7 +183,7 @@ def test_keys_are_as_noisy_as_128_bits_of_security_ask_for():
 
 def test_equally_exact_lookups_cost_less_than_under_the_optimizers_keysets():
     for entry in keyset_catalogue():
-        if not entry.keyset.keyswitch_keys or entry.p_error != P_ERROR:
+        if not entry.name.startswith("width") or entry.p_error != P_ERROR:  # others are of our own search
             continue
         (key,) = entry.keyset.bootstrap_keys
         if entry.retired:

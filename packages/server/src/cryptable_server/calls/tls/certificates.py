@@ -15,8 +15,8 @@ import grpc
 from cryptable_server.calls.tls.credentials import TlsFiles, read_client_ca, read_pair
 from cryptable_server.calls.tls.expiry import Expiry
 from cryptable_server.errors import ConfigurationError
+from cryptable_server.files.regular_files import FileState, file_state
 from cryptable_server.logs import log
-from cryptable_server.regular_files import FileState, file_state
 
 _LOGGER = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0

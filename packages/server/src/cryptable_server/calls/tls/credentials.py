@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cryptable_server.errors import ConfigurationError
-from cryptable_server.regular_files import read_regular
+from cryptable_server.files.regular_files import read_regular
 from cryptable_server.settings.config import ServerConfig
 
 _CERTIFICATE = "certificate.pem"

@@ -18,13 +18,13 @@ from typing import Any
 from cryptable_protocol import EvaluationKeysHeader
 
 from cryptable_server.errors import ConfigurationError, KeysCorruptedError, KeysNotFoundError, ObjectStoreError
-from cryptable_server.keys import listed
 from cryptable_server.keys.booked import BookedKeyStore, not_found
 from cryptable_server.keys.clock import StoreClock
-from cryptable_server.keys.copies import KeyCopies
 from cryptable_server.keys.ledger import Name
-from cryptable_server.keys.listed import Listed, Upload
 from cryptable_server.keys.lock import DirectoryLock
+from cryptable_server.keys.objects import listed
+from cryptable_server.keys.objects.copies import KeyCopies
+from cryptable_server.keys.objects.listed import Listed, Upload
 from cryptable_server.keys.store import KeysEntry, StoredKeys
 from cryptable_server.keys.upload import DirectoryUpload
 from cryptable_server.logs import log

@@ -8,7 +8,7 @@ import key_store_contract
 import object_stores
 import pytest
 from cryptable_server.keys import clock as store_clock
-from cryptable_server.keys import copies, listed, object_store
+from cryptable_server.keys.objects import copies, listed, object_store
 from cryptable_server.objects import bucket as buckets
 from cryptable_server.objects.places import open_place
 from key_store_contract import Place

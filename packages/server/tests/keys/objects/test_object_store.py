@@ -10,8 +10,8 @@ import object_stores
 import pytest
 from cryptable_protocol import EvaluationKeysHeader
 from cryptable_server.errors import ConfigurationError, KeysCorruptedError, KeysNotFoundError, QuotaExceededError
-from cryptable_server.keys import object_store
-from cryptable_server.keys.object_store import ObjectKeyStore
+from cryptable_server.keys.objects import object_store
+from cryptable_server.keys.objects.object_store import ObjectKeyStore
 from cryptable_server.objects.places import is_place, open_place
 from cryptable_server.principals import Principal
 from object_stores import CREDENTIALS
@@ -183,7 +183,7 @@ def test_a_damaged_copy_is_got_again(opened):
 
 def test_copies_are_few(opened, monkeypatch):
     store = opened(copies_bytes=2 * SIZE)
-    monkeypatch.setattr("cryptable_server.keys.copies._SPARED_SECONDS", -1.0)
+    monkeypatch.setattr("cryptable_server.keys.objects.copies._SPARED_SECONDS", -1.0)
     for number in range(4):
         put(store, number)
     store.fetch(ALICE, sha256_of(0))

@@ -1,0 +1,1 @@
+"""Files of this process: how many may be open, and how those are read that others put there."""
