@@ -30,8 +30,20 @@ CLOCK = Clock()
 
 
 @contextlib.contextmanager
-def all_stopped(executor):
-    """No worker runs: each hangs until the block ends."""
+def all_stopped(executor, settled_by=None):
+    """No worker runs: each hangs until the block ends.
+
+    With an evaluation to settle by, each has answered one first: who was told of programs or keys, and is stopped
+    before it has heard, would not begin with a row.
+    """
+    if settled_by is not None:
+        before = executor.answered
+        until(
+            lambda: (
+                executor.submit(settled_by).result(LONG_SECONDS)
+                and all(now > then for now, then in zip(executor.answered, before, strict=True))
+            )
+        )
     pids = executor.worker_pids
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -116,7 +128,7 @@ class ExecutorContract:
         assert executor.worker_pids == pids
 
     def test_a_cancelled_row_is_not_evaluated(self, executor, quick):
-        with all_stopped(executor):
+        with all_stopped(executor, quick):
             *begun, waiting, last = (executor.submit(quick) for _ in range(4))
             until(lambda: all(row.running() for row in begun))
             assert waiting.cancel()
@@ -127,7 +139,7 @@ class ExecutorContract:
         until(lambda: executor.waiting == 0)
 
     def test_a_row_whose_deadline_passes_while_it_waits_is_not_evaluated(self, executor, quick):
-        with all_stopped(executor):
+        with all_stopped(executor, quick):
             begun = [executor.submit(quick) for _ in range(2)]
             until(lambda: all(row.running() for row in begun))
             late = executor.submit(dataclasses.replace(quick, deadline=CLOCK() + 1))
@@ -147,7 +159,7 @@ class ExecutorContract:
 
     def test_a_killed_worker_costs_its_row_alone(self, executor, quick):
         deaths = executor.deaths
-        with all_stopped(executor) as pids:
+        with all_stopped(executor, quick) as pids:
             begun = [executor.submit(quick) for _ in range(2)]
             until(lambda: all(row.running() for row in begun))
             rows = [*begun, *(executor.submit(quick) for _ in range(2))]
@@ -162,7 +174,7 @@ class ExecutorContract:
 
     def test_close_ends_the_processes_and_refuses_what_waits(self, executor, quick):
         """The last test here: the executor does not outlive it."""
-        with all_stopped(executor) as pids:
+        with all_stopped(executor, quick) as pids:
             begun = [executor.submit(quick) for _ in range(2)]
             until(lambda: all(row.running() for row in begun))
             rows = [*begun, *(executor.submit(quick) for _ in range(2))]
