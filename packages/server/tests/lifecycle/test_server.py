@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from functools import partial
 from pathlib import Path
 
 import grpc
@@ -16,6 +15,7 @@ from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.service import SERVICE_NAME, InferenceStub
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from heeding_sigint import heeding_sigint
 from waiting import LONG_SECONDS, until
 
 Status = grpc.StatusCode
@@ -261,9 +261,7 @@ def test_a_signal_while_models_are_compiled_leaves_nothing(encrypted, tmp_path, 
     command = [sys.executable, "-m", "cryptable_server", "serve", "--models", encrypted.models]
     command += ["--keys", tmp_path / "keys"]
     command += ["--address", "127.0.0.1:0", "--insecure"]
-    # A test that runs in the background of a shell has SIGINT ignored, which its children would inherit.
-    default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=default)
+    process = subprocess.Popen(heeding_sigint(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     programs = tmp_path / "programs"
     until(lambda: programs.is_dir() and list(programs.iterdir()))
     process.send_signal(number)
