@@ -76,6 +76,18 @@ def windowed() -> client_spec.ClientSpec:
     return message
 
 
+def _facts(data: bytes) -> dict[str, object]:
+    """Of a specification's bytes: with windows or without, its rows, keys and scores are the same."""
+    return {
+        "digest": hashlib.sha256(data).hexdigest(),
+        "keyset_name": hashlib.sha256(b"cryptable squares keyset\0" + bytes([1, 0, 0, 0, 2, 0, 0, 0])).hexdigest(),
+        "feature_names": ["radius", "texture", "area"],
+        "evaluation_keys_bytes": 16 + (2 * 3 + 1) * 4 * 8192 * 46 // 8,
+        "encodes": [{"row": [1.0, 0.0, 9.0], "elements": [2, 0, 7]}],
+        "decodes": [{"values": [208, 200], "scores": [1.0, 0.5]}],
+    }
+
+
 def accepted() -> list[Accepted]:
     """Messages to accept."""
     data = canonical(spec())
@@ -85,32 +97,14 @@ def accepted() -> list[Accepted]:
             "squares",
             "a model of the scheme squares",
             data,
-            {
-                "digest": hashlib.sha256(data).hexdigest(),
-                "keyset_name": hashlib.sha256(
-                    b"cryptable squares keyset\0" + bytes([1, 0, 0, 0, 2, 0, 0, 0])
-                ).hexdigest(),
-                "feature_names": ["radius", "texture", "area"],
-                "evaluation_keys_bytes": 16 + (2 * 3 + 1) * 4 * 8192 * 46 // 8,
-                "encodes": [{"row": [1.0, 0.0, 9.0], "elements": [2, 0, 7]}],
-                "decodes": [{"values": [208, 200], "scores": [1.0, 0.5]}],
-            },
+            _facts(data),
         ),
         Accepted(
             "client_spec",
             "squares_windows",
             "a model of the scheme squares whose first layer is a convolution",
             canonical(windowed()),
-            {
-                "digest": hashlib.sha256(canonical(windowed())).hexdigest(),
-                "keyset_name": hashlib.sha256(
-                    b"cryptable squares keyset\0" + bytes([1, 0, 0, 0, 2, 0, 0, 0])
-                ).hexdigest(),
-                "feature_names": ["radius", "texture", "area"],
-                "evaluation_keys_bytes": 16 + (2 * 3 + 1) * 4 * 8192 * 46 // 8,
-                "encodes": [{"row": [1.0, 0.0, 9.0], "elements": [2, 0, 7]}],
-                "decodes": [{"values": [208, 200], "scores": [1.0, 0.5]}],
-            },
+            _facts(canonical(windowed())),
         ),
         Accepted(
             "circuit",

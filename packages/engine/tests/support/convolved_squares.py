@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
-from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Square, Term, verify
-from cryptable_engine.circuit.bounds import bounds
+from cryptable_engine import GroupKind, Input, InputGroup, Linear, Square, Term
 from cryptable_engine.circuit.convolution import Convolution
+from square_networks import scored
 
 
 def convolved_squares(random, convolution, widths, *, maximum=1):
@@ -37,8 +37,4 @@ def convolved_squares(random, convolution, widths, *, maximum=1):
         nodes += [Linear(terms, random.integers(-9, 10, width)), Square(len(nodes), width)]
         before = width
     nodes.pop()
-    (low, high), last = bounds(Circuit(tuple(nodes), len(nodes) - 1))[-1], nodes[-1]
-    room = 1 + int((high - low).max() >> 20)
-    circuit = Circuit((*nodes[:-1], Linear(last.terms, last.offset - low + room)), len(nodes) - 1)
-    verify(circuit)
-    return circuit
+    return scored(nodes)

@@ -18,6 +18,11 @@ def square_network(random, widths, *, maximum=7, largest=3):
         terms = (Term.from_dense(len(nodes) - 1, weights),)
         nodes += [Linear(terms, random.integers(-9, 10, width)), Square(len(nodes), width)]
     nodes.pop()
+    return scored(nodes)
+
+
+def scored(nodes):
+    """The verified circuit of nodes that end with scores, moved so that the lowest is 0."""
     (low, high), last = bounds(Circuit(tuple(nodes), len(nodes) - 1))[-1], nodes[-1]
     room = 1 + int((high - low).max() >> 20)
     circuit = Circuit((*nodes[:-1], Linear(last.terms, last.offset - low + room)), len(nodes) - 1)

@@ -57,10 +57,7 @@ def bends(start: FloatArray, seen: FloatArray, tolerance: FloatArray, most: int)
         drawn = np.stack([np.interp(tried, knots, each) for each in values.T], axis=1)
         apart = np.nan_to_num(np.abs(at_tried - drawn), nan=0.0)
         off = (apart / tolerance).max(axis=1)
-        # The worst of each gap: its neighbours may be met once that is a knot.
-        gap_of = np.searchsorted(knots, tried) - 1
-        order = np.lexsort((-off, gap_of))
-        worst = order[np.concatenate([[True], np.diff(gap_of[order]) > 0])]
+        worst, gap_of = worst_of_gaps(knots, tried, off)
         fine = off <= 1
         error = np.maximum(error, apart[fine].max(axis=0, initial=0.0))
         worst = worst[off[worst] > 1]
@@ -71,12 +68,29 @@ def bends(start: FloatArray, seen: FloatArray, tolerance: FloatArray, most: int)
             break
         if not worst.size:
             break
-        knots, order = np.unique(np.concatenate([knots, tried[worst]]), return_index=True)
-        values = np.concatenate([values, at_tried[worst]])[order]
-        places = np.searchsorted(knots, tried[worst])
-        gaps = np.unique(np.concatenate([places - 1, places]))
+        knots, values, gaps = with_knots(knots, values, tried[worst], at_tried[worst])
         starts, stops = knots[gaps], knots[gaps + 1]
     return Knots(knots, values, error)
+
+
+def worst_of_gaps(knots: FloatArray, tried: FloatArray, off: FloatArray) -> tuple[IntArray, IntArray]:
+    """The number in each gap between knots that is furthest off: its neighbours may be met once that is a knot.
+
+    Returns:
+        Indices of numbers tried, one a gap that has any; and the gap of each number tried.
+    """
+    gap_of = np.searchsorted(knots, tried) - 1
+    order = np.lexsort((-off, gap_of))
+    return order[np.concatenate([[True], np.diff(gap_of[order]) > 0])], gap_of
+
+
+def with_knots(
+    knots: FloatArray, values: FloatArray, more: FloatArray, at_more: FloatArray
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """All knots in order, their values, and the gaps beside the new ones."""
+    found, order = np.unique(np.concatenate([knots, more]), return_index=True)
+    places = np.searchsorted(found, more)
+    return found, np.concatenate([values, at_more])[order], np.unique(np.concatenate([places - 1, places]))
 
 
 def _middles(starts: FloatArray, stops: FloatArray, reach: float) -> FloatArray:

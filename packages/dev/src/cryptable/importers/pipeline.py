@@ -19,7 +19,7 @@ from cryptable.graphs.quadratic import QuadraticModel
 from cryptable.graphs.quadratic_forms import QuadraticForms
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.pipelines import RawColumns, Stage, apply_steps
-from cryptable.importers.pipelines.products import products_at, read_products
+from cryptable.importers.pipelines.products import multiplies, read_products
 from cryptable.importers.pipelines.rebase_additive import rebase_linear, rebase_steps
 from cryptable.importers.pipelines.rebase_forms import rebase_forms
 from cryptable.importers.pipelines.rebase_kernels import rebase_kernels
@@ -70,9 +70,10 @@ def read(
             f"the pipeline's last step, {name!r} ({type(model).__name__}), predicts nothing; "
             "compile a pipeline that ends with a classifier or a regressor"
         )
-    products = _products(estimator, steps, RawColumns.of(kept, rows, feature_names))
-    if products is not None:
-        return products
+    if multiplies(steps):
+        products = _products(estimator, steps, RawColumns.of(kept, rows, feature_names))
+        if products is not None:
+            return products
     stage = _stage(
         steps, kept, rows, feature_names, _columns_that_may_miss(estimator, kept, rows, feature_names, may_miss)
     )
@@ -103,9 +104,7 @@ def read(
 
 def _products(estimator: Estimator, steps: list[tuple[str, Any]], raw: RawColumns) -> ModelGraph | None:
     """Of a pipeline that multiplies columns before a linear model; None where it does not."""
-    start = Stage.start(raw)
-    place = None if raw.gaps or raw.opaque else products_at(steps, start)
-    if place is None:
+    if raw.gaps or raw.opaque:
         return None
 
     def follow(later: list[tuple[str, Any]], stage: Stage) -> ModelGraph:
@@ -114,7 +113,7 @@ def _products(estimator: Estimator, steps: list[tuple[str, Any]], raw: RawColumn
         values = stage.values(stage.raw.rows)
         return read(pipeline, tuple(f"x{index}" for index in range(values.shape[1])), kept=inner, rows=values)
 
-    return read_products(steps, place, start, follow)
+    return read_products(steps, Stage.start(raw), follow)
 
 
 def _stage(

@@ -168,7 +168,13 @@ def test_squares_are_the_network_and_integers_come_near_it(seed, widths):
     verify(circuit)
     encoded = levels.encode(rows, fineness.inputs)
     found = interpret(circuit, encoded)
-    assert (found - circuit.nodes[-1].offset == integers.sums(encoded)).all()
+    values = encoded
+    for weights, offset in zip(integers.weights[:-1], integers.offsets, strict=True):
+        values = (values @ weights.T + offset) ** 2
+    exact = values @ integers.weights[-1].T
+    assert (found - circuit.nodes[-1].offset == exact).all()
+    # In doubles, which are whole up to 2^53 only.
+    np.testing.assert_allclose(integers.sums(encoded), exact, rtol=0, atol=1e-13 * np.abs(exact).max())
     assert price_list(scheme="squares").circuit(circuit) > 0
 
 

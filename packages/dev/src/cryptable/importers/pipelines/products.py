@@ -17,40 +17,45 @@ Follow = Callable[[Steps, Stage], ModelGraph]
 """Reads steps after a stage, whose columns count as raw ones there, and the model behind them."""
 
 
-def products_at(steps: Steps, stage: Stage) -> int | None:
-    """The place of the first step that multiplies different raw columns, two at a time; None where none does."""
-    for place, (_, step) in enumerate(steps):
-        if not _is_polynomial(step):
-            continue
-        before = apply_steps(steps[:place], stage)
-        powers = fitted(step, "powers_", stage.step)
-        pairs = powers[(powers > 0).sum(axis=1) > 1]
-        sources = [set(column.shapes) for column in before.columns]
-        crosses = any(len(set().union(*(sources[index] for index in np.flatnonzero(row)))) > 1 for row in pairs)
-        return place if crosses and powers.sum(axis=1).max() == 2 else None
-    return None
+def multiplies(steps: Steps) -> bool:
+    """Whether a step may multiply columns: others need not be looked into."""
+    return any(_is_polynomial(step) for _, step in steps)
 
 
-def read_products(steps: Steps, place: int, stage: Stage, follow: Follow) -> QuadraticForms | None:
-    """The graph of a pipeline with such a step; None where what follows is not linear in its products.
+def read_products(steps: Steps, stage: Stage, follow: Follow) -> QuadraticForms | None:
+    """The graph of a pipeline that multiplies different raw columns, two at a time.
 
     Args:
         steps: all but the model.
-        place: of the step that multiplies.
         stage: before the first step.
-        follow: reads what comes after it.
+        follow: reads what comes after the step that multiplies.
+
+    Returns:
+        None where none does, or where what follows is not linear in its products.
 
     Raises:
         UnsupportedModelError: a column before it is no affine function of raw ones, or a later step cannot be read.
     """
-    before = apply_steps(steps[:place], stage)
+    place = next(place for place, (_, step) in enumerate(steps) if _is_polynomial(step))
     name, step = steps[place]
+    before = apply_steps(steps[:place], stage)
+    if not _crosses(step, before):
+        return None
     after = Stage(stage.raw, before.columns, lambda matrix: step.transform(before.transform(matrix)), stage.step)
     graph = follow(steps[place + 1 :], after)
     if not isinstance(graph, LinearModel):
         return None
     named = Stage(stage.raw, before.columns, before.transform, f"{name!r} ({type(step).__name__})")
     return rebase_forms(_forms(graph, np.asarray(step.powers_)), named)
+
+
+def _crosses(step: Step, before: Stage) -> bool:
+    """Whether a product is of columns that come from different raw ones, and none of more than two."""
+    powers = fitted(step, "powers_", before.step)
+    pairs = powers[(powers > 0).sum(axis=1) > 1]
+    sources = [set(column.shapes) for column in before.columns]
+    crosses = any(len(set().union(*(sources[index] for index in np.flatnonzero(row)))) > 1 for row in pairs)
+    return crosses and bool(powers.sum(axis=1).max() == 2)
 
 
 def _forms(graph: LinearModel, powers: IntArray) -> QuadraticForms:

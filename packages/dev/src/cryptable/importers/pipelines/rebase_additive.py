@@ -8,6 +8,7 @@ import numpy as np
 from cryptable_protocol import Missing
 
 from cryptable.graphs.additive import AdditiveModel, StepFunction
+from cryptable.graphs.bends import with_knots, worst_of_gaps
 from cryptable.graphs.curves import CurveModel, Line, Polyline
 from cryptable.graphs.graph import MISSING_EDGE, FloatArray, LinearModel
 from cryptable.importers.pipelines.shapes import Affine, Column, Curve, Shape, Steps, domain, weighted_sum
@@ -212,18 +213,12 @@ def _knots(graph: LinearModel, stage: Stage, source: int, shape: Shape, toleranc
         at_tried = _curves(graph, stage, source, tried)
         drawn = np.stack([np.interp(tried, knots, each) for each in values.T], axis=1)
         off = np.abs(at_tried - drawn).max(axis=1)
-        # The worst of each gap: its neighbours may be met once that is a knot.
-        gap_of = np.searchsorted(knots, tried) - 1
-        order = np.lexsort((-off, gap_of))
-        worst = order[np.concatenate([[True], np.diff(gap_of[order]) > 0])]
+        worst, _ = worst_of_gaps(knots, tried, off)
         worst = worst[off[worst] > tolerance]
         worst = worst[np.argsort(-off[worst])][: MAX_KNOTS - knots.size]
         if not worst.size:
             break
-        knots, order = np.unique(np.concatenate([knots, tried[worst]]), return_index=True)
-        values = np.concatenate([values, at_tried[worst]])[order]
-        places = np.searchsorted(knots, tried[worst])
-        gaps = np.unique(np.concatenate([places - 1, places]))
+        knots, values, gaps = with_knots(knots, values, tried[worst], at_tried[worst])
         starts, stops = knots[gaps], knots[gaps + 1]
     found: FloatArray = knots
     return found

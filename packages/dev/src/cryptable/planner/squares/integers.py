@@ -71,18 +71,22 @@ class InputLevels:
         return tuple(found)
 
 
-def circuit_of(integers: IntegerSquares, maxima: IntArray) -> Circuit:
+def circuit_of(integers: IntegerSquares, maxima: IntArray, convolution: Convolution | None = None) -> Circuit:
     """With an offset that makes the lowest score 0, by sound bounds.
 
     Args:
         integers: of the network.
         maxima: the largest level of each of its inputs.
+        convolution: its first layer, where that is one.
     """
     groups = tuple(InputGroup(GroupKind.RANGE, 1, maximum) for maximum in maxima.tolist())
     nodes: list[Node] = [Input(groups)]
     for weights, offset in zip(integers.weights[:-1], integers.offsets, strict=True):
-        convolution = first_convolution(integers) if len(nodes) == 1 else None
-        nodes.append(convolution or Linear((Term.from_dense(len(nodes) - 1, weights.T),), offset))
+        is_first = len(nodes) == 1
+        if is_first and convolution is not None:
+            nodes.append(convolution)
+        else:
+            nodes.append(Linear((Term.from_dense(len(nodes) - 1, weights.T),), offset))
         nodes.append(Square(len(nodes) - 1, len(offset)))
     term = Term.from_dense(len(nodes) - 1, integers.weights[-1].T)
     raw = Linear((term,), np.zeros(len(integers.base), np.int64))

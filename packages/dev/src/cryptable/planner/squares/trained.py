@@ -33,7 +33,8 @@ def _nothing_is_rounded(graph: TrainedSquares, scores: FloatArray) -> float:  # 
 def plan(graph: TrainedSquares, task: Task) -> PlannedModel:  # noqa: ARG001  (nothing to choose)
     """Laid out as it is, but for what never changes."""
     network = graph.network
-    if first_convolution(network) is None:
+    convolution = first_convolution(network)
+    if convolution is None:
         network = replace(network, grids=None)
     network = network.without_idle()
     if not network.weights[0].any() or not all(len(weights) for weights in network.weights[:-1]):
@@ -46,7 +47,7 @@ def plan(graph: TrainedSquares, task: Task) -> PlannedModel:  # noqa: ARG001  (n
     for feature in used.tolist():
         encoders[feature] = grid_encoder(graph.feature_names[feature], grid, feature, graph.edges.get(feature))
     try:
-        circuit = circuit_of(read, grid.maximum[used])
+        circuit = circuit_of(read, grid.maximum[used], convolution)
     except CircuitError as error:
         raise UnsupportedModelError(
             f"scheme 'squares': {error}; train with fewer input_bits= and weight_bits=, or with fewer hidden layers"
