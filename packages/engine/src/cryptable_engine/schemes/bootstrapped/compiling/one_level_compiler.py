@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptable_protocol import CiphertextType, CompileOptions, KeysetParameters
 
 from cryptable_engine.circuit.circuit import Circuit
+from cryptable_engine.schemes.bootstrapped.compiling.chosen_keyset import ChosenKeyset
 from cryptable_engine.schemes.bootstrapped.compiling.refusals import cannot_be_onto
-from cryptable_engine.schemes.bootstrapped.lookup_program import write_lookups
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import one_level_entries
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import minimal_variance
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout
@@ -28,16 +27,6 @@ from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     was_exact_enough,
 )
 from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import ROUNDED
-from cryptable_engine.schemes.bootstrapped.program import EvaluationKind, own_facts, write_record
-
-
-@dataclass(frozen=True)
-class OneLevelChoice:
-    """A keyset for a one-level circuit, and the price of an evaluation under the cheapest; None where nobody asked."""
-
-    keyset: KeysetParameters
-    entry: str
-    optimum: float | None
 
 
 def choose_one_level(
@@ -47,7 +36,7 @@ def choose_one_level(
     *,
     catalogue: bool,
     promised: KeysetParameters | None = None,
-) -> OneLevelChoice | None:
+) -> ChosenKeyset | None:
     """The keyset that a circuit is compiled onto: as `compile_circuit` says; None where that is Concrete's to choose.
 
     Raises:
@@ -59,17 +48,15 @@ def choose_one_level(
     demands = demands_of(circuit, layout)
     if wanted is not None:
         _check_wanted(wanted, demands, options, is_old=promised is not None)
-        return OneLevelChoice(wanted, options.keyset_entry, None)
+        return ChosenKeyset(wanted, options.keyset_entry, None)
     if demands is None:
         return None
     own = cheapest_keyset(demands, options.p_error)
     if own is None:
         return None
     optimum = complexity(own, demands.lookups)
-    for entry in one_level_entries(complexity(own, 1)) if catalogue else ():
-        if is_exact_enough(entry.keyset, demands, options.p_error):
-            return OneLevelChoice(entry.keyset, entry.name, optimum)
-    return OneLevelChoice(own, "", optimum)
+    entries = one_level_entries(complexity(own, 1)) if catalogue else ()
+    return ChosenKeyset.of(own, optimum, entries, lambda keyset: is_exact_enough(keyset, demands, options.p_error))
 
 
 def _check_wanted(
@@ -92,19 +79,10 @@ def _check_wanted(
 
 
 def write_one_level(
-    circuit: Circuit, layout: Layout, choice: OneLevelChoice, options: CompileOptions, directory: Path
+    circuit: Circuit, layout: Layout, choice: ChosenKeyset, options: CompileOptions, directory: Path
 ) -> None:
     """Store a circuit and its parameters, for `Program.load` and the evaluator."""
     small = choice.keyset.dimensions[SMALL_KEY]
     given = CiphertextType(circuit.input.size, SMALL_KEY, layout.widths[0], minimal_variance(small))
     returned = CiphertextType(circuit.nodes[circuit.output].size, LARGE_KEY, layout.output.width, 0.0)
-    write_lookups(circuit, layout, directory)
-    facts = own_facts(choice.keyset, given, returned, circuit.lookups)
-    write_record(
-        directory,
-        options.p_error,
-        evaluation=EvaluationKind.LOOKUPS,
-        keyset_entry=choice.entry,
-        optimum=choice.optimum,
-        own=facts,
-    )
+    choice.write(circuit, layout, given, returned, options, directory)

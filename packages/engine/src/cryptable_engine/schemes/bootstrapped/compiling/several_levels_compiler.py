@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptable_protocol import CiphertextType, CompileOptions, KeysetParameters
 
 from cryptable_engine.circuit.circuit import Circuit, Lookup
+from cryptable_engine.schemes.bootstrapped.compiling.chosen_keyset import ChosenKeyset
 from cryptable_engine.schemes.bootstrapped.compiling.refusals import cannot_be_onto, nothing_is_exact_enough
-from cryptable_engine.schemes.bootstrapped.lookup_program import write_lookups
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import several_levels_entries
 from cryptable_engine.schemes.bootstrapped.parameters.keyset_search import cheapest_keyset
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout
@@ -25,16 +24,6 @@ from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import (
     optimizers_p_error,
     why_not_exact_enough,
 )
-from cryptable_engine.schemes.bootstrapped.program import EvaluationKind, own_facts, write_record
-
-
-@dataclass(frozen=True)
-class SeveralLevelsChoice:
-    """A keyset, and the price of an evaluation under the cheapest; None where nobody asked."""
-
-    keyset: KeysetParameters
-    entry: str
-    optimum: float | None
 
 
 def choose_several_levels(
@@ -44,7 +33,7 @@ def choose_several_levels(
     *,
     catalogue: bool,
     promised: KeysetParameters | None = None,
-) -> SeveralLevelsChoice:
+) -> ChosenKeyset:
     """The keyset that a circuit with lookups is compiled onto, as `compile_circuit` says.
 
     Args:
@@ -61,16 +50,14 @@ def choose_several_levels(
     if wanted is not None:
         if why := _why_not(circuit, wanted, options.p_error, is_old=promised is not None):
             raise cannot_be_onto(options.keyset_entry, why)
-        return SeveralLevelsChoice(wanted, options.keyset_entry, None)
+        return ChosenKeyset(wanted, options.keyset_entry, None)
     demands = demands_of(circuit, layout)
     own = cheapest_keyset(demands, options.p_error)
     if own is None:
         raise nothing_is_exact_enough()
     optimum = complexity(own, demands.lookups)
-    for entry in several_levels_entries(complexity(own, 1)) if catalogue else ():
-        if is_exact_enough(entry.keyset, demands, options.p_error):
-            return SeveralLevelsChoice(entry.keyset, entry.name, optimum)
-    return SeveralLevelsChoice(own, "", optimum)
+    entries = several_levels_entries(complexity(own, 1)) if catalogue else ()
+    return ChosenKeyset.of(own, optimum, entries, lambda keyset: is_exact_enough(keyset, demands, options.p_error))
 
 
 def _why_not(circuit: Circuit, keyset: KeysetParameters, p_error: float, *, is_old: bool) -> str | None:
@@ -88,20 +75,11 @@ def _why_not(circuit: Circuit, keyset: KeysetParameters, p_error: float, *, is_o
 
 
 def write_several_levels(
-    circuit: Circuit, layout: Layout, choice: SeveralLevelsChoice, options: CompileOptions, directory: Path
+    circuit: Circuit, layout: Layout, choice: ChosenKeyset, options: CompileOptions, directory: Path
 ) -> None:
     """Store a circuit and its parameters, for `Program.load` and the evaluator."""
     (key,) = choice.keyset.bootstrap_keys
     # Inputs have the variance of the bootstrap key's rows, which are under the same secret key.
     given = CiphertextType(circuit.input.size, key.output_key, layout.widths[0], key.variance)
     returned = CiphertextType(circuit.nodes[circuit.output].size, key.output_key, layout.output.width, 0.0)
-    write_lookups(circuit, layout, directory)
-    facts = own_facts(choice.keyset, given, returned, circuit.lookups)
-    write_record(
-        directory,
-        options.p_error,
-        evaluation=EvaluationKind.LOOKUPS,
-        keyset_entry=choice.entry,
-        optimum=choice.optimum,
-        own=facts,
-    )
+    choice.write(circuit, layout, given, returned, options, directory)
