@@ -17,7 +17,7 @@ from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.kernels import KernelMachine
 from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.planned_model import Agreement, PlannedModel
-from cryptable.planner.tolerance import deviation
+from cryptable.planner.tolerance import deviation, deviations
 
 MOST_ROWS = 2000
 """Of large circuits; of others, as many as are evaluated in a second or two."""
@@ -51,8 +51,16 @@ def measured(planned: PlannedModel, imported: ImportedModel) -> Agreement:
     if decoder.is_classifier:
         labels = float(np.mean(imported.predicted[:count] == decoder.predict(values)))
     difference = scores - wanted
-    rms = _root_mean_square(difference) / (deviation(wanted) or 1.0)
+    rms = _relative(difference, wanted, is_classifier=decoder.is_classifier)
     return Agreement(len(kept), labels, rms, float(np.abs(difference).max()), *_of_mixed_rows(planned, imported))
+
+
+def _relative(difference: FloatArray, wanted: FloatArray, *, is_classifier: bool) -> float:
+    """Root mean square of the score where it is largest, beside how much scores vary."""
+    if is_classifier or wanted.ndim == 1 or wanted.shape[1] == 1:
+        return _root_mean_square(difference) / (deviation(wanted) or 1.0)
+    own = deviations(wanted)
+    return float((np.sqrt(np.square(difference).mean(axis=0)) / np.where(own > 0, own, deviation(wanted) or 1.0)).max())
 
 
 def _root_mean_square(difference: FloatArray) -> float:
@@ -118,17 +126,22 @@ def tell_agreement(model: CompiledModel, *, advice: str, prints: bool, warns: bo
     agreement = model.agreement
     if agreement is None:
         return
-    has_bound = model.error_bound is not None
+    # Of classifiers, where labels say more than scores do.
+    has_bound = model.error_bound is not None and agreement.labels is not None
     least = LEAST_LABELS if has_bound else LEAST_LABELS_OF_NETWORKS
     is_near = agreement.labels is None or min(agreement.labels, agreement.mixed_labels or 1.0) >= least
     # Kernel machines have been compared on mixed rows, too, which say more.
-    is_turned = model.artifact.client_spec.scheme == LEVELLED and agreement.mixed_rms is None
+    is_turned = (
+        model.artifact.client_spec.scheme == LEVELLED and agreement.mixed_rms is None and model.error_bound is None
+    )
     most = MOST_RMS_OF_TURNED if is_turned else MOST_RMS
+    if agreement.labels is None and model.artifact.client_spec.decoder.outputs > 1:
+        advice += "; several targets share one step: fit on each divided by its standard deviation"
     if warns and not (is_near and (has_bound or agreement.rms is None or agreement.rms <= most)):
         warnings.warn(
             f"the compiled {model.name!r} does not answer quite as the model itself: {agreement}; {advice}",
             AgreementWarning,
             stacklevel=3,
         )
-    elif prints and not has_bound:
+    elif prints and model.error_bound is None:
         sys.stderr.write(f"{model.name}: {agreement}\n")

@@ -109,7 +109,7 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
         tolerance = planner.tolerance(imported.graph, imported.reference)
     make = partial(_with_agreement, planner, imported, truth, settings)
     try:
-        planned = make(tolerance)
+        planned = _of_several_targets(planner, imported, make, tolerance, settings)
     except ConstantModelError as error:
         if settings.answers == SCORES and (message := _too_rough(imported, tolerance)):
             raise ConstantModelError(message) from error
@@ -123,6 +123,29 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
             raise
         raise ConstantModelError(f"{imported.what} gives the same scores for every row of X_train") from error
     return planned
+
+
+def _of_several_targets(
+    planner: Planner,
+    imported: ImportedModel,
+    make: Callable[[float], PlannedModel],
+    tolerance: float,
+    settings: CompileSettings,
+) -> PlannedModel:
+    """A plan as fine as the target that varies least needs, or where none is so fine, the one that varies most.
+
+    All targets have one step. `compile` warns where it is too coarse for one of them.
+    """
+    try:
+        return make(tolerance)
+    except UnsupportedModelError:
+        deviations = imported.reference.std(axis=0)
+        if settings.tolerance is not None or imported.graph.labels is not None or deviations.size < 2:
+            raise
+        wider = planner.tolerance(imported.graph, imported.reference[:, [int(np.argmax(deviations))]])
+        if wider <= tolerance:
+            raise
+        return make(wider)
 
 
 def _check_range(imported: ImportedModel) -> None:
@@ -214,7 +237,7 @@ def _with_agreement(
         planned = replace(planned, decoder=replace(planned.decoder, column=True))
     if planned.places is not None:
         return replace(planned, agreement=of_labels(planned, imported, planned.places(imported.reference)))
-    if whole.labels is not None or isinstance(graph, _WITHOUT_BOUND):
+    if whole.labels is not None or reference.shape[1] > 1 or isinstance(graph, _WITHOUT_BOUND):
         planned = replace(planned, agreement=measured(planned, imported))
     if isinstance(graph, _WITHOUT_BOUND):
         check_tolerance(planned, settings.tolerance)

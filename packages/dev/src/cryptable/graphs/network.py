@@ -97,7 +97,10 @@ class SegmentedNetwork:
 
     def scores(self, rows: FloatArray) -> FloatArray:
         """Scores before the link, shape (rows, outputs)."""
-        known = self.variables(rows)
+        return self.scores_of(self.variables(rows))
+
+    def scores_of(self, known: FloatArray) -> FloatArray:
+        """Scores of all variables, shape (rows, variables)."""
         total: FloatArray = (widened(self.matrix, known.shape[1]) @ known.T).T + self.offset
         return total
 

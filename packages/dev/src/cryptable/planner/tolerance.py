@@ -32,7 +32,7 @@ def by_link(graph: ModelGraph, scores: FloatArray) -> float:
             return min(PROBABILITY_TOLERANCE, _WEAK * deviation(scores) or PROBABILITY_TOLERANCE)
         case Link.EXPONENTIAL:
             return min(RELATIVE_TOLERANCE, _WEAK * deviation(scores) or RELATIVE_TOLERANCE)
-    spread = deviation(scores) or float(np.abs(scores).max()) or 1.0
+    spread = (deviation if graph.labels else least_deviation)(scores) or float(np.abs(scores).max()) or 1.0
     if graph.link is Link.MARGIN:
         return max(min(LOG_ODDS_TOLERANCE, RELATIVE_TOLERANCE * spread), _STEEP * spread)
     return RELATIVE_TOLERANCE * spread
@@ -42,3 +42,18 @@ def deviation(scores: FloatArray) -> float:
     """The standard deviation of the score that varies most; 0 where scores differ by the rounding of doubles alone."""
     found = float(scores.std(axis=0).max())
     return found if found > _ROUNDING * float(np.abs(scores).max()) else 0.0
+
+
+def deviations(scores: FloatArray) -> FloatArray:
+    """Standard deviations of the scores, each by itself: predictions of several targets, each in a unit of its own.
+
+    Those of classes are compared with one another, and so only `deviation` says what an error of theirs means.
+    """
+    found: FloatArray = scores.std(axis=0)
+    return np.where(found > _ROUNDING * np.abs(scores).max(axis=0), found, 0.0)
+
+
+def least_deviation(scores: FloatArray) -> float:
+    """That of the score that varies least, of those that vary; 0 where none does."""
+    found = deviations(scores)
+    return float(found[found > 0].min(initial=np.inf)) if found.any() else 0.0

@@ -18,7 +18,7 @@ from cryptable.planner.trees.round_leaves import round_leaves
 from cryptable_engine import Linear, Product, interpret, verify
 from cryptable_engine.circuit.bounds import bounds, highest_output
 from cryptable_protocol import Link, Missing, encode_rows
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tree_plans import EDGES, attempt, graph_of, nested_trees, random_trees, tree_of
 
@@ -82,6 +82,7 @@ def form_of(circuit, index, block, sign):
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(nested_trees(1), min_size=1, max_size=5), st.sampled_from([0.5, 0.05, 0.001]))
+@example([(2, 0.5, [0.0], (0, -1.0, [0.0], [1 / 7])), (2, 0.5, (0, -1.0, [0.0], [1 / 7]), [0.0])], 0.05)
 def test_random_ensembles_are_evaluated_exactly(trees, tolerance):
     check_plan(graph_of(map(tree_of, trees)), tolerance)
 

@@ -1,6 +1,7 @@
 """Networks that reach their scores linearly: as exact there as linear models are, whatever the number of features."""
 
 import warnings
+from dataclasses import replace
 
 import cryptable as ct
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 import torch
 from cryptable.compiling.plan import plan
 from cryptable.compiling.settings import CompileSettings
+from cryptable.importers.networks.import_network import import_network
 from cryptable.planner.networks.input_grid import input_grid, natural_steps
+from cryptable.planner.networks.quantize import Precision, quantize
 from cryptable_engine import interpret
 from cryptable_engine.circuit.readout import output_bits
 from cryptable_protocol import encode_rows
@@ -183,3 +186,19 @@ def test_levels_are_the_numbers_themselves_where_those_suffice():
     assert grid.maximum.tolist() == [16, 20, 16, 16]
     coarse = input_grid(rows, np.full(4, 9.0), np.zeros(4))
     assert coarse.maximum.tolist() == [8] * 4
+
+
+@pytest.mark.parametrize("bits", [2, 3])
+def test_scores_of_lookups_have_no_more_bits_than_lookups_give_them(bits):
+    """Finer ones would err less, but by little."""
+    torch.manual_seed(0)
+    network = fitted(nn.Sequential(nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 10)))
+    _, segments, rows = import_network(network, DIGITS[TRAIN])
+    segments = replace(segments, labels=tuple(range(10)))
+    exact = segments.scores(rows)
+    fine, coarse = (
+        quantize(segments, rows, Precision(bits=bits, error=error)) for error in (0.03 * exact.std(axis=0).max(), None)
+    )
+    off = [np.square(each.scores(each.input_grid.encode(rows)) - exact).mean() ** 0.5 for each in (fine, coarse)]
+    assert coarse.step > 1.5 * fine.step
+    assert off[1] <= 1.05 * off[0]

@@ -142,8 +142,8 @@ class TwoBranches(torch.nn.Module):
 
 
 def test_lookups_that_no_score_needs_are_left_out(rows):
-    assert ct.compile(TwoBranches(1.0), rows).circuit.lookups == 5
-    assert ct.compile(TwoBranches(1e-9), rows).circuit.lookups == 4
+    assert ct.compile(TwoBranches(1.0), rows, bits=5).circuit.lookups == 5
+    assert ct.compile(TwoBranches(1e-9), rows, bits=5).circuit.lookups == 4
 
 
 def test_scores_that_are_the_same_for_all_rows_are_refused(rows):

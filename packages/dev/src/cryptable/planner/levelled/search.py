@@ -142,7 +142,7 @@ def find_plan(
     draw = random.Random(0).random  # noqa: S311  (which steps a search tries is no secret)
     for step in range(most := _STEPS * len(able) if len(states) > 1 else 0):
         done = max((search.work - begun) / work, step / most) if work else 1.0
-        if done >= 1:
+        if done >= 1 or least <= 0:  # where trees cancel one another out, nothing is cheaper
             break
         if progress is not None:
             progress(done)

@@ -27,11 +27,15 @@ from cryptable.planner.networks.ranges import RANGES, Ranges, calibrated, sound
 from cryptable.planner.networks.rounding import rounded_together
 from cryptable.planner.networks.sharing import shared
 from cryptable.planner.settings import DEFAULT_BITS, RangeChoice, Rounding
+from cryptable.planner.tolerance import deviation, least_deviation
 
 DEFAULT_INPUT_BITS, _LEAST_INPUT_BITS = 8, 6
 """Of a feature. A score that it is added to may have it coarser, two bits beyond what lookups keep of a sum."""
 _RELATIVE_ERROR = 0.03
 """Of the deviation of the scores."""
+_MORE_ERROR, _FEWEST_OUTPUT_BITS = 1.05, 10
+"""By how much coarser scores of classes may err more, on calibration data: rounding adds a third of what lookups do
+then. A bit of a score costs as much noise as one of a lookup, and lookups of few bits make no use of the last ones."""
 _WEIGHT_NOISE: dict[Rounding, float] = {"approximate": 0.1, "exact": 0.4}
 """Standard deviation that rounding weights adds to a sum, as a part of a table's entry; rounding the sum adds 0.29.
 Finer weights are free, but where each bit that is dropped takes a lookup."""
@@ -111,23 +115,50 @@ def quantize(
     if precision.inputs is None:
         precision = replace(precision, inputs=sharing.input_grid(rows, precision.input_bits or DEFAULT_INPUT_BITS))
     numbers = network.variables(rows)
-    fineness = _fineness(network, numbers, precision, price_list() if prices is None else prices)
+    exact = network.scores_of(numbers)
+    fineness = _fineness(network, numbers, exact, precision, price_list() if prices is None else prices)
     grid, integers = fineness.inputs, fineness.inputs.encode(rows)
     layers: list[IntegerLayer] = []
     for number, (layer, value_bits) in enumerate(zip(network.layers, fineness.value_bits, strict=True)):
-        exact = layer.sums(numbers[:, : grid.size])
+        sums = layer.sums(numbers[:, : grid.size])
         made, values = _quantize_layer(
-            layer, grid, integers, exact, precision, value_bits, partial(sharing.pool, number)
+            layer, grid, integers, sums, precision, value_bits, partial(sharing.pool, number)
         )
         integers = extended(integers, made, made.values(made.sources(integers)))
         layers.append(made)
         grid = grid.followed_by(values)
-    return _read_out(network, grid, fineness, tuple(layers), integers, numbers)
+    read_out = partial(_read_out, network, grid, fineness.inputs.size, tuple(layers), integers, exact)
+    found = read_out(fineness.output_bits)
+    is_looked_up = not network.matrix[:, : fineness.inputs.size].count_nonzero()
+    if network.labels is None or precision.output_bits is not None or precision.error is not None or not is_looked_up:
+        return found
+    return _coarser(found, read_out, fineness.output_bits, partial(_off, integers=integers, exact=exact))
 
 
-def _fineness(network: SegmentedNetwork, numbers: FloatArray, precision: Precision, prices: PriceList) -> Fineness:
-    exact = (widened(network.matrix, numbers.shape[1]) @ numbers.T).T
-    error = _RELATIVE_ERROR * float(exact.std(axis=0).max()) if precision.error is None else precision.error
+def _coarser(
+    found: IntegerNetwork, read_out: Callable[[int], IntegerNetwork], bits: int, off: Callable[[IntegerNetwork], float]
+) -> IntegerNetwork:
+    """Scores of as few bits as err hardly more than those of `bits` bits."""
+    most = _MORE_ERROR * off(found)
+    for fewer in range(bits - 1, _FEWEST_OUTPUT_BITS - 1, -1):
+        coarser = read_out(fewer)
+        if off(coarser) > most:
+            break
+        found = coarser
+    return found
+
+
+def _off(network: IntegerNetwork, integers: IntArray, exact: FloatArray) -> float:
+    """Root mean square of what scores are off by."""
+    scores = (network.weights @ integers.T).T * network.step + network.base
+    return float(np.sqrt(np.square(scores - exact).mean()))
+
+
+def _fineness(
+    network: SegmentedNetwork, numbers: FloatArray, exact: FloatArray, precision: Precision, prices: PriceList
+) -> Fineness:
+    varies = (deviation if network.labels else least_deviation)(exact)
+    error = _RELATIVE_ERROR * varies if precision.error is None else precision.error
     width = max((precision.width(layer) for layer in network.layers), default=1)
 
     def is_affordable(bits: int, summed: float, bits_are_free: bool) -> bool:
@@ -240,10 +271,11 @@ def _integer_tables(entries: FloatArray, bits: int) -> tuple[IntArray, Grid]:
 def _read_out(
     network: SegmentedNetwork,
     grid: Grid,
-    fineness: Fineness,
+    inputs: int,
     layers: tuple[IntegerLayer, ...],
     integers: IntArray,
-    numbers: FloatArray,
+    exact: FloatArray,
+    bits: int,
 ) -> IntegerNetwork:
     """Scores, all in one step, as fine as the output's bits allow for every input."""
     matrix = widened(network.matrix, grid.size)
@@ -251,9 +283,8 @@ def _read_out(
     reach = np.asarray(np.abs(steps.multiply(grid.maximum)).sum(axis=1)).ravel()
     if not reach.any():
         raise ConstantModelError("the network gives the same scores for all of X_train: there is nothing to compute")
-    step = float(reach.max()) / ((1 << fineness.output_bits) - 1 - np.diff(steps.indptr).max() / 2)
+    step = float(reach.max()) / ((1 << bits) - 1 - np.diff(steps.indptr).max() / 2)
     weights = rounded_together(csr_array(steps / step), integers)
-    found = IntegerNetwork(grid, fineness.inputs.size, layers, weights, step, np.zeros(network.outputs))
-    exact = (widened(network.matrix, numbers.shape[1]) @ numbers.T).T + network.offset
+    found = IntegerNetwork(grid, inputs, layers, weights, step, np.zeros(network.outputs))
     base = exact.mean(axis=0) - ((weights @ integers.T).T * step).mean(axis=0)
     return replace(found.with_outputs(weights, step, base), shape=network.shape)

@@ -12,6 +12,8 @@ _MAX_TOGETHER = 1024
 """Weights of a sum; with more of them, each is rounded to the nearest."""
 _DAMPING = 0.01
 """Of the mean variance, is added to each: data that were never seen differ."""
+_NEXT_TO_NOTHING = 1e-3
+"""Weights below are zero, and stay that: a lookup that a sum does not need would be paid for to mend others' errors."""
 
 
 def rounded_together(weights: csr_array, integers: IntArray) -> csr_array:
@@ -47,7 +49,7 @@ def _compensated(weights: FloatArray, data: FloatArray) -> FloatArray:
     inverse = np.linalg.inv(covariance[np.ix_(order, order)] + damping * np.eye(order.size))
     factor = cholesky(inverse)
     left, found = weights[:, order].copy(), np.zeros_like(weights)
-    there = left != 0  # what a sum does not have stays out of it
+    there = np.abs(left) > _NEXT_TO_NOTHING  # what a sum does not have stays out of it
     for place, variable in enumerate(order.tolist()):
         found[:, variable] = np.rint(left[:, place])
         error = (left[:, place] - found[:, variable]) / factor[place, place]
