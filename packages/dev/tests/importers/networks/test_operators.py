@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cryptable import UnsupportedModelError
+from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.importers.networks.import_network import import_network
 from cryptable.importers.networks.operators.registry import operator, supported_operators
+from cryptable_engine import interpret
+from cryptable_protocol import encode_rows
 from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parents[5] / "tools"))
@@ -95,7 +99,7 @@ def test_what_was_expanded_is_looked_up_once():
 
 
 @pytest.mark.parametrize(
-    "tail", [["Softmax"], ["LogSoftmax"], ["Sigmoid"], ["Softmax", "ArgMax"], ["Identity", "Softmax"]]
+    "tail", [["Softmax"], ["LogSoftmax"], ["Sigmoid", "ArgMax"], ["Softmax", "ArgMax"], ["Identity", "Softmax"]]
 )
 def test_tails_are_cut_off(tail):
     names = [*(f"t{index}" for index in range(len(tail))), "y"]
@@ -104,6 +108,18 @@ def test_tails_are_cut_off(tail):
     read, segments, _ = import_network(network(nodes, [3]), X)
     assert [layer.size for layer in segments.layers] == [3]
     assert read.labels == (0, 1, 2)
+
+
+def test_several_sigmoids_are_probabilities_of_their_own():
+    """As of several labels that a row may have at once: none is chosen, unless labels say that one is."""
+    nodes = [node("Relu", ["x"], "t"), node("Sigmoid", ["t"], "y")]
+    X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    planned = plan(network(nodes, [3]), X, CompileSettings(bits=8))
+    found = planned.decoder.predict(interpret(planned.circuit, encode_rows(planned.features, X)))
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-np.maximum(X, 0))), atol=0.02)
+    read, _, rows = import_network(network(nodes, [3]), X)
+    np.testing.assert_allclose(read.predict(rows), 1 / (1 + np.exp(-np.maximum(X, 0))), atol=1e-6)
+    assert plan(network(nodes, [3]), X, CompileSettings(labels=["a", "b", "c"])).decoder.labels == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -127,3 +143,57 @@ def test_an_operator_has_one_converter():
     with pytest.raises(ValueError, match="Relu has two converters"):
         operator("Relu", kind="elementwise")(lambda runner, inputs, tracer: inputs)
     assert len({(each.domain, each.name) for each in supported_operators()}) == len(supported_operators())
+
+
+@pytest.mark.parametrize(
+    ("equation", "shape", "constant"),
+    [
+        ("nct,cd->ntd", (3, 4), (3, 2)),
+        ("cd, nct -> ndt", (3, 4), (3, 2)),
+        ("n...c,c->n...", (2, 4), (4,)),
+        ("abc,dc", (2, 4), (3, 4)),
+        ("nii->n", (4, 4), None),
+        ("nct,ct->nct", (300, 2), (300, 2)),
+    ],
+)
+def test_an_einsum_with_constants_is_a_linear_map(equation, shape, constant):
+    constants = {} if constant is None else {"w": np.random.default_rng(1).normal(size=constant).astype(np.float32)}
+    names = ["w", "x"] if equation.startswith("cd") else ["x", *constants]
+    nodes = [node("Einsum", names, "s", equation=equation), node("Relu", ["s"], "y")]
+    sizes = layers(network(nodes, list(shape), **constants), shape)
+    assert len(sizes) == 1
+
+
+def test_an_einsum_of_encrypted_tensors_is_refused():
+    with pytest.raises(UnsupportedModelError, match="multiplies two encrypted tensors, at two lookups a product"):
+        layers(network([node("Einsum", ["x", "x"], "y", equation="nc,nc->n")], [3]), (3,))
+
+
+@pytest.mark.parametrize("axis", [-1, 1, 2])
+def test_a_one_hot_index_is_bits_of_the_client(axis):
+    nodes = [
+        node("Cast", ["x"], "i", to=TensorProto.INT64),
+        node("OneHot", ["i", "depth", "values"], "o", axis=axis),
+        node("Mul", ["o", "factors"], "y"),
+    ]
+    factors = (
+        np.arange(10, dtype=np.float32).reshape(2, 5) if axis != 1 else np.arange(10, dtype=np.float32).reshape(5, 2)
+    )
+    constants = {"depth": np.int64(5), "values": np.float32([0, 1]), "factors": factors}
+    X = np.random.default_rng(0).integers(0, 5, (60, 2)).astype(np.float32)
+    model = network(nodes, [2], **constants)
+    planned = plan(model, X)
+    assert planned.circuit.lookups == 0
+    found = planned.decoder.decision_function(interpret(planned.circuit, encode_rows(planned.features, X)))
+    one_hot = np.moveaxis(np.eye(5)[X.astype(int)], -1, axis)
+    np.testing.assert_allclose(found, (one_hot * factors).reshape(60, -1), atol=0.05)
+
+
+def test_a_one_hot_of_what_is_computed_is_refused():
+    nodes = [
+        node("Neg", ["x"], "n"),
+        node("Cast", ["n"], "i", to=TensorProto.INT64),
+        node("OneHot", ["i", "depth", "values"], "y"),
+    ]
+    with pytest.raises(UnsupportedModelError, match=r"its index is computed; .*compare with each category"):
+        layers(network(nodes, [2], depth=np.int64(5), values=np.float32([0, 1])), (2,))

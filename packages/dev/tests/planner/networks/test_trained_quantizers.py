@@ -323,3 +323,36 @@ def test_sums_amid_two_levels_are_rounded_half_to_even_and_told(export, tmp_path
     decided = (integers % 12 != 6).all(axis=1)
     assert 0.1 < decided.mean() < 1
     np.testing.assert_allclose(found[decided], own[decided], atol=1e-5 * np.abs(own).max())
+
+
+class Near(Perceptron):
+    """Of scales that are powers of two, and a bias that puts sums 2^-20 of a level below the middle, or above it."""
+
+    def __init__(self, bias):
+        super().__init__(3, scale=4.0)
+        weights = {"weight_scaling_impl_type": ScalingImplType.CONST, "weight_scaling_init": 3.0}
+        self.one = qnn.QuantLinear(64, 16, bias=True, weight_bit_width=3, **weights)
+        fixed = {"scaling_impl_type": ScalingImplType.CONST, "scaling_init": 8.0}
+        self.values = qnn.QuantIdentity(bit_width=3, return_quant_tensor=True, **fixed)
+        with torch.no_grad():
+            self.one.weight.copy_(torch.randint(-1, 2, (16, 64)) * (torch.rand(16, 64) < 0.4))
+            self.one.weight[:, 20] = 0.5 + 2.0**-21  # of a level, which is rounded to 1
+            self.one.bias.fill_(bias)
+
+
+@pytest.mark.parametrize("bias", [-(2.0**-19), 2.0**-19], ids=["below", "above"])
+@pytest.mark.parametrize("export", [export_qonnx, export_onnx_qcdq])
+@pytest.mark.filterwarnings("ignore::UserWarning:brevitas")
+def test_sums_that_single_precision_tells_from_a_middle_are_rounded_as_brevitas_does(export, bias, tmp_path):
+    rows = DIGITS[:300] * 4
+    module = Near(bias).eval()
+    with torch.no_grad():
+        sums = module.one(module.rows(torch.tensor(rows)))
+        levels = (getattr(sums, "value", sums) / 2).numpy()
+        expected = module(torch.tensor(rows)).numpy()
+    amid = np.abs(levels - np.rint(levels - 0.5) - 0.5) < 1e-6
+    assert (amid & (levels > 0) & (levels < 3)).any()
+    path = _exported(module, export, torch.tensor(rows[:1]), tmp_path)
+    for calibration in (rows, rows[:40]):
+        planned = plan(path, calibration, CompileSettings(ranges="sound", **TEN))
+        np.testing.assert_allclose(_answers(planned, rows), expected, atol=1e-5 * np.abs(expected).max())

@@ -53,6 +53,7 @@ def traced_network(
         network = read_network(model, given, labels=labels)
         rows = network.rows(given)
         network.check_rows_stay_apart(rows[:_TOGETHER])
+        network = network.listened_to(rows)
         segments = trace(network, _feature_names(X, network), rows)
     return network, segments, rows
 

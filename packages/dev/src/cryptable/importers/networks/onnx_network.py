@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from cryptable_protocol import InvalidInputError, Labels, Link
+from cryptable_protocol.encoding.links import sigmoid
 from cryptable_protocol.encoding.rows import columns_of_input, join_inputs
 from onnx.reference import ReferenceEvaluator
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, Rows
-from cryptable.importers.networks.qonnx import has_quantizers, quantizers_of_features, tidied
+from cryptable.importers.networks.qonnx import has_quantizers, not_of_sums
 from cryptable.importers.networks.reference import custom_operators, naming_failures
 from cryptable.importers.networks.several_inputs import InputPart
+from cryptable.importers.networks.ties import Ties, heard, tidied
 
 _CHUNK_ROWS = 256
 
@@ -28,7 +30,8 @@ class OnnxNetwork:
     """A network in ONNX, its tail (softmax, sigmoid, ...) cut off into `link`.
 
     Predictions are those of `onnx.reference` on the graph. `input_shape` is that of one row, without the batch axis;
-    `parts` are the several inputs that it was made of, where there were some.
+    `parts` are the several inputs that it was made of, where there were some; `ties` say how quantizers round sums amid
+    two levels.
     """
 
     model: onnx.ModelProto
@@ -40,6 +43,7 @@ class OnnxNetwork:
     labels: Labels | None
     name: str = "network"
     parts: tuple[InputPart, ...] = ()
+    ties: Ties = field(default_factory=Ties)
 
     @property
     def features(self) -> int:
@@ -102,14 +106,18 @@ class OnnxNetwork:
         """
         return self._evaluated(self.rows(X))
 
-    def exact_scores(self, X: Rows) -> FloatArray:
-        """As `reference_scores`, but sums of integers amid two levels of a quantizer are rounded half to even.
-
-        Single precision rounds those by chance: as its additions are ordered, which differs by the batch and machine.
-        """
+    def listened_to(self, rows: FloatArray) -> OnnxNetwork:
+        """The same, with ties as it decides them itself on calibration data, shape (rows, features)."""
         if not has_quantizers(self.model):
-            return self.reference_scores(X)
-        with tidied(quantizers_of_features(self.model.graph)):
+            return self
+        return replace(self, ties=heard(not_of_sums(self.model.graph), lambda: self._evaluated(rows)))
+
+    def exact_scores(self, X: Rows) -> FloatArray:
+        """As `reference_scores`, but with sums of integers amid two levels of a quantizer rounded as `ties` say.
+
+        Single precision rounds some by chance: as its additions are ordered, which differs by the batch and machine.
+        """
+        with tidied(self.ties):
             return self._evaluated(self.rows(X))
 
     def check_rows_stay_apart(self, rows: FloatArray) -> None:
@@ -118,7 +126,7 @@ class OnnxNetwork:
         if not np.array_equal(together, self._evaluated(rows, checks=False), equal_nan=True):
             return  # some node draws at random, as a dropout in training: reading the nodes names it
         if has_quantizers(self.model):  # which may round sums amid two levels otherwise for a row alone
-            with tidied():
+            with tidied(Ties()):
                 together = self._evaluated(rows, checks=False)
                 alone = np.concatenate([self._evaluated(row[None], checks=False) for row in rows])
         else:
@@ -166,6 +174,7 @@ class OnnxNetwork:
         """Labels, or a regression's predictions."""
         scores = self.reference_scores(X)
         if self.labels is None:
+            scores = sigmoid(scores) if self.link is Link.LOGISTIC else scores
             return scores[:, 0] if scores.shape[1] == 1 else scores
         labels = np.asarray(self.labels)
         chosen = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)

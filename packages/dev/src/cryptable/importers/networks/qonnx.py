@@ -1,15 +1,11 @@
 """Quantizers in ONNX graphs, for `onnx.reference`: Quant, BipolarQuant and Trunc of the QONNX format, QuantizeLinear.
 
-Where a sum of integers lies in the middle between two levels, floating point decides by chance. Within `tidied`,
-numbers within a hundredth of a per mille of the middle are taken to be there, and go to the even level, as in exact
-arithmetic. Elsewhere they are rounded as the libraries do: what features are rounded to is theirs to say.
+What they round sums of integers to, where those lie amid two levels, is said in `ties`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +13,8 @@ import numpy.typing as npt
 import onnx
 from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_quantize_linear import QuantizeLinear_25
+
+from cryptable.importers.networks.ties import is_decided, rounded
 
 Array = npt.NDArray[Any]
 
@@ -36,48 +34,21 @@ _ROUNDINGS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-_TIDY = float(1 << 18)
-_left_out: ContextVar[frozenset[str] | None] = ContextVar("left_out", default=None)
-"""Of `tidied`, by the name of their output; None outside of it."""
-
-
-@contextmanager
-def tidied(left_out: frozenset[str] = frozenset()) -> Iterator[None]:
-    """Here, numbers between two levels are rounded as in exact arithmetic, but by the quantizers of these outputs."""
-    token = _left_out.set(left_out)
-    try:
-        yield
-    finally:
-        _left_out.reset(token)
-
-
-def quantizers_of_features(graph: onnx.GraphProto) -> frozenset[str]:
-    """Outputs of the quantizers that no quantizer stands before: what they round is features, not sums of integers."""
+def not_of_sums(graph: onnx.GraphProto) -> frozenset[str]:
+    """Outputs of the quantizers that round no sums of integers, but features, or weights."""
     given = {each.name for each in graph.input} - {each.name for each in graph.initializer}
-    raw, found = set(given), set()
+    raw, whole, found = set(given), set[str](), set[str]()
     for node in graph.node:
-        if raw.isdisjoint(node.input):
+        is_raw, is_whole = not raw.isdisjoint(node.input), not whole.isdisjoint(node.input)
+        if node.op_type not in _QUANTIZERS:
+            raw.update(node.output if is_raw else ())
+            whole.update(node.output if is_whole else ())
             continue
-        if node.op_type in _QUANTIZERS:
+        if is_raw or not is_whole:
             found.add(node.output[0])
-        else:
-            raw.update(node.output)
+        if is_raw or is_whole:
+            whole.update(node.output)
     return frozenset(found)
-
-
-def _tidies(operator: OpRun) -> bool:
-    left_out = _left_out.get()
-    return left_out is not None and operator.onnx_node.output[0] not in left_out
-
-
-def _tidy(operator: OpRun, levels: Array) -> Array:
-    """Within `tidied`, without the errors of floating point around whole and half levels."""
-    if not _tidies(operator):
-        return levels
-    doubled = 2 * levels
-    whole = np.rint(doubled)
-    found: Array = np.where(np.abs(doubled - whole) < 1 / _TIDY, whole / 2, levels).astype(levels.dtype)
-    return found
 
 
 def _clipped(levels: Array, bits: Array, *, signed: bool, narrow: bool) -> Array:
@@ -88,11 +59,10 @@ def _clipped(levels: Array, bits: Array, *, signed: bool, narrow: bool) -> Array
     return found
 
 
-def _rounded(levels: Array, mode: str) -> Array:
+def _rounded(operator: OpRun, levels: Array, mode: str) -> Array:
     if mode.upper() not in _ROUNDINGS:
         raise ValueError(f"rounding_mode is {mode!r}, expected one of {', '.join(_ROUNDINGS)}")
-    found: Array = _ROUNDINGS[mode.upper()](levels)
-    return found
+    return rounded(operator.onnx_node.output[0], levels, _ROUNDINGS[mode.upper()])
 
 
 def has_quantizers(model: onnx.ModelProto) -> bool:
@@ -113,7 +83,7 @@ class Quant(OpRun):
         narrow: int | None = None,
         rounding_mode: str | None = None,
     ) -> tuple[Array]:
-        levels = _rounded(_tidy(self, x / scale + zeropt), rounding_mode or "ROUND")
+        levels = _rounded(self, x / scale + zeropt, rounding_mode or "ROUND")
         kept = _clipped(levels, bitwidth, signed=signed is None or bool(signed), narrow=bool(narrow))
         return (((kept - zeropt) * scale).astype(x.dtype),)
 
@@ -122,7 +92,8 @@ class BipolarQuant(OpRun):
     """The sign, times `scale`; 0 counts as positive."""
 
     def _run(self, x: Array, scale: Array) -> tuple[Array]:
-        return (np.where(_tidy(self, x / scale) >= 0, scale, -scale).astype(x.dtype),)
+        signs = rounded(self.onnx_node.output[0], x / scale, lambda levels: np.where(levels >= 0, 1.0, -1.0))
+        return ((signs * scale).astype(x.dtype),)
 
 
 class Trunc(OpRun):
@@ -143,14 +114,14 @@ class Trunc(OpRun):
         factor = out_scale[0] / scale if out_scale else 2.0 ** (np.asarray(in_bitwidth) - out_bitwidth)
         factor = np.asarray(factor, x.dtype)
         levels = np.rint(x / scale + zeropt)  # they are whole, but for errors of floating point
-        kept = _rounded(_tidy(self, levels / factor), rounding_mode or "FLOOR")
+        kept = _rounded(self, levels / factor, rounding_mode or "FLOOR")
         if out_scale:
             kept = _clipped(kept, out_bitwidth, signed=signed is None or bool(signed), narrow=bool(narrow))
         return (((kept - zeropt / factor) * (scale * factor)).astype(x.dtype),)
 
 
 class QuantizeLinear(QuantizeLinear_25):
-    """As ONNX has it, but for the middle between levels."""
+    """As ONNX has it, but for the middle between levels of integers."""
 
     op_domain = ""
 
@@ -162,12 +133,14 @@ class QuantizeLinear(QuantizeLinear_25):
         axis: int = 1,
         **options: Any,  # noqa: ANN401
     ) -> tuple[Array, ...]:
-        if np.ndim(y_scale) > 1 or not _tidies(self):
+        is_whole = not rest or "int" in rest[0].dtype.name
+        if np.ndim(y_scale) > 1 or not is_whole or not is_decided():
             return tuple(super()._run(x, y_scale, *rest, axis=axis, **options))
         shape = [1] * x.ndim
         if np.size(y_scale) > 1:
             shape[axis] = -1
-        levels = _tidy(self, x / np.reshape(y_scale, shape if x.ndim else ()))
+        levels = x / np.reshape(y_scale, shape if x.ndim else ())
+        levels = rounded(self.onnx_node.output[0], levels, np.rint)
         return tuple(super()._run(levels, np.ones_like(y_scale), *rest, axis=axis, **options))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -34,8 +35,8 @@ def read_model(
         name: for messages, and of the compiled model.
         row_shape: of one row of the calibration data, for axes whose size the model leaves open; of several inputs, one
             each, in their order or by name.
-        labels: of the classes. Without any, a network that ends in a softmax, an argmax or a sigmoid has the labels 0,
-            1, ..., and another one is a regression.
+        labels: of the classes. Without any, a network that ends in a softmax, an argmax or one sigmoid has the labels
+            0, 1, ..., and another one is a regression: of several sigmoids, of their probabilities.
 
     Raises:
         InvalidInputError: not a valid model, or labels that do not fit.
@@ -82,9 +83,12 @@ def read_model(
     link, named = _meaning(tail.link, tail.labels if labels is None else labels)
     network = OnnxNetwork(cut, given[0].name, shape, np.dtype(dtype), tail.scores, link, named, name, parts)
     outputs = network.outputs
-    if named == () or (named is None and link is not Link.IDENTITY):
+    if link is Link.SIGMOID and named is None and outputs > 1 and not tail.chooses:
+        link = Link.LOGISTIC  # several probabilities of their own, none of which is chosen
+        network = replace(network, link=link)
+    elif named == () or (named is None and link is not Link.IDENTITY):
         named = tuple(range(max(2, outputs)))
-        network = OnnxNetwork(cut, given[0].name, shape, np.dtype(dtype), tail.scores, link, named, name, parts)
+        network = replace(network, labels=named)
     check_labels(named, outputs)
     return network
 

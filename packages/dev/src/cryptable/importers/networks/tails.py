@@ -19,11 +19,15 @@ _LINKS = {"Softmax": Link.SOFTMAX, "LogSoftmax": Link.SOFTMAX, "ArgMax": Link.SO
 
 @dataclass(frozen=True)
 class Tail:
-    """The tensor that holds the scores, and link and labels that were cut off behind it, None where there are none."""
+    """The tensor that holds the scores, and link and labels that were cut off behind it, None where there are none.
+
+    `chooses`: one of several scores is chosen behind them, by an argmax.
+    """
 
     scores: str
     link: Link | None
     labels: tuple[Any, ...] | None = None
+    chooses: bool = False
 
 
 def cut_tail(graph: onnx.GraphProto) -> Tail:
@@ -47,14 +51,15 @@ def cut_tail(graph: onnx.GraphProto) -> Tail:
     if len(tails) > 1 and Link.SIGMOID in links:
         links = [Link.SIGMOID]  # of (1 - p, p) and of the label that is its argmax
     labels = next((tail.labels for tail in tails if tail.labels), None)
-    return Tail(tails[0].scores, links[0] if links else None, labels)
+    return Tail(tails[0].scores, links[0] if links else None, labels, any(tail.chooses for tail in tails))
 
 
 def _followed(name: str, makers: dict[str, onnx.NodeProto], constants: dict[str, onnx.TensorProto]) -> Tail:
-    link, labels = None, None
+    link, labels, chooses = None, None, False
     while name in makers:
         node = makers[name]
         source = node.input[0]
+        chooses |= node.op_type == "ArgMax"
         if node.op_type in _LINKS and node.domain in _OWN:
             link = link if link is not None and node.op_type != "Sigmoid" else _LINKS[node.op_type]
         elif _picks_labels(node, makers, constants):
@@ -68,7 +73,7 @@ def _followed(name: str, makers: dict[str, onnx.NodeProto], constants: dict[str,
         elif node.op_type not in _PASSING or (node.op_type == "Dropout" and any(node.input[2:])):
             break  # a Dropout that is told whether it is in training: its operator finds out, and refuses it if so
         name = source
-    return Tail(name, link, labels)
+    return Tail(name, link, labels, chooses or labels is not None)
 
 
 def _picks_labels(

@@ -30,8 +30,9 @@ from cryptable.graphs.symbols import (
 )
 from cryptable.importers.networks.onnx_network import OnnxNetwork
 from cryptable.importers.networks.operators.registry import find_operator
-from cryptable.importers.networks.qonnx import has_quantizers, tidied
+from cryptable.importers.networks.qonnx import has_quantizers
 from cryptable.importers.networks.reference import NodeRunner
+from cryptable.importers.networks.ties import Ties, tidied
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 _PROBES = 33
@@ -42,8 +43,9 @@ _PROBING_ROWS = 512
 class Trace:
     """The layers found so far, and the ways in which operators add to them."""
 
-    def __init__(self, inputs: int, rows: FloatArray) -> None:
+    def __init__(self, inputs: int, rows: FloatArray, ties: Ties) -> None:
         self.layers: list[Layer] = []
+        self._ties = ties
         self._rows = rows[:_PROBING_ROWS]
         self.inputs = self.variables = inputs
         self._known: dict[int, tuple[Pending, Affine]] = {}
@@ -136,7 +138,7 @@ class Trace:
             count += 1
             name = f"{wanted} ({count})"
         if (base.matrix.indices >= self.inputs).any():  # of sums of integers, if anything was quantized before
-            function = _in_exact_arithmetic(function)
+            function = _tidy(function, self._ties)
         shape = whole if whole and len(whole) > 1 and math.prod(whole) == base.size else None
         self.layers.append(Layer(name, base.matrix, base.offset, function, shape))
         first, self.variables = self.variables, self.variables + base.size
@@ -240,12 +242,12 @@ class Trace:
         return Pending(line, np.arange(line.size).reshape(shape), of_line, chain, shape)
 
 
-def _in_exact_arithmetic(function: Callable[[FloatArray], FloatArray]) -> Callable[[FloatArray], FloatArray]:
-    def exact(sums: FloatArray) -> FloatArray:
-        with tidied():
+def _tidy(function: Callable[[FloatArray], FloatArray], ties: Ties) -> Callable[[FloatArray], FloatArray]:
+    def of_sums(sums: FloatArray) -> FloatArray:
+        with tidied(ties):
             return function(sums)
 
-    return exact
+    return of_sums
 
 
 def trace(network: OnnxNetwork, feature_names: tuple[str, ...], rows: FloatArray) -> SegmentedNetwork:
@@ -261,7 +263,7 @@ def trace(network: OnnxNetwork, feature_names: tuple[str, ...], rows: FloatArray
         ConstantModelError: its scores are the same for every input.
     """
     graph = network.model.graph
-    state = Trace(network.features, rows)
+    state = Trace(network.features, rows, network.ties)
     values: dict[str, Value] = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     values[network.input_name] = Affine.of_variables((1, *network.input_shape), 0, network.input_dtype)
     for node in graph.node:

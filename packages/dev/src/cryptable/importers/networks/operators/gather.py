@@ -7,7 +7,7 @@ import onnx
 from onnx import helper
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.symbols import Constant, Encrypted, Pending, Value, as_pending, is_encrypted
+from cryptable.graphs.symbols import Affine, Constant, Encrypted, Pending, Value, as_pending, is_encrypted
 from cryptable.importers.networks.operators.matmul import times
 from cryptable.importers.networks.operators.registry import Tracer, moving, operator
 from cryptable.importers.networks.reference import NodeRunner
@@ -31,6 +31,16 @@ def convert(runner: NodeRunner, inputs: list[Value | None], tracer: Tracer) -> l
     axis = _axis(runner.node)
     if axis not in (0, -table.ndim):
         raise UnsupportedModelError(f"it takes constants by an encrypted index along axis {axis}; only 0 is supported")
+    found = rows_of_feature(table, index, tracer)
+    return [_looked_up(table, index, runner, tracer) if found is None else found]  # type: ignore[arg-type]
+
+
+def rows_of_feature(table: Constant, index: Value, tracer: Tracer) -> Affine | None:
+    """Rows of constants by an index that is a feature; None where it is computed.
+
+    Raises:
+        UnsupportedModelError: there are too many of them, or too few.
+    """
     if not 2 <= len(table) <= MOST_CATEGORIES:
         raise UnsupportedModelError(
             f"it has {len(table)} categories, for which clients would send a bit each; expected 2 to "
@@ -38,9 +48,9 @@ def convert(runner: NodeRunner, inputs: list[Value | None], tracer: Tracer) -> l
         )
     categories = tracer.one_hot(index, len(table))
     if categories is None:
-        return [_looked_up(table, index, runner, tracer)]  # type: ignore[arg-type]
+        return None
     found = times(categories, table.astype(np.float64).reshape(len(table), -1))
-    return [found.reshaped((*index.shape, *table.shape[1:])).as_type(table.dtype)]
+    return found.reshaped((*index.shape, *table.shape[1:])).as_type(table.dtype)
 
 
 def _looked_up(table: Constant, index: Encrypted, runner: NodeRunner, tracer: Tracer) -> Pending:
