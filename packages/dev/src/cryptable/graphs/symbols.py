@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from cryptable_protocol import InternalError
 from scipy.sparse import csr_array, diags_array, vstack  # type: ignore[import-untyped]
 
 from cryptable.graphs.graph import FloatArray, IntArray
@@ -130,9 +131,15 @@ def as_pending(value: Encrypted) -> Pending:
 
 
 def widened(matrix: csr_array, variables: int) -> csr_array:
-    """The same matrix with more columns, all empty."""
+    """The same matrix with more columns, all empty; or with fewer, where those left out are.
+
+    Raises:
+        InternalError: they are not: SciPy would read other memory in their place, and say nothing.
+    """
     if matrix.shape[1] == variables:
         return matrix
+    if matrix.shape[1] > variables and matrix.indices.max(initial=-1) >= variables:
+        raise InternalError(f"a matrix reads variable {matrix.indices.max()} of {variables}")
     return csr_array((matrix.data, matrix.indices, matrix.indptr), shape=(matrix.shape[0], variables))
 
 

@@ -7,8 +7,20 @@ import torch
 from cryptable.compiling.plan import plan
 from cryptable.compiling.settings import CompileSettings
 from cryptable.graphs.bends import straightened
+from cryptable.graphs.symbols import widened
+from cryptable.importers.networks.import_network import import_network
+from cryptable.planner.networks.feature_functions import behind_functions
 from cryptable_engine import interpret
-from cryptable_protocol import AffineEncoder, BitsEncoder, CurvesEncoder, PolylineEncoder, UnusedFeature, encode_rows
+from cryptable_protocol import (
+    AffineEncoder,
+    BitsEncoder,
+    CurvesEncoder,
+    InternalError,
+    PolylineEncoder,
+    UnusedFeature,
+    encode_rows,
+)
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
 from torch import nn
 
 ROWS = np.random.default_rng(0).uniform(0.1, 10.0, (400, 5)).astype(np.float32)
@@ -139,6 +151,19 @@ def test_an_embedding_of_thresholds_is_steps_beside_categories():
     with torch.no_grad():
         right = Thresholds()(torch.tensor(edges["age"]), torch.tensor(edges["kind"])).numpy()
     np.testing.assert_allclose(answers(planned, edges), right, atol=0.02)
+
+
+def test_bits_of_categories_have_no_error_of_a_curve():
+    """It had been read behind the end of the array of errors: mostly zeros, now and then anything."""
+    age = np.random.default_rng(0).integers(0, 99, (300, 1)).astype(np.float32)
+    _, segments, numbers = import_network(Thresholds(), {"age": age, "kind": np.arange(300) % 3})
+    behind = behind_functions(segments, numbers, scheme=BOOTSTRAPPED)
+    weights = np.abs(behind.network.matrix.toarray())
+    assert weights[:, len(behind.columns) :].any()
+    errors = [each.curve.error if each.curve else 0.0 for each in behind.columns]
+    assert 0 < behind.error() == pytest.approx((weights[:, : len(errors)] @ errors).max())
+    with pytest.raises(InternalError, match=r"a matrix reads variable \d of 2"):
+        widened(behind.network.matrix, 2)
 
 
 def test_what_bends_too_often_or_in_too_many_ways_is_looked_up():

@@ -24,7 +24,6 @@ from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.network import FeatureBits, Layer, SegmentedNetwork
-from cryptable.graphs.symbols import widened
 from cryptable.planner.networks.feature_curves import CLOSE, CLOSE_TO_SCORES, Curve, curves_of
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task
@@ -67,8 +66,9 @@ class BehindFunctions:
 
     def error(self) -> float:
         """What curves may be off by in a score that nothing but sums lead to."""
-        errors = np.array([0.0 if each.curve is None else each.curve.error for each in self.columns])
-        found = np.abs(widened(self.network.matrix, len(errors))) @ errors
+        errors = np.zeros(self.network.matrix.shape[1])  # of bits of categories, behind the columns, there are none
+        errors[: len(self.columns)] = [0.0 if each.curve is None else each.curve.error for each in self.columns]
+        found = np.abs(self.network.matrix) @ errors
         return float(found.max(initial=0.0))
 
     def joined(self, planned: PlannedModel) -> PlannedModel:
