@@ -22,12 +22,35 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from cryptable_engine import Circuit, CircuitError, GroupKind, Input, Linear, Lookup, Product, Term, verify
+from cryptable.planner.levelled.parameters import choose_parameters
+from cryptable_engine import (
+    Circuit,
+    CircuitError,
+    GroupKind,
+    Input,
+    Linear,
+    Lookup,
+    Product,
+    Rotation,
+    Term,
+    TurningTree,
+    verify,
+)
 from cryptable_engine.circuit.bounds import highest_output
+from cryptable_engine.circuit.rules import rotations
+from cryptable_engine.circuit.turning_tree import LEAF
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.noise.bound import noise_bound
 from cryptable_engine.schemes.levelled.plans import forms, plan
-from cryptable_protocol import CryptableError, ModelArtifact, messages
+from cryptable_protocol import (
+    ClientSpec,
+    CryptableError,
+    Decoder,
+    DigitsEncoder,
+    Link,
+    ModelArtifact,
+    messages,
+)
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
@@ -37,11 +60,13 @@ from fuzz.validators import Hits
 ROOT = Path(__file__).resolve().parents[1]
 EVALUATED, CPU_SECONDS = 100, 10.0
 EXCLUDED = (
-    # Of rotations, which this circuit has none of, and of more memory than a case may take.
-    ("forms:_check_rotation", ""),
-    ("forms:_read_linear", "a rotation"),
     # What the verifier refuses before: a node that nothing reads.
     ("forms:read_forms", "its last node"),
+    # What reading a rotation refuses before, and what these circuits have none of.
+    ("rotations:check_rotation", "must be the Input"),
+    ("rotations:check_rotation", "exponents of shape"),
+    ("forms:read_forms", "convolves"),
+    ("forms:read_forms", "squares values"),
     ("plan:plan_forms", "one evaluation takes"),
 )
 
@@ -57,7 +82,8 @@ def rewritten(circuit: Circuit, random: Random) -> Circuit:
             term = node.terms[number]
             source = term.source if random.random() < 0.8 else random.randrange(max(1, index))
             size = nodes[source].size
-            dense = term.to_dense(max(nodes[term.source].size, size), node.size)[:size]
+            rows = max(nodes[term.source].size, size, int(term.rows.max(initial=0)) + 1)  # of values made smaller
+            dense = term.to_dense(rows, node.size)[:size]
             match random.randrange(6):
                 case 0:
                     dense[random.randrange(size)] *= random.choice((-1, 2, 0))
@@ -81,6 +107,17 @@ def rewritten(circuit: Circuit, random: Random) -> Circuit:
             nodes[index] = Product(node.source, bits[: random.choice((1, len(bits)))], node.size)
             if random.random() < 0.1:
                 nodes[index] = Lookup(node.source, np.array([[0, 1]]), np.zeros(node.size, np.int64))
+        case Rotation():
+            nodes[index] = _turned_otherwise(node, circuit.input.size, random)
+            if random.random() < 0.1:
+                nodes[-1:] = [replace(node, bits=node.bits.copy())]
+                nodes.append(_read_too(circuit, len(nodes) - 1))
+                return Circuit(tuple(nodes), len(nodes) - 1)
+            if random.random() < 0.1:  # something else than the answer reads it
+                eye = np.eye(node.size, dtype=np.int64)
+                nodes[-1:] = [Linear((Term.from_dense(index, eye),), np.zeros(node.size, np.int64))]
+                nodes.append(_read_too(circuit, len(nodes) - 1))
+                return Circuit(tuple(nodes), len(nodes) - 1)
         case Input():
             first, *others = circuit.input.groups
             kind, maximum = random.choice(((GroupKind.RANGE, 3), (GroupKind.RANGE, 1), (GroupKind.THERMOMETER, 3)))
@@ -103,6 +140,81 @@ def rewritten(circuit: Circuit, random: Random) -> Circuit:
         nodes.append(Linear(tuple(terms), np.zeros(nodes[output].size, np.int64)))
         output = len(nodes) - 1
     return Circuit(tuple(nodes), output)
+
+
+def _read_too(circuit: Circuit, other: int) -> Linear:
+    """The answer, to which another value is added."""
+    answer = circuit.nodes[circuit.output]
+    if not isinstance(answer, Linear):
+        raise CircuitError("an answer that is no sum")
+    eye = np.eye(answer.size, dtype=np.int64)
+    return Linear((*answer.terms, Term.from_dense(other, eye)), answer.offset)
+
+
+def _turned_otherwise(node: Rotation, inputs: int, random: Random) -> Rotation:
+    """With bits, exponents, tables or a tree that its author would not have written."""
+    exponents, tables, bits = node.exponents.copy(), node.tables.copy(), node.bits.copy()
+    row, column = random.randrange(len(exponents)), random.randrange(node.neurons)
+    match random.randrange(9):
+        case 0:
+            exponents[row, column] = random.choice((0, 1, 2 * node.positions - 1, 2 * node.positions))
+        case 1:
+            exponents[:] = random.choice((exponents[:, -1:], 3))
+        case 2:
+            exponents[:, column] = 0
+        case 3:
+            bits = np.array([random.randrange(inputs + 1) for _ in bits])
+        case 4:
+            tables[column] *= random.choice((-1, 0, 1 << 50))
+        case 5:
+            tables = tables[:, : random.choice((3, 2, 1)) * node.positions // 4]
+        case 6:
+            tables = tables[:, :, : random.choice((1, 2))]
+        case 7 if node.trees:
+            return replace(node, trees=(_asked_otherwise(node.trees[0], inputs, random), *node.trees[1:]))
+        case _:
+            return replace(node, trees=node.trees[:-1])
+    return replace(node, bits=bits, exponents=exponents, tables=tables)
+
+
+def _asked_otherwise(tree: TurningTree, inputs: int, random: Random) -> TurningTree:
+    bits, exponents = tree.bits.copy(), tree.exponents.copy()
+    match random.randrange(7):
+        case 0:
+            bits[random.randrange(len(bits))] = random.choice((LEAF, 0, inputs))
+        case 1:
+            bits[bits != LEAF] = bits[0]
+        case 2:
+            exponents[:] = random.choice((0, 1))
+        case 3:
+            exponents = exponents[: random.choice((1, len(exponents)))]
+        case 4:
+            bits = bits[::-1]
+        case 5:
+            depth = random.choice((2, 70))
+            asked = np.arange(depth) % inputs
+            bits = np.append(np.stack([asked, np.full(depth, LEAF)], axis=1).ravel(), LEAF)
+            exponents = np.arange((depth + 1) * exponents.shape[1]).reshape(depth + 1, -1) % 8
+        case _:
+            return TurningTree(np.array([LEAF]), exponents[:1])
+    return TurningTree(bits, exponents)
+
+
+def artifacts() -> list[ModelArtifact]:
+    """Of products, and of tables that bits and trees turn."""
+    vectors = ROOT / "protos/vectors/accept"
+    found = [ModelArtifact.load(vectors / "model_artifact.levelled.bin")]
+    for name in ("rotation", "rotation_trees"):
+        circuit = Circuit.from_bytes((vectors / f"circuit.{name}.bin").read_bytes())
+        parameters = choose_parameters(circuit, p_error=found[0].client_spec.p_error)
+        spec = ClientSpec(
+            model_name=name,
+            features=tuple(DigitsEncoder(f"x{index}", 0.0, 1.0, 1) for index in range(circuit.input.size)),
+            parameters=parameters,
+            decoder=Decoder(Link.IDENTITY, (0,) * parameters.outputs, 1.0, (0.0,) * parameters.outputs),
+        )
+        found.append(replace(found[0], client_spec=spec, circuit=circuit.to_bytes()))
+    return found
 
 
 def planned(artifact: ModelArtifact, random: Random) -> plan.Plan:
@@ -148,14 +260,14 @@ def evaluated(made: plan.Plan, random: Random) -> None:
 
 def fuzz(cases: int, seed: int) -> tuple[Hits, Counter[str], list[str]]:
     """Run cases; what was refused where, how cases ended, and failures."""
-    random, hits = Random(seed), Hits([forms, plan], EXCLUDED)
+    random, hits = Random(seed), Hits([forms, plan, rotations], EXCLUDED)
     outcomes: Counter[str] = Counter()
     failures: list[str] = []
-    artifact = ModelArtifact.load(ROOT / "protos/vectors/accept/model_artifact.levelled.bin")
+    known = artifacts()
     for case in range(cases):
         began = time.process_time()
         try:
-            made = planned(artifact, random)
+            made = planned(known[max(0, random.randrange(-1, len(known)))], random)
             outcomes["planned"] += 1
             if case % EVALUATED == 0 or outcomes["planned"] == 1:
                 evaluated(made, random)

@@ -4,10 +4,12 @@
     python tools/bench/cost_model.py --write     write packages/dev/src/cryptable/cost/cost_table.json
     python tools/bench/cost_model.py --keep-rates --write      the same, with the rates that are in it
     python tools/bench/cost_model.py --keep-prices --write     the same, with the prices that are in it
+    python tools/bench/cost_model.py --only-levelled --write   the pace of the scheme levelled, by path, alone
 
 Prices depend on the version of concrete-python and on which keysets new models may have, rates on the machine. Lookups
 are measured by each path through the kernel that the processor has, and by NumPy: a prediction is of what evaluates. It
-takes some minutes; measure rates where nothing else runs.
+takes some minutes; measure rates where nothing else runs. Of the scheme levelled the pace of each path beside NumPy is,
+whose own microseconds stand in its price list (tools/bench/levelled.py).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import cryptable
-from cryptable.calibrating.measure import measure_lookups, measure_machine
+from cryptable.calibrating.measure import measure_levelled, measure_lookups, measure_machine
 from cryptable.calibrating.sample_circuits import sum_of_lookups
 from cryptable.cost.bootstrapped import noise_level
 from cryptable.cost.rates import COST_TABLE, NUMPY, shipped_rates
@@ -89,21 +91,30 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="write the file")
     parser.add_argument("--keep-rates", action="store_true", help="leave the rates as they are")
     parser.add_argument("--keep-prices", action="store_true", help="leave the prices as they are")
+    parser.add_argument("--only-levelled", action="store_true", help="leave all but the pace of levelled as it is")
     options = parser.parse_args()
+    options.keep_rates |= options.only_levelled
+    options.keep_prices |= options.only_levelled
     committed = json.loads(TARGET.read_text(encoding="utf-8"))
     rates, lookups = shipped_rates(), committed.get("lookups", {})
     if not options.keep_rates:
         rates = measure_machine(lambda _: None)
         lookups = {path: measure_lookups(path) for path in paths()}
         rates = replace(rates, per_price=lookups[rates.engine])
+    levelled = committed.get("levelled", {})
+    if options.only_levelled or not options.keep_rates:
+        seconds = {path: measure_levelled(path) for path in paths()}
+        levelled = {path: each / seconds[NUMPY] for path, each in seconds.items()}
     print(rates.to_json())
+    print("levelled", ", ".join(f"{path}: {pace:.3g}" for path, pace in levelled.items()))
     for path, by_width in lookups.items():
         print(path, ", ".join(f"{width} bits: {rate:.3g}" for width, rate in by_width.items()))
     prices = committed["prices"] if options.keep_prices else measured_prices()
     engine = json.dumps(committed["engine"] if options.keep_prices else CONCRETE)
     lines = ",\n".join(json.dumps(entry) for entry in prices)
     content = (
-        f'{{"engine": {engine}, "rates": {rates.to_json().strip()}, "lookups": {json.dumps(lookups)}, "prices": [\n'
+        f'{{"engine": {engine}, "rates": {rates.to_json().strip()}, "lookups": {json.dumps(lookups)}, '
+        f'"levelled": {json.dumps(levelled)}, "prices": [\n'
     )
     if options.write:
         TARGET.write_text(f"{content}{lines}\n]}}\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Models of trees that the scheme levelled is measured with, one of each kind, on data that come with scikit-learn."""
+"""Models that levelled is measured with, on data that come with scikit-learn: of trees, and of turned tables."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from catboost import CatBoostClassifier  # type: ignore[import-untyped]
+from cryptable.planner.settings import Answer
 from lightgbm import LGBMClassifier
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_classification
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier
 from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor
 
@@ -28,6 +33,7 @@ class LevelledModel:
     name: str
     make: Callable[[], Estimator]
     data: Callable[[], RowsAndTarget]
+    answer: Answer = "score"
 
     def fit(self) -> tuple[Estimator, Rows, Rows]:
         """The fitted estimator, training rows, and test rows."""
@@ -43,6 +49,11 @@ def _breast_cancer() -> RowsAndTarget:
 
 def _digits() -> RowsAndTarget:
     rows, target = load_digits(return_X_y=True)
+    return rows, target
+
+
+def _iris() -> RowsAndTarget:
+    rows, target = load_iris(return_X_y=True)
     return rows, target
 
 
@@ -123,3 +134,20 @@ NINE = (
     LevelledModel("one tree of unlimited depth, synthetic", lambda: DecisionTreeClassifier(random_state=0), _synthetic),
 )
 """One of each kind that the scheme evaluates; digits is the one of many classes."""
+
+TURNED = (
+    LevelledModel(
+        "network 30-16-1, breast cancer",
+        lambda: make_pipeline(StandardScaler(), MLPClassifier((16,), alpha=0.01, max_iter=600, random_state=0)),
+        _breast_cancer,
+    ),
+    LevelledModel("support vectors of three classes, iris", lambda: make_pipeline(StandardScaler(), SVC()), _iris),
+    LevelledModel("labels of XGBoost 100x3, breast cancer", FOUR[0].make, _breast_cancer, "label"),
+    LevelledModel(
+        "labels of XGBoost 20x3, iris",
+        lambda: XGBClassifier(n_estimators=20, max_depth=3, random_state=0),
+        _iris,
+        "label",
+    ),
+)
+"""Tables that bits turn, that trees turn, and both; of one score, and of several."""

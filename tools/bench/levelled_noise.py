@@ -1,6 +1,6 @@
 """Noise of levelled answers against its prediction, over keys and rows.
 
-    python tools/bench/levelled_noise.py                  the four models of levelled_models.py, and CatBoost
+    python tools/bench/levelled_noise.py                  the four models of levelled_models.py, CatBoost, turned tables
     python tools/bench/levelled_noise.py --provoke        too much noise: misread slots are counted
 
 Under new keys again and again, rows that a model's encoders could make are encrypted, evaluated and read; an error,
@@ -44,7 +44,7 @@ from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.packing import packed_bytes, unpack
 from cryptable_protocol.schemes.ring_tensor import RingTensor
-from levelled_models import FOUR, NINE, LevelledModel
+from levelled_models import FOUR, NINE, TURNED, LevelledModel
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -67,7 +67,7 @@ class Predicted:
 def read_model(model: LevelledModel) -> tuple[Circuit, Plan]:
     """Circuit and plan of a model, fitted and compiled."""
     estimator, training, _ = model.fit()
-    compiled = ct.compile(estimator, training, scheme="levelled", show_progress=False)
+    compiled = ct.compile(estimator, training, scheme="levelled", answer=model.answer, show_progress=False)
     parameters = compiled.artifact.client_spec.parameters
     if not isinstance(parameters, LevelledParameters):
         raise InternalError(f"a model of scheme {parameters.scheme!r}, levelled was asked for")
@@ -220,7 +220,7 @@ def main() -> int:
     random = np.random.default_rng(0)
     pooled: list[FloatArray] = []
     holds = True
-    for model in (each for each in (*FOUR, NINE[3]) if options.only in each.name):
+    for model in (each for each in (*FOUR, NINE[3], *TURNED) if options.only in each.name):
         circuit, plan = read_model(model)
         rows = random_rows(circuit, options.rows, random)
         if options.provoke:

@@ -1,4 +1,4 @@
-"""Client specs that must be refused for their decoder's members, curve or contributions."""
+"""Client specs that must be refused for their decoder's members, curve, pairs or contributions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,31 @@ from vectors.vector import Rejected, put
 
 def rejected() -> list[Rejected]:
     """All of them."""
-    return [*_members(), *_curves(), *_contributions()]
+    return [*_members(), *_curves(), *_pairs(), *_contributions()]
+
+
+def _pairs() -> list[Rejected]:
+    def four_scores(spec: client_spec.ClientSpec) -> None:
+        spec.output.size = 4
+        put(spec.decoder, offset=[0] * 4, base=[0.0] * 4)
+
+    def one_score(spec: client_spec.ClientSpec) -> None:
+        spec.output.size = 1
+        put(spec.decoder, offset=[0], base=[0.0])
+        spec.decoder.strings.values[:] = ["setosa", "virginica"]
+
+    def members(spec: client_spec.ClientSpec) -> None:
+        spec.decoder.members.add(link=client_spec.Decoder.MARGIN, scores=3, weight=1.0)
+
+    return fields(
+        samples.pairs_spec(),
+        {
+            "pairs_of_no_number": ("four scores, which no number of labels has pairs", four_scores),
+            "pairs_of_two": ("the pair of two labels, of which a score is a margin", one_score),
+            "pairs_labels": ("fewer labels than have so many pairs", lambda spec: spec.decoder.strings.values.pop()),
+            "pairs_members": ("pairs of members", members),
+        },
+    )
 
 
 def _members() -> list[Rejected]:

@@ -147,6 +147,13 @@ def quadratic_spec() -> client_spec.ClientSpec:
     return spec
 
 
+def pairs_spec(link: client_spec.Decoder.Link.ValueType = client_spec.Decoder.PAIRS) -> client_spec.ClientSpec:
+    """A classifier of three classes that are compared pair by pair."""
+    spec = classes_spec()
+    spec.decoder.link = link
+    return spec
+
+
 def gaps_spec() -> client_spec.ClientSpec:
     """A binary classifier of columns with missing values and categories."""
     spec = binary_spec()

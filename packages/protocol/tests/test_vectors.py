@@ -138,6 +138,8 @@ def test_client_spec_says_what_the_index_says(entry: dict[str, Any]) -> None:
     for case in facts.get("decodes", []):
         scores = spec.decoder.decision_function(np.array([case["values"]], np.int64))
         assert scores.ravel().tolist() == case["scores"]
+        if "label" in case:
+            assert spec.decoder.predictions(scores).tolist() == [case["label"]]
         if "contributions" in case:
             made = spec.decoder.contributions_of(np.array([case["values"]], np.int64))
             assert made[0].tolist() == case["contributions"]

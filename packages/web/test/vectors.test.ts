@@ -59,8 +59,9 @@ test("client specs: columns and answers of every scheme are those that the index
       assert.deepEqual(encodeRow(encoders, byName), elements);
       cases++;
     }
-    for (const { values, scores, contributions, base_values } of entry.facts.decodes ?? []) {
+    for (const { values, scores, label, contributions, base_values } of entry.facts.decodes ?? []) {
       assert.deepEqual(decoder.scores(values), scores, entry.file);
+      if (label !== undefined) assert.equal(decoder.decode(values).value, label, entry.file);
       if (contributions) {
         assert.deepEqual(decoder.decode(values).contributions, contributions);
         assert.deepEqual(decoder.baseValues, base_values);

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from cryptable.graphs.graph import LinearModel
 from cryptable.graphs.kernels import KernelMachine
+from cryptable.graphs.pair_votes import PairVotes
 from cryptable.importers.imported_model import import_model
 from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
 from keychain import keychain
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
@@ -81,10 +82,64 @@ def test_a_support_vector_machine_is_exact_under_encryption_and_answers_as_itsel
     assert rotation.is_common.any()  # digits of squares turn the sum of all
 
 
+OF_SEVERAL = [
+    SVC(),
+    SVC(C=0.5, break_ties=True),
+    NuSVC(nu=0.2, decision_function_shape="ovo"),
+    SVC(kernel="linear"),
+    make_pipeline(StandardScaler(), SVC(kernel="sigmoid")),
+]
+
+
+@pytest.mark.parametrize("estimator", OF_SEVERAL, ids=str)
+@pytest.mark.parametrize("load", [load_iris, load_digits], ids=["iris", "digits"])
+def test_several_classes_vote_pair_by_pair(estimator, load):
+    """Import compares scores and labels with the library's: votes, and what margins add to them."""
+    rows, target = load(return_X_y=True)
+    graph = import_model(estimator.fit(rows[::3], target[::3]), rows[::2]).graph
+    assert isinstance(graph, PairVotes)
+    classes = len(np.unique(target))
+    assert (graph.outputs, graph.graph.outputs) == (classes, classes * (classes - 1) // 2)
+    assert graph.by_margin == ("break_ties" in str(estimator))
+
+
+@pytest.mark.filterwarnings("ignore::cryptable.AgreementWarning")
+@pytest.mark.parametrize("estimator", OF_SEVERAL[:4], ids=str)
+def test_labels_of_several_classes_are_the_librarys(estimator):
+    rows, target = load_iris(return_X_y=True)
+    names = load_iris().target_names[target]
+    fitted = make_pipeline(StandardScaler(), estimator).fit(rows[::2], names[::2])
+    model = ct.compile(fitted, rows[::2], show_progress=False)
+    assert (model.predict(rows[1::2]) == fitted.predict(rows[1::2])).mean() >= 0.96
+    assert model.decision_function(rows[:5]).shape == (5, 3)
+    if estimator.decision_function_shape == "ovr":
+        assert np.abs(model.decision_function(rows) - fitted.decision_function(rows)).mean() < 0.05
+
+
+@pytest.mark.encrypted
+def test_pairs_are_exact_under_encryption_and_saved(tmp_path):
+    rows, target = load_iris(return_X_y=True)
+    estimator = SVC(C=0.5).fit(rows[::2], target[::2])
+    model = ct.compile(estimator, rows[::2], show_progress=False)
+    assert (model.decision_function(rows[50:52], mode="encrypted") == model.decision_function(rows[50:52])).all()
+    report = model.check(rows[1::2], target[1::2], encrypted_rows=1)
+    assert report.passed
+    assert report["clear"].agreement >= 0.97
+    model.save(tmp_path / "pairs.cryptable")
+    assert (ct.load(tmp_path / "pairs.cryptable").predict(rows) == model.predict(rows)).all()
+    with pytest.raises(ct.InvalidInputError, match="no probabilities"):
+        model.predict_proba(rows)
+    for options, refusal in ((TOLD, "clients make of the scores"), (ALONE, "clients make its predictions")):
+        with pytest.raises(ct.UnsupportedModelError, match=refusal):
+            ct.compile(SVC(kernel="linear").fit(rows, target), rows, show_progress=False, **options)
+
+
+TOLD, ALONE = {"explain": "contributions"}, {"answer": "label"}
+
+
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
-        (SVC(), r"^SVC of 3 classes lets pairs of them vote.*one SVC for each class"),
         (KernelRidge(kernel="laplacian"), r"^KernelRidge has the kernel 'laplacian'.*kernel='rbf'"),
         (SVC(kernel=lambda a, b: a @ b.T), "kernel of your own"),
         (GaussianProcessRegressor(Matern(), optimizer=None), r"has the kernel Matern\(.*fit it with RBF\(\)"),

@@ -5,7 +5,16 @@ import { MAX_FURTHER_BITS, MAX_VECTOR_SIZE } from "../wire/limits.js";
 import { checkName } from "../wire/names.js";
 import { checkCurve, heightAt } from "./curve.js";
 import { exponential } from "./exponential.js";
-import { Link, PROBABILITIES, probabilitiesOf, REGRESSIONS, sigmoid } from "./links.js";
+import {
+  labelsOfPairs,
+  Link,
+  OF_PAIRS,
+  PROBABILITIES,
+  probabilitiesOf,
+  REGRESSIONS,
+  sigmoid,
+  votesOfPairs,
+} from "./links.js";
 import { checkMembers, combined } from "./members.js";
 
 const MOST_OFFSET = 2n ** 62n;
@@ -34,9 +43,11 @@ export class Decoder {
     const { base, members, labels } = message;
     this.labels = labels.case === undefined ? undefined : labels.value.values;
     this.furtherBits = message.furtherBits;
-    this.outputs = members.length ? members[0]!.scores : base.length;
+    const isOfPairs = OF_PAIRS.includes(message.link);
+    this.outputs = isOfPairs ? labelsOfPairs(base.length) : members.length ? members[0]!.scores : base.length;
     if (!(message.link in Link) || message.link === Link.LINK_UNSPECIFIED) throw fault(`unknown link ${message.link}`);
     this.#checkScores();
+    if (isOfPairs && !this.outputs) throw fault(`${base.length} scores, expected one a pair of three labels or more`);
     if (message.column && this.outputs > 1 && REGRESSIONS.includes(message.link)) {
       throw fault(`a column of predictions that are ${this.outputs} numbers a row`);
     }
@@ -80,11 +91,12 @@ export class Decoder {
   }
 
   scores(values: readonly number[]): number[] {
-    const { base, members } = this.message;
+    const { base, members, link } = this.message;
     if (values.length !== this.values) {
       throw new InvalidInputError(`${values.length} decrypted values, expected ${this.values}`);
     }
     const scores = base.map((each, j) => this.#scaled(values, j) + each);
+    if (OF_PAIRS.includes(link)) return votesOfPairs(scores);
     return members.length ? combined(members, scores, this.message.median) : scores;
   }
 
@@ -103,7 +115,9 @@ export class Decoder {
     const { link } = this.message;
     if (this.labels) {
       const threshold = link === Link.PROBABILITY ? 0.5 : 0;
-      const chosen = scores.length === 1 ? Number(scores[0]! > threshold) : scores.indexOf(Math.max(...scores));
+      // Margins, below 1/3 of a vote, decide nothing where they are not asked to.
+      const decisive = link === Link.PAIRS ? scores.map(Math.round) : scores;
+      const chosen = scores.length === 1 ? Number(scores[0]! > threshold) : decisive.indexOf(Math.max(...decisive));
       return this.labels[chosen]!;
     }
     const predictions = scores.map((score) => this.#regressed(score));
@@ -147,9 +161,9 @@ export class Decoder {
   }
 
   #checkContributions(): void {
-    const { base, furtherBits, members, contributions, contributionBase } = this.message;
-    if (contributions.length && (furtherBits || members.length)) {
-      throw fault("contributions add up to the scores exactly: no further bits and no members stand beside them");
+    const { base, furtherBits, members, contributions, contributionBase, link } = this.message;
+    if (contributions.length && (furtherBits || members.length || OF_PAIRS.includes(link))) {
+      throw fault("contributions add up to the scores exactly: no further bits, members and pairs stand beside them");
     }
     if (contributionBase.length !== (contributions.length ? base.length : 0) || contributionBase.some(isBeyond)) {
       throw fault("bases of contributions: one a score, none without contributions, and none beyond 2^62");

@@ -9,6 +9,32 @@ export { Link };
 export const REGRESSIONS: readonly Link[] = [Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC, Link.CURVE];
 export const PROBABILITIES: readonly Link[] = [Link.SIGMOID, Link.SOFTMAX, Link.PROBABILITY];
 
+/** Links of classes that are compared pair by pair. */
+export const OF_PAIRS: readonly Link[] = [Link.PAIRS, Link.PAIRS_BY_MARGIN];
+
+/** How many labels have so many pairs, of three labels or more; 0 where no number of them has. */
+export function labelsOfPairs(scores: number): number {
+  const labels = Math.floor((1 + Math.sqrt(1 + 8 * scores)) / 2);
+  return labels >= 3 && (labels * (labels - 1)) / 2 === scores ? labels : 0;
+}
+
+/** Votes of each label, and below 1/3 of one, by how much its pairs are won. */
+export function votesOfPairs(scores: readonly number[]): number[] {
+  const labels = labelsOfPairs(scores.length);
+  const votes = new Array<number>(labels).fill(0);
+  const margins = new Array<number>(labels).fill(0);
+  let pair = 0;
+  for (let one = 0; one < labels; one++) {
+    for (let other = one + 1; other < labels; other++) {
+      const score = scores[pair++]!;
+      votes[score > 0 ? one : other]!++;
+      margins[one]! += score;
+      margins[other]! -= score;
+    }
+  }
+  return votes.map((count, label) => count + margins[label]! / (3 * (Math.abs(margins[label]!) + 1)));
+}
+
 export function sigmoid(score: number): number {
   // Each branch of the formula only where it cannot overflow.
   const small = exponential(-Math.abs(score));

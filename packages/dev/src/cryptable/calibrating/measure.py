@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,18 +15,37 @@ import numpy as np
 from cryptable_client import SecretKeys, encrypt
 from cryptable_engine import Circuit, Evaluator, Linear
 from cryptable_engine.kernel import VARIABLE, kernel_state
-from cryptable_protocol import AffineEncoder, ClientSpec, CompileOptions, Decoder, EncryptedTensor, InternalError, Link
+from cryptable_protocol import (
+    AffineEncoder,
+    ClientSpec,
+    CompileOptions,
+    Decoder,
+    DigitsEncoder,
+    EncryptedTensor,
+    InternalError,
+    Link,
+)
+from cryptable_protocol.schemes.scheme import LEVELLED
 
-from cryptable.calibrating.sample_circuits import sum_of_lookups, weighted_sum, with_matrix
+from cryptable.calibrating.sample_circuits import (
+    products_of_bits,
+    sum_of_lookups,
+    turned_tables,
+    weighted_sum,
+    with_matrix,
+)
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.cost.bootstrapped import matrix_work, several_levels_keyset
+from cryptable.cost.levelled import LevelledPrices
 from cryptable.cost.rates import NUMPY, MachineRates
+from cryptable.planner.levelled.parameters import choose_parameters
 
 WIDTHS = (3, 4, 5)
 _LOOKUPS = 12
 _BITS = 2400
 _REPEATS = 3
+_LEVELLED_REPEATS, _LEVELLED_P_ERROR = 12, 2.0**-128
 _FIXED_LINEAR_SECONDS = 1e-4
 """Of a call without lookups: too little to be measured apart."""
 
@@ -70,17 +91,49 @@ def measure_lookups(path: str) -> dict[int, float]:
 
     Takes some 10 seconds of CPU. The environment variable that says where models are evaluated is set meanwhile.
     """
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = "off" if path == NUMPY else path
-    try:
+    with _evaluated_by(path):
         by_width = {width: _Sample(sum_of_lookups(_LOOKUPS, width, 10)) for width in WIDTHS}
         two = _Sample(sum_of_lookups(2, 4, 10), by_width[4].options)
         return _per_price(by_width, two)[0]
+
+
+def measure_levelled(path: str) -> float:
+    """CPU seconds of rows of the scheme levelled, over what its price list says of them; by path, as `measure_lookups`.
+
+    Takes some seconds of CPU.
+    """
+    with _evaluated_by(path):
+        factors = [_levelled_factor(circuit) for circuit in (turned_tables(8, 60), products_of_bits(120, 60))]
+    return math.sqrt(math.prod(factors))
+
+
+@contextmanager
+def _evaluated_by(path: str) -> Iterator[None]:
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = "off" if path == NUMPY else path
+    try:
+        yield
     finally:
         if before is None:
             del os.environ[VARIABLE]
         else:
             os.environ[VARIABLE] = before
+
+
+def _levelled_factor(circuit: Circuit) -> float:
+    options = CompileOptions(p_error=_LEVELLED_P_ERROR, scheme=LEVELLED)
+    parameters = choose_parameters(circuit, p_error=options.p_error)
+    folder = ProgramFolder(circuit, options, promised=parameters)
+    spec = ClientSpec(
+        model_name="calibration",
+        features=tuple(DigitsEncoder(f"x{index}", 0.0, 1.0, 1) for index in range(circuit.input.size)),
+        parameters=parameters,
+        decoder=Decoder(Link.IDENTITY, (0,), 1.0, (0.0,)),
+    )
+    with LocalSession(spec, folder.program) as session:
+        session.evaluate(np.zeros((1 + _LEVELLED_REPEATS, circuit.input.size), np.int64))
+        _, *others = session.measured.evaluation_cpu_seconds
+    return min(others) / LevelledPrices(options.p_error).seconds_in_numpy(circuit, folder.program).row
 
 
 def _per_price(by_width: dict[int, _Sample], two: _Sample) -> tuple[dict[int, float], float]:

@@ -1,9 +1,9 @@
-"""Circuits made to be measured: sums of lookups, and linear maps of known cost."""
+"""Circuits made to be measured: sums of lookups, linear maps, turned tables and products of bits, of known cost."""
 
 from __future__ import annotations
 
 import numpy as np
-from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
+from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Product, Rotation, Term
 
 
 def sum_of_lookups(lookups: int, width: int, output_bits: int, *, input_bits: int = 0) -> Circuit:
@@ -46,3 +46,28 @@ def weighted_sum(bits: int, outputs: int) -> Circuit:
     """No lookup: each output is the sum of all bits."""
     given = Input((InputGroup(GroupKind.RANGE, bits, 1),))
     return Circuit((given, Linear((Term.from_dense(0, np.ones((bits, outputs))),), np.zeros(outputs, np.int64))), 1)
+
+
+def turned_tables(tables: int, bits: int) -> Circuit:
+    """Tables of 64 positions, each turned by every bit, by pseudo-random exponents: tables times bits products."""
+    positions, random = 64, np.random.default_rng(0)
+    given = Input((InputGroup(GroupKind.RANGE, bits, 1),))
+    exponents = random.integers(1, 2 * positions, (bits, tables))
+    held = random.integers(-8, 8, (tables, positions, 1))
+    turned = Rotation(np.arange(bits), exponents, held)
+    most = 8 * tables
+    answer = Linear((Term.from_dense(1, np.ones((1, 1))),), np.full(1, most))
+    return Circuit((given, turned, answer), 2)
+
+
+def products_of_bits(products: int, bits: int) -> Circuit:
+    """Bits in turn, times the sums of the four bits that follow, with different weights; all added up."""
+    each = np.arange(products)
+    given = Input((InputGroup(GroupKind.RANGE, bits, 1),))
+    read = (each[:, None] + np.arange(1, 5)) % bits
+    weights = 1 + (each[:, None] // bits + np.arange(4)) % 4
+    order = np.lexsort((np.repeat(each, 4), read.ravel()))
+    term = Term(0, read.ravel()[order], np.repeat(each, 4)[order], weights.ravel()[order])
+    forms = Linear((term,), np.zeros(products, np.int64))
+    answer = Linear((Term.from_dense(2, np.ones((products, 1))),), np.zeros(1, np.int64))
+    return Circuit((given, forms, Product(1, each % bits, products), answer), 3)

@@ -29,7 +29,7 @@ from cryptable.explaining.training_options import TrainingOptions
 from cryptable.graphs.contributions import Contributions
 from cryptable.graphs.graph import Estimator, FloatArray, IntArray, Rows
 from cryptable.importers.registry import reference_scores
-from cryptable.planner.planned_model import Agreement, ScoreDrop, ThresholdDisclosure
+from cryptable.planner.planned_model import Agreement, SchemeOffer, ScoreDrop, ThresholdDisclosure
 
 Mode = Literal["clear", "simulate", "encrypted"]
 _MODES = ("clear", "simulate", "encrypted")
@@ -60,6 +60,7 @@ class CompiledModel:
         contributions: Contributions | None = None,
         contribution_error_bound: float | None = None,
         advice: TrainingOptions | None = None,
+        offers: tuple[SchemeOffer, ...] = (),
     ) -> None:
         self.artifact = artifact
         self.circuit = circuit
@@ -76,6 +77,7 @@ class CompiledModel:
         self._estimator = estimator
         self._session: LocalSession | None = None
         self._advice = advice
+        self._offers = offers
         self._cpu_seconds_measured: float | None = None
 
     @property
@@ -214,6 +216,7 @@ class CompiledModel:
             advice=self._advice,
             contribution_error_bound=self.contribution_error_bound,
             cpu_seconds_measured=self._cpu_seconds_measured,
+            offers=self._offers,
         )
 
     def check(self, X: Rows, y: npt.ArrayLike | None = None, *, encrypted_rows: int = 3) -> CheckReport:

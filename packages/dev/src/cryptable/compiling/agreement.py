@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from cryptable_engine import interpret
 from cryptable_engine.circuit.readout import read_out
-from cryptable_protocol import encode_rows
+from cryptable_protocol import Decoder, Link, encode_rows
+from cryptable_protocol.encoding.links import OF_PAIRS, votes_of_pairs
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.errors import AgreementWarning, UnsupportedModelError
+from cryptable.graphs.client_side import planned_graph
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.kernels import KernelMachine
+from cryptable.graphs.pair_votes import PairVotes
 from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.planned_model import Agreement, PlannedModel
 from cryptable.planner.tolerance import deviation, deviations
@@ -43,10 +47,12 @@ def measured(planned: PlannedModel, imported: ImportedModel) -> Agreement:
     size = sum(node.size for node in planned.circuit.nodes)
     count = max(MOST_ROWS, _MOST_VALUES // max(1, size))
     kept, wanted = imported.kept[:count], imported.reference[:count]
-    decoder = planned.decoder
+    decoder, whole = planned.decoder, imported.graph
     outputs = interpret(planned.circuit, encode_rows(planned.features, kept))
     values = read_out(planned.circuit, outputs, decoder.further_bits)
-    scores = np.asarray(decoder.decision_function(values), np.float64).reshape(wanted.shape)
+    if isinstance(whole, PairVotes):  # votes say too little of scores
+        wanted = whole.graph.scores(imported.rows[:count])
+    scores = np.asarray(_of_scores(decoder).decision_function(values), np.float64).reshape(wanted.shape)
     labels = None
     if decoder.is_classifier:
         labels = float(np.mean(imported.predicted[:count] == decoder.predict(values)))
@@ -63,6 +69,11 @@ def _relative(difference: FloatArray, wanted: FloatArray, *, is_classifier: bool
     return float((np.sqrt(np.square(difference).mean(axis=0)) / np.where(own > 0, own, deviation(wanted) or 1.0)).max())
 
 
+def _of_scores(decoder: Decoder) -> Decoder:
+    """What gives the scores that are answered, where labels are made of those of pairs."""
+    return replace(decoder, link=Link.IDENTITY, labels=None) if decoder.link in OF_PAIRS else decoder
+
+
 def _root_mean_square(difference: FloatArray) -> float:
     """Of the score where it is largest."""
     return float(np.sqrt(np.square(difference).mean(axis=0).max()))
@@ -70,7 +81,7 @@ def _root_mean_square(difference: FloatArray) -> float:
 
 def _of_mixed_rows(planned: PlannedModel, imported: ImportedModel) -> tuple[float | None, float | None]:
     """Labels and scores of kernel machines on rows whose values come from different rows of calibration data."""
-    graph, decoder = imported.graph, planned.decoder
+    graph, decoder = planned_graph(imported.graph), planned.decoder
     if not isinstance(graph, KernelMachine) or not isinstance(imported.kept, np.ndarray):
         return None, None
     random = np.random.default_rng(0)
@@ -79,8 +90,11 @@ def _of_mixed_rows(planned: PlannedModel, imported: ImportedModel) -> tuple[floa
         planned.circuit, interpret(planned.circuit, encode_rows(planned.features, rows)), decoder.further_bits
     )
     wanted = graph.scores(rows)
-    scores = np.asarray(decoder.decision_function(values), np.float64).reshape(wanted.shape)
-    labels = float(np.mean((scores > 0) == (wanted > 0))) if decoder.is_classifier else None
+    scores = np.asarray(_of_scores(decoder).decision_function(values), np.float64).reshape(wanted.shape)
+    labels = None
+    if decoder.is_classifier:
+        own = votes_of_pairs(wanted) if decoder.link in OF_PAIRS else wanted[:, 0]
+        labels = float(np.mean(decoder.predict(values) == decoder.predictions(own)))
     return labels, _root_mean_square(scores - wanted) / (deviation(wanted) or 1.0)
 
 

@@ -66,6 +66,7 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         contributions=planned.contributions,
         contribution_error_bound=planned.contribution_error,
         advice=training_options(planned, estimator),
+        offers=planned.offers,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy.typing as npt
@@ -13,8 +14,9 @@ from cryptable_protocol import AffineEncoder, BitsEncoder, CurvesEncoder, Quadra
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiling.agreement import tell_agreement
 from cryptable.compiling.build import build
+from cryptable.compiling.cheapest import cheapest, first_able
 from cryptable.compiling.plan import imported_for, plan_imported
-from cryptable.compiling.scheme_choice import first_able, settings_to_try
+from cryptable.compiling.scheme_choice import is_compared, settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.within_budget import within_budget
 from cryptable.errors import CalibrationWarning, CostWarning
@@ -114,12 +116,15 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         keys_of: a compiled model whose keys this one is to run with, whatever that costs: its predecessor, so that no
             client has to make and upload new keys. By default a keyset of the catalogue that many models share, if it
             costs at most a third more than the cheapest; `explain` says what it costs.
-        scheme: how ciphertexts are evaluated. "levelled", for models of trees, multiplies bits: no bootstrapping, keys
-            of a megabyte that serve every model, and far less CPU. "bootstrapped" looks up tables, and takes every
-            model. "auto", the default, is the cheapest that is able, and has the options asked for: `table_bits`,
-            `readout` and a budget's `max_lookups` are of lookups. "squares", which is to be asked for, takes networks
-            whose only activation is x², or another polynomial of degree 2: exact, by one multiplication of ciphertexts
-            a layer, in hundredths of a second. Keys serve one scheme.
+        scheme: how ciphertexts are evaluated. "levelled", for models of trees, networks of one hidden layer and kernel
+            machines, multiplies bits: no bootstrapping, keys of a megabyte that serve every model, and far less CPU.
+            "bootstrapped" looks up tables, and takes every model. "squares" takes networks whose only activation is x²,
+            or another polynomial of degree 2: exact, by one multiplication of ciphertexts a layer, in hundredths of a
+            second; it needs the extra squares, of servers too. "auto", the default, is the cheapest that is able, and
+            has the options asked for: `table_bits`, `readout` and a budget's `max_lookups` are of lookups, and so are
+            `bits` and `rounding` with "auto". Networks of one hidden layer or of squares, and kernel machines of degree
+            2, are planned for each scheme that is able: the one predicted to take the fewest CPU seconds is taken, of
+            those near the model; `explain` has them all. Keys serve one scheme.
         explain: "contributions" answers, beside each score, what each feature adds to it, exactly (`contributions` of
             the compiled and of the remote model): coefficient times value of a linear model; the term of an additive
             one, pairs apart; of trees, by path: at each split, how the mean of what lies below moves, weighted by how
@@ -181,7 +186,12 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     )
     imported, truth = imported_for(estimator, X_train, settings)
     settings = replace(settings, name=settings.name or imported.name)
-    model = first_able(settings_to_try(imported.graph, settings), lambda each: _compiled(imported, truth, each))
+    tries = settings_to_try(imported.graph, settings)
+    if len(tries) > 1 and is_compared(imported.graph):
+        plan = partial(plan_imported, imported, truth)
+        model = cheapest(tries, plan, lambda planned, each: build(planned, imported.estimator, each))
+    else:
+        model = first_able(tries, lambda each: _compiled(imported, truth, each))
     planner = find_planner(imported.graph, model.artifact.client_spec.scheme, settings.answers)
     # Bits that were chosen for their score are judged by that, those of each layer by whoever chose them, and what is
     # given up for a budget is told as such.

@@ -13,7 +13,8 @@ from cryptable_engine import CircuitError, verify
 from cryptable_protocol import InvalidInputError, ThermometerEncoder
 
 from cryptable.compiling.agreement import LEAST_LABELS, check_tolerance, measured, of_labels
-from cryptable.compiling.scheme_choice import first_able, settings_to_try
+from cryptable.compiling.cheapest import cheapest, first_able
+from cryptable.compiling.scheme_choice import is_compared, settings_to_try
 from cryptable.compiling.settings import CompileSettings
 from cryptable.compiling.size import check_size
 from cryptable.compiling.within_budget import best_plan
@@ -25,6 +26,7 @@ from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.kernels import KernelMachine
 from cryptable.graphs.mixture import Mixture
 from cryptable.graphs.network import SegmentedNetwork
+from cryptable.graphs.pair_votes import PairVotes
 from cryptable.graphs.quadratic_forms import QuadraticForms
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.imported_model import ImportedModel, import_model
@@ -50,7 +52,10 @@ _HARDLY_MORE = 1.1
 def plan(model: Estimator, X_train: Rows, settings: CompileSettings = _DEFAULT) -> PlannedModel:
     """The circuit of a model, with its encoders and decoder; takes what `compile` takes, raises what that does."""
     imported, truth = imported_for(model, X_train, settings)
-    return first_able(settings_to_try(imported.graph, settings), lambda each: plan_imported(imported, truth, each))
+    tries, make = settings_to_try(imported.graph, settings), partial(plan_imported, imported, truth)
+    if len(tries) > 1 and is_compared(imported.graph):
+        return cheapest(tries, make, lambda planned, _: planned)
+    return first_able(tries, make)
 
 
 def imported_for(
@@ -102,7 +107,7 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
             f"answer={settings.answer!r} is not for {imported.what}: clients make its predictions of several scores; "
             'leave answer="score"'
         )
-    if settings.explain and (not planner.explains or isinstance(imported.graph, Mixture)):
+    if settings.explain and (not planner.explains or isinstance(imported.graph, Mixture | PairVotes)):
         raise _explains_nothing(imported, planner)
     tolerance = settings.tolerance
     if tolerance is None:
@@ -114,7 +119,8 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
         if settings.answers == SCORES and (message := _too_rough(imported, tolerance)):
             raise ConstantModelError(message) from error
         raise
-    if settings.tolerance is None and (planned.error_bound is not None or isinstance(imported.graph, Mixture)):
+    has_finer = isinstance(imported.graph, ClientSide) and not isinstance(imported.graph.graph, _WITHOUT_BOUND)
+    if settings.tolerance is None and (planned.error_bound is not None or has_finer):
         planned = _with_own_labels(planned, make, tolerance, settings.prices)
     try:
         verify(planned.circuit)
@@ -254,10 +260,10 @@ def _of_mixture(planner: Planner, whole: Mixture) -> Plan:
 
 
 def _explains_nothing(imported: ImportedModel, planner: Planner) -> UnsupportedModelError:
-    if isinstance(imported.graph, Mixture):
+    if isinstance(imported.graph, Mixture | PairVotes):
         return UnsupportedModelError(
-            f"explain='contributions' is not for {imported.what}, whose predictions clients add up from those of "
-            "several models: compile its members one by one, or leave explain=None"
+            f"explain='contributions' is not for {imported.what}, whose predictions clients make of the scores of "
+            "several models, or of pairs of labels: compile members one by one, or leave explain=None"
         )
     able = sorted({each.kind for each in planners() if each.explains})
     elsewhere = [each.scheme for each in planners() if each.explains and each.graph is planner.graph]

@@ -1,27 +1,27 @@
-"""Which schemes a model is compiled for: the one that is asked for, or with "auto" the cheapest that is able."""
+"""Which schemes a model may be compiled for: the one that is asked for, or with "auto" all that are able."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from importlib.util import find_spec
 
-from cryptable_engine import Circuit
 from cryptable_protocol import InvalidInputError
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED, SQUARES
 
 from cryptable.compiling.settings import CompileSettings
 from cryptable.errors import UnsupportedModelError
+from cryptable.graphs.client_side import planned_graph
 from cryptable.graphs.graph import ModelGraph
 from cryptable.planner.registry import SCORES, able_planner
+from cryptable.planner.settings import Scheme
 
 
 def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[CompileSettings, ...]:
     """Settings of one scheme each, the cheapest first; one alone where the scheme is asked for.
 
-    With "auto", the scheme levelled comes first where it plans such models, unless they are to be asked for, and no
-    option needs lookups. A model may still be wider or larger than it evaluates, and is bootstrapped then.
-    What was trained with squares is evaluated by that scheme alone.
+    With "auto", the scheme levelled comes first where it plans such models, and no option needs lookups. A model may
+    still be wider or larger than it evaluates, and is bootstrapped then. What was trained with squares is evaluated by
+    that scheme alone. Where `is_compared`, the order is none of price: the last one says why, where none is able.
     """
     if settings.hide_weights is False and settings.scheme == LEVELLED:
         raise InvalidInputError(
@@ -37,8 +37,10 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
     levelled, is_bootstrapped = able_planner(graph, LEVELLED), able_planner(graph, BOOTSTRAPPED) is not None
     found = []
     is_able = levelled is not None and not settings.needs_lookups and kept != BOOTSTRAPPED
+    if is_compared(graph) and kept is None and not settings.hide_weights:
+        return _to_compare(graph, settings)
     is_asked_for = settings.hide_weights or kept == LEVELLED
-    is_first = levelled is not None and (is_asked_for or not levelled.is_asked_for or not is_bootstrapped)
+    is_first = levelled is not None and (is_asked_for or levelled.compared is None or not is_bootstrapped)
     if is_able and is_first:
         found.append(replace(settings, scheme="levelled"))
     if settings.hide_weights and not found:
@@ -61,33 +63,26 @@ def _that_explain(graph: ModelGraph, settings: CompileSettings) -> tuple[Compile
     return (replace(settings, scheme="levelled" if is_able or is_alone else "bootstrapped"),)
 
 
-class _HasCircuit(Protocol):
-    @property
-    def circuit(self) -> Circuit: ...
+def is_compared(graph: ModelGraph) -> bool:
+    """Whether "auto" weighs several schemes by what they take, since none of them is the cheapest of such models."""
+    return bool(_compared(graph))
 
 
-Made = TypeVar("Made", bound=_HasCircuit)
+def _compared(graph: ModelGraph) -> list[Scheme]:
+    """Names of the schemes that are weighed against the one that evaluates all such graphs."""
+    found: list[Scheme] = []
+    names: tuple[Scheme, ...] = ("squares", "levelled")
+    for scheme in names:
+        planner = able_planner(graph, scheme)
+        if planner is not None and planner.compared is not None and planner.compared(planned_graph(graph)):
+            found.append(scheme)
+    return found
 
 
-def first_able(tries: Sequence[CompileSettings], make: Callable[[CompileSettings], Made]) -> Made:
-    """What `make` makes of the first of these settings, or of the next where their scheme cannot evaluate the model.
-
-    With hide_weights=False, what has nothing to multiply (linear and additive models, trees that ask about one feature
-    each) is a mere sum where another scheme needs no lookups for it: it takes no evaluation keys, and its answers give
-    its weights away.
-
-    Raises:
-        UnsupportedModelError: no scheme is able.
-    """
-    first, *others = tries
-    try:
-        made = make(first)
-    except UnsupportedModelError:
-        if not others:
-            raise
-        return make(others[0])
-    if others and first.hide_weights is False and not made.circuit.products:
-        sums = make(others[0])
-        if not sums.circuit.lookups:
-            return sums
-    return made
+def _to_compare(graph: ModelGraph, settings: CompileSettings) -> tuple[CompileSettings, ...]:
+    """The one that evaluates all such graphs is last. Squares need SEAL, which may not be installed."""
+    usual: Scheme = "bootstrapped" if able_planner(graph, BOOTSTRAPPED) is not None else "levelled"
+    if settings.needs_lookups or settings.speaks_of_lookups:
+        return (replace(settings, scheme=usual),)
+    schemes = [each for each in _compared(graph) if each != SQUARES or find_spec("tenseal") is not None]
+    return tuple(replace(settings, scheme=each) for each in (*schemes, usual))

@@ -86,6 +86,17 @@ class BootstrappedPrices:
                 prices.append(self.draft(replace(draft, output_bits=bits, summed=summed) if summed else draft))
         return math.fsum(prices)
 
+    def planned_seconds(self, circuit: Circuit, rates: MachineRates) -> float:
+        """See `PriceList`: with ciphertexts as long as those of several levels are."""
+        words = _KEY_BITS * circuit.input.size
+        dense, gathered = _work(circuit)
+        widths = [node.width for node in circuit.nodes if isinstance(node, Lookup)]
+        if not widths:
+            cells = (dense + gathered) * _KEY_BITS * rates.linear_cell_word
+            return rates.linear_call + words * rates.linear_input_word + cells
+        sums = _KEY_BITS * (dense * rates.cell_word + gathered * rates.gathered_word)
+        return rates.call + words * rates.input_word + sums + self.circuit(circuit) * _per_price(rates, max(widths))
+
     def estimate(self, draft: Draft, rates: MachineRates) -> Cost:
         """See `PriceList`."""
         words = _KEY_BITS * draft.input_bits
@@ -185,8 +196,7 @@ def predict(circuit: Circuit, program: Program, rates: MachineRates) -> Predicti
     words = program.keyset.dimensions[program.input.key] + 1
     inputs = program.input.size * words
     widths = [node.width for node in circuit.nodes if isinstance(node, Lookup)]
-    work = [matrix_work(circuit, node) for node in circuit.nodes if isinstance(node, Linear | Convolution)]
-    dense, gathered = (sum(of_a_kind) for of_a_kind in zip((0, 0), *work, strict=True))
+    dense, gathered = _work(circuit)
     if not program.lookups:
         linear = (dense + gathered) * words * rates.linear_cell_word
         return Prediction(
@@ -205,6 +215,13 @@ def predict(circuit: Circuit, program: Program, rates: MachineRates) -> Predicti
         program.input.size * rates.encryption_element,
         rates.machine,
     )
+
+
+def _work(circuit: Circuit) -> tuple[int, int]:
+    """Dense cells and gathered entries of all sums."""
+    work = [matrix_work(circuit, node) for node in circuit.nodes if isinstance(node, Linear | Convolution)]
+    dense, gathered = (sum(of_a_kind) for of_a_kind in zip((0, 0), *work, strict=True))
+    return dense, gathered
 
 
 def matrix_work(circuit: Circuit, node: Linear | Convolution) -> tuple[int, int]:

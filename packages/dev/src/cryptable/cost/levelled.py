@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from cryptable_engine import Circuit, Linear, Product, Program, Rotation
@@ -80,8 +81,23 @@ class LevelledPrices:
         """None: there are no lookups."""
         return None
 
-    def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:  # noqa: ARG002  (NumPy's)
+    def planned_seconds(self, circuit: Circuit, rates: MachineRates) -> float:
+        """See `PriceList`."""
+        return 1e-6 * (self.circuit(circuit) + _READ * reads_of(circuit)) * rates.levelled_pace
+
+    def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:
         """See `PriceList`: as products, reads of bits by linear forms, and bits that are expanded."""
+        in_numpy, pace = self.seconds_in_numpy(circuit, program), rates.levelled_pace
+        return replace(
+            in_numpy,
+            lookups=in_numpy.lookups * pace,
+            linear=in_numpy.linear * pace,
+            ciphertexts=in_numpy.ciphertexts * pace,
+            measured_on=rates.machine,
+        )
+
+    def seconds_in_numpy(self, circuit: Circuit, program: Program) -> Prediction:
+        """The same on the machine that these prices were measured on, without the kernel."""
         parameters = program.parameters
         if isinstance(parameters, LinearParameters):
             return Prediction(
@@ -107,12 +123,12 @@ class LevelledPrices:
 
 
 def seconds_of(parameters: LevelledParameters, products: int, turns: int = 0) -> float:
-    """CPU seconds of a row, but for what reading bits costs, which no parameter changes."""
+    """CPU seconds of a row in NumPy, but for what reading bits costs, which no parameter changes."""
     return 1e-6 * (_products(parameters.gadget, products) + _turns(parameters.gadget, turns) + _expansion(parameters))
 
 
 def linear_seconds(parameters: LinearParameters) -> float:
-    """CPU seconds of a row of a linear model."""
+    """CPU seconds of a row of a linear model, in NumPy."""
     return 1e-6 * (_LINEAR_POLYNOMIAL * parameters.layout.polynomials + _LINEAR_PART * parameters.parts)
 
 

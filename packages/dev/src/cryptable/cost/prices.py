@@ -79,6 +79,12 @@ class PriceList(Protocol):
     def circuit(self, circuit: Circuit) -> float:
         """The price of a planned circuit, about, before crypto parameters are chosen."""
 
+    def planned_seconds(self, circuit: Circuit, rates: MachineRates) -> float:
+        """What `seconds` will say of a planned circuit's row, about, before crypto parameters are chosen.
+
+        Infinite where there are none for it.
+        """
+
     def estimate(self, draft: Draft, rates: MachineRates) -> Cost:
         """What a draft costs on a machine, as `seconds` will say of the program."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,20 @@ class MachineRates:
     linear_input_word: float
     linear_cell_word: float
     encryption_element: float
+
+    @property
+    def levelled_pace(self) -> float:
+        """Seconds of the scheme levelled, for each that its price list says: those are of NumPy, on another machine.
+
+        By what evaluates, as it was measured beside NumPy in one process, and by how much slower or quicker lookups are
+        here than on the machine of the cost table.
+        """
+        by_path: dict[str, float] = _table()["levelled"]
+        lookups = _table()["lookups"].get(self.engine)
+        if lookups is None:
+            return by_path[_ANY]
+        ratios = [rate / lookups[str(width)] for width, rate in self.per_price.items() if str(width) in lookups]
+        return by_path[self.engine] * statistics.median(ratios) if ratios else by_path[self.engine]
 
     def to_json(self) -> str:
         """For a file."""
@@ -138,6 +154,7 @@ def shipped_rates() -> MachineRates:
     return MachineRates.from_json(json.dumps(_table()["rates"]), what=COST_TABLE)
 
 
+@cache
 def _table() -> dict[str, Any]:
     content: dict[str, Any] = json.loads(resources.files("cryptable.cost").joinpath(COST_TABLE).read_text("utf-8"))
     return content

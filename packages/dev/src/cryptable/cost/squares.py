@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 
-from cryptable_engine import Circuit, Program
-from cryptable_engine.schemes.squares.program import SquaresProgram, layers_price
+from cryptable_engine import Circuit, CompilationError, Program
+from cryptable_engine.circuit.bounds import bounds
+from cryptable_engine.schemes.squares.choice import choose_plan
+from cryptable_engine.schemes.squares.program import SquaresProgram, layers_price, price
 from cryptable_protocol import InternalError, KeysetParameters
 from cryptable_protocol.schemes.scheme import SQUARES
 
 from cryptable.cost.prices import Cost, Draft, prices_of
 from cryptable.cost.rates import MachineRates, Prediction
 
-_ENCRYPTION, _KEY = 12_000.0, 6_000.0
-"""Of one modulus in the ring of 8192, and of making one row of keys ready."""
+_ENCRYPTION, _CIPHERTEXTS, _KEY = 12_000.0, 5_000.0, 6_000.0
+"""Of one modulus in the ring of 8192: encrypting a row, reading and writing it, and making one row of keys ready."""
 _MEASURED_ON = "SEAL 4.3 on one core of a server with AVX-512"
 
 
@@ -42,6 +44,15 @@ class SquaresPrices:
         """See `PriceList`: with one modulus in the smallest ring that has room."""
         return layers_price(circuit)
 
+    def planned_seconds(self, circuit: Circuit, rates: MachineRates) -> float:  # noqa: ARG002  (SEAL's)
+        """See `PriceList`: parameters are chosen for it."""
+        try:
+            plan = choose_plan(circuit, bounds(circuit), self.p_error)
+        except CompilationError:
+            return math.inf
+        keyset = plan.parameters.keyset
+        return 1e-6 * (price(plan) + _CIPHERTEXTS * len(plan.parameters.moduli) * keyset.ring_size / 8192)
+
     def estimate(self, draft: Draft, rates: MachineRates) -> Cost:  # noqa: ARG002  (as all lists)
         """Of no draft."""
         return Cost(math.inf if draft.lookups else 0.0, draft.lookups, 0)
@@ -59,7 +70,7 @@ class SquaresPrices:
         return Prediction(
             lookups=0.0,
             linear=1e-6 * program.price,
-            ciphertexts=1e-6 * 5000.0 * moduli * larger,
+            ciphertexts=1e-6 * _CIPHERTEXTS * moduli * larger,
             keys_loaded=1e-6 * _KEY * moduli * parameters.keyset.rows * larger,
             encryption=1e-6 * _ENCRYPTION * moduli * larger**2,
             measured_on=_MEASURED_ON,

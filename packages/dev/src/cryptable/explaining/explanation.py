@@ -31,7 +31,7 @@ from cryptable.explaining.picture import Figure, draw
 from cryptable.explaining.sizes import Bytes, bytes_of
 from cryptable.explaining.squares import SquaresFacts
 from cryptable.explaining.training_options import TrainingOptions
-from cryptable.planner.planned_model import Agreement, ScoreDrop, ThresholdDisclosure
+from cryptable.planner.planned_model import Agreement, SchemeOffer, ScoreDrop, ThresholdDisclosure
 
 RANGES_TELL = {
     "sound": "no input leads beyond them",
@@ -103,6 +103,9 @@ class Explanation:
     """No contribution, and no base, is off by more; None where that is not known."""
     cpu_seconds_measured: float | None = None
     scheme: str = BOOTSTRAPPED
+    offers: tuple[SchemeOffer, ...] = ()
+    """Of the schemes that scheme="auto" has compared, the one that was taken first; empty where it had none to compare,
+    and of loaded models."""
     levelled: LevelledFacts | None = None
     """Of a model of that scheme: what it has instead of lookups."""
     squares: SquaresFacts | None = None
@@ -135,6 +138,7 @@ class Explanation:
         return {
             "model": self.model,
             "scheme": self.scheme,
+            "offers": [vars(offer).copy() for offer in self.offers],
             "levelled": None if self.levelled is None else self.levelled.to_dict(),
             "squares": None if self.squares is None else self.squares.to_dict(),
             "linear": None if self.linear is None else self.linear.to_dict(),
@@ -203,6 +207,8 @@ class Explanation:
         table = Table(title=f"What one prediction of {self.model!r} costs", show_header=False, title_justify="left")
         table.add_column(style="bold")
         table.add_column()
+        if self.offers:
+            table.add_row("scheme", "; ".join(map(str, self.offers)))
         if self._facts is not None:
             for name, told in self._facts.rows(self.seconds, self.p_error, self.security_bits):
                 table.add_row(name, told)
@@ -321,6 +327,7 @@ def explain(
     advice: TrainingOptions | None = None,
     contribution_error_bound: float | None = None,
     cpu_seconds_measured: float | None = None,
+    offers: tuple[SchemeOffer, ...] = (),
 ) -> Explanation:
     """Explain a compiled model.
 
@@ -328,6 +335,7 @@ def explain(
     Lookup nodes, where they are known; `ranges` says where its tables end, as `compile` names it; `agreement` is that
     with the model itself on calibration data; `advice` what would make its trees cheaper; `contribution_error_bound` is
     that of what each feature adds; `cpu_seconds_measured` is what a row took here, where that is known.
+    `offers` are those of the schemes that were compared.
     """
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
@@ -364,6 +372,7 @@ def explain(
         contribution_error_bound=contribution_error_bound,
         cpu_seconds_measured=cpu_seconds_measured,
         scheme=spec.scheme,
+        offers=offers,
         levelled=LevelledFacts.of(circuit, spec.features, parameters),
         squares=SquaresFacts.of(circuit, parameters),
         linear=LinearFacts.of(parameters),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from cryptable_protocol import Decoder
 
-from cryptable.graphs.graph import ModelGraph
+from cryptable.graphs.graph import FloatArray, ModelGraph
 
 Own = TypeVar("Own", bound="ClientSide")
 
@@ -34,6 +36,10 @@ class ClientSide:
     def error(self, inner: float) -> float | None:
         """By how much a score is off at most, where none of the graph's is by more than this; None if by any amount."""
         return inner
+
+    def undecided(self, scores: FloatArray) -> npt.NDArray[np.bool_]:
+        """Rows, shape (rows,), in which doubles may decide otherwise than the library, by scores of the graph."""
+        return np.zeros(len(scores), np.bool_)
 
     def of(self: Own, graph: ModelGraph) -> Own:
         """The same of another graph with as many scores."""

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 from cryptable_protocol import Labels, Link
+from cryptable_protocol.encoding.links import votes_of_pairs
 
 from cryptable.errors import UnsupportedModelError
-from cryptable.graphs.graph import Estimator, FloatArray, LinearModel, Rows
+from cryptable.graphs.graph import Estimator, FloatArray, IntArray, LinearModel, Rows
 from cryptable.graphs.kernels import KernelMachine
+from cryptable.graphs.pair_votes import PairVotes
 from cryptable.importers.reading.kernels import Kernel, read_kernel_machine
 from cryptable.importers.reading.labels import labels_of
 from cryptable.importers.registry import importer
+
+
+def _votes(estimator: Estimator, rows: Rows) -> FloatArray:
+    """Of several classes their votes, whichever shape is asked for."""
+    scores = np.asarray(estimator.decision_function(rows), np.float64)
+    is_of_pairs = len(estimator.classes_) > 2 and estimator.decision_function_shape == "ovo"
+    return votes_of_pairs(scores) if is_of_pairs else scores
 
 
 def _decision(estimator: Estimator, rows: Rows) -> FloatArray:
@@ -21,16 +32,13 @@ def _prediction(estimator: Estimator, rows: Rows) -> FloatArray:
     return np.asarray(estimator.predict(rows), np.float64)
 
 
-@importer("sklearn.svm.SVC", "sklearn.svm.NuSVC", reference=_decision)
-def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> KernelMachine | LinearModel:
-    """The margin of the second class; of two classes only, since more of them vote pair by pair."""
-    what = type(estimator).__name__
-    if len(estimator.classes_) > 2:
-        raise UnsupportedModelError(
-            f"{what} of {len(estimator.classes_)} classes lets pairs of them vote, which is no sum of scores; fit "
-            f"one {what} for each class against the rest, or LinearSVC, which does that itself"
-        )
-    return _machine(estimator, feature_names, Link.MARGIN, labels_of(estimator.classes_, what))
+@importer("sklearn.svm.SVC", "sklearn.svm.NuSVC", reference=_votes)
+def read_classifier(estimator: Estimator, feature_names: tuple[str, ...]) -> KernelMachine | LinearModel | PairVotes:
+    """The margin of the second class; of several, one of each pair, by which clients count votes."""
+    labels = labels_of(estimator.classes_, type(estimator).__name__)
+    if len(labels) == 2:
+        return _machine(estimator, feature_names, Link.MARGIN, labels)
+    return PairVotes(_machine(estimator, feature_names, Link.IDENTITY, None), labels, bool(estimator.break_ties))
 
 
 @importer("sklearn.svm.SVR", "sklearn.svm.NuSVR", reference=_prediction)
@@ -72,7 +80,8 @@ def _machine(
     estimator: Estimator, feature_names: tuple[str, ...], link: Link, labels: Labels | None
 ) -> KernelMachine | LinearModel:
     dual = estimator.dual_coef_
-    weights = np.asarray(dual.toarray() if hasattr(dual, "toarray") else dual, np.float64).T
+    dense_dual = np.asarray(dual.toarray() if hasattr(dual, "toarray") else dual, np.float64)
+    weights = dense_dual.T if len(dense_dual) == 1 else _weights_of_pairs(dense_dual, estimator.n_support_)
     base = np.asarray(estimator.intercept_, np.float64)
     if estimator.kernel == "linear":
         coefficients = estimator.coef_
@@ -90,6 +99,23 @@ def _machine(
         link=link,
         labels=labels,
     )
+
+
+def _weights_of_pairs(dual: FloatArray, counts: IntArray) -> FloatArray:
+    """Of each vector in each pair of classes, shape (vectors, pairs).
+
+    Args:
+        dual: of each vector against each other class, in their order; shape (classes - 1, vectors).
+        counts: how many of the vectors, in their order, are of each class.
+    """
+    classes = len(counts)
+    of_class = np.repeat(np.arange(classes), counts)
+    pairs = list(combinations(range(classes), 2))
+    weights = np.zeros((dual.shape[1], len(pairs)))
+    for pair, (one, other) in enumerate(pairs):
+        weights[of_class == one, pair] = dual[other - 1, of_class == one]
+        weights[of_class == other, pair] = dual[one, of_class == other]
+    return weights
 
 
 def _refuse_functions(estimator: Estimator) -> None:

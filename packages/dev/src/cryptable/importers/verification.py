@@ -10,9 +10,10 @@ import numpy.typing as npt
 from cryptable_protocol import Decoder, Link
 
 from cryptable.errors import AgreementWarning, ImportMismatchError, UnsupportedModelError
+from cryptable.graphs.client_side import ClientSide
 from cryptable.graphs.graph import Estimator, FloatArray, ModelGraph, Rows
-from cryptable.graphs.mixture import Mixture
 from cryptable.graphs.neighbors import NeighborsModel
+from cryptable.graphs.pair_votes import PairVotes
 from cryptable.graphs.transformed import Transformed
 from cryptable.importers.feature_names import names_are_matched
 
@@ -45,7 +46,7 @@ def verify_import(graph: ModelGraph, rows: FloatArray, reference: FloatArray, *,
     difference = np.abs(scores - reference)
     if isinstance(graph, NeighborsModel):
         difference[graph.ties(rows)] = 0.0  # libraries choose between equally near rows as their search happens to
-    if isinstance(graph, Mixture):
+    if isinstance(graph, ClientSide):
         difference[graph.undecided(graph.graph.scores(rows))] = 0.0
     allowed = _allowed(reference)
     worst = np.unravel_index(int(np.argmax(difference)), difference.shape)
@@ -98,6 +99,8 @@ def predictions_by(graph: ModelGraph, scores: FloatArray) -> npt.NDArray[Any]:
 def _decoder(graph: ModelGraph, outputs: int) -> Decoder:
     """Of integers that are the scores themselves."""
     link = Link.IDENTITY if isinstance(graph, Transformed) else graph.link
+    if isinstance(graph, PairVotes):  # by which integers there are none of votes, only of pairs
+        outputs = graph.graph.outputs
     decoder = Decoder(link, (0,) * outputs, 1.0, (0.0,) * outputs, graph.labels)
     return graph.decoder(decoder) if isinstance(graph, Transformed) else decoder
 
@@ -142,7 +145,7 @@ def verify_predictions(graph: ModelGraph, rows: FloatArray, predicted: npt.NDArr
         is_off = (own != predicted) & (_margins(graph, scores) > 2 * _allowed(scores))
     if isinstance(graph, NeighborsModel):
         is_off &= ~graph.ties(rows).reshape(len(rows), -1).any(axis=1)
-    if isinstance(graph, Mixture):
+    if isinstance(graph, ClientSide):
         is_off &= ~graph.undecided(graph.graph.scores(rows)).reshape(-1, *[1] * (is_off.ndim - 1))
     if is_off.any():
         row = int(np.argwhere(is_off)[0, 0])

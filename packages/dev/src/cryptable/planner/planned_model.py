@@ -97,6 +97,29 @@ class Agreement:
         )
 
 
+@dataclass(frozen=True)
+class SchemeOffer:
+    """What a scheme would take for a model, where scheme="auto" has compared several.
+
+    Attributes:
+        scheme: its name.
+        seconds: CPU of a row on one core, as predicted before crypto parameters are chosen; None where it is not able.
+        rms: of the difference of scores, as `Agreement` has it; None where it is not able, or a bound holds.
+        refusal: why it is not able; else empty.
+    """
+
+    scheme: str
+    seconds: float | None = None
+    rms: float | None = None
+    refusal: str = ""
+
+    def __str__(self) -> str:
+        if self.seconds is None:
+            return f"{self.scheme} is not able ({self.refusal})"
+        off = "" if self.rms is None else f", scores off by {self.rms:.2g} of their deviation"
+        return f"{self.scheme} {self.seconds:.2g} s{off}"
+
+
 @dataclass(frozen=True, eq=False)
 class PlannedTrees:
     """The trees that a plan is of, and what drafts plans of other ones for the same scheme.
@@ -136,6 +159,8 @@ class PlannedModel:
     """With the model itself, of a network."""
     scheme: Literal["levelled", "bootstrapped", "squares"] = "bootstrapped"
     """That evaluates the circuit."""
+    offers: tuple[SchemeOffer, ...] = ()
+    """Of the schemes that "auto" has compared, the one that was taken first; empty where it had none to compare."""
     places: Callable[[FloatArray], IntArray] | None = None
     """Where labels alone are answered: of which label, for the model's own scores, shape (rows, scores): (rows,)."""
     contributions: Contributions | None = None

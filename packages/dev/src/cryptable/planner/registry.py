@@ -59,6 +59,7 @@ CLOSER = (
 Plan: TypeAlias = Callable[[Graph, Task], PlannedModel]
 Tolerance: TypeAlias = Callable[[Graph, FloatArray], float]
 Approximate: TypeAlias = Callable[[Graph, Task], list[Graph]]
+Compared: TypeAlias = Callable[[Graph], bool]
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Planner:
     brings its answers nearer to the model's own. `tolerance` is the one of a
     score where none is asked for, by graph and scores on the calibration data. `approximate` finds graphs that are
     within a budget: the graph itself where that is, else several approximations of it; None where there is no such way.
-    Where `is_asked_for`, scheme="auto" leaves its models to another scheme that is able.
+    `compared` says of which graphs scheme="auto" weighs its plan against those of other schemes; None where it is the
+    cheapest of those that are able, or the only one.
     `explains` says whether it plans circuits that answer contributions beside scores. `answers` is "score", or "label"
     of a planner of circuits that answer labels instead.
     """
@@ -82,7 +84,7 @@ class Planner:
     approximate: Approximate | None
     scheme: str = BOOTSTRAPPED
     closer: str = CLOSER
-    is_asked_for: bool = False
+    compared: Compared | None = None
     explains: bool = False
     answers: str = SCORES
 
@@ -100,7 +102,7 @@ def planner(
     approximate: Approximate | None = None,
     scheme: str = BOOTSTRAPPED,
     closer: str = CLOSER,
-    is_asked_for: bool = False,
+    compared: Compared | None = None,
     explains: bool = False,
     answers: str = SCORES,
 ) -> Callable[[Function], Function]:
@@ -114,7 +116,7 @@ def planner(
         if (graph, scheme, answers) in _by_class:
             raise ValueError(f"{graph.__name__} has two planners; the second one is in {plan.__module__}")
         _by_class[graph, scheme, answers] = Planner(
-            graph, plan, kind, cheaper, tolerance, approximate, scheme, closer, is_asked_for, explains, answers
+            graph, plan, kind, cheaper, tolerance, approximate, scheme, closer, compared, explains, answers
         )
         return plan
 

@@ -65,6 +65,8 @@ class PlanSettings:
     hide_weights: bool | None = None
     budget: Budget | None = None
     show_progress: bool = False
+    most_seconds: float | None = None
+    """CPU of a row that another scheme takes: what costs more is not looked for. None where nothing is compared."""
 
     def __post_init__(self) -> None:
         check_number("tolerance", self.tolerance)
@@ -165,6 +167,11 @@ class PlanSettings:
         """Whether options are set that only the scheme bootstrapped has."""
         counted = self.budget is not None and self.budget.max_lookups is not None
         return self.table_bits is not None or self.readout != "exact" or counted
+
+    @property
+    def speaks_of_lookups(self) -> bool:
+        """Whether options are set that mean something else, or nothing, where a network's tables are turned."""
+        return self.bits is not None or self.rounding != "approximate"
 
     @property
     def widths(self) -> tuple[int, ...] | None:

@@ -185,7 +185,7 @@ def test_a_convolution_stays_one_though_its_corners_read_one_pixel():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(1, 2, 2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(32, 1))
     pixels = np.random.default_rng(0).uniform(0, 1, (200, 1, 3, 3)).astype(np.float32)
-    planned = plan(module, pixels)
+    planned = plan(module, pixels, CompileSettings(scheme="bootstrapped"))
     assert [type(each) for each in planned.features] == [AffineEncoder] * 9
 
 

@@ -128,11 +128,6 @@ def test_other_models_and_options_of_lookups_are_refused():
         compiled(Squares(6, 8, 3), keys_of=ct.compile(tree, ROWS))
 
 
-def test_auto_leaves_networks_to_lookups():
-    compiled = ct.compile(Squares(6, 2, 1), ROWS, bits=5, show_progress=False)
-    assert compiled.artifact.client_spec.scheme == "bootstrapped"
-
-
 def graph_of(random, *, features=4, widths=(3,), outputs=2):
     """Layers of a s² + b s + c, each element with its own coefficients."""
     layers, known = [], features

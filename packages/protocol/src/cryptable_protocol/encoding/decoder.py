@@ -13,7 +13,15 @@ import numpy.typing as npt
 from cryptable_protocol import limits
 from cryptable_protocol._generated.cryptable.v1 import client_spec_pb2 as pb
 from cryptable_protocol.encoding.exponential import exponential
-from cryptable_protocol.encoding.links import REGRESSIONS, Link, probabilities_of, sigmoid
+from cryptable_protocol.encoding.links import (
+    OF_PAIRS,
+    REGRESSIONS,
+    Link,
+    labels_of_pairs,
+    probabilities_of,
+    sigmoid,
+    votes_of_pairs,
+)
 from cryptable_protocol.encoding.members import Member, check_members, combined
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.wire.names import check_name
@@ -40,7 +48,8 @@ class Decoder:
 
     `labels` is None for regression. With two labels and one score, the score speaks for the second label, which is
     predicted where the score is above 0 (`Link.PROBABILITY`: above one half). With one score a label, the label of the
-    largest score is predicted, the first one of equals.
+    largest score is predicted, the first one of equals. With `Link.PAIRS`, and by margin, the scores above are those of
+    pairs of labels, and the model's own are the votes that each label has of them, as `votes_of_pairs` says.
 
     With `members`, the scores above are theirs, one after the other, and the model's own are what they sum up to, or
     with `median` their weighted median.
@@ -90,11 +99,17 @@ class Decoder:
             raise MalformedMessageError("decoder: a median without members")
         self._check_curve()
         self._check_contributions()
+        if self.link in OF_PAIRS and labels_of_pairs(self.scores) is None:
+            raise MalformedMessageError(
+                f"decoder: {self.scores} scores with link {self.link.name}, expected one a pair of three labels or more"
+            )
         self._check_labels()
 
     @property
     def outputs(self) -> int:
         """Scores of the model."""
+        if self.link in OF_PAIRS:
+            return labels_of_pairs(self.scores) or 0
         return self.members[0].scores if self.members else self.scores
 
     @property
@@ -116,10 +131,10 @@ class Decoder:
             raise MalformedMessageError("decoder: the scores of its curve must be strictly increasing")
 
     def _check_contributions(self) -> None:
-        if self.contributions and (self.further_bits or self.members):
+        if self.contributions and (self.further_bits or self.members or self.link in OF_PAIRS):
             raise MalformedMessageError(
-                "decoder: contributions add up to the scores exactly, expected no further bits and no members beside "
-                "them"
+                "decoder: contributions add up to the scores exactly, expected no further bits, no members and no "
+                "pairs beside them"
             )
         if len(self.contribution_base) != (self.scores if self.contributions else 0):
             raise MalformedMessageError(
@@ -168,6 +183,8 @@ class Decoder:
         scores: npt.NDArray[np.float64] = self._shifted(values)[:, : self.scores] * self.step + np.asarray(self.base)
         if self.members:
             scores = combined(self.members, scores, median=self.median)
+        if self.link in OF_PAIRS:
+            scores = votes_of_pairs(scores)
         return scores[:, 0] if self.outputs == 1 else scores
 
     def contributions_of(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -206,7 +223,7 @@ class Decoder:
 
     def require_probabilities(self) -> None:
         """Raise InvalidInputError where `predict_proba` would: nothing need be evaluated to know."""
-        if self.link is Link.MARGIN or self.link in REGRESSIONS:
+        if self.link in (Link.MARGIN, *OF_PAIRS) or self.link in REGRESSIONS:
             raise InvalidInputError(_NO_PROBABILITIES)
 
     def predict_proba(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -240,6 +257,8 @@ class Decoder:
             return np.interp(scores, *self.curve)
         if self.labels is None:
             return scores
+        if self.link is Link.PAIRS:  # margins below 1/3 of a vote decide nothing
+            scores = np.rint(scores)
         chosen = (scores > self.threshold).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
         predicted: npt.NDArray[Any] = np.asarray(self.labels, _DTYPES[type(self.labels[0])])[chosen]
         return predicted

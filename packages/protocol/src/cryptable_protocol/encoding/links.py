@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import itertools
+import math
 
 import numpy as np
 
@@ -29,10 +31,44 @@ class Link(enum.Enum):
     """Regression of a fraction: the predictions are 1 / (1 + e^-score)."""
     CURVE = pb.Decoder.CURVE
     """Regression: the predictions are the heights of a curve at the scores."""
+    PAIRS = pb.Decoder.PAIRS
+    """One against one: a score a pair of labels, a vote for the first where it is above 0, else for the second."""
+    PAIRS_BY_MARGIN = pb.Decoder.PAIRS_BY_MARGIN
+    """The same; of labels with equally many votes, the one whose pairs have the largest sum of scores."""
 
 
 REGRESSIONS = (Link.IDENTITY, Link.EXPONENTIAL, Link.LOGISTIC, Link.CURVE)
 """Links of models without labels."""
+OF_PAIRS = (Link.PAIRS, Link.PAIRS_BY_MARGIN)
+"""Links of classes that are compared pair by pair."""
+
+
+def labels_of_pairs(scores: int) -> int | None:
+    """How many labels have so many pairs, of three labels or more; None where no number of them has."""
+    labels = (1 + math.isqrt(1 + 8 * scores)) // 2
+    return labels if labels >= 3 and labels * (labels - 1) // 2 == scores else None
+
+
+def votes_of_pairs(scores: FloatArray) -> FloatArray:
+    """Votes of each label, and below 1/3 of one, by how much its pairs are won: votes + m / (3 (|m| + 1)).
+
+    Args:
+        scores: of pairs of labels, (0, 1), (0, 2), …, (1, 2), …; shape (rows, pairs).
+
+    Returns:
+        Shape (rows, labels).
+    """
+    labels = labels_of_pairs(scores.shape[1])
+    if labels is None:
+        raise ValueError(f"{scores.shape[1]} scores are not of the pairs of any number of labels")
+    votes, margins = np.zeros((2, len(scores), labels))
+    for (one, other), score in zip(itertools.combinations(range(labels), 2), scores.T, strict=True):
+        votes[:, one] += score > 0
+        votes[:, other] += score <= 0
+        margins[:, one] += score
+        margins[:, other] -= score
+    found: FloatArray = votes + margins / (3.0 * (np.abs(margins) + 1.0))
+    return found
 
 
 def probabilities_of(link: Link, scores: FloatArray) -> FloatArray:

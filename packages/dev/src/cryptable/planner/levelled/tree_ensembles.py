@@ -15,6 +15,7 @@ from cryptable_protocol.schemes.scheme import LEVELLED
 from cryptable.console.progress import progress_bar
 from cryptable.cost.levelled import LevelledPrices, linear_seconds, seconds_of, turns_of
 from cryptable.cost.prices import Cost
+from cryptable.cost.rates import machine_rates
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.contributions import contributions, features_asked
 from cryptable.graphs.graph import TreeEnsemble
@@ -103,7 +104,7 @@ def _cost(graph: TreeEnsemble, task: Task) -> Cost:
         if isinstance(parameters, LinearParameters)
         else seconds_of(parameters, circuit.products - turns_of(circuit), turns_of(circuit))
     )
-    return Cost(seconds, 0, parameters.row_bytes)
+    return Cost(seconds * machine_rates().levelled_pace, 0, parameters.row_bytes)
 
 
 def _planned(

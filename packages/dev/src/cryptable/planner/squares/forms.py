@@ -36,6 +36,16 @@ def plan(graph: QuadraticForms, task: Task) -> PlannedModel:
     return plan_layers(squares_of(graph, task.rows), graph, task)
 
 
+def _has_degree_2(machine: KernelMachine) -> bool:
+    """Whether `forms_of` has forms of it, which it looks for at a price that is small beside planning tables."""
+    try:
+        with np.errstate(all="ignore"):
+            forms_of(machine)
+    except UnsupportedModelError:
+        return False
+    return True
+
+
 @planner(
     KernelMachine,
     scheme=SQUARES,
@@ -43,7 +53,7 @@ def plan(graph: QuadraticForms, task: Task) -> PlannedModel:
     cheaper="fewer features and input_bits= cost less: fewer squares, fewer and smaller moduli",
     closer="more input_bits= bring it nearer, and so does a lower tolerance=",
     tolerance=allowed_error,
-    is_asked_for=True,
+    compared=_has_degree_2,
 )
 def plan_machine(graph: KernelMachine, task: Task) -> PlannedModel:
     """All its vectors together are one quadratic form of the features, however many there are."""

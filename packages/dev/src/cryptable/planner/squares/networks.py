@@ -17,7 +17,7 @@ from cryptable.planner.networks.feature_functions import behind_functions
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
 from cryptable.planner.squares.integers import Fineness, InputLevels, circuit_of, decoder_of, round_layers
-from cryptable.planner.squares.square_layers import SquareLayers, square_layers
+from cryptable.planner.squares.square_layers import SquareLayers, is_of_squares, square_layers
 from cryptable.planner.tolerance import deviation
 
 TARGET_RMS = 0.02
@@ -45,7 +45,7 @@ def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:  # noqa: ARG0
     cheaper="fewer hidden layers and input_bits= cost less: fewer and smaller moduli",
     closer="more input_bits= bring it nearer, and so does a lower tolerance=",
     tolerance=allowed_error,
-    is_asked_for=True,
+    compared=is_of_squares,
 )
 def plan(graph: SegmentedNetwork, task: Task) -> PlannedModel:
     """The coarsest integers that are near enough: what is in front of a square counts twice."""

@@ -12,6 +12,8 @@ from cryptable.graphs.network import Layer, SegmentedNetwork
 from cryptable.graphs.symbols import widened
 
 _PROBES = (-3.0, -0.5, 0.25, 2.0, 7.0)
+_MOST_CELLS = 20_000_000
+"""Of the matrices of a network that is looked at unasked."""
 _ROUNDING = 1e-6
 """Of a probed value: functions of single precision are no nearer to a square."""
 
@@ -36,6 +38,20 @@ class SquareLayers:
         for layer in self.layers[:-1]:
             values = (values @ layer.matrix.T + layer.offset) ** 2
         return values @ self.layers[-1].matrix.T + self.layers[-1].offset
+
+
+def is_of_squares(network: SegmentedNetwork) -> bool:
+    """Whether each of its layers is a square of sums, or another polynomial of degree 2, and none of millions."""
+    known, cells = len(network.feature_names), 0
+    try:
+        with np.errstate(all="ignore"):
+            for layer in network.layers:
+                _as_square(layer)
+                cells += layer.size * known
+                known += layer.size
+    except UnsupportedModelError:
+        return False
+    return 0 < cells <= _MOST_CELLS
 
 
 def square_layers(network: SegmentedNetwork) -> SquareLayers:

@@ -263,7 +263,7 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
     [
       [
         "Link",
-        {"LINK_UNSPECIFIED": 0, "IDENTITY": 1, "MARGIN": 2, "SIGMOID": 3, "SOFTMAX": 4, "PROBABILITY": 5, "EXPONENTIAL": 6, "LOGISTIC": 7, "CURVE": 8},
+        {"LINK_UNSPECIFIED": 0, "IDENTITY": 1, "MARGIN": 2, "SIGMOID": 3, "SOFTMAX": 4, "PROBABILITY": 5, "EXPONENTIAL": 6, "LOGISTIC": 7, "CURVE": 8, "PAIRS": 9, "PAIRS_BY_MARGIN": 10},
       ],
     ],
   ],
@@ -1487,6 +1487,22 @@ export enum Decoder_Link {
    * @generated from enum value: CURVE = 8;
    */
   CURVE = 8,
+
+  /**
+   * Classification into three or more classes, one against one: a score for each pair of labels, (0, 1), (0, 2), ...,
+   * (1, 2), ...; above 0 it is a vote for the pair's first label, else for its second. The label of the most votes is
+   * predicted, the first one of equals.
+   *
+   * @generated from enum value: PAIRS = 9;
+   */
+  PAIRS = 9,
+
+  /**
+   * The same; of labels with equally many votes, the one whose pairs have the largest sum of scores.
+   *
+   * @generated from enum value: PAIRS_BY_MARGIN = 10;
+   */
+  PAIRS_BY_MARGIN = 10,
 }
 
 /**

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from cryptable_protocol import Decoder
 from cryptable_protocol.schemes.scheme import LEVELLED
 
+from cryptable.cost.rates import machine_rates
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, ModelGraph
 from cryptable.graphs.network import SegmentedNetwork
@@ -19,10 +22,20 @@ TARGET_RMS, TARGET_RMS_OF_SEVERAL = 0.02, 0.035
 """Of the deviation of scores: how far one, or each of several, may be off on calibration data, where no tolerance is
 asked for. The largest of several is seldom near the next."""
 _MOST_BITS = 10
+_MOST_WEIGHTS, _MOST_FEATURES = 6000, 160
+"""Of a network that is compared with lookups: each weight takes a product a digit of its input, and planning seconds
+that grow with the square of the features."""
 
 
 def _target(outputs: int) -> float:
     return TARGET_RMS if outputs == 1 else TARGET_RMS_OF_SEVERAL
+
+
+def _is_small(graph: SegmentedNetwork) -> bool:
+    """Whether planning takes seconds, and products may cost less than lookups do."""
+    if len(graph.layers) != 1 or len(graph.feature_names) > _MOST_FEATURES:
+        return False
+    return int(graph.layers[0].matrix.nnz) <= _MOST_WEIGHTS
 
 
 def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:
@@ -37,7 +50,7 @@ def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:
     cheaper="fewer neurons, and fewer input_bits=, cost less in proportion",
     closer="more input_bits= bring it nearer, and so do more rows of X_train, if those are few",
     tolerance=allowed_error,
-    is_asked_for=True,
+    compared=_is_small,
 )
 def plan(graph: SegmentedNetwork, task: Task) -> PlannedModel:
     """Tables that the digits of inputs turn."""
@@ -57,7 +70,16 @@ def plan_layer(layer: HiddenLayer, graph: ModelGraph, task: Task) -> PlannedMode
     target = _target(graph.outputs)
     if settings.tolerance is not None:
         target = settings.tolerance / (deviation(task.reference) or 1.0)
-    wish = Wish(target, task.prices.p_error, settings.tolerance, settings.input_bits, _positions(task), settings.ranges)
+    most = math.inf if settings.most_seconds is None else 1e6 * settings.most_seconds / machine_rates().levelled_pace
+    wish = Wish(
+        target,
+        task.prices.p_error,
+        settings.tolerance,
+        settings.input_bits,
+        _positions(task),
+        settings.ranges,
+        most,
+    )
     found = find(layer, graph.feature_names, task.rows, task.reference, wish)
     answer = found.circuit.nodes[found.circuit.output]
     decoder = Decoder(

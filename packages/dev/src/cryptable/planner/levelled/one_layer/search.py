@@ -56,6 +56,8 @@ _NEARLY, _BEST = 1.15, 4
 are seldom near enough: the nearest of so many is, whose exponents are fitted."""
 _USELESS, _LARGEST = 0.5, 1e300
 """Of the deviation: what errs more says nothing of the model; and what only an error without bound exceeds."""
+_NEAR = 0.05
+"""Of the deviation: what is off by more is no better than the plan of another scheme, which is cheaper or near, too."""
 _SHARE_OF_IDLE = 0.5
 """Of the error that is allowed, what bits that turn no table may have had, all together, and are not read then."""
 _MARGIN = 0.03
@@ -83,7 +85,8 @@ class Wish:
     """How near and how: rms in deviations; digits of inputs and positions of tables, where they are asked for.
 
     `tolerance` is the largest error on calibration data, None where none is asked for; `p_error` the probability with
-    which an answer may be wrong.
+    which an answer may be wrong. `most` is the price, in the unit of the price list, above which another scheme is the
+    cheaper one: then the nearest plan is wanted only if it is near.
     """
 
     rms: float
@@ -92,6 +95,7 @@ class Wish:
     digits: int | None = None
     positions: int | None = None
     ranges: str = "minmax"
+    most: float = math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,12 +131,14 @@ def find(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, reference
         found = _measured(candidate, data, wish)
         if found.rms <= wish.rms and (wish.tolerance is None or found.largest <= wish.tolerance):
             return found
+    nearest = min((rough for rough, _ in tried), default=math.inf)
+    if nearest > _NEAR and not math.isinf(wish.most):
+        raise UnsupportedModelError("scheme 'levelled': plans near the model take more CPU than another scheme does")
     if not tried:
         raise UnsupportedModelError(
             f"scheme 'levelled': {layer.outputs} scores leave tables no room for positions; fit one network for fewer "
             "of them, or use scheme='bootstrapped'"
         )
-    nearest = min(rough for rough, _ in tried)
     # A tolerance that is asked for is refused by itself, below.
     if nearest > (max(_USELESS, wish.rms) if wish.tolerance is None else _LARGEST):
         raise UnsupportedModelError(
@@ -170,8 +176,10 @@ def _candidates(layer: HiddenLayer, names: tuple[str, ...], data: Examples, wish
     tables_of_all = None if layer.is_of_distances else list(_tables(layer, data, wish))
     counts = _DIGITS_OF_DISTANCES if layer.is_of_distances else DIGITS
     for count in counts if wish.digits is None else (wish.digits,):
+        cheapest = math.inf
         digits = input_digits(layer, names, data.rows, count, is_clipped=is_clipped)
         floats = encoded(digits, data.fitted).astype(np.float64)
+        means, deviations = floats.mean(axis=0), floats.std(axis=0)
         shares = shares_of(floats)
         of_tables, least_exponents = shares, _LEAST_OF_DISTANCES if layer.is_of_distances else _LEAST_EXPONENTS
         if layer.is_of_distances:
@@ -182,10 +190,15 @@ def _candidates(layer: HiddenLayer, names: tuple[str, ...], data: Examples, wish
                     digits.sums / tables.step, of_tables, least, keep_common=layer.is_of_distances
                 )
                 network = turned_network(layer, digits, tables, exponents, floats, shares)
-                network = network.without_idle_bits(floats, idle)
+                network = network.without_idle_bits(means, deviations, idle)
                 products = network.products
                 price = turning_price(products, network.turning, digits.bits)
-                yield _Candidate(price, network, digits, encoded(digits, data.judged), tables.positions, products)
+                cheapest = min(cheapest, price)
+                if price <= wish.most:
+                    judged = encoded(digits, data.judged)
+                    yield _Candidate(price, network, digits, judged, tables.positions, products)
+        if cheapest > wish.most:  # and more digits cost more
+            break
 
 
 def _tables(layer: HiddenLayer, data: Examples, wish: Wish) -> Iterator[Tables]:

@@ -61,20 +61,21 @@ class TurnedNetwork:
         """Numbers that are rounded and added up for one score; lines of bits, which are off at times, count less."""
         return len(self.tables) + _VARIANCE_OF_LINES * len(self.lines)
 
-    def without_idle_bits(self, bits: FloatArray, allowed: float) -> TurnedNetwork:
+    def without_idle_bits(self, means: FloatArray, deviations: FloatArray, allowed: float) -> TurnedNetwork:
         """Without the lines of bits that turn no table, as far as these make little difference; but for their mean.
 
         Args:
-            bits: of calibration data, shape (rows, bits).
+            means: of the bits, over calibration data, shape (bits,).
+            deviations: likewise.
             allowed: root mean square of the difference.
         """
         still = ~self.exponents.any(axis=1)
-        matter = np.where(still, np.abs(self.lines).max(axis=1) * bits.std(axis=0), np.inf)
+        matter = np.where(still, np.abs(self.lines).max(axis=1) * deviations, np.inf)
         order = np.argsort(matter, kind="stable")
         idle = order[np.cumsum(matter[order] ** 2) <= allowed**2]
         lines = self.lines.copy()
         lines[idle] = 0.0
-        return replace(self, lines=lines, constant=self.constant + bits[:, idle].mean(axis=0) @ self.lines[idle])
+        return replace(self, lines=lines, constant=self.constant + means[idle] @ self.lines[idle])
 
     def scores(self, bits: FloatArray) -> FloatArray:
         """Of rows of bits, shape (rows, bits), before scores are rounded to a unit: shape (rows, outputs)."""
@@ -95,6 +96,8 @@ class TurnedNetwork:
         Raises:
             ConstantModelError: at this unit, nothing depends on the input.
         """
+        if not unit:
+            raise _constant()
         lines = rounded_exponents(self.lines / unit, self.shares, 0.5, keep_common=False)
         nodes: list[Node] = [Input(tuple(InputGroup(GroupKind.RANGE, size) for size in self.groups))]
         terms = [Term.from_dense(0, lines)] if lines.any() else []
@@ -102,7 +105,7 @@ class TurnedNetwork:
             nodes.append(self._rotation(unit))
             terms.append(Term.from_dense(1, np.eye(lines.shape[1])))
         if not terms:
-            raise ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
+            raise _constant()
         answer = Linear(tuple(terms), np.zeros(lines.shape[1], np.int64))
         low = bounds(Circuit((*nodes, answer), len(nodes)))[-1].low
         return Circuit((*nodes, replace(answer, offset=-low)), len(nodes))
@@ -130,6 +133,10 @@ class TurnedNetwork:
         tables = 2 * np.abs(self.tables).max(axis=1, initial=0.0).sum(axis=0) if len(self.tables) else 0.0
         found = np.abs(self.lines).sum(axis=0) + tables
         return float(found.max())
+
+
+def _constant() -> ConstantModelError:
+    return ConstantModelError("the network gives the same scores for every input: there is nothing to compute")
 
 
 def turned_network(

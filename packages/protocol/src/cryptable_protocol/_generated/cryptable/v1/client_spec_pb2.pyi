@@ -894,6 +894,13 @@ class Decoder(_message.Message):
         """Regression: the predictions are 1 / (1 + e^-score)."""
         CURVE: Decoder._Link.ValueType  # 8
         """Regression: the predictions are the heights of a curve at the scores."""
+        PAIRS: Decoder._Link.ValueType  # 9
+        """Classification into three or more classes, one against one: a score for each pair of labels, (0, 1), (0, 2), ...,
+        (1, 2), ...; above 0 it is a vote for the pair's first label, else for its second. The label of the most votes is
+        predicted, the first one of equals.
+        """
+        PAIRS_BY_MARGIN: Decoder._Link.ValueType  # 10
+        """The same; of labels with equally many votes, the one whose pairs have the largest sum of scores."""
 
     class Link(_Link, metaclass=_LinkEnumTypeWrapper): ...
     LINK_UNSPECIFIED: Decoder.Link.ValueType  # 0
@@ -913,6 +920,13 @@ class Decoder(_message.Message):
     """Regression: the predictions are 1 / (1 + e^-score)."""
     CURVE: Decoder.Link.ValueType  # 8
     """Regression: the predictions are the heights of a curve at the scores."""
+    PAIRS: Decoder.Link.ValueType  # 9
+    """Classification into three or more classes, one against one: a score for each pair of labels, (0, 1), (0, 2), ...,
+    (1, 2), ...; above 0 it is a vote for the pair's first label, else for its second. The label of the most votes is
+    predicted, the first one of equals.
+    """
+    PAIRS_BY_MARGIN: Decoder.Link.ValueType  # 10
+    """The same; of labels with equally many votes, the one whose pairs have the largest sum of scores."""
 
     LINK_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
