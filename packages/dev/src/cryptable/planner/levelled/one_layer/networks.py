@@ -10,7 +10,7 @@ from cryptable_protocol.schemes.scheme import LEVELLED
 from cryptable.cost.rates import machine_rates
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, ModelGraph
-from cryptable.graphs.network import SegmentedNetwork
+from cryptable.graphs.network import FeatureBits, SegmentedNetwork
 from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer, hidden_layer
 from cryptable.planner.levelled.one_layer.search import Wish, find
 from cryptable.planner.networks.feature_functions import behind_functions
@@ -35,7 +35,8 @@ def _is_small(graph: SegmentedNetwork) -> bool:
     """Whether planning takes seconds, and products may cost less than lookups do."""
     if len(graph.layers) != 1 or len(graph.feature_names) > _MOST_FEATURES:
         return False
-    return int(graph.layers[0].matrix.nnz) <= _MOST_WEIGHTS
+    (layer,) = graph.layers
+    return not isinstance(layer, FeatureBits) and int(layer.matrix.nnz) <= _MOST_WEIGHTS
 
 
 def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:
