@@ -2,6 +2,7 @@
 
     python tools/bench/levelled_noise.py                  the four models of levelled_models.py, CatBoost, turned tables
     python tools/bench/levelled_noise.py --provoke        too much noise: misread slots are counted
+    python tools/bench/levelled_noise.py --together       of rows that travel together, as many as a server takes
 
 Under new keys again and again, rows that a model's encoders could make are encrypted, evaluated and read; an error,
 less what rounded weights do, is divided by the deviation that is predicted for its own row. Pooled over all, the mean
@@ -37,9 +38,12 @@ from cryptable_engine.schemes.levelled.noise import reading, row_noise, variance
 from cryptable_engine.schemes.levelled.noise.bound import NoiseBound, noise_bound
 from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST, MEAN, RowVariances
-from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan
+from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan, plan_forms
 from cryptable_engine.schemes.levelled.plans.torus import on_torus
+from cryptable_engine.schemes.levelled.program import row_price
+from cryptable_engine.schemes.levelled.together import choose_batch
 from cryptable_protocol import InternalError
+from cryptable_protocol.schemes.levelled.batch import LevelledBatch
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.packing import packed_bytes, unpack
@@ -86,19 +90,24 @@ def random_rows(circuit: Circuit, count: int, random: np.random.Generator) -> In
     return np.concatenate(parts, axis=1).astype(np.int64)
 
 
-def predict(circuit: Circuit, plan: Plan, rows: IntArray) -> Predicted:
-    """What is known of rows before they are encrypted."""
+def predict(circuit: Circuit, plan: Plan, rows: IntArray, count: int) -> Predicted:
+    """What is known of rows before they are encrypted, `count` of them together."""
     mean, greatest = (
-        np.array([row_variance(plan, RowVariances(plan.layout, secrets), row) for row in rows])
+        np.array(
+            [
+                row_variance(plan, RowVariances(plan.layout, secrets, count, index % count), row)
+                for index, row in enumerate(rows)
+            ]
+        )
         for secrets in (MEAN, GREATEST)
     )
     rounding = np.array([row_rounding(plan, row) for row in rows])
     return Predicted(rows, on_torus(interpret(circuit, rows), plan.parameters.moduli), rounding, mean, greatest)
 
 
-def phases(plan: Plan, own: ternary.Secret, answer: bytes) -> FloatArray:
-    """Of each slot, as a fraction of the torus."""
-    data, width = RingTensor.from_bytes(answer).polynomials, plan.parameters.answer_word_bits
+def phases(plan: Plan, own: ternary.Secret, data: bytes) -> FloatArray:
+    """Of each slot of an answer's polynomials, as a fraction of the torus."""
+    width = plan.parameters.answer_word_bits
     at = packed_bytes(RING_SIZE, width)
     mask = unpack(data[:at], RING_SIZE, width).astype(np.int64)
     body = unpack(data[at:], plan.layout.slots, width).astype(np.int64)
@@ -107,16 +116,25 @@ def phases(plan: Plan, own: ternary.Secret, answer: bytes) -> FloatArray:
     return found
 
 
-def errors(plan: Plan, predicted: Predicted, keys: int) -> FloatArray:
+def errors(plan: Plan, predicted: Predicted, keys: int, count: int) -> FloatArray:
     """How far slots are off, what rounded weights do being part of it: shape (keys, rows, slots)."""
-    evaluator = RowEvaluator(plan)
+    together = None if count == 1 else (LevelledBatch(plan.parameters, count), plan)
+    evaluator = RowEvaluator(plan, None, together)
     found = np.empty((keys, *predicted.phases.shape))
     for each in found:
         own = secret.generate()
         ready = evaluator.make_ready(memoryview(b"".join(evaluation_keys.chunks(UNIVERSAL, own))))
-        for index, row in enumerate(predicted.rows):
-            answer = evaluator.evaluate_row(encryption.encrypt_row(plan.parameters, own, row).to_bytes(), ready)
-            each[index] = phases(plan, own, answer) - predicted.phases[index]
+        for first in range(0, len(predicted.rows), count):
+            rows = predicted.rows[first : first + count]
+            if together is None:
+                tensor = encryption.encrypt_row(plan.parameters, own, rows[0])
+            else:
+                tensor = encryption.encrypt_together(together[0].of(count), own, rows.ravel())
+            answer, size = evaluator.evaluate_row(tensor.to_bytes(), ready), plan.parameters.answer_bytes
+            data = RingTensor.from_bytes(answer).polynomials
+            for index in range(count):
+                found_phases = phases(plan, own, data[index * size : (index + 1) * size])
+                each[first + index] = found_phases - predicted.phases[first + index]
     off: FloatArray = found - np.rint(found)
     return off
 
@@ -155,10 +173,10 @@ def noisier(factor: float) -> Iterator[None]:
             setattr(module, name, value)
 
 
-def measure(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int) -> tuple[FloatArray, bool]:
+def measure(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, count: int) -> tuple[FloatArray, bool]:
     """Standardized errors of a model, shape (keys, rows · slots), and whether no row exceeds the bound; prints both."""
-    predicted, bound = predict(circuit, plan, rows), noise_bound(plan)
-    off = (errors(plan, predicted, keys) - predicted.rounding) / np.sqrt(predicted.mean)
+    predicted, bound = predict(circuit, plan, rows, count), noise_bound(plan, rows=count)
+    off = (errors(plan, predicted, keys, count) - predicted.rounding) / np.sqrt(predicted.mean)
     greatest = float(predicted.greatest.max()) / bound.variance
     print(
         f"{name}: {_summary(off.reshape(keys, -1))}; rows' variances at most {greatest:.2f} of the bound's, "
@@ -168,18 +186,18 @@ def measure(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int) 
     return off.reshape(keys, -1), greatest <= 1.0
 
 
-def provoke(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int) -> bool:
+def provoke(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, count: int) -> bool:
     """Whether no more slots are misread than the bound says, with so much noise that some are; prints the counts."""
     low, high = 1.0, 1e4
     for _ in range(12):
         factor = math.sqrt(low * high)
         with noisier(factor):
-            predicted = predict(circuit, plan, rows[:4])
+            predicted = predict(circuit, plan, rows[:4], count)
         expected = len(rows) / 4 * keys * misread(predicted.mean, half_steps(plan))
         low, high = (factor, high) if expected < WANTED else (low, factor)
     with noisier(factor):
-        predicted, bound = predict(circuit, plan, rows), noise_bound(plan)
-        off = errors(plan, predicted, keys)
+        predicted, bound = predict(circuit, plan, rows, count), noise_bound(plan, rows=count)
+        off = errors(plan, predicted, keys, count)
     counted = int((np.abs(off) > half_steps(plan)).sum())
     tolerance = half_steps(plan) - np.abs(predicted.rounding)
     expected = keys * misread(predicted.mean, tolerance)
@@ -215,6 +233,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=30, help="under each of the keys")
     parser.add_argument("--only", default="", help="models whose name has this in it")
     parser.add_argument("--provoke", action="store_true", help="count misread slots under more noise")
+    parser.add_argument("--together", action="store_true", help="rows that travel together, --rows being rounded up")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of the libraries, about each other
     random = np.random.default_rng(0)
@@ -222,11 +241,19 @@ def main() -> int:
     holds = True
     for model in (each for each in (*FOUR, NINE[3], *TURNED) if options.only in each.name):
         circuit, plan = read_model(model)
-        rows = random_rows(circuit, options.rows, random)
+        name, count = model.name, 1
+        if options.together:
+            batch = choose_batch(plan, row_price)
+            if batch is None:
+                print(f"{name}: rows travel alone")
+                continue
+            plan, count = plan_forms(plan.forms, batch.row, batch.row.maximum), batch.most_rows
+            name = f"{name}, {count} rows together"
+        rows = random_rows(circuit, -(-options.rows // count) * count, random)
         if options.provoke:
-            holds &= provoke(model.name, circuit, plan, rows, options.keys)
+            holds &= provoke(name, circuit, plan, rows, options.keys, count)
             continue
-        found, below = measure(model.name, circuit, plan, rows, options.keys)
+        found, below = measure(name, circuit, plan, rows, options.keys, count)
         holds &= below
         pooled.append(found)
     if pooled:

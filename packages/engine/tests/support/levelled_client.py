@@ -135,6 +135,38 @@ class LevelledClient:
             data += packed([(value + half) >> (GRID - width) for value in self._body(mask, message)], width)
         return pb.EncryptedTensor(seed=seed, polynomials=data).SerializeToString(deterministic=True)
 
+    def rows_together(self, parameters, rows):
+        """Rows that travel together: the leaves of one after the other, in one polynomial."""
+        levels, base = parameters.gadget
+        leaves = [(bit, base * j) for bit in parameters.selectors for j in range(1, levels + 1)]
+        leaves += [(bit, 14) for bit in parameters.leaves]
+        run = [(int(row[bit]), scale) for row in rows for bit, scale in leaves]
+        depth = max(1, math.ceil(math.log2(len(run))))
+        message = [0] * N
+        for j, (value, scale) in enumerate(run):
+            doublings = sum(j % 2**i + 2**i < len(run) for i in range(depth))
+            message[j * 2 ** (11 - depth)] = value << (GRID - scale - doublings)
+        seed = self.random.bytes(16)
+        half = 1 << (GRID - 37)
+        data = packed([(value + half) >> (GRID - 36) for value in self._body(stream(seed, 0, 1)[0], message)], 36)
+        return pb.EncryptedTensor(seed=seed, polynomials=data, rows=len(rows)).SerializeToString(deterministic=True)
+
+    def _apart(self, answer, rows):
+        data = pb.EncryptedTensor.FromString(answer).polynomials
+        size = len(data) // rows
+        return [
+            pb.EncryptedTensor(polynomials=data[row * size : (row + 1) * size]).SerializeToString()
+            for row in range(rows)
+        ]
+
+    def decode_together(self, parameters, answer, rows):
+        """Outputs of each of several rows."""
+        return [self.decode(parameters, each) for each in self._apart(answer, rows)]
+
+    def phases_together(self, parameters, answer, rows):
+        """Of each of several rows."""
+        return [self.phases(parameters, each) for each in self._apart(answer, rows)]
+
     def phases(self, parameters, answer):
         """t of each slot, as a fraction of the torus in 0 … 1."""
         width = parameters.answer_word_bits

@@ -103,10 +103,6 @@ class ClearParameters:
         return 0
 
     @property
-    def rows_per_tensor(self) -> int:
-        return 1
-
-    @property
     def row_bytes(self) -> int:
         return self.message.row_bytes
 

@@ -5,7 +5,7 @@ CryptableError
 │   ├── RequestError                ... because of the request
 │   │   ├── ModelNotFoundError, KeysNotFoundError                       NOT_FOUND
 │   │   ├── SpecDiffersError, KeysMissingError, KeysetDiffersError,
-│   │   │   ModelNotLoadableError                                       FAILED_PRECONDITION
+│   │   │   BatchDiffersError, ModelNotLoadableError                    FAILED_PRECONDITION
 │   │   ├── KeysCorruptedError, PartGoneError                           DATA_LOSS
 │   │   ├── UploadCutShortError, UnreadableHeaderError                  INVALID_ARGUMENT
 │   │   ├── UnknownMethodError                                          UNIMPLEMENTED
@@ -61,6 +61,12 @@ class KeysNotFoundError(RequestError):
 
 class SpecDiffersError(RequestError):
     """The rows are encoded with another ClientSpec than the model's."""
+
+    status = "FAILED_PRECONDITION"
+
+
+class BatchDiffersError(RequestError):
+    """The rows travel together in another way than the model's rows do here, if these do."""
 
     status = "FAILED_PRECONDITION"
 

@@ -283,3 +283,45 @@ def test_evaluation_times_are_those_of_the_last_rows():
     for _ in range(32):
         times.add("p", 3.0)
     assert (times.fastest("p"), times.usual("p")) == (3.0, 3.0)
+
+
+def test_rows_that_travel_together_are_so_many_turns():
+    queue = queue_of()
+    many = put(queue, job("a", rows=3), job("a", rows=3))
+    few = put(queue, *(job("b") for _ in range(5)))
+    assert rest(queue) == [many[0], *few[:3], many[1], *few[3:]]
+
+
+def test_nobody_is_behind_for_rows_that_nobody_waited_with():
+    queue = queue_of()
+    (first,) = put(queue, job("a", rows=9))
+    assert queue.take(0) is first
+    later = put(queue, job("a"), job("b"))
+    assert rest(queue) == list(later)
+
+
+def test_bounds_count_rows_that_travel_together():
+    queue = queue_of(queue_rows=4)
+    (first,) = put(queue, job(rows=3))
+    with pytest.raises(OverloadedError, match="3 rows are waiting"):
+        queue.put(job(rows=3))
+    put(queue, job(rows=2))
+    assert queue.rows == 5
+    queue.finished(first)
+    assert queue.rows == 2
+
+
+def test_more_rows_together_than_may_wait_are_taken_where_nothing_waits():
+    queue = queue_of(queue_rows=2)
+    put(queue, job(rows=9))
+    with pytest.raises(OverloadedError):
+        queue.put(job())
+
+
+def test_a_deadline_is_compared_with_the_time_of_all_rows():
+    times = EvaluationTimes()
+    times.add("program", 1.0)
+    queue = queue_of(times=times)
+    put(queue, job(deadline=CLOCK() + 3.5, rows=3))
+    with pytest.raises(TooLateError):
+        queue.put(job("b", deadline=CLOCK() + 3.5, rows=4))

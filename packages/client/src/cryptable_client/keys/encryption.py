@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.model.client_spec import ClientSpec
-from cryptable_protocol.schemes.scheme import Tensor
+from cryptable_protocol.schemes.scheme import Batch, SchemeParameters, Tensor
 
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.scheme import KeyMaterial, SchemeTensor, check_security, scheme_called
@@ -30,10 +30,24 @@ def encrypt(spec: ClientSpec, secret_keys: SecretKeys, values: npt.NDArray[np.in
         KeysExpiredError: the keys are past their date.
         KeysRetiredError: a server was found to answer wrongly under them.
     """
-    check_security(spec)
-    secret_keys.check_may_encrypt()
-    material = _material_for(spec, secret_keys)
-    return scheme_called(spec.scheme).encrypt(spec.parameters, material, _checked(spec, values))
+    return _encrypt(spec, spec.parameters, secret_keys, values)
+
+
+def encrypt_together(spec: ClientSpec, batch: Batch, secret_keys: SecretKeys, rows: npt.NDArray[np.int64]) -> Tensor:
+    """Encrypt several encoded rows in one tensor, as `batch` lays them out.
+
+    Args:
+        spec: the model's specification.
+        batch: how its server takes rows together.
+        secret_keys: keys of the specification's keyset.
+        rows: integers of shape (rows, spec.parameters.inputs), at most `batch.most_rows`; see `encrypt`.
+
+    Raises:
+        MalformedMessageError: other than 1 to `batch.most_rows` rows.
+        InvalidInputError, WeakParametersError, KeysExpiredError, KeysRetiredError: as `encrypt`.
+    """
+    tensor: Tensor = _encrypt(spec, batch.of(len(rows)), secret_keys, rows.reshape(-1))
+    return tensor
 
 
 def decrypt(spec: ClientSpec, secret_keys: SecretKeys, tensor: Tensor) -> npt.NDArray[np.int64]:
@@ -53,9 +67,35 @@ def decrypt(spec: ClientSpec, secret_keys: SecretKeys, tensor: Tensor) -> npt.ND
         InvalidInputError: keys of another keyset.
         MalformedMessageError: the tensor is not of the form that the model's parameters fix.
     """
+    return _decrypt(spec, spec.parameters, secret_keys, tensor)
+
+
+def decrypt_together(
+    spec: ClientSpec, batch: Batch, secret_keys: SecretKeys, tensor: Tensor, rows: int
+) -> npt.NDArray[np.int64]:
+    """Decrypt the answers to `rows` rows that `encrypt_together` encrypted: shape (rows, spec.parameters.outputs).
+
+    Raises:
+        InvalidInputError, MalformedMessageError: as `decrypt`.
+    """
+    return _decrypt(spec, batch.of(rows), secret_keys, tensor).reshape(rows, -1)
+
+
+def _encrypt(
+    spec: ClientSpec, parameters: SchemeParameters, secret_keys: SecretKeys, values: npt.NDArray[np.int64]
+) -> SchemeTensor:
+    check_security(spec)
+    secret_keys.check_may_encrypt()
+    material = _material_for(spec, secret_keys)
+    return scheme_called(spec.scheme).encrypt(parameters, material, _checked(parameters, values))
+
+
+def _decrypt(
+    spec: ClientSpec, parameters: SchemeParameters, secret_keys: SecretKeys, tensor: Tensor
+) -> npt.NDArray[np.int64]:
     material = _material_for(spec, secret_keys)
     values: npt.NDArray[np.int64] = scheme_called(spec.scheme).decrypt(
-        spec.parameters, material, tensor, further_bits=spec.decoder.further_bits
+        parameters, material, tensor, further_bits=spec.decoder.further_bits
     )
     return values
 
@@ -75,8 +115,8 @@ def _material_for(spec: ClientSpec, secret_keys: SecretKeys) -> KeyMaterial:
     return secret_keys._key_material()
 
 
-def _checked(spec: ClientSpec, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    array, inputs, bits = np.asarray(values), spec.parameters.inputs, spec.parameters.input_bits
+def _checked(parameters: SchemeParameters, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    array, inputs, bits = np.asarray(values), parameters.inputs, parameters.input_bits
     if array.shape != (inputs,) or array.dtype.kind not in "iu":
         raise InvalidInputError(
             f"values have shape {array.shape} and type {array.dtype}, expected integers of shape ({inputs},)"

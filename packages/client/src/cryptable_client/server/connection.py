@@ -102,6 +102,7 @@ class Server:
         evaluation_keys: str | os.PathLike[str] | None = None,
         progress: bool | None = None,
         spot_checks: SpotChecks | None = None,
+        rows_together: bool | None = None,
     ) -> RemoteModel:
         """Fetch a model's specification, check it, make keys, and upload the evaluation keys where they are lacking.
 
@@ -113,6 +114,8 @@ class Server:
             progress: show bars for key generation and upload; by default where standard error is a terminal.
             spot_checks: rows with known answers to send among the others (`SpotChecks.load`); by default none. The
                 verdict is given where the `with` block ends, by a WrongAnswersError: use no answer before.
+            rows_together: send rows together, a few in each message, where the server takes them so: fewer bytes for
+                more seconds of its CPU. By default where it is another machine than this.
 
         Returns:
             The model, to be used in a `with` block.
@@ -141,6 +144,7 @@ class Server:
             evaluation_keys=evaluation_keys,
             progress=progress,
             spot_checks=spot_checks,
+            rows_together=rows_together,
         )
 
     def __repr__(self) -> str:
@@ -165,6 +169,7 @@ def connect(
     timeout: float = DEFAULT_TIMEOUT,
     progress: bool | None = None,
     spot_checks: SpotChecks | None = None,
+    rows_together: bool | None = None,
 ) -> RemoteModel:
     """Fetch a model's specification, check it, make keys, and upload the evaluation keys where the server lacks them.
 
@@ -191,6 +196,8 @@ def connect(
         progress: show bars for key generation and upload; by default where standard error is a terminal.
         spot_checks: rows with known answers to send among the others (`SpotChecks.load`); by default none. The verdict
             is given where the `with` block ends, by a WrongAnswersError: use no answer before.
+        rows_together: send rows together, a few in each message, where the server takes them so: fewer bytes for more
+            seconds of its CPU. By default where it is another machine than this.
 
     Returns:
         The model, to be used in a `with` block.
@@ -222,6 +229,7 @@ def connect(
         evaluation_keys=evaluation_keys,
         progress=progress,
         spot_checks=spot_checks,
+        rows_together=rows_together,
     )
 
 

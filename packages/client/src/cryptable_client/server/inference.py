@@ -14,10 +14,11 @@ import numpy.typing as npt
 from cryptable_protocol import messages
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.model.client_spec import ClientSpec
+from cryptable_protocol.schemes.scheme import Batch, Tensor
 from cryptable_protocol.service import InferenceStub
 
 from cryptable_client.errors import ServerError
-from cryptable_client.keys.encryption import decrypt, encrypt
+from cryptable_client.keys.encryption import decrypt, decrypt_together, encrypt, encrypt_together
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.scheme import read_tensor
 from cryptable_client.server.cancellation import CURRENT, Cancellable
@@ -42,6 +43,7 @@ class Inference:
         evaluation_keys: their SHA-256, or empty where the model needs none.
         timeout: seconds that each answer is waited for.
         meter: of the connection.
+        batch: how rows travel together, if they do.
     """
 
     stub: InferenceStub
@@ -50,32 +52,33 @@ class Inference:
     evaluation_keys: bytes
     timeout: float
     meter: Meter
+    batch: Batch | None = None
 
-    def rows(self, encoded: npt.NDArray[np.int64], keep: Keep) -> None:
+    def rows(self, encoded: npt.NDArray[np.int64], keep: Keep, *, together: int = 0) -> None:
         """Have rows evaluated, by one stream.
 
         Args:
             encoded: integers of shape (rows, spec.parameters.inputs).
             keep: given each row's decrypted integers, of shape (spec.parameters.outputs,), in order.
+            together: rows in a tensor, as `batch` allows; 0 for each alone.
 
         Raises:
             ServerError: the server failed or refused; answers kept so far stand.
             MalformedMessageError: an answer is out of order, missing, or not of the output's form.
         """
         rows = encoded.shape[0]
-        requests = _Requests(self, encoded)
+        requests = _Requests(self, encoded, together)
         answered = 0
         with typed_errors(self._doing), Outgoing(iter(requests)) as outgoing:
             call = self.stub.Infer(outgoing, timeout=self.timeout * rows)
             _let_be_cancelled(call)
             try:
-                for response in in_time(call, self.timeout, self._doing):
+                for response in in_time(call, self.timeout * (together or 1), self._doing):
                     if answered == rows or response.row != answered:
                         raise MalformedMessageError(
                             f"the server answers row {response.row}, expected row {answered} of {rows}"
                         )
-                    self._take(response, keep)
-                    answered += 1
+                    answered += self._take(response, keep, min(together, rows - answered))
                     requests.one_answered()
             finally:
                 requests.stop()
@@ -89,7 +92,7 @@ class Inference:
         Returns:
             Whether the server has such calls. Where it has not, no answer is kept.
         """
-        header, row = _Requests(self, encoded)
+        header, row = _Requests(self, encoded, 0)
         request = messages.inference.InferRowRequest(header=header.header, row=row.row)
         with typed_errors(self._doing):
             call = self.stub.InferRow.future(request, timeout=self.timeout)
@@ -112,12 +115,23 @@ class Inference:
         return f"evaluating with model {self.spec.model_name!r}"
 
     def _take(
-        self, response: messages.inference.InferResponse | messages.inference.InferRowResponse, keep: Keep
-    ) -> None:
+        self,
+        response: messages.inference.InferResponse | messages.inference.InferRowResponse,
+        keep: Keep,
+        together: int = 0,
+    ) -> int:
+        """Decrypt an answer, to a row alone or to so many together; how many rows it answers."""
         with self.meter.timed("decrypt"):
-            keep(decrypt(self.spec, self.secret_keys, read_tensor(self.spec, response.result)))
+            tensor = read_tensor(self.spec, response.result)
+            if self.batch is not None and together:
+                answers = list(decrypt_together(self.spec, self.batch, self.secret_keys, tensor, together))
+            else:
+                answers = [decrypt(self.spec, self.secret_keys, tensor)]
+        for answer in answers:
+            keep(answer)
         _add_server_time(self.meter, response.wall_seconds, response.cpu_seconds)
-        self.meter.count("rows", received=response.ByteSize(), rows=1)
+        self.meter.count("rows", received=response.ByteSize(), rows=len(answers))
+        return len(answers)
 
 
 def _let_be_cancelled(call: Cancellable) -> None:
@@ -127,12 +141,13 @@ def _let_be_cancelled(call: Cancellable) -> None:
 
 
 class _Requests:
-    """A header, then the rows, each encrypted when there is room for it."""
+    """A header, then the rows, each tensor encrypted when there is room for it."""
 
-    def __init__(self, inference: Inference, encoded: npt.NDArray[np.int64]) -> None:
+    def __init__(self, inference: Inference, encoded: npt.NDArray[np.int64], together: int) -> None:
         self._inference = inference
         self._encoded = encoded
-        self._room = threading.Semaphore(ROWS_UNDERWAY)
+        self._together = together
+        self._room = threading.Semaphore(max(1, ROWS_UNDERWAY // (together or 1)))
         self._stopped = False
 
     def __iter__(self) -> Iterator[messages.inference.InferRequest]:
@@ -141,18 +156,27 @@ class _Requests:
             model_name=spec.model_name,
             client_spec_digest=spec.digest,
             evaluation_keys=self._inference.evaluation_keys,
+            batch=self._inference.batch.digest if self._inference.batch is not None and self._together else b"",
         )
         yield self._counted(messages.inference.InferRequest(header=header))
-        for row in self._encoded:
+        size = self._together or 1
+        for first in range(0, len(self._encoded), size):
             self._room.acquire()
             if self._stopped:
                 return
             with meter.timed("encrypt"):
-                tensor = encrypt(spec, self._inference.secret_keys, row)
+                tensor = self._encrypted(self._encoded[first : first + size])
             yield self._counted(messages.inference.InferRequest(row=tensor.to_message()))
 
+    def _encrypted(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        inference = self._inference
+        if inference.batch is not None and self._together:
+            return encrypt_together(inference.spec, inference.batch, inference.secret_keys, rows)
+        tensor: Tensor = encrypt(inference.spec, inference.secret_keys, rows[0])
+        return tensor
+
     def one_answered(self) -> None:
-        """There is room for one more row."""
+        """There is room for one more tensor."""
         self._room.release()
 
     def stop(self) -> None:

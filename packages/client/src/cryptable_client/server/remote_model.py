@@ -17,6 +17,7 @@ from cryptable_protocol import limits, messages
 from cryptable_protocol.encoding.encoders import encode_rows
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.model.client_spec import ClientSpec
+from cryptable_protocol.schemes.scheme import Batch, read_batch
 from cryptable_protocol.service import SERVICE_NAME, InferenceStub
 from cryptable_protocol.wire.canonical import from_any_bytes
 
@@ -33,6 +34,7 @@ from cryptable_client.server.spot_checks import SpotCheckRun, SpotChecks
 from cryptable_client.server.transport import typed_errors
 from cryptable_client.server.trust import Trust
 from cryptable_client.server.upload import EvaluationKeyUpload
+from cryptable_client.server.ways import rows_in_a_tensor
 
 _LIST_MODELS = f"/{SERVICE_NAME}/ListModels"
 _GOODBYE_SECONDS = 5.0
@@ -83,6 +85,8 @@ class Fetched:
     version: str
     artifact_digest: bytes
     signer: str | None
+    batch: Batch | None
+    """How its server takes rows together, if it does in a way that is known here."""
 
 
 def fetch_spec(
@@ -98,7 +102,16 @@ def fetch_spec(
     if spec.model_name != model:
         raise MalformedMessageError(f"asked for model {model!r}, got the specification of {spec.model_name!r}")
     signer = trust.check(access, spec, response)
-    return Fetched(spec, response.version[: limits.MAX_NAME_LENGTH], response.artifact_digest, signer)
+    return Fetched(
+        spec, response.version[: limits.MAX_NAME_LENGTH], response.artifact_digest, signer, _batch(spec, response.batch)
+    )
+
+
+def _batch(spec: ClientSpec, data: bytes) -> Batch | None:
+    try:
+        return read_batch(spec.parameters, data) if data else None
+    except MalformedMessageError:  # of a later version, perhaps: rows travel alone
+        return None
 
 
 _SHOWN = 8
@@ -127,7 +140,9 @@ class RemoteModel:
         evaluation_keys: str | os.PathLike[str] | None,
         progress: bool | None,
         spot_checks: SpotChecks | None = None,
+        rows_together: bool | None = None,
     ) -> None:
+        self._rows_together, self._is_near = rows_together, access.is_loopback
         self._channel = channel
         self._stub = InferenceStub(channel)
         self._timeout = access.timeout
@@ -141,7 +156,7 @@ class RemoteModel:
         try:
             with self._meter.timed("spec"):
                 fetched = fetch_spec(channel, access, model, trust=trust, meter=self._meter)
-                self.spec, self.version = fetched.spec, fetched.version
+                self.spec, self.version, self._batch = fetched.spec, fetched.version, fetched.batch
             if spot_checks is not None:
                 self._checks = SpotCheckRun(
                     spot_checks, self.spec, artifact=fetched.artifact_digest, signer=fetched.signer
@@ -352,12 +367,14 @@ class RemoteModel:
             evaluation_keys=b"" if self._upload is None else self._upload.header.sha256,
             timeout=self._timeout,
             meter=self._meter,
+            batch=self._batch,
         )
+        together = rows_in_a_tensor(len(encoded), self._batch, is_near=self._is_near, wanted=self._rows_together)
         if len(encoded) == 1 and self._has_infer_row:
             self._has_infer_row = inference.lone_row(encoded, keep)
             if self._has_infer_row:
                 return
-        inference.rows(encoded, keep)
+        inference.rows(encoded, keep, together=together)
 
     def _mended(self, error: ServerError, patience: float) -> bool:
         """Whether rows that are left may be sent again, each encrypted anew. The status decides, never an answer.
@@ -367,6 +384,11 @@ class RemoteModel:
         match error:
             case NotFoundError() | DataLossError():  # the server may have lost the evaluation keys in the meantime
                 return self._upload is not None and self._upload.ensure()
+            case SpecChangedError() if (
+                self._batch is not None
+            ):  # of rows together: those alone, another spec is refused
+                self._batch = None
+                return True
             case UnavailableError() if error.retry_after is not None and error.retry_after <= patience:
                 time.sleep(error.retry_after)
                 return True

@@ -50,7 +50,6 @@ class ToyParameters:
     outputs: ClassVar[int] = SIZE
     output_bits: ClassVar[int] = BITS + 1
     most_further_bits: ClassVar[int] = 0
-    rows_per_tensor: ClassVar[int] = 1
     row_bytes: ClassVar[int] = 16 + 8 * SIZE
     answer_bytes: ClassVar[int] = 16 * SIZE
     key_memory_bytes: ClassVar[int] = KEYS_BYTES

@@ -11,10 +11,14 @@ from typing import Any
 import numpy as np
 from cryptable_engine import Circuit, Product, Rotation
 from cryptable_engine.schemes.levelled.noise.bound import failure
+from cryptable_engine.schemes.levelled.plans.plan import make_plan
+from cryptable_engine.schemes.levelled.program import row_price
+from cryptable_engine.schemes.levelled.together import choose_batch
 from cryptable_protocol import FeatureEncoder
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.scheme import SchemeParameters
 
+from cryptable.cost.levelled import seconds_of, turns_of
 from cryptable.cost.rates import Prediction
 
 HEURISTICS = (
@@ -44,6 +48,33 @@ def answers_labels(circuit: Circuit) -> bool:
 
 
 @dataclass(frozen=True)
+class Together:
+    """What a row takes among others, in one query and one answer.
+
+    Attributes:
+        rows: at most.
+        up: bytes of a row then.
+        down: bytes of an answer to a row.
+        seconds: predicted CPU seconds of a row, by the rates of the row alone, but for its linear forms.
+    """
+
+    rows: int
+    up: float
+    down: float
+    seconds: float
+
+    @classmethod
+    def of(cls, circuit: Circuit, parameters: LevelledParameters) -> Together | None:
+        """As a server will find it; None where rows travel alone."""
+        batch = choose_batch(make_plan(circuit, parameters, parameters.maximum), row_price)
+        if batch is None:
+            return None
+        full, turns = batch.of(batch.most_rows), turns_of(circuit)
+        seconds = seconds_of(batch.row, circuit.products - turns, turns)
+        return cls(full.rows, full.row_bytes / full.rows, full.answer_bytes / full.rows, seconds)
+
+
+@dataclass(frozen=True)
 class LevelledFacts:
     """Of one prediction.
 
@@ -60,6 +91,7 @@ class LevelledFacts:
         turns: external products that turn tables.
         tables: that bits turn, one a neuron.
         positions: of a table.
+        together: what a row takes among as many others as may travel with it; None where rows travel alone.
     """
 
     products_by_depth: tuple[int, ...]
@@ -74,6 +106,7 @@ class LevelledFacts:
     turns: int = 0
     tables: int = 0
     positions: int = 0
+    together: Together | None = None
 
     @property
     def products(self) -> int:
@@ -114,6 +147,7 @@ class LevelledFacts:
             parameters.moduli,
             failure(circuit, parameters),
             *((0, 0, 0) if rotation is None else (rotation.products, rotation.neurons, rotation.positions)),
+            together=Together.of(circuit, parameters),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,6 +178,12 @@ class LevelledFacts:
             f"about {seconds.row:.2g} s a row on one core (products {seconds.lookups:.2g} s, expanding bits "
             f"{seconds.ciphertexts:.2g} s, linear forms {seconds.linear:.2g} s), by rates of: {seconds.measured_on}",
         )
+        if self.together is not None:
+            yield (
+                "rows together",
+                f"up to {self.together.rows} in one query: {self.together.up / 1000:.1f} kB up and "
+                f"{self.together.down / 1000:.1f} kB down a row, about {self.together.seconds:.2g} s a row",
+            )
         yield "keys shared", "with every model of the scheme levelled"
         yield (
             "failure",

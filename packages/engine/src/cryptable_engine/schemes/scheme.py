@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol, TypeVar
 
 from cryptable_protocol import CiphertextType, ClientSpec, CompileOptions, InvalidInputError, KeysetParameters
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
-from cryptable_protocol.schemes.scheme import SchemeParameters
+from cryptable_protocol.schemes.scheme import BATCH_FILE, Batch, SchemeParameters
 
 from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit, IntArray
@@ -62,6 +62,16 @@ class Program:
         """
         directory = Path(directory)
         return find_scheme(load_record(directory)["scheme"]).load(directory)
+
+    def choose_batch(self) -> Batch | None:
+        """How rows of it travel together; None where they travel alone. May take seconds of CPU."""
+        return None
+
+    def write_batch(self) -> None:
+        """Have its evaluators take rows together, where `choose_batch` finds a way: `read_batch_file` then has it."""
+        batch = self.choose_batch()
+        if batch is not None:
+            (self.directory / BATCH_FILE).write_bytes(batch.to_bytes())
 
     @property
     def scheme(self) -> str:
@@ -132,6 +142,14 @@ def mismatch(name: str, compiled: object, promised: object) -> ProgramMismatchEr
         f"program: the circuit compiles to {name} {compiled}, its client spec promises {promised}; "
         "compile the model again with this version"
     )
+
+
+def read_batch_file(directory: Path) -> bytes | None:
+    """The canonical BatchSpec of a program whose rows travel together; None where they do not."""
+    try:
+        return (directory / BATCH_FILE).read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 class SchemeEvaluator(Protocol):

@@ -17,11 +17,13 @@ SEED_BYTES = 16
 class RingTensor:
     """Packed words of ring elements: of a row, with the `seed` of its masks; of an answer, without.
 
+    `rows` is how many travel together, 0 for one that travels alone.
     How long `polynomials` is follows from the scheme's parameters, whose `check_input` and `check_output` compare it.
     """
 
     polynomials: bytes
     seed: bytes | None = None
+    rows: int = 0
 
     def __post_init__(self) -> None:
         if self.seed is not None and len(self.seed) != SEED_BYTES:
@@ -31,7 +33,7 @@ class RingTensor:
 
     def to_message(self) -> tensor_pb.EncryptedTensor:
         """As protobuf."""
-        message = tensor_pb.EncryptedTensor(polynomials=self.polynomials)
+        message = tensor_pb.EncryptedTensor(polynomials=self.polynomials, rows=self.rows)
         if self.seed is not None:
             message.seed = self.seed
         return message
@@ -42,7 +44,7 @@ class RingTensor:
         form = message.WhichOneof("masks")
         if form not in (None, "seed") or message.bodies or message.word_bits:
             raise MalformedMessageError("encrypted tensor: of another scheme, expected polynomials alone")
-        return cls(message.polynomials, message.seed if form else None)
+        return cls(message.polynomials, message.seed if form else None, message.rows)
 
     def to_bytes(self) -> bytes:
         """Canonical bytes."""
@@ -71,49 +73,51 @@ class RingMessages(ABC):
         """Packed words of an answer."""
 
     @property
-    def rows_per_tensor(self) -> int:
-        """One."""
-        return 1
+    def rows_together(self) -> int:
+        """Of a tensor: 0 where each row travels alone."""
+        return 0
 
     @property
     def row_message_bytes(self) -> int:
         """With the seed, framed."""
-        return len(RingTensor(bytes(self.row_bytes), bytes(SEED_BYTES)).to_bytes())
+        return len(RingTensor(bytes(self.row_bytes), bytes(SEED_BYTES), self.rows_together).to_bytes())
 
     @property
     def answer_message_bytes(self) -> int:
         """Framed."""
-        return len(RingTensor(bytes(self.answer_bytes)).to_bytes())
+        return len(RingTensor(bytes(self.answer_bytes), rows=self.rows_together).to_bytes())
 
     def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
         """A row's canonical bytes, if it has a seed and exactly the packed words."""
-        return check_row(message, self.row_bytes)
+        return check_row(message, self.row_bytes, self.rows_together)
 
     def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
         """Whether an answer has exactly the packed words, and no seed."""
-        check_answer(message, self.answer_bytes)
+        check_answer(message, self.answer_bytes, self.rows_together)
 
 
-def check_row(message: tensor_pb.EncryptedTensor, size: int) -> bytes:
-    """A row's canonical bytes, if it has a seed and exactly `size` packed bytes."""
-    _check_form(message, "seed")
+def check_row(message: tensor_pb.EncryptedTensor, size: int, rows: int = 0) -> bytes:
+    """The canonical bytes of a row, or of so many together, if it has a seed and exactly `size` packed bytes."""
+    _check_form(message, "seed", rows)
     if len(message.seed) != SEED_BYTES:
         raise MalformedMessageError(f"row: a seed of {len(message.seed)} bytes, expected {SEED_BYTES}")
     _check_size(message, "row", size)
     return to_canonical_bytes(message)
 
 
-def check_answer(message: tensor_pb.EncryptedTensor, size: int) -> None:
-    """Whether an answer has exactly `size` packed bytes, and no seed."""
-    _check_form(message, None)
+def check_answer(message: tensor_pb.EncryptedTensor, size: int, rows: int = 0) -> None:
+    """Whether an answer, to one row or so many together, has exactly `size` packed bytes, and no seed."""
+    _check_form(message, None, rows)
     _check_size(message, "answer", size)
 
 
-def _check_form(message: tensor_pb.EncryptedTensor, form: str | None) -> None:
+def _check_form(message: tensor_pb.EncryptedTensor, form: str | None, rows: int) -> None:
     if message.WhichOneof("masks") != form or message.bodies or message.word_bits:
         raise MalformedMessageError(
             f"encrypted tensor: a row of another scheme, expected {'a seed and ' if form else ''}polynomials alone"
         )
+    if message.rows != rows:
+        raise MalformedMessageError(f"encrypted tensor: of {message.rows} rows together, expected {rows}")
 
 
 def _check_size(message: tensor_pb.EncryptedTensor, what: str, size: int) -> None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from cryptable_protocol.errors import InternalError
+from cryptable_protocol.errors import InternalError, MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 
 LEVELLED = "levelled"
 SQUARES = "squares"
+BATCH_FILE = "batch.bin"
+"""In a program's folder: the canonical BatchSpec, where rows travel together."""
 BOOTSTRAPPED = "bootstrapped"
 """The scheme of a specification that names no other, and of every artifact made before there were several."""
 
@@ -46,6 +48,28 @@ class Tensor(Protocol):
 
     def to_bytes(self) -> bytes:
         """Canonical bytes."""
+
+
+class Batch(Protocol):
+    """How several rows of one model travel in one tensor."""
+
+    @property
+    def most_rows(self) -> int:
+        """In a tensor; at least 2."""
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes of a BatchSpec."""
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of them."""
+
+    def of(self, rows: int) -> SchemeParameters:
+        """Parameters of a tensor with so many rows, one after the other: of their inputs, and of their outputs.
+
+        Raises:
+            MalformedMessageError: 0 rows, or more than there may be.
+        """
 
 
 class SchemeParameters(Protocol):
@@ -86,10 +110,6 @@ class SchemeParameters(Protocol):
         """Noisy bits below an output's that may be read (approximate readout); 0 where the scheme knows none."""
 
     @property
-    def rows_per_tensor(self) -> int:
-        """Rows that one encrypted tensor carries at most."""
-
-    @property
     def row_bytes(self) -> int:
         """Bytes of one encrypted row, without the few of its framing."""
 
@@ -124,7 +144,11 @@ class SchemeParameters(Protocol):
 
 Kind = TypeVar("Kind", bound=type[SchemeParameters])
 
+ReadBatch = Callable[[Any, bytes], Batch]
+Reader = TypeVar("Reader", bound=ReadBatch)
+
 _KINDS: dict[str, type[SchemeParameters]] = {}
+_BATCHES: dict[str, ReadBatch] = {}
 
 
 def scheme_parameters(kind: Kind) -> Kind:
@@ -152,9 +176,39 @@ def read_parameters(message: pb.ClientSpec) -> SchemeParameters:
     raise InternalError("the bootstrapped scheme reads what no other does")
 
 
+def batch_reader(scheme: str) -> Callable[[Reader], Reader]:
+    """Decorator, in a module `batch` of the scheme's folder: reads a BatchSpec of a model of given parameters."""
+
+    def registered(reader: Reader) -> Reader:
+        _BATCHES[scheme] = reader
+        return reader
+
+    return registered
+
+
+def read_batch(parameters: SchemeParameters, data: bytes) -> Batch:
+    """How rows of a model travel together, from a server's canonical BatchSpec.
+
+    Args:
+        parameters: of a row that travels alone, from the client specification.
+        data: the server's.
+
+    Raises:
+        MalformedMessageError: it is damaged, or not of this model; or rows of this scheme always travel alone.
+    """
+    _discover()
+    if parameters.scheme not in _BATCHES:
+        raise MalformedMessageError(f"batch: rows of the scheme {parameters.scheme} travel alone")
+    return _BATCHES[parameters.scheme](parameters, data)
+
+
 @cache
 def _discover() -> None:
     package = importlib.import_module("cryptable_protocol.schemes")
     for folder in pkgutil.iter_modules(package.__path__):
-        if folder.ispkg:
-            importlib.import_module(f"cryptable_protocol.schemes.{folder.name}.parameters")
+        if not folder.ispkg:
+            continue
+        inside = importlib.import_module(f"{package.__name__}.{folder.name}")
+        for module in pkgutil.iter_modules(inside.__path__):
+            if module.name in ("parameters", "batch"):
+                importlib.import_module(f"{inside.__name__}.{module.name}")

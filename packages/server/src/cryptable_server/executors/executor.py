@@ -35,7 +35,7 @@ def keys_name(owner: str, sha256: bytes) -> str:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One row to evaluate."""
+    """A row to evaluate, or several that travel together."""
 
     program: str
     """Where the compiled program is."""
@@ -53,6 +53,8 @@ class Evaluation:
     """By the front's monotonic clock: when the caller stops waiting. None: it does not."""
     model_queue_rows: int | None = None
     """How many of the model's rows may wait; None: as many as of any model."""
+    rows: int = 1
+    """That the tensor holds: all that counts rows counts them."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Evaluated:
     keys_cached: bool | None = None
     """Whether they were there already; None where it needs none."""
     lookups: int = 0
+    rows: int = 1
+    """That were evaluated, and `tensor` answers."""
 
 
 class Executor(Protocol):

@@ -78,7 +78,7 @@ class WorkerProcess:
             raise InternalError("a worker without a channel")
         try:
             self._channel.send(request, tensor)
-            if not self._channel.wait(self._config.evaluation_seconds):
+            if not self._channel.wait(self._config.evaluation_seconds * request.rows):
                 self.end()
                 raise WorkerSilentError
             answer, block = self._channel.receive()

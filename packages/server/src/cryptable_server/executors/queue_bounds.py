@@ -34,7 +34,7 @@ class QueueBounds:
         return self._total
 
     def enter(self, job: Job) -> None:
-        """Count a row; raises OverloadedError where it is one too many."""
+        """Count a row, or those that travel together; raises OverloadedError where they are too many."""
         evaluation = job.evaluation
         of_principal, of_model = self._of_principal[evaluation.principal], self._of_model[evaluation.model]
         for rows, most, whose in (
@@ -42,20 +42,21 @@ class QueueBounds:
             (of_principal, self._rows_per_principal, "rows of yours"),
             (of_model, evaluation.model_queue_rows or self._rows_per_model, f"rows for model {evaluation.model!r}"),
         ):
-            if most is not None and rows >= most + self._workers:
+            # Rows that travel together, and are more than may wait at all, are taken where nothing waits.
+            if most is not None and rows and rows + evaluation.rows > most + self._workers:
                 raise OverloadedError(f"{rows} {whose} are waiting for evaluation", retry_after=self._retry(job, rows))
-        self._total += 1
-        self._of_principal[evaluation.principal] += 1
-        self._of_model[evaluation.model] += 1
+        self._total += evaluation.rows
+        self._of_principal[evaluation.principal] += evaluation.rows
+        self._of_model[evaluation.model] += evaluation.rows
 
     def leave(self, job: Job) -> None:
         """A row that was counted has been answered."""
-        self._total -= 1
+        self._total -= job.evaluation.rows
         for counter, name in (
             (self._of_principal, job.evaluation.principal),
             (self._of_model, job.evaluation.model),
         ):
-            counter[name] -= 1
+            counter[name] -= job.evaluation.rows
             if not counter[name]:
                 del counter[name]
 

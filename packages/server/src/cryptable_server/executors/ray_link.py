@@ -71,7 +71,8 @@ class RayLink:
             raise InternalError("a worker without an actor")
         try:
             facts, block = ray.get(
-                self._actor.evaluate.remote(facts_of(request), tensor), timeout=self._config.evaluation_seconds
+                self._actor.evaluate.remote(facts_of(request), tensor),
+                timeout=self._config.evaluation_seconds * request.rows,
             )
         except GetTimeoutError as error:
             self.end()

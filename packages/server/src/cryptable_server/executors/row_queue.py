@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 
 from cryptable_server.executors.evaluation_times import EvaluationTimes
@@ -36,6 +36,8 @@ class RowQueue:
         self._principals: OrderedDict[str, OrderedDict[str, deque[Job]]] = OrderedDict()
         self._bounds = QueueBounds(config, times)
         self._affinity = KeyAffinity(config.count, config.key_memory_bytes, clock)
+        self._ahead: Counter[str] = Counter()
+        """How many turns principals have had before those who wait with them."""
         self._idle: set[int] = set()
         self._up: set[int] = set()
         self._closed = False
@@ -146,11 +148,12 @@ class RowQueue:
         return None
 
     def _in_turn(self) -> Iterator[deque[Job]]:
-        for lanes in self._principals.values():
-            yield from lanes.values()
+        for principal in sorted(self._principals, key=self._ahead.__contains__) if self._ahead else self._principals:
+            yield from self._principals[principal].values()
 
     def _taken(self, worker: int, job: Job) -> Job:
         principal = job.evaluation.principal
+        self._count_turns(principal, job.evaluation.rows)
         self._tidy(job)
         lanes = self._principals.get(principal)
         if lanes is not None:
@@ -160,6 +163,20 @@ class RowQueue:
         if job.evaluation.keys is not None:
             self._affinity.used(worker, job.evaluation.keys)
         return job
+
+    def _count_turns(self, principal: str, rows: int) -> None:
+        """Rows that travel together are so many turns: those after the first are passed over, while others wait."""
+        if not self._principals.keys() - {principal}:
+            self._ahead.clear()
+            return
+        for other in list(self._principals):
+            if other == principal:
+                break
+            if self._ahead[other]:
+                self._ahead[other] -= 1
+                self._principals.move_to_end(other)
+        self._ahead[principal] += rows - 1
+        self._ahead = +self._ahead  # without those who are no longer ahead
 
     def _lane(self, job: Job) -> deque[Job]:
         return self._principals.setdefault(job.evaluation.principal, OrderedDict()).setdefault(job.lane, deque())
@@ -175,5 +192,5 @@ class RowQueue:
     def _least_seconds(self, job: Job) -> float:
         """What passes at least until a row is answered: that those before it in its lane are, and itself."""
         before = self._principals.get(job.evaluation.principal, OrderedDict()).get(job.lane, ())
-        ahead = sum(self._times.fastest(other.evaluation.program) for other in before)
-        return ahead / self._workers + self._times.fastest(job.evaluation.program)
+        ahead = sum(self._times.fastest(other.evaluation.program) * other.evaluation.rows for other in before)
+        return ahead / self._workers + self._times.fastest(job.evaluation.program) * job.evaluation.rows

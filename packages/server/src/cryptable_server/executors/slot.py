@@ -119,7 +119,7 @@ class WorkerSlot:
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller waits for it
             job.refuse(error)
         else:
-            self.answered += 1
+            self.answered += answer.rows
             job.set_result(answer)
         while self._link.pid is None and not self._stopping.is_set():
             # At once, so that the next row need not wait for the worker's imports.
@@ -139,7 +139,7 @@ class WorkerSlot:
         if self._stopping.is_set():
             raise DrainingError()
         evaluation = job.evaluation
-        job.check_deadline(self._times.fastest(evaluation.program))
+        job.check_deadline(self._times.fastest(evaluation.program) * evaluation.rows)
         queue_seconds = job.waited_seconds
         if self._link.pid is None:
             # It died while it was idle: nobody's row is lost.
@@ -153,8 +153,8 @@ class WorkerSlot:
             self._count_death(job)
             log(_LOGGER, logging.ERROR, "evaluation timed out", worker=self._index, **_about(evaluation))
             raise EvaluationTimedOutError(
-                f"the evaluation took longer than {self._config.evaluation_seconds:g} s, which this server allows; "
-                "sending the row again will not help"
+                f"the evaluation took longer than {self._config.evaluation_seconds:g} s a row, which this server "
+                "allows; sending the row again will not help"
             ) from error
         except WorkerLostError as error:
             if self._stopping.is_set():
@@ -173,9 +173,9 @@ class WorkerSlot:
                 # Whether they were loaded before it failed is not known; if they were, nothing but a hint is lost.
                 self._queue.forget(evaluation.keys.name, self._index)
             raise FAILURES[answer.error](answer.message)
-        return self._evaluated(evaluation.program, answer, tensor, queue_seconds)
+        return self._evaluated(evaluation, answer, tensor, queue_seconds)
 
-    def _evaluated(self, program: str, done: Done, tensor: bytes, queue_seconds: float) -> Evaluated:
+    def _evaluated(self, evaluation: Evaluation, done: Done, tensor: bytes, queue_seconds: float) -> Evaluated:
         evaluated = Evaluated(
             tensor,
             cpu_seconds=done.cpu_seconds,
@@ -185,9 +185,10 @@ class WorkerSlot:
             key_seconds=done.key_seconds,
             keys_cached=done.keys_cached,
             lookups=done.lookups,
+            rows=evaluation.rows,
         )
         if evaluated.keys_cached is not False:
-            self._times.add(program, evaluated.wall_seconds)
+            self._times.add(evaluation.program, evaluated.wall_seconds / evaluated.rows)
         return evaluated
 
     def _count_death(self, job: Job) -> None:

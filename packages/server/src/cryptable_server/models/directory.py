@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryptable_protocol import ModelArtifact, limits
+from cryptable_protocol import ClientSpec, MalformedMessageError, ModelArtifact, limits
 from cryptable_protocol.findings import installed_version
-from cryptable_protocol.schemes.scheme import Keyset
+from cryptable_protocol.schemes.scheme import BATCH_FILE, Keyset, read_batch
 
 from cryptable_server.errors import (
     ArtifactRefusedError,
@@ -293,7 +293,23 @@ class DirectoryModelStore:
         command += [str(os.getpid()), str(config.compile_seconds)]
         self._preparations.run(command, config.compile_seconds + _GRACE_SECONDS)
         self._programs.hold(str(program))
-        return Model(artifact.model_version, spec, str(program), artifact.digest, artifact.signature)
+        batch = _batch(program, spec)
+        return Model(artifact.model_version, spec, str(program), artifact.digest, artifact.signature, batch=batch)
+
+
+def _batch(program: Path, spec: ClientSpec) -> bytes:
+    """The BatchSpec of a program; empty where its rows travel alone, or their answers would not fit a message."""
+    try:
+        data = (program / BATCH_FILE).read_bytes()
+    except FileNotFoundError:
+        return b""
+    try:
+        batch = read_batch(spec.parameters, data)
+    except MalformedMessageError as error:
+        log(_LOGGER, logging.WARNING, "rows travel alone", model=spec.model_name, reason=str(error))
+        return b""
+    fits = batch.of(batch.most_rows).answer_bytes + _ENVELOPE_BYTES <= limits.MAX_MESSAGE_BYTES
+    return data if fits else b""
 
 
 def _refuse_duplicates(artifacts: Mapping[Path, ModelArtifact]) -> None:

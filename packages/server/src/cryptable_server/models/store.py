@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from cryptable_protocol import ClientSpec, ModelSignature, limits
-from cryptable_protocol.schemes.scheme import Keyset
+from cryptable_protocol.schemes.scheme import Batch, Keyset, read_batch
 
 from cryptable_server.errors import ModelNotFoundError, SpecDiffersError
 from cryptable_server.models.settings import NO_LIMITS, ModelLimits, ModelSettings
@@ -30,6 +30,13 @@ class Model:
     artifact_digest: bytes = b""
     signature: ModelSignature | None = None
     limits: ModelLimits = NO_LIMITS
+    batch: bytes = b""
+    """Canonical BatchSpec, where its rows travel together; else empty."""
+
+    @cached_property
+    def rows_together(self) -> Batch | None:
+        """How they do."""
+        return read_batch(self.spec.parameters, self.batch) if self.batch else None
 
     @property
     def name(self) -> str:

@@ -81,6 +81,8 @@ class Evaluate:
     program: str
     keys: KeysFile | None = None
     """None where the program needs none."""
+    rows: int = 1
+    """That the tensor holds: each may take the time of one."""
 
 
 @dataclass(frozen=True)

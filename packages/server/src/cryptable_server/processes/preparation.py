@@ -55,6 +55,7 @@ def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits, sto
     with stop.scratch(directory.parent) as scratch:
         options = artifact.compile_options
         program = compile_circuit(circuit, options, scratch / "program", promised=spec.parameters, limits=limits)
+        program.write_batch()
         try:
             program.directory.rename(directory)
         except OSError:

@@ -14,10 +14,12 @@ from cryptable_protocol import EvaluationKeysHeader, InternalError, MalformedMes
 from cryptable_protocol.evaluation_keys import check_digest
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.schemes.scheme import Batch, SchemeParameters
 
 from cryptable_server.calls.grpc_entry import Call, Messages
 from cryptable_server.calls.measures.metrics import Metrics
 from cryptable_server.errors import (
+    BatchDiffersError,
     DrainingError,
     KeysCorruptedError,
     KeysetDiffersError,
@@ -81,6 +83,7 @@ class InferenceService:
             client_spec=model.spec.to_bytes(),
             artifact_digest=model.artifact_digest,
             signature=None if model.signature is None else model.signature.to_message(),
+            batch=model.batch,
         )
 
     async def UploadEvaluationKeys(
@@ -162,34 +165,37 @@ class InferenceService:
             raise MalformedMessageError("the first message of an Infer stream must be its header")
         with ExitStack() as using:
             model, keys = await self._check_infer_header(first.header, call.principal, using)
+            batch = _batch(first.header, model)
             call.facts["model"] = model.name
             row, cpu_seconds = 0, 0.0
-            async with RowPipeline(self._executor, self._reader(requests, call, model, keys)) as pipeline:
+            async with RowPipeline(self._executor, self._reader(requests, call, model, keys, batch)) as pipeline:
                 while (
                     evaluated := await self._without_corrupted_keys(pipeline.next(), call.principal, keys)
                 ) is not None:
                     self._metrics.row(model.name, evaluated)
                     cpu_seconds += evaluated.cpu_seconds
-                    call.facts.update(rows=row + 1, cpu_seconds=round(cpu_seconds, 4))
+                    call.facts.update(rows=row + evaluated.rows, cpu_seconds=round(cpu_seconds, 4))
                     yield pb.InferResponse(
                         row=row,
-                        result=_result(evaluated, model),
+                        result=_result(evaluated, model, batch),
                         cpu_seconds=evaluated.cpu_seconds,
                         wall_seconds=evaluated.wall_seconds,
                     )
-                    row += 1
+                    row += evaluated.rows
 
     async def InferRow(self, request: pb.InferRowRequest, call: Call) -> pb.InferRowResponse:
         """Evaluate one row."""
         call.principal.require(Role.EVALUATE)
         if not request.HasField("header") or not request.HasField("row"):
             raise MalformedMessageError("a row to be evaluated has a header and a tensor")
+        if request.header.batch:
+            raise MalformedMessageError("rows that travel together, in a call of one row")
         if self._draining.is_set():
             raise DrainingError
         with ExitStack() as using:
             model, keys = await self._check_infer_header(request.header, call.principal, using)
             call.facts["model"] = model.name
-            evaluation = _evaluation(check_row(request.row, model, 0), call, model, keys)
+            evaluation = _evaluation(check_row(request.row, model.spec.parameters, 0), call, model, keys)
             answer = asyncio.wrap_future(self._executor.submit(evaluation))
             try:
                 evaluated = await self._without_corrupted_keys(answer, call.principal, keys)
@@ -198,13 +204,18 @@ class InferenceService:
             self._metrics.row(model.name, evaluated)
             call.facts.update(rows=1, cpu_seconds=round(evaluated.cpu_seconds, 4))
             return pb.InferRowResponse(
-                result=_result(evaluated, model),
+                result=_result(evaluated, model, None),
                 cpu_seconds=evaluated.cpu_seconds,
                 wall_seconds=evaluated.wall_seconds,
             )
 
     def _reader(
-        self, requests: Messages[pb.InferRequest], call: Call, model: Model, keys: KeysReference | None
+        self,
+        requests: Messages[pb.InferRequest],
+        call: Call,
+        model: Model,
+        keys: KeysReference | None,
+        batch: Batch | None,
     ) -> Callable[[Callable[[], bool]], Awaitable[Evaluation | None]]:
         row = 0
 
@@ -217,11 +228,15 @@ class InferenceService:
                 raise MalformedMessageError("after the header of an Infer stream, every message must be a row")
             if self._draining.is_set():
                 raise DrainingError
-            if row >= (most := model.limits.max_rows or self._max_rows):
+            parameters, rows = model.spec.parameters, 1
+            if batch is not None:
+                rows = message.row.rows
+                parameters = batch.of(rows)
+            if row + rows > (most := model.limits.max_rows or self._max_rows):
                 raise RowLimitExceededError(f"a stream has at most {most} rows; open another for the rest")
-            tensor = check_row(message.row, model, row)
-            row += 1
-            return _evaluation(tensor, call, model, keys)
+            tensor = check_row(message.row, parameters, row)
+            row += rows
+            return _evaluation(tensor, call, model, keys, rows)
 
         return read
 
@@ -281,7 +296,19 @@ class InferenceService:
         return model, KeysReference(stored.sha256, principal.folder, stored.reference, model.key_memory_bytes)
 
 
-def _evaluation(tensor: bytes, call: Call, model: Model, keys: KeysReference | None) -> Evaluation:
+def _batch(header: pb.InferHeader, model: Model) -> Batch | None:
+    """How rows of a stream travel together, if its header names what the model's server has told."""
+    if not header.batch:
+        return None
+    batch, digest = model.rows_together, check_digest(header.batch, "digest of the batch spec")
+    if batch is None or batch.digest != digest:
+        raise BatchDiffersError(
+            f"rows of model {model.name!r} do not travel together in this way; ask for it again, or send them alone"
+        )
+    return batch
+
+
+def _evaluation(tensor: bytes, call: Call, model: Model, keys: KeysReference | None, rows: int = 1) -> Evaluation:
     return Evaluation(
         model.program,
         tensor,
@@ -291,26 +318,27 @@ def _evaluation(tensor: bytes, call: Call, model: Model, keys: KeysReference | N
         model_queue_rows=model.limits.queue_rows,
         call=call.request_id,
         deadline=call.deadline,
+        rows=rows,
     )
 
 
-def check_row(message: tensor_pb.EncryptedTensor, model: Model, row: int) -> bytes:
-    """A row's canonical bytes, if it is of the form that the model's parameters fix.
+def check_row(message: tensor_pb.EncryptedTensor, parameters: SchemeParameters, row: int) -> bytes:
+    """The canonical bytes of a row, or of rows together, if they are of the form that the parameters fix.
 
     Raises:
         MalformedMessageError: says what was got and what was expected.
     """
     try:
-        return model.spec.parameters.check_input(message)
+        return parameters.check_input(message)
     except MalformedMessageError as error:
         raise MalformedMessageError(f"row {row}: {error}") from error
 
 
-def _result(evaluated: Evaluated, model: Model) -> tensor_pb.EncryptedTensor:
+def _result(evaluated: Evaluated, model: Model, batch: Batch | None) -> tensor_pb.EncryptedTensor:
     # A worker has run native code on a stranger's bytes, so what it returns is checked as well.
     message = tensor_pb.EncryptedTensor.FromString(evaluated.tensor)
     try:
-        model.spec.parameters.check_output(message)
+        (model.spec.parameters if batch is None else batch.of(evaluated.rows)).check_output(message)
     except MalformedMessageError as error:
         raise InternalError(str(error)) from error
     return message

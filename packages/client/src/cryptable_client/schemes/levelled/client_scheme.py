@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
 from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.schemes.levelled.batch import RowsTogether
 from cryptable_protocol.schemes.levelled.keyset import LevelledKeyset
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
@@ -19,6 +20,8 @@ from cryptable_client.schemes import ternary
 from cryptable_client.schemes.levelled import encryption, evaluation_keys, secret
 from cryptable_client.schemes.scheme import client_scheme
 from cryptable_client.schemes.ternary import Secret
+
+AnyParameters: TypeAlias = LevelledParameters | LinearParameters | RowsTogether
 
 _SECURITY_BITS = 128
 
@@ -36,7 +39,7 @@ class Levelled:
                 f"security_bits is {security_bits}, the keyset of the scheme levelled gives {_SECURITY_BITS}"
             )
 
-    def check_parameters(self, parameters: LevelledParameters | LinearParameters, *, security_bits: int) -> None:
+    def check_parameters(self, parameters: AnyParameters, *, security_bits: int) -> None:
         """Parameters name no security: layout, moduli and words are checked wherever they are made."""
         self.check_keyset(parameters.keyset, security_bits=security_bits)
 
@@ -80,23 +83,25 @@ class Levelled:
         """By the noise of every row."""
         return evaluation_keys.are_of(keyset, material, file, first_row_alone=False)
 
-    def encrypt(
-        self, parameters: LevelledParameters | LinearParameters, material: Secret, values: npt.NDArray[np.int64]
-    ) -> RingTensor:
+    def encrypt(self, parameters: AnyParameters, material: Secret, values: npt.NDArray[np.int64]) -> RingTensor:
         """See ClientScheme."""
         if isinstance(parameters, LinearParameters):
             return encryption.encrypt_integers(parameters, material, values)
+        if isinstance(parameters, RowsTogether):
+            return encryption.encrypt_together(parameters, material, values)
         return encryption.encrypt_row(parameters, material, values)
 
     def decrypt(
         self,
-        parameters: LevelledParameters | LinearParameters,
+        parameters: AnyParameters,
         material: Secret,
         tensor: RingTensor,
         *,
         further_bits: int,
     ) -> npt.NDArray[np.int64]:
         """Integers in 0 … maximum; there are no further bits."""
+        if isinstance(parameters, RowsTogether):
+            return encryption.decrypt_together(parameters, material, tensor)
         return encryption.decrypt_answer(parameters, material, tensor)
 
     def read_tensor(self, message: tensor_pb.EncryptedTensor) -> RingTensor:

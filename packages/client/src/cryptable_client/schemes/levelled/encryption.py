@@ -7,8 +7,9 @@ from operator import mul
 
 import numpy as np
 import numpy.typing as npt
+from cryptable_protocol.schemes.levelled.batch import RowsTogether
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE
-from cryptable_protocol.schemes.levelled.layout import PLACE_SCALE, Layout
+from cryptable_protocol.schemes.levelled.layout import PLACE_SCALE, Layout, Run
 from cryptable_protocol.schemes.levelled.linear_layout import residues_on_torus
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.levelled.mask_stream import masks
@@ -41,6 +42,18 @@ def encrypt_row(parameters: LevelledParameters, secret: Secret, bits: npt.NDArra
     )
 
 
+def encrypt_together(parameters: RowsTogether, secret: Secret, bits: npt.NDArray[np.int64]) -> RingTensor:
+    """Encrypt several rows of bits, one after the other, of shape (parameters.inputs,), under one fresh seed."""
+    layout, rows = parameters.row.layout, parameters.rows
+    message = np.zeros((1, RING_SIZE), np.uint64)
+    each = bits.reshape(rows, -1)[:, layout.leaf_bits].ravel()
+    _fill(message[0], parameters.run, each, np.tile(layout.leaf_scales, rows))
+    seed = os.urandom(SEED_BYTES)
+    bodies = encrypt_bodies(secret, masks(seed, 0, 1), message)
+    message.fill(0)
+    return RingTensor(_packed(bodies, [ROW_WORD_BITS]), seed, rows)
+
+
 def encrypt_integers(parameters: LinearParameters, secret: Secret, values: npt.NDArray[np.int64]) -> RingTensor:
     """Encrypt a row of integers, of shape (parameters.inputs,), as residues, under one fresh seed."""
     layout = parameters.layout
@@ -63,9 +76,15 @@ def _expanded(layout: Layout, bits: npt.NDArray[np.int64]) -> Words:
     message = np.zeros((len(layout.runs), RING_SIZE), np.uint64)
     for polynomial, run in zip(message, layout.runs, strict=True):
         part = slice(run.first, run.first + run.count)
-        shifts = GRID_BITS - layout.leaf_scales[part] - run.doublings
-        polynomial[np.arange(run.count) << run.shift] = bits[layout.leaf_bits[part]] << shifts
+        _fill(polynomial, run, bits[layout.leaf_bits[part]], layout.leaf_scales[part])
     return message
+
+
+def _fill(
+    polynomial: npt.NDArray[np.uint64], run: Run, bits: npt.NDArray[np.int64], scales: npt.NDArray[np.int64]
+) -> None:
+    """Write a run's leaves, of these bits and scales, shape (run.count,), into the polynomial that is expanded."""
+    polynomial[np.arange(run.count) << run.shift] = bits << (GRID_BITS - scales - run.doublings)
 
 
 def _placed(layout: Layout, bits: npt.NDArray[np.int64]) -> Words:
@@ -87,12 +106,30 @@ def decrypt_answer(
         MalformedMessageError: it is of another form.
     """
     parameters.check_output(tensor.to_message())
+    return _read_answer(parameters, secret, tensor.polynomials)
+
+
+def decrypt_together(parameters: RowsTogether, secret: Secret, tensor: RingTensor) -> npt.NDArray[np.int64]:
+    """As `decrypt_answer`, of several rows, one after the other: shape (parameters.outputs,)."""
+    parameters.check_output(tensor.to_message())
+    size = parameters.row.answer_bytes
+    return np.concatenate(
+        [
+            _read_answer(parameters.row, secret, tensor.polynomials[row * size : (row + 1) * size])
+            for row in range(parameters.rows)
+        ]
+    )
+
+
+def _read_answer(
+    parameters: LevelledParameters | LinearParameters, secret: Secret, polynomials: bytes
+) -> npt.NDArray[np.int64]:
     width, slots = parameters.answer_word_bits, parameters.slots
     at, end = packed_bytes(RING_SIZE, width), packed_bytes(RING_SIZE, width) + packed_bytes(slots, width)
     spectrum = transform(secret.astype(np.float64))
     phases = []
     for part in range(parameters.parts):
-        data = tensor.polynomials[part * end : (part + 1) * end]
+        data = polynomials[part * end : (part + 1) * end]
         mask = unpack(data[:at], RING_SIZE, width).astype(np.int64)
         body = unpack(data[at:], slots, width).astype(np.int64)
         phase = (body - times(mask, spectrum)[parameters.slot_places]) % (1 << width)

@@ -19,7 +19,7 @@ from cryptable_engine.schemes.levelled.plans.plan import plan_forms
 
 _GADGETS = tuple(Gadget(*pair) for pair in ((2, 9), (2, 8), (3, 7), (3, 6), (4, 6), (4, 5)))
 """From the cheapest on; of those of one price, the one that suits few products first."""
-_ANSWER_BITS = (14, 16, 18)
+ANSWER_BITS = (14, 16, 18)
 
 
 def choose_parameters(circuit: Circuit, highest_output: int, p_error: float) -> LevelledParameters:
@@ -37,8 +37,8 @@ def choose_parameters(circuit: Circuit, highest_output: int, p_error: float) -> 
     read = np.unique(forms.read_bit)
     refused = f"no product of up to {MAX_MODULI} moduli exceeds outputs up to {highest_output}"
     for gadget in _GADGETS:
-        for moduli in _moduli(highest_output):
-            for bits in _ANSWER_BITS:
+        for moduli in sets_of_moduli(highest_output):
+            for bits in ANSWER_BITS:
                 try:
                     parameters = LevelledParameters(
                         keyset=UNIVERSAL,
@@ -71,7 +71,7 @@ def choose_parameters(circuit: Circuit, highest_output: int, p_error: float) -> 
     )
 
 
-def _moduli(highest_output: int) -> Iterator[tuple[int, ...]]:
+def sets_of_moduli(highest_output: int) -> Iterator[tuple[int, ...]]:
     """Sets of moduli that tell outputs apart: one for each greatest one, which sets the precision."""
     for greatest in MODULI:
         found = [

@@ -7,16 +7,19 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptable_protocol import InternalError
+from cryptable_protocol.schemes.levelled.batch import LevelledBatch, read_levelled_batch
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+from cryptable_protocol.schemes.scheme import Batch
 
 from cryptable_engine.circuit.bounds import highest_output
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.schemes.levelled.linear.plan import LinearPlan, make_linear_plan
-from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan
+from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan, plan_forms
+from cryptable_engine.schemes.levelled.together import choose_batch
 from cryptable_engine.schemes.planned import read_circuit, read_planned, write_planned
-from cryptable_engine.schemes.scheme import Program
+from cryptable_engine.schemes.scheme import Program, read_batch_file
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,19 @@ class LevelledProgram(Program):
         circuit = read_circuit(self.directory)
         return plan_of(circuit, self.levelled, highest_output(circuit, verify(circuit)))
 
+    @cached_property
+    def together(self) -> tuple[LevelledBatch, Plan] | None:
+        """How rows travel together, if `write_batch` found a way, and the plan of one that does."""
+        data = read_batch_file(self.directory)
+        if data is None or not isinstance(self.plan, Plan):
+            return None
+        batch = read_levelled_batch(self.plan.parameters, data)
+        return batch, plan_forms(self.plan.forms, batch.row, batch.row.maximum)
+
+    def choose_batch(self) -> Batch | None:
+        """See `Program`."""
+        return choose_batch(self.plan, row_price) if isinstance(self.plan, Plan) else None
+
 
 def plan_of(
     circuit: Circuit, parameters: LevelledParameters | LinearParameters, highest_output: int
@@ -50,6 +66,11 @@ def price(plan: Plan | LinearPlan) -> float:
     """Microseconds of an evaluation in NumPy: key switches, scheme switches, and products with their forms."""
     if isinstance(plan, LinearPlan):
         return plan.price
+    return row_price(plan)
+
+
+def row_price(plan: Plan) -> float:
+    """As `price`, of bits."""
     layout = plan.layout
     return 77.0 * len(layout.leaf_bits) + 47.0 * layout.selector_leaves + 92.0 * (plan.products + 1) + 1000.0
 

@@ -83,7 +83,11 @@ class LevelledScheme:
         if not isinstance(program, LevelledProgram):
             raise InternalError(f"a program of class {type(program).__name__}, expected a levelled one")
         plan = program.plan
-        return LinearEvaluator(plan) if isinstance(plan, LinearPlan) else RowEvaluator(plan, usable_kernel())
+        return (
+            LinearEvaluator(plan)
+            if isinstance(plan, LinearPlan)
+            else RowEvaluator(plan, usable_kernel(), program.together)
+        )
 
     def simulate(
         self,

@@ -76,11 +76,6 @@ class BootstrappedParameters:
         return max(0, limits.MAX_FURTHER_WIDTH - self.output.width)
 
     @property
-    def rows_per_tensor(self) -> int:
-        """One: each row has a seed of its own."""
-        return 1
-
-    @property
     def row_bytes(self) -> int:
         """A body a ciphertext; their masks come from the seed."""
         return self.input.size * _WORD_BYTES

@@ -109,6 +109,8 @@ class EncryptedTensor:
         form, word_bits = message.WhichOneof("masks"), message.word_bits
         if message.polynomials:
             raise MalformedMessageError("encrypted tensor: polynomials, which a bootstrapped model does not have")
+        if message.rows:
+            raise MalformedMessageError("encrypted tensor: rows together, which a bootstrapped model does not have")
         if form == "trimmed":
             _check_word_bits(word_bits)
             for data in (message.trimmed, message.bodies):

@@ -91,10 +91,10 @@ class Metrics:
         self._call_seconds.labels(method).observe(seconds)
 
     def row(self, model: str, evaluated: Evaluated) -> None:
-        """A row has been evaluated."""
+        """A row has been evaluated, or several that travelled together."""
         if self.on_row is not None:
             self.on_row(model, evaluated)
-        self._rows.labels(model).inc()
+        self._rows.labels(model).inc(evaluated.rows)
         self._phases.labels("queue").inc(evaluated.queue_seconds)
         self._waits.observe(evaluated.queue_seconds)
         self._phases.labels("keys").inc(evaluated.key_seconds)

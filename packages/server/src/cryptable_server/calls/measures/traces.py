@@ -44,6 +44,7 @@ class Traces:
             "cryptable.model": model,
             "cryptable.cpu_seconds": evaluated.cpu_seconds,
             "cryptable.lookups": evaluated.lookups,
+            "cryptable.rows": evaluated.rows,
         }
         if evaluated.keys_cached is not None:
             facts["cryptable.keys_cached"] = evaluated.keys_cached

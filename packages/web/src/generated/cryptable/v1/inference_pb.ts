@@ -53,6 +53,7 @@ export const file_cryptable_v1_inference: GenFile = /*@__PURE__*/
       ["client_spec", 2, 12],
       ["artifact_digest", 3, 12],
       ["signature", 4, "ModelSignature"],
+      ["batch", 5, 12],
     ],
   ],
   [
@@ -85,6 +86,7 @@ export const file_cryptable_v1_inference: GenFile = /*@__PURE__*/
       ["model_name", 1, 9],
       ["client_spec_digest", 2, 12],
       ["evaluation_keys", 3, 12],
+      ["batch", 4, 12],
     ],
   ],
   [
@@ -248,6 +250,13 @@ export type GetModelResponse = Message<"cryptable.v1.GetModelResponse"> & {
    * @generated from field: cryptable.v1.ModelSignature signature = 4;
    */
   signature?: ModelSignature | undefined;
+
+  /**
+   * Canonical BatchSpec; empty where each row travels alone.
+   *
+   * @generated from field: bytes batch = 5;
+   */
+  batch: Uint8Array;
 };
 
 /**
@@ -356,6 +365,13 @@ export type InferHeader = Message<"cryptable.v1.InferHeader"> & {
    * @generated from field: bytes evaluation_keys = 3;
    */
   evaluationKeys: Uint8Array;
+
+  /**
+   * SHA-256 of the BatchSpec that rows are laid out by; empty where each tensor is one row, as the ClientSpec says.
+   *
+   * @generated from field: bytes batch = 4;
+   */
+  batch: Uint8Array;
 };
 
 /**

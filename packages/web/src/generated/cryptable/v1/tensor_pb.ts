@@ -23,6 +23,7 @@ export const file_cryptable_v1_tensor: GenFile = /*@__PURE__*/
       ["bodies", 3, 12],
       ["word_bits", 5, 13],
       ["polynomials", 6, 12],
+      ["rows", 7, 13],
     ],
     ["masks"],
   ],
@@ -83,6 +84,13 @@ export type EncryptedTensor = Message<"cryptable.v1.EncryptedTensor"> & {
    * @generated from field: bytes polynomials = 6;
    */
   polynomials: Uint8Array;
+
+  /**
+   * Set where rows travel together (BatchSpec): how many the tensor holds, or is the answer to.
+   *
+   * @generated from field: uint32 rows = 7;
+   */
+  rows: number;
 };
 
 /**

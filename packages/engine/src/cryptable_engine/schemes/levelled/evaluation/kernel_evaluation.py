@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from cryptable_kernel import Forms, Kernel, Ring, aligned
+from cryptable_protocol.schemes.levelled.batch import RowsTogether
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 
 from cryptable_engine.circuit.circuit import IntArray
@@ -63,13 +65,39 @@ class KernelEvaluation:
             polynomials: of the row, expanded ones first: shape (count, 2, N), mask and body, on the torus.
             keys: of the client, made ready for this ring.
         """
-        plan, ring, space = self._plan, self._ring, self._space()
-        layout, leaves = plan.layout, len(plan.layout.leaf_bits)
+        ring, space = self._ring, self._space()
+        layout = self._plan.layout
         for run, ciphertext in zip(layout.runs, polynomials, strict=False):
             part = space.leaves[run.first : run.first + run.count]
             part[0] = ciphertext
             ring.expand(part, run.depth, run.shift, UNIVERSAL.automorphisms, keys.automorphisms, space.scratch)
-        space.leaves[leaves:] = polynomials[len(layout.runs) :]
+        space.leaves[len(layout.leaf_bits) :] = polynomials[len(layout.runs) :]
+        return self._answer(space, keys)
+
+    def together(self, polynomial: FloatArray, parameters: RowsTogether, keys: ServerKeys) -> Iterator[FloatArray]:
+        """For each of several rows, as `ciphertext`: one polynomial of shape (2, N) is expanded for all.
+
+        The plan is of a row without places, and not streamed.
+        """
+        space, run = self._space(), parameters.run
+        leaves = self._leaves_of(run.count)
+        leaves[0] = polynomial
+        self._ring.expand(leaves, run.depth, run.shift, UNIVERSAL.automorphisms, keys.automorphisms, space.scratch)
+        for row in np.split(leaves, parameters.rows):
+            np.copyto(space.leaves, row)
+            yield self._answer(space, keys)
+
+    def _leaves_of(self, count: int) -> FloatArray:
+        """Memory for leaves of rows together, of this thread: at most 64 MiB, kept since getting it takes long."""
+        held: FloatArray | None = getattr(self._own, "leaves", None)
+        if held is None or len(held) < count:
+            held = self._own.leaves = aligned(count, 2, RING_SIZE)
+        return held[:count]
+
+    def _answer(self, space: _Workspace, keys: ServerKeys) -> FloatArray:
+        """From expanded leaves, and places."""
+        plan, ring = self._plan, self._ring
+        leaves = len(plan.layout.leaf_bits)
         done = leaves if plan.is_streamed else 0
         for used in () if plan.is_streamed else plan.switched_leaves:
             ring.pairs(space.leaves[done : used.start], space.scratch)

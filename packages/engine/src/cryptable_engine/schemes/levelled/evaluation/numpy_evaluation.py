@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import numpy as np
+from cryptable_protocol.schemes.levelled.batch import RowsTogether
 
 from cryptable_engine.schemes.levelled.evaluation.expansion import expand, switch_all, transform
 from cryptable_engine.schemes.levelled.evaluation.products import Products
 from cryptable_engine.schemes.levelled.evaluation.rotations import Rotations
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.evaluation.transforms import (
+    HALF,
     ComplexArray,
     FloatArray,
     fold,
@@ -47,10 +50,34 @@ class NumpyEvaluation:
             expand(run, keys, leaves, space, but_last=held is not None)
         placed = space.leaves[len(layout.leaf_bits) if held is None else held.count :]
         np.copyto(placed, folded[len(layout.runs) :])
-        if held is None:
-            switch_all(self._plan, keys, space)
-        else:
+        if held is not None:
             transform(placed)
+        return self._answer(space, keys)
+
+    def together(self, polynomial: FloatArray, parameters: RowsTogether, keys: ServerKeys) -> Iterator[FloatArray]:
+        """For each of several rows, as `ciphertext`: one polynomial of shape (2, N) is expanded for all.
+
+        The plan is of a row without places, and not streamed.
+        """
+        space, run = self._space(), parameters.run
+        leaves = self._leaves_of(run.count)
+        leaves[0] = fold(polynomial)
+        expand(run, keys, leaves, space)
+        for row in np.split(leaves, parameters.rows):
+            np.copyto(space.leaves, row)
+            yield self._answer(space, keys)
+
+    def _leaves_of(self, count: int) -> ComplexArray:
+        """Memory for leaves of rows together, of this thread: at most 64 MiB, kept since getting it takes long."""
+        held: ComplexArray | None = getattr(self._own, "leaves", None)
+        if held is None or len(held) < count:
+            held = self._own.leaves = np.empty((count, 2, HALF), np.complex128)
+        return held[:count]
+
+    def _answer(self, space: Workspace, keys: ServerKeys) -> FloatArray:
+        """From expanded leaves, and places."""
+        if self._products.held is None:
+            switch_all(self._plan, keys, space)
         answer: ComplexArray = self._products.evaluate(space, keys)
         if self._rotations is not None:
             answer += self._rotations.evaluate(space, keys)

@@ -59,10 +59,15 @@ def fits(circuit: Circuit, parameters: LevelledParameters) -> bool:
     return failure(circuit, parameters) <= math.log2(parameters.p_error)
 
 
-def noise_bound(plan: Plan) -> NoiseBound:
-    """The bound for a plan."""
+def noise_bound(plan: Plan, *, rows: int = 1) -> NoiseBound:
+    """The bound for a plan.
+
+    Args:
+        plan: of a row.
+        rows: that travel together: it holds for each of them.
+    """
     parameters = plan.parameters
-    variances = RowVariances(plan.layout, GREATEST)
+    variances = RowVariances(plan.layout, GREATEST, rows)
     worst = worst_row(plan, variances)
     variance = worst.variance + answer_noise(parameters.answer_word_bits, GREATEST)
     half_step = np.repeat([1 / (2 * p) for p in parameters.moduli], parameters.outputs)
@@ -97,7 +102,7 @@ class _Spread:
         greatest_means = sources.max(axis=1, initial=0.0)
         # Digits of turned tables' bodies are larger, and meet phases alone.
         larger = 1.0 if plan.turns is None else digit(body_gadget(layout.gadget).base_log) / weight
-        depth = max((run.depth for run in layout.runs), default=0)
+        depth = max((run.depth for run in variances.runs), default=0)
         for source, (own, scaled) in enumerate(zip(phase, times_secret, strict=True)):
             if not own.any():
                 continue

@@ -37,10 +37,11 @@ def row_variance(plan: Plan, variances: RowVariances, bits: IntArray) -> FloatAr
         products + PLACED * float(np.sum(placed**2)) + answer_noise(plan.parameters.answer_word_bits, variances.secret)
     )
     leaves, read = _added(plan.leaves, gains)
+    leaves = leaves + (variances.row or 0) * len(plan.layout.leaf_bits)
     found: FloatArray = others + sum(
         (
             _run_variance(run, variances, leaves[part] - run.first, read[part])
-            for run in plan.layout.runs
+            for run in variances.runs
             if (part := (leaves >= run.first) & (leaves < run.first + run.count)).any()
         ),
         np.zeros(plan.layout.slots),

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.schemes.levelled.answers import SECRET_NORM
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE, UNIVERSAL, Gadget
-from cryptable_protocol.schemes.levelled.layout import Layout
+from cryptable_protocol.schemes.levelled.layout import Layout, Run
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
 
 from cryptable_engine.schemes.levelled.plans.turns import body_gadget
@@ -95,10 +95,34 @@ def zero_noise(secret: Secret) -> float:
 
 @dataclass(frozen=True)
 class RowVariances:
-    """Of the ciphertexts that a row becomes, for one layout."""
+    """Of the ciphertexts that a row becomes, for one layout.
+
+    Attributes:
+        layout: of the row.
+        secret: of its client.
+        rows: that travel together, in one trace tree.
+        row: which of them; None for the greatest variances of any.
+    """
 
     layout: Layout
     secret: Secret
+    rows: int = 1
+    row: int | None = None
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Of expanded polynomials, with the leaves of all rows."""
+        return self.layout.runs if self.rows == 1 else (Run(0, self._leaves),)
+
+    @property
+    def _leaves(self) -> int:
+        return self.rows * len(self.layout.leaf_bits)
+
+    def _of_row(self, found: FloatArray) -> FloatArray:
+        """From an array of all rows' leaves, shape (…, rows · leaves), one of a row's."""
+        by_row = found.reshape(*found.shape[:-1], self.rows, -1)
+        picked: FloatArray = by_row.max(axis=-2) if self.row is None else by_row[..., self.row, :]
+        return picked
 
     @cached_property
     def shares(self) -> tuple[FloatArray, FloatArray]:
@@ -107,9 +131,8 @@ class RowVariances:
         Two arrays of shape (12, leaves): row 0 for the upload, row v + 1 for key switches of automorphism v. Each level
         of the trace tree below doubles both.
         """
-        leaves = len(self.layout.leaf_bits)
-        phase, times_secret = np.zeros((12, leaves)), np.zeros((12, leaves))
-        for run in self.layout.runs:
+        phase, times_secret = np.zeros((12, self._leaves)), np.zeros((12, self._leaves))
+        for run in self.runs:
             part = slice(run.first, run.first + run.count)
             phase[0, part] = UPLOADED * 2.0**run.doublings
             times_secret[0, part] = self.secret.norm * phase[0, part]
@@ -120,7 +143,7 @@ class RowVariances:
                 doubled = np.where(later >= 0, 2.0**later, 0.0)
                 phase[1 + key, part] = doubled * automorphism_noise(gadget, self.secret)
                 times_secret[1 + key, part] = doubled * self._times_secret(gadget, later)
-        return phase, times_secret
+        return self._of_row(phase), self._of_row(times_secret)
 
     @staticmethod
     def _later(count: int, depth: int, level: int) -> npt.NDArray[np.int64]:
@@ -210,7 +233,7 @@ class RowVariances:
     @cached_property
     def first_coefficient(self) -> FloatArray:
         """Of the constant coefficient of each leaf, where noise is greatest: a level adds it to itself."""
-        return self._coherent(1.0)
+        return self._of_row(self._coherent(1.0))
 
     @cached_property
     def any_coefficients(self) -> FloatArray:
@@ -219,14 +242,14 @@ class RowVariances:
         Its variance is at most the sum of this times the squares of its weights.
         """
         found = self._coherent(2.0)
-        for run in self.layout.runs:
+        for run in self.runs:
             part = slice(run.first, run.first + run.count)
             found[part] = found[part].max()
-        return found
+        return self._of_row(found)
 
     def _coherent(self, halves: float) -> FloatArray:
-        found = np.zeros(len(self.layout.leaf_bits))
-        for run in self.layout.runs:
+        found = np.zeros(self._leaves)
+        for run in self.runs:
             part = found[run.first : run.first + run.count]
             part[:] = 4.0**run.doublings * UPLOADED
             for level in range(run.depth):

@@ -739,9 +739,37 @@ class LinearRow(_message.Message):
 Global___LinearRow: _TypeAlias = LinearRow  # noqa: Y015
 
 @_typing.final
-class SquaresParameters(_message.Message):
-    """Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse."""
+class BatchSpec(_message.Message):
+    """Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse.
+    How several rows of a model travel in one tensor. It is the server's word: a client compares it with the ClientSpec.
+    """
 
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    LEVELLED_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    """Rows in a tensor, at most; at least 2."""
+    @_builtins.property
+    def levelled(self) -> Global___LevelledParameters:
+        """Layout, moduli and words of each row, without places (SPEC-LEVELLED.md, "Rows together")."""
+
+    def __init__(
+        self,
+        *,
+        rows: _builtins.int = ...,
+        levelled: Global___LevelledParameters | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["levelled", b"levelled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levelled", b"levelled", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSpec: _TypeAlias = BatchSpec  # noqa: Y015
+
+@_typing.final
+class SquaresParameters(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHAIN_FIELD_NUMBER: _builtins.int

@@ -117,11 +117,14 @@ class GetModelResponse(_message.Message):
     CLIENT_SPEC_FIELD_NUMBER: _builtins.int
     ARTIFACT_DIGEST_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     client_spec: _builtins.bytes
     """Canonical ClientSpec."""
     artifact_digest: _builtins.bytes
     """SHA-256 of the ModelArtifact, which `signature` covers."""
+    batch: _builtins.bytes
+    """Canonical BatchSpec; empty where each row travels alone."""
     @_builtins.property
     def signature(self) -> _artifact_pb2.ModelSignature:
         """As in the artifact file; not set where the model is not signed."""
@@ -133,10 +136,11 @@ class GetModelResponse(_message.Message):
         client_spec: _builtins.bytes = ...,
         artifact_digest: _builtins.bytes = ...,
         signature: _artifact_pb2.ModelSignature | None = ...,
+        batch: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_digest", b"artifact_digest", "client_spec", b"client_spec", "signature", b"signature", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_digest", b"artifact_digest", "batch", b"batch", "client_spec", b"client_spec", "signature", b"signature", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -276,21 +280,25 @@ class InferHeader(_message.Message):
     MODEL_NAME_FIELD_NUMBER: _builtins.int
     CLIENT_SPEC_DIGEST_FIELD_NUMBER: _builtins.int
     EVALUATION_KEYS_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     model_name: _builtins.str
     client_spec_digest: _builtins.bytes
     """The ClientSpec that the rows are encoded with; another one is FAILED_PRECONDITION."""
     evaluation_keys: _builtins.bytes
     """Empty where the model needs no evaluation keys."""
+    batch: _builtins.bytes
+    """SHA-256 of the BatchSpec that rows are laid out by; empty where each tensor is one row, as the ClientSpec says."""
     def __init__(
         self,
         *,
         model_name: _builtins.str = ...,
         client_spec_digest: _builtins.bytes = ...,
         evaluation_keys: _builtins.bytes = ...,
+        batch: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_spec_digest", b"client_spec_digest", "evaluation_keys", b"evaluation_keys", "model_name", b"model_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "client_spec_digest", b"client_spec_digest", "evaluation_keys", b"evaluation_keys", "model_name", b"model_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,7 +339,7 @@ class InferResponse(_message.Message):
     CPU_SECONDS_FIELD_NUMBER: _builtins.int
     WALL_SECONDS_FIELD_NUMBER: _builtins.int
     row: _builtins.int
-    """Position of the row in the stream, from 0."""
+    """Position of the row in the stream, from 0; of rows that travel together, of the first."""
     cpu_seconds: _builtins.float
     """Of the evaluation alone, on the server."""
     wall_seconds: _builtins.float

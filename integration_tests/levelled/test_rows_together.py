@@ -1,0 +1,114 @@
+"""Rows that travel together, on a real server, under encryption: the answers, what is counted, and what is refused."""
+
+import grpc
+import numpy as np
+import pytest
+from cryptable_client import connect
+from cryptable_client.keys.encryption import encrypt_together
+from cryptable_engine import interpret
+from cryptable_protocol import encode_rows
+from cryptable_protocol.messages import inference as pb
+from cryptable_protocol.schemes.levelled.batch import LevelledBatch
+from levelled_models import ROWS, artifact, circuit, linear_artifact
+from server_process import infer_header, run_server
+
+pytestmark = pytest.mark.encrypted
+MOST_ROWS = 40
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("together")
+    models = folder / "models"
+    models.mkdir()
+    artifact("levelled1", circuit(1), folder / "program").save(models / "1.cryptable")
+    linear_artifact(folder / "linear").save(models / "linear.cryptable")
+    with run_server(models, folder, "--max-rows", str(MOST_ROWS)) as running:
+        yield running
+
+
+@pytest.fixture
+def remote(server):
+    with connect(server.address, model="levelled1", insecure=True, rows_together=True) as remote:
+        yield remote
+
+
+def expected(remote, rows=ROWS):
+    return interpret(circuit(1), encode_rows(remote.spec.features, rows))
+
+
+def asked(server, remote, *rows, batch=None):
+    header = infer_header(remote.spec, remote._upload.header.sha256)
+    header.header.batch = (batch or remote._batch).digest
+    return list(server.stub.Infer(iter([header, *(pb.InferRequest(row=row) for row in rows)])))
+
+
+def encrypted(remote, rows):
+    encoded = encode_rows(remote.spec.features, rows)
+    return encrypt_together(remote.spec, remote._batch, remote.secret_keys, encoded).to_message()
+
+
+def test_answers_are_those_of_rows_alone_in_fewer_bytes(server, remote):
+    assert remote._batch.most_rows >= 20
+    assert (remote.predict(ROWS) == expected(remote)).all()
+    together = remote.traffic
+    assert together["rows"] == len(ROWS)
+    with connect(server.address, model="levelled1", insecure=True) as alone:  # as rows to this machine travel
+        assert (alone.predict(ROWS) == expected(remote)).all()
+        assert alone.traffic["rows"] == len(ROWS)
+        assert 10 * together["rows_sent"] < alone.traffic["rows_sent"]
+
+
+def test_several_tensors_are_answered_in_order(server, remote):
+    odd = ROWS[[0, 5, 11]]
+    answers = asked(server, remote, encrypted(remote, ROWS), encrypted(remote, odd), encrypted(remote, ROWS[:1]))
+    assert [answer.row for answer in answers] == [0, len(ROWS), len(ROWS) + 3]
+    assert [answer.result.rows for answer in answers] == [len(ROWS), 3, 1]
+
+
+def test_limits_count_rows(server, remote):
+    with pytest.raises(grpc.RpcError, match=f"at most {MOST_ROWS} rows") as caught:
+        asked(server, remote, *[encrypted(remote, ROWS)] * 3)
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("count", [0, 1 << 31, (1 << 32) - 1, None])
+def test_counts_of_strangers_are_checked(server, remote, count):
+    row = encrypted(remote, ROWS)
+    row.rows = remote._batch.most_rows + 1 if count is None else count
+    with pytest.raises(grpc.RpcError, match=r"rows together, 1 to \d+ were agreed on") as caught:
+        asked(server, remote, row)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_another_count_than_the_rows_is_answered_in_words_of_that_count(server, remote):
+    row = encrypted(remote, ROWS)
+    row.rows = 3
+    assert [answer.result.rows for answer in asked(server, remote, row)] == [3]
+
+
+def test_rows_together_need_the_servers_word_for_how(server, remote):
+    other = LevelledBatch(remote._batch.row, 2)
+    with pytest.raises(grpc.RpcError, match="do not travel together in this way") as caught:
+        asked(server, remote, encrypted(remote, ROWS[:2]), batch=other)
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    row = encrypted(remote, ROWS[:2])
+    header = infer_header(remote.spec, remote._upload.header.sha256)
+    with pytest.raises(grpc.RpcError, match="of 2 rows together, expected 0"):
+        list(server.stub.Infer(iter([header, pb.InferRequest(row=row)])))
+    header.header.batch = remote._batch.digest
+    with pytest.raises(grpc.RpcError, match="in a call of one row"):
+        server.stub.InferRow(pb.InferRowRequest(header=header.header, row=row))
+
+
+def test_a_client_goes_on_with_rows_alone_where_the_server_has_changed_its_way(remote):
+    remote._batch = LevelledBatch(remote._batch.row, 3)
+    assert (remote.predict(ROWS) == expected(remote)).all()
+    assert remote._batch is None
+
+
+def test_linear_models_and_lone_rows_travel_alone(server, remote):
+    assert (remote.predict(ROWS[:1]) == expected(remote, ROWS[:1])).all()
+    with connect(server.address, model="linear", insecure=True, rows_together=True) as linear:
+        assert linear._batch is None
+        assert linear.predict(np.zeros((3, 3))).shape == (3, 40)
