@@ -52,6 +52,14 @@ def test_the_score_is_the_quantized_models():
     assert coarse.score(*DIABETES) < exact - 0.05
 
 
+@pytest.mark.parametrize(("hide_weights", "scheme"), [(None, "levelled"), (True, "levelled"), (False, "bootstrapped")])
+def test_weights_are_hidden_as_asked_for(hide_weights, scheme):
+    inside = make_pipeline(StandardScaler(), LogisticRegression())
+    estimator = ct.EncryptedClassifier(inside).set_params(hide_weights=hide_weights).fit(*CANCER)
+    assert estimator.compiled_.artifact.client_spec.scheme == scheme
+    assert estimator.score(*CANCER) > 0.85
+
+
 def test_cross_validation_around_and_inside_a_pipeline():
     around = ct.EncryptedClassifier(make_pipeline(StandardScaler(), LogisticRegression()))
     inside = make_pipeline(StandardScaler(), ct.EncryptedClassifier(LogisticRegression()))

@@ -166,17 +166,17 @@ class RowQueue:
 
     def _count_turns(self, principal: str, rows: int) -> None:
         """Rows that travel together are so many turns: those after the first are passed over, while others wait."""
-        if not self._principals.keys() - {principal}:
+        if len(self._principals) == 1:
             self._ahead.clear()
-            return
-        for other in list(self._principals):
-            if other == principal:
-                break
-            if self._ahead[other]:
-                self._ahead[other] -= 1
-                self._principals.move_to_end(other)
-        self._ahead[principal] += rows - 1
-        self._ahead = +self._ahead  # without those who are no longer ahead
+        elif self._ahead or rows > 1:
+            for other in list(self._principals):
+                if other == principal:
+                    break
+                if self._ahead[other]:
+                    self._ahead[other] -= 1
+                    self._principals.move_to_end(other)
+            self._ahead[principal] += rows - 1
+            self._ahead = +self._ahead  # without those who are no longer ahead
 
     def _lane(self, job: Job) -> deque[Job]:
         return self._principals.setdefault(job.evaluation.principal, OrderedDict()).setdefault(job.lane, deque())
