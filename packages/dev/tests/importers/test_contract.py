@@ -6,8 +6,10 @@ import warnings
 import cryptable as ct
 import numpy as np
 import pytest
+from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.importers.registry import importer, reference_scores
-from cryptable_engine import interpret
+from cryptable_engine import interpret, verify
 from cryptable_protocol import AffineEncoder, CategoricalEncoder, DigitsEncoder, QuadraticEncoder, encode_rows
 from keychain import keychain
 from steady import steadiest
@@ -129,6 +131,31 @@ def test_the_scheme_levelled_evaluates_it_or_says_why_not(case, request):
         else:  # small networks, which turn tables there: sums are hidden without being asked for
             assert levelled.circuit.products > 0
             assert model.circuit.lookups > 0
+
+
+def test_labels_alone_are_the_models_own_or_are_refused(case, request):
+    """Of classifiers labels, of regressions the side of their median; in the clear, since tables are exact."""
+    study, model = case
+    if request.node.callspec.params["case"][2:]:
+        return  # as it is planned for scores
+    decoder, rows = model.artifact.client_spec.decoder, study.training_rows
+    options = {"answer": "label"}
+    if not decoder.is_classifier:
+        options = {"answer": "threshold", "threshold": float(np.median(model.predict(rows)))}
+    planned, refusal = None, ""
+    try:
+        planned = plan(study.estimator, rows, CompileSettings(**options))
+    except ct.UnsupportedModelError as error:
+        refusal = str(error)
+    if planned is None:
+        assert "answer=" in refusal
+        assert type(study.estimator).__name__ not in TREES or decoder.members or decoder.curve[0] or decoder.outputs > 1
+        return
+    verify(planned.circuit)
+    assert planned.agreement.labels >= 0.97
+    values = interpret(planned.circuit, encode_rows(planned.features, take(study.test_rows, slice(20))))
+    highest = 2 * max(1, len(planned.decoder.offset) - 1)
+    assert set(np.unique(values)) <= set(range(0, highest + 1, 2)), "nothing else of the scores"
 
 
 def test_a_saved_model_predicts_the_same(case, tmp_path):
