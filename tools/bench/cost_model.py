@@ -1,4 +1,4 @@
-"""Measures what the planner plans by: prices of lookups from the optimizer, and this machine's rates.
+"""Measures what the planner plans by: prices of lookups by our search for parameters, and this machine's rates.
 
     python tools/bench/cost_model.py             print what would be committed
     python tools/bench/cost_model.py --write     write packages/dev/src/cryptable/cost/cost_table.json
@@ -6,10 +6,12 @@
     python tools/bench/cost_model.py --keep-prices --write     the same, with the prices that are in it
     python tools/bench/cost_model.py --only-levelled --write   the pace of the scheme levelled, by path, alone
 
-Prices depend on the version of concrete-python and on which keysets new models may have, rates on the machine. Lookups
-are measured by each path through the kernel that the processor has, and by NumPy: a prediction is of what evaluates. It
-takes some minutes; measure rates where nothing else runs. Of the scheme levelled the pace of each path beside NumPy is,
-whose own microseconds stand in its price list (tools/bench/levelled.py).
+Prices are of circuits of several levels (those of one level are computed where they are asked for): what a keyset costs
+that is just exact enough, in operations as Concrete's optimizer counts them. They depend on our bounds on noise alone;
+making them takes some 20 s of CPU. Rates depend on the machine. Lookups are measured by each path through the kernel
+that the processor has, and by NumPy: a prediction is of what evaluates. That takes some minutes; measure rates where
+nothing else runs. Of the scheme levelled the pace of each path beside NumPy is, whose own microseconds stand in its
+price list (tools/bench/levelled.py).
 """
 
 from __future__ import annotations
@@ -17,72 +19,37 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import cryptable
 from cryptable.calibrating.measure import measure_levelled, measure_lookups, measure_machine
-from cryptable.calibrating.sample_circuits import sum_of_lookups
-from cryptable.cost.bootstrapped import noise_level
+from cryptable.cost.bootstrapped import several_levels_keyset
 from cryptable.cost.rates import COST_TABLE, NUMPY, shipped_rates
-from cryptable_engine import CompilationError, Program, UnsupportedProgramError, to_mlir
-from cryptable_engine.schemes.bootstrapped.concrete.native import compile_mlir
-from cryptable_engine.schemes.bootstrapped.parameters.formulas import MAX_GLWE_DIMENSION
-from cryptable_engine.schemes.bootstrapped.program import write_record
+from cryptable_engine.schemes.bootstrapped.parameters.several_levels import complexity
 from cryptable_kernel import KernelUnavailable, open_kernel
 
-CONCRETE = f"concrete-python {metadata.version('concrete-python')}"
 TARGET = Path(cryptable.__file__).parent / "cost" / COST_TABLE
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8)
 LOG2_P_ERRORS = (-40, -64, -128)
-LOOKUPS = 16
-OUTPUT_BITS = range(6, 23)
+NOISE = range(6, 31)
+"""Of a sum, as `noise_level` has it."""
 
 
-def price(width: int, output_bits: int, p_error: float) -> float | None:
+def price(width: int, noise: int, p_error: float) -> float | None:
     """Of a lookup; None where no parameters are exact enough."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        try:
-            text = to_mlir(sum_of_lookups(LOOKUPS, width, output_bits))
-            compile_mlir(
-                text,
-                directory,
-                p_error=p_error,
-                security_bits=128,
-                simulation=False,
-                max_glwe_dimension=MAX_GLWE_DIMENSION,  # as new models are compiled
-            )
-            write_record(directory, p_error)
-            program = Program.load(directory)
-        except (CompilationError, UnsupportedProgramError) as error:
-            if "NoParametersFound" in str(error) or "evaluation keys of" in str(error):  # none, or too large ones
-                return None
-            raise
-    return program.complexity / program.lookups
+    keyset = several_levels_keyset(width, noise, p_error=p_error)
+    return None if keyset is None else complexity(keyset, 1)
 
 
-def steps(width: int, p_error: float) -> Iterator[tuple[float, float]]:
-    """Up to which noise level which price holds: by bisection, since prices never fall as output bits grow."""
-    known: dict[int, float | None] = {}
-
-    def at(output_bits: int) -> float | None:
-        if output_bits not in known:
-            known[output_bits] = price(width, output_bits, p_error)
-        return known[output_bits]
-
-    current = OUTPUT_BITS.start
-    while current < OUTPUT_BITS.stop and at(current) is not None:
-        low, high = current, OUTPUT_BITS.stop
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if at(middle) == at(current) else (low, middle)
-        yield noise_level(LOOKUPS, low), float(at(current) or 0.0)
-        current = high
+def steps(width: int, p_error: float) -> Iterator[tuple[int, float]]:
+    """Up to which noise level which price holds."""
+    found = [(noise, price(width, noise, p_error)) for noise in NOISE]
+    for (noise, here), (_, beyond) in zip(found, [*found[1:], (0, None)], strict=True):
+        if here is not None and here != beyond:
+            yield noise, here
 
 
 def main() -> int:
@@ -110,10 +77,9 @@ def main() -> int:
     for path, by_width in lookups.items():
         print(path, ", ".join(f"{width} bits: {rate:.3g}" for width, rate in by_width.items()))
     prices = committed["prices"] if options.keep_prices else measured_prices()
-    engine = json.dumps(committed["engine"] if options.keep_prices else CONCRETE)
     lines = ",\n".join(json.dumps(entry) for entry in prices)
     content = (
-        f'{{"engine": {engine}, "rates": {rates.to_json().strip()}, "lookups": {json.dumps(lookups)}, '
+        f'{{"rates": {rates.to_json().strip()}, "lookups": {json.dumps(lookups)}, '
         f'"levelled": {json.dumps(levelled)}, "prices": [\n'
     )
     if options.write:
@@ -134,7 +100,7 @@ def paths() -> list[str]:
 
 
 def measured_prices() -> list[dict[str, Any]]:
-    """Of the optimizer, by width and p_error."""
+    """By width and p_error."""
     prices: list[dict[str, Any]] = []
     for log2_p_error in LOG2_P_ERRORS:
         for width in WIDTHS:

@@ -78,7 +78,7 @@ def measure(entry: KeysetEntry, lookups: int, rng: np.random.Generator) -> Measu
         file.flush()
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
             keys = BootstrappingKeys(keyset, data)  # copied: of up to 2 GB
-        evaluator = type(keys._lookups).__name__
+        (evaluator,) = keys.evaluators
         material = secret_keys._key_material()
         given_key, large_key = material[read], material[key.output_key]
         values = rng.integers(0, 1 << entry.width, lookups)

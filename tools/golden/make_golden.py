@@ -141,7 +141,7 @@ def _noise_test(model: ct.CompiledModel) -> Callable[[npt.NDArray[np.int64]], bo
     with tempfile.TemporaryDirectory() as scratch:
         program = compile_circuit(model.circuit, model.artifact.compile_options, Path(scratch) / "program")
     usual = noise.NoiseModel.of(program)
-    larger = noise.NoiseModel(**{name: EXAGGERATED**2 * variance for name, variance in vars(usual).items()})
+    larger = noise.NoiseModel(*(EXAGGERATED**2 * variance for variance in (usual.input, usual.lookup, usual.reading)))
     interpreter = noise.NoisyInterpreter(model.circuit, larger)
     generator = np.random.default_rng(0)
 

@@ -11,9 +11,11 @@ from cryptable.__main__ import main
 from cryptable.calibrating.sample_circuits import sum_of_lookups, weighted_sum, with_matrix
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.cost.bootstrapped import lookup_price, noise_level, predict, total_price
+from cryptable.cost.prices import price_list
 from cryptable.cost.rates import MachineRates, calibration_file, machine_rates, shipped_rates
 from cryptable_engine import Linear, interpret, verify
 from cryptable_engine.kernel import kernel_state
+from cryptable_engine.schemes.bootstrapped.program import EvaluationKind
 from cryptable_engine.schemes.bootstrapped.sums import dense_cells_and_gathered_entries
 from cryptable_protocol import CompileOptions, InvalidInputError
 
@@ -88,10 +90,8 @@ def test_a_prediction_by_phase():
     assert found.encryption == 200 * 31.0
     assert found.row == found.lookups + found.linear + found.ciphertexts
     assert found.measured_on == "a machine"
-    switch = program.keyset.keyswitch_keys[0]
-    keyset = replace(program.keyset, keyswitch_keys=(switch, replace(switch, id=1)))
-    several = replace(program, parameters=replace(program.parameters, keyset=keyset))
-    assert predict(circuit, several, RATES).ciphertexts == found.ciphertexts + 37.0
+    concretes = replace(program, evaluation=EvaluationKind.CONCRETE)
+    assert predict(circuit, concretes, RATES).ciphertexts == found.ciphertexts + 37.0
 
 
 def test_a_prediction_without_lookups():
@@ -111,13 +111,22 @@ def test_sample_circuits_are_what_they_say():
     assert interpret(circuit, [[0] * 600]).tolist() == [[2 * ((1 << 10) // 2 - 1)]]
 
 
+@pytest.mark.parametrize(("width", "output_bits", "p_error"), [(2, 8, 2.0**-40), (4, 12, 2.0**-128), (5, 9, 2.0**-64)])
+def test_prices_are_those_of_compiled_circuits(width, output_bits, p_error):
+    """Of one level and of several: what was planned by is what is bought."""
+    for circuit in (sums := sum_of_lookups(8, width, output_bits), with_matrix(sums, 8, 5)):
+        program = ProgramFolder(circuit, CompileOptions(p_error=p_error)).program
+        planned = price_list(p_error).circuit(circuit)
+        assert 0.7 < planned / program.price < 1.3
+
+
 def test_prices_grow_with_bits_noise_and_certainty():
     assert noise_level(64, 10) == 13.0
     for width in range(2, 8):
         assert lookup_price(width) < lookup_price(width + 1)
     assert total_price(0, 4, 10) == 0.0
-    assert total_price(100, 4, 10) == pytest.approx(100 * 1.42e8, rel=0.01)
-    assert total_price(100, 4, 14) == pytest.approx(100 * 1.86e8, rel=0.01)
+    assert total_price(100, 4, 10) == pytest.approx(100 * 1.16e8, rel=0.01)
+    assert total_price(100, 4, 14) == pytest.approx(100 * 1.52e8, rel=0.01)
     assert lookup_price(4, 60.0) == float("inf")
     assert lookup_price(4, p_error=2.0**-128) > lookup_price(4, p_error=2.0**-64) > lookup_price(4)
     assert lookup_price(4, p_error=2.0**-50) == lookup_price(4, p_error=2.0**-64)

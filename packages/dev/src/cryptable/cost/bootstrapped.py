@@ -1,7 +1,7 @@
 """Prices of the scheme bootstrapped: what a lookup costs.
 
-Those of circuits that Concrete compiles stand in a table, which tools/bench/cost_model.py measures; those of circuits
-of one level are computed, as their crypto parameters are.
+Those of circuits of several levels stand in a table, which tools/bench/cost_model.py makes by the search for their
+crypto parameters; those of circuits of one level are computed, as theirs are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from importlib import resources
 import numpy as np
 from cryptable_engine import Circuit, Convolution, Linear, Lookup, Node, Program
 from cryptable_engine.circuit.readout import output_bits
-from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, neighbour_rate, reading_deviation
 from cryptable_engine.schemes.bootstrapped.parameters import keyset_search, several_levels
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import noise_deviation
@@ -26,6 +25,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.one_level import (
     serves_one_level,
     typical_demands,
 )
+from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram, EvaluationKind
 from cryptable_engine.schemes.bootstrapped.sums import dense_cells_and_gathered_entries
 from cryptable_protocol import KeysetParameters
 from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
@@ -48,7 +48,7 @@ class BootstrappedPrices:
     Args:
         p_error: of one lookup.
         keyset: that circuits are to run with; by default any, so that circuits of one level (engine's `one_level`) are
-            priced as such, and others as Concrete compiles them.
+            priced as such, and others as those of several levels.
     """
 
     widths = (2, 3, 4, 5, 6)
@@ -210,7 +210,7 @@ def predict(circuit: Circuit, program: Program, rates: MachineRates) -> Predicti
     return Prediction(
         program.complexity * _per_price(rates, max(widths)),
         words * (dense * rates.cell_word + gathered * rates.gathered_word),
-        rates.call + (0.0 if supports(program.keyset) else rates.native_call) + inputs * rates.input_word,
+        rates.call + (rates.native_call if _is_concretes(program) else 0.0) + inputs * rates.input_word,
         program.keyset.evaluation_keys_bytes * rates.key_byte,
         program.input.size * rates.encryption_element,
         rates.machine,
@@ -222,6 +222,11 @@ def _work(circuit: Circuit) -> tuple[int, int]:
     work = [matrix_work(circuit, node) for node in circuit.nodes if isinstance(node, Linear | Convolution)]
     dense, gathered = (sum(of_a_kind) for of_a_kind in zip((0, 0), *work, strict=True))
     return dense, gathered
+
+
+def _is_concretes(program: Program) -> bool:
+    """Whether Concrete's own program evaluates it."""
+    return isinstance(program, BootstrappedProgram) and program.evaluation is EvaluationKind.CONCRETE
 
 
 def matrix_work(circuit: Circuit, node: Linear | Convolution) -> tuple[int, int]:

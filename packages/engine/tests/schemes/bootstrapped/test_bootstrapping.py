@@ -123,7 +123,7 @@ def test_which_keys_the_kernel_is_exact_enough_for(programs, levels, size, dimen
     (key,), (switch,) = keyset.bootstrap_keys, keyset.keyswitch_keys
     key = dataclasses.replace(key, level_count=levels, base_log=5, polynomial_size=size, glwe_dimension=dimension)
     switch = dataclasses.replace(switch, variance=minimal_variance(small))
-    assert serves(SimpleNamespace(key=key, switch=switch, small=small)) is served
+    assert serves(SimpleNamespace(key=key, switches={0: switch}, small=small)) is served
 
 
 def test_keysets_of_one_bootstrap_key_and_a_keyswitch_key_that_leads_to_it(programs):

@@ -7,7 +7,6 @@ import numpy.typing as npt
 from cryptable_protocol import EncryptedTensor, InternalError, InvalidInputError, KeysetParameters
 
 from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
-from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
 from cryptable_engine.schemes.bootstrapped.concrete.messages import keyset_message, read_value, value_message
 from cryptable_engine.schemes.bootstrapped.concrete.mlir import FUNCTION
 from cryptable_engine.schemes.bootstrapped.concrete.native import NativeCircuit, NativeKeys
@@ -18,23 +17,23 @@ from cryptable_engine.schemes.trimming import trimming
 
 
 class ReadyKeys:
-    """A client's evaluation keys: in the Fourier domain where there is one bootstrap key, else as Concrete has them.
+    """A client's evaluation keys: in the Fourier domain, or as Concrete has them where it evaluates.
 
     Of a keyset without keys, as sums have, there is nothing to make ready, and concrete-python need not be installed.
 
     Args:
         keyset: the program's.
         data: of exactly its length (protos/SPEC.md, "Evaluation keys"); not kept.
-        native: as Concrete has them in any case.
+        native: as Concrete has them.
     """
 
     def __init__(self, keyset: KeysetParameters, data: memoryview, *, native: bool = False) -> None:
         self.bootstrapping: BootstrappingKeys | None = None
         self.native: NativeKeys | None = None
-        if supports(keyset) and not native:
-            self.bootstrapping = BootstrappingKeys(keyset, data)
-        elif data or native:
+        if native:
             self.native = NativeKeys(keyset_message(keyset, data))
+        elif data:
+            self.bootstrapping = BootstrappingKeys(keyset, data)
 
 
 class BootstrappedEvaluator:
@@ -53,7 +52,7 @@ class BootstrappedEvaluator:
     def __init__(self, program: BootstrappedProgram, *, native: bool = False) -> None:
         if native and not program.is_native:
             raise InvalidInputError("Concrete has not compiled this circuit: compile it with native=True")
-        self._program, self._native = program, native
+        self._program = program
         self._linear = self._lookups = self._circuit = None
         match EvaluationKind.CONCRETE if native else program.evaluation:
             case EvaluationKind.LINEAR:
@@ -65,7 +64,7 @@ class BootstrappedEvaluator:
 
     def make_ready(self, data: memoryview) -> ReadyKeys:
         """Evaluation keys, expanded, to some times their size, for about a second."""
-        return ReadyKeys(self._program.keyset, data, native=self._native)
+        return ReadyKeys(self._program.keyset, data, native=self._circuit is not None)
 
     def evaluate_row(self, row: bytes, keys: object) -> bytes:
         """A row and its answer as they travel; see `SchemeEvaluator`."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from cryptable_protocol import EncryptedTensor, InternalError, MalformedMessageError
 
-from cryptable_engine.circuit.circuit import Circuit, Input, Linear, Lookup, Node
+from cryptable_engine.circuit.circuit import Circuit, Linear, Lookup, Node
 from cryptable_engine.circuit.convolution import Convolution
 from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import Words, supports
 from cryptable_engine.schemes.bootstrapped.concrete.info import expect
+from cryptable_engine.schemes.bootstrapped.parameters.assignment import Assignment, one_of_a_kind
 from cryptable_engine.schemes.bootstrapped.parameters.layout import (
     Layout,
     Reading,
@@ -40,21 +41,26 @@ def write_lookups(circuit: Circuit, layout: Layout, directory: Path) -> None:
 
 
 class LookupProgram:
-    """A circuit with lookups under one bootstrap key.
+    """A circuit with lookups.
 
     Args:
         circuit: verified.
         widths: of its nodes' regions.
         output: how its output is read.
-        given: dimension of the secret key that inputs are under.
-        looked_up: dimension of the one that looked-up values are under: the same, but in one-level circuits.
+        assignment: which keys its values and lookups have.
+        dimensions: of secret keys, by id.
     """
 
     def __init__(
-        self, circuit: Circuit, widths: tuple[int, ...], output: Reading, *, given: int, looked_up: int
+        self,
+        circuit: Circuit,
+        widths: tuple[int, ...],
+        output: Reading,
+        assignment: Assignment,
+        dimensions: Mapping[int, int],
     ) -> None:
-        self._circuit, self._widths, self._output = circuit, widths, output
-        self._dimensions = _dimensions(circuit, given, looked_up)
+        self._circuit, self._widths, self._output, self._assignment = circuit, widths, output, assignment
+        self._dimensions = [dimensions[under] for under in assignment.under]
         self._steps: list[_Step] = [self._step(index) for index in range(1, len(circuit.nodes))]
         self._last_use = {0: 0}
         for index, node in enumerate(circuit.nodes):
@@ -66,16 +72,12 @@ class LookupProgram:
         """What `write_lookups` stored in a trusted directory.
 
         Raises:
-            UnsupportedProgramError: it is not there or damaged, there are several keys of a kind, or its input or
-                output is under another key than lookups read.
+            UnsupportedProgramError: it is not there or damaged, there are several keys of a kind of which nobody knows
+                which lookup has which, or its input or output is under another key than lookups read.
         """
         keyset = program.keyset
-        if not supports(keyset):
+        if program.assignment is None and not supports(keyset):
             raise UnsupportedProgramError("program: its lookups are not under one bootstrap key")
-        (key,) = keyset.bootstrap_keys
-        read = key.output_key if keyset.keyswitch_keys else key.input_key
-        if program.input.key != read or program.output.key != key.output_key:
-            raise UnsupportedProgramError("program: its input or output is not under the key that its lookups read")
         try:
             data = (program.directory / CIRCUIT).read_bytes()
             layout = json.loads((program.directory / LAYOUT).read_text())
@@ -89,13 +91,9 @@ class LookupProgram:
             raise UnsupportedProgramError(
                 f"program: {CIRCUIT} or {LAYOUT} is damaged ({error}); compile the circuit again"
             ) from error
-        return cls(
-            circuit,
-            widths,
-            output,
-            given=keyset.dimensions[program.input.key],
-            looked_up=keyset.dimensions[key.output_key],
-        )
+        assignment = program.assignment or one_of_a_kind(circuit, keyset)
+        _check(circuit, assignment, program)
+        return cls(circuit, widths, output, assignment, keyset.dimensions)
 
     def evaluate(self, tensor: EncryptedTensor, keys: BootstrappingKeys) -> Words:
         """The result's ciphertexts, shape (outputs, dimension + 1), the body last.
@@ -156,6 +154,7 @@ class LookupProgram:
 
     def _lookup(self, index: int, node: Lookup) -> _Step:
         entries = around_centres(node).view(np.uint64) << np.uint64(63 - self._widths[index])
+        its = self._assignment.lookups[index]
 
         def step(values: dict[int, Words], keys: BootstrappingKeys) -> Words:
             read = self._read(values[node.source], node.source, reading_of(node))
@@ -165,7 +164,7 @@ class LookupProgram:
 
             def look_up(first: int) -> None:
                 chosen = slice(first, first + group)
-                result[chosen] = keys.look_up(read[chosen], entries[node.table_of[chosen]])
+                result[chosen] = keys.look_up(read[chosen], entries[node.table_of[chosen]], its)
 
             on_all_threads(look_up, range(0, node.size, group))
             return result
@@ -173,20 +172,24 @@ class LookupProgram:
         return step
 
 
-def _dimensions(circuit: Circuit, given: int, looked_up: int) -> list[int]:
-    """Of the ciphertexts of each node."""
-    dimensions: list[int] = []
-    for node in circuit.nodes:
-        match node:
-            case Input():
-                dimensions.append(given)
-            case Lookup():
-                dimensions.append(looked_up)
-            case Convolution():
-                dimensions.append(dimensions[node.source])
-            case Linear():
-                dimensions.append(dimensions[node.terms[0].source] if node.terms else looked_up)
-    return dimensions
+def _check(circuit: Circuit, assignment: Assignment, program: BootstrappedProgram) -> None:
+    """Whether an assignment is one of this circuit and its program's keys: it may be read from a file."""
+    under, keys = assignment.under, {key.id: key for key in program.keyset.bootstrap_keys}
+    expect(len(under) == len(circuit.nodes), "its keys are those of another circuit; compile it again")
+    expect(
+        (under[0], under[circuit.output]) == (program.input.key, program.output.key),
+        "its input or output is not under the key that its lookups read",
+    )
+    leads = {(switch.input_key, switch.output_key) for switch in program.keyset.keyswitch_keys}
+    leads |= {(key.input_key, key.input_key) for key in keys.values()}
+    for index, node in enumerate(circuit.nodes):
+        if isinstance(node, Lookup):
+            its = assignment.lookups.get(index)
+            key = keys.get(its.bootstrap_key) if its is not None and its.under == under[node.source] else None
+            fits = key is not None and key.output_key == under[index] and (under[node.source], key.input_key) in leads
+        else:
+            fits = all(under[source] == under[index] for source in _sources(node))
+        expect(fits, f"node {index} has no keys that fit; compile the circuit again")
 
 
 _Step = Callable[[dict[int, Words], BootstrappingKeys], Words]

@@ -6,11 +6,12 @@ Everything is a variance on the torus of circumference 1 (see `formulas`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_protocol import KeysetParameters
+from cryptable_protocol import BootstrapKeyParameters, KeysetParameters
 
 from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup
 from cryptable_engine.circuit.convolution import Convolution, convolved
@@ -30,6 +31,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     rounding_variance,
 )
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, lay_out, reading_of
+from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram
 from cryptable_engine.schemes.scheme import Program
 
 FloatArray = npt.NDArray[np.float64]
@@ -42,12 +44,22 @@ class NoiseModel:
     """Variances of a program: of an encrypted input, of a looked-up value, and what reading for a lookup adds.
 
     They are what noise typically is, for how often close calls go wrong; parameters are chosen by what it is at most.
-    Where a program has several keys of a kind, they are those of the noisiest.
+    Where a program has several keys of a kind, they are those of the noisiest; `by_node` has the looked-up value's and
+    the reading's of each Lookup node where it is known which keys that has.
     """
 
     input: float
     lookup: float
     reading: float
+    by_node: Mapping[int, tuple[float, float]] | None = None
+
+    def of_lookup(self, node: int) -> float:
+        """Of the values that a Lookup node gives."""
+        return self.lookup if self.by_node is None else self.by_node[node][0]
+
+    def of_reading(self, node: int) -> float:
+        """What reading adds for a Lookup node."""
+        return self.reading if self.by_node is None else self.by_node[node][1]
 
     @classmethod
     def of(cls, program: Program) -> NoiseModel:
@@ -56,7 +68,19 @@ class NoiseModel:
         Raises:
             UnsupportedProgramError: it has no bootstrap keys.
         """
-        return cls.of_keyset(program.keyset, program.input.variance)
+        model, keyset = cls.of_keyset(program.keyset, program.input.variance), program.keyset
+        assignment = program.assignment if isinstance(program, BootstrappedProgram) else None
+        if assignment is None:
+            return model
+        keys = {key.id: key for key in keyset.bootstrap_keys}
+        by_node = {
+            node: (
+                bootstrap_variance(keys[its.bootstrap_key], keyset.dimensions[keys[its.bootstrap_key].input_key]),
+                _reading(keyset, keys[its.bootstrap_key], compensated=True, under=its.under),
+            )
+            for node, its in assignment.lookups.items()
+        }
+        return replace(model, by_node=by_node)
 
     @classmethod
     def of_keyset(cls, keyset: KeysetParameters, input_variance: float) -> NoiseModel:
@@ -66,16 +90,21 @@ class NoiseModel:
         dimensions = keyset.dimensions
         compensated = supports(keyset)  # those that Concrete's own program evaluates are not
         lookup = max(bootstrap_variance(key, dimensions[key.input_key]) for key in keyset.bootstrap_keys)
-        reading = 0.0
-        for key in keyset.bootstrap_keys:
-            switches = [
-                keyswitch_variance(each, dimensions[each.input_key])
-                for each in keyset.keyswitch_keys
-                if each.output_key == key.input_key
-            ]
-            rounding = rounding_variance(dimensions[key.input_key], key.polynomial_size, compensated=compensated)
-            reading = max(reading, max(switches, default=0.0) + rounding)
+        reading = max(_reading(keyset, key, compensated=compensated) for key in keyset.bootstrap_keys)
         return cls(input_variance, lookup, reading)
+
+
+def _reading(
+    keyset: KeysetParameters, key: BootstrapKeyParameters, *, compensated: bool, under: int | None = None
+) -> float:
+    """What reading adds under a bootstrap key: from one secret key, or from the one that it adds most from."""
+    switches = [
+        keyswitch_variance(each, keyset.dimensions[each.input_key])
+        for each in keyset.keyswitch_keys
+        if each.output_key == key.input_key and under in (None, each.input_key)
+    ]
+    rounding = rounding_variance(keyset.dimensions[key.input_key], key.polynomial_size, compensated=compensated)
+    return max(switches, default=0.0) + rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +125,8 @@ class NoisyInterpreter:
     Args:
         circuit: any; it is verified.
         model: of the program that it was compiled to.
-        all_lookups: whether lookups without mirrors read where noise leads them too. Of a program with several keys
-            of a kind that is too pessimistic, for `model` is that of the noisiest.
+        all_lookups: whether lookups without mirrors read where noise leads them too. Of a program of Concrete's with
+            several keys of a kind that is too pessimistic, for `model` is that of the noisiest.
     """
 
     def __init__(self, circuit: Circuit, model: NoiseModel, *, all_lookups: bool = False) -> None:
@@ -143,11 +172,14 @@ class NoisyInterpreter:
                     if node.mirrors is None and not self._all_lookups:
                         exact[index] = node.tables[node.table_of[:, None], source]
                     else:
-                        read = np.floor(source + self._read(node, noise[node.source], rng) + 0.5).astype(np.int64)
+                        read = np.floor(source + self._read(index, node, noise[node.source], rng) + 0.5).astype(
+                            np.int64
+                        )
                         exact[index] = read_around(node, read)
                         neighbours += int(np.count_nonzero(positions(node, read) != positions(node, source)))
                     lookups += source.size
-                    noise[index] = rng.normal(0.0, math.sqrt(self._model.lookup), exact[index].shape)
+                    deviation = math.sqrt(self._model.of_lookup(index))
+                    noise[index] = rng.normal(0.0, deviation, exact[index].shape)
         return NoisyEvaluation(exact[self._circuit.output].T, neighbours, lookups)
 
     def _errors(self, node: Linear, noise: dict[int, FloatArray], count: int) -> FloatArray:
@@ -165,11 +197,11 @@ class NoisyInterpreter:
             errors[columns[first]] += np.add.reduceat(source[rows] * weights, first, axis=0)
         return errors
 
-    def _read(self, node: Lookup, noise: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def _read(self, index: int, node: Lookup, noise: FloatArray, rng: np.random.Generator) -> FloatArray:
         """The noise that a lookup meets, in units of its source's values."""
         region, reading = self._layout.widths[node.source], reading_of(node)
         scaled = noise * 2.0 ** (region - reading.bits)
-        met = scaled + rng.normal(0.0, math.sqrt(self._model.reading), noise.shape)
+        met = scaled + rng.normal(0.0, math.sqrt(self._model.of_reading(index)), noise.shape)
         found: FloatArray = met * 2.0 ** (reading.bits + 1)  # a value of 1 is 2^-(bits + 1) of the torus
         return found
 
@@ -200,11 +232,11 @@ def reading_deviation(circuit: Circuit, model: NoiseModel) -> dict[int, FloatArr
                 squares = np.square(node.weights.astype(np.float64))
                 shares[index] = convolved(node, shares[node.source][:, None], squares)[:, 0]
             case Lookup():
-                shares[index] = np.full(node.size, model.lookup)
+                shares[index] = np.full(node.size, model.of_lookup(index))
                 if node.mirrors is not None:
                     region, reading = layout.widths[node.source], reading_of(node)
                     scale = 4.0 ** (region - reading.bits)
-                    variance = shares[node.source] * scale + model.reading
+                    variance = shares[node.source] * scale + model.of_reading(index)
                     found[index] = np.sqrt(variance) * 2.0 ** (node.width + 1)
     return found
 

@@ -17,6 +17,7 @@ from cryptable_engine.errors import UnsupportedProgramError
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import supports
 from cryptable_engine.schemes.bootstrapped.concrete.info import ProgramFacts, expect, read_concrete
 from cryptable_engine.schemes.bootstrapped.parameters import one_level, several_levels
+from cryptable_engine.schemes.bootstrapped.parameters.assignment import Assignment, LookupKeys
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_from_json, keyset_to_json
 from cryptable_engine.schemes.folder import RECORD, load_record, save_record
 from cryptable_engine.schemes.scheme import Program
@@ -38,6 +39,8 @@ class BootstrappedProgram(Program):
     """A program of the scheme `bootstrapped`."""
 
     evaluation: EvaluationKind = EvaluationKind.CONCRETE
+    assignment: Assignment | None = None
+    """Which keys each lookup has, where there are several of a kind that we evaluate with."""
 
     def _facts(self, parameters: SchemeParameters) -> Mapping[str, object]:
         if not isinstance(parameters, BootstrappedParameters):
@@ -67,6 +70,7 @@ def write_record(
     keyset_entry: str = "",
     optimum: float | None = None,
     own: ProgramFacts | None = None,
+    assignment: Assignment | None = None,
 ) -> None:
     """What Concrete's own files do not say; of a circuit that it has not compiled, for which there are none, all."""
     facts = {
@@ -76,6 +80,7 @@ def write_record(
         "optimum": optimum,
         # Under the name that it had when one-level circuits alone were compiled without Concrete.
         "one_level": None if own is None else _own_to_json(own),
+        "assignment": None if assignment is None else _assignment_to_json(assignment),
     }
     save_record(directory, BOOTSTRAPPED, facts)
 
@@ -90,6 +95,7 @@ def read_program(directory: Path) -> BootstrappedProgram:
         kinds = (EvaluationKind.LOOKUPS, EvaluationKind.LINEAR)
         expect(own is None or evaluation in kinds, f"one level, evaluated as {evaluation.value}")
         facts = read_concrete(directory, p_error) if own is None else _own_from_json(own)
+        assignment = _assignment_from_json(record.get("assignment"))
         parameters = BootstrappedParameters(facts.keyset, facts.input, facts.output, p_error)
     except (KeyError, TypeError, ValueError) as error:
         raise UnsupportedProgramError(f"program: {RECORD} is damaged ({error!r}); compile it again") from error
@@ -104,12 +110,19 @@ def read_program(directory: Path) -> BootstrappedProgram:
         facts.lookups,
         is_native=own is None,
         evaluation=evaluation,
+        assignment=assignment,
     )
 
 
-def own_facts(keyset: KeysetParameters, given: CiphertextType, returned: CiphertextType, lookups: int) -> ProgramFacts:
-    """Of a circuit that Concrete has not compiled, whose price follows from its keys: one of a kind."""
-    return ProgramFacts(keyset, given, returned, _price(keyset, lookups), lookups)
+def own_facts(
+    keyset: KeysetParameters,
+    given: CiphertextType,
+    returned: CiphertextType,
+    lookups: int,
+    price: float | None = None,
+) -> ProgramFacts:
+    """Of a circuit that Concrete has not compiled, whose price follows from its keys where there is one of a kind."""
+    return ProgramFacts(keyset, given, returned, _price(keyset, lookups) if price is None else price, lookups)
 
 
 def _price(keyset: KeysetParameters, lookups: int) -> float:
@@ -122,9 +135,23 @@ def _price(keyset: KeysetParameters, lookups: int) -> float:
 
 def _own_to_json(facts: ProgramFacts) -> dict[str, Any]:
     given, returned = asdict(facts.input), asdict(facts.output)
-    return {"keyset": keyset_to_json(facts.keyset), "input": given, "output": returned, "lookups": facts.lookups}
+    keyset = keyset_to_json(facts.keyset)
+    return {"keyset": keyset, "input": given, "output": returned, "lookups": facts.lookups, "price": facts.complexity}
 
 
 def _own_from_json(own: dict[str, Any]) -> ProgramFacts:
     given, returned = CiphertextType(**own["input"]), CiphertextType(**own["output"])
-    return own_facts(keyset_from_json(own["keyset"]), given, returned, int(own["lookups"]))
+    price = own.get("price")  # of earlier versions there is none: they had one key of a kind
+    keyset = keyset_from_json(own["keyset"])
+    return own_facts(keyset, given, returned, int(own["lookups"]), None if price is None else float(price))
+
+
+def _assignment_to_json(assignment: Assignment) -> dict[str, Any]:
+    return {"under": list(assignment.under), "lookups": [[node, *keys] for node, keys in assignment.lookups.items()]}
+
+
+def _assignment_from_json(assignment: dict[str, Any] | None) -> Assignment | None:
+    if assignment is None:
+        return None
+    lookups = {int(node): LookupKeys(int(under), int(key)) for node, under, key in assignment["lookups"]}
+    return Assignment(tuple(map(int, assignment["under"])), lookups)

@@ -39,7 +39,7 @@ def test_a_keyset_of_our_own(named, tmp_path, name, log2_p_error):
     own = compile_circuit(circuit, options, tmp_path / "own")
     assert own.evaluation is EvaluationKind.LOOKUPS
     assert not own.is_native
-    assert serves_several_levels(own.keyset)
+    assert serves_several_levels(own.keyset)  # several keys of a kind would not be cheaper for any of these
     assert own.price == own.optimum
     assert own.keyset_entry == ""
     assert true_p_error(circuit, own.keyset, options.p_error) <= options.p_error
@@ -95,7 +95,7 @@ def test_what_is_refused(programs, named, tmp_path):
         [
             ("shared", 2.0**-900, made.keyset, r"'x': this model needs less noise \(p_error would be"),
             ("shared", 2.0**-40, weak, "'x': its keys have fewer than 128 bits of security"),
-            ("shared", 2.0**-40, small, "'x': it has no keyswitch key, or several keys of a kind"),
+            ("shared", 2.0**-40, small, "'x': its keyswitch key does not lead from what it looks up"),
             ("linear", 2.0**-40, made.keyset, "'x': that is for circuits with lookups, and this one has none"),
             ("linear", 2.0**-900, small, "'x': this model needs less noise"),
         ]
@@ -114,7 +114,7 @@ def test_a_promise_that_only_concrete_may_keep(programs, named, tmp_path, monkey
     """Where it is not installed, an artifact names what it needs; what is not what was promised is no program."""
     monkeypatch.setattr(compiler, "is_installed", lambda: False)
     several = programs("chain")
-    with pytest.raises(SchemeUnavailableError, match="several keys of a kind"):
+    with pytest.raises(SchemeUnavailableError, match="no choice among its keys is exact enough"):
         compile_circuit(named("chain"), CompileOptions(), tmp_path / "chain", promised=several.parameters)
     linear = programs("linear").parameters
     weak = replace(linear, input=replace(linear.input, variance=linear.input.variance / 2))

@@ -14,14 +14,16 @@ from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     bootstrap_variance,
     bootstrap_variance_bound,
     keyswitch_complexity,
+    keyswitch_offset_bound,
     keyswitch_variance,
+    keyswitch_variance_bound,
     minimal_variance,
     misread_probability,
     optimizers_bootstrap_variance,
     rounding_variance,
     tolerated_variance,
 )
-from cryptable_protocol import BootstrapKeyParameters, CompileOptions
+from cryptable_protocol import BootstrapKeyParameters, CompileOptions, KeyswitchKeyParameters
 
 OPTIMIZERS = [entry for entry in keyset_catalogue() if entry.keyset.keyswitch_keys]
 
@@ -94,6 +96,23 @@ def test_noise_is_bounded_above_what_it_typically_is(entry):
     assert typical <= mean_key < bound < 1.6 * typical
     if key.glwe_dimension <= 2:
         assert mean_key <= optimizers_bootstrap_variance(key, small)
+
+
+@pytest.mark.parametrize("key_number", range(8))
+def test_keyswitches_under_one_key_are_off_alike_and_spread_within_the_bounds(key_number):
+    """Digits of a mean of -1/2 take half of the sum of a key's noise off every ciphertext: that is no noise of each."""
+    rng, dimension = np.random.default_rng(key_number), 400
+    key = KeyswitchKeyParameters(0, 0, 1, 3, 2, 1e-10)
+    noise = rng.normal(0.0, key.variance**0.5, dimension * key.level_count)
+    digits = rng.integers(-2, 2, (4000, noise.size))
+    added = digits @ noise
+    spread = float(added.var())
+    assert abs(added.mean()) < keyswitch_offset_bound(key, dimension) + 4 * (spread / added.size) ** 0.5
+    inexact = keyswitch_variance(replace(key, variance=0.0), dimension)
+    assert spread * (1 - 4 * (2 / added.size) ** 0.5) < keyswitch_variance_bound(key, dimension) - inexact
+    # Three standard deviations of what is, in the mean over keys, 3 / (B^2 + 2) of the rows' variance.
+    of_rows = keyswitch_variance(key, dimension) - inexact
+    assert keyswitch_offset_bound(key, dimension) == pytest.approx(3 * (of_rows * 3 / 18) ** 0.5, rel=1e-3)
 
 
 def test_the_transforms_noise_grows_with_the_glwe_dimension_twice():

@@ -99,7 +99,7 @@ class ConcreteLookups:
     group = 1
 
     def __init__(self, seeded: SeededKeys) -> None:
-        self._parameters, self._switch = seeded.key, seeded.switch
+        self._parameters, self._switches, self._dimensions = seeded.key, seeded.switches, seeded.dimensions
         self._small, self._large = seeded.small, seeded.large
         key = seeded.key
         rows, columns = key.level_count * (key.glwe_dimension + 1), key.glwe_dimension + 1
@@ -107,7 +107,7 @@ class ConcreteLookups:
         for first, part in seeded.bootstrap_words():
             words[first : first + len(part)] = part.reshape(len(part), rows, -1)
         self._bootstrap_words = self._transformed(words.reshape(-1, words.shape[-1]))
-        self._keyswitch_words = np.ascontiguousarray(seeded.keyswitch_words())
+        self._switch_keys = {under: np.ascontiguousarray(seeded.keyswitch_words(under)) for under in seeded.switches}
         sizes = (key.glwe_dimension, key.polynomial_size)
         self._scratch = _scratch("bootstrap_lwe_ciphertext_u64_scratch", *sizes, _transform(key.polynomial_size))
 
@@ -128,14 +128,14 @@ class ConcreteLookups:
         del memory  # not before
         return transformed
 
-    def look_up(self, ciphertexts: Words, tables: Words) -> Words:
+    def look_up(self, ciphertexts: Words, tables: Words, under: int) -> Words:
         """See `keys.Lookups`."""
         size = self._parameters.polynomial_size
         found = np.empty((len(ciphertexts), self._large + 1), np.uint64)
         accumulator = np.zeros((self._parameters.glwe_dimension + 1, size), np.uint64)
         memory, address = _aligned(*self._scratch)
-        for result, ciphertext, entries in zip(found, ciphertexts, tables, strict=True):
-            source = compensate(self._switched(np.ascontiguousarray(ciphertext)), size)
+        sources = compensate(self.switched(ciphertexts, under), size)
+        for result, source, entries in zip(found, sources, tables, strict=True):
             accumulator[-1] = lookup_polynomial(entries, size)
             _call(
                 "bootstrap_lwe_ciphertext_u64",
@@ -151,17 +151,18 @@ class ConcreteLookups:
         del memory  # not before
         return found
 
-    def _switched(self, source: Words) -> Words:
-        """Under the small key."""
-        switch = self._switch
-        if switch is None:
-            return source
-        switched = np.empty(self._small + 1, np.uint64)
-        _call(
-            "keyswitch_lwe_ciphertext_u64",
-            switched.ctypes.data,
-            source.ctypes.data,
-            self._keyswitch_words.ctypes.data,
-            *(switch.level_count, switch.base_log, self._large, self._small),
-        )
-        return switched
+    def switched(self, ciphertexts: Words, under: int) -> Words:
+        """See `keys.Lookups`."""
+        if under not in self._switches:
+            return ciphertexts
+        switch, key = self._switches[under], self._switch_keys[under]
+        found = np.empty((len(ciphertexts), self._small + 1), np.uint64)
+        for result, source in zip(found, np.ascontiguousarray(ciphertexts), strict=True):
+            _call(
+                "keyswitch_lwe_ciphertext_u64",
+                result.ctypes.data,
+                source.ctypes.data,
+                key.ctypes.data,
+                *(switch.level_count, switch.base_log, self._dimensions[under], self._small),
+            )
+        return found

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from cryptable_kernel import MAX_BOOTSTRAP_ROWS, Bootstrap, BootstrapShape, Keyswitch, KeyswitchShape, Ring, aligned
 
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import SeededKeys, Words
+from cryptable_engine.schemes.bootstrapped.parameters.formulas import HALF_WORDS
 
 if TYPE_CHECKING:
     from cryptable_kernel import Kernel
@@ -16,8 +18,6 @@ SIZES = (512, 1 << 15)
 """Of polynomials that the kernel has transforms of, smallest and largest."""
 _HALF_WORD_VARIANCE = 2.0**-64 / 12
 """Of a word of a keyswitch key that is rounded to 32 bits, as a fraction of the torus."""
-_WORTH_NOTHING = 1e-3
-"""Of a keyswitch key's variance, what rounding its words may add: less than `formulas` leaves of what it tolerates."""
 
 
 class KernelLookups:
@@ -31,29 +31,34 @@ class KernelLookups:
     group = 8
 
     def __init__(self, kernel: Kernel, seeded: SeededKeys) -> None:
-        key, switch = seeded.key, seeded.switch
+        key = seeded.key
         shape = BootstrapShape(seeded.small, key.glwe_dimension, key.level_count, key.base_log)
         self._bootstrap = Bootstrap(Ring(kernel, key.polynomial_size), shape)
         self._key = aligned(*self._bootstrap.key_shape)
         scratch = self._bootstrap.scratch(0)
         for first, words in seeded.bootstrap_words():
             self._bootstrap.make_key(words, self._key[first : first + len(words)], scratch)
-        self._switch: Keyswitch | None = None
-        if switch is not None:
-            target = KeyswitchShape(seeded.large, seeded.small, switch.level_count, switch.base_log)
-            self._switch = Keyswitch(kernel, target)
-            self._switch_key = self._switch.make_key(seeded.keyswitch_words())
+        self._switches: dict[int, tuple[Keyswitch, npt.NDArray[np.float64]]] = {}
+        for under, switch in seeded.switches.items():
+            target = KeyswitchShape(seeded.dimensions[under], seeded.small, switch.level_count, switch.base_log)
+            keyswitch = Keyswitch(kernel, target)
+            self._switches[under] = keyswitch, keyswitch.make_key(seeded.keyswitch_words(under))
 
-    def look_up(self, ciphertexts: Words, tables: Words) -> Words:
+    def look_up(self, ciphertexts: Words, tables: Words, under: int) -> Words:
         """See `keys.Lookups`."""
-        count = len(ciphertexts)
-        if self._switch is not None:
-            switched = np.empty((count, self._switch.shape.target + 1), np.uint64)
-            self._switch.switch(self._switch_key, ciphertexts, switched, self._switch.scratch(count))
-            ciphertexts = switched
+        count, switched = len(ciphertexts), self.switched(ciphertexts, under)
         found = np.empty((count, self._bootstrap.dimension + 1), np.uint64)
-        self._bootstrap.look_up(self._key, ciphertexts, tables, found, self._bootstrap.scratch(count))
+        self._bootstrap.look_up(self._key, switched, tables, found, self._bootstrap.scratch(count))
         return found
+
+    def switched(self, ciphertexts: Words, under: int) -> Words:
+        """See `keys.Lookups`."""
+        if under not in self._switches:
+            return ciphertexts
+        keyswitch, key = self._switches[under]
+        switched = np.empty((len(ciphertexts), keyswitch.shape.target + 1), np.uint64)
+        keyswitch.switch(key, ciphertexts, switched, keyswitch.scratch(len(ciphertexts)))
+        return switched
 
 
 def serves(seeded: SeededKeys) -> bool:
@@ -63,11 +68,11 @@ def serves(seeded: SeededKeys) -> bool:
     the mask's where the key has a one. Beside keys of more than some 1050 bits, which have little noise, that is too
     much (those of the catalogue have 944 at the most).
     """
-    key, switch = seeded.key, seeded.switch
+    key = seeded.key
     smallest, largest = SIZES
     rounding = _HALF_WORD_VARIANCE * (1 + seeded.small / 2)
     return (
         smallest <= key.polynomial_size <= largest
         and (key.glwe_dimension + 1) * key.level_count <= MAX_BOOTSTRAP_ROWS
-        and (switch is None or rounding <= _WORTH_NOTHING * switch.variance)
+        and all(rounding <= HALF_WORDS * switch.variance for switch in seeded.switches.values())
     )

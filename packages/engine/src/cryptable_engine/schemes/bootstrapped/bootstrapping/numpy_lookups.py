@@ -43,16 +43,16 @@ class NumpyLookups:
             # By polynomial, then by level from the first one on, as digits are.
             ordered = words[:, ::-1].swapaxes(1, 2).reshape(-1, rows, columns, key.polynomial_size)
             self._key[first : first + len(words)] = _transformed(ordered.view(np.int64) / _TORUS)
-        self._switch = seeded.switch
-        self._switch_key: FloatArray = np.empty(0)
-        if seeded.switch is not None:
-            halves = (seeded.keyswitch_words() + np.uint64(1 << 31) >> np.uint64(32)).astype(np.uint32)
-            self._switch_key = halves.view(np.int32).astype(np.float64)
+        self._switches = seeded.switches
+        self._switch_keys: dict[int, FloatArray] = {}
+        for under in seeded.switches:
+            halves = (seeded.keyswitch_words(under) + np.uint64(1 << 31) >> np.uint64(32)).astype(np.uint32)
+            self._switch_keys[under] = halves.view(np.int32).astype(np.float64)
 
-    def look_up(self, ciphertexts: Words, tables: Words) -> Words:
+    def look_up(self, ciphertexts: Words, tables: Words, under: int) -> Words:
         """See `keys.Lookups`."""
         key, size = self._parameters, self._parameters.polynomial_size
-        turns = switched_modulus(self._switched(ciphertexts), size).astype(np.int64)
+        turns = switched_modulus(self.switched(ciphertexts, under), size).astype(np.int64)
         accumulators: Words = np.zeros((len(tables), key.glwe_dimension + 1, size), np.uint64)
         accumulators[:, -1] = lookup_polynomial(tables, size)
         accumulators = _turned(accumulators, 2 * size - turns[:, -1])
@@ -76,15 +76,16 @@ class NumpyLookups:
         rounded: Words = (np.rint(values * _POINT).astype(np.int64) << 12).view(np.uint64)
         return rounded
 
-    def _switched(self, ciphertexts: Words) -> Words:
-        """Under the small key."""
-        if self._switch is None:
+    def switched(self, ciphertexts: Words, under: int) -> Words:
+        """See `keys.Lookups`."""
+        if under not in self._switches:
             return ciphertexts
-        digits = _digits(ciphertexts[:, None, :-1], self._switch.level_count, self._switch.base_log)
+        switch = self._switches[under]
+        digits = _digits(ciphertexts[:, None, :-1], switch.level_count, switch.base_log)
         # Words of the key are in the order of bits, and then of levels from the last one on.
         digits = digits[:, 0, ::-1].swapaxes(1, 2).reshape(len(ciphertexts), -1)
-        rows = self._switch_key.reshape(digits.shape[1], -1)
-        step = _EXACT >> (30 + self._switch.base_log)  # words are below 2^31, and digits at most half of the base
+        rows = self._switch_keys[under].reshape(digits.shape[1], -1)
+        step = _EXACT >> (30 + switch.base_log)  # words are below 2^31, and digits at most half of the base
         switched: Words = np.zeros((len(ciphertexts), self._small + 1), np.uint64)
         switched[:, -1] = ciphertexts[:, -1]
         for first in range(0, len(rows), step):

@@ -1,4 +1,4 @@
-"""Which keysets lookups are evaluated under one by one, and keys as clients send them, a part at a time."""
+"""Which keysets have one bootstrap key that all lookups share, and keys as clients send them, a part at a time."""
 
 from __future__ import annotations
 
@@ -26,26 +26,37 @@ def supports(keyset: KeysetParameters) -> bool:
 
 
 class SeededKeys:
-    """The one bootstrap key of a client, and its keyswitch key, if there is one.
+    """A bootstrap key of a client, and the keyswitch keys that lead to what it reads.
 
     Args:
-        keyset: one that `supports` says yes to.
+        keyset: of the client.
         data: evaluation keys (protos/SPEC.md, "Evaluation keys") of exactly the keyset's length.
+        key: of the keyset.
 
     Attributes:
         key: parameters of the bootstrap key.
-        switch: those of the keyswitch key.
+        switches: those of the keyswitch keys, by the id of the secret key that they lead from.
+        dimensions: of all secret keys, by id.
         small: dimension of the secret key that is bootstrapped from.
         large: dimension of the one that looked-up values are under.
     """
 
-    def __init__(self, keyset: KeysetParameters, data: memoryview) -> None:
-        (self.key,) = keyset.bootstrap_keys
-        self.switch: KeyswitchKeyParameters | None = keyset.keyswitch_keys[0] if keyset.keyswitch_keys else None
-        self.large = keyset.dimensions[self.key.output_key]
-        self.small = keyset.dimensions[self.key.input_key]
-        end = keyset.bootstrap_key_bytes(self.key)
-        self._bootstrap, self._keyswitch = data[:end], data[end:]
+    def __init__(self, keyset: KeysetParameters, data: memoryview, key: BootstrapKeyParameters) -> None:
+        self.key, self.dimensions = key, keyset.dimensions
+        self.large, self.small = self.dimensions[key.output_key], self.dimensions[key.input_key]
+        self.switches: dict[int, KeyswitchKeyParameters] = {}
+        self._keyswitch: dict[int, memoryview] = {}
+        first = 0
+        for each in keyset.bootstrap_keys:
+            end = first + keyset.bootstrap_key_bytes(each)
+            if each.id == key.id:
+                self._bootstrap = data[first:end]
+            first = end
+        for switch in keyset.keyswitch_keys:
+            end = first + keyset.keyswitch_key_bytes(switch)
+            if switch.output_key == key.input_key and switch.input_key not in self.switches:
+                self.switches[switch.input_key], self._keyswitch[switch.input_key] = switch, data[first:end]
+            first = end
 
     def bootstrap_words(self) -> Iterator[tuple[int, Words]]:
         """Of the bootstrap key, some bits at a time: the first one, and words of shape (bits, L, k + 1, k + 1, N).
@@ -57,12 +68,10 @@ class SeededKeys:
         for first, words in _unseeded(self._bootstrap, self.large, key.polynomial_size, together=rows):
             yield first // rows, words.reshape(-1, key.level_count, columns, columns, key.polynomial_size)
 
-    def keyswitch_words(self) -> Words:
-        """The keyswitch key: shape (large, L, small + 1), the last level first; empty where there is none."""
-        if self.switch is None:
-            return np.empty((0, 0, self.small + 1), np.uint64)
-        parts = [words for _, words in _unseeded(self._keyswitch, self.small, 1, together=1)]
-        return np.concatenate(parts).reshape(self.large, self.switch.level_count, self.small + 1)
+    def keyswitch_words(self, under: int) -> Words:
+        """The keyswitch key that leads from a secret key: shape (its dimension, L, small + 1), the last level first."""
+        parts = [words for _, words in _unseeded(self._keyswitch[under], self.small, 1, together=1)]
+        return np.concatenate(parts).reshape(self.dimensions[under], self.switches[under].level_count, self.small + 1)
 
 
 def _unseeded(data: memoryview, masks: int, bodies: int, *, together: int) -> Iterator[tuple[int, Words]]:

@@ -10,6 +10,7 @@ from cryptable_protocol import CiphertextType, CompileOptions, KeysetParameters
 
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.schemes.bootstrapped.lookup_program import write_lookups
+from cryptable_engine.schemes.bootstrapped.parameters.assignment import Assignment
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import KeysetEntry
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout
 from cryptable_engine.schemes.bootstrapped.program import EvaluationKind, own_facts, write_record
@@ -17,25 +18,29 @@ from cryptable_engine.schemes.bootstrapped.program import EvaluationKind, own_fa
 
 @dataclass(frozen=True)
 class ChosenKeyset:
-    """A keyset, its entry's name if it has one, and the price under the cheapest; None where nobody asked."""
+    """A keyset, its entry's name if it has one, and the price under the cheapest; None where nobody asked.
+
+    Of several keys of a kind, `assignment` says which has which, and `price` what a circuit costs so.
+    """
 
     keyset: KeysetParameters
     entry: str
     optimum: float | None
+    assignment: Assignment | None = None
+    price: float | None = None
 
     @classmethod
     def of(
         cls,
-        own: KeysetParameters,
-        optimum: float,
+        own: ChosenKeyset,
         entries: Iterable[KeysetEntry],
         is_exact_enough: Callable[[KeysetParameters], bool],
     ) -> ChosenKeyset:
         """The first of some entries that is exact enough, else the cheapest keyset of all."""
         for entry in entries:
             if is_exact_enough(entry.keyset):
-                return cls(entry.keyset, entry.name, optimum)
-        return cls(own, "", optimum)
+                return cls(entry.keyset, entry.name, own.optimum)
+        return own
 
     def write(
         self,
@@ -54,5 +59,6 @@ class ChosenKeyset:
             evaluation=EvaluationKind.LOOKUPS,
             keyset_entry=self.entry,
             optimum=self.optimum,
-            own=own_facts(self.keyset, given, returned, circuit.lookups),
+            own=own_facts(self.keyset, given, returned, circuit.lookups, self.price),
+            assignment=self.assignment,
         )

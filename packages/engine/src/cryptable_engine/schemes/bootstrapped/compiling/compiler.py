@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from cryptable_protocol import CompileOptions, KeysetParameters
+from cryptable_protocol import CompileOptions
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 
 from cryptable_engine.circuit.bounds import Bounds
@@ -23,6 +23,7 @@ from cryptable_engine.schemes.bootstrapped.compiling.one_level_compiler import c
 from cryptable_engine.schemes.bootstrapped.compiling.refusals import cannot_be_onto, nothing_is_exact_enough
 from cryptable_engine.schemes.bootstrapped.compiling.several_levels_compiler import (
     choose_several_levels,
+    has_several,
     write_several_levels,
 )
 from cryptable_engine.schemes.bootstrapped.compiling.sums_compiler import choose_sums, write_sums
@@ -59,8 +60,9 @@ def compile_verified(
     """Compile a verified circuit into `directory`; arguments and errors are those of `programs.compile_circuit`.
 
     Crypto parameters are our own choice: a circuit of one level of lookups gets a keyset of its own kind (`one_level`)
-    where there is one, all others one bootstrap key and one keyswitch key, and sums a secret key alone. Concrete
-    compiles what is to be its own (`native`), and artifacts whose keysets no search of ours makes. A promised keyset is
+    where there is one, all others a bootstrap key and a keyswitch key, or several where that is cheaper, and sums a
+    secret key alone. Concrete compiles what is to be its own (`native`), and what has keys that it chose, where no
+    choice among them is exact enough by our bounds. A promised keyset is
     met as far as it is the choice of any version, also of one that took noise for less than it may be: `true_p_error`
     says what it is.
     """
@@ -72,31 +74,28 @@ def compile_verified(
     kept = None if promised is None else promised.keyset
     if kept is not None and any(key.glwe_dimension > MAX_GLWE_DIMENSION for key in kept.bootstrap_keys):
         mode = "promised"
-    if native or _is_concretes(kept or options.keyset):
-        if not native and not is_installed():
-            raise SchemeUnavailableError("its keyset has several keys of a kind")
-        if promised is None and options.keyset is not None:
+    if native:
+        if promised is None:
             _check_true_p_error(circuit, options)
         compile_into(circuit, options, directory, limits=limits, mode=mode)
         return read_program(directory)
     try:
         write = _choose(circuit, lay_out(circuit, found), options, catalogue=catalogue, promised=promised)
     except CompilationError as error:
-        # Bounds of ours may be above what Concrete's optimizer took for enough: an old artifact is its to judge.
-        if kept is None or serves_one_level(kept):
+        # Bounds of ours may be above what Concrete's optimizer took for enough, and several keys of a kind that it
+        # chose may lead where ours do not: an old artifact, or its keys, are its to judge.
+        wanted = kept or options.keyset
+        if wanted is None or serves_one_level(wanted) or not (kept or has_several(wanted)):
             raise
         if not is_installed():
             raise SchemeUnavailableError(error) from error
+        if promised is None:
+            _check_true_p_error(circuit, options)
         compile_into(circuit, options, directory, limits=limits, mode=mode)
         return read_program(directory)
     with written_whole(directory) as made:
         write(made)
     return read_program(directory)
-
-
-def _is_concretes(keyset: KeysetParameters | None) -> bool:
-    """Whether a keyset is one that Concrete's own programs alone are evaluated under: of several keys of a kind."""
-    return keyset is not None and (len(keyset.bootstrap_keys) > 1 or len(keyset.keyswitch_keys) > 1)
 
 
 def _choose(
@@ -115,7 +114,7 @@ def _choose(
     if not circuit.lookups:
         sums = choose_sums(circuit, layout, options, catalogue=catalogue, promised=promised)
         return lambda made: write_sums(circuit, sums, options, made)
-    several = choose_several_levels(circuit, layout, options, catalogue=catalogue, promised=keyset)
+    several = choose_several_levels(circuit, layout, options, catalogue=catalogue, promised=promised)
     return lambda made: write_several_levels(circuit, layout, several, options, made)
 
 

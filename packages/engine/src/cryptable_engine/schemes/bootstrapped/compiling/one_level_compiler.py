@@ -54,9 +54,9 @@ def choose_one_level(
     own = cheapest_keyset(demands, options.p_error)
     if own is None:
         return None
-    optimum = complexity(own, demands.lookups)
+    cheapest = ChosenKeyset(own, "", complexity(own, demands.lookups))
     entries = one_level_entries(complexity(own, 1)) if catalogue else ()
-    return ChosenKeyset.of(own, optimum, entries, lambda keyset: is_exact_enough(keyset, demands, options.p_error))
+    return ChosenKeyset.of(cheapest, entries, lambda keyset: is_exact_enough(keyset, demands, options.p_error))
 
 
 def _check_wanted(

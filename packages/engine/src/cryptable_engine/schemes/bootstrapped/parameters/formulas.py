@@ -46,7 +46,10 @@ _OPTIMIZERS_FOURIER_WEIGHT = 2.0**-2.57722494
 """Of Concrete's optimizer, which has no factor of the GLWE dimension beside it."""
 KEY_DEVIATIONS = 3.0
 """By how many standard deviations a secret key may have more ones than half. In a key of 450 bits one is 4.7 %; that is
-as much more variance of inexact decomposition, and at 2^-128 much more often an error."""
+as much more variance of inexact decomposition, and at 2^-128 much more often an error. Keyswitch keys, whose rows are
+noisy once and for all, are reckoned as far from their mean (docs/decisions/0049-several-keys-of-a-kind.md)."""
+HALF_WORDS = 1e-3
+"""Of a keyswitch key's variance, what rounding its words to 32 bits may add: others are not evaluated by such words."""
 
 
 def minimal_variance(dimension: int) -> float:
@@ -74,12 +77,17 @@ def noise_deviation(p_error: float) -> float:
 
 def tolerated_variance(bits: int, p_error: float) -> float:
     """Of the noise of a value of `bits` bits below the padding bit, which is misread with probability `p_error`."""
-    return (2.0 ** -(bits + 2) / deviations(p_error)) ** 2
+    return (half_step(bits) / deviations(p_error)) ** 2
+
+
+def half_step(bits: int) -> float:
+    """How far off a value of `bits` bits below the padding bit may be, as a fraction of the torus."""
+    return 2.0 ** -(bits + 2)
 
 
 def misread_probability(variance: float, bits: int) -> float:
     """That noise of this variance makes a value of `bits` bits below the padding bit another one."""
-    return math.erfc(2.0 ** -(bits + 2) / math.sqrt(2 * variance))
+    return math.erfc(half_step(bits) / math.sqrt(2 * variance))
 
 
 def rounding_variance(input_dimension: int, polynomial_size: int, *, compensated: bool) -> float:
@@ -93,19 +101,35 @@ def rounding_variance(input_dimension: int, polynomial_size: int, *, compensated
 
 def keyswitch_variance(key: KeyswitchKeyParameters, input_dimension: int) -> float:
     """What a keyswitch adds, in the mean over keys: words are decomposed inexactly, and key rows are noisy."""
-    return _keyswitch(key, input_dimension, more_ones=1.0)
+    base = 2.0**key.base_log
+    rows = key.level_count * key.variance * (base**2 + 2) / 12
+    return input_dimension * (_inexact(key) + rows)
 
 
 def keyswitch_variance_bound(key: KeyswitchKeyParameters, input_dimension: int) -> float:
-    """The most that it adds, under a secret key that has more ones than half by `KEY_DEVIATIONS`."""
-    return _keyswitch(key, input_dimension, more_ones=1 + KEY_DEVIATIONS / math.sqrt(input_dimension))
+    """The most that it adds under one key, around its offset: `keyswitch_offset_bound`.
+
+    The secret key has more ones than half, and the rows more noise than their variance says, by `KEY_DEVIATIONS`. The
+    digits that rows are multiplied by have a variance of (B^2 - 1) / 12.
+    """
+    base, rows = 2.0**key.base_log, input_dimension * key.level_count
+    noise = key.variance * (1 + HALF_WORDS) * (1 + KEY_DEVIATIONS * math.sqrt(2 / rows))
+    many_ones = 1 + KEY_DEVIATIONS / math.sqrt(input_dimension)
+    return input_dimension * many_ones * _inexact(key) + rows * noise * (base**2 - 1) / 12
 
 
-def _keyswitch(key: KeyswitchKeyParameters, input_dimension: int, *, more_ones: float) -> float:
-    base = 2.0**key.base_log
-    inexact = more_ones / (24 * base ** (2 * key.level_count))
-    rows = key.level_count * key.variance * (base**2 + 2) / 12
-    return input_dimension * (inexact + rows)
+def keyswitch_offset_bound(key: KeyswitchKeyParameters, input_dimension: int) -> float:
+    """The most that all phases are off by alike that one key switches: as a fraction of the torus, to either side.
+
+    Digits have the mean -1/2, so that every ciphertext has half of the sum of all rows' noise taken off. Another key
+    has another offset; in the mean over keys it is a part of `keyswitch_variance`, 3 / (B^2 + 2) of that of rows.
+    """
+    return KEY_DEVIATIONS * math.sqrt(input_dimension * key.level_count * key.variance * (1 + HALF_WORDS)) / 2
+
+
+def _inexact(key: KeyswitchKeyParameters) -> float:
+    """Of one word, half of which count."""
+    return 1 / (24 * 2.0 ** (2 * key.base_log * key.level_count))
 
 
 def bootstrap_variance(key: BootstrapKeyParameters, input_dimension: int) -> float:

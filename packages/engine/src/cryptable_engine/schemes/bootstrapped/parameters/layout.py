@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cryptable_engine.circuit.bounds import Bounds, highest_output
-from cryptable_engine.circuit.circuit import Circuit, IntArray, Linear, Lookup
+from cryptable_engine.circuit.circuit import Circuit, Input, IntArray, Linear, Lookup
 from cryptable_engine.circuit.convolution import Convolution, convolved
 
 
@@ -49,28 +49,21 @@ def lay_out(circuit: Circuit, bounds: tuple[Bounds, ...], *, spare_bits: int = 0
         bounds: what the verifier found.
         spare_bits: by how many bits the output is wider than its values need, which asks for less noise.
     """
-    regions = _Regions(len(circuit.nodes))
+    regions = regions_of(circuit)
     readings: list[set[Reading]] = [set() for _ in circuit.nodes]
     needs = [0] * len(circuit.nodes)
     for index, node in enumerate(circuit.nodes):
-        match node:
-            case Linear():
-                for term in node.terms:
-                    regions.union(term.source, index)
-            case Convolution():
-                regions.union(node.source, index)
-            case Lookup():
-                readings[node.source].add(reading_of(node))
-            case _:
-                needs[index] = int(bounds[index].high.max()).bit_length()
+        if isinstance(node, Lookup):
+            readings[node.source].add(reading_of(node))
+        elif isinstance(node, Input):
+            needs[index] = int(bounds[index].high.max()).bit_length()
     output_bits = max(1, highest_output(circuit, bounds).bit_length()) + spare_bits
     output = Reading(output_bits, circuit.exact_output_bits or output_bits)
     readings[circuit.output].add(output)
     width_of: dict[int, int] = {}
-    for index in range(len(circuit.nodes)):
-        root = regions.find(index)
-        width_of[root] = max(width_of.get(root, 1), needs[index], *(reading.bits for reading in readings[index]), 1)
-    widths = tuple(width_of[regions.find(index)] for index in range(len(circuit.nodes)))
+    for index, region in enumerate(regions):
+        width_of[region] = max(width_of.get(region, 1), needs[index], *(reading.bits for reading in readings[index]), 1)
+    widths = tuple(width_of[region] for region in regions)
     return Layout(widths, tuple(tuple(sorted(reading)) for reading in readings), output)
 
 
@@ -106,17 +99,32 @@ def _centres(circuit: Circuit, source: int) -> IntArray | None:
     return (node.mirrors // 2)[node.table_of] if isinstance(node, Lookup) and node.mirrors is not None else None
 
 
-class _Regions:
-    """Disjoint sets of nodes."""
+def regions_of(circuit: Circuit) -> list[int]:
+    """Of each node, a node that stands for its region: Lookups are in the region that they lead to."""
+    regions = DisjointSets(len(circuit.nodes))
+    for index, node in enumerate(circuit.nodes):
+        match node:
+            case Linear():
+                for term in node.terms:
+                    regions.union(term.source, index)
+            case Convolution():
+                regions.union(node.source, index)
+    return [regions.find(index) for index in range(len(circuit.nodes))]
+
+
+class DisjointSets:
+    """Of numbers from 0 on, each a set of its own at first."""
 
     def __init__(self, count: int) -> None:
         self._parent = list(range(count))
 
-    def find(self, node: int) -> int:
-        while self._parent[node] != node:
-            self._parent[node] = self._parent[self._parent[node]]
-            node = self._parent[node]
-        return node
+    def find(self, number: int) -> int:
+        """The number that stands for its set."""
+        while self._parent[number] != number:
+            self._parent[number] = self._parent[self._parent[number]]
+            number = self._parent[number]
+        return number
 
     def union(self, one: int, other: int) -> None:
+        """Make one set of two."""
         self._parent[self.find(one)] = self.find(other)

@@ -8,7 +8,7 @@ docs/decisions/0039-an-optimizer-of-our-own.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,13 @@ from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     ROUNDED_VARIANCE,
     bootstrap_complexity,
     bootstrap_variance_bound,
+    deviations,
+    half_step,
     keyswitch_complexity,
+    keyswitch_offset_bound,
     keyswitch_variance_bound,
     minimal_variance,
     rounding_variance,
-    tolerated_variance,
 )
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, Reading, reading_of
 from cryptable_engine.schemes.bootstrapped.parameters.variances import FloatArray, variances
@@ -56,7 +58,17 @@ class Demands:
 
 
 def demands_of(circuit: Circuit, layout: Layout) -> Demands:
-    """Of a verified circuit with lookups.
+    """Of a verified circuit with lookups."""
+    read = demands_by_reading(circuit, layout)
+    lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
+    inputs = (demand for node in lookups for demand in read(node.source, reading_of(node)))
+    widest = max(node.width for node in lookups)
+    outputs = read(circuit.output, layout.output)
+    return Demands(hardest(inputs), hardest(outputs), widest, circuit.lookups)
+
+
+def demands_by_reading(circuit: Circuit, layout: Layout) -> Callable[[int, Reading], Iterable[Demand]]:
+    """What a node that is read asks for.
 
     A sum's variance is concave in those of its two origins and grows in proportion to both: it is a sum of theirs, but
     where noises may vary together (`variances`). Then it exceeds that sum by at most what it does where both origins
@@ -71,11 +83,7 @@ def demands_of(circuit: Circuit, layout: Layout) -> Demands:
         found = np.stack([fresh[node] + together, looked_up[node] + together]) * scale
         yield from (Demand(reading.width, *pair) for pair in np.unique(found, axis=1).T.tolist())
 
-    lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
-    inputs = (demand for node in lookups for demand in read(node.source, reading_of(node)))
-    widest = max(node.width for node in lookups)
-    outputs = read(circuit.output, layout.output)
-    return Demands(hardest(inputs), hardest(outputs), widest, circuit.lookups)
+    return read
 
 
 def hardest(demands: Iterable[Demand]) -> tuple[Demand, ...]:
@@ -108,11 +116,13 @@ def serves_several_levels(keyset: KeysetParameters) -> bool:
 
 
 def is_secure(keyset: KeysetParameters) -> bool:
-    """Whether keys for several levels have the noise of 128 bits of security."""
-    (key,), (switch,), dimensions = keyset.bootstrap_keys, keyset.keyswitch_keys, keyset.dimensions
+    """Whether all keys, of any number, have the noise of 128 bits of security."""
+    rows = [(key.variance, key.output_key) for key in keyset.bootstrap_keys]
+    rows += [(key.variance, key.output_key) for key in keyset.keyswitch_keys]
     return all(
-        dimensions[under] >= MINIMUM_DIMENSION and variance >= ROUNDED_VARIANCE * minimal_variance(dimensions[under])
-        for variance, under in ((key.variance, key.output_key), (switch.variance, switch.output_key))
+        keyset.dimensions[under] >= MINIMUM_DIMENSION
+        and variance >= ROUNDED_VARIANCE * minimal_variance(keyset.dimensions[under])
+        for variance, under in rows
     )
 
 
@@ -127,17 +137,20 @@ def is_exact_enough(keyset: KeysetParameters, demands: Demands, p_error: float) 
     """Whether no lookup, and no output, is misread with a larger probability under a keyset for several levels."""
     (key,), (switch,), dimensions = keyset.bootstrap_keys, keyset.keyswitch_keys, keyset.dimensions
     small, large = dimensions[key.input_key], dimensions[key.output_key]
-    fresh, looked_up = minimal_variance(large), bootstrap_variance_bound(key, small)
+    fresh, looked_up = minimal_variance(large), np.array(bootstrap_variance_bound(key, small))
     reading = rounding_variance(small, key.polynomial_size, compensated=True)
     reading += keyswitch_variance_bound(switch, large)
-    return key.polynomial_size >= 2 << demands.widest and all(
-        demand.fresh * fresh + demand.looked_up * looked_up + added <= tolerated_variance(demand.bits, p_error)
-        for kind, added in ((demands.inputs, reading), (demands.outputs, 0.0))
-        for demand in kind
+    offset = np.array(keyswitch_offset_bound(switch, large))
+    return (
+        key.polynomial_size >= 2 << demands.widest
+        and bool(room(demands.inputs, fresh, looked_up, p_error, offset=offset) >= reading)
+        and bool(room(demands.outputs, fresh, looked_up, p_error) >= 0.0)
     )
 
 
-def room(demands: Iterable[Demand], fresh: float, looked_up: FloatArray, p_error: float) -> FloatArray:
+def room(
+    demands: Iterable[Demand], fresh: float, looked_up: FloatArray, p_error: float, *, offset: FloatArray | float = 0.0
+) -> FloatArray:
     """Which variance may be added to each of some values, at most, where their origins have these; below 0 for none.
 
     Args:
@@ -145,12 +158,13 @@ def room(demands: Iterable[Demand], fresh: float, looked_up: FloatArray, p_error
         fresh: variance of an encrypted input.
         looked_up: variances of a bootstrapping, any shape.
         p_error: with which a value is misread at most.
+        offset: by how much all values are off alike, as a fraction of the torus, of the shape of `looked_up`.
 
     Returns:
         Of the shape of `looked_up`, of the value that leaves least.
     """
     least = np.full(looked_up.shape, np.inf)
     for demand in demands:
-        left = tolerated_variance(demand.bits, p_error) - demand.fresh * fresh - demand.looked_up * looked_up
-        np.minimum(least, left, out=least)
+        tolerated = np.square(np.maximum(half_step(demand.bits) - offset, 0.0) / deviations(p_error))
+        np.minimum(least, tolerated - demand.fresh * fresh - demand.looked_up * looked_up, out=least)
     return least
