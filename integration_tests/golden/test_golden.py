@@ -5,7 +5,9 @@ is a change for whoever has models, keys or pins of an earlier version. Only pub
 """
 
 import csv
+import dataclasses
 import hashlib
+import io
 import json
 import shutil
 import subprocess
@@ -16,9 +18,25 @@ from types import SimpleNamespace
 import cryptable as ct
 import numpy as np
 import pytest
-from cryptable_client import PinChangedError, SecretKeys, connect, decrypt, fetch_spec, list_models
+from cryptable_client import (
+    PinChangedError,
+    SecretKeys,
+    connect,
+    decrypt,
+    encrypt,
+    fetch_spec,
+    list_models,
+    write_evaluation_keys,
+)
 from cryptable_engine import Circuit, Evaluator, compile_circuit, interpret, verify
-from cryptable_protocol import CategoricalEncoder, ClientSpec, EncryptedTensor, ModelArtifact, encode_rows
+from cryptable_protocol import (
+    CategoricalEncoder,
+    ClientSpec,
+    CompileOptions,
+    EncryptedTensor,
+    ModelArtifact,
+    encode_rows,
+)
 from server_process import run_server
 
 DATA = Path(__file__).with_name("data")
@@ -214,6 +232,25 @@ def test_encrypted_evaluation(name, server, keys_for):
     with connect(server.address, model=name, insecure=True, secret_keys=keys, **options) as remote:
         same(remote.evaluate(np.array(facts["encoded"][:1]), spec), facts["integers"][:1])
         same(remote.decision_function(table_of(name, 1)), facts["scores"][:1])
+
+
+@pytest.mark.encrypted
+@pytest.mark.xdist_group("clients of Concrete")
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in APPROXIMATE])
+def test_concrete_evaluates_alike(name, tmp_path):
+    """Compiled by Concrete, onto parameters that its optimizer chooses, and evaluated by its own program."""
+    artifact, facts = artifact_of(name), MODELS[name]
+    circuit = Circuit.from_bytes(artifact.circuit)
+    program = compile_circuit(circuit, CompileOptions(artifact.client_spec.p_error), tmp_path / "program", native=True)
+    spec = dataclasses.replace(artifact.client_spec, parameters=program.parameters)
+    evaluator = Evaluator(program, native=True)
+    with SecretKeys.generate(spec) as keys:
+        file = io.BytesIO()
+        if circuit.lookups:
+            write_evaluation_keys(keys, file)
+        ready = evaluator.load_keys(file.getvalue()) if circuit.lookups else None
+        answer = evaluator.evaluate(encrypt(spec, keys, np.array(facts["encoded"][0])), ready)
+        same(decrypt(spec, keys, answer), facts["integers"][0])
 
 
 @pytest.mark.encrypted

@@ -53,6 +53,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
 )
 from cryptable_engine.schemes.bootstrapped.parameters.keyset_search import cheapest_keyset
 from cryptable_engine.schemes.bootstrapped.parameters.layout import Layout, lay_out
+from cryptable_engine.schemes.bootstrapped.parameters.lookup_groups import cheapest_assignment
 from cryptable_engine.schemes.bootstrapped.parameters.several_levels import (
     Demand,
     Demands,
@@ -63,10 +64,12 @@ from cryptable_engine.schemes.bootstrapped.parameters.several_levels import (
 )
 from cryptable_engine.schemes.bootstrapped.parameters.true_p_error import true_p_error
 from cryptable_engine.schemes.bootstrapped.program import write_record
-from cryptable_protocol import CompileOptions
+from cryptable_protocol import CompileOptions, KeysetParameters
 
 LOG2_P_ERRORS = (-40, -64, -128)
 _ROUNDED = 1 + 1e-9
+_ANY_WAY = 2.0**-10
+"""So large a p_error that a keyset serves, if its keys lead where a circuit needs them."""
 
 
 def random_circuit(rng: np.random.Generator) -> Circuit:
@@ -169,9 +172,17 @@ def random_circuits(count: int, seed: int) -> Iterator[tuple[list[int], float, C
             raise AssertionError(f"a keyset of p_error {true}, asked for was {p_error}")
         promised = true_p_error(circuit, theirs.keyset, p_error) / p_error
         keys = len(theirs.keyset.bootstrap_keys), len(choice.keyset.bootstrap_keys)
-        is_exact = keys[0] > 1 or is_exact_enough(theirs.keyset, demands_of(circuit, layout), p_error)
+        is_exact = is_theirs_exact(circuit, layout, theirs.keyset, p_error)
         price = choice.optimum or math.inf
         yield widths, p_error, Compared(price, theirs.complexity, *keys, promised, is_exact, seconds)
+
+
+def is_theirs_exact(circuit: Circuit, layout: Layout, keyset: KeysetParameters, p_error: float) -> bool:
+    """By our bounds; of several keys, where our evaluator knows a way through them at all."""
+    if len(keyset.bootstrap_keys) == 1:
+        return is_exact_enough(keyset, demands_of(circuit, layout), p_error)
+    found, any_way = (cheapest_assignment(circuit, layout, keyset, each) for each in (p_error, _ANY_WAY))
+    return found is not None or any_way is None
 
 
 def ours(circuit: Circuit, layout: Layout, p_error: float) -> ChosenKeyset | None:

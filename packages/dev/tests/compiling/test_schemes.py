@@ -41,6 +41,46 @@ def test_a_forest_of_three_classes_is_exact_under_encryption(tmp_path):
     assert exact(loaded, X, 1)
 
 
+BY_ENGINES = {
+    "trees": (RandomForestClassifier(2, max_depth=2, random_state=0).fit(X, LABELS), {}),
+    "sums": (LogisticRegression().fit(X, LABELS > 0), {}),
+    "tables of four bits": (
+        GradientBoostingRegressor(n_estimators=3, random_state=0).fit(X, LABELS),
+        {"table_bits": 4},
+    ),
+}
+
+
+@pytest.mark.encrypted
+@pytest.mark.xdist_group("clients of Concrete")
+@pytest.mark.parametrize("name", BY_ENGINES)
+def test_concrete_as_engine_answers_as_our_own(name, tmp_path):
+    """Bit for bit, as the interpreter does; by whatever engine the artifact is evaluated then."""
+    estimator, options = BY_ENGINES[name]
+    model = ct.compile(estimator, X, engine="concrete", show_progress=False, **options)
+    own = ct.compile(estimator, X, scheme="bootstrapped", hide_weights=False, show_progress=False, **options)
+    assert model.artifact.circuit == own.artifact.circuit
+    assert model.artifact.client_spec.scheme == "bootstrapped"
+    model.save(tmp_path / "model.cryptable")
+    loaded = ct.load(tmp_path / "model.cryptable")
+    clear = model.decision_function(X[:2])
+    for each in (model, own, loaded):
+        np.testing.assert_array_equal(each.decision_function(X[:2], mode="encrypted"), clear)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"engine": "seal"}, "engine is 'seal', expected 'own' or 'concrete'"),
+        ({"engine": "concrete", "scheme": "levelled"}, "one of the scheme bootstrapped"),
+        ({"engine": "concrete", "answer": "label"}, "answer"),
+    ],
+)
+def test_engines_that_there_are_not(options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        ct.compile(FOREST, X, show_progress=False, **options)
+
+
 def test_check_compares_with_the_float_model():
     report = compiled().check(X[:40], LABELS[:40], encrypted_rows=2)
     assert [result.equal_to_clear for result in report.results if result.equal_to_clear is not None] == [True] * 3

@@ -45,7 +45,7 @@ class SchemeUnavailableError(UnsupportedProgramError):
         reason: object,
         *,
         needs: str = "bootstrapped need concrete-python",
-        extra: str = "bootstrapping",
+        extra: str = "concrete",
         where: str = "Linux, x86-64, Python up to 3.12, NumPy below 2",
     ) -> None:
         super().__init__(f"models of the scheme {needs} ({reason}): pip install 'cryptable-engine[{extra}]' ({where})")

@@ -13,7 +13,7 @@ from cryptable.commands.registry import command
 from cryptable.compiling.compile import compile as compile_estimator
 from cryptable.console.terminal import make_console, show
 from cryptable.planner.budget import Budget
-from cryptable.planner.settings import Answer, Explain, Scheme
+from cryptable.planner.settings import Answer, Engine, Explain, Scheme
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="levelled: trees without bootstrapping; bootstrapped: lookups, for every model; squares: networks with x² "
         "alone; by default auto, the cheapest that is able",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=get_args(Engine),
+        default="own",
+        help="concrete: concrete-python, of the extra `concrete`, chooses crypto parameters and compiles, to compare "
+        "with; it is one of the scheme bootstrapped",
     )
     parser.add_argument(
         "--explain",
@@ -100,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
         table_bits=arguments.table_bits,
         readout=arguments.readout,
         scheme=arguments.scheme,
+        engine=arguments.engine,
         explain=arguments.explain,
         answer=arguments.answer,
         threshold=arguments.threshold,

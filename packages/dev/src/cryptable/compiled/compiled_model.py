@@ -151,7 +151,9 @@ class CompiledModel:
                 return self._read(outputs, np.random.default_rng())
             case _:
                 if self._session is None:
-                    self._session = LocalSession(self.artifact.client_spec, self._program())
+                    compiled = self._folder()
+                    spec = self.artifact.client_spec
+                    self._session = LocalSession(spec, compiled.program, native=compiled.native)
                 return self._session.evaluate(encoded)
 
     def _read(self, outputs: IntArray, generator: np.random.Generator | None = None) -> IntArray:
@@ -161,11 +163,14 @@ class CompiledModel:
         return read_out(self.circuit, outputs, spec.decoder.further_bits, deviation=deviation, generator=generator)
 
     def _program(self) -> Program:
-        """The compiled program; of a loaded model, it is compiled when it is first needed."""
+        return self._folder().program
+
+    def _folder(self) -> ProgramFolder:
+        """The compiled program; of a loaded model, it is compiled when it is first needed, by our own engine."""
         if self._compiled is None:
             options, promised = self.artifact.compile_options, self.artifact.client_spec.parameters
             self._compiled = ProgramFolder(self.circuit, options, promised=promised)
-        return self._compiled.program
+        return self._compiled
 
     def score(self, X: Rows, y: npt.ArrayLike, *, mode: Mode = "clear") -> float:
         """Accuracy of a classifier, R² of a regression, as scikit-learn's; `y` is the truth, errors as `predict`."""

@@ -30,12 +30,18 @@ class Measured:
 
 
 class LocalSession:
-    """Keys made with the client package, and an evaluator that holds the evaluation keys."""
+    """Keys made with the client package, and an evaluator that holds the evaluation keys.
 
-    def __init__(self, spec: ClientSpec, program: Program) -> None:
+    Args:
+        spec: of the model.
+        program: of the same parameters.
+        native: whether Concrete evaluates it, which has compiled it.
+    """
+
+    def __init__(self, spec: ClientSpec, program: Program, *, native: bool = False) -> None:
         self._spec = spec
         self._secret_keys = SecretKeys.generate(spec)
-        self._evaluator = Evaluator(program)
+        self._evaluator = Evaluator(program, native=native)
         self._keys = None
         self.measured = Measured([], spec.parameters.keyset.evaluation_keys_bytes)
         if self.measured.evaluation_keys_bytes:

@@ -13,7 +13,10 @@ from cryptable_protocol.schemes.scheme import SchemeParameters
 
 
 class ProgramFolder:
-    """Compiles a circuit; removes the files when it is collected, or when the process ends."""
+    """Compiles a circuit; removes the files when it is collected, or when the process ends.
+
+    `native` says that Concrete compiles it, and is to evaluate it.
+    """
 
     def __init__(
         self,
@@ -24,6 +27,7 @@ class ProgramFolder:
         catalogue: bool = False,
         native: bool = False,
     ) -> None:
+        self.native = native
         folder = tempfile.mkdtemp(prefix="cryptable-program-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.program: Program = compile_circuit(

@@ -12,7 +12,7 @@ from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.compiled.program_folder import ProgramFolder
-from cryptable.compiling.settings import CompileSettings
+from cryptable.compiling.settings import CONCRETE, CompileSettings
 from cryptable.explaining.training_options import training_options
 from cryptable.graphs.graph import Estimator
 from cryptable.planner.levelled.parameters import choose_parameters
@@ -29,7 +29,7 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
     Args:
         planned: a circuit, with encoders and decoder.
         estimator: what predicts as the model itself does.
-        settings: of these, name and version of the model, and its keys; without a name it has its class's.
+        settings: of these, name and version of the model, its keys and engine; without a name it has its class's.
     """
     settings = replace(settings, scheme=planned.scheme)  # which "auto" stood for
     options = settings.options
@@ -38,7 +38,8 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         names = len(planned.decoder.contributions)
         wanted = choose_parameters(planned.circuit, p_error=options.p_error, names=names)
         _check_keys(wanted, settings)
-    compiled = ProgramFolder(planned.circuit, options, promised=wanted, catalogue=True)
+    native = settings.engine == CONCRETE
+    compiled = ProgramFolder(planned.circuit, options, promised=wanted, catalogue=True, native=native)
     program = compiled.program
     if program.keyset_entry:  # of a bootstrapped program
         # A server is to compile it onto the same keyset, whatever its own version would choose.

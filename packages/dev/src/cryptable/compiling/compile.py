@@ -26,7 +26,7 @@ from cryptable.graphs.neighbors import NeighborsModel
 from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.budget import Budget
 from cryptable.planner.registry import Planner, find_planner
-from cryptable.planner.settings import DEFAULT_BINS, Answer, Explain, RangeChoice, Readout, Rounding, Scheme
+from cryptable.planner.settings import DEFAULT_BINS, Answer, Engine, Explain, RangeChoice, Readout, Rounding, Scheme
 from cryptable.planner.thresholds.grid import Edges
 
 FEW_ROWS = 30
@@ -61,6 +61,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     answer: Answer = "score",
     threshold: float | None = None,
     hide_weights: bool | None = None,
+    engine: Engine = "own",
     show_progress: bool = True,
 ) -> CompiledModel:
     """Compile a fitted estimator or a network for evaluation on encrypted data.
@@ -143,6 +144,11 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             take no keys, fewer bytes up and more down, and clients of versions that do not read residues take them.
             Whoever asks one question more than a row has numbers works the weights out of the scores, in any case.
             Other models of trees are always hidden, those with lookups never.
+        engine: "own", or "concrete": concrete-python chooses the crypto parameters of the scheme bootstrapped, compiles
+            and evaluates mode="encrypted" on this machine. A second engine, to compare with, of the extra `concrete`
+            (Linux on x86-64, Python up to 3.12, non-commercial use); scheme="auto" is "bootstrapped" with it. Artifacts
+            are as any other: whoever loads one, a server too, evaluates it by the own engine, where a choice among keys
+            of Concrete's is exact enough by our bounds, and needs the extra where none is.
         show_progress: draw a bar on standard error where planning takes longer than a second, and print how near a
             network's compiled scores are to its own on X_train.
 
@@ -153,7 +159,8 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
 
     Raises:
         BudgetError: no approximation is within the budget, or the model is none of trees.
-        CompilationError: no crypto parameters are exact enough, or not those of `keys_of`.
+        CompilationError: no crypto parameters are exact enough, or not those of `keys_of`. With engine="concrete", a
+            SchemeUnavailableError where concrete-python is not installed.
         UnsupportedModelError: the estimator's class or a setting of it cannot be compiled.
         NotFittedError: it is not fitted.
         ImportMismatchError: the graph read from it does not reproduce its scores.
@@ -182,6 +189,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         answer=answer,
         threshold=threshold,
         hide_weights=hide_weights,
+        engine=engine,
         show_progress=show_progress,
     )
     imported, truth = imported_for(estimator, X_train, settings)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from cryptable_protocol import InvalidInputError
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED, SQUARES
 
-from cryptable.compiling.settings import CompileSettings
+from cryptable.compiling.settings import CONCRETE, CompileSettings
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.client_side import planned_graph
 from cryptable.graphs.graph import ModelGraph
@@ -22,6 +22,7 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
     With "auto", the scheme levelled comes first where it plans such models, and no option needs lookups. A model may
     still be wider or larger than it evaluates, and is bootstrapped then. What was trained with squares is evaluated by
     that scheme alone. Where `is_compared`, the order is none of price: the last one says why, where none is able.
+    Concrete, as engine, is one of the scheme bootstrapped.
     """
     if settings.hide_weights is False and settings.scheme == LEVELLED:
         raise InvalidInputError(
@@ -29,6 +30,8 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
         )
     if settings.scheme != "auto":
         return (settings,)
+    if settings.engine == CONCRETE:
+        return (replace(settings, scheme="bootstrapped"),)
     if settings.answers != SCORES:  # tables of the scheme bootstrapped are narrower than scores
         return (replace(settings, scheme="levelled"),)
     kept = None if settings.keys_of is None else settings.keys_of.artifact.client_spec.scheme

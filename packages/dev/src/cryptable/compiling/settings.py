@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import CompileOptions, InvalidInputError, KeysetParameters, limits
 from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
-from cryptable_protocol.schemes.scheme import LEVELLED, SQUARES
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED, SQUARES
 
 from cryptable.compiled.compiled_model import CompiledModel
 from cryptable.cost.prices import PriceList, price_list
-from cryptable.planner.settings import PlanSettings, check_number
+from cryptable.planner.settings import Engine, PlanSettings, check_number
 
+CONCRETE = "concrete"
+"""The engine that is not our own."""
 LEVELLED_P_ERROR = 2.0**-128
 """Hardly more work than a larger one; of the scheme squares, too."""
 
@@ -36,6 +39,7 @@ class CompileSettings(PlanSettings):
     labels: Sequence[float] | Sequence[str] | None = None
     y_train: npt.ArrayLike | None = None
     keys_of: CompiledModel | None = None
+    engine: Engine = "own"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,6 +54,13 @@ class CompileSettings(PlanSettings):
         if self.keys_of is not None and not isinstance(self.keys_of, CompiledModel):
             raise InvalidInputError(f"keys_of is a {type(self.keys_of).__name__}, expected a compiled model")
         CompileOptions(p_error=self.failure)  # which checks it
+        if self.engine not in get_args(Engine):
+            raise InvalidInputError(f"engine is {self.engine!r}, expected 'own' or 'concrete'")
+        if self.engine == CONCRETE and self.scheme not in ("auto", BOOTSTRAPPED):
+            raise InvalidInputError(
+                f"engine is {CONCRETE!r}, which is one of the scheme bootstrapped, and scheme is {self.scheme!r}: "
+                "leave one of them out"
+            )
         if self.keys_of is not None and SQUARES in (self.scheme, self.keys_of.artifact.client_spec.scheme):
             raise InvalidInputError(
                 "keys_of is not for the scheme squares: models of the same layout and chain of primes share keys by "

@@ -27,6 +27,9 @@ Answer: TypeAlias = Literal["score", "label", "threshold"]
 Scheme: TypeAlias = Literal["auto", "levelled", "bootstrapped", "squares"]
 """How ciphertexts are evaluated; "auto" is the cheapest way that is able to."""
 
+Engine: TypeAlias = Literal["own", "concrete"]
+"""What compiles and evaluates circuits of the scheme bootstrapped: we ourselves, or concrete-python."""
+
 DEFAULT_BITS = 4
 """Kept before each lookup of a network."""
 DEFAULT_BINS = 64

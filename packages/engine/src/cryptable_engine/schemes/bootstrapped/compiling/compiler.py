@@ -75,6 +75,8 @@ def compile_verified(
     if kept is not None and any(key.glwe_dimension > MAX_GLWE_DIMENSION for key in kept.bootstrap_keys):
         mode = "promised"
     if native:
+        if not is_installed():
+            raise SchemeUnavailableError("Concrete is asked for, and is not installed")
         if promised is None:
             _check_true_p_error(circuit, options)
         compile_into(circuit, options, directory, limits=limits, mode=mode)
