@@ -57,6 +57,14 @@ def test_the_circuit_computes_the_modules_integers(classifier, compiled, cancer)
     assert compiled.explain().lookups == 6
 
 
+def test_an_activation_of_torch_is_computed_as_it_was_trained(cancer):
+    X, _, y, _ = cancer
+    found = QuantNeuralNetClassifier((6,), activation=torch.nn.ReLU6, max_epochs=2, random_state=0).fit(X, y)
+    planned = plan(pickle.loads(pickle.dumps(found)), X, CompileSettings())
+    predicted = planned.decoder.predict(interpret(planned.circuit, encode_rows(planned.features, X)))
+    np.testing.assert_array_equal(predicted, found.predict(X))
+
+
 def test_exact_rounding_computes_the_same(classifier, cancer):
     planned = plan(classifier, cancer[0], CompileSettings(rounding="exact"))
     assert planned.circuit.lookups > 6

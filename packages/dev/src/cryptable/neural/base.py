@@ -21,6 +21,7 @@ from torch import nn
 from cryptable.graphs.graph import FloatArray
 from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.trained_integers import TrainedIntegers
+from cryptable.neural.activations import ActivationChoice
 from cryptable.neural.input_levels import InputLevels
 from cryptable.neural.network import INPUT_RANGE, Precision, QuantNetwork
 from cryptable.neural.read_integers import read_integers
@@ -54,7 +55,7 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
 
     pixels: ClassVar[bool] = False
 
-    activation: str
+    activation: ActivationChoice
     hidden_layer_sizes: Sequence[int]
     max_epochs: int
     batch_size: int

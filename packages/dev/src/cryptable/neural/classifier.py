@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cryptable.neural.activations import ActivationChoice
 from cryptable.neural.base import Callbacks, Parameters
 from cryptable.neural.classifying import ClassWeight, QuantClassifier
 from cryptable.neural.network import QuantNetwork
@@ -15,7 +16,8 @@ class QuantNeuralNetClassifier(QuantClassifier):
 
     Args:
         hidden_layer_sizes: as all down to `max_active_weights`, see `SparseQuantNeuralNetwork`.
-        activation: of the hidden layers; "square" makes a network without lookups, for the scheme squares (see below).
+        activation: of the hidden layers, a name or one of torch, such as torch.nn.ReLU6; "square" makes a network
+            without lookups, for the scheme squares (see below).
         kept_bits: of each sum, looked up: what a lookup costs.
         input_bits: of each feature; values further than 3 standard deviations from the mean are cut off.
         weight_bits: of the hidden layers' weights.
@@ -52,7 +54,7 @@ class QuantNeuralNetClassifier(QuantClassifier):
         self,
         hidden_layer_sizes: Sequence[int] = (32,),
         *,
-        activation: str = "triangle",
+        activation: ActivationChoice = "triangle",
         kept_bits: int = 3,
         input_bits: int = 4,
         weight_bits: int = 6,

@@ -11,6 +11,7 @@ from cryptable_protocol import InvalidInputError
 from sklearn.utils.validation import validate_data
 
 from cryptable.graphs.graph import FloatArray
+from cryptable.neural.activations import ActivationChoice
 from cryptable.neural.base import Callbacks, Parameters, Rows, Target
 from cryptable.neural.classifying import ClassWeight, QuantClassifier
 from cryptable.neural.convolutional_network import QuantConvNetwork
@@ -52,7 +53,7 @@ class QuantConvNetClassifier(QuantClassifier):
         padding: int = 0,
         hidden_layer_sizes: Sequence[int] = (),
         image_shape: tuple[int, ...] | None = None,
-        activation: str = "triangle",
+        activation: ActivationChoice = "triangle",
         kept_bits: int = 3,
         input_bits: int = 4,
         weight_bits: int = 6,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from cryptable.neural.activations import ActivationChoice
 from cryptable.neural.image_sizes import fits
 from cryptable.neural.network import Hidden, Precision, QuantNetwork, hidden_weights
 from cryptable.neural.quantizers import qnn
@@ -52,7 +53,7 @@ class QuantConvNetwork(QuantNetwork):
         stride: int = 1,
         padding: int = 0,
         hidden_layer_sizes: Sequence[int] = (),
-        activation: str = "triangle",
+        activation: ActivationChoice = "triangle",
         kept_bits: int = 3,
         input_bits: int = 4,
         weight_bits: int = 6,

@@ -7,6 +7,7 @@ import math
 from cryptable_protocol import InvalidInputError
 from torch import Tensor, nn
 
+from cryptable.neural.activations import ActivationChoice
 from cryptable.neural.pruning import keep_largest
 from cryptable.neural.quantizers import fixed_weights, qnn, scaled_weights, signed_values
 from cryptable.neural.register import Register
@@ -38,7 +39,7 @@ class Precision:
     def __init__(
         self,
         *,
-        activation: str,
+        activation: ActivationChoice,
         kept_bits: int,
         input_bits: int,
         weight_bits: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from cryptable.neural.activations import find_activation, on_ring
+from cryptable.neural.activations import ActivationChoice, find_activation, on_ring
 from cryptable.neural.quantizers import floor_ste, unsigned_values, whole_positions
 
 
@@ -17,7 +17,9 @@ class Register(nn.Module):
     border between two positions: rounding half to even and rounding half up are then the same.
     """
 
-    def __init__(self, channels: int, *, kept_bits: int, activation: str, value_bits: int, dropped_bits: int) -> None:
+    def __init__(
+        self, channels: int, *, kept_bits: int, activation: ActivationChoice, value_bits: int, dropped_bits: int
+    ) -> None:
         super().__init__()
         self.kept_bits, self.value_bits, self.dropped_bits = kept_bits, value_bits, dropped_bits
         self.activation = find_activation(activation)

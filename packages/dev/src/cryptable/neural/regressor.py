@@ -17,6 +17,7 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray
 from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.trained_integers import TrainedIntegers
+from cryptable.neural.activations import ActivationChoice
 from cryptable.neural.base import Callbacks, NetClass, Parameters, QuantEstimator, Rows, Target
 from cryptable.neural.network import QuantNetwork
 
@@ -39,7 +40,7 @@ class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[m
         self,
         hidden_layer_sizes: Sequence[int] = (32,),
         *,
-        activation: str = "triangle",
+        activation: ActivationChoice = "triangle",
         kept_bits: int = 3,
         input_bits: int = 4,
         weight_bits: int = 6,

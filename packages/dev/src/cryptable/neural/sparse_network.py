@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cryptable_protocol import InvalidInputError
 
+from cryptable.neural.activations import ActivationChoice
 from cryptable.neural.network import Precision, QuantNetwork
 
 
@@ -16,7 +17,7 @@ class SparseQuantNeuralNetwork(QuantNetwork):
         inputs: features of a row. Rows are expected to have about unit variance: they are cut off at -2 and 2.
         outputs: scores.
         hidden_layer_sizes: neurons of each hidden layer; none for a linear model.
-        activation: "triangle", "sine", "relu" or "tanh", see `activations`.
+        activation: "triangle", "sine", "relu", "tanh", or one of torch, such as torch.nn.ReLU6, see `activations`.
         kept_bits: of each sum, looked up: what a lookup costs.
         input_bits: of each feature.
         weight_bits: of the hidden layers' weights.
@@ -33,7 +34,7 @@ class SparseQuantNeuralNetwork(QuantNetwork):
         outputs: int,
         hidden_layer_sizes: Sequence[int] = (32,),
         *,
-        activation: str = "triangle",
+        activation: ActivationChoice = "triangle",
         kept_bits: int = 3,
         input_bits: int = 4,
         weight_bits: int = 6,

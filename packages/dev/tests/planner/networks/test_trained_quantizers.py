@@ -252,6 +252,33 @@ def test_sums_of_too_many_bits_keep_the_upper_ones(tmp_path):
     assert plan(path, DIGITS[:900], CompileSettings(bits="auto", **TEN)).circuit.lookups == 24
 
 
+class Convolutional(nn.Module):
+    """4 bits everywhere, and a quantizer that is itself a function."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = qnn.QuantIdentity(bit_width=4, return_quant_tensor=True)
+        self.one = qnn.QuantConv2d(2, 2, 3, bias=True, weight_bit_width=4)
+        self.function = qnn.QuantSigmoid(bit_width=4, return_quant_tensor=True)
+        self.two = qnn.QuantLinear(32, 3, bias=True, weight_bit_width=4)
+
+    def forward(self, rows):
+        return self.two(self.function(self.one(self.rows(rows))).flatten(1))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:brevitas")
+def test_a_convolution_before_a_quantized_sigmoid_keeps_the_upper_bits(tmp_path):
+    """Its tables over all integers would be of 9 bits."""
+    rows = _rows(2, 6, 6)
+    module = _trained(Convolutional(), rows)
+    expected = module(rows).detach().numpy()
+    path = _exported(module, export_onnx_qcdq, rows, tmp_path)
+    planned = plan(path, rows.numpy(), CompileSettings())
+    assert [node.width for node in planned.circuit.nodes if isinstance(node, Lookup)] == [5]
+    found = _answers(planned, rows.numpy().reshape(len(rows), -1))
+    assert np.sqrt(np.mean((found - expected) ** 2)) < 0.05 * expected.std()
+
+
 class _Rows(quantization.CalibrationDataReader):
     def __init__(self):
         self._left = [{"x": DIGITS[:200]}]
