@@ -32,15 +32,16 @@ from cryptable_client.schemes.bootstrapped import client_scheme, security
 from cryptable_client.schemes.levelled import client_scheme as levelled_scheme
 from cryptable_client.server import inference, remote_model, trust
 from cryptable_protocol.encoding import categorical_encoder, decoder, encoders, polyline_encoder
-from cryptable_protocol.model import client_spec, signature
+from cryptable_protocol.model import bulk_spec, client_spec, signature
 from cryptable_protocol.schemes import ring_tensor
 from cryptable_protocol.schemes.bootstrapped import keyset, tensor, trimming
 from cryptable_protocol.schemes.levelled import answers, linear_parameters
 from cryptable_protocol.schemes.levelled import keyset as levelled_keyset
 from cryptable_protocol.schemes.levelled import parameters as levelled_parameters
+from cryptable_protocol.schemes.squares import answers as squares_answers
+from cryptable_protocol.schemes.squares import bulk_parameters, windows
 from cryptable_protocol.schemes.squares import keyset as squares_keyset
 from cryptable_protocol.schemes.squares import parameters as squares_parameters
-from cryptable_protocol.schemes.squares import windows
 from cryptable_protocol.wire import canonical, names, walk
 from fuzz.levelled_targets import LEVELLED_TARGETS, LevelledWorkshop
 from fuzz.ring_targets import RING_TARGETS, RingWorkshop
@@ -51,7 +52,8 @@ MODULES = [
     canonical, categorical_encoder, client_spec, decoder, encoders, tensor, names, keyset,
     polyline_encoder, signature, trimming, walk, inference, key_file, lifetime_module, remote_model, security, tensors,
     trust, client_scheme, levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, ternary,
-    answers, linear_parameters, squares_keyset, squares_parameters, windows,
+    answers, linear_parameters, bulk_spec, squares_answers, bulk_parameters, squares_keyset, squares_parameters,
+    windows,
 ]  # fmt: skip
 LEVELLED_MODULES = [levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, ternary]
 LEVELLED_SHARE, RING_SHARE = 0.2, 0.2

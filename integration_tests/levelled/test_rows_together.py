@@ -39,17 +39,17 @@ def expected(remote, rows=ROWS):
 
 def asked(server, remote, *rows, batch=None):
     header = infer_header(remote.spec, remote._upload.header.sha256)
-    header.header.batch = (batch or remote._batch).digest
+    header.header.batch = (batch or remote._rows._batch).digest
     return list(server.stub.Infer(iter([header, *(pb.InferRequest(row=row) for row in rows)])))
 
 
 def encrypted(remote, rows):
     encoded = encode_rows(remote.spec.features, rows)
-    return encrypt_together(remote.spec, remote._batch, remote.secret_keys, encoded).to_message()
+    return encrypt_together(remote.spec, remote._rows._batch, remote.secret_keys, encoded).to_message()
 
 
 def test_answers_are_those_of_rows_alone_in_fewer_bytes(server, remote):
-    assert remote._batch.most_rows >= 20
+    assert remote._rows._batch.most_rows >= 20
     assert (remote.predict(ROWS) == expected(remote)).all()
     together = remote.traffic
     assert together["rows"] == len(ROWS)
@@ -75,7 +75,7 @@ def test_limits_count_rows(server, remote):
 @pytest.mark.parametrize("count", [0, 1 << 31, (1 << 32) - 1, None])
 def test_counts_of_strangers_are_checked(server, remote, count):
     row = encrypted(remote, ROWS)
-    row.rows = remote._batch.most_rows + 1 if count is None else count
+    row.rows = remote._rows._batch.most_rows + 1 if count is None else count
     with pytest.raises(grpc.RpcError, match=r"rows together, 1 to \d+ were agreed on") as caught:
         asked(server, remote, row)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -88,7 +88,7 @@ def test_another_count_than_the_rows_is_answered_in_words_of_that_count(server, 
 
 
 def test_rows_together_need_the_servers_word_for_how(server, remote):
-    other = LevelledBatch(remote._batch.row, 2)
+    other = LevelledBatch(remote._rows._batch.row, 2)
     with pytest.raises(grpc.RpcError, match="do not travel together in this way") as caught:
         asked(server, remote, encrypted(remote, ROWS[:2]), batch=other)
     assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
@@ -96,19 +96,19 @@ def test_rows_together_need_the_servers_word_for_how(server, remote):
     header = infer_header(remote.spec, remote._upload.header.sha256)
     with pytest.raises(grpc.RpcError, match="of 2 rows together, expected 0"):
         list(server.stub.Infer(iter([header, pb.InferRequest(row=row)])))
-    header.header.batch = remote._batch.digest
+    header.header.batch = remote._rows._batch.digest
     with pytest.raises(grpc.RpcError, match="in a call of one row"):
         server.stub.InferRow(pb.InferRowRequest(header=header.header, row=row))
 
 
 def test_a_client_goes_on_with_rows_alone_where_the_server_has_changed_its_way(remote):
-    remote._batch = LevelledBatch(remote._batch.row, 3)
+    remote._rows._batch = LevelledBatch(remote._rows._batch.row, 3)
     assert (remote.predict(ROWS) == expected(remote)).all()
-    assert remote._batch is None
+    assert remote._rows._batch is None
 
 
 def test_linear_models_and_lone_rows_travel_alone(server, remote):
     assert (remote.predict(ROWS[:1]) == expected(remote, ROWS[:1])).all()
     with connect(server.address, model="linear", insecure=True, rows_together=True) as linear:
-        assert linear._batch is None
+        assert linear._rows._batch is None
         assert linear.predict(np.zeros((3, 3))).shape == (3, 40)

@@ -17,8 +17,10 @@ from cryptable_client.schemes.scheme import check_security, scheme_called
 from cryptable_client.server.inference import Inference
 from cryptable_client.server.meter import Meter
 from cryptable_protocol import AffineEncoder, ClientSpec, CryptableError, Decoder, Link, limits, messages
+from cryptable_protocol.model.bulk_spec import BulkSpec
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.ring_tensor import RingTensor
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 from cryptable_protocol.schemes.squares.keyset import CHAINS, SquaresKeyset
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from cryptable_protocol.schemes.squares.windows import WindowAxis, Windows
@@ -30,7 +32,7 @@ P_ERROR = 2.0**-128
 MOST_POLYNOMIALS = 4
 """Of a row that is encrypted: more take long, and are no other code."""
 SMALL, HUGE = (0, 1, 2, 3, 4, 8, 16), (1 << 12, 1 << 13, 1 << 16, limits.MAX_VECTOR_SIZE, 1 << 31)
-RingParameters = LinearParameters | SquaresParameters
+RingParameters = LinearParameters | SquaresParameters | BulkParameters
 
 
 def _spec(name: str, inputs: int, parameters: RingParameters) -> ClientSpec:
@@ -43,12 +45,13 @@ def _spec(name: str, inputs: int, parameters: RingParameters) -> ClientSpec:
 
 
 def specifications() -> list[ClientSpec]:
-    """Squares, in one modulus and several, and with windows; a linear model of three moduli."""
+    """Squares, in one modulus and several, with windows, and in bulk; a linear model of three moduli."""
     windows = Windows(2, (WindowAxis(2, 1, 2, 1, 1, 0), WindowAxis(3, 2, 2, 2, 1, 1)))
     squares = SquaresParameters(SquaresKeyset(1, 7), 3, 4, 8, 4, 2, 4, (65537, 114689), 3, 5_000_000_000, 28, P_ERROR)
     one = SquaresParameters(SquaresKeyset(1, 1), 3, 12, 4, 2, 1, 2, (65537,), 2, 60_000, 28, P_ERROR)
     linear = LinearParameters(3, 16, 36, (1021, 1023, 1024), 2, 2, 1 << 29, 19, P_ERROR)
     made = [_spec("squares", 3, squares), _spec("one", 3, one), _spec("linear", 3, linear)]
+    made.append(_spec("bulk", 3, BulkParameters(1, 3, 3, 65537, 2, 60_000, 28, P_ERROR)))
     return [*made, _spec("windowed", 12, replace(squares, inputs=12, stride=1, windows=windows))]
 
 
@@ -81,7 +84,7 @@ def ring_specification(shop: RingWorkshop) -> None:
     """A specification, fields changed one by one, or to values near what the rules allow."""
     random = shop.random
     message = messages.client_spec.ClientSpec.FromString(random.choice(shop.specs).to_bytes())
-    own = message.squares if message.HasField("squares") else message.levelled
+    own = next(getattr(message, name) for name in ("squares", "bulk", "levelled") if message.HasField(name))
     for _ in range(random.choice((0, 1, 1, 2))):
         _rewrite(own, random)
     if random.random() < 0.3:
@@ -91,7 +94,7 @@ def ring_specification(shop: RingWorkshop) -> None:
     spec = ClientSpec.from_bytes(message.SerializeToString(deterministic=True))
     check_security(spec)
     parameters = spec.parameters
-    if not isinstance(parameters, LinearParameters | SquaresParameters) or _polynomials(parameters) > MOST_POLYNOMIALS:
+    if not isinstance(parameters, RingParameters) or _polynomials(parameters) > MOST_POLYNOMIALS:
         return
     row = cast(RingTensor, shop.encrypted(spec))
     if len(row.polynomials) != parameters.row_bytes:
@@ -106,6 +109,8 @@ def _rewrite(own: Any, random: Random) -> None:  # noqa: ANN401 - of either sche
             field = random.choice(fields)
             near = getattr(own, field.name)
             setattr(own, field.name, max(0, random.choice((near - 1, near + 1, 2 * near, *SMALL, *HUGE))))
+        case 3 | 4 | 7 if hasattr(own, "modulus"):
+            own.chain, own.modulus = random.choice((0, *CHAINS, 99)), random.choice((0, 3, 65537, 65539, 114689, 81921))
         case 3:
             own.moduli[:] = random.choice(
                 ((), (65537,), (114689, 65537), (65537, 65537), (65539,), (40961, 65537, 114689), (1020, 1024))
@@ -172,6 +177,18 @@ def ring_row(shop: RingWorkshop) -> None:
     RingTensor.from_bytes(spec.parameters.check_input(message))
 
 
+def ring_second_way(shop: RingWorkshop) -> None:
+    """What a server says of rows in bulk."""
+    random = shop.random
+    spec = next(each for each in shop.specs if each.model_name == "bulk")
+    message = messages.client_spec.BulkSpec.FromString(
+        BulkSpec.of(spec, cast(BulkParameters, spec.parameters), 30).to_bytes()
+    )
+    for _ in range(random.choice((0, 1, 1, 2))):
+        mutate(message.parameters if random.random() < 0.5 else message, random)
+    BulkSpec.from_bytes(message.SerializeToString(deterministic=True), spec)
+
+
 def ring_keyset(shop: RingWorkshop) -> None:
     """A keyset, as key files have it."""
     scheme = scheme_called("squares")
@@ -203,7 +220,7 @@ def ring_answer(shop: RingWorkshop) -> None:
         if well_formed:
             raise AssertionError("a well-formed answer was refused") from error
         raise
-    values = np.stack(decoded)
+    values = np.vstack(decoded)
     if not well_formed or values.min() < 0 or values.max() > parameters.maximum:
         raise AssertionError(f"answers decoded into {values.tolist()}, well-formed: {well_formed}")
     spec.decoder.predict(values)
@@ -216,11 +233,12 @@ def _inputs(spec: ClientSpec) -> int:
 def _polynomials(parameters: RingParameters) -> int:
     if isinstance(parameters, LinearParameters):
         return parameters.layout.polynomials
-    return len(parameters.moduli)
+    return parameters.inputs if isinstance(parameters, BulkParameters) else len(parameters.moduli)
 
 
 RING_TARGETS: tuple[tuple[Callable[[RingWorkshop], None], float], ...] = (
-    (ring_specification, 0.65),
+    (ring_specification, 0.6),
+    (ring_second_way, 0.05),
     (ring_keyset, 0.05),
     (ring_answer, 0.2),
     (ring_row, 0.1),

@@ -76,6 +76,23 @@ def windowed() -> client_spec.ClientSpec:
     return message
 
 
+def in_bulk() -> client_spec.ClientSpec:
+    """The same scores for rows in bulk."""
+    message = spec()
+    message.ClearField("squares")
+    put(
+        message.bulk,
+        chain=1,
+        inputs=3,
+        input_bits=3,
+        modulus=65537,
+        outputs=2,
+        maximum=2000,
+        answer_word_bits=27,
+    )
+    return message
+
+
 def _facts(data: bytes) -> dict[str, object]:
     """Of a specification's bytes: with windows or without, its rows, keys and scores are the same."""
     return {
@@ -107,6 +124,17 @@ def accepted() -> list[Accepted]:
             _facts(canonical(windowed())),
         ),
         Accepted(
+            "client_spec",
+            "bulk",
+            "a model of the scheme squares for rows in bulk",
+            canonical(in_bulk()),
+            {
+                **_facts(canonical(in_bulk())),
+                "keyset_name": hashlib.sha256(b"cryptable squares keyset\0" + bytes([1, *bytes(7)])).hexdigest(),
+                "evaluation_keys_bytes": 16 + (3 + 1) * 4 * 8192 * 46 // 8,
+            },
+        ),
+        Accepted(
             "circuit",
             "squares",
             "scores of squares of sums",
@@ -125,7 +153,7 @@ def accepted() -> list[Accepted]:
 
 def rejected() -> list[Rejected]:
     """Messages to refuse."""
-    return [*_circuits(), *_specs()]
+    return [*_circuits(), *_specs(), *_bulk()]
 
 
 def _specs() -> list[Rejected]:
@@ -173,6 +201,34 @@ def _specs() -> list[Rejected]:
             for name, (why, change) in cases.items()
         ),
         *_windows(),
+    ]
+
+
+def _bulk() -> list[Rejected]:
+    def of(**fields: object) -> Callable[[client_spec.ClientSpec], object]:
+        return lambda message: put(message.bulk, **fields)
+
+    cases: dict[str, tuple[str, Callable[[client_spec.ClientSpec], object]]] = {
+        "squares": ("parameters of single rows beside them", lambda message: put(message.squares, chain=1)),
+        "levelled": ("parameters of another scheme beside them", lambda message: put(message.levelled, keyset=1)),
+        "keyset": ("a keyset of another scheme beside them", lambda message: message.keyset.secret_keys.add(id=1)),
+        "chain": ("a chain that is not known", of(chain=6)),
+        "inputs": ("4 inputs, of encoders that make 3", of(inputs=4)),
+        "inputs_many": ("more inputs than a tensor has room for", of(inputs=1 << 20)),
+        "input_bits": ("encoders of more than the inputs' bits", of(input_bits=2)),
+        "modulus_none": ("no modulus", of(modulus=0)),
+        "modulus_composite": ("a modulus that is no prime", of(modulus=81921)),
+        "modulus_form": ("a prime that has no roots of unity", of(modulus=65539)),
+        "modulus_long": ("a modulus of 27 bits", of(modulus=67239937)),
+        "maximum": ("a maximum that the modulus does not hold", of(maximum=65537)),
+        "outputs_none": ("no output", of(outputs=0)),
+        "outputs": ("3 outputs for a decoder of 2", of(outputs=3)),
+        "words_long": ("answers in words of 37 bits", of(answer_word_bits=37)),
+        "words_misread": ("words so short that their rounding is misread", of(answer_word_bits=24)),
+    }
+    return [
+        Rejected("client_spec", f"bulk_{name}", why, changed(in_bulk(), change), "fields")
+        for name, (why, change) in cases.items()
     ]
 
 

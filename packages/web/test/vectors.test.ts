@@ -82,7 +82,7 @@ test("client specs: columns and answers of every scheme are those that the index
 
 /** Faults in the parameters of models of other schemes, which this client refuses as a whole. */
 const OF_ANOTHER_SCHEME =
-  /^client_spec\.(no_(keyset|input|output)|input_|output_|width_|keyset_|dimension_|bootstrap_|polynomial_size|glwe_|keyswitch_|levels_beyond_width|quadratic_beyond_width|further_bits_wide|squares_(?!two_schemes|high_p_error))/;
+  /^client_spec\.(no_(keyset|input|output)|input_|output_|width_|keyset_|dimension_|bootstrap_|polynomial_size|glwe_|keyswitch_|levels_beyond_width|quadratic_beyond_width|further_bits_wide|squares_(?!two_schemes|high_p_error)|bulk_(?!levelled))/;
 
 test("client specs: every fault is refused with the error of the index", () => {
   for (const entry of index("reject", "client_spec")) {

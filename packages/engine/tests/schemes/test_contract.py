@@ -32,8 +32,8 @@ from scheme_party import Party
 
 pytestmark = pytest.mark.encrypted
 SCHEMES = [*all_schemes(), CLEAR]
-CIRCUITS = ("cancelling", "chain", "linear", "products", "squares")
-"""One level of lookups; two, for keys of several kinds; none; products; and squares."""
+CIRCUITS = ("cancelling", "chain", "linear", "squares", "products")
+"""One level of lookups; two, for keys of several kinds; none; squares; and products, in bulk too."""
 
 
 @pytest.fixture(autouse=True, scope="module")

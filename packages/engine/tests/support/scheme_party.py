@@ -52,5 +52,6 @@ class Party:
         return data
 
     def decrypt(self, answer: bytes) -> npt.NDArray[np.int64]:
-        """An answer, shape (outputs,)."""
-        return decrypt(self._spec, self._keys, read_tensor(self._spec, pb.EncryptedTensor.FromString(answer)))
+        """An answer, shape (outputs,): of rows in bulk, the first one's."""
+        found = decrypt(self._spec, self._keys, read_tensor(self._spec, pb.EncryptedTensor.FromString(answer)))
+        return found if found.ndim == 1 else found[0]

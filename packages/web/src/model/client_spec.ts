@@ -34,7 +34,7 @@ export interface ClientSpec extends Described {
 export function readClientSpec(data: Uint8Array): ClientSpec {
   const described = describe(data);
   const { message, encoders, decoder } = described;
-  if (message.squares && !message.levelled) {
+  if ((message.squares || message.bulk) && !message.levelled) {
     throw new UnsupportedSchemeError(
       `model ${JSON.stringify(message.modelName)} is of the scheme squares, which this package does not speak`,
       "the Python client runs it as it is",
@@ -46,7 +46,7 @@ export function readClientSpec(data: Uint8Array): ClientSpec {
       'its developer can compile it with scheme="levelled", if it is one of trees or small networks; the Python client runs it as it is',
     );
   }
-  for (const part of ["keyset", "input", "output", "squares"] as const) {
+  for (const part of ["keyset", "input", "output", "squares", "bulk"] as const) {
     require(!message[part], `beside the parameters of the scheme levelled a ${part}, which is another scheme's`);
   }
   const Kind = message.levelled.linear ? LinearParameters : LevelledParameters;

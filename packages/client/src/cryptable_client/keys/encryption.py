@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.errors import InvalidInputError
+from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.schemes.scheme import Batch, SchemeParameters, Tensor
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.scheme import KeyMaterial, SchemeTensor, check_security, scheme_called
+from cryptable_client.schemes.squares.bulk import encrypt_in_pieces as encrypt_bulk_in_pieces
 
 
 def encrypt(spec: ClientSpec, secret_keys: SecretKeys, values: npt.NDArray[np.int64]) -> SchemeTensor:
@@ -19,7 +24,7 @@ def encrypt(spec: ClientSpec, secret_keys: SecretKeys, values: npt.NDArray[np.in
         spec: the model's specification.
         secret_keys: keys of the specification's keyset.
         values: integers of shape (spec.parameters.inputs,), each in 0 .. 2^input_bits - 1; what `encode_rows` gives for
-            a row.
+            a row. Of rows in bulk, shape (rows, spec.parameters.inputs), up to `spec.parameters.rows` of them.
 
     Returns:
         The scheme's own tensor, as EncryptedTensor for models of the scheme `bootstrapped`.
@@ -50,6 +55,22 @@ def encrypt_together(spec: ClientSpec, batch: Batch, secret_keys: SecretKeys, ro
     return tensor
 
 
+def encrypt_in_pieces(
+    spec: ClientSpec, secret_keys: SecretKeys, values: npt.NDArray[np.int64]
+) -> Iterator[tensor_pb.EncryptedTensor]:
+    """The same as the messages of a call; rows in bulk, which take many, are encrypted one after the other.
+
+    Arguments and errors as for `encrypt`; shape (rows, spec.parameters.inputs) of rows in bulk.
+    """
+    if not isinstance(spec.parameters, BulkParameters):
+        yield encrypt(spec, secret_keys, values).to_message()
+        return
+    check_security(spec)
+    secret_keys.check_may_encrypt()
+    material = _material_for(spec, secret_keys)
+    yield from encrypt_bulk_in_pieces(spec.parameters, material, np.atleast_2d(_checked(spec.parameters, values)))
+
+
 def decrypt(spec: ClientSpec, secret_keys: SecretKeys, tensor: Tensor) -> npt.NDArray[np.int64]:
     """Decrypt a model's answer.
 
@@ -59,7 +80,8 @@ def decrypt(spec: ClientSpec, secret_keys: SecretKeys, tensor: Tensor) -> npt.ND
         tensor: the answer, of the scheme's own kind.
 
     Returns:
-        Integers of shape (spec.parameters.outputs,). An honest answer's lie in 0 .. 2^output_bits - 1; a dishonest
+        Integers of shape (spec.parameters.outputs,); of rows in bulk, (spec.parameters.rows, spec.parameters.outputs),
+        and those of rows that were not sent mean nothing. An honest answer's lie in 0 .. 2^output_bits - 1; a dishonest
         one's may lie somewhat beyond. With approximate readout they are rounded to `decoder.further_bits` more bits,
         and noise may lead slightly beyond either end.
 
@@ -117,14 +139,17 @@ def _material_for(spec: ClientSpec, secret_keys: SecretKeys) -> KeyMaterial:
 
 def _checked(parameters: SchemeParameters, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     array, inputs, bits = np.asarray(values), parameters.inputs, parameters.input_bits
-    if array.shape != (inputs,) or array.dtype.kind not in "iu":
+    most = parameters.rows if isinstance(parameters, BulkParameters) else 0
+    is_block = array.ndim == 2 and 1 <= len(array) <= most and array.shape[1] == inputs
+    if not (array.shape == (inputs,) or is_block) or array.dtype.kind not in "iu":
+        expected = f"({inputs},)" if not most else f"(1 .. {most}, {inputs})"
         raise InvalidInputError(
-            f"values have shape {array.shape} and type {array.dtype}, expected integers of shape ({inputs},)"
+            f"values have shape {array.shape} and type {array.dtype}, expected integers of shape {expected}"
         )
     bad = np.flatnonzero((array < 0) | (array >= 1 << bits))
     if bad.size:
         raise InvalidInputError(
-            f"value {array[bad[0]]} at position {bad[0]} does not fit the input's {bits} bits, expected "
+            f"value {array.flat[bad[0]]} at position {bad[0]} does not fit the input's {bits} bits, expected "
             f"0 .. {(1 << bits) - 1}"
         )
     return array.astype(np.int64)

@@ -103,6 +103,7 @@ class Server:
         progress: bool | None = None,
         spot_checks: SpotChecks | None = None,
         rows_together: bool | None = None,
+        bulk: bool = True,
     ) -> RemoteModel:
         """Fetch a model's specification, check it, make keys, and upload the evaluation keys where they are lacking.
 
@@ -116,6 +117,8 @@ class Server:
                 verdict is given where the `with` block ends, by a WrongAnswersError: use no answer before.
             rows_together: send rows together, a few in each message, where the server takes them so: fewer bytes for
                 more seconds of its CPU. By default where it is another machine than this.
+            bulk: have many rows evaluated together, in the slots of the same ciphertexts, where the server says that
+                this is less work: under keys of their own, made when they are first needed. Answers are the same.
 
         Returns:
             The model, to be used in a `with` block.
@@ -145,6 +148,7 @@ class Server:
             progress=progress,
             spot_checks=spot_checks,
             rows_together=rows_together,
+            bulk=bulk,
         )
 
     def __repr__(self) -> str:
@@ -170,6 +174,7 @@ def connect(
     progress: bool | None = None,
     spot_checks: SpotChecks | None = None,
     rows_together: bool | None = None,
+    bulk: bool = True,
 ) -> RemoteModel:
     """Fetch a model's specification, check it, make keys, and upload the evaluation keys where the server lacks them.
 
@@ -198,6 +203,7 @@ def connect(
             is given where the `with` block ends, by a WrongAnswersError: use no answer before.
         rows_together: send rows together, a few in each message, where the server takes them so: fewer bytes for more
             seconds of its CPU. By default where it is another machine than this.
+        bulk: have many rows evaluated together where the server says that this is less work: see `Server.model`.
 
     Returns:
         The model, to be used in a `with` block.
@@ -230,6 +236,7 @@ def connect(
         progress=progress,
         spot_checks=spot_checks,
         rows_together=rows_together,
+        bulk=bulk,
     )
 
 

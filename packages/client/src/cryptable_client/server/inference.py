@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import messages
 from cryptable_protocol.errors import MalformedMessageError
+from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.model.client_spec import ClientSpec
-from cryptable_protocol.schemes.scheme import Batch, Tensor
+from cryptable_protocol.schemes.scheme import Batch
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 from cryptable_protocol.service import InferenceStub
 
 from cryptable_client.errors import ServerError
-from cryptable_client.keys.encryption import decrypt, decrypt_together, encrypt, encrypt_together
+from cryptable_client.keys.encryption import decrypt, decrypt_together, encrypt_in_pieces, encrypt_together
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.schemes.scheme import read_tensor
 from cryptable_client.server.cancellation import CURRENT, Cancellable
@@ -28,6 +30,9 @@ from cryptable_client.server.transport import Outgoing, typed_errors
 
 ROWS_UNDERWAY = 64
 """Rows sent and not yet answered, at most: what bounds memory here and the queue there."""
+
+BYTES_UNDERWAY = 64 << 20
+"""Likewise, of rows in bulk."""
 
 Keep: TypeAlias = Callable[[npt.NDArray[np.int64]], None]
 
@@ -60,25 +65,26 @@ class Inference:
         Args:
             encoded: integers of shape (rows, spec.parameters.inputs).
             keep: given each row's decrypted integers, of shape (spec.parameters.outputs,), in order.
-            together: rows in a tensor, as `batch` allows; 0 for each alone.
+            together: rows in a tensor, as `batch` allows; 0 for each alone. In bulk, as many as there are slots.
 
         Raises:
             ServerError: the server failed or refused; answers kept so far stand.
             MalformedMessageError: an answer is out of order, missing, or not of the output's form.
         """
-        rows = encoded.shape[0]
-        requests = _Requests(self, encoded, together)
+        rows, in_bulk = encoded.shape[0], self._rows_in_bulk
+        requests = _Requests(self, encoded, in_bulk or together)
         answered = 0
         with typed_errors(self._doing), Outgoing(iter(requests)) as outgoing:
             call = self.stub.Infer(outgoing, timeout=self.timeout * rows)
             _let_be_cancelled(call)
             try:
                 for response in in_time(call, self.timeout * (together or 1), self._doing):
-                    if answered == rows or response.row != answered:
+                    expected = answered // in_bulk if in_bulk else answered
+                    if answered == rows or response.row != expected:
                         raise MalformedMessageError(
-                            f"the server answers row {response.row}, expected row {answered} of {rows}"
+                            f"the server answers row {response.row}, expected row {expected} of {rows}"
                         )
-                    answered += self._take(response, keep, min(together, rows - answered))
+                    answered += self._take(response, keep, min(in_bulk or together, rows - answered))
                     requests.one_answered()
             finally:
                 requests.stop()
@@ -111,6 +117,12 @@ class Inference:
         return True
 
     @property
+    def _rows_in_bulk(self) -> int:
+        """Of a tensor; 0 where rows are not in bulk."""
+        parameters = self.spec.parameters
+        return parameters.rows if isinstance(parameters, BulkParameters) else 0
+
+    @property
     def _doing(self) -> str:
         return f"evaluating with model {self.spec.model_name!r}"
 
@@ -123,7 +135,9 @@ class Inference:
         """Decrypt an answer, to a row alone or to so many together; how many rows it answers."""
         with self.meter.timed("decrypt"):
             tensor = read_tensor(self.spec, response.result)
-            if self.batch is not None and together:
+            if self._rows_in_bulk:
+                answers = list(decrypt(self.spec, self.secret_keys, tensor)[:together])
+            elif self.batch is not None and together:
                 answers = list(decrypt_together(self.spec, self.batch, self.secret_keys, tensor, together))
             else:
                 answers = [decrypt(self.spec, self.secret_keys, tensor)]
@@ -147,7 +161,10 @@ class _Requests:
         self._inference = inference
         self._encoded = encoded
         self._together = together
-        self._room = threading.Semaphore(max(1, ROWS_UNDERWAY // (together or 1)))
+        underway = ROWS_UNDERWAY // (together or 1)
+        if inference._rows_in_bulk:
+            underway = BYTES_UNDERWAY // inference.spec.parameters.row_bytes
+        self._room = threading.Semaphore(max(1, underway))
         self._stopped = False
 
     def __iter__(self) -> Iterator[messages.inference.InferRequest]:
@@ -164,16 +181,21 @@ class _Requests:
             self._room.acquire()
             if self._stopped:
                 return
-            with meter.timed("encrypt"):
-                tensor = self._encrypted(self._encoded[first : first + size])
-            yield self._counted(messages.inference.InferRequest(row=tensor.to_message()))
+            pieces = self._pieces(self._encoded[first : first + size])
+            while True:
+                with meter.timed("encrypt"):
+                    piece = next(pieces, None)
+                if piece is None:
+                    break
+                yield self._counted(messages.inference.InferRequest(row=piece))
 
-    def _encrypted(self, rows: npt.NDArray[np.int64]) -> Tensor:
+    def _pieces(self, rows: npt.NDArray[np.int64]) -> Iterator[tensor_pb.EncryptedTensor]:
+        """A tensor's messages: one, or in bulk many, each encrypted when it is asked for."""
         inference = self._inference
         if inference.batch is not None and self._together:
-            return encrypt_together(inference.spec, inference.batch, inference.secret_keys, rows)
-        tensor: Tensor = encrypt(inference.spec, inference.secret_keys, rows[0])
-        return tensor
+            yield encrypt_together(inference.spec, inference.batch, inference.secret_keys, rows).to_message()
+        else:
+            yield from encrypt_in_pieces(inference.spec, inference.secret_keys, rows if self._together else rows[0])
 
     def one_answered(self) -> None:
         """There is room for one more tensor."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,30 +15,29 @@ import numpy.typing as npt
 from cryptable_protocol import limits, messages
 from cryptable_protocol.encoding.encoders import encode_rows
 from cryptable_protocol.errors import InvalidInputError, MalformedMessageError
+from cryptable_protocol.model.bulk_spec import BulkSpec
 from cryptable_protocol.model.client_spec import ClientSpec
 from cryptable_protocol.schemes.scheme import Batch, read_batch
 from cryptable_protocol.service import SERVICE_NAME, InferenceStub
 from cryptable_protocol.wire.canonical import from_any_bytes
 
 from cryptable_client.console.progress import byte_bar, wanted
-from cryptable_client.errors import DataLossError, NotFoundError, ServerError, SpecChangedError, UnavailableError
+from cryptable_client.errors import ServerError, SpecChangedError
 from cryptable_client.keys.encryption import check_keys
 from cryptable_client.keys.evaluation_keys import spool
 from cryptable_client.keys.secret_keys import SecretKeys
 from cryptable_client.keys.spooled import SpooledEvaluationKeys
 from cryptable_client.server.access import Access
-from cryptable_client.server.inference import Inference
+from cryptable_client.server.bulk import BulkWay
 from cryptable_client.server.meter import Meter
 from cryptable_client.server.spot_checks import SpotCheckRun, SpotChecks
 from cryptable_client.server.transport import typed_errors
 from cryptable_client.server.trust import Trust
 from cryptable_client.server.upload import EvaluationKeyUpload
-from cryptable_client.server.ways import rows_in_a_tensor
+from cryptable_client.server.ways import Way
 
 _LIST_MODELS = f"/{SERVICE_NAME}/ListModels"
 _GOODBYE_SECONDS = 5.0
-_ATTEMPTS = 3
-"""Streams begun in a row without a single answer, before an error is the caller's."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,8 @@ class Fetched:
     signer: str | None
     batch: Batch | None
     """How its server takes rows together, if it does in a way that is known here."""
+    bulk: BulkSpec | None = None
+    """Of rows in bulk, where the server evaluates the model so too."""
 
 
 def fetch_spec(
@@ -102,9 +102,9 @@ def fetch_spec(
     if spec.model_name != model:
         raise MalformedMessageError(f"asked for model {model!r}, got the specification of {spec.model_name!r}")
     signer = trust.check(access, spec, response)
-    return Fetched(
-        spec, response.version[: limits.MAX_NAME_LENGTH], response.artifact_digest, signer, _batch(spec, response.batch)
-    )
+    version = response.version[: limits.MAX_NAME_LENGTH]
+    bulk = BulkSpec.from_bytes(response.bulk, spec) if response.bulk else None
+    return Fetched(spec, version, response.artifact_digest, signer, _batch(spec, response.batch), bulk)
 
 
 def _batch(spec: ClientSpec, data: bytes) -> Batch | None:
@@ -141,22 +141,22 @@ class RemoteModel:
         progress: bool | None,
         spot_checks: SpotChecks | None = None,
         rows_together: bool | None = None,
+        bulk: bool = True,
     ) -> None:
-        self._rows_together, self._is_near = rows_together, access.is_loopback
         self._channel = channel
         self._stub = InferenceStub(channel)
         self._timeout = access.timeout
         self._bars = wanted(progress)
         self._meter = Meter()
-        self._has_infer_row = True  # until the server says that it has not
         self._upload: EvaluationKeyUpload | None = None
         self._own_keys: SecretKeys | None = None
         self._checks: SpotCheckRun | None = None
+        self._bulk: BulkWay | None = None
         self._closed = False
         try:
             with self._meter.timed("spec"):
                 fetched = fetch_spec(channel, access, model, trust=trust, meter=self._meter)
-                self.spec, self.version, self._batch = fetched.spec, fetched.version, fetched.batch
+                self.spec, self.version = fetched.spec, fetched.version
             if spot_checks is not None:
                 self._checks = SpotCheckRun(
                     spot_checks, self.spec, artifact=fetched.artifact_digest, signer=fetched.signer
@@ -173,6 +173,26 @@ class RemoteModel:
                 )
                 with self._meter.timed("upload"):
                     self._upload.ensure()
+            self._rows = Way(
+                self._stub,
+                self.spec,
+                secret_keys,
+                self._upload,
+                timeout=self._timeout,
+                meter=self._meter,
+                batch=fetched.batch,
+                is_near=access.is_loopback,
+                wanted=rows_together,
+            )
+            if bulk and fetched.bulk is not None:
+                self._bulk = BulkWay.of(
+                    fetched.bulk,
+                    self._stub,
+                    timeout=self._timeout,
+                    bars=self._bars,
+                    meter=self._meter,
+                    security_bits=trust.security_bits,
+                )
         except BaseException:
             self.close()
             raise
@@ -265,6 +285,8 @@ class RemoteModel:
 
     def _take_leave(self) -> None:
         try:
+            if self._bulk is not None:
+                self._bulk.close(timeout=min(self._timeout, _GOODBYE_SECONDS))
             if self._own_keys is not None and self._upload is not None:
                 with suppress(ServerError):  # where this fails, the server forgets them in its own time
                     self._upload.delete(timeout=min(self._timeout, _GOODBYE_SECONDS))
@@ -345,51 +367,10 @@ class RemoteModel:
         return self._checks.take(batch, self._answers_to(batch.rows))
 
     def _answers_to(self, encoded: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        answers: list[npt.NDArray[np.int64]] = []
-        attempts, patience = 0, self._timeout
+        """By the way that is the least work."""
         with self._meter.timed("predict"):
-            while len(answers) < len(encoded):
-                before = len(answers)
-                try:
-                    self._infer(encoded[before:], answers.append)
-                except ServerError as error:
-                    attempts, patience = (1, self._timeout) if len(answers) > before else (attempts + 1, patience)
-                    if attempts == _ATTEMPTS or not self._mended(error, patience):
-                        raise
-                    patience -= error.retry_after or 0.0
-        return np.stack(answers) if answers else np.empty((0, self.spec.parameters.outputs), np.int64)
-
-    def _infer(self, encoded: npt.NDArray[np.int64], keep: Callable[[npt.NDArray[np.int64]], None]) -> None:
-        inference = Inference(
-            self._stub,
-            self.spec,
-            self._secret_keys,
-            evaluation_keys=b"" if self._upload is None else self._upload.header.sha256,
-            timeout=self._timeout,
-            meter=self._meter,
-            batch=self._batch,
-        )
-        together = rows_in_a_tensor(len(encoded), self._batch, is_near=self._is_near, wanted=self._rows_together)
-        if len(encoded) == 1 and self._has_infer_row:
-            self._has_infer_row = inference.lone_row(encoded, keep)
-            if self._has_infer_row:
-                return
-        inference.rows(encoded, keep, together=together)
-
-    def _mended(self, error: ServerError, patience: float) -> bool:
-        """Whether rows that are left may be sent again, each encrypted anew. The status decides, never an answer.
-
-        A server that asks for more than `patience` seconds is not waited for: the caller hears how long it would be.
-        """
-        match error:
-            case NotFoundError() | DataLossError():  # the server may have lost the evaluation keys in the meantime
-                return self._upload is not None and self._upload.ensure()
-            case SpecChangedError() if (
-                self._batch is not None
-            ):  # of rows together: those alone, another spec is refused
-                self._batch = None
-                return True
-            case UnavailableError() if error.retry_after is not None and error.retry_after <= patience:
-                time.sleep(error.retry_after)
-                return True
-        return False
+            if self._bulk is None:
+                return self._rows.answers(encoded)
+            in_bulk = self._bulk.rows_of(len(encoded))
+            found = [self._bulk.answers(encoded[:in_bulk])] if in_bulk else []
+            return np.concatenate([*found, self._rows.answers(encoded[in_bulk:])])

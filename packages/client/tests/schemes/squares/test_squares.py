@@ -11,9 +11,10 @@ from cryptable_client.schemes.squares import client_scheme, encryption, evaluati
 from cryptable_protocol import InvalidInputError, MalformedMessageError
 from cryptable_protocol.schemes.packing import pack, unpack
 from cryptable_protocol.schemes.ring_tensor import RingTensor
+from cryptable_protocol.schemes.squares.answers import MOST_ANSWER_BITS
 from cryptable_protocol.schemes.squares.keyset import CHAINS, SquaresKeyset
 from cryptable_protocol.schemes.squares.mask_stream import masks
-from cryptable_protocol.schemes.squares.parameters import MOST_ANSWER_BITS, SquaresParameters
+from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from cryptable_protocol.schemes.squares.transforms import from_slots, transform
 
 KEYSET = SquaresKeyset(1, 0b1000000000011)

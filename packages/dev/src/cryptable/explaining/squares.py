@@ -9,7 +9,8 @@ from typing import Any
 
 from cryptable_engine import Circuit, Square
 from cryptable_protocol.schemes.scheme import SchemeParameters
-from cryptable_protocol.schemes.squares.parameters import P_ERROR, SquaresParameters
+from cryptable_protocol.schemes.squares.answers import P_ERROR
+from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 
 from cryptable.cost.rates import Prediction
 

@@ -7,8 +7,9 @@ import pytest
 from cryptable_client.schemes.squares.encryption import exact_times, ring_times
 from cryptable_engine import verify
 from cryptable_engine.schemes.squares.choice import choose_plan
-from cryptable_engine.schemes.squares.noise import NoiseBound, norms
-from cryptable_engine.schemes.squares.row_evaluator import RowEvaluator, _rounded
+from cryptable_engine.schemes.squares.noise.bound import NoiseBound, norms
+from cryptable_engine.schemes.squares.row_evaluator import RowEvaluator
+from cryptable_engine.schemes.squares.wire import rounded
 from cryptable_protocol.schemes.packing import unpack
 from cryptable_protocol.schemes.squares.mask_stream import masks
 from cryptable_protocol.schemes.squares.transforms import from_slots
@@ -34,7 +35,7 @@ class Case:
             bodies.append(unpack(row.polynomials[each:end], chain.ring_size, prime.bit_length()).astype(np.int64))
             each = end
         mask = masks(row.seed, 0, chain.data, chain.ring_size)
-        return program.evaluate(program.ring.ciphertext(np.stack(bodies), mask), self.keys.of_moduli[0], watch)
+        return program.evaluate(program.ring.ciphertext(np.stack(bodies), mask), self.keys.under(program.ring), watch)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_words_that_are_too_short_are_misread_as_often_as_predicted(gathering):
         words = case.evaluator.programs[0].ring.words(answer, range(2 * size))
         exact = (words[:size] + ring_times(words[size:], case.client.secret, prime)) % prime
         truth = (2 * exact.astype(object) * modulus + prime) // (2 * prime) % modulus
-        body, mask = (_rounded(part, prime, bits).astype(np.int64) for part in (words[:size], words[size:]))
+        body, mask = (rounded(part, prime, bits).astype(np.int64) for part in (words[:size], words[size:]))
         phase = (body + exact_times(mask, case.client.secret)) % (1 << bits)
         read = (2 * phase * modulus + (1 << bits)) // (1 << (bits + 1)) % modulus
         misread += int((read != truth).sum())

@@ -12,7 +12,7 @@ import pytest
 from cryptable_client.schemes.squares.encryption import ring_times
 from cryptable_engine import verify
 from cryptable_engine.schemes.squares.choice import choose_plan
-from cryptable_engine.schemes.squares.noise import Noise, NoiseBound
+from cryptable_engine.schemes.squares.noise.bound import Noise, NoiseBound
 from cryptable_engine.schemes.squares.plan import Gather
 from cryptable_engine.schemes.squares.row_evaluator import RowEvaluator
 from cryptable_protocol.schemes.squares.keyset import CHAINS, SquaresKeyset
@@ -37,7 +37,7 @@ class Case:
         evaluator = RowEvaluator(self.plan)
         self.program, self.keys = (
             evaluator.programs[0],
-            evaluator.make_ready(memoryview(self.client.evaluation_keys)).of_moduli[0],
+            evaluator.make_ready(memoryview(self.client.evaluation_keys)).under(evaluator.programs[0].ring),
         )
         self.ring, self.chain = self.program.ring, CHAINS[number]
         self.top = len(self.chain.data)

@@ -27,7 +27,7 @@ from cryptable_engine import (
 from cryptable_engine.schemes.squares import seal
 from cryptable_engine.schemes.squares.choice import choose_plan
 from cryptable_engine.schemes.squares.network import Network
-from cryptable_engine.schemes.squares.noise import NoiseBound, most_used
+from cryptable_engine.schemes.squares.noise.bound import NoiseBound, most_used
 from cryptable_engine.schemes.squares.plan import Gather, Plan, choose_blocks, inner_gather
 from cryptable_protocol import CompileOptions, MalformedMessageError
 from cryptable_protocol.messages import tensor as pb

@@ -39,6 +39,11 @@ class Job(Future[Evaluated]):
         self.set_exception(error)
 
     @property
+    def weight(self) -> int:
+        """As how many rows it counts where rows that wait are counted: at least one for each mebibyte."""
+        return max(self.evaluation.rows, 1 + (len(self.evaluation.tensor) >> 20))
+
+    @property
     def lane(self) -> str:
         """Rows of one lane are taken in their order, and the lanes of a principal in turn."""
         keys = self.evaluation.keys

@@ -15,7 +15,8 @@ _LEAST_RETRY_SECONDS, _MOST_RETRY_SECONDS = 0.1, 30.0
 class QueueBounds:
     """Counts rows from their submission to their answer. Not safe to use from several threads by itself.
 
-    What workers have in hand counts as well, so that every bound is one row for each worker above what may wait.
+    What workers have in hand counts as well, so that every bound is one row for each worker above what may wait. Larger
+    tensors than of a mebibyte count as a row for each, since these are bounds of memory too.
     """
 
     def __init__(self, config: WorkerConfig, times: EvaluationTimes) -> None:
@@ -43,20 +44,20 @@ class QueueBounds:
             (of_model, evaluation.model_queue_rows or self._rows_per_model, f"rows for model {evaluation.model!r}"),
         ):
             # Rows that travel together, and are more than may wait at all, are taken where nothing waits.
-            if most is not None and rows and rows + evaluation.rows > most + self._workers:
+            if most is not None and rows and rows + job.weight > most + self._workers:
                 raise OverloadedError(f"{rows} {whose} are waiting for evaluation", retry_after=self._retry(job, rows))
-        self._total += evaluation.rows
-        self._of_principal[evaluation.principal] += evaluation.rows
-        self._of_model[evaluation.model] += evaluation.rows
+        self._total += job.weight
+        self._of_principal[evaluation.principal] += job.weight
+        self._of_model[evaluation.model] += job.weight
 
     def leave(self, job: Job) -> None:
         """A row that was counted has been answered."""
-        self._total -= job.evaluation.rows
+        self._total -= job.weight
         for counter, name in (
             (self._of_principal, job.evaluation.principal),
             (self._of_model, job.evaluation.model),
         ):
-            counter[name] -= job.evaluation.rows
+            counter[name] -= job.weight
             if not counter[name]:
                 del counter[name]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cryptable_protocol import ClientSpec, MalformedMessageError, ModelArtifact, limits
 from cryptable_protocol.findings import installed_version
+from cryptable_protocol.model.bulk_spec import BulkSpec
 from cryptable_protocol.schemes.scheme import BATCH_FILE, Keyset, read_batch
 
 from cryptable_server.errors import (
@@ -153,7 +154,8 @@ class DirectoryModelStore:
     def programs(self) -> tuple[str, ...]:
         """Programs of the models, and of those that were removed while a call used them."""
         with self._mutex:
-            return tuple(dict.fromkeys([*(model.program for model in self._catalogue.models), *self._users]))
+            served = (program for model in self._catalogue.models for program in model.programs)
+            return tuple(dict.fromkeys([*served, *self._users]))
 
     def settled_change(self) -> bool:
         """Whether the directory holds other files than when it was read last, and the same as when this was last asked.
@@ -215,7 +217,7 @@ class DirectoryModelStore:
     def clean(self) -> None:
         """Remove programs that were served, belong to no model any more, and are used by no call or other server."""
         with self._mutex:
-            needed = {*(model.program for model in self._by_file.values()), *self._users}
+            needed = {*(program for model in self._by_file.values() for program in model.programs), *self._users}
         self._programs.clean(needed)
 
     def stop(self) -> None:
@@ -290,11 +292,23 @@ class DirectoryModelStore:
         engine = "-".join(installed_version(name) or "none" for name in ("cryptable-engine", "concrete-python"))
         program = config.programs / f"{artifact.digest.hex()}-{engine}"
         command = [*self._command, str(path), artifact.digest.hex(), str(program)]
-        command += [str(os.getpid()), str(config.compile_seconds)]
-        self._preparations.run(command, config.compile_seconds + _GRACE_SECONDS)
-        self._programs.hold(str(program))
-        batch = _batch(program, spec)
-        return Model(artifact.model_version, spec, str(program), artifact.digest, artifact.signature, batch=batch)
+        command += [str(os.getpid()), str(config.compile_seconds), *(["bulk"] if config.bulk else [])]
+        told = self._preparations.run(command, config.compile_seconds + _GRACE_SECONDS)
+        bulk = BulkSpec.from_bytes(bytes.fromhex(str(told["bulk"])), spec) if told.get("bulk") else None
+        if bulk is not None and bulk.parameters.key_memory_bytes > budget:
+            bulk = None
+        model = Model(
+            artifact.model_version,
+            spec,
+            str(program),
+            artifact.digest,
+            artifact.signature,
+            batch=_batch(program, spec),
+            bulk=bulk,
+        )
+        for each in model.programs:
+            self._programs.hold(each)
+        return model
 
 
 def _batch(program: Path, spec: ClientSpec) -> bytes:

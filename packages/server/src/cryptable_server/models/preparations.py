@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 
 from cryptable_server.errors import ArtifactRefusedError
@@ -20,8 +21,8 @@ class Preparations:
         self._children: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
-    def run(self, command: list[str], seconds: float) -> None:
-        """Run one; raises ArtifactRefusedError where it does not end well."""
+    def run(self, command: list[str], seconds: float) -> Mapping[str, object]:
+        """Run one: what it tells of the model; raises ArtifactRefusedError where it does not end well."""
         with self._mutex:
             if self._stopped:
                 raise ArtifactRefusedError("the server is being stopped")
@@ -43,6 +44,8 @@ class Preparations:
             ) from None
         if "refused" in outcome:
             raise ArtifactRefusedError(str(outcome["refused"]))
+        told: Mapping[str, object] = outcome
+        return told
 
     def stop(self) -> None:
         """End those that run, and start no other."""

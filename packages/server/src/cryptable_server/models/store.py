@@ -11,10 +11,12 @@ from types import MappingProxyType
 from typing import Protocol
 
 from cryptable_protocol import ClientSpec, ModelSignature, limits
+from cryptable_protocol.model.bulk_spec import BulkSpec
 from cryptable_protocol.schemes.scheme import Batch, Keyset, read_batch
 
 from cryptable_server.errors import ModelNotFoundError, SpecDiffersError
 from cryptable_server.models.settings import NO_LIMITS, ModelLimits, ModelSettings
+from cryptable_server.processes.entry_points import bulk_program
 
 LATEST = "latest"
 
@@ -32,11 +34,30 @@ class Model:
     limits: ModelLimits = NO_LIMITS
     batch: bytes = b""
     """Canonical BatchSpec, where its rows travel together; else empty."""
+    bulk: BulkSpec | None = None
+    """Of rows in bulk, where they are evaluated too."""
 
     @cached_property
     def rows_together(self) -> Batch | None:
         """How they do."""
         return read_batch(self.spec.parameters, self.batch) if self.batch else None
+
+    @property
+    def bulk_program(self) -> str:
+        """Where the program for rows in bulk is, if there is one."""
+        return bulk_program(self.program)
+
+    @cached_property
+    def in_bulk(self) -> Model | None:
+        """As calls for rows in bulk find it."""
+        if self.bulk is None:
+            return None
+        return replace(self, spec=self.bulk.spec, program=self.bulk_program, bulk=None, batch=b"")
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """All of its programs."""
+        return (self.program,) if self.bulk is None else (self.program, self.bulk_program)
 
     @property
     def name(self) -> str:
@@ -91,7 +112,8 @@ class Catalogue:
             latest = self._aliases[name].get(LATEST)
             versions.sort(key=lambda model: (model.version == latest, version_order(model.version)), reverse=True)
         self.models = tuple(model for versions in self._versions.values() for model in versions)
-        keysets = (model.spec.parameters.keyset for model in self.models)
+        ways = (way for model in self.models for way in (model, model.in_bulk) if way is not None)
+        keysets = (way.spec.parameters.keyset for way in ways)
         self.keysets = {keyset.name: keyset for keyset in keysets}
 
     def get(self, name: str, version: str = LATEST) -> Model:
@@ -128,6 +150,8 @@ class Catalogue:
         for model in versions:
             if model.spec.digest == digest:
                 return model
+            if model.in_bulk is not None and model.in_bulk.spec.digest == digest:
+                return model.in_bulk
         raise SpecDiffersError(
             f"the rows are encoded with client spec {digest.hex()[:16]}…, model {name!r} now has "
             f"{versions[0].spec.digest.hex()[:16]}…; fetch it with GetModel and encode again"

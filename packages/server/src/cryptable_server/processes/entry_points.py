@@ -18,3 +18,8 @@ class EntryPoints:
 
 
 ENTRY_POINTS = EntryPoints()
+
+
+def bulk_program(program: str) -> str:
+    """Where the program for rows in bulk of a model with this program is."""
+    return f"{program}-bulk"

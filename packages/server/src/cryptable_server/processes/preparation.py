@@ -1,8 +1,9 @@
 """The preparation of one artifact: verify its circuit, compile it, compare the parameters. A process of its own.
 
-    python -m cryptable_server.processes.preparation ARTIFACT SHA256 PROGRAM_DIRECTORY PARENT_PID SECONDS
+    python -m cryptable_server.processes.preparation ARTIFACT SHA256 PROGRAM_DIRECTORY PARENT_PID SECONDS [bulk]
 
-Writes one JSON object to standard output: {"prepared": true} or {"refused": reason}. Nothing in an artifact reaches
+With "bulk", a second program is made beside it, for rows in bulk. Writes one JSON object to standard output:
+{"prepared": true, "bulk": BulkSpec in hexadecimal, or nothing} or {"refused": reason}. Nothing in an artifact reaches
 the compiler except through the verifier.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 import signal
@@ -17,17 +19,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cryptable_engine import Circuit, CompileLimits, Program, compile_circuit, verify, what_to_warn_of
-from cryptable_protocol import CryptableError, ModelArtifact
+from cryptable_engine import Circuit, CompileLimits, Evaluator, Program, compile_circuit, verify, what_to_warn_of
+from cryptable_protocol import CompileOptions, CryptableError, ModelArtifact
 from cryptable_protocol.limits import MAX_ARTIFACT_BYTES
+from cryptable_protocol.model.bulk_spec import BulkSpec
+from cryptable_protocol.schemes.scheme import SQUARES
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 
 from cryptable_server.errors import ArtifactRefusedError
 from cryptable_server.files.regular_files import read_regular
+from cryptable_server.processes.entry_points import bulk_program
 from cryptable_server.processes.limits import die_with_parent, limit_memory
 
+_ENCRYPTION_PRICE = 0.27
+"""Microseconds that a client takes for a byte of a tensor in bulk (tools/bench/bulk.py)."""
 _REMOVALS = 20
 _REMOVAL_SECONDS = 0.05
 
@@ -61,6 +69,34 @@ def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits, sto
         except OSError:
             # Another server with the same directory of programs was faster.
             Program.load(directory).check_spec(spec)
+
+
+def prepare_bulk(artifact: ModelArtifact, directory: Path, limits: CompileLimits, stop: _Stop) -> str:
+    """Leave a program for rows in bulk beside that in `directory`, if there can be one: its BulkSpec, else nothing."""
+    spec, circuit = artifact.client_spec, Circuit.from_bytes(artifact.circuit)
+    if not circuit.products:
+        return ""
+    in_bulk = Path(bulk_program(str(directory)))
+    options = CompileOptions(scheme=SQUARES, p_error=spec.p_error)
+    try:
+        if in_bulk.exists():
+            program = Program.load(in_bulk)
+        else:
+            with stop.scratch(directory.parent) as scratch:
+                program = compile_circuit(circuit, options, scratch / "program", limits=limits)
+                Evaluator(program)  # SEAL may be lacking
+                with suppress(OSError):  # another server with the same directory of programs was faster
+                    program.directory.rename(in_bulk)
+        parameters = program.parameters
+        if not isinstance(parameters, BulkParameters):
+            return ""
+        # Prices of both are microseconds of one core; what clients do for a single row is little beside them.
+        work = program.price + _ENCRYPTION_PRICE * parameters.row_bytes
+        least_rows = min(max(1, math.ceil(work / Program.load(directory).price)), parameters.rows)
+        return BulkSpec.of(spec, parameters, least_rows).to_bytes().hex()
+    except CryptableError as error:
+        logging.getLogger(__name__).info("not evaluated in bulk: %s", error)
+        return ""
 
 
 class _Stop:
@@ -109,7 +145,7 @@ def _remove(path: Path) -> None:
 
 def main() -> int:
     """Prepare what the command line names."""
-    source, digest, directory, parent, seconds = sys.argv[1:]
+    source, digest, directory, parent, seconds, *more = sys.argv[1:]
     # Not by SIGKILL: the compiler, a child of this process, and its files are to go as well.
     stop = _Stop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -124,7 +160,8 @@ def main() -> int:
         if artifact.digest.hex() != digest:
             raise ArtifactRefusedError("the file changed while it was read")
         prepare(artifact, Path(directory), limits, stop)
-        outcome: dict[str, object] = {"prepared": True}
+        bulk = prepare_bulk(artifact, Path(directory), limits, stop) if "bulk" in more else ""
+        outcome: dict[str, object] = {"prepared": True, "bulk": bulk}
     except CryptableError as error:
         outcome = {"refused": str(error)}
     except OSError as error:

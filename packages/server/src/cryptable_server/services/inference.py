@@ -32,6 +32,7 @@ from cryptable_server.executors.executor import Evaluated, Evaluation, Executor,
 from cryptable_server.keys.store import KeyStore
 from cryptable_server.models.store import Model, ModelStore
 from cryptable_server.principals import Principal, Role
+from cryptable_server.services.pieces import whole_tensor
 from cryptable_server.services.row_pipeline import RowPipeline
 from cryptable_server.services.together import Together
 
@@ -84,6 +85,7 @@ class InferenceService:
             artifact_digest=model.artifact_digest,
             signature=None if model.signature is None else model.signature.to_message(),
             batch=model.batch,
+            bulk=b"" if model.bulk is None else model.bulk.to_bytes(),
         )
 
     async def UploadEvaluationKeys(
@@ -234,7 +236,7 @@ class InferenceService:
                 parameters = batch.of(rows)
             if row + rows > (most := model.limits.max_rows or self._max_rows):
                 raise RowLimitExceededError(f"a stream has at most {most} rows; open another for the rest")
-            tensor = check_row(message.row, parameters, row)
+            tensor = check_row(await whole_tensor(requests, message.row, parameters, waits=waits), parameters, row)
             row += rows
             return _evaluation(tensor, call, model, keys, rows)
 

@@ -75,6 +75,13 @@ class ServerConfig:
         default=False,
         help="answer the Open Inference Protocol (v2, gRPC) too, on the same port",
     )
+    bulk: bool = setting(
+        "bulk",
+        Switch(),
+        group=_MODELS,
+        default=False,
+        help="evaluate trees for thousands of rows at once too (extra: squares); clients can learn more of the model",
+    )
     compile_seconds: float = setting(
         "compile-timeout", SECONDS, group=_MODELS, default=600, help="of one model's verification and compilation"
     )

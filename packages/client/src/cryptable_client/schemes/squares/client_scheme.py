@@ -11,13 +11,14 @@ from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.scheme import SQUARES
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 
 from cryptable_client.errors import WeakParametersError
 from cryptable_client.schemes import ternary
 from cryptable_client.schemes.scheme import client_scheme
-from cryptable_client.schemes.squares import encryption, evaluation_keys, secret
+from cryptable_client.schemes.squares import bulk, encryption, evaluation_keys, secret
 from cryptable_client.schemes.ternary import Secret
 
 _SECURITY_BITS = 128
@@ -45,7 +46,7 @@ class Squares:
                 f"{MOST_MODULUS_BITS.get(keyset.ring_size, 0.0)} give 128 bits of security at N = {keyset.ring_size}"
             )
 
-    def check_parameters(self, parameters: SquaresParameters, *, security_bits: int) -> None:
+    def check_parameters(self, parameters: SquaresParameters | BulkParameters, *, security_bits: int) -> None:
         """Layout, moduli and words are checked wherever they are made."""
         self.check_keyset(parameters.keyset, security_bits=security_bits)
 
@@ -85,14 +86,25 @@ class Squares:
         """By the noise of every row."""
         return evaluation_keys.are_of(keyset, material, file, first_row_alone=False)
 
-    def encrypt(self, parameters: SquaresParameters, material: Secret, values: npt.NDArray[np.int64]) -> RingTensor:
+    def encrypt(
+        self, parameters: SquaresParameters | BulkParameters, material: Secret, values: npt.NDArray[np.int64]
+    ) -> RingTensor:
         """See ClientScheme."""
+        if isinstance(parameters, BulkParameters):
+            return bulk.encrypt_rows(parameters, material, np.atleast_2d(values))
         return encryption.encrypt_row(parameters, material, values)
 
     def decrypt(
-        self, parameters: SquaresParameters, material: Secret, tensor: RingTensor, *, further_bits: int
+        self,
+        parameters: SquaresParameters | BulkParameters,
+        material: Secret,
+        tensor: RingTensor,
+        *,
+        further_bits: int,
     ) -> npt.NDArray[np.int64]:
         """Integers in 0 … maximum; there are no further bits."""
+        if isinstance(parameters, BulkParameters):
+            return bulk.decrypt_rows(parameters, material, tensor)
         return encryption.decrypt_answer(parameters, material, tensor)
 
     def read_tensor(self, message: tensor_pb.EncryptedTensor) -> RingTensor:

@@ -42,14 +42,14 @@ def encrypt_row(parameters: SquaresParameters, secret: Secret, values: npt.NDArr
     bodies = []
     for index, modulus in enumerate(parameters.moduli):
         mask = masks(seed, index * len(chain.data), chain.data, chain.ring_size)
-        body = _body(chain, secret, from_slots(slots % modulus, modulus), modulus, mask)
+        body = body_of(chain, secret, from_slots(slots % modulus, modulus), modulus, mask)
         bodies += [
             pack(words.astype(np.uint64), prime.bit_length()) for words, prime in zip(body, chain.data, strict=True)
         ]
     return RingTensor(b"".join(bodies), seed)
 
 
-def _body(chain: Chain, secret: Secret, message: Integers, modulus: int, mask: Integers) -> Integers:
+def body_of(chain: Chain, secret: Secret, message: Integers, modulus: int, mask: Integers) -> Integers:
     """round(Q m / t) + e − a s modulo each prime."""
     noise = errors(chain.ring_size)
     quotient, rest = divmod(chain.modulus, modulus)
@@ -87,8 +87,13 @@ def decrypt_answer(parameters: SquaresParameters, secret: Secret, tensor: RingTe
 def _read_outputs(parameters: SquaresParameters, phase: Integers, modulus: int) -> list[int]:
     """Outputs modulo one modulus, of the phases of an answer's coefficients."""
     bits, size, classes = parameters.answer_word_bits, parameters.keyset.ring_size, parameters.classes
-    coefficients = ((2 * phase * modulus + (1 << bits)) >> (bits + 1)) % modulus  # below 2^63: see MOST_ANSWER_BITS
+    coefficients = read_phase(phase, modulus, bits)
     sums = transform(modulus, classes, size).forward(coefficients)[slot_positions(classes)]
     residues = parameters.layout.output_of(times(sums, size // classes, modulus)) % modulus
     found: list[int] = residues.tolist()
     return found
+
+
+def read_phase(phase: Integers, modulus: int, bits: int) -> Integers:
+    """Coefficients modulo a plaintext modulus, of phases modulo 2^bits; below 2^63: see MOST_ANSWER_BITS."""
+    return ((2 * phase * modulus + (1 << bits)) >> (bits + 1)) % modulus

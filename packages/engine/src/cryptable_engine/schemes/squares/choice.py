@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 
 from cryptable_protocol import MalformedMessageError
-from cryptable_protocol.schemes.squares.keyset import CHAINS
-from cryptable_protocol.schemes.squares.parameters import (
+from cryptable_protocol.schemes.squares.answers import (
     LEAST_MODULUS_BITS,
-    MAX_MODULI,
     MOST_ANSWER_BITS,
     MOST_MODULUS_BITS,
-    SquaresParameters,
     is_prime,
 )
+from cryptable_protocol.schemes.squares.keyset import CHAINS
+from cryptable_protocol.schemes.squares.parameters import MAX_MODULI, SquaresParameters
 
 from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import CompilationError
 from cryptable_engine.schemes.squares.network import Network, read_network
-from cryptable_engine.schemes.squares.noise import most_used
+from cryptable_engine.schemes.squares.noise.bound import most_used
 from cryptable_engine.schemes.squares.plan import Blocks, Plan, choose_gathers, keyset_of
 
 _SLACK = 20

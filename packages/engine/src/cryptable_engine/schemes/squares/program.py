@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cryptable_protocol import InternalError
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 from cryptable_protocol.schemes.squares.keyset import CHAINS
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 
@@ -16,6 +17,7 @@ from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.schemes.planned import read_circuit, read_planned, write_planned
 from cryptable_engine.schemes.scheme import Program
+from cryptable_engine.schemes.squares.bulk.program import BulkProgram
 from cryptable_engine.schemes.squares.network import read_network
 from cryptable_engine.schemes.squares.plan import Gather, Plan, choose_gathers, make_plan
 
@@ -74,6 +76,8 @@ def write_program(circuit: Circuit, plan: Plan, directory: Path) -> SquaresProgr
     return SquaresProgram(directory, plan.parameters, price(plan))
 
 
-def read_program(directory: Path) -> SquaresProgram:
-    """What `write_program` has written; raises as `Program.load`."""
-    return SquaresProgram(directory, *read_planned(SquaresParameters, directory))
+def read_program(directory: Path) -> SquaresProgram | BulkProgram:
+    """What `write_program` has written, this or that for rows in bulk; raises as `Program.load`."""
+    parameters, price = read_planned(SquaresParameters, directory)
+    kind = BulkProgram if isinstance(parameters, BulkParameters) else SquaresProgram
+    return kind(directory, parameters, price)

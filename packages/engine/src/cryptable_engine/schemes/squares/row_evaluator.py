@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from cryptable_protocol import InternalError, MalformedMessageError
-from cryptable_protocol.schemes.packing import Words, pack, packed_bytes, unpack
-from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor
-from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
-from cryptable_protocol.schemes.squares.mask_stream import key_masks, masks
+from cryptable_protocol import InternalError
+from cryptable_protocol.schemes.packing import pack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
+from cryptable_protocol.schemes.squares.mask_stream import masks
 
 from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.errors import EvaluationError
 from cryptable_engine.schemes.squares.plan import Gather, Plan
 from cryptable_engine.schemes.squares.seal import Ciphertext, Keys, Plaintext, Ring
+from cryptable_engine.schemes.squares.wire import ReadyKeys, residues, rounded
 from cryptable_engine.schemes.trimming import trimming
 
 Watch = Callable[[str, Ciphertext], None]
 """Told of each step and what is there then: for tests of noise."""
-
-
-@dataclass(frozen=True)
-class ReadyKeys:
-    """A client's keys, once for each modulus."""
-
-    keyset: SquaresKeyset
-    of_moduli: tuple[Keys, ...]
 
 
 class RowEvaluator:
@@ -44,20 +35,10 @@ class RowEvaluator:
 
     def make_ready(self, data: memoryview) -> ReadyKeys:
         """A client's evaluation keys; raises MalformedMessageError for words that are no residues."""
-        keyset = self.plan.parameters.keyset
-        primes, size = keyset.chain.primes, keyset.ring_size
-        seed = bytes(data[:SEED_BYTES])
-
-        def row(index: int) -> IntArray:
-            start = SEED_BYTES + index * keyset.row_bytes
-            body = _residues(data[start : start + keyset.row_bytes], primes, size, "evaluation keys")
-            return np.stack([body, key_masks(keyset, seed, index)])
-
-        rows = [row(index) for index in range(keyset.rows + 1)]  # the same for every modulus
-        try:
-            return ReadyKeys(keyset, tuple(program.ring.keys(keyset, rows) for program in self.programs))
-        except (RuntimeError, ValueError) as error:
-            raise EvaluationError(f"squares: SEAL cannot take these keys: {error}") from error
+        ready = ReadyKeys(self.plan.parameters.keyset, data)
+        for program in self.programs:  # what SEAL refuses it is to refuse now
+            ready.under(program.ring)
+        return ready
 
     def evaluate_row(self, row: bytes, keys: object) -> bytes:
         """An answer's canonical bytes for a row's.
@@ -74,8 +55,9 @@ class RowEvaluator:
         chain = parameters.keyset.chain
         each = parameters.row_bytes // len(self.programs)
         answers = []
-        for index, (program, own) in enumerate(zip(self.programs, keys.of_moduli, strict=True)):
-            body = _residues(tensor.polynomials[index * each : (index + 1) * each], chain.data, chain.ring_size, "row")
+        for index, program in enumerate(self.programs):
+            own = keys.under(program.ring)
+            body = residues(tensor.polynomials[index * each : (index + 1) * each], chain.data, chain.ring_size, "row")
             mask = masks(tensor.seed, index * len(chain.data), chain.data, chain.ring_size)
             try:
                 answer = program.evaluate(program.ring.ciphertext(body, mask), own)
@@ -93,7 +75,7 @@ class RowEvaluator:
         body = program.ring.words(answer, range(0, size, size // parameters.classes))
         mask = program.ring.words(answer, range(size, 2 * size))
         prime = parameters.keyset.chain.data[0]
-        return b"".join(pack(_rounded(words, prime, bits), bits) for words in (mask, body))
+        return b"".join(pack(rounded(words, prime, bits), bits) for words in (mask, body))
 
 
 class ModulusProgram:
@@ -191,24 +173,3 @@ def _uniform(count: int, modulus: int) -> IntArray:
         words = np.frombuffer(secrets.token_bytes(8 * count), "<u4").astype(np.int64) >> (32 - bits)
         found = np.concatenate([found, words[words < modulus]])
     return found[:count]
-
-
-def _rounded(words: IntArray, prime: int, bits: int) -> Words:
-    """round(word · 2^bits / prime) modulo 2^bits; a double is off only where the fraction is within 2^-16 of a half."""
-    scaled = np.floor(words * (2.0**bits / prime) + 0.5).astype(np.int64)
-    found: Words = (scaled & ((1 << bits) - 1)).astype(np.uint64)
-    return found
-
-
-def _residues(data: bytes | memoryview, primes: tuple[int, ...], size: int, what: str) -> IntArray:
-    """Packed words, shape (primes, N), each below its prime."""
-    rows, start = [], 0
-    for prime in primes:
-        bits = prime.bit_length()
-        end = start + packed_bytes(size, bits)
-        words = unpack(data[start:end], size, bits).astype(np.int64)
-        if words.max() >= prime:
-            raise MalformedMessageError(f"{what}: a word of {words.max()}, expected residues modulo {prime}")
-        rows.append(words)
-        start = end
-    return np.stack(rows)

@@ -176,15 +176,47 @@ class Ring:
         self.switch(ciphertext, level)
         self._evaluator.relinearize_inplace(ciphertext, keys.relinearization)
 
+    def multiplied(self, one: Ciphertext, other: Ciphertext, level: int, keys: Keys) -> Ciphertext:
+        """The product of two of one level, modulo the first `level` primes afterwards."""
+        made = self._seal.Ciphertext()
+        self._evaluator.multiply(one, other, made)
+        self.switch(made, level)
+        self._evaluator.relinearize_inplace(made, keys.relinearization)
+        return made
+
+    def scaled(self, ciphertext: Ciphertext, factor: int) -> Ciphertext:
+        """Each slot times an integer that is no multiple of the modulus."""
+        made = self._seal.Ciphertext()
+        self._evaluator.multiply_plain(ciphertext, self.constant(factor), made)
+        return made
+
+    def constant(self, value: int) -> Plaintext:
+        """An integer modulo the modulus, in every slot."""
+        return self._seal.Plaintext(format(value % self.modulus, "x"))
+
+    def switched(self, ciphertext: Ciphertext, level: int) -> Ciphertext:
+        """Modulo the first `level` primes."""
+        made = self._seal.Ciphertext()
+        self._evaluator.mod_switch_to(ciphertext, self._level(level), made)
+        return made
+
     def switch(self, ciphertext: Ciphertext, level: int) -> None:
         """Modulo the first `level` primes, in place."""
         self._evaluator.mod_switch_to_inplace(ciphertext, self._level(level))
 
     def add_zero(self, ciphertext: Ciphertext, keys: Keys) -> None:
         """Add a fresh encryption of zero under the client's public pair to a ciphertext modulo the first prime."""
-        zero = self._seal.Ciphertext()
-        keys.encryptor.encrypt_zero(self._level(1), zero)  # type: ignore[attr-defined]
-        self._evaluator.add_inplace(ciphertext, zero)
+        self._evaluator.add_inplace(ciphertext, self.zero(keys))
+
+    def zero(self, keys: Keys) -> Ciphertext:
+        """A fresh encryption of zero under the client's public pair, modulo the first prime."""
+        made = self._seal.Ciphertext()
+        keys.encryptor.encrypt_zero(self._level(1), made)  # type: ignore[attr-defined]
+        return made
+
+    def level(self, ciphertext: Ciphertext) -> int:
+        """Modulo how many primes it is."""
+        return int(ciphertext.coeff_modulus_size())
 
     def words(self, ciphertext: Ciphertext, places: range) -> Words:
         """Some words of a ciphertext modulo the first prime: coefficients of c0, and after those of c1."""

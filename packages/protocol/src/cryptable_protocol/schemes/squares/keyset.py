@@ -140,5 +140,5 @@ class SquaresKeyset:
         return SEED_BYTES + (self.rows + 1) * self.row_bytes
 
     def memory_bytes(self, moduli: int) -> int:
-        """In a worker: both polynomials of each row in words of 64 bits, once for each modulus."""
-        return moduli * (self.rows + 1) * 2 * len(self.chain.primes) * self.ring_size * 8
+        """In a worker: both polynomials of each row in words of 64 bits, and a copy for each modulus."""
+        return (1 + moduli) * (self.rows + 1) * 2 * len(self.chain.primes) * self.ring_size * 8

@@ -14,22 +14,21 @@ from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.schemes.packing import packed_bytes
 from cryptable_protocol.schemes.ring_tensor import RingMessages
 from cryptable_protocol.schemes.scheme import SQUARES, SchemeParameters, scheme_parameters
-from cryptable_protocol.schemes.squares.keyset import (
-    NORM_FACTOR,
-    SquaresKeyset,
-    packed_polynomial_bytes,
+from cryptable_protocol.schemes.squares.answers import (
+    MOST_INPUT_BITS,
+    check_answer_bits,
+    check_modulus,
+    deviations,
+    require,
+    word_deviation,
 )
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
+from cryptable_protocol.schemes.squares.keyset import SquaresKeyset, packed_polynomial_bytes
 from cryptable_protocol.schemes.squares.layout import Layout
 from cryptable_protocol.schemes.squares.windows import Windows
 
 MAX_MODULI = 6
-LEAST_MODULUS_BITS, MOST_MODULUS_BITS = 15, 26
-LEAST_ANSWER_BITS, MOST_ANSWER_BITS = 20, 36
-"""Twice a word times a modulus stays below 2^63."""
-MOST_INPUT_BITS = 24
 MOST_OUTPUT_BITS = 60
-P_ERROR = 2.0**-128
-"""What the scheme keeps, whatever larger probability is asked for."""
 
 
 @scheme_parameters
@@ -76,70 +75,52 @@ class SquaresParameters(RingMessages):
             ("{} copies", self.copies, size),
             ("a window of {} classes", self.window, size // 2),
         ):
-            _require(
+            require(
                 1 <= value <= most and not value & (value - 1),
                 f"{what.format(value)}, expected a power of two up to {most}",
             )
-        _require(self.block * self.copies <= size, f"{self.copies} blocks of {self.block} slots, the ring has {size}")
+        require(self.block * self.copies <= size, f"{self.copies} blocks of {self.block} slots, the ring has {size}")
         if self.windows is None:
-            _require(
+            require(
                 1 <= self.inputs <= self.block, f"{self.inputs} inputs, expected 1 .. {self.block}, those of a block"
             )
-            _require(1 <= self.stride <= self.block, f"a stride of {self.stride}, expected 1 .. {self.block}")
+            require(1 <= self.stride <= self.block, f"a stride of {self.stride}, expected 1 .. {self.block}")
         else:
             self._check_windows(self.windows)
-        _require(
+        require(
             1 <= self.input_bits <= MOST_INPUT_BITS,
             f"inputs of {self.input_bits} bits, expected 1 .. {MOST_INPUT_BITS}",
         )
-        _require(
+        require(
             self.outputs > 0 and self.classes <= size,
             f"{self.outputs} outputs of {self.window} classes, the ring has room for {size // self.window}",
         )
         self._check_moduli()
-        _require(0.0 < self.p_error < 1.0, f"p_error {self.p_error} is not in (0, 1)")
-        self._check_answer_bits()
+        require(0.0 < self.p_error < 1.0, f"p_error {self.p_error} is not in (0, 1)")
+        check_answer_bits(self.answer_word_bits, self.moduli[-1], self.keyset.ring_size, self.deviations)
 
     def _check_windows(self, windows: Windows) -> None:
-        _require(self.stride == 1, f"windows with a stride of {self.stride} between copies, expected 1")
-        _require(self.inputs == windows.inputs, f"{self.inputs} inputs, windows on a grid of {windows.inputs}")
-        _require(
+        require(self.stride == 1, f"windows with a stride of {self.stride} between copies, expected 1")
+        require(self.inputs == windows.inputs, f"{self.inputs} inputs, windows on a grid of {windows.inputs}")
+        require(
             windows.places <= self.block and windows.taps <= self.copies,
             f"windows of {windows.taps} taps at {windows.places} places in {self.copies} blocks of {self.block} slots",
         )
-        _require(
+        require(
             self.block * self.copies <= self.keyset.ring_size // 2,
             f"{self.copies} blocks of {self.block} slots, a row of slots has {self.keyset.ring_size // 2}",
         )
 
     def _check_moduli(self) -> None:
-        _require(1 <= len(self.moduli) <= MAX_MODULI, f"{len(self.moduli)} moduli, expected 1 .. {MAX_MODULI}")
-        _require(
+        require(1 <= len(self.moduli) <= MAX_MODULI, f"{len(self.moduli)} moduli, expected 1 .. {MAX_MODULI}")
+        require(
             all(one < other for one, other in pairwise(self.moduli)), f"moduli {self.moduli} do not strictly increase"
         )
         for modulus in self.moduli:
-            _require(
-                LEAST_MODULUS_BITS <= modulus.bit_length() <= MOST_MODULUS_BITS,
-                f"modulus {modulus}, expected {LEAST_MODULUS_BITS} .. {MOST_MODULUS_BITS} bits",
-            )
-            _require(
-                modulus % (2 * self.keyset.ring_size) == 1 and is_prime(modulus),
-                f"modulus {modulus} is no prime of the form {2 * self.keyset.ring_size} k + 1",
-            )
-        _require(
+            check_modulus(modulus, self.keyset.ring_size)
+        require(
             0 <= self.maximum < min(self.modulus, 1 << MOST_OUTPUT_BITS),
             f"outputs up to {self.maximum}, the moduli tell apart {self.modulus}",
-        )
-
-    def _check_answer_bits(self) -> None:
-        bits = self.answer_word_bits
-        _require(
-            LEAST_ANSWER_BITS <= bits <= MOST_ANSWER_BITS,
-            f"answers in words of {bits} bits, expected {LEAST_ANSWER_BITS} .. {MOST_ANSWER_BITS}",
-        )
-        _require(
-            2.0**bits / (2 * self.moduli[-1]) >= self.deviations * self.word_deviation,
-            f"answers in words of {bits} bits: rounding alone is misread more often than 2^-128",
         )
 
     @property
@@ -150,13 +131,12 @@ class SquaresParameters(RingMessages):
     @property
     def deviations(self) -> float:
         """How many standard deviations of noise an answer must bear: all words, at both ends, within `P_ERROR`."""
-        words = self.classes * len(self.moduli)
-        return math.sqrt(2 * math.log(2) * (2 + math.log2(words) - math.log2(min(self.p_error, P_ERROR))))
+        return deviations(self.classes * len(self.moduli), self.p_error)
 
     @property
     def word_deviation(self) -> float:
         """Of what rounding to words does to a phase, in units of their last bit."""
-        return math.sqrt((1 + NORM_FACTOR * 2 * self.keyset.ring_size / 3) / 12)
+        return word_deviation(self.keyset.ring_size)
 
     @cached_property
     def layout(self) -> Layout:
@@ -237,9 +217,9 @@ class SquaresParameters(RingMessages):
 
     @classmethod
     def read(cls, message: pb.ClientSpec) -> SchemeParameters | None:
-        """From a client specification that has no other scheme's parameters; None where it has not these."""
-        if not message.HasField("squares"):
-            return None
+        """From a client specification that has no other scheme's parameters: these, or BulkParameters; else None."""
+        if not message.HasField("squares") or message.HasField("bulk"):
+            return BulkParameters.read(message)
         if any(message.HasField(name) for name in ("keyset", "input", "output", "levelled")):
             raise MalformedMessageError("client spec: parameters of two schemes")
         own = message.squares
@@ -258,13 +238,3 @@ class SquaresParameters(RingMessages):
             p_error=message.p_error,
             windows=Windows.from_message(own.windows) if own.HasField("windows") else None,
         )
-
-
-def is_prime(number: int) -> bool:
-    """Of numbers of few bits: by division."""
-    return number > 1 and all(number % divisor for divisor in range(2, math.isqrt(number) + 1))
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise MalformedMessageError(f"squares parameters: {message}")

@@ -29,6 +29,7 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["p_error", 7, 1],
       ["levelled", 8, "LevelledParameters"],
       ["squares", 9, "SquaresParameters"],
+      ["bulk", 10, "BulkParameters"],
     ],
   ],
   [
@@ -239,6 +240,18 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
     ],
   ],
   [
+    "BulkParameters",
+    [
+      ["chain", 1, 13],
+      ["inputs", 2, 13],
+      ["input_bits", 3, 13],
+      ["modulus", 4, 13],
+      ["outputs", 5, 13],
+      ["maximum", 6, 4],
+      ["answer_word_bits", 7, 13],
+    ],
+  ],
+  [
     "Decoder",
     [
       ["link", 1, ".Decoder.Link"],
@@ -369,6 +382,13 @@ export type ClientSpec = Message<"cryptable.v1.ClientSpec"> & {
    * @generated from field: cryptable.v1.SquaresParameters squares = 9;
    */
   squares?: SquaresParameters | undefined;
+
+  /**
+   * Likewise of the scheme `squares`, many rows at once (SPEC-SQUARES.md, "Bulk").
+   *
+   * @generated from field: cryptable.v1.BulkParameters bulk = 10;
+   */
+  bulk?: BulkParameters | undefined;
 };
 
 /**
@@ -1296,6 +1316,65 @@ export const SquaresWindows_AxisSchema: GenMessage<SquaresWindows_Axis> = /*@__P
   messageDesc(file_cryptable_v1_client_spec, 19, 0);
 
 /**
+ * Of the scheme `squares`, rows in bulk: one stands in each slot, in a ciphertext for each element (SPEC-SQUARES.md, "Bulk").
+ *
+ * @generated from message cryptable.v1.BulkParameters
+ */
+export type BulkParameters = Message<"cryptable.v1.BulkParameters"> & {
+  /**
+   * Number of the chain of primes.
+   *
+   * @generated from field: uint32 chain = 1;
+   */
+  chain: number;
+
+  /**
+   * Elements that the encoders make, and bits of each.
+   *
+   * @generated from field: uint32 inputs = 2;
+   */
+  inputs: number;
+
+  /**
+   * @generated from field: uint32 input_bits = 3;
+   */
+  inputBits: number;
+
+  /**
+   * What outputs are computed modulo: a prime.
+   *
+   * @generated from field: uint32 modulus = 4;
+   */
+  modulus: number;
+
+  /**
+   * Number of outputs, and the highest value of any.
+   *
+   * @generated from field: uint32 outputs = 5;
+   */
+  outputs: number;
+
+  /**
+   * @generated from field: uint64 maximum = 6;
+   */
+  maximum: bigint;
+
+  /**
+   * Bits of a word of the answer.
+   *
+   * @generated from field: uint32 answer_word_bits = 7;
+   */
+  answerWordBits: number;
+};
+
+/**
+ * Describes the message cryptable.v1.BulkParameters.
+ * Use `create(BulkParametersSchema)` to create a new message.
+ */
+export const BulkParametersSchema: GenMessage<BulkParameters> = /*@__PURE__*/
+  messageDesc(file_cryptable_v1_client_spec, 20);
+
+/**
  * @generated from message cryptable.v1.Decoder
  */
 export type Decoder = Message<"cryptable.v1.Decoder"> & {
@@ -1419,7 +1498,7 @@ export type Decoder = Message<"cryptable.v1.Decoder"> & {
  * Use `create(DecoderSchema)` to create a new message.
  */
 export const DecoderSchema: GenMessage<Decoder> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 20);
+  messageDesc(file_cryptable_v1_client_spec, 21);
 
 /**
  * @generated from enum cryptable.v1.Decoder.Link
@@ -1507,7 +1586,7 @@ export enum Decoder_Link {
  * Describes the enum cryptable.v1.Decoder.Link.
  */
 export const Decoder_LinkSchema: GenEnum<Decoder_Link> = /*@__PURE__*/
-  enumDesc(file_cryptable_v1_client_spec, 20, 0);
+  enumDesc(file_cryptable_v1_client_spec, 21, 0);
 
 /**
  * Adds weight times its prediction: the scores themselves (IDENTITY), the probabilities that its link makes of them, or a
@@ -1565,7 +1644,7 @@ export type Member = Message<"cryptable.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 21);
+  messageDesc(file_cryptable_v1_client_spec, 22);
 
 /**
  * Straight between the scores, constant beyond the outer ones.
@@ -1593,7 +1672,7 @@ export type Curve = Message<"cryptable.v1.Curve"> & {
  * Use `create(CurveSchema)` to create a new message.
  */
 export const CurveSchema: GenMessage<Curve> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 22);
+  messageDesc(file_cryptable_v1_client_spec, 23);
 
 /**
  * @generated from message cryptable.v1.IntegerLabels
@@ -1610,7 +1689,7 @@ export type IntegerLabels = Message<"cryptable.v1.IntegerLabels"> & {
  * Use `create(IntegerLabelsSchema)` to create a new message.
  */
 export const IntegerLabelsSchema: GenMessage<IntegerLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 23);
+  messageDesc(file_cryptable_v1_client_spec, 24);
 
 /**
  * @generated from message cryptable.v1.StringLabels
@@ -1627,7 +1706,7 @@ export type StringLabels = Message<"cryptable.v1.StringLabels"> & {
  * Use `create(StringLabelsSchema)` to create a new message.
  */
 export const StringLabelsSchema: GenMessage<StringLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 24);
+  messageDesc(file_cryptable_v1_client_spec, 25);
 
 /**
  * @generated from message cryptable.v1.BooleanLabels
@@ -1644,7 +1723,7 @@ export type BooleanLabels = Message<"cryptable.v1.BooleanLabels"> & {
  * Use `create(BooleanLabelsSchema)` to create a new message.
  */
 export const BooleanLabelsSchema: GenMessage<BooleanLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 25);
+  messageDesc(file_cryptable_v1_client_spec, 26);
 
 /**
  * @generated from message cryptable.v1.DoubleLabels
@@ -1663,5 +1742,5 @@ export type DoubleLabels = Message<"cryptable.v1.DoubleLabels"> & {
  * Use `create(DoubleLabelsSchema)` to create a new message.
  */
 export const DoubleLabelsSchema: GenMessage<DoubleLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 26);
+  messageDesc(file_cryptable_v1_client_spec, 27);
 

@@ -54,6 +54,7 @@ export const file_cryptable_v1_inference: GenFile = /*@__PURE__*/
       ["artifact_digest", 3, 12],
       ["signature", 4, "ModelSignature"],
       ["batch", 5, 12],
+      ["bulk", 6, 12],
     ],
   ],
   [
@@ -257,6 +258,14 @@ export type GetModelResponse = Message<"cryptable.v1.GetModelResponse"> & {
    * @generated from field: bytes batch = 5;
    */
   batch: Uint8Array;
+
+  /**
+   * Canonical BulkSpec; empty where there is no such way. Calls name it by the digest of the ClientSpec that has its parameters in
+   * the place of the model's own.
+   *
+   * @generated from field: bytes bulk = 6;
+   */
+  bulk: Uint8Array;
 };
 
 /**

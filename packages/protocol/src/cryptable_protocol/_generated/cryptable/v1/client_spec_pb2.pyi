@@ -36,6 +36,7 @@ class ClientSpec(_message.Message):
     P_ERROR_FIELD_NUMBER: _builtins.int
     LEVELLED_FIELD_NUMBER: _builtins.int
     SQUARES_FIELD_NUMBER: _builtins.int
+    BULK_FIELD_NUMBER: _builtins.int
     model_name: _builtins.str
     p_error: _builtins.float
     """Probability that one lookup, or the reading of the result, fails; of other schemes, that the whole answer is wrong for
@@ -61,6 +62,10 @@ class ClientSpec(_message.Message):
     def squares(self) -> Global___SquaresParameters:
         """Likewise of the scheme `squares` (SPEC-SQUARES.md)."""
 
+    @_builtins.property
+    def bulk(self) -> Global___BulkParameters:
+        """Likewise of the scheme `squares`, many rows at once (SPEC-SQUARES.md, "Bulk")."""
+
     def __init__(
         self,
         *,
@@ -73,10 +78,11 @@ class ClientSpec(_message.Message):
         p_error: _builtins.float = ...,
         levelled: Global___LevelledParameters | None = ...,
         squares: Global___SquaresParameters | None = ...,
+        bulk: Global___BulkParameters | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "input", b"input", "keyset", b"keyset", "levelled", b"levelled", "output", b"output", "squares", b"squares"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bulk", b"bulk", "decoder", b"decoder", "input", b"input", "keyset", b"keyset", "levelled", b"levelled", "output", b"output", "squares", b"squares"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decoder", b"decoder", "features", b"features", "input", b"input", "keyset", b"keyset", "levelled", b"levelled", "model_name", b"model_name", "output", b"output", "p_error", b"p_error", "squares", b"squares"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bulk", b"bulk", "decoder", b"decoder", "features", b"features", "input", b"input", "keyset", b"keyset", "levelled", b"levelled", "model_name", b"model_name", "output", b"output", "p_error", b"p_error", "squares", b"squares"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -894,6 +900,76 @@ class SquaresWindows(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SquaresWindows: _TypeAlias = SquaresWindows  # noqa: Y015
+
+@_typing.final
+class BulkParameters(_message.Message):
+    """Of the scheme `squares`, rows in bulk: one stands in each slot, in a ciphertext for each element (SPEC-SQUARES.md, "Bulk")."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHAIN_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
+    INPUT_BITS_FIELD_NUMBER: _builtins.int
+    MODULUS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    ANSWER_WORD_BITS_FIELD_NUMBER: _builtins.int
+    chain: _builtins.int
+    """Number of the chain of primes."""
+    inputs: _builtins.int
+    """Elements that the encoders make, and bits of each."""
+    input_bits: _builtins.int
+    modulus: _builtins.int
+    """What outputs are computed modulo: a prime."""
+    outputs: _builtins.int
+    """Number of outputs, and the highest value of any."""
+    maximum: _builtins.int
+    answer_word_bits: _builtins.int
+    """Bits of a word of the answer."""
+    def __init__(
+        self,
+        *,
+        chain: _builtins.int = ...,
+        inputs: _builtins.int = ...,
+        input_bits: _builtins.int = ...,
+        modulus: _builtins.int = ...,
+        outputs: _builtins.int = ...,
+        maximum: _builtins.int = ...,
+        answer_word_bits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "chain", b"chain", "input_bits", b"input_bits", "inputs", b"inputs", "maximum", b"maximum", "modulus", b"modulus", "outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BulkParameters: _TypeAlias = BulkParameters  # noqa: Y015
+
+@_typing.final
+class BulkSpec(_message.Message):
+    """A second way to evaluate a model, for many rows at once. It is the server's word: a client compares it with the ClientSpec."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    LEAST_ROWS_FIELD_NUMBER: _builtins.int
+    least_rows: _builtins.int
+    """From how many rows on a tensor of them is less work, for server and client together, than so many rows; at least 1."""
+    @_builtins.property
+    def parameters(self) -> Global___BulkParameters: ...
+    def __init__(
+        self,
+        *,
+        parameters: Global___BulkParameters | None = ...,
+        least_rows: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["least_rows", b"least_rows", "parameters", b"parameters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BulkSpec: _TypeAlias = BulkSpec  # noqa: Y015
 
 @_typing.final
 class Decoder(_message.Message):

@@ -118,6 +118,7 @@ class GetModelResponse(_message.Message):
     ARTIFACT_DIGEST_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
+    BULK_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     client_spec: _builtins.bytes
     """Canonical ClientSpec."""
@@ -125,6 +126,10 @@ class GetModelResponse(_message.Message):
     """SHA-256 of the ModelArtifact, which `signature` covers."""
     batch: _builtins.bytes
     """Canonical BatchSpec; empty where each row travels alone."""
+    bulk: _builtins.bytes
+    """Canonical BulkSpec; empty where there is no such way. Calls name it by the digest of the ClientSpec that has its parameters in
+    the place of the model's own.
+    """
     @_builtins.property
     def signature(self) -> _artifact_pb2.ModelSignature:
         """As in the artifact file; not set where the model is not signed."""
@@ -137,10 +142,11 @@ class GetModelResponse(_message.Message):
         artifact_digest: _builtins.bytes = ...,
         signature: _artifact_pb2.ModelSignature | None = ...,
         batch: _builtins.bytes = ...,
+        bulk: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_digest", b"artifact_digest", "batch", b"batch", "client_spec", b"client_spec", "signature", b"signature", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_digest", b"artifact_digest", "batch", b"batch", "bulk", b"bulk", "client_spec", b"client_spec", "signature", b"signature", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -313,7 +319,9 @@ class InferRequest(_message.Message):
     @_builtins.property
     def header(self) -> Global___InferHeader: ...
     @_builtins.property
-    def row(self) -> _tensor_pb2.EncryptedTensor: ...
+    def row(self) -> _tensor_pb2.EncryptedTensor:
+        """Of rows in bulk, a piece of a tensor: CHUNK_BYTES of its polynomials, the last one what is left; the first has the seed."""
+
     def __init__(
         self,
         *,
@@ -339,7 +347,7 @@ class InferResponse(_message.Message):
     CPU_SECONDS_FIELD_NUMBER: _builtins.int
     WALL_SECONDS_FIELD_NUMBER: _builtins.int
     row: _builtins.int
-    """Position of the row in the stream, from 0; of rows that travel together, of the first."""
+    """Position of the row in the stream, from 0; of rows that travel together, of the first; of rows in bulk, of the tensor."""
     cpu_seconds: _builtins.float
     """Of the evaluation alone, on the server."""
     wall_seconds: _builtins.float

@@ -1,0 +1,116 @@
+"""Rows in bulk on a real server, under encryption: where they are many, of several clients, and refused."""
+
+import os
+import signal
+
+import cryptable as ct
+import grpc
+import numpy as np
+import pytest
+from cryptable_client import connect
+from cryptable_protocol import CryptableError
+from cryptable_protocol.messages import inference as pb
+from cryptable_protocol.messages import tensor as tensor_pb
+from server_process import infer_header, run_server
+from sklearn.ensemble import RandomForestClassifier
+
+pytestmark = pytest.mark.encrypted
+RANDOM = np.random.default_rng(0)
+ROWS = RANDOM.normal(size=(300, 3))
+MANY = RANDOM.normal(size=(8200, 3))
+"""A tensor, and a few rows more."""
+
+
+@pytest.fixture(scope="module")
+def model():
+    forest = RandomForestClassifier(4, max_depth=3, max_leaf_nodes=4, random_state=0)
+    forest.fit(ROWS, ROWS[:, 0] + ROWS[:, 1] * ROWS[:, 2] > 0)
+    return ct.compile(forest, ROWS, scheme="levelled", name="trees", show_progress=False)
+
+
+@pytest.fixture(scope="module")
+def server(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bulk")
+    (folder / "models").mkdir()
+    model.save(folder / "models" / "trees.cryptable")
+    with run_server(folder / "models", folder, "--bulk") as running:
+        yield running
+
+
+@pytest.fixture
+def remote(server):
+    with connect(server.address, model="trees", insecure=True) as made:
+        yield made
+
+
+def test_many_rows_are_evaluated_in_bulk_and_the_rest_one_by_one(remote, model):
+    few = remote.predict_proba(MANY[:2])
+    assert remote._bulk._way is None
+    np.testing.assert_array_equal(few, model.predict_proba(MANY[:2]))
+    sent = remote.traffic["rows_sent"]
+    np.testing.assert_array_equal(remote.predict_proba(MANY), model.predict_proba(MANY))
+    assert remote._bulk.rows_of(len(MANY)) == 8192
+    parameters = remote._bulk._spec.parameters
+    alone = 8 * remote.spec.parameters.row_message_bytes
+    assert 0 < remote.traffic["rows_sent"] - sent - parameters.row_bytes - alone < 2000
+    assert remote.traffic["rows"] == 2 + len(MANY)
+
+
+def test_whoever_wants_no_bulk_has_rows_one_by_one(server, model):
+    with connect(server.address, model="trees", insecure=True, bulk=False) as remote:
+        assert remote._bulk is None
+        np.testing.assert_array_equal(remote.predict(ROWS[:3]), model.predict(ROWS[:3]))
+
+
+def test_two_principals_and_a_killed_worker(server, model):
+    wanted = model.predict(MANY[:500])
+    for _ in range(2):
+        with connect(server.address, model="trees", insecure=True) as remote:
+            remote._bulk._spec = type(remote._bulk._spec)(remote._bulk._spec.spec, remote._bulk._spec.parameters, 1)
+            np.testing.assert_array_equal(remote.predict(MANY[:500]), wanted)
+            os.kill(server.workers()[-1], signal.SIGKILL)
+            for _ in range(3):  # a tensor that was under way may be refused once
+                try:
+                    found = remote.predict(MANY[:500])
+                except CryptableError:
+                    continue
+                break
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "why"),
+    [
+        (lambda whole: [whole[:-1]], "a piece of"),
+        (lambda whole: [whole[: 1 << 20]], "a tensor ends after"),
+        (lambda whole: [whole[: 1 << 20], whole[: 1 << 20]], "a piece of"),
+        (lambda whole: [whole[: 1 << 20], b""], "a piece of"),
+        (lambda whole: [b"\xff" * (1 << 20), whole[1 << 20 :]], "expected residues"),
+    ],
+    ids=["short", "broken off", "long", "empty", "no residues"],
+)
+def test_pieces_that_are_no_tensor_are_refused(server, remote, pieces, why):
+    bulk = remote._bulk
+    bulk._ready()
+    header = infer_header(bulk._spec.spec, bulk._upload.header.sha256)
+    size = bulk._spec.parameters.row_bytes
+    assert 1 << 20 < size < 2 << 20
+    tensors = [tensor_pb.EncryptedTensor(polynomials=piece) for piece in pieces(bytes(size))]
+    tensors[0].seed = bytes(16)
+    with pytest.raises(grpc.RpcError, match=why) as caught:
+        list(server.stub.Infer(iter([header, *(pb.InferRequest(row=tensor) for tensor in tensors)])))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_tensor_of_zeros_is_answered_and_a_row_of_it_is_no_row_of_the_model(server, remote):
+    bulk = remote._bulk
+    bulk._ready()
+    parameters, header = bulk._spec.parameters, infer_header(bulk._spec.spec, bulk._upload.header.sha256)
+    first = tensor_pb.EncryptedTensor(polynomials=bytes(1 << 20), seed=bytes(16))
+    rest = tensor_pb.EncryptedTensor(polynomials=bytes(parameters.row_bytes - (1 << 20)))
+    requests = [header, pb.InferRequest(row=first), pb.InferRequest(row=rest)]
+    (answer,) = server.stub.Infer(iter(requests))
+    parameters.check_output(answer.result)
+    with pytest.raises(grpc.RpcError, match="polynomials of") as caught:
+        server.stub.InferRow(pb.InferRowRequest(header=header.header, row=first))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -1,0 +1,111 @@
+"""Rows in bulk at the client: slots, answers and pieces; rows that fit nothing are refused."""
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cryptable_client import SecretKeys, decrypt, encrypt
+from cryptable_client.keys.encryption import encrypt_in_pieces
+from cryptable_client.schemes.squares import bulk
+from cryptable_client.schemes.squares.encryption import body_of, ring_times
+from cryptable_protocol import ClientSpec, Decoder, InvalidInputError, Link, MalformedMessageError, ThermometerEncoder
+from cryptable_protocol.limits import CHUNK_BYTES
+from cryptable_protocol.schemes.packing import pack, unpack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
+from cryptable_protocol.schemes.squares.mask_stream import masks
+from cryptable_protocol.schemes.squares.transforms import from_slots, slot_positions, transform
+
+PARAMETERS = BulkParameters(1, 9, 1, 65537, 1, 60_000, 28, 2.0**-128)
+SPEC = ClientSpec(
+    "model",
+    tuple(ThermometerEncoder(f"x{index}", (0.0, 1.0, 2.0)) for index in range(3)),
+    PARAMETERS,
+    Decoder(Link.IDENTITY, (0,), 1.0, (0.0,)),
+)
+CHAIN = PARAMETERS.keyset.chain
+
+
+@pytest.fixture(scope="module")
+def keys():
+    with SecretKeys.generate(SPEC) as made:
+        yield made
+
+
+def slots_of(tensor, secret):
+    """What a row's first element holds, by decryption modulo the first prime of what is scaled by Q / t."""
+    size, prime = CHAIN.ring_size, CHAIN.data[0]
+    bodies = [
+        unpack(tensor.polynomials[start : start + size * 46 // 8], size, 46).astype(object)
+        for start in range(0, PARAMETERS.column_bytes, size * 46 // 8)
+    ]
+    mask = masks(tensor.seed, 0, CHAIN.data, size)
+    phase = np.zeros(size, object)
+    for body, own, prime in zip(bodies, mask, CHAIN.data, strict=True):
+        rest = CHAIN.modulus // prime
+        phase += (body + ring_times(own, secret, prime)) % prime * (rest * pow(rest, -1, prime))
+    coefficients = (2 * (phase % CHAIN.modulus) * PARAMETERS.modulus + CHAIN.modulus) // (2 * CHAIN.modulus)
+    values = transform(PARAMETERS.modulus, size).forward((coefficients % PARAMETERS.modulus).astype(np.int64))
+    return values[slot_positions(size)]
+
+
+def test_each_element_has_a_ciphertext_whose_slots_are_the_rows(keys):
+    rows = np.random.default_rng(0).integers(0, 2, (5, 9))
+    tensor = encrypt(SPEC, keys, rows)
+    found = slots_of(tensor, keys._key_material())
+    assert found[:6].tolist() == [*rows[:, 0].tolist(), 0]
+    assert not found[5:].any()
+    assert encrypt(SPEC, keys, rows).seed != tensor.seed
+
+
+def test_an_answer_is_read_slot_by_slot(keys):
+    size, prime = CHAIN.ring_size, CHAIN.data[0]
+    values = np.random.default_rng(1).integers(0, PARAMETERS.modulus, size)
+    one = CHAIN._replace(primes=(prime, CHAIN.primes[-1]))
+    mask = np.random.default_rng(2).integers(0, prime, (1, size))
+    body = body_of(one, keys._key_material(), from_slots(values, PARAMETERS.modulus), PARAMETERS.modulus, mask)
+    words = [
+        ((part[0].astype(object) * 2**28 + prime // 2) // prime % 2**28).astype(np.uint64) for part in (mask, body)
+    ]
+    answer = RingTensor(b"".join(pack(part, 28) for part in words))
+    np.testing.assert_array_equal(decrypt(SPEC, keys, answer)[:, 0], np.minimum(values, PARAMETERS.maximum))
+    with pytest.raises(MalformedMessageError):
+        decrypt(SPEC, keys, RingTensor(answer.polynomials[:-1]))
+
+
+def test_pieces_are_the_same_tensor(keys, monkeypatch):
+    rows = np.ones((3, 9), np.int64)
+    pieces = list(encrypt_in_pieces(SPEC, keys, rows))
+    assert [len(piece.polynomials) for piece in pieces] == [CHUNK_BYTES, PARAMETERS.row_bytes - CHUNK_BYTES]
+    assert [piece.WhichOneof("masks") for piece in pieces] == ["seed", None]
+    tensor = RingTensor(b"".join(piece.polynomials for piece in pieces), pieces[0].seed)
+    assert slots_of(tensor, keys._key_material())[:4].tolist() == [1, 1, 1, 0]
+
+
+def test_memory_does_not_grow_with_elements(keys):
+    wide = replace(PARAMETERS, inputs=90)
+    rows = np.ones((8192, 90), np.int64)
+    tracemalloc.start()
+    for piece in bulk.encrypt_in_pieces(wide, keys._key_material(), rows):
+        assert len(piece.polynomials) <= CHUNK_BYTES
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 12_000_000 < wide.row_bytes
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((0, 9), np.int64), r"shape \(0, 9\)"),
+        (np.zeros((8193, 9), np.int64), r"expected integers of shape \(1 .. 8192, 9\)"),
+        (np.zeros((2, 8), np.int64), r"shape \(2, 8\)"),
+        (np.zeros((2, 9)), "float64"),
+        (np.full((2, 9), 2), "value 2 at position"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(keys, values, message):
+    with pytest.raises(InvalidInputError, match=message):
+        encrypt(SPEC, keys, values)
+    with pytest.raises(InvalidInputError, match=message):
+        next(encrypt_in_pieces(SPEC, keys, values))

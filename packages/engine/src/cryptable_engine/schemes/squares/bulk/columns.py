@@ -1,0 +1,136 @@
+"""Columns: a circuit as products of sums of elements, each of which is a column of rows and so one ciphertext."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cryptable_engine.circuit.circuit import Circuit, Input, Linear, Product, Square
+from cryptable_engine.errors import CircuitError
+
+MOST_READS = 1 << 20
+"""Ciphertexts that all sums of a circuit read: about a minute of one core."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """constant + the sum of weight times column; columns are those of the input, then results of products."""
+
+    weights: tuple[tuple[int, int], ...]
+    """Columns, increasing, and what each is multiplied by, which is never 0."""
+    constant: int
+
+    @property
+    def is_one_column(self) -> bool:
+        """Whether it is a column as it stands."""
+        return len(self.weights) == 1 and self.weights[0][1] == 1 and not self.constant
+
+    def modulo(self, modulus: int) -> Sum:
+        """With weights around 0, those left out that vanish."""
+        centred = ((column, (weight + modulus // 2) % modulus - modulus // 2) for column, weight in self.weights)
+        return Sum(tuple((column, weight) for column, weight in centred if weight), self.constant % modulus)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Products, each of two sums of what stands before it, and the sums that are the outputs."""
+
+    inputs: int
+    products: tuple[tuple[Sum, Sum], ...]
+    outputs: tuple[Sum, ...]
+
+    @property
+    def sums(self) -> Iterator[Sum]:
+        """In the order of evaluation."""
+        for one, other in self.products:
+            yield one
+            yield other
+        yield from self.outputs
+
+    @property
+    def depth(self) -> int:
+        """Products behind each other, at most."""
+        depths = [0] * (self.inputs + len(self.products))
+        for index, factors in enumerate(self.products):
+            read = [depths[column] for each in factors for column, _ in each.weights]
+            depths[self.inputs + index] = 1 + max(read, default=0)
+        return max(depths)
+
+
+def read_columns(circuit: Circuit, modulus: int) -> Columns:
+    """What a verified circuit computes modulo a prime.
+
+    A product with a constant is none, and what nothing reads is left out.
+
+    Raises:
+        CircuitError: it has nodes that are neither sums nor products; names one, and says what to do.
+    """
+    inputs = circuit.input.size
+    products: list[tuple[Sum, Sum]] = []
+    values: dict[int, list[Sum]] = {}
+    reads = 0
+
+    def product(one: Sum, other: Sum) -> Sum:
+        if not one.weights or not other.weights:
+            (constant, varying) = (one, other) if not one.weights else (other, one)
+            factor = constant.constant
+            weights = tuple((column, factor * weight) for column, weight in varying.weights)
+            return Sum(weights, factor * varying.constant).modulo(modulus)
+        products.append((one, other))
+        return Sum(((inputs + len(products) - 1, 1),), 0)
+
+    for index, node in enumerate(circuit.nodes):
+        match node:
+            case Input():
+                values[index] = [Sum(((element, 1),), 0) for element in range(inputs)]
+            case Linear():
+                values[index] = _sums(node, values, modulus)
+                reads += sum(len(each.weights) for each in values[index])
+                if reads > MOST_READS:
+                    raise CircuitError(f"more than {MOST_READS} weights, more than are evaluated in bulk", node=index)
+            case Product():
+                bits = [values[0][bit] for bit in node.bits.tolist() for _ in range(node.block)]
+                values[index] = [product(bit, form) for bit, form in zip(bits, values[node.source], strict=True)]
+            case Square():
+                values[index] = [product(each, each) for each in values[node.source]]
+            case _:
+                raise CircuitError(
+                    f"a {type(node).__name__}, and rows in bulk are evaluated by sums, products and squares alone; "
+                    "compile it without bulk",
+                    node=index,
+                )
+    return _read_alone(Columns(inputs, tuple(products), tuple(values[circuit.output])))
+
+
+def _sums(node: Linear, values: dict[int, list[Sum]], modulus: int) -> list[Sum]:
+    totals: list[dict[int, int]] = [{} for _ in range(node.size)]
+    constants = node.offset.tolist()
+    for term in node.terms:
+        source = values[term.source]
+        for row, column, weight in zip(term.rows.tolist(), term.columns.tolist(), term.weights.tolist(), strict=True):
+            total = totals[column]
+            for read, own in source[row].weights:
+                total[read] = total.get(read, 0) + weight * own
+            constants[column] += weight * source[row].constant
+    return [
+        Sum(tuple(sorted(total.items())), constant).modulo(modulus)
+        for total, constant in zip(totals, constants, strict=True)
+    ]
+
+
+def _read_alone(columns: Columns) -> Columns:
+    """Without products that nothing reads."""
+    inputs, needed = columns.inputs, set[int]()
+    for each in columns.outputs:
+        needed.update(column for column, _ in each.weights)
+    for index in reversed(range(len(columns.products))):
+        if inputs + index in needed:
+            needed.update(column for each in columns.products[index] for column, _ in each.weights)
+    kept = [index for index in range(len(columns.products)) if inputs + index in needed]
+    place = {inputs + old: inputs + new for new, old in enumerate(kept)}
+
+    def moved(each: Sum) -> Sum:
+        return Sum(tuple((place.get(column, column), weight) for column, weight in each.weights), each.constant)
+
+    products = tuple((moved(columns.products[old][0]), moved(columns.products[old][1])) for old in kept)
+    return Columns(inputs, products, tuple(map(moved, columns.outputs)))

@@ -1,0 +1,147 @@
+"""BulkEvaluator: one plan, evaluated on tensors of many rows as they travel, a column after the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from cryptable_protocol import InternalError
+from cryptable_protocol.schemes.packing import pack
+from cryptable_protocol.schemes.ring_tensor import RingTensor
+from cryptable_protocol.schemes.squares.mask_stream import masks
+
+from cryptable_engine.errors import EvaluationError
+from cryptable_engine.schemes.squares.bulk.columns import Sum
+from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
+from cryptable_engine.schemes.squares.seal import Ciphertext, Keys, Ring
+from cryptable_engine.schemes.squares.wire import ReadyKeys, residues, rounded
+from cryptable_engine.schemes.trimming import trimming
+
+Watch = Callable[[str, Ciphertext], None]
+"""Told of each step and what is there then: for tests of noise."""
+
+
+class BulkEvaluator:
+    """Evaluates one plan. The same operations are done for every tensor, whatever its rows hold, and however many.
+
+    Raises:
+        SchemeUnavailableError: TenSEAL is not installed.
+    """
+
+    def __init__(self, plan: BulkPlan) -> None:
+        self.plan = plan
+        self.ring = Ring(plan.parameters.keyset.chain, plan.parameters.modulus)
+        self._levels = plan.levels
+        self._reads = Counter(column for each in plan.columns.sums for column, _ in each.weights)
+
+    def make_ready(self, data: memoryview) -> ReadyKeys:
+        """A client's evaluation keys; raises MalformedMessageError for words that are no residues."""
+        ready = ReadyKeys(self.plan.parameters.keyset, data)
+        ready.under(self.ring)  # what SEAL refuses it is to refuse now
+        return ready
+
+    def evaluate_row(self, row: bytes, keys: object, watch: Watch | None = None) -> bytes:
+        """An answer's canonical bytes for a tensor's.
+
+        Raises:
+            MalformedMessageError: a tensor of another form than the plan's parameters fix, or words that are no
+                residues.
+            EvaluationError: SEAL failed.
+        """
+        tensor = RingTensor.from_bytes(row)
+        self.plan.parameters.check_input(tensor.to_message())
+        if not isinstance(keys, ReadyKeys) or tensor.seed is None:
+            raise InternalError("keys that another scheme made ready, or a row without a seed that was let through")
+        own = keys.under(self.ring)
+        columns = _Columns(self, tensor, watch or (lambda step, value: None))  # noqa: ARG005
+        try:
+            for index, (one, other) in enumerate(self.plan.columns.products):
+                columns.multiply(index, one, other, own)
+            answers = [self._packed(columns.answer(each, own)) for each in self.plan.columns.outputs]
+        except (RuntimeError, ValueError) as error:
+            raise EvaluationError(f"squares: SEAL failed: {error}") from error
+        with trimming():
+            return RingTensor(b"".join(answers)).to_bytes()
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Of each product, how many primes it is left with."""
+        return self._levels
+
+    @property
+    def reads(self) -> Counter[int]:
+        """How often each column is read."""
+        return self._reads.copy()
+
+    def _packed(self, answer: Ciphertext) -> bytes:
+        """Rounded words of the mask and of the body."""
+        parameters = self.plan.parameters
+        size, bits, prime = parameters.keyset.ring_size, parameters.answer_word_bits, parameters.keyset.chain.data[0]
+        with trimming():
+            halves = (self.ring.words(answer, range(start, start + size)) for start in (size, 0))
+            return b"".join(pack(rounded(words, prime, bits), bits) for words in halves)
+
+
+class _Columns:
+    """Ciphertexts of one evaluation: those of the input are made when first read, and all dropped after use."""
+
+    def __init__(self, evaluator: BulkEvaluator, tensor: RingTensor, tell: Watch) -> None:
+        self._evaluator, self._tensor, self._tell = evaluator, tensor, tell
+        self._ring, self._plan = evaluator.ring, evaluator.plan
+        self._left = evaluator.reads
+        self._kept: dict[int, Ciphertext] = {}
+
+    def multiply(self, index: int, one: Sum, other: Sum, keys: Keys) -> None:
+        """The product of two sums, which becomes a column."""
+        level = min(self._level_of(one), self._level_of(other))
+        first, second = self._summed(one, level), self._summed(other, level)
+        made = self._ring.multiplied(first, second, self._evaluator.levels[index], keys)
+        self._kept[self._plan.columns.inputs + index] = made
+        self._tell(f"product {index + 1}", made)
+
+    def answer(self, each: Sum, keys: Keys) -> Ciphertext:
+        """A sum modulo the first prime, hidden by a fresh encryption of zero."""
+        ring, hidden = self._ring, self._ring.zero(keys)
+        if not each.weights:
+            ring.add_plaintext(hidden, ring.constant(each.constant))
+        else:
+            taken = self._summed(each, self._level_of(each))
+            ring.add(hidden, taken if ring.level(taken) == 1 else ring.switched(taken, 1))
+        self._tell("answer", hidden)
+        return hidden
+
+    def _level_of(self, each: Sum) -> int:
+        return min(self._ring.level(self._column(column)) for column, _ in each.weights)
+
+    def _summed(self, each: Sum, level: int) -> Ciphertext:
+        ring, total = self._ring, None
+        for column, weight in each.weights:
+            read = self._column(column)
+            if ring.level(read) != level:
+                read = ring.switched(read, level)
+            self._left[column] -= 1
+            if not self._left[column]:
+                del self._kept[column]
+            if each.is_one_column:
+                return read
+            term = ring.scaled(read, weight)
+            if total is None:
+                total = term
+            else:
+                ring.add(total, term)
+        if each.constant:
+            ring.add_plaintext(total, ring.constant(each.constant))
+        return total
+
+    def _column(self, column: int) -> Ciphertext:
+        if column not in self._kept:
+            self._kept[column] = self._input(column)
+        return self._kept[column]
+
+    def _input(self, column: int) -> Ciphertext:
+        parameters, tensor = self._plan.parameters, self._tensor
+        chain, each = parameters.keyset.chain, parameters.column_bytes
+        packed = memoryview(tensor.polynomials)[column * each : (column + 1) * each]
+        body = residues(packed, chain.data, chain.ring_size, "row")
+        mask = masks(tensor.seed or b"", column * len(chain.data), chain.data, chain.ring_size)
+        return self._ring.ciphertext(body, mask)

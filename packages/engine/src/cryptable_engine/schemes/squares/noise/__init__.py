@@ -1,0 +1,1 @@
+"""Bounds of noise, over all honest rows (docs/decisions/0030, "Noise")."""

@@ -1,0 +1,100 @@
+"""Parameters of rows in bulk: what is refused, that bytes come back, and what a server says of a second way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptable_protocol import ClientSpec, Decoder, Link, MalformedMessageError, ThermometerEncoder
+from cryptable_protocol.messages import client_spec as pb
+from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.model.bulk_spec import BulkSpec
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
+from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
+from cryptable_protocol.schemes.squares.parameters import SquaresParameters
+from cryptable_protocol.wire.canonical import to_canonical_bytes
+
+PARAMETERS = BulkParameters(1, 9, 1, 65537, 2, 60_000, 28, 2.0**-128)
+COLUMN_BYTES = 3 * 8192 * 46 // 8
+
+
+def spec_of(parameters: Any) -> ClientSpec:
+    features = tuple(ThermometerEncoder(f"x{index}", (0.0, 1.0, 2.0)) for index in range(3))
+    decoder = Decoder(Link.IDENTITY, (0,) * parameters.outputs, 1.0, (0.0,) * parameters.outputs)
+    return ClientSpec("model", features, parameters, decoder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"chain": 6}, "chain 6 is not known"),
+        ({"inputs": 0}, "0 inputs"),
+        ({"outputs": 0}, "0 outputs"),
+        ({"inputs": 500}, "500 inputs and 2 outputs of 8192 rows take"),
+        ({"outputs": 1200}, "1200 outputs of 8192 rows take"),
+        ({"input_bits": 25}, "inputs of 25 bits"),
+        ({"modulus": 40961}, "modulus 40961 is no prime of the form 16384 k"),
+        ({"maximum": 65537}, "outputs up to 65537, modulo 65537"),
+        ({"answer_word_bits": 25}, "words of 25 bits: rounding alone"),
+        ({"answer_word_bits": 37}, "words of 37 bits, expected"),
+        ({"p_error": 0.0}, "p_error 0.0"),
+    ],
+)
+def test_parameters_that_fit_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(MalformedMessageError, match=message):
+        replace(PARAMETERS, **changes)
+
+
+def test_rows_and_answers_have_one_form() -> None:
+    row = tensor_pb.EncryptedTensor(seed=bytes(16), polynomials=bytes(PARAMETERS.row_bytes))
+    assert len(PARAMETERS.check_input(row)) == PARAMETERS.row_message_bytes
+    answer = tensor_pb.EncryptedTensor(polynomials=bytes(PARAMETERS.answer_bytes))
+    PARAMETERS.check_output(answer)
+    assert len(to_canonical_bytes(answer)) == PARAMETERS.answer_message_bytes
+    assert (PARAMETERS.row_bytes, PARAMETERS.answer_bytes) == (9 * COLUMN_BYTES, 2 * 2 * 8192 * 28 // 8)
+    assert PARAMETERS.rows == 8192
+
+
+def test_a_specification_comes_back_and_has_one_kind_of_parameters() -> None:
+    spec = spec_of(PARAMETERS)
+    again = ClientSpec.from_bytes(spec.to_bytes())
+    assert (again, again.scheme) == (spec, "squares")
+    message = pb.ClientSpec.FromString(spec.to_bytes())
+    message.squares.chain = 1
+    with pytest.raises(MalformedMessageError, match="two schemes"):
+        ClientSpec.from_bytes(to_canonical_bytes(message))
+
+
+def test_what_is_pinned_changes_with_every_field_that_matters() -> None:
+    for changes in ({"modulus": 114689}, {"maximum": 9}, {"answer_word_bits": 29}, {"chain": 2}):
+        assert replace(PARAMETERS, **changes).pinned_facts() != PARAMETERS.pinned_facts()
+
+
+def test_a_second_way_has_the_models_encoders_and_decoder() -> None:
+    model = spec_of(SquaresParameters(SquaresKeyset(1, 7), 9, 1, 16, 4, 2, 4, (65537,), 2, 60_000, 28, 2.0**-128))
+    bulk = BulkSpec.of(model, PARAMETERS, 25)
+    assert BulkSpec.from_bytes(bulk.to_bytes(), model) == bulk
+    assert (bulk.spec.features, bulk.spec.decoder) == (model.features, model.decoder)
+    assert bulk.spec.digest != model.digest
+
+
+def test_a_second_way_that_does_not_fit_its_model_is_refused() -> None:
+    model = spec_of(PARAMETERS)
+    good = pb.BulkSpec.FromString(BulkSpec.of(model, PARAMETERS, 25).to_bytes())
+    for change, why in (
+        (lambda message: setattr(message, "least_rows", 0), "0 rows at least"),
+        (lambda message: setattr(message, "least_rows", 8193), "8193 rows at least"),
+        (lambda message: message.ClearField("parameters"), "no parameters"),
+        (lambda message: setattr(message.parameters, "inputs", 8), "the input tensor has 8"),
+        (lambda message: setattr(message.parameters, "outputs", 3), "the output tensor has 3"),
+        (lambda message: setattr(message.parameters, "modulus", 81921), "no prime"),
+        (lambda message: setattr(message.parameters, "chain", 9), "chain 9"),
+    ):
+        message = pb.BulkSpec()
+        message.CopyFrom(good)
+        change(message)
+        with pytest.raises(MalformedMessageError, match=why):
+            BulkSpec.from_bytes(to_canonical_bytes(message), model)
+    with pytest.raises(MalformedMessageError):
+        BulkSpec.from_bytes(b"\xff", model)

@@ -1,0 +1,123 @@
+"""Rows in bulk: CPU a row of server and client, bytes, memory, and how many of 8192 rows are exact.
+
+python tools/bench/bulk.py [--trees 100] [--depth 3] [--singles 5]
+python tools/bench/bulk.py --forest [--trees 50] [--depth 5]
+
+XGBoost, or a random forest, on scikit-learn's breast cancer; rows are drawn from those for testing. CPU seconds are of
+this process, one thread; decrypted answers are compared with the circuit's own. `--singles` rows are evaluated one by
+one besides, by the scheme levelled, for what a row costs there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import cryptable as ct
+import numpy as np
+import numpy.typing as npt
+import xgboost
+from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
+from cryptable_client.keys.encryption import encrypt_in_pieces
+from cryptable_client.schemes.scheme import read_tensor
+from cryptable_engine import Evaluator, Program, compile_circuit, interpret
+from cryptable_protocol import ClientSpec, CompileOptions, encode_rows
+from cryptable_protocol.messages import tensor as pb
+from cryptable_protocol.model.bulk_spec import BulkSpec
+from cryptable_protocol.schemes.ring_tensor import RingTensor
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
+
+Integers = npt.NDArray[np.int64]
+
+
+def compiled(options: argparse.Namespace) -> tuple[ct.CompiledModel, Any]:
+    """A model of the scheme levelled, and rows for testing."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X_train, X_test, y_train, _ = train_test_split(X, y, test_size=0.2, random_state=0)
+    kind = RandomForestClassifier if options.forest else xgboost.XGBClassifier
+    estimator = kind(n_estimators=options.trees, max_depth=options.depth, random_state=0).fit(X_train, y_train)
+    return ct.compile(estimator, X_train, scheme="levelled", show_progress=False), X_test
+
+
+def party(spec: ClientSpec, program: Program) -> tuple[SecretKeys, Evaluator, Any, int]:
+    """Keys for a specification, an evaluator of its program with them, and their length."""
+    keys, file = SecretKeys.generate(spec), io.BytesIO()
+    write_evaluation_keys(keys, file)
+    evaluator = Evaluator(program)
+    return keys, evaluator, evaluator.load_keys(file.getvalue()), len(file.getvalue())
+
+
+def single_rows(model: ct.CompiledModel, encoded: Integers, folder: Path) -> tuple[float, float]:
+    """CPU seconds of a row one by one, and the program's price of one in microseconds."""
+    spec, options = model.artifact.client_spec, model.artifact.compile_options
+    program = compile_circuit(model.circuit, options, folder / "single", promised=spec.parameters)
+    keys, evaluator, ready, _ = party(spec, program)
+    rows = [encrypt(spec, keys, row).to_bytes() for row in encoded]
+    began = time.process_time()
+    for row in rows:
+        evaluator.evaluate_row(row, ready)
+    return (time.process_time() - began) / max(1, len(rows)), program.price
+
+
+def main() -> None:
+    """Print what is measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trees", type=int, default=None)
+    parser.add_argument("--depth", type=int, default=None)
+    parser.add_argument("--forest", action="store_true")
+    parser.add_argument("--singles", type=int, default=5, help="rows that are evaluated one by one besides")
+    options = parser.parse_args()
+    options.trees = options.trees or (50 if options.forest else 100)
+    options.depth = options.depth or (5 if options.forest else 3)
+    model, rows = compiled(options)
+    circuit, spec = model.circuit, model.artifact.client_spec
+    with tempfile.TemporaryDirectory() as name:
+        wanted = CompileOptions(scheme="squares", p_error=spec.p_error)
+        program = compile_circuit(circuit, wanted, Path(name) / "bulk")
+        parameters = program.parameters
+        if not isinstance(parameters, BulkParameters):
+            raise TypeError("no parameters of rows in bulk")
+        many = np.random.default_rng(0).choice(rows, parameters.rows)
+        encoded = encode_rows(spec.features, many)
+        single, price = single_rows(model, encoded[: options.singles], Path(name))
+        bulk = BulkSpec.of(spec, parameters, max(1, int(program.price / price))).spec
+        keys, evaluator, ready, key_bytes = party(bulk, program)
+
+        began = time.process_time()
+        pieces = list(encrypt_in_pieces(bulk, keys, encoded))
+        client = time.process_time() - began
+        row = RingTensor(b"".join(piece.polynomials for piece in pieces), pieces[0].seed).to_bytes()
+        began = time.process_time()
+        answer = evaluator.evaluate_row(row, ready)
+        server = time.process_time() - began
+        began = time.process_time()
+        found = decrypt(bulk, keys, read_tensor(bulk, pb.EncryptedTensor.FromString(answer)))
+        reading = time.process_time() - began
+        tracemalloc.start()
+        for piece in encrypt_in_pieces(bulk, keys, encoded):
+            del piece
+        memory = tracemalloc.get_traced_memory()[1]
+    wrong = int((found != interpret(circuit, encoded)).any(axis=1).sum())
+    count = parameters.rows
+    print(f"{spec.model_name} {options.trees}x{options.depth}: {circuit.products} products")
+    print(f"chain {parameters.keyset.number}, modulus {parameters.modulus}, {parameters.inputs} columns, {count} rows")
+    print(f"server: {server:.2f} s of CPU, {1e3 * server / count:.3f} ms a row; {wrong} of {count} rows wrong")
+    print(f"one by one: {1e3 * single:.1f} ms a row; a tensor takes as much CPU as {server / single:.0f} of them")
+    print(f"priced: a tensor as {program.price / price:.1f} rows one by one, which NumPy is priced for")
+    print(f"client: {client:.2f} s of CPU to encrypt, {reading:.3f} s to read, {memory / 1e6:.1f} MB of memory at most")
+    print(f"keys {key_bytes / 1e6:.2f} MB; up {len(row) / count / 1e3:.2f} kB a row, down {len(answer) / count:.1f} B")
+
+
+if __name__ == "__main__":
+    main()
