@@ -8,7 +8,10 @@ import grpc
 import numpy as np
 import pytest
 from cryptable_client import connect
-from cryptable_protocol import CryptableError
+from cryptable_client.__main__ import main
+from cryptable_client.commands import predict
+from cryptable_client.server.remote_model import RemoteModel
+from cryptable_protocol import CryptableError, InvalidInputError
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 from server_process import infer_header, run_server
@@ -114,3 +117,27 @@ def test_a_tensor_of_zeros_is_answered_and_a_row_of_it_is_no_row_of_the_model(se
     with pytest.raises(grpc.RpcError, match="polynomials of") as caught:
         server.stub.InferRow(pb.InferRowRequest(header=header.header, row=first))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_command_that_was_stopped_goes_on_with_the_rows_that_are_left(server, model, tmp_path, monkeypatch):
+    source, target, kept = tmp_path / "rows.csv", tmp_path / "answers.csv", tmp_path / "kept"
+    np.savetxt(source, ROWS[:7], delimiter=",", header="x0,x1,x2", comments="")
+    arguments = ["predict", "--address", server.address, "--insecure", "--model", "trees", "--input", str(source)]
+    arguments += ["--output", str(target), "--resume", str(kept)]
+    evaluate, asked = RemoteModel.evaluate, []
+
+    def stopped(self, encoded, spec):
+        asked.append(len(encoded))
+        if len(asked) == 2:
+            raise InvalidInputError("stopped")
+        return evaluate(self, encoded, spec)
+
+    monkeypatch.setattr(predict, "_ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(RemoteModel, "evaluate", stopped)
+    assert main(arguments) != 0
+    assert (target.exists(), kept.exists()) == (False, True)
+    assert main(arguments) == 0
+    assert asked == [3, 3, 3, 1]
+    assert not kept.exists()
+    found = target.read_text().split()
+    assert found == ["prediction", *map(str, model.predict(ROWS[:7]))]

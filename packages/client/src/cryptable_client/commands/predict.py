@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from cryptable_protocol.model.client_spec import ClientSpec
 
     from cryptable_client.server.connection import Server
+    from cryptable_client.server.remote_model import RemoteModel
     from cryptable_client.server.spot_checks import SpotChecks
+
+_ROWS_AT_ONCE = 1 << 14
+"""Evaluated before their answers are kept: one or two tensors of rows in bulk."""
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
@@ -79,6 +83,12 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
         metavar="SHARE",
         help="with --spot-checks: how many of all rows are checks, at least (default 0.1)",
     )
+    predict.add_argument(
+        "--resume",
+        metavar="FILE",
+        help="keep answers in FILE (as secret as the output) as they come, and go on from those there: a run that "
+        "was killed is begun again with the same arguments. Removed when the output is written",
+    )
     predict.set_defaults(run=_predict)
 
 
@@ -94,6 +104,8 @@ def _predict(options: argparse.Namespace) -> None:
     values = _evaluate(options, spec, Server._of(access, replace(trust, accept_changes=False)), table)
     header, rows = answers(options, spec, values)
     write_table(options.output, header, rows)
+    if options.resume is not None:
+        Path(options.resume).unlink()
 
 
 def read_rows(path: str, spec: ClientSpec) -> npt.NDArray[np.int64]:
@@ -158,16 +170,18 @@ def _evaluate(
         spec.decoder.require_contributions()
     model = options.model
     spot_checks = _spot_checks(options)
+    if options.resume is not None and spot_checks is not None:
+        raise InvalidInputError("--resume: spot checks judge the answers of one connection; leave one of both out")
     if options.share_keys and options.key_directory is None:
         raise InvalidInputError("--share-keys is for the keys of a folder: give --key-directory too")
     if options.keys is not None:
         with SecretKeys.load(options.keys, **protection(options)) as secret_keys:
             kept = options.keys + EVALUATION_KEYS_SUFFIX
             with server.model(model, secret_keys=secret_keys, evaluation_keys=kept, spot_checks=spot_checks) as remote:
-                return remote.evaluate(encoded, spec)
+                return _answered(options, spec, encoded, remote)
     if options.key_directory is None:
         with server.model(model, spot_checks=spot_checks) as remote:
-            return remote.evaluate(encoded, spec)
+            return _answered(options, spec, encoded, remote)
     directory, keyset = key_directory(options), spec.parameters.keyset
     must_make = directory.needs_keys(keyset, options.address, share=options.share_keys)
     name = (
@@ -189,7 +203,22 @@ def _evaluate(
             digest = remote.evaluation_keys_digest
             if digest is not None:
                 directory.record(name, _upload(options, digest))
-            return remote.evaluate(encoded, spec)
+            return _answered(options, spec, encoded, remote)
+
+
+def _answered(
+    options: argparse.Namespace, spec: ClientSpec, encoded: npt.NDArray[np.int64], remote: RemoteModel
+) -> npt.NDArray[np.int64]:
+    if options.resume is None:
+        return remote.evaluate(encoded, spec)
+    from cryptable_client.console.progress import row_bar, wanted
+    from cryptable_client.files.answers import AnswersFile
+
+    with AnswersFile(options.resume, spec, encoded) as kept, row_bar(shown=wanted(None), start=kept.rows) as update:
+        while (done := kept.rows) < len(encoded):
+            kept.append(remote.evaluate(encoded[done : done + _ROWS_AT_ONCE], spec))
+            update(kept.rows, len(encoded))
+        return kept.read()
 
 
 def _spot_checks(options: argparse.Namespace) -> SpotChecks | None:
