@@ -293,7 +293,7 @@ def test_a_failure_while_encrypting_is_raised_as_it_is(echo, monkeypatch):
     def broken(*_):
         raise MemoryError("no room")
 
-    monkeypatch.setattr("cryptable_client.server.inference.encrypt", broken)
+    monkeypatch.setattr("cryptable_client.server.inference.encrypt_in_pieces", broken)
     with open_echo(echo) as remote, pytest.raises(MemoryError, match="no room"):
         remote.predict(ROWS)
 
