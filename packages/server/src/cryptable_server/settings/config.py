@@ -76,11 +76,7 @@ class ServerConfig:
         help="answer the Open Inference Protocol (v2, gRPC) too, on the same port",
     )
     bulk: bool = setting(
-        "bulk",
-        Switch(),
-        group=_MODELS,
-        default=False,
-        help="evaluate trees for thousands of rows at once too (extra: squares); clients can learn more of the model",
+        "bulk", Switch(), group=_MODELS, default=False, help="trees also take thousands of rows at once, and hide less"
     )
     compile_seconds: float = setting(
         "compile-timeout", SECONDS, group=_MODELS, default=600, help="of one model's verification and compilation"
@@ -103,12 +99,7 @@ class ServerConfig:
         help="use a self-signed certificate for localhost from DIR, made there if there is none",
     )
     insecure: bool = setting(
-        "insecure",
-        Switch(),
-        group=_WHERE,
-        family="connection",
-        default=False,
-        help="no TLS; loopback addresses only",
+        "insecure", Switch(), group=_WHERE, family="connection", default=False, help="no TLS; loopback addresses only"
     )
 
     web_listen: tuple[str, int] | None = setting(
