@@ -56,7 +56,7 @@ def test_a_prediction_is_a_trace(start, artifacts, collector):
         assert times[-1] == row.end_time_unix_nano
         assert not any(span.attributes for span in inside)
         told = {each.key: each.value for each in row.attributes}
-        assert set(told) == {f"cryptable.{name}" for name in ("model", "cpu_seconds", "lookups", "keys_cached")}
+        assert set(told) == {f"cryptable.{name}" for name in ("model", "rows", "cpu_seconds", "lookups", "keys_cached")}
         assert told["cryptable.model"].string_value == "tables"
         assert told["cryptable.lookups"].int_value == 3
     whole = b"".join(request.SerializeToString() for request in collector.requests)
