@@ -29,8 +29,11 @@ import numpy as np
 import numpy.typing as npt
 from cryptable_kernel import (
     MAX_ROWS,
+    STAYS,
+    SWITCHED,
     Bootstrap,
     BootstrapShape,
+    ExpansionKeys,
     Forms,
     Kernel,
     Keyswitch,
@@ -163,9 +166,21 @@ class Caller:
                 shift = int(random.integers(0, int(np.log2(n)) - depth + 1))
                 tree = self.values(int(random.integers(1, (1 << depth) + 1)), 2, n, wild=wild)
                 gadgets = [self.gadget(min(MAX_ROWS, 8)) for _ in range(depth + shift)]
-                keys = [self.values(levels, 2, n, wild=False) for levels, _ in gadgets]
-                on.expand(tree, depth, shift, gadgets, keys, scratch)
-                results, centred = [tree], True
+                gadget, level = self.gadget(MAX_ROWS), int(random.integers(0, depth + 1))
+                keys = ExpansionKeys(
+                    n,
+                    gadgets=gadgets,
+                    automorphisms=[self.values(levels, 2, n, wild=False) for levels, _ in gadgets],
+                    gadget=gadget,
+                    switch=self.values(gadget[0], 2, n, wild=False),
+                )
+                becomes = (
+                    random.integers(STAYS, SWITCHED + 1, len(tree)) if random.integers(0, 2) else np.zeros(len(tree))
+                )
+                switched = exact(int(np.flatnonzero(becomes == SWITCHED).max(initial=-1)) + 1, 2, n)
+                first = int(random.integers(0, min(len(tree), 1 << level)))
+                on.expand(tree, depth, shift, keys, becomes, switched, scratch, below=(first, level))
+                results, centred = [tree, switched], not becomes.any()
             case "switch_leaves":
                 gadget, count = self.gadget(MAX_ROWS), self.count()
                 results = [self.values(count, 2, n, wild=wild), exact(count, 2, n)]

@@ -6,6 +6,7 @@ python tools/bench/kernel.py --json                figures for machines
 
 Rows are evaluated by all paths in turn, in one process and thread, so that a busy machine slows all of them; figures
 are medians of CPU time over rows. The paths are those that the processor has; the first line of a model is NumPy's.
+At the end stands what transforms alone take by each path: how many a row has, times what one takes.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
 from cryptable_engine import interpret
 from cryptable_engine.kernel import VARIABLE, kernel_state
+from cryptable_engine.schemes.levelled.plans.plan import Plan
+from cryptable_engine.schemes.levelled.program import LevelledProgram
 from cryptable_kernel import PATHS, Ring, aligned
 from cryptable_protocol import encode_rows
-from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from levelled import CASES
 from rich.console import Console
 from rich.table import Table
@@ -57,6 +60,9 @@ def measure(name: str, *, rows: int, paths: list[str]) -> dict[str, dict[str, An
     model = ct.compile(make().fit(training, labels), training, scheme="levelled", show_progress=False)
     artifact = model.artifact
     folder = ProgramFolder(model.circuit, artifact.compile_options, promised=artifact.client_spec.parameters)
+    program = folder.program
+    if not isinstance(program, LevelledProgram) or not isinstance(program.plan, Plan):
+        raise SystemExit(f"{name}: not a circuit of products")
     sessions: dict[str, LocalSession] = {}
     wrong = dict.fromkeys(paths, 0)
     for path in paths:
@@ -74,12 +80,26 @@ def measure(name: str, *, rows: int, paths: list[str]) -> dict[str, dict[str, An
             "rows": rows,
             "wrong": wrong[path],
             "products": model.circuit.products,
+            "transforms": transforms_of(program.plan),
         }
         for path, session in sessions.items()
     }
     for session in sessions.values():
         session.close()
     return found
+
+
+def transforms_of(plan: Plan) -> int:
+    """Transforms of a row by the kernel, there and back, of a plan that turns no tables and keeps its selectors."""
+    layout, found = plan.layout, 2  # the answer's, back
+    for run in layout.runs:
+        for level in range(run.depth):
+            splits = max(0, min(1 << level, run.count - (1 << level)))
+            found += splits * (UNIVERSAL.automorphisms[run.shift + level].levels + 2)
+    selectors = layout.selector_leaves
+    found += selectors * (UNIVERSAL.switch.levels + 1)  # digits of the mask, and the body
+    found += 2 * (len(layout.leaf_bits) - selectors + layout.placed_polynomials)
+    return found + plan.products * (2 + 2 * layout.gadget.levels)
 
 
 def transforms(path: str, count: int = 2000) -> tuple[float, float]:
@@ -108,6 +128,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=10, help="of each case")
     parser.add_argument("--json", action="store_true", help="figures for machines")
     arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
     paths = usable_paths()
     found = {name: measure(name, rows=arguments.rows, paths=paths) for name in _CASES if arguments.case in name}
     if arguments.json:
@@ -117,6 +138,10 @@ def main() -> int:
         for path in paths[1:]:
             forward, back = transforms(path)
             sys.stdout.write(f"{path}: a transform {forward:.2f} µs, back {back:.2f} µs\n")
+            for name, sides in found.items():
+                count, row = sides[path]["transforms"], 1e3 * sides[path]["seconds"]
+                least = count * (forward + back) / 2000
+                sys.stdout.write(f"    {name}: {count} transforms, {least:.2f} ms of {row:.2f}\n")
     return 1 if any(figures["wrong"] for sides in found.values() for figures in sides.values()) else 0
 
 

@@ -163,7 +163,8 @@ EXPORT void NAME(bootstrap)(const ring_t *ring, const bootstrap_t *shape, const 
                           (reading_t){WORDS, 0, 0, 64 - shape->base_log * (level + 1), mask, offset}, &ahead);
       }
       times_bit(ring, F, rows, columns, key, sums);
-      for (int c = 0; c < columns; c++) end_transform_to_words(ring, sums + (size_t)c * n, accumulator + (size_t)c * n, &ahead);
+      for (int c = 0; c < columns; c++)
+        end_transform_back(ring, sums + (size_t)c * n, (writing_t){TO_WORDS, (double *)(accumulator + (size_t)c * n), 0, 0, 0}, &ahead);
     }
   }
   for (size_t q = 0; q < lookups; q++) {  // the constant coefficient's ciphertext

@@ -9,6 +9,7 @@
 
 typedef double V __attribute__((vector_size(8 * W)));
 typedef uint64_t U __attribute__((vector_size(8 * W), may_alias));
+typedef uint64_t word_t __attribute__((may_alias));  // a double's bits, where it stands
 
 #if defined(__clang__) || __GNUC__ >= 12
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)

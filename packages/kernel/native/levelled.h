@@ -33,84 +33,100 @@ EXPORT void NAME(pairs)(const ring_t *ring, double *ciphertexts, size_t count, d
   }
 }
 
-// x(X^turn), turn = N / 2^number + 1: coefficient t comes from t / turn. That is t and a number which depends on t modulo
-// 2^(number + 1) alone, so that each class of those t is a stride of x from somewhere, which turns its sign at its end.
+// x(X^turn), turn = N / 2^number + 1. Coefficient t goes to t * turn modulo 2N, its sign turned in the second N of them:
+// so the sign turns whenever a walk in steps of `turn` comes to the end. Where steps are larger than N, it turns at each.
 static void automorphism(const double *x, double *out, int n, int number) {
-  const uint32_t period = (uint32_t)2 << number, turn = (uint32_t)(n >> number) + 1, last = 2 * (uint32_t)n - 1;
-  uint32_t inverse = turn;
-  for (int j = 0; j < 5; j++) inverse *= 2 - turn * inverse;
-  for (uint32_t first = 0; first < period && first < (uint32_t)n; first++)
-    for (uint32_t t = first; t < (uint32_t)n;) {
-      uint32_t from = t * inverse & last;
-      const double sign = from < (uint32_t)n ? 1 : -1;
-      for (from &= last >> 1; t < (uint32_t)n && from < (uint32_t)n; t += period, from += period) out[t] = sign * x[from];
-    }
+  const uint32_t turn = (uint32_t)(n >> number) + 1, end = (uint32_t)n;
+  const word_t *from = (const word_t *)x, *last = from + n;
+  word_t *to = (word_t *)out, sign = 0;
+  for (uint32_t at = 0; from < last; sign ^= (word_t)1 << 63, at -= end)
+    for (; at < end && from < last; at += turn) to[at] = *from++ ^ sign;
 }
 
-// out = x X^-power, `power` at most N - 1, for x that comes vector by vector.
-INLINE void put_turned(double *out, int n, int power, int j, V x) {
-  if (j >= power) {
-    memcpy(out + j - power, &x, sizeof(V));
-  } else if (j + W <= power) {
-    x = -x;
-    memcpy(out + n + j - power, &x, sizeof(V));
-  } else {
-    for (int lane = 0; lane < W; lane++) {
-      if (j + lane >= power) out[j + lane - power] = x[lane];
-      else out[n + j + lane - power] = -x[lane];
-    }
-  }
-}
-
-// even, odd = even + t(even), (even - t(even)) X^-power, t being the automorphism X -> X^(N / 2^number + 1).
+// even, odd = even + t(even), (even - t(even)) X^-power, t being the automorphism X -> X^(N / 2^number + 1). Under the key, t(even) is
+// (0, t(body)) less the product of the digits of t(mask) and the key's rows.
 static void split_leaf(const ring_t *ring, double *even, double *odd, int number, int power, gadget_t gadget, const double *const *key, double *scratch) {
   const int n = ring->size;
-  double *turned = scratch, *body = turned + n, *switched = body + n, *sums = switched + 2 * n, *F = sums + 2 * n;
-  automorphism(even, turned, n, number);
+  double *mask = scratch, *body = mask + n, *sums = body + n, *F = sums + 2 * n;
+  automorphism(even, mask, n, number);
   automorphism(even + n, body, n, number);
-  spread(ring, turned, gadget, F);
-  times_rows_back(ring, F, gadget.levels, key, sums, switched, switched + n);
-  // t(even) under the key is (0, t(body)) - switched.
-  for (int part = 0; part < 2; part++) {
-    double *e = even + (size_t)part * n, *o = odd + (size_t)part * n, *s = switched + (size_t)part * n;
-    for (int j = 0; j < n; j += W) {
-      V image = (part ? *(V *)(body + j) : all(0)) - *(V *)(s + j), before = *(V *)(e + j);
-      *(V *)(e + j) = centred(before + image);
-      put_turned(o, n, power, j, centred(before - image));
+  spread(ring, mask, gadget, F, odd, sizeof(double) * 2 * n);
+  times_rows_back(ring, F, gadget.levels, key, sums);
+  end_transform_back(ring, sums, (writing_t){TO_PARTS, even, 0, odd, power}, 0);
+  end_transform_back(ring, sums + n, (writing_t){TO_PARTS, even + n, body, odd + n, power}, 0);
+}
+
+// A ciphertext of m to its pair, in place, and the pair of -s m, to `switched`: the digits of its mask times the key's rows,
+// and its body for a mask. The digits' transforms make the mask's, too, but for what digits leave over.
+INLINE void switch_leaf(const ring_t *ring, double *leaf, gadget_t gadget, int levels, const double *const *key, double *switched, double *F) {
+  const int n = ring->size;
+  double *body = F + (size_t)levels * n, weight[MAX_ROWS];
+  for (int j = 0; j < levels; j++) weight[j] = ldexp(2.0 / n, -gadget.base_log * (j + 1));
+  spread(ring, leaf, gadget, F, switched, sizeof(double) * 2 * n);
+  begin_transform(ring, leaf + n, body, (reading_t){VALUES, 2.0 / n, 0, 0, 0, 0}, 0);
+  for (int b = 0; b < n / 2 / W / W; b++) {
+    C digits[MAX_ROWS + 1][W];
+    for (int j = 0; j <= levels; j++) last_pass_of(ring, F + (size_t)j * n, b, digits[j]);
+    for (int q = 0; q < W; q++) {
+      const size_t at = (size_t)W * b + q;
+      pair_t pair = {{all(0), all(0)}, digits[levels][q]}, sum = {digits[levels][q], {all(0), all(0)}};
+      for (int j = 0; j < levels; j++) {
+        const pair_t row = ((const pair_t *)key[j])[at];
+        const C digit = digits[j][q];
+        pair.mask.re += all(weight[j]) * digit.re, pair.mask.im += all(weight[j]) * digit.im;
+        add_product(&sum.mask, digit, row.mask);
+        add_product(&sum.body, digit, row.body);
+      }
+      ((pair_t *)leaf)[at] = pair, ((pair_t *)switched)[at] = sum;
     }
   }
 }
 
-// The trace tree of one run: leaves, count times 2N doubles, of which the first is the run's ciphertext, centred.
-// key[k]: rows of the automorphism X -> X^(N / 2^k + 1), as pairs one after the other, by gadgets[k].
-EXPORT void NAME(expand)(const ring_t *ring, double *leaves, size_t count, int depth, int shift, const gadget_t *gadgets, const double *const *key, double *scratch) {
+static void switch_some(const ring_t *ring, double *leaves, size_t count, gadget_t gadget, const double *key, double *switched, double *scratch) {
   const size_t size = 2 * (size_t)ring->size;
-  for (int level = 0; level < depth; level++) {
-    const size_t step = (size_t)1 << level, rest = count > step ? count - step : 0, splitting = rest < step ? rest : step;
+  const double *rows[MAX_ROWS];
+  rows_of(ring, key, gadget.levels, rows);
+  for (; count; count--, leaves += size, switched += size) {
+    if (gadget.levels == 3) switch_leaf(ring, leaves, gadget, 3, rows, switched, scratch);
+    else switch_leaf(ring, leaves, gadget, gadget.levels, rows, switched, scratch);
+  }
+}
+
+// Ciphertexts of m to pairs, in place, of masks that are rounded to the gadget's digits; and the pairs of -s m, to `switched`.
+EXPORT void NAME(switch_leaves)(const ring_t *ring, double *leaves, size_t count, const gadget_t *gadget, const double *key, double *switched, double *scratch) {
+  switch_some(ring, leaves, count, *gadget, key, switched, scratch);
+}
+
+// Keys of a row's expansion: for the automorphism X -> X^(N / 2^k + 1), pairs one after the other at automorphism[k], by
+// gadgets[k]; and of the switch.
+typedef struct { const gadget_t *gadgets; const double *const *automorphism; gadget_t gadget; const double *key; } expansion_t;
+
+// What becomes of a leaf: it stays a ciphertext; its pair; or its pair, and that of -s times what it encrypts, to `switched`.
+enum { STAYS, PAIR, SWITCHED };
+
+// A tree below leaf j of a level, which is so many leaves apart from the one that is split off: depth first, so that caches hold
+// what is worked on. No deeper than the tree.
+static void expand_below(const ring_t *ring, double *leaves, size_t count, size_t j, int level, int depth, int shift, const expansion_t *keys, const int64_t *becomes,
+                         double *switched, double *scratch) {
+  const size_t size = 2 * (size_t)ring->size;
+  for (; level < depth; level++) {
+    const size_t step = (size_t)1 << level;
+    if (j + step >= count) continue;
     const int number = shift + level;
     const double *rows[MAX_ROWS];
-    for (int j = 0; j < gadgets[number].levels; j++) rows[j] = key[number] + j * size;
-    for (size_t j = 0; j < splitting; j++)
-      split_leaf(ring, leaves + j * size, leaves + (j + step) * size, number, (int)(step << shift), gadgets[number], rows, scratch);
+    rows_of(ring, keys->automorphism[number], keys->gadgets[number].levels, rows);
+    split_leaf(ring, leaves + j * size, leaves + (j + step) * size, number, (int)(step << shift), keys->gadgets[number], rows, scratch);
+    expand_below(ring, leaves, count, j + step, level + 1, depth, shift, keys, becomes, switched, scratch);
   }
+  if (becomes[j] == PAIR) to_pair(ring, leaves + j * size, leaves + j * size, scratch);
+  if (becomes[j] == SWITCHED) switch_some(ring, leaves + j * size, 1, keys->gadget, keys->key, switched + j * size, scratch);
 }
 
-// Ciphertexts of m to pairs, in place, and the pairs of -s m, to `switched`.
-EXPORT void NAME(switch_leaves)(const ring_t *ring, double *leaves, size_t count, const gadget_t *gadget, const double *key, double *switched, double *scratch) {
-  const int n = ring->size;
-  const double *rows[MAX_ROWS];
-  for (int j = 0; j < gadget->levels; j++) rows[j] = key + (size_t)j * 2 * n;
-  for (size_t j = 0; j < count; j++) {
-    double *leaf = leaves + j * 2 * n;
-    pair_t *to = (pair_t *)(switched + j * 2 * n);
-    spread(ring, leaf, *gadget, scratch);
-    times_rows(ring, scratch, gadget->levels, rows, (double *)to);
-    to_pair(ring, leaf, leaf, scratch);
-    for (int v = 0; v < n / 2 / W; v++) {
-      C body = ((pair_t *)leaf)[v].body;
-      to[v].mask.re += body.re, to[v].mask.im += body.im;
-    }
-  }
+// The trace tree of one run: leaves, count times 2N doubles. Those from j on, which is below 2^level, are made: leaves j + 2^level i of
+// the first `depth` levels. What is at j is what a tree of `level` levels has made; of none, the run's ciphertext, centred.
+EXPORT void NAME(expand)(const ring_t *ring, double *leaves, size_t count, size_t j, int level, int depth, int shift, const expansion_t *keys, const int64_t *becomes,
+                         double *switched, double *scratch) {
+  expand_below(ring, leaves, count, j, level, depth, shift, keys, becomes, switched, scratch);
 }
 
 // Linear forms of products and of leaves. Form f adds up products at `term_place` with `term_sign` (entries
@@ -154,8 +170,10 @@ static int read_slowly(const ring_t *ring, const forms_t *forms, int64_t form, c
   return any;
 }
 
-// The value of one form: a ciphertext, centred, to `out`. scratch: 9N doubles.
-static void form_value(const ring_t *ring, const forms_t *forms, int64_t form, const double *leaves, const double *products, double *out, double *scratch) {
+// The value of one form: a ciphertext, not centred, which digits do not ask for, to `out`. scratch: 9N doubles. Meanwhile, `bytes`
+// from each of two `ahead` on are asked for.
+static void form_value(const ring_t *ring, const forms_t *forms, int64_t form, const double *leaves, const double *products, double *out, double *scratch,
+                       const double *const *ahead, size_t bytes) {
   const int n = ring->size;
   double *sums = scratch, *slow = sums + 2 * n;
   const int any = read_slowly(ring, forms, form, leaves, slow, slow + 2 * n);
@@ -183,16 +201,16 @@ static void form_value(const ring_t *ring, const forms_t *forms, int64_t form, c
     }
     put_back(ring, b, sum, sums);
   }
-  end_transform_back(ring, sums, out);
-  end_transform_back(ring, sums + n, out + n);
+  to_ciphertext(ring, sums, out, ahead, bytes);
   const double *constant = forms->constant + (size_t)form * forms->slots;
   for (int64_t j = 0; j < forms->slots; j++) out[n + j] += constant[j];
-  centre(out, 2 * (size_t)n);
 }
 
 EXPORT void NAME(forms)(const ring_t *ring, const forms_t *forms, int64_t first, int64_t last, const double *leaves, const double *products, double *out, double *scratch) {
-  for (int64_t form = first; form < last; form++)
-    form_value(ring, forms, form, leaves, products, out + (size_t)(form - first) * 2 * ring->size, scratch);
+  for (int64_t form = first; form < last; form++, out += 2 * ring->size) {
+    form_value(ring, forms, form, leaves, products, out, scratch, (const double *[]){0, 0}, 0);
+    centre(out, 2 * (size_t)ring->size);
+  }
 }
 
 // External products `first` to `last` - 1, each from its form (see above): to products at `place[p]`, as pairs.
@@ -200,17 +218,19 @@ EXPORT void NAME(forms)(const ring_t *ring, const forms_t *forms, int64_t first,
 EXPORT void NAME(products)(const ring_t *ring, const forms_t *forms, int64_t first, int64_t last, const double *leaves, double *products,
                            const gadget_t *gadget, const double *switched, const double *rows, const int64_t *begin, const int64_t *place, double *scratch) {
   const int n = ring->size, levels = gadget->levels;
-  double *value = scratch, *F = value + 2 * n;
+  const size_t size = 2 * (size_t)n, bytes = sizeof(double) * size * (size_t)levels;
+  double *value = scratch, *F = value + size;
   for (int64_t p = first; p < last; p++) {
-    form_value(ring, forms, p, leaves, products, value, F);
-    const double *key[MAX_ROWS];
-    for (int j = 0; j < levels; j++) {
-      key[j] = switched + (size_t)(begin[p] + j) * 2 * n;
-      key[levels + j] = rows + (size_t)(begin[p] + j) * 2 * n;
-    }
-    spread(ring, value, *gadget, F);
-    spread(ring, value + n, *gadget, F + (size_t)levels * n);
-    times_rows(ring, F, 2 * levels, key, products + (size_t)place[p] * 2 * n);
+    const double *key[MAX_ROWS], *bit[2] = {switched + (size_t)begin[p] * size, rows + (size_t)begin[p] * size};
+    double *out = products + (size_t)place[p] * size;
+    form_value(ring, forms, p, leaves, products, value, F, bit, bytes);
+    rows_of(ring, bit[0], levels, key);
+    rows_of(ring, bit[1], levels, key + levels);
+    spread(ring, value, *gadget, F, out, sizeof(double) * size);
+    const int64_t read = p + 1 < last ? forms->read_first[p + 1] : forms->ready;  // the next product's first
+    const double *weights = read < forms->ready ? forms->spectra + (size_t)read * n : 0;
+    spread(ring, value + n, *gadget, F + (size_t)levels * n, weights, weights ? sizeof(double) * n : 0);
+    times_rows(ring, F, 2 * levels, key, out);
   }
 }
 
@@ -236,9 +256,10 @@ EXPORT void NAME(turn)(const ring_t *ring, double *tables, size_t count, const i
     double *table = tables + (size_t)chosen[k] * 2 * n;
     for (int part = 0; part < 2; part++) difference(table + (size_t)part * n, turned + (size_t)part * n, n, (int)power[k]);
     centre(turned, 2 * (size_t)n);
-    spread(ring, turned, masks, F);
-    spread(ring, turned + n, bodies, F + (size_t)masks.levels * n);
-    times_rows_back(ring, F, masks.levels + bodies.levels, key, sums, turned, turned + n);
+    spread(ring, turned, masks, F, 0, 0);
+    spread(ring, turned + n, bodies, F + (size_t)masks.levels * n, 0, 0);
+    times_rows_back(ring, F, masks.levels + bodies.levels, key, sums);
+    to_ciphertext(ring, sums, turned, (const double *[]){0, 0}, 0);
     for (int j = 0; j < 2 * n; j += W) *(V *)(table + j) = centred(*(V *)(table + j) + *(V *)(turned + j));
   }
 }

@@ -20,7 +20,7 @@ typedef struct {
 } ring_t;
 
 // Constants of a block that is split into `radix` parts: doubles, real and imaginary.
-#define CONSTANTS(radix) ((radix) == 8 ? 8 : 4)
+#define CONSTANTS(radix) (2 * (radix) - 2)
 #define LAST_CONSTANTS CONSTANTS(W)
 
 static double angle_of(unsigned block, int level) {
@@ -41,10 +41,10 @@ static void on_circle(double turns, double *re, double *im) {
   }
 }
 
-// Constants of a block of angle t: of t/2; of t/4 (the other half takes i times it); and of t/8 and t/8 + 1/8.
+// Constants of a block of angle t, which is modulo X^L - c: the powers 1 to radix - 1 of that root of c whose angle is
+// t / radix. Times such a power, part q of the block's coefficients is what a discrete Fourier transform splits.
 static void put_constants(double *to, size_t stride, double t, int radix) {
-  double angles[4] = {t / 2, t / 4, t / 8, t / 8 + 0.125};
-  for (int j = 0; j < CONSTANTS(radix) / 2; j++) on_circle(angles[j], to + 2 * j * stride, to + (2 * j + 1) * stride);
+  for (int q = 1; q < radix; q++, to += 2 * stride) on_circle(t / radix * q, to, to + stride);
 }
 
 static size_t aligned_size(size_t bytes) { return (bytes + 63) / 64 * 64; }

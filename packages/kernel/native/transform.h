@@ -7,42 +7,66 @@
 
 typedef struct { V re, im; } C;
 
-// a + w b, a - w b; with i w for w; and the ways back, times two.
-INLINE void split(V *re, V *im, int a, int b, V wr, V wi) {
-  V tr = re[b] * wr - im[b] * wi, ti = re[b] * wi + im[b] * wr;
-  re[b] = re[a] - tr, im[b] = im[a] - ti, re[a] += tr, im[a] += ti;
-}
-INLINE void split_i(V *re, V *im, int a, int b, V wr, V wi) {
-  V tr = re[b] * wr - im[b] * wi, ti = re[b] * wi + im[b] * wr;
-  re[b] = re[a] + ti, im[b] = im[a] - tr, re[a] -= ti, im[a] += tr;
-}
-INLINE void join(V *re, V *im, int a, int b, V wr, V wi) {
-  V dr = re[a] - re[b], di = im[a] - im[b];
-  re[a] += re[b], im[a] += im[b], re[b] = dr * wr + di * wi, im[b] = di * wr - dr * wi;
-}
-INLINE void join_i(V *re, V *im, int a, int b, V wr, V wi) {
-  V dr = re[a] - re[b], di = im[a] - im[b];
-  re[a] += re[b], im[a] += im[b], re[b] = di * wr - dr * wi, im[b] = -(dr * wr + di * wi);
-}
+// x w, and x over w, for |w| = 1.
+INLINE C times(V re, V im, const V *w) { return (C){re * w[0] - im * w[1], re * w[1] + im * w[0]}; }
+INLINE C over(V re, V im, const V *w) { return (C){re * w[0] + im * w[1], im * w[0] - re * w[1]}; }
+
+// a + b, a - b; and a + i b, a - i b.
+INLINE C plus(C a, C b) { return (C){a.re + b.re, a.im + b.im}; }
+INLINE C minus(C a, C b) { return (C){a.re - b.re, a.im - b.im}; }
+INLINE C plus_i(C a, C b) { return (C){a.re - b.im, a.im + b.re}; }
+INLINE C minus_i(C a, C b) { return (C){a.re + b.im, a.im - b.re}; }
+
+// Discrete Fourier transforms of what was multiplied by powers of a block's root; the order of results is that of bits
+// reversed. And the ways back, times 4 and 8.
 INLINE void split_4(V *re, V *im, const V *w) {
-  for (int j = 0; j < 2; j++) split(re, im, j, j + 2, w[0], w[1]);
-  split(re, im, 0, 1, w[2], w[3]), split_i(re, im, 2, 3, w[2], w[3]);
+  const C x0 = {re[0], im[0]}, x1 = times(re[1], im[1], w), x2 = times(re[2], im[2], w + 2), x3 = times(re[3], im[3], w + 4);
+  const C s0 = plus(x0, x2), s1 = plus(x1, x3), d0 = minus(x0, x2), d1 = minus(x1, x3);
+  const C y[4] = {plus(s0, s1), minus(s0, s1), plus_i(d0, d1), minus_i(d0, d1)};
+  for (int q = 0; q < 4; q++) re[q] = y[q].re, im[q] = y[q].im;
 }
 INLINE void join_4(V *re, V *im, const V *w) {
-  join(re, im, 0, 1, w[2], w[3]), join_i(re, im, 2, 3, w[2], w[3]);
-  for (int j = 0; j < 2; j++) join(re, im, j, j + 2, w[0], w[1]);
+  const C y0 = {re[0], im[0]}, y1 = {re[1], im[1]}, y2 = {re[2], im[2]}, y3 = {re[3], im[3]};
+  const C s0 = plus(y0, y1), s1 = minus(y0, y1), d0 = plus(y2, y3), d1 = minus(y2, y3);
+  const C x1 = minus_i(s1, d1), x2 = minus(s0, d0), x3 = plus_i(s1, d1);
+  const C x[4] = {plus(s0, d0), over(x1.re, x1.im, w), over(x2.re, x2.im, w + 2), over(x3.re, x3.im, w + 4)};
+  for (int q = 0; q < 4; q++) re[q] = x[q].re, im[q] = x[q].im;
 }
+
+// a + b / sqrt(2), a - b / sqrt(2); and a + i b / sqrt(2), a - i b / sqrt(2).
+#define HALF_ROOT all(0.70710678118654752440)
+INLINE C plus_part(C a, C b) { return (C){a.re + HALF_ROOT * b.re, a.im + HALF_ROOT * b.im}; }
+INLINE C minus_part(C a, C b) { return (C){a.re - HALF_ROOT * b.re, a.im - HALF_ROOT * b.im}; }
+INLINE C plus_part_i(C a, C b) { return (C){a.re - HALF_ROOT * b.im, a.im + HALF_ROOT * b.re}; }
+INLINE C minus_part_i(C a, C b) { return (C){a.re + HALF_ROOT * b.im, a.im - HALF_ROOT * b.re}; }
+
 INLINE void split_8(V *re, V *im, const V *w) {
-  for (int j = 0; j < 4; j++) split(re, im, j, j + 4, w[0], w[1]);
-  for (int j = 0; j < 2; j++) split(re, im, j, j + 2, w[2], w[3]), split_i(re, im, j + 4, j + 6, w[2], w[3]);
-  split(re, im, 0, 1, w[4], w[5]), split_i(re, im, 2, 3, w[4], w[5]);
-  split(re, im, 4, 5, w[6], w[7]), split_i(re, im, 6, 7, w[6], w[7]);
+  C x[8], s[4], d[4];
+  x[0] = (C){re[0], im[0]};
+  for (int q = 1; q < 8; q++) x[q] = times(re[q], im[q], w + 2 * q - 2);
+  for (int q = 0; q < 4; q++) s[q] = plus(x[q], x[q + 4]), d[q] = minus(x[q], x[q + 4]);
+  const C s0 = plus(s[0], s[2]), s1 = plus(s[1], s[3]), s2 = minus(s[0], s[2]), s3 = minus(s[1], s[3]);
+  const C d0 = plus_i(d[0], d[2]), d1 = plus_i(d[1], d[3]), d2 = minus_i(d[0], d[2]), d3 = minus_i(d[1], d[3]);
+  const C t1 = plus_i(d1, d1), t3 = plus_i(d3, d3);  // (1 + i) times d1 and d3
+  const C y[8] = {plus(s0, s1),         minus(s0, s1),        plus_i(s2, s3),         minus_i(s2, s3),
+                  plus_part(d0, t1), minus_part(d0, t1), plus_part_i(d2, t3), minus_part_i(d2, t3)};
+  for (int q = 0; q < 8; q++) re[q] = y[q].re, im[q] = y[q].im;
 }
 INLINE void join_8(V *re, V *im, const V *w) {
-  join(re, im, 0, 1, w[4], w[5]), join_i(re, im, 2, 3, w[4], w[5]);
-  join(re, im, 4, 5, w[6], w[7]), join_i(re, im, 6, 7, w[6], w[7]);
-  for (int j = 0; j < 2; j++) join(re, im, j, j + 2, w[2], w[3]), join_i(re, im, j + 4, j + 6, w[2], w[3]);
-  for (int j = 0; j < 4; j++) join(re, im, j, j + 4, w[0], w[1]);
+  C y[8];
+  for (int q = 0; q < 8; q++) y[q] = (C){re[q], im[q]};
+  const C p0 = plus(y[0], y[1]), p1 = minus(y[0], y[1]), p2 = plus(y[2], y[3]), p3 = minus(y[2], y[3]);
+  const C s0 = plus(p0, p2), s2 = minus(p0, p2), s1 = minus_i(p1, p3), s3 = plus_i(p1, p3);
+  const C d0 = plus(y[4], y[5]), d1 = minus(y[4], y[5]), d2 = plus(y[6], y[7]), d3 = minus(y[6], y[7]);
+  const C t1 = minus_i(d1, d1), t3 = minus_i(d3, d3);  // (1 - i) times d1 and d3
+  const C e0 = plus(d0, d2), e2 = minus(d0, d2), e1 = minus_i(t1, t3), e3 = plus_i(t1, t3);
+  const C x[8] = {plus(s0, e0),  plus_part(s1, e1),  minus_i(s2, e2), minus_part_i(s3, e3),
+                  minus(s0, e0), minus_part(s1, e1), plus_i(s2, e2),  plus_part_i(s3, e3)};
+  re[0] = x[0].re, im[0] = x[0].im;
+  for (int q = 1; q < 8; q++) {
+    const C y_q = over(x[q].re, x[q].im, w + 2 * q - 2);
+    re[q] = y_q.re, im[q] = y_q.im;
+  }
 }
 #if W == 8
 #define split_W split_8
@@ -108,7 +132,7 @@ INLINE V read_vector(const double *x, reading_t how, const digits_t *digits) {
 
 INLINE void first_pass(const ring_t *ring, const double *x, double *F, reading_t how, int radix, ahead_t *ahead) {
   const int half = ring->size / 2, step = half / W / radix;
-  V w[8];
+  V w[CONSTANTS(8)];
   constants_of(ring->twiddles[0], radix, w);
   const digits_t digits[2] = {digits_of(how, 0), digits_of(how, 1)};
   for (int j = 0; j < step; j++) {
@@ -128,8 +152,8 @@ INLINE void first_pass(const ring_t *ring, const double *x, double *F, reading_t
 static void middle_pass(const double *twiddles, double *F, int blocks, int step, ahead_t *ahead) {
   for (int b = 0; b < blocks; b++) {
     C *block = (C *)F + (size_t)b * 4 * step;
-    V w[4];
-    constants_of(twiddles + 4 * b, 4, w);
+    V w[CONSTANTS(4)];
+    constants_of(twiddles + CONSTANTS(4) * b, 4, w);
     for (int j = 0; j < step; j++) {
       V re[4], im[4];
       ask(ahead);
@@ -143,8 +167,8 @@ static void middle_pass(const double *twiddles, double *F, int blocks, int step,
 static void middle_pass_back(const double *twiddles, double *F, int blocks, int step, ahead_t *ahead) {
   for (int b = 0; b < blocks; b++) {
     C *block = (C *)F + (size_t)b * 4 * step;
-    V w[4];
-    constants_of(twiddles + 4 * b, 4, w);
+    V w[CONSTANTS(4)];
+    constants_of(twiddles + CONSTANTS(4) * b, 4, w);
     for (int j = 0; j < step; j++) {
       V re[4], im[4];
       ask(ahead);
@@ -175,14 +199,14 @@ static void begin_transform(const ring_t *ring, const double *x, double *F, read
 
 // The last pass of one block of W vectors: split as rows, turned, and split as columns.
 INLINE void last_pass(const ring_t *ring, int block, V *re, V *im) {
-  V w[8];
+  V w[CONSTANTS(8)];
   constants_of(ring->row + block * LAST_CONSTANTS, W, w);
   split_W(re, im, w);
   transpose(re), transpose(im);
   split_W(re, im, (const V *)ring->lane + (size_t)block * LAST_CONSTANTS);
 }
 INLINE void first_pass_back(const ring_t *ring, int block, V *re, V *im) {
-  V w[8];
+  V w[CONSTANTS(8)];
   join_W(re, im, (const V *)ring->lane + (size_t)block * LAST_CONSTANTS);
   transpose(re), transpose(im);
   constants_of(ring->row + block * LAST_CONSTANTS, W, w);
@@ -194,22 +218,67 @@ INLINE U torus_words(V x) {
   return ((U)(centred(x) + all(1.5)) << 12) ^ all_words((uint64_t)1 << 63);  // the mantissa of 1.5 + x is 1/2 + x
 }
 
-// `words`: adds to what is at x, which are torus words.
-INLINE void last_pass_back(const ring_t *ring, const double *F, double *x, int radix, int words, ahead_t *ahead) {
-  const int half = ring->size / 2, step = half / W / radix;
-  V w[8];
-  constants_of(ring->twiddles[0], radix, w);
-  for (int j = 0; j < step; j++) {
-    V re[8], im[8];
-    ask(ahead);
-    for (int q = 0; q < radix; q++) { C c = ((const C *)F)[j + q * step]; re[q] = c.re, im[q] = c.im; }
-    if (radix == 8) join_8(re, im, w); else join_4(re, im, w);
-    for (int q = 0; q < radix; q++) {
-      double *at = x + (size_t)(j + q * step) * W;
-      if (words) *(U *)at += torus_words(re[q]), *(U *)(at + half) += torus_words(im[q]);
-      else *(V *)at = re[q], *(V *)(at + half) = im[q];
+// What the last pass back does with a coefficient y at x: puts it there (TO_VALUES), or adds it to a torus word (TO_WORDS);
+// or, for the two parts of a split (TO_PARTS), with `image` less y, or 0 less y where there is none, makes x the fraction of x + that,
+// and puts that of x - that, times X^-power, to `other`.
+enum { TO_VALUES, TO_WORDS, TO_PARTS };
+typedef struct { int kind; double *x; const double *image; double *other; int power; } writing_t;
+
+// out = x X^-power, `power` at most N - 1, for x that comes vector by vector.
+INLINE void put_turned(double *out, int n, int power, int j, V x) {
+  if (j >= power) {
+    memcpy(out + j - power, &x, sizeof(V));
+  } else if (j + W <= power) {
+    x = -x;
+    memcpy(out + n + j - power, &x, sizeof(V));
+  } else {
+    for (int lane = 0; lane < W; lane++) {
+      if (j + lane >= power) out[j + lane - power] = x[lane];
+      else out[n + j + lane - power] = -x[lane];
     }
   }
+}
+
+// Coefficients of one step: y[0] from x[at] on, y[1] from x[at + apart] on, and so on. All are read before the first is
+// written: processors take a store for one to where a load is from that lies a multiple of 4 KiB away, and let it wait.
+INLINE void write_vectors(writing_t how, int n, int at, int apart, V *y, int count) {
+  V before[16];
+  for (int q = 0; q < count && how.kind == TO_PARTS; q++)
+    y[q] = how.image ? *(const V *)(how.image + at + q * apart) - y[q] : -y[q];
+  for (int q = 0; q < count && how.kind != TO_VALUES; q++) before[q] = *(const V *)(how.x + at + q * apart);
+  for (int q = 0; q < count; q++) {
+    const int j = at + q * apart;
+    if (how.kind == TO_VALUES) *(V *)(how.x + j) = y[q];
+    else if (how.kind == TO_WORDS) *(U *)(how.x + j) = (U)before[q] + torus_words(y[q]);
+    else *(V *)(how.x + j) = centred(before[q] + y[q]), put_turned(how.other, n, how.power, j, centred(before[q] - y[q]));
+  }
+}
+
+INLINE void last_pass_back_of(const ring_t *ring, const double *F, writing_t how, int radix, ahead_t *ahead) {
+  const int half = ring->size / 2, step = half / W / radix;
+  V w[CONSTANTS(8)];
+  constants_of(ring->twiddles[0], radix, w);
+  for (int j = 0; j < step; j++) {
+    V y[16];  // real and then imaginary parts: lower and upper half of the coefficients
+    ask(ahead);
+    for (int q = 0; q < radix; q++) { C c = ((const C *)F)[j + q * step]; y[q] = c.re, y[radix + q] = c.im; }
+    if (radix == 8) join_8(y, y + radix, w); else join_4(y, y + radix, w);
+    write_vectors(how, ring->size, j * W, step * W, y, 2 * radix);
+  }
+}
+
+static void last_pass_back(const ring_t *ring, const double *F, writing_t how, ahead_t *ahead) {
+#define LAST_PASS_BACK(KIND) \
+  case KIND: \
+    how.kind = KIND; \
+    if (ring->radix[0] == 8) last_pass_back_of(ring, F, how, 8, ahead); else last_pass_back_of(ring, F, how, 4, ahead); \
+    break;
+  switch (how.kind) {
+    LAST_PASS_BACK(TO_VALUES)
+    LAST_PASS_BACK(TO_WORDS)
+    LAST_PASS_BACK(TO_PARTS)
+  }
+#undef LAST_PASS_BACK
 }
 
 static void passes_back(const ring_t *ring, double *F, ahead_t *ahead) {
@@ -222,16 +291,9 @@ static void passes_back(const ring_t *ring, double *F, ahead_t *ahead) {
 }
 
 // The way back but for its first pass; F is destroyed. The result is N/2 times as large as what was transformed.
-static void end_transform_back(const ring_t *ring, double *F, double *x) {
-  passes_back(ring, F, 0);
-  if (ring->radix[0] == 8) last_pass_back(ring, F, x, 8, 0, 0); else last_pass_back(ring, F, x, 4, 0, 0);
-}
-
-// As that, added to torus words.
-static void end_transform_to_words(const ring_t *ring, double *F, uint64_t *words, ahead_t *ahead) {
+static void end_transform_back(const ring_t *ring, double *F, writing_t how, ahead_t *ahead) {
   passes_back(ring, F, ahead);
-  double *x = (double *)words;
-  if (ring->radix[0] == 8) last_pass_back(ring, F, x, 8, 1, ahead); else last_pass_back(ring, F, x, 4, 1, ahead);
+  last_pass_back(ring, F, how, ahead);
 }
 
 static void transform(const ring_t *ring, const double *x, double *F, double factor) {
@@ -253,6 +315,6 @@ static void transform_back(const ring_t *ring, double *F, double *x) {
     first_pass_back(ring, b, re, im);
     for (int q = 0; q < W; q++) block[q] = (C){re[q], im[q]};
   }
-  end_transform_back(ring, F, x);
+  end_transform_back(ring, F, (writing_t){TO_VALUES, x, 0, 0, 0}, 0);
 }
 #endif

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cryptable_kernel import MAX_ROWS, Forms, Ring, aligned
+from cryptable_kernel import MAX_ROWS, PAIR, STAYS, SWITCHED, ExpansionKeys, Forms, Ring, aligned
 from kernel_oracle import centred, digits, divided_by_power, split, times_key
 
 N = 512
@@ -57,6 +57,26 @@ def assert_near(found, expected, tolerance=1e-9):
     assert np.abs(centred(found - expected)).max() < tolerance
 
 
+def rounded(leaves, gadget):
+    """With masks that are what their digits say."""
+    found, (levels, base_log) = leaves.copy(), gadget
+    for leaf in found:
+        leaf[0] = np.tensordot(2.0 ** (-base_log * np.arange(1, levels + 1)), digits(leaf[0], gadget), 1)
+    return found
+
+
+def keys_of(ring, random, keys, gadget=GADGET):
+    """Of automorphisms, each of that gadget, and a random one to switch with, which is given, too."""
+    switch = coarse(random, gadget[0], 2)
+    return switch, ExpansionKeys(
+        N,
+        gadgets=[gadget] * len(keys),
+        automorphisms=[pairs_of(ring, key) for key in keys],
+        gadget=gadget,
+        switch=pairs_of(ring, switch),
+    )
+
+
 @pytest.fixture
 def ring(kernel):
     return Ring(kernel, N)
@@ -90,7 +110,7 @@ def test_switched_leaves(ring, random, gadget):
     leaves, key = torus(random, 3, 2), coarse(random, gadget[0], 2)
     found, switched = of(leaves), aligned(3, 2, N)
     ring.switch_leaves(found, gadget, pairs_of(ring, key), switched, ring.scratch())
-    assert_near(polynomials_of(ring, found), leaves)
+    assert_near(polynomials_of(ring, found), rounded(leaves, gadget))
     expected = np.stack([times_key(mask, gadget, key) + np.stack([body, 0 * body]) for mask, body in leaves])
     assert_near(polynomials_of(ring, switched), expected)
 
@@ -118,7 +138,8 @@ def test_a_split(ring, random, number, depth):
     ciphertext = torus(random, 2)
     leaves = aligned(2, 2, N)
     leaves[0] = ciphertext
-    ring.expand(leaves, depth, shift, [GADGET] * len(keys), [pairs_of(ring, key) for key in keys], ring.scratch())
+    _, given = keys_of(ring, random, keys)
+    ring.expand(leaves, depth, shift, given, [STAYS, STAYS], aligned(0, 2, N), ring.scratch())
     even, odd = split(ciphertext, shift, 1 << shift, GADGET, keys[shift])
     if depth == 1:
         assert_near(leaves, [even, odd])
@@ -134,12 +155,36 @@ def test_leaves_of_a_trivial_ciphertext(ring, random, count, depth):
     body = random.integers(-8, 8, N) * 2.0**-20
     leaves = aligned(count, 2, N)
     leaves[0, 1] = body
-    key = pairs_of(ring, coarse(random, GADGET[0], 2))
-    ring.expand(leaves, depth, shift, [GADGET] * 9, [key] * 9, ring.scratch())
+    _, keys = keys_of(ring, random, [coarse(random, GADGET[0], 2)] * 9)
+    ring.expand(leaves, depth, shift, keys, [STAYS] * count, aligned(0, 2, N), ring.scratch())
     leaf = np.arange(count)
     splits = ((leaf[:, None] % (1 << np.arange(depth)) + (1 << np.arange(depth))) < count).sum(axis=1)
     assert_near(leaves[:, 1, 0], body[leaf << shift] * 2.0**splits)
     assert not leaves[:, 0].any()
+
+
+@pytest.mark.parametrize("levels", [0, 1, 2, 3])
+def test_a_tree_in_parts_with_leaves_made_ready(ring, random, levels):
+    """Subtrees one by one are the tree, and leaves become what `pairs` and `switch_leaves` make of them."""
+    depth, count, shift = 3, 7, 6
+    ciphertext, scratch = torus(random, 2), ring.scratch()
+    switch, keys = keys_of(ring, random, [coarse(random, GADGET[0], 2) for _ in range(9)])
+    whole, parts, switched = aligned(count, 2, N), aligned(count, 2, N), aligned(count, 2, N)
+    whole[0] = parts[0] = ciphertext
+    ring.expand(whole, depth, shift, keys, [STAYS] * count, switched[:0], scratch)
+    becomes = np.array([SWITCHED, PAIR, STAYS, STAYS, SWITCHED, PAIR, STAYS])
+    ring.expand(parts[: 1 << levels], levels, shift, keys, [STAYS] * min(count, 1 << levels), switched[:0], scratch)
+    for first in range(min(count, 1 << levels)):
+        ring.expand(parts, depth, shift, keys, becomes, switched, scratch, below=(first, levels))
+    expected, all_switched = whole.copy(), aligned(count, 2, N)
+    with_pairs, with_switched = of(whole), of(whole)
+    ring.pairs(with_pairs, scratch)
+    ring.switch_leaves(with_switched, GADGET, pairs_of(ring, switch), all_switched, scratch)
+    expected[becomes == PAIR] = with_pairs[becomes == PAIR]
+    expected[becomes == SWITCHED] = with_switched[becomes == SWITCHED]
+    np.testing.assert_array_equal(parts, expected)
+    np.testing.assert_array_equal(switched[becomes == SWITCHED], all_switched[becomes == SWITCHED])
+    assert not switched[becomes != SWITCHED].any()
 
 
 def forms_of(ring, random, *, ready, folded, slots=3):
@@ -291,9 +336,22 @@ def test_indices_that_lead_out_of_memory_are_refused(ring, random):
         ring.turn(
             leaves, [0], [2 * N], gadgets=((1, 5), (1, 5)), mask_rows=[out[0]], body_rows=[out[1]], scratch=scratch
         )
-    for depth, shift in ((1, 0), (2, 9), (2, -1)):
-        with pytest.raises(ValueError, match=r"depth|shift"):
-            ring.expand(leaves, depth, shift, [(1, 5)] * 9, [aligned(1, 2, N)] * 9, scratch)
+    keys = ExpansionKeys(
+        N, gadgets=[(1, 5)] * 9, automorphisms=[aligned(1, 2, N)] * 9, gadget=(1, 5), switch=aligned(1, 2, N)
+    )
+    for depth, shift, becomes, room, below in (
+        *((1, 0, [0] * 4, 0, (0, 0)), (2, 9, [0] * 4, 0, (0, 0)), (2, -1, [0] * 4, 0, (0, 0))),
+        *((2, 0, [0] * 4, 0, (2, 1)), (2, 0, [0] * 4, 0, (0, 3)), (2, 0, [0] * 4, 0, (-1, 1))),
+        *((2, 0, [0] * 3, 0, (0, 0)), (2, 0, [3] * 4, 4, (0, 0)), (2, 0, [0, 0, 2, 0], 2, (0, 0))),
+    ):
+        with pytest.raises(ValueError, match=r"depth|shift|becomes|switched"):
+            ring.expand(leaves, depth, shift, keys, becomes, aligned(room, 2, N), scratch, below=below)
+    with pytest.raises(ValueError, match="switched"):
+        ring.expand(leaves, 2, 0, keys, [2] * 4, leaves, scratch)
+    with pytest.raises(ValueError, match="512 coefficients"):
+        Ring(ring.kernel, 2 * N).expand(aligned(1, 2, 2 * N), 0, 0, keys, [0], aligned(0, 2, 2 * N), scratch)
+    with pytest.raises(ValueError, match="key"):
+        ExpansionKeys(N, gadgets=[(2, 5)], automorphisms=[aligned(1, 2, N)], gadget=(1, 5), switch=aligned(1, 2, N))
     with pytest.raises(ValueError, match="52 bits"):
         ring.switch_leaves(leaves, (11, 5), aligned(11, 2, N), aligned(4, 2, N), scratch)
 

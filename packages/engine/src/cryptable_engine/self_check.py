@@ -22,7 +22,7 @@ from cryptable_protocol.schemes.scheme import LEVELLED
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Product, Term
 from cryptable_engine.kernel import VARIABLE, kernel_state
 from cryptable_engine.programs import Evaluator, compile_circuit
-from cryptable_engine.schemes.bootstrapped.threads import usable_cores
+from cryptable_engine.schemes.threads import usable_cores
 
 _LEAST_MEMORY_GB = 2.0
 _CPU_FLAGS = ("aes", "avx2", "avx512f", "fma")

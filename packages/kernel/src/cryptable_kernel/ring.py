@@ -9,28 +9,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from cryptable_kernel.expansion_keys import MAX_ROWS, SWITCHED, ExpansionKeys, GadgetStruct, gadget_struct
 from cryptable_kernel.forms import Forms
 from cryptable_kernel.library import Kernel
 from cryptable_kernel.memory import FloatArray, address, aligned, integers
-
-MAX_ROWS = 16
-"""Rows of keys that one sum may have; pairs.h has the same."""
-
-
-class Gadget(NamedTuple):
-    """Digits of a decomposition, most significant first, and bits of each."""
-
-    levels: int
-    base_log: int
-
-
-class _Gadget(ctypes.Structure):
-    _fields_ = (("levels", ctypes.c_int), ("base_log", ctypes.c_int))
 
 
 class Ring:
@@ -105,9 +91,12 @@ class Ring:
         leaves: FloatArray,
         depth: int,
         shift: int,
-        gadgets: Sequence[tuple[int, int]],
-        keys: Sequence[FloatArray],
+        keys: ExpansionKeys,
+        becomes: npt.ArrayLike,
+        switched: FloatArray,
         scratch: FloatArray,
+        *,
+        below: tuple[int, int] = (0, 0),
     ) -> None:
         """The trace tree of one run, in place: leaf j becomes coefficient j · 2^shift of the ciphertext, a constant.
 
@@ -115,23 +104,36 @@ class Ring:
             leaves: shape (count, 2, N); the first one holds the ciphertext, centred.
             depth: levels of the tree; count ≤ 2^depth.
             shift: number of the first key that is used.
-            gadgets: of each key, l and b.
-            keys: for the automorphisms X → X^(N/2^k + 1): rows as pairs, shape (l, 2, N).
+            keys: of the automorphisms and the switch.
+            becomes: for each leaf, what it is left as: `STAYS`, `PAIR` or `SWITCHED`.
+            switched: at the places of leaves that become `SWITCHED`, what `switch_leaves` writes.
             scratch: of this ring.
+            below: leaf and levels: go on below what a tree of so many levels has left as that leaf, and touch no others
+                than those whose number is the same modulo 2^levels.
         """
-        if not 0 < len(leaves) <= 1 << depth or shift < 0 or not depth + shift <= len(keys) == len(gadgets):
-            raise ValueError(f"{len(leaves)} leaves, depth {depth} and shift {shift}, with {len(keys)} keys")
+        first, level = below
+        if not 0 < len(leaves) <= 1 << depth or shift < 0 or depth + shift > len(keys.gadgets):
+            raise ValueError(f"{len(leaves)} leaves, depth {depth} and shift {shift}, with {len(keys.gadgets)} keys")
         if 1 << (depth + shift) > self.size:
             raise ValueError(f"depth {depth} and shift {shift}: expected at most {self.size} leaves' places")
-        rows = [ctypes.c_void_p(self._key(key, gadget)) for key, gadget in zip(keys, gadgets, strict=True)]
+        if not (0 <= level <= depth and 0 <= first < min(len(leaves), 1 << level)):
+            raise ValueError(f"below leaf {first} of {level} levels, the tree has {len(leaves)} leaves, depth {depth}")
+        if keys.size != self.size:
+            raise ValueError(f"keys for rings of {keys.size} coefficients, this one has {self.size}")
+        ways = integers(becomes, SWITCHED + 1, "becomes")
+        if ways.shape != (len(leaves),):
+            raise ValueError(f"becomes: shape {ways.shape}, expected ({len(leaves)},)")
+        if len(switched) <= np.flatnonzero(ways == SWITCHED).max(initial=-1) or np.may_share_memory(leaves, switched):
+            raise ValueError(f"switched: room for {len(switched)} leaves, expected other memory for all that become so")
         self._call(
             "expand",
             self._many(leaves, 2, "leaves", written=True),
             ctypes.c_size_t(len(leaves)),
-            ctypes.c_int(depth),
-            ctypes.c_int(shift),
-            (_Gadget * len(gadgets))(*(self._gadget(gadget) for gadget in gadgets)),
-            (ctypes.c_void_p * len(rows))(*rows),
+            ctypes.c_size_t(first),
+            *(ctypes.c_int(number) for number in (level, depth, shift)),
+            ctypes.byref(keys.struct),
+            ctypes.c_void_p(ways.ctypes.data),
+            self._many(switched, 2, "switched", written=True),
             self._scratch(scratch),
         )
 
@@ -139,6 +141,8 @@ class Ring:
         self, leaves: FloatArray, gadget: tuple[int, int], key: FloatArray, switched: FloatArray, scratch: FloatArray
     ) -> None:
         """Leaves to pairs, in place, and to `switched` those of −s times what they encrypt: shape (count, 2, N).
+
+        Masks of leaves are rounded to the digits of the gadget.
 
         Args:
             leaves: ciphertexts, centred.
@@ -152,7 +156,7 @@ class Ring:
             "switch_leaves",
             self._many(leaves, 2, "leaves", written=True),
             ctypes.c_size_t(len(leaves)),
-            ctypes.byref(self._gadget(gadget)),
+            ctypes.byref(gadget_struct(gadget)),
             ctypes.c_void_p(self._key(key, gadget)),
             self._many(switched, 2, "switched", written=True),
             self._scratch(scratch),
@@ -240,7 +244,7 @@ class Ring:
             ctypes.c_int64(last),
             self._many(leaves, 2, "leaves"),
             self._many(products, 2, "products", written=True),
-            ctypes.byref(self._gadget(gadget)),
+            ctypes.byref(gadget_struct(gadget)),
             self._many(switched, 2, "switched"),
             self._many(rows, 2, "rows"),
             ctypes.c_void_p(begins.ctypes.data - offset),
@@ -288,7 +292,7 @@ class Ring:
             ctypes.c_size_t(len(indices)),
             ctypes.c_void_p(indices.ctypes.data),
             ctypes.c_void_p(turns.ctypes.data),
-            (_Gadget * 2)(*(self._gadget(gadget) for gadget in gadgets)),
+            (GadgetStruct * 2)(*(gadget_struct(gadget) for gadget in gadgets)),
             masks,
             bodies,
             self._scratch(scratch),
@@ -306,13 +310,6 @@ class Ring:
 
     def _key(self, key: FloatArray, gadget: tuple[int, int]) -> int:
         return address(key, (gadget[0], 2, self.size), "key")
-
-    @staticmethod
-    def _gadget(gadget: tuple[int, int]) -> _Gadget:
-        levels, base_log = gadget
-        if not (1 <= levels <= MAX_ROWS and base_log >= 1 and levels * base_log <= 52):
-            raise ValueError(f"a gadget of {levels} digits of {base_log} bits, expected at most 52 bits together")
-        return _Gadget(levels, base_log)
 
     @staticmethod
     def _check_forms(forms: Forms, first: int, last: int, leaves: FloatArray, products: FloatArray) -> None:

@@ -26,7 +26,7 @@ from cryptable_engine.schemes.bootstrapped.parameters.layout import (
 )
 from cryptable_engine.schemes.bootstrapped.program import BootstrappedProgram
 from cryptable_engine.schemes.bootstrapped.sums import ConvolvedWindows, TermProduct
-from cryptable_engine.schemes.bootstrapped.threads import on_all_threads, share, thread_count
+from cryptable_engine.schemes.threads import on_all_threads, share, thread_count
 
 CIRCUIT, LAYOUT = "circuit.bin", "layout.json"
 

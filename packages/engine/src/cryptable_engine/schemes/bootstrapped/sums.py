@@ -9,7 +9,7 @@ import numpy as np
 from cryptable_engine.circuit.circuit import IntArray, Term
 from cryptable_engine.circuit.convolution import OUTSIDE, Convolution
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import Words
-from cryptable_engine.schemes.bootstrapped.threads import on_all_threads
+from cryptable_engine.schemes.threads import on_all_threads
 
 _WORD_BYTES = 8
 _BLOCK_BYTES, _LEAST_WIDTH = 1 << 19, 64

@@ -6,6 +6,8 @@ import sys
 import numpy as np
 import pytest
 from cryptable_engine import interpret
+from cryptable_engine.schemes.levelled.evaluation import kernel_evaluation
+from cryptable_engine.schemes.levelled.evaluation.answer import answer_bytes
 from cryptable_engine.schemes.levelled.evaluation.product_memory import chunks, places_of
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
@@ -15,6 +17,7 @@ from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from cryptable_protocol import MalformedMessageError
 from cryptable_protocol.messages import tensor as pb
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from levelled_circuits import levelled_circuit, levelled_parameters
 
 SHAPES = [
@@ -77,6 +80,46 @@ def test_no_product_stands_where_another_is_still_read(shape):
     for product in forms.term_product[forms.terms(forms.root)].tolist():
         assert holds[int(place[product])] == product
     assert count == len(set(place.tolist())) == (max(place.tolist()) + 1 if len(place) else 0)
+
+
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_products_of_equal_depth_may_be_computed_in_any_order(shape):
+    forms = read_forms(levelled_circuit(np.random.default_rng(shape), **SHAPES[shape]))
+    together = max(1, forms.products)
+    place, _ = places_of(forms, together, in_any_order=True)
+    holds = {}
+    for chunk in chunks(forms, together):
+        held = {int(place[product]): product for product in chunk}
+        assert len(held) == len(chunk)
+        for product in forms.term_product[np.concatenate([np.r_[forms.terms(form)] for form in chunk])].tolist():
+            assert holds[int(place[product])] == product
+            assert int(place[product]) not in held
+        holds |= held
+    for product in forms.term_product[forms.terms(forms.root)].tolist():
+        assert holds[int(place[product])] == product
+
+
+@pytest.mark.encrypted
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_threads_share_a_row(client, kernel, keys, shape, monkeypatch):
+    """To the last bit what one thread computes, whose answer is right."""
+    if kernel is None:
+        pytest.skip("NumPy evaluates a row in one thread")
+    random = np.random.default_rng(shape)
+    circuit = levelled_circuit(random, **SHAPES[shape])
+    parameters = levelled_parameters(circuit)
+    row = random.integers(0, 2, circuit.input.size)
+    tensor = RingTensor.from_bytes(client.row(parameters, row))
+    found = []
+    monkeypatch.setattr(kernel_evaluation, "_WORTH_A_THREAD", 1)
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(kernel_evaluation, "thread_count", lambda threads=threads: threads)
+        evaluator = evaluator_of(circuit, parameters, kernel)
+        found.append(evaluator._evaluate(evaluator._ciphertexts(tensor.seed, tensor.polynomials), keys))
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
+    answer = client.decode(parameters, answer_bytes([found[2]], parameters))
+    assert answer == interpret(circuit, [row])[0].tolist()
 
 
 def test_places_are_used_again():
@@ -147,6 +190,7 @@ from cryptable_engine.schemes.levelled.evaluation import row_evaluator
 from cryptable_engine.schemes.levelled.noise import bound
 from cryptable_engine.schemes.levelled.plans import plan
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from levelled_circuits import levelled_circuit, levelled_parameters
 import numpy as np
 circuit = levelled_circuit(np.random.default_rng(1))

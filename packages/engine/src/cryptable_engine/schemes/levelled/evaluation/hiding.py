@@ -38,11 +38,13 @@ class _Stream:
         return (found[:count] % 3).astype(np.float64) - 1.0
 
     def normal(self, count: int) -> FloatArray:
-        """Of mean 0 and deviation 1, at most 8.6 of it: by Box and Muller, from uniform numbers of 53 bits."""
-        uniform = (self.words(2 * count) >> np.uint64(_WORD_BITS - 53)).astype(np.float64)
-        radius = np.sqrt(-2.0 * np.log((uniform[:count] + 0.5) * 2.0**-53))
-        normal: FloatArray = radius * np.cos(uniform[count:] * (2.0 * math.pi * 2.0**-53))
-        return normal
+        """Of mean 0 and deviation 1, at most 8.6 of it: by Box and Muller, two of two uniform numbers of 53 bits."""
+        pairs = -(-count // 2)
+        uniform = (self.words(2 * pairs) >> np.uint64(_WORD_BITS - 53)).astype(np.float64)
+        radius = np.sqrt(-2.0 * np.log((uniform[:pairs] + 0.5) * 2.0**-53))
+        angle = uniform[pairs:] * (2.0 * math.pi * 2.0**-53)
+        normal: FloatArray = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+        return normal[:count]
 
     def gaussian(self, count: int) -> FloatArray:
         """Fresh noise of the torus, rounded to its grid."""

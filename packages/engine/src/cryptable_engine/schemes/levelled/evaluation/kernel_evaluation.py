@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from cryptable_kernel import Forms, Kernel, Ring, aligned
+from cryptable_kernel import PAIR, STAYS, SWITCHED, ExpansionKeys, Forms, Kernel, Ring, aligned
+from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.levelled.batch import RowsTogether
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
+from cryptable_protocol.schemes.levelled.layout import Run
 
 from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.circuit.turning_tree import TurningTree
@@ -21,9 +23,12 @@ from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray, centre
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns, body_gadget, turned
+from cryptable_engine.schemes.threads import on_all_threads, thread_count
 
 _AT_ONCE = 64
 """Polynomials that are copied to memory that the kernel reads."""
+_WORTH_A_THREAD = 128
+"""Leaves: some milliseconds. Two threads that shared 84 took a quarter more of CPU than one."""
 
 
 @cache
@@ -42,18 +47,34 @@ class _Workspace:
     products: FloatArray
     tables: FloatArray
     answer: FloatArray
-    scratch: FloatArray
+    scratches: list[FloatArray]
+    """One for each thread that computes."""
+
+    @property
+    def scratch(self) -> FloatArray:
+        """Of what one thread alone does."""
+        return self.scratches[0]
 
 
 class KernelEvaluation:
-    """Evaluates one plan as `NumpyEvaluation` does. Thread-safe, likewise; the lock is free while it computes."""
+    """Evaluates one plan as `NumpyEvaluation` does. Thread-safe, likewise; the lock is free while it computes.
+
+    A row is shared among the process's threads: subtrees of leaves, and products of equal depth. Where selectors are
+    made ready for products at hand, and where tables are turned, one thread does all but the leaves.
+    """
 
     def __init__(self, plan: Plan, ring: Ring) -> None:
         self._plan, self._ring = plan, ring
         forms, layout = plan.forms, plan.layout
-        # One product after the other is written, so that each may stand where its own form was the last to read.
-        self._place, self._places = places_of(forms, 1)
+        self._threads = min(thread_count(), 1 + len(layout.leaf_bits) // _WORTH_A_THREAD)
+        # One thread writes one product after the other, so that each may stand where its own form was the last to read.
+        # Several are at products of equal depth at once.
+        is_shared = self._threads > 1 and not plan.is_streamed
+        self._place, self._places = places_of(forms, max(1, forms.products) if is_shared else 1, in_any_order=is_shared)
         self._begin = plan.selector * layout.gadget.levels
+        self._becomes = np.full(len(layout.leaf_bits), STAYS if plan.is_streamed else PAIR)
+        for used in () if plan.is_streamed else plan.switched_leaves:
+            self._becomes[used.start : used.stop] = SWITCHED
         self._forms = _forms(plan, ring, self._place)
         self._turns = None if plan.turns is None else _Turning(plan.turns, ring)
         self._own = threading.local()
@@ -65,13 +86,12 @@ class KernelEvaluation:
             polynomials: of the row, expanded ones first: shape (count, 2, N), mask and body, on the torus.
             keys: of the client, made ready for this ring.
         """
-        ring, space = self._ring, self._space()
-        layout = self._plan.layout
+        space, layout = self._space(), self._plan.layout
+        leaves = len(layout.leaf_bits)
         for run, ciphertext in zip(layout.runs, polynomials, strict=False):
-            part = space.leaves[run.first : run.first + run.count]
-            part[0] = ciphertext
-            ring.expand(part, run.depth, run.shift, UNIVERSAL.automorphisms, keys.automorphisms, space.scratch)
-        space.leaves[len(layout.leaf_bits) :] = polynomials[len(layout.runs) :]
+            self._expand(run, ciphertext, keys, space)
+        space.leaves[leaves:] = polynomials[len(layout.runs) :]
+        self._ring.pairs(space.leaves[leaves:], space.scratch)
         return self._answer(space, keys)
 
     def together(self, polynomial: FloatArray, parameters: RowsTogether, keys: ServerKeys) -> Iterator[FloatArray]:
@@ -82,9 +102,11 @@ class KernelEvaluation:
         space, run = self._space(), parameters.run
         leaves = self._leaves_of(run.count)
         leaves[0] = polynomial
-        self._ring.expand(leaves, run.depth, run.shift, UNIVERSAL.automorphisms, keys.automorphisms, space.scratch)
+        stay = np.full(run.count, STAYS)
+        self._ring.expand(leaves, run.depth, run.shift, _expansion(keys), stay, space.switched[:0], space.scratch)
         for row in np.split(leaves, parameters.rows):
             np.copyto(space.leaves, row)
+            self._make_ready(space, keys)
             yield self._answer(space, keys)
 
     def _leaves_of(self, count: int) -> FloatArray:
@@ -94,22 +116,19 @@ class KernelEvaluation:
             held = self._own.leaves = aligned(count, 2, RING_SIZE)
         return held[:count]
 
-    def _answer(self, space: _Workspace, keys: ServerKeys) -> FloatArray:
-        """From expanded leaves, and places."""
-        plan, ring = self._plan, self._ring
-        leaves = len(plan.layout.leaf_bits)
-        done = leaves if plan.is_streamed else 0
-        for used in () if plan.is_streamed else plan.switched_leaves:
+    def _make_ready(self, space: _Workspace, keys: ServerKeys) -> None:
+        """Leaves that stayed ciphertexts."""
+        ring, done = self._ring, 0
+        for used in self._plan.switched_leaves:
             ring.pairs(space.leaves[done : used.start], space.scratch)
             done = used.stop
-            ring.switch_leaves(
-                space.leaves[used.start : done],
-                UNIVERSAL.switch,
-                keys.switch,
-                space.switched[used.start : done],
-                space.scratch,
-            )
+            part, switched = space.leaves[used.start : done], space.switched[used.start : done]
+            ring.switch_leaves(part, UNIVERSAL.switch, keys.switch, switched, space.scratch)
         ring.pairs(space.leaves[done:], space.scratch)
+
+    def _answer(self, space: _Workspace, keys: ServerKeys) -> FloatArray:
+        """From leaves and places that are ready."""
+        plan, ring = self._plan, self._ring
         self._multiply(space, keys)
         root = plan.forms.root
         ring.forms(self._forms, root, root + 1, space.leaves, space.products, space.answer, space.scratch)
@@ -118,11 +137,30 @@ class KernelEvaluation:
             answer += self._turns.evaluate(space, keys)
         return answer
 
+    def _expand(self, run: Run, ciphertext: FloatArray, keys: ServerKeys, space: _Workspace) -> None:
+        """All leaves of a run, each made ready as soon as it is there."""
+        ring, own = self._ring, _expansion(keys)
+        leaves, becomes, switched = (
+            array[run.first : run.first + run.count] for array in (space.leaves, self._becomes, space.switched)
+        )
+        leaves[0] = ciphertext
+        levels = min(run.depth, self._threads.bit_length()) if self._threads > 1 else 0
+        top = leaves[: 1 << levels]
+        if levels:
+            ring.expand(top, levels, run.shift, own, np.full(len(top), STAYS), switched[:0], space.scratch)
+
+        def below(thread: int) -> None:
+            for tree in range(thread, len(top), self._threads):
+                scratch = space.scratches[thread]
+                ring.expand(leaves, run.depth, run.shift, own, becomes, switched, scratch, below=(tree, levels))
+
+        on_all_threads(below, range(self._threads))
+
     def _multiply(self, space: _Workspace, keys: ServerKeys) -> None:
         plan = self._plan
         if not plan.is_streamed:
-            products = range(plan.forms.products)
-            self._multiply_some(products, space, space.switched, space.leaves, self._begin)
+            for step in plan.forms.steps if self._threads > 1 else (range(plan.forms.products),):
+                self._multiply_step(step, space)
             return
         levels = plan.layout.gadget.levels
         for chunk in chunks(plan.forms):
@@ -135,8 +173,25 @@ class KernelEvaluation:
             self._ring.switch_leaves(ready, UNIVERSAL.switch, keys.switch, switched, space.scratch)
             self._multiply_some(chunk, space, switched, ready, index.ravel() * levels)
 
+    def _multiply_step(self, step: range, space: _Workspace) -> None:
+        """Products whose forms read none of them, if several threads compute."""
+        share = -(-len(step) // self._threads)
+
+        def some(thread: int) -> None:
+            products = step[thread * share : (thread + 1) * share]
+            begin = self._begin[products.start : products.stop]
+            self._multiply_some(products, space, space.switched, space.leaves, begin, thread)
+
+        on_all_threads(some, range(self._threads))
+
     def _multiply_some(
-        self, products: range, space: _Workspace, switched: FloatArray, rows: FloatArray, begin: IntArray
+        self,
+        products: range,
+        space: _Workspace,
+        switched: FloatArray,
+        rows: FloatArray,
+        begin: IntArray,
+        thread: int = 0,
     ) -> None:
         self._ring.products(
             self._forms,
@@ -149,7 +204,7 @@ class KernelEvaluation:
             rows=rows,
             begin=begin,
             place=self._place[products.start : products.stop],
-            scratch=space.scratch,
+            scratch=space.scratches[thread],
         )
 
     def _space(self) -> _Workspace:
@@ -165,9 +220,15 @@ class KernelEvaluation:
                 products=aligned(self._places, 2, RING_SIZE),
                 tables=aligned(0 if turns is None else turns.neurons, 2, RING_SIZE),
                 answer=aligned(1, 2, RING_SIZE),
-                scratch=self._ring.scratch(),
+                scratches=[self._ring.scratch() for _ in range(self._threads)],
             )
         return space
+
+
+def _expansion(keys: ServerKeys) -> ExpansionKeys:
+    if keys.expansion is None:
+        raise InternalError("keys that no ciphertext is expanded with, and that were let through")
+    return keys.expansion
 
 
 class _Turning:

@@ -20,11 +20,12 @@ def chunks(forms: Forms, size: int = CHUNK) -> Iterator[range]:
             yield range(first, min(first + size, step.stop))
 
 
-def places_of(forms: Forms, size: int = CHUNK) -> tuple[IntArray, int]:
+def places_of(forms: Forms, size: int = CHUNK, *, in_any_order: bool = False) -> tuple[IntArray, int]:
     """The place of each product, and how many places there are.
 
     The forms of a chunk of `size` products are read before its products are written, so these may stand where those
-    were read last.
+    were read last. Where products of a chunk are computed `in_any_order`, they may only stand where earlier chunks were
+    the last to read.
     """
     last = np.full(forms.products, -1, np.int64)
     np.maximum.at(last, forms.term_product, forms.form_of_terms())
@@ -34,7 +35,8 @@ def places_of(forms: Forms, size: int = CHUNK) -> tuple[IntArray, int]:
     ending = np.argsort(last, kind="stable")
     ended = int(np.searchsorted(last[ending], 0))  # what no form reads keeps its place to itself
     for chunk in chunks(forms, size):
-        while ended < len(ending) and last[ending[ended]] < chunk.stop:
+        read = chunk.start if in_any_order else chunk.stop
+        while ended < len(ending) and last[ending[ended]] < read:
             free.append(int(place[ending[ended]]))
             ended += 1
         for product in chunk:

@@ -15,7 +15,7 @@ from cryptable_protocol.schemes.ring_tensor import SEED_BYTES
 from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray, fold, forward, torus
 
 if TYPE_CHECKING:
-    from cryptable_kernel import Ring
+    from cryptable_kernel import ExpansionKeys, Ring
 
 Rows: TypeAlias = npt.NDArray[Any]
 """Complex transforms, or doubles of the ring's pairs."""
@@ -35,6 +35,7 @@ class ServerKeys:
             pairs, (l, 2, N).
         switch: rows of the switch, likewise.
         public_pair: shape (2, N/2), or the ring's pair.
+        expansion: automorphisms and switch as the ring takes them; None without one.
 
     Raises:
         MalformedMessageError: not of exactly the keyset's length.
@@ -62,6 +63,17 @@ class ServerKeys:
             first += gadget.levels
         self.automorphisms = tuple(automorphisms)
         self.switch = rows[first : first + UNIVERSAL.switch.levels]
+        self.expansion: ExpansionKeys | None = None
+        if ring is not None and automorphisms:
+            from cryptable_kernel import ExpansionKeys
+
+            self.expansion = ExpansionKeys(
+                RING_SIZE,
+                gadgets=UNIVERSAL.automorphisms,
+                automorphisms=automorphisms,
+                gadget=UNIVERSAL.switch,
+                switch=self.switch,
+            )
 
 
 def _pairs(ring: Ring, ciphertexts: FloatArray) -> FloatArray:

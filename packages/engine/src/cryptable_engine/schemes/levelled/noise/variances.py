@@ -134,7 +134,7 @@ class RowVariances:
         phase, times_secret = np.zeros((12, self._leaves)), np.zeros((12, self._leaves))
         for run in self.runs:
             part = slice(run.first, run.first + run.count)
-            phase[0, part] = UPLOADED * 2.0**run.doublings
+            phase[0, part] = (UPLOADED + self._unsplit(run)) * 2.0**run.doublings
             times_secret[0, part] = self.secret.norm * phase[0, part]
             for level in range(run.depth):
                 later = self._later(run.count, run.depth, level)
@@ -144,6 +144,10 @@ class RowVariances:
                 phase[1 + key, part] = doubled * automorphism_noise(gadget, self.secret)
                 times_secret[1 + key, part] = doubled * self._times_secret(gadget, later)
         return self._of_row(phase), self._of_row(times_secret)
+
+    def _unsplit(self, run: Run) -> float:
+        """What the kernel leaves over of the mask of a run's only leaf; where one was split, `rounding` covers it."""
+        return self.secret.norm * left_over(UNIVERSAL.switch) if run.count == 1 else 0.0
 
     @staticmethod
     def _later(count: int, depth: int, level: int) -> npt.NDArray[np.int64]:
@@ -251,7 +255,7 @@ class RowVariances:
         found = np.zeros(self._leaves)
         for run in self.runs:
             part = found[run.first : run.first + run.count]
-            part[:] = 4.0**run.doublings * UPLOADED
+            part[:] = 4.0**run.doublings * (UPLOADED + self._unsplit(run))
             for level in range(run.depth):
                 later = self._later(run.count, run.depth, level)
                 noise = automorphism_noise(UNIVERSAL.automorphisms[run.shift + level], self.secret)
