@@ -9,7 +9,7 @@ from cryptable_engine import interpret
 from cryptable_engine.schemes.levelled.evaluation import kernel_evaluation
 from cryptable_engine.schemes.levelled.evaluation.answer import answer_bytes
 from cryptable_engine.schemes.levelled.evaluation.product_memory import chunks, places_of
-from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
+from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator, _ciphertexts
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.plans import plan as plan_module
 from cryptable_engine.schemes.levelled.plans.forms import read_forms
@@ -17,6 +17,7 @@ from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from cryptable_protocol import MalformedMessageError
 from cryptable_protocol.messages import tensor as pb
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
+from cryptable_protocol.schemes.levelled.parameters import ROW_WORD_BITS
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 from levelled_circuits import levelled_circuit, levelled_parameters
 
@@ -110,12 +111,13 @@ def test_threads_share_a_row(client, kernel, keys, shape, monkeypatch):
     parameters = levelled_parameters(circuit)
     row = random.integers(0, 2, circuit.input.size)
     tensor = RingTensor.from_bytes(client.row(parameters, row))
-    found = []
+    bits = [ROW_WORD_BITS] * len(parameters.layout.runs)
+    polynomials, found = _ciphertexts(tensor.seed, tensor.polynomials, bits), []
     monkeypatch.setattr(kernel_evaluation, "_WORTH_A_THREAD", 1)
     for threads in (1, 2, 3):
         monkeypatch.setattr(kernel_evaluation, "thread_count", lambda threads=threads: threads)
         evaluator = evaluator_of(circuit, parameters, kernel)
-        found.append(evaluator._evaluate(evaluator._ciphertexts(tensor.seed, tensor.polynomials), keys))
+        found.append(evaluator._evaluation.ciphertext(polynomials, keys))
     np.testing.assert_array_equal(found[1], found[0])
     np.testing.assert_array_equal(found[2], found[0])
     answer = client.decode(parameters, answer_bytes([found[2]], parameters))
@@ -190,6 +192,7 @@ from cryptable_engine.schemes.levelled.evaluation import row_evaluator
 from cryptable_engine.schemes.levelled.noise import bound
 from cryptable_engine.schemes.levelled.plans import plan
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
+from cryptable_protocol.schemes.levelled.parameters import ROW_WORD_BITS
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 from levelled_circuits import levelled_circuit, levelled_parameters
 import numpy as np
