@@ -53,6 +53,7 @@ def test_products_are_drawn_by_feature_and_depth():
     assert sum(levelled.selectors_by_feature.values()) == levelled.selectors
     assert "Products by depth" in found
     assert {"1 deep", "products", "expanding bits"} <= set(found)
+    assert levelled.together is None or levelled.together.seconds < 3 * told.cpu_seconds_predicted
     assert sum(levelled.products_by_feature.values()) == sum(levelled.products_by_depth) == levelled.products > 0
     assert set(levelled.products_by_feature) < {f"x{index}" for index in range(X.shape[1])}
 
@@ -62,6 +63,8 @@ def test_products_that_turn_tables_are_drawn():
     told = ct.compile(network, X[:, :6], scheme="levelled", show_progress=False).explain()
     found = texts(told.plot())
     assert told.levelled.turns > 0
+    assert told.levelled.together is not None
+    assert told.levelled.together.seconds < 3 * told.cpu_seconds_predicted
     assert {"turning tables", str(told.levelled.turns)} <= set(found)
 
 

@@ -373,7 +373,7 @@ def explain(
         cpu_seconds_measured=cpu_seconds_measured,
         scheme=spec.scheme,
         offers=offers,
-        levelled=LevelledFacts.of(circuit, spec.features, parameters),
+        levelled=LevelledFacts.of(circuit, spec.features, parameters, machine_rates().levelled_pace),
         squares=SquaresFacts.of(circuit, parameters),
         linear=LinearFacts.of(parameters),
     )

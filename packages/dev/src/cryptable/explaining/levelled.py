@@ -55,7 +55,7 @@ class Together:
         rows: at most.
         up: bytes of a row then.
         down: bytes of an answer to a row.
-        seconds: predicted CPU seconds of a row, by the rates of the row alone, but for its linear forms.
+        seconds: predicted CPU seconds of a row, but for its linear forms.
     """
 
     rows: int
@@ -64,13 +64,13 @@ class Together:
     seconds: float
 
     @classmethod
-    def of(cls, circuit: Circuit, parameters: LevelledParameters) -> Together | None:
-        """As a server will find it; None where rows travel alone."""
+    def of(cls, circuit: Circuit, parameters: LevelledParameters, pace: float) -> Together | None:
+        """As a server will find it, at a pace of `MachineRates.levelled_pace`; None where rows travel alone."""
         batch = choose_batch(make_plan(circuit, parameters, parameters.maximum), row_price)
         if batch is None:
             return None
         full, turns = batch.of(batch.most_rows), turns_of(circuit)
-        seconds = seconds_of(batch.row, circuit.products - turns, turns)
+        seconds = pace * seconds_of(batch.row, circuit.products - turns, turns)
         return cls(full.rows, full.row_bytes / full.rows, full.answer_bytes / full.rows, seconds)
 
 
@@ -120,9 +120,9 @@ class LevelledFacts:
 
     @classmethod
     def of(
-        cls, circuit: Circuit, features: Sequence[FeatureEncoder], parameters: SchemeParameters
+        cls, circuit: Circuit, features: Sequence[FeatureEncoder], parameters: SchemeParameters, pace: float
     ) -> LevelledFacts | None:
-        """Of a circuit, what its client encodes, and its parameters; None where those are another scheme's."""
+        """Of a circuit, what its client encodes, its parameters, and a pace; None where those are another scheme's."""
         if not isinstance(parameters, LevelledParameters):
             return None
         layers = [node.bits for node in circuit.nodes if isinstance(node, Product)]
@@ -147,7 +147,7 @@ class LevelledFacts:
             parameters.moduli,
             failure(circuit, parameters),
             *((0, 0, 0) if rotation is None else (rotation.products, rotation.neurons, rotation.positions)),
-            together=Together.of(circuit, parameters),
+            together=Together.of(circuit, parameters, pace),
         )
 
     def to_dict(self) -> dict[str, Any]:
