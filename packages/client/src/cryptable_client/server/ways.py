@@ -26,7 +26,7 @@ _ATTEMPTS = 3
 def rows_in_a_tensor(rows: int, batch: Batch | None, *, is_near: bool, wanted: bool | None) -> int:
     """How many rows travel in each tensor; 0 for each alone.
 
-    Rows that travel together take a few times fewer bytes, and up to twice the seconds of CPU on the server, where one
+    Rows that travel together take a few times fewer bytes, and about twice the seconds of CPU on the server, where one
     core evaluates those of a tensor. So they do wherever bytes take time, in tensors as full as each other.
 
     Args:

@@ -32,7 +32,7 @@ def choose_batch(alone: Plan, price: Callable[[Plan], float]) -> LevelledBatch |
         price: of a row.
 
     Returns:
-        None where no two rows fit, their noise is too great, or each would cost more than twice what it costs alone.
+        None where no two rows fit, their noise is too great, or each has more than twice the price that it has alone.
     """
     wanted, most_price = math.log2(alone.parameters.p_error), _DEARER * price(alone)
     plans = [plan for plan in (_planned(alone, gadget) for gadget in _GADGETS) if plan is not None]
