@@ -75,17 +75,25 @@ def installing() -> tuple[dict[str, str], list[str]]:
     return environment, ["--torch-backend=cpu"]
 
 
-def make_environment(folder: Path, extras: str, wheels: dict[str, Path]) -> Path:
-    """The interpreter of a fresh environment with `cryptable[extras]`."""
+def build_wheels(folder: Path) -> dict[str, Path]:
+    """Package folder name → path of its wheel, of this tree."""
+    command = [find_uv(), "build", "--quiet", "--all-packages", "--wheel", "--out-dir", str(folder)]
+    subprocess.run(command, check=True, cwd=ROOT)
+    names = {package: f"cryptable{'' if package == 'dev' else '_' + package}" for package in PACKAGES}
+    return {package: next(folder.glob(f"{name}-*.whl")) for package, name in names.items()}
+
+
+def make_environment(folder: Path, extras: str, wheels: dict[str, Path], *, torch: bool = True) -> Path:
+    """The interpreter of a fresh environment with `cryptable[extras]`, and torch where they need it."""
     uv = find_uv()
     if not (folder / "bin/python").exists():
         subprocess.run([uv, "venv", "--quiet", "--no-config", "--python", sys.executable, str(folder)], check=True)
     python = folder / "bin/python"
     ours = [str(wheel) for package, wheel in wheels.items() if package != "dev"]
-    environment, torch = installing()
+    environment, build = installing()
     command = [uv, "pip", "install", "--quiet", "--no-config", "--python", str(python)]
     command += ["--reinstall-package=" + wheel.name.split("-")[0] for wheel in wheels.values()]
-    command += [f"cryptable[{extras}] @ {wheels['dev'].as_uri()}", *ours, *torch]
+    command += [f"cryptable[{extras}] @ {wheels['dev'].as_uri()}", *ours, *(build if torch else [])]
     subprocess.run(command, check=True, env=environment, cwd=folder)
     return python
 
@@ -102,11 +110,7 @@ def main() -> int:
     failed = False
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.keep or Path(temporary)).resolve()
-        built = Path(temporary) / "wheels"
-        command = [find_uv(), "build", "--quiet", "--all-packages", "--wheel", "--out-dir", str(built)]
-        subprocess.run(command, check=True, cwd=ROOT)
-        names = {package: f"cryptable{'' if package == 'dev' else '_' + package}" for package in PACKAGES}
-        wheels = {package: next(built.glob(f"{name}-*.whl")) for package, name in names.items()}
+        wheels = build_wheels(Path(temporary) / "wheels")
         environments = {extras: folder / extras for extras in sorted({part.extras for part in chosen})}
         pythons = {extras: make_environment(place, extras, wheels) for extras, place in environments.items()}
         for part in chosen:
