@@ -16,6 +16,7 @@ from cryptable_client.schemes.bootstrapped.encryption import encrypt_words
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Term
 from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.lookup_program import LookupProgram
+from cryptable_engine.schemes.bootstrapped.parameters.assignment import one_of_a_kind
 from cryptable_engine.schemes.bootstrapped.parameters.catalogue import keyset_catalogue
 from cryptable_engine.schemes.bootstrapped.parameters.formulas import (
     bootstrap_variance,
@@ -61,9 +62,10 @@ def made_keys(keyset):
 
 def looked_up(keyset, width, region, rows):
     """Phases of what lookups of `width` bits give, of values that are encrypted as if they had `region` bits."""
-    small, large = keyset.dimensions[SMALL_KEY], keyset.dimensions[LARGE_KEY]
+    small = keyset.dimensions[SMALL_KEY]
     widths = (region, region, OUTPUT_BITS, OUTPUT_BITS)
-    program = LookupProgram(identities(width), widths, Reading(OUTPUT_BITS, OUTPUT_BITS), given=small, looked_up=large)
+    circuit, output = identities(width), Reading(OUTPUT_BITS, OUTPUT_BITS)
+    program = LookupProgram(circuit, widths, output, one_of_a_kind(circuit, keyset), keyset.dimensions)
     with made_keys(keyset) as (keys, small_key, large_key):
         results = [
             program.evaluate(encrypt_words(small_key, lwe.encode(row, region), minimal_variance(small)), keys)

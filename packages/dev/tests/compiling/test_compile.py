@@ -140,7 +140,7 @@ def test_an_expensive_model_compiles_with_a_warning_that_says_what_it_costs(monk
     ("estimator", "advice"),
     [
         (KNeighborsRegressor(2), "comparisons grow faster than training rows: fit on fewer"),
-        (None, "fewer bits= "),
+        (None, "fewer neurons, and fewer input_bits="),
     ],
 )
 def test_the_warning_speaks_of_the_kind_of_model(estimator, advice, monkeypatch):

@@ -277,7 +277,7 @@ def mean_of(leaves, values, weights):
 def test_where_the_library_counted_nothing_the_calibration_data_are_counted():
     """A budget prunes: what is left was counted by nobody."""
     boosted = XGBClassifier(n_estimators=6, max_depth=3, random_state=0).fit(CANCER, IS_BENIGN)
-    told = Told(boosted, CANCER, CompileSettings(explain="contributions", budget=ct.Budget(seconds=0.004)))
+    told = Told(boosted, CANCER, CompileSettings(explain="contributions", budget=ct.Budget(seconds=0.0007)))
     assert told.planned.given_up is not None
     assert told.planned.contribution_error is None
     assert told.adds_up()

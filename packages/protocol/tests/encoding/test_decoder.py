@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cryptable_protocol import Decoder, InvalidInputError, Link, MalformedMessageError, Member
 from cryptable_protocol.encoding.decoder import Labels
-from cryptable_protocol.encoding.links import REGRESSIONS
+from cryptable_protocol.encoding.links import OF_PAIRS, REGRESSIONS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +17,8 @@ VALUES = st.integers(0, 2**20)
 
 
 def decoder(link: Link, scores: int = 1, *, step: float = 0.25, offset: int = 0) -> Decoder:
+    if link in OF_PAIRS:
+        scores = max(3, scores)
     labels = None if link in REGRESSIONS else tuple(range(10, 10 + max(2, scores)))
     curve = ((-1.0, 0.0, 2.0), (3.0, 1.0, 1.5)) if link is Link.CURVE else ((), ())
     return Decoder(link, (offset,) * scores, step, (0.0,) * scores, labels, curve=curve)
@@ -133,7 +135,7 @@ def test_who_has_probabilities_is_known_before_anything_is_decrypted(link: Link)
         made.require_probabilities()
         made.predict_proba(np.zeros((1, 1), np.int64))
         return
-    for act in (made.require_probabilities, lambda: made.predict_proba(np.zeros((1, 1), np.int64))):
+    for act in (made.require_probabilities, lambda: made.predict_proba(np.zeros((1, made.scores), np.int64))):
         with pytest.raises(InvalidInputError, match="no probabilities"):
             act()
 

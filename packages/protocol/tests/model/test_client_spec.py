@@ -21,6 +21,7 @@ from cryptable_protocol import (
     ThermometerEncoder,
     UnusedFeature,
 )
+from cryptable_protocol.encoding.links import OF_PAIRS
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
 from cryptable_protocol.schemes.bootstrapped.readable import widest_output
@@ -76,10 +77,10 @@ def features(name: str) -> st.SearchStrategy[Any]:
 @st.composite
 def decoders(draw: Any) -> Decoder:
     link = draw(st.sampled_from([link for link in Link if link is not Link.CURVE]))
-    scores = draw(st.integers(1, 5))
+    scores = draw(st.sampled_from([3, 6, 10]) if link in OF_PAIRS else st.integers(1, 5))
     offsets = tuple(draw(st.lists(st.integers(-(2**62), 2**62), min_size=scores, max_size=scores)))
     bases = tuple(draw(st.lists(SMALL, min_size=scores, max_size=scores)))
-    count = max(2, scores)
+    count = {3: 3, 6: 4, 10: 5}[scores] if link in OF_PAIRS else max(2, scores)
     kind = st.integers(-(2**63), 2**63 - 1) | NAMES.map(lambda name: name[:20])
     first = draw(kind)
     same = NAMES.map(lambda name: name[:20]) if isinstance(first, str) else st.integers(-(2**63), 2**63 - 1)

@@ -83,7 +83,7 @@ def network():
         ),
         (lambda: GaussianNB().fit(X, Y), "GaussianNB, a quadratic model: "),
         (lambda: KNeighborsClassifier(3).fit(X[:20], Y[:20]), "a model of nearest neighbours: .* fit on fewer"),
-        (network, "a network: .*fewer bits= "),
+        (network, "a network of one hidden layer: .*fewer neurons"),
     ],
 )
 def test_what_no_budget_makes_cheaper_is_refused_before_anything_is_planned(make, message, monkeypatch):

@@ -10,8 +10,8 @@ import pytest
 from cryptable_engine import Convolution, Evaluator, Program, Term
 from cryptable_engine.circuit.convolution import convolved
 from cryptable_engine.errors import UnsupportedProgramError
+from cryptable_engine.schemes import threads as thread_pools
 from cryptable_engine.schemes.bootstrapped import sums
-from cryptable_engine.schemes.bootstrapped import threads as thread_pools
 from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.lookup_program import CIRCUIT, LAYOUT, LookupProgram
 from cryptable_engine.schemes.bootstrapped.program import EvaluationKind

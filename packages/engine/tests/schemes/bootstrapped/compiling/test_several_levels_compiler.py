@@ -112,15 +112,13 @@ def test_what_is_refused(programs, named, tmp_path):
 
 def test_a_promise_that_only_concrete_may_keep(programs, named, tmp_path, monkeypatch):
     """Where it is not installed, an artifact names what it needs; what is not what was promised is no program."""
+    several, linear, shared = programs("chain"), programs("linear").parameters, programs("shared").parameters
     monkeypatch.setattr(compiler, "is_installed", lambda: False)
-    several = programs("chain")
     with pytest.raises(SchemeUnavailableError, match="no choice among its keys is exact enough"):
         compile_circuit(named("chain"), CompileOptions(), tmp_path / "chain", promised=several.parameters)
-    linear = programs("linear").parameters
     weak = replace(linear, input=replace(linear.input, variance=linear.input.variance / 2))
     with pytest.raises(SchemeUnavailableError, match="128 bits of security"):
         compile_circuit(named("linear"), CompileOptions(), tmp_path / "linear", promised=weak)
-    shared = programs("shared").parameters
     wrong = replace(shared, output=replace(shared.output, width=shared.output.width + 1))
     with pytest.raises(ProgramMismatchError, match="output"):
         compile_circuit(named("shared"), CompileOptions(), tmp_path / "shared", promised=wrong)

@@ -27,7 +27,7 @@ from cryptable_engine import (
     interpret,
     verify,
 )
-from cryptable_engine.schemes.bootstrapped import threads as thread_pools
+from cryptable_engine.schemes import threads as thread_pools
 from cryptable_engine.schemes.bootstrapped.bootstrapping.keys import BootstrappingKeys
 from cryptable_engine.schemes.bootstrapped.lookup_program import LookupProgram
 from cryptable_engine.schemes.bootstrapped.noise import NoiseModel, NoisyInterpreter

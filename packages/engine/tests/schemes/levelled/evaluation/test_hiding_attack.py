@@ -11,12 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cryptable_engine.schemes.levelled.evaluation import hiding, row_evaluator
-from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
+from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator, _ciphertexts
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from cryptable_protocol.messages import tensor as pb
 from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
 from cryptable_protocol.schemes.levelled.mask_stream import public_pair_mask
+from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
 from levelled_circuits import levelled_circuit, levelled_parameters
 from levelled_client import GRID, N, packed, times, unpacked
 
@@ -101,7 +102,9 @@ def test_if_the_whole_body_returned_the_attack_would_work(monkeypatch):
     constant = unhidden(evaluators[0], parameters, monkeypatch)[1]
     keys = keys_of([1 << (GRID - 2)] + [0] * (N - 1))
     for number, evaluator in enumerate(evaluators):
-        row = evaluator._ciphertexts(SEED, bytes(parameters.row_bytes))
+        layout = parameters.layout
+        word_bits = [ROW_WORD_BITS] * len(layout.runs) + [PLACED_WORD_BITS] * layout.placed_polynomials
+        row = _ciphertexts(SEED, bytes(parameters.row_bytes), word_bits)
         mask, body = evaluator.ciphertext(row, keys)
         body[: parameters.slots] -= constant
         ternary = np.rint(4 * centred(body))

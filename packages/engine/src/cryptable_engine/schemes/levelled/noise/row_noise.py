@@ -22,10 +22,13 @@ from cryptable_engine.schemes.levelled.plans.plan import Plan, Weights
 from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns
 
 
-def row_variance(plan: Plan, variances: RowVariances, bits: IntArray) -> FloatArray:
+def row_variance(
+    plan: Plan, variances: RowVariances, bits: IntArray, *, are_leaves_followed: bool = True
+) -> FloatArray:
     """Of the phase of each slot, shape (slots,), for a row of bits; weights' rounding, which is no noise, is not in it.
 
-    What forms read from leaves is followed back through the trace tree: some milliseconds a leaf and slot.
+    What forms read from leaves is followed back through the trace tree, some milliseconds a leaf and slot; or leaves
+    are taken as if their errors were independent.
     """
     entering, gains = row_gains(plan, bits)
     each = variances.product_keys[plan.selector] + variances.product_rounding
@@ -38,6 +41,8 @@ def row_variance(plan: Plan, variances: RowVariances, bits: IntArray) -> FloatAr
     )
     leaves, read = _added(plan.leaves, gains)
     leaves = leaves + (variances.row or 0) * len(plan.layout.leaf_bits)
+    if not are_leaves_followed:
+        return np.full(plan.layout.slots, others + variances.leaf[leaves] @ np.sum(read**2, axis=1))
     found: FloatArray = others + sum(
         (
             _run_variance(run, variances, leaves[part] - run.first, read[part])
