@@ -19,6 +19,7 @@ from cryptable.graphs.graph import Rows
 from cryptable.importers.networks.onnx_network import OnnxNetwork
 from cryptable.importers.networks.reading import read_model
 from cryptable.importers.networks.several_inputs import row_shapes
+from cryptable.importers.networks.sources.decomposed_quantizers import register_quantizers
 from cryptable.importers.networks.sources.registry import source
 
 OPSETS = (17, 18, 20)
@@ -39,7 +40,9 @@ def _called(module: Any) -> Any:  # noqa: ANN401
     """A module that calls another one, which knows no training mode, as its submodule would be asked for."""
     import torch
 
-    module = copy.deepcopy(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of how it copies graphs
+        module = copy.deepcopy(module)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
 
@@ -86,7 +89,11 @@ def exported(module: Any, X: Rows, *, rows: int = 1) -> onnx.ModelProto:  # noqa
         examples.append(examples[0] | {name: torch.tensor(each) for name, each in whole.items()})
     training = [each for each in module.modules() if each.training]
     if training:
-        module.train(False)
+        try:
+            module.train(False)
+        except NotImplementedError:  # what `torch.export` has made knows no modes
+            module, training = _called(module), []
+            module.train(False)
     try:
         return _exported(module, examples)
     finally:
@@ -146,6 +153,7 @@ def _exported(module: Any, examples: list[dict[str, Any]]) -> onnx.ModelProto:  
 def _exported_by_torch(module: Any, example: dict[str, Any], opset: int) -> onnx.ModelProto:  # noqa: ANN401
     import torch
 
+    register_quantizers()
     buffer = io.BytesIO()
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # it prints graphs that it fails on
         warnings.simplefilter("ignore")  # the exporter's own: of its deprecation, and of tracing
