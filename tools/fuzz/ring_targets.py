@@ -108,7 +108,8 @@ def _rewrite(own: Any, random: Random) -> None:  # noqa: ANN401 - of either sche
         case 0 | 1 | 2:
             field = random.choice(fields)
             near = getattr(own, field.name)
-            setattr(own, field.name, max(0, random.choice((near - 1, near + 1, 2 * near, *SMALL, *HUGE))))
+            most = 2**32 - 1 if field.cpp_type == field.CPPTYPE_UINT32 else 2**63
+            setattr(own, field.name, min(most, max(0, random.choice((near - 1, near + 1, 2 * near, *SMALL, *HUGE)))))
         case 3 | 4 | 7 if hasattr(own, "modulus"):
             own.chain, own.modulus = random.choice((0, *CHAINS, 99)), random.choice((0, 3, 65537, 65539, 114689, 81921))
         case 3:
