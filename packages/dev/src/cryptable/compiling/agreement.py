@@ -63,10 +63,11 @@ def measured(planned: PlannedModel, imported: ImportedModel) -> Agreement:
 
 def _relative(difference: FloatArray, wanted: FloatArray, *, is_classifier: bool) -> float:
     """Root mean square of the score where it is largest, beside how much scores vary."""
-    if is_classifier or wanted.ndim == 1 or wanted.shape[1] == 1:
-        return _root_mean_square(difference) / (deviation(wanted) or 1.0)
-    own = deviations(wanted)
-    return float((np.sqrt(np.square(difference).mean(axis=0)) / np.where(own > 0, own, deviation(wanted) or 1.0)).max())
+    varies: FloatArray | float = deviation(wanted) or 1.0
+    if not is_classifier:
+        own = deviations(wanted)
+        varies = np.where(own > 0, own, varies)
+    return _root_mean_square(difference / varies)
 
 
 def _of_scores(decoder: Decoder) -> Decoder:

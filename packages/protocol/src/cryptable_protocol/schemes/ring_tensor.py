@@ -96,6 +96,22 @@ class RingMessages(ABC):
         check_answer(message, self.answer_bytes, self.rows_together)
 
 
+class RingParameters(RingMessages):
+    """What parameters of ring schemes say of their outputs, which are residues put together: 0 to `maximum`."""
+
+    maximum: int
+
+    @property
+    def output_bits(self) -> int:
+        """Bits of the highest value of an output."""
+        return max(1, self.maximum.bit_length())
+
+    @property
+    def most_further_bits(self) -> int:
+        """None: residues have no lower bits."""
+        return 0
+
+
 def check_row(message: tensor_pb.EncryptedTensor, size: int, rows: int = 0) -> bytes:
     """The canonical bytes of a row, or of so many together, if it has a seed and exactly `size` packed bytes."""
     _check_form(message, "seed", rows)

@@ -22,7 +22,7 @@ from cryptable_protocol.schemes.levelled.answers import (
 from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, PUBLIC_PAIR, RING_SIZE, LevelledKeyset
 from cryptable_protocol.schemes.levelled.linear_layout import MAX_LINEAR_MODULI, LinearLayout
 from cryptable_protocol.schemes.packing import packed_bytes
-from cryptable_protocol.schemes.ring_tensor import RingMessages
+from cryptable_protocol.schemes.ring_tensor import RingParameters
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 MAX_INPUT_BITS = 30
@@ -38,7 +38,7 @@ _FRESH = 4.0**LOG2_DEVIATION + 4.0**-GRID_BITS / 12
 
 
 @dataclass(frozen=True)
-class LinearParameters(RingMessages):
+class LinearParameters(RingParameters):
     """What a client needs to lay out and encrypt its integers, and to read residues.
 
     Attributes:
@@ -179,16 +179,6 @@ class LinearParameters(RingMessages):
     def key_memory_bytes(self) -> int:
         """Of a client's keys in a worker."""
         return self.keyset.memory_bytes
-
-    @property
-    def output_bits(self) -> int:
-        """Bits of the highest value of an output."""
-        return max(1, self.maximum.bit_length())
-
-    @property
-    def most_further_bits(self) -> int:
-        """None: residues have no lower bits."""
-        return 0
 
     @property
     def row_bytes(self) -> int:

@@ -23,7 +23,7 @@ from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL, Gad
 from cryptable_protocol.schemes.levelled.layout import Layout
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.packing import packed_bytes
-from cryptable_protocol.schemes.ring_tensor import RingMessages
+from cryptable_protocol.schemes.ring_tensor import RingParameters
 from cryptable_protocol.schemes.scheme import LEVELLED, SchemeParameters, scheme_parameters
 
 GADGETS = tuple(Gadget(*pair) for pair in ((2, 8), (2, 9), (3, 6), (3, 7), (4, 5), (4, 6)))
@@ -35,7 +35,7 @@ LEAST_ANSWER_BITS, MOST_ANSWER_BITS = 12, 20
 
 @scheme_parameters
 @dataclass(frozen=True)
-class LevelledParameters(RingMessages):
+class LevelledParameters(RingParameters):
     """What a client needs to lay out and encrypt its bits, and to read residues. All inputs are bits.
 
     Attributes:
@@ -158,16 +158,6 @@ class LevelledParameters(RingMessages):
     def input_bits(self) -> int:
         """Every input is a bit."""
         return 1
-
-    @property
-    def output_bits(self) -> int:
-        """Bits of the highest value of an output."""
-        return max(1, self.maximum.bit_length())
-
-    @property
-    def most_further_bits(self) -> int:
-        """None: residues have no lower bits."""
-        return 0
 
     @property
     def row_bytes(self) -> int:

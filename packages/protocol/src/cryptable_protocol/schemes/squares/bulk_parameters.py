@@ -11,7 +11,7 @@ from cryptable_protocol import limits
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.schemes.packing import packed_bytes
-from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingMessages
+from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingParameters
 from cryptable_protocol.schemes.scheme import SQUARES
 from cryptable_protocol.schemes.squares.answers import (
     MOST_INPUT_BITS,
@@ -28,7 +28,7 @@ _FRAME_BYTES = 64
 
 
 @dataclass(frozen=True)
-class BulkParameters(RingMessages):
+class BulkParameters(RingParameters):
     """What a client needs to encrypt its integers a column at a time, and to read answers.
 
     Attributes:
@@ -94,16 +94,6 @@ class BulkParameters(RingMessages):
     def key_memory_bytes(self) -> int:
         """Of a client's keys in a worker."""
         return self.keyset.memory_bytes(1)
-
-    @property
-    def output_bits(self) -> int:
-        """Bits of the highest value of an output."""
-        return max(1, self.maximum.bit_length())
-
-    @property
-    def most_further_bits(self) -> int:
-        """None: residues have no lower bits."""
-        return 0
 
     @property
     def column_bytes(self) -> int:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.schemes.packing import packed_bytes
-from cryptable_protocol.schemes.ring_tensor import RingMessages
+from cryptable_protocol.schemes.ring_tensor import RingParameters
 from cryptable_protocol.schemes.scheme import SQUARES, SchemeParameters, scheme_parameters
 from cryptable_protocol.schemes.squares.answers import (
     MOST_INPUT_BITS,
@@ -33,7 +33,7 @@ MOST_OUTPUT_BITS = 60
 
 @scheme_parameters
 @dataclass(frozen=True)
-class SquaresParameters(RingMessages):
+class SquaresParameters(RingParameters):
     """What a client needs to lay out and encrypt its integers, and to read answers.
 
     Attributes:
@@ -153,16 +153,6 @@ class SquaresParameters(RingMessages):
     def key_memory_bytes(self) -> int:
         """Of a client's keys in a worker."""
         return self.keyset.memory_bytes(len(self.moduli))
-
-    @property
-    def output_bits(self) -> int:
-        """Bits of the highest value of an output."""
-        return max(1, self.maximum.bit_length())
-
-    @property
-    def most_further_bits(self) -> int:
-        """None: residues have no lower bits."""
-        return 0
 
     @property
     def row_bytes(self) -> int:
