@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cryptable_client.schemes.squares import bulk
-from cryptable_client.schemes.squares.encryption import exact_times, ring_times
 from cryptable_engine import (
     Circuit,
     CircuitError,
@@ -27,7 +26,6 @@ from cryptable_engine.schemes.squares.bulk.choice import choose_bulk_plan, least
 from cryptable_engine.schemes.squares.bulk.columns import read_columns
 from cryptable_engine.schemes.squares.bulk.evaluator import BulkEvaluator
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
-from cryptable_engine.schemes.squares.wire import rounded
 from cryptable_protocol import CompileOptions, MalformedMessageError
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.answers import is_prime
@@ -35,6 +33,7 @@ from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from levelled_circuits import levelled_circuit
+from misread_words import misread_words
 from scheme_party import Party
 from square_networks import SquaresClient, middling_secret, square_network
 
@@ -199,14 +198,15 @@ def test_words_that_are_too_short_are_misread_as_often_as_predicted():
     for _ in range(3):
         case.evaluate(np.ones((size, 2), np.int64), watch)
     for words in answers:
-        exact = (words[:size] + ring_times(words[size:], case.client.secret, prime)) % prime
-        truth = (2 * exact.astype(object) * modulus + prime) // (2 * prime) % modulus
-        body, mask = (rounded(part, prime, bits).astype(np.int64) for part in (words[:size], words[size:]))
-        phase = (body + exact_times(mask, case.client.secret)) % (1 << bits)
-        read = (2 * phase * modulus + (1 << bits)) // (1 << (bits + 1)) % modulus
-        misread += int((read != truth).sum())
-        deviations = 2.0**bits / (2 * modulus) / parameters.word_deviation
-        expected += size * math.erfc(deviations / math.sqrt(2))
+        found, predicted = misread_words(
+            words,
+            case.client.secret,
+            prime=prime,
+            modulus=modulus,
+            bits=bits,
+            word_deviation=parameters.word_deviation,
+        )
+        misread, expected = misread + found, expected + predicted
     assert expected > 100
     assert 0.7 * expected < misread < 1.1 * expected
 

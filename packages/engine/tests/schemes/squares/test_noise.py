@@ -4,15 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from cryptable_client.schemes.squares.encryption import exact_times, ring_times
 from cryptable_engine import verify
 from cryptable_engine.schemes.squares.choice import choose_plan
 from cryptable_engine.schemes.squares.noise.bound import NoiseBound, norms
 from cryptable_engine.schemes.squares.row_evaluator import RowEvaluator
-from cryptable_engine.schemes.squares.wire import rounded
 from cryptable_protocol.schemes.packing import unpack
 from cryptable_protocol.schemes.squares.mask_stream import masks
 from cryptable_protocol.schemes.squares.transforms import from_slots
+from misread_words import misread_words
 from square_networks import SquaresClient, square_network
 
 pytestmark = pytest.mark.encrypted
@@ -85,14 +84,15 @@ def test_words_that_are_too_short_are_misread_as_often_as_predicted(gathering):
     for _ in range(3):
         answer = case.evaluate(random.integers(0, 8, case.circuit.input.size), None)
         words = case.evaluator.programs[0].ring.words(answer, range(2 * size))
-        exact = (words[:size] + ring_times(words[size:], case.client.secret, prime)) % prime
-        truth = (2 * exact.astype(object) * modulus + prime) // (2 * prime) % modulus
-        body, mask = (rounded(part, prime, bits).astype(np.int64) for part in (words[:size], words[size:]))
-        phase = (body + exact_times(mask, case.client.secret)) % (1 << bits)
-        read = (2 * phase * modulus + (1 << bits)) // (1 << (bits + 1)) % modulus
-        misread += int((read != truth).sum())
-        deviations = 2.0**bits / (2 * modulus) / parameters.word_deviation
-        expected += size * math.erfc(deviations / math.sqrt(2))
+        found, predicted = misread_words(
+            words,
+            case.client.secret,
+            prime=prime,
+            modulus=modulus,
+            bits=bits,
+            word_deviation=parameters.word_deviation,
+        )
+        misread, expected = misread + found, expected + predicted
     assert expected > 100
     assert 0.7 * expected < misread < 1.1 * expected
 
