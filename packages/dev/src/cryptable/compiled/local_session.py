@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -20,10 +20,11 @@ from cryptable.graphs.graph import IntArray
 
 @dataclass
 class Measured:
-    """What a session has measured so far: CPU seconds to make keys ready and of each row, bytes of the last one."""
+    """What a session has measured so far: seconds to make keys ready and of each row, bytes of the last one."""
 
-    evaluation_cpu_seconds: list[float]
     evaluation_keys_bytes: int
+    evaluation_cpu_seconds: list[float] = field(default_factory=list)
+    evaluation_wall_seconds: list[float] = field(default_factory=list)
     keys_cpu_seconds: float = 0.0
     input_row_bytes: int = 0
     output_row_bytes: int = 0
@@ -43,7 +44,7 @@ class LocalSession:
         self._secret_keys = SecretKeys.generate(spec)
         self._evaluator = Evaluator(program, native=native)
         self._keys = None
-        self.measured = Measured([], spec.parameters.keyset.evaluation_keys_bytes)
+        self.measured = Measured(spec.parameters.keyset.evaluation_keys_bytes)
         if self.measured.evaluation_keys_bytes:
             with tempfile.TemporaryDirectory(prefix="cryptable-keys-") as folder:
                 path = Path(folder) / "evaluation-keys"
@@ -65,9 +66,10 @@ class LocalSession:
         results = np.empty((values.shape[0], self._spec.parameters.outputs), np.int64)
         for index, row in enumerate(values):
             sent = encrypt(self._spec, self._secret_keys, row).to_bytes()
-            began = time.process_time()
+            began, began_cpu = time.perf_counter(), time.process_time()
             answer = self._evaluator.evaluate_row(sent, self._keys)
-            self.measured.evaluation_cpu_seconds.append(time.process_time() - began)
+            self.measured.evaluation_cpu_seconds.append(time.process_time() - began_cpu)
+            self.measured.evaluation_wall_seconds.append(time.perf_counter() - began)
             results[index] = decrypt(
                 self._spec, self._secret_keys, read_tensor(self._spec, tensor_pb.EncryptedTensor.FromString(answer))
             )
