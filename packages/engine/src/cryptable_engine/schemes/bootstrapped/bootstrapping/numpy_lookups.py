@@ -6,10 +6,12 @@ number, times w^j with w = e^(pi i / N); the transform of M of them is what the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from cryptable_protocol import BootstrapKeyParameters
 
 from cryptable_engine.schemes.bootstrapped.bootstrapping.blind_rotation import lookup_polynomial, switched_modulus
 from cryptable_engine.schemes.bootstrapped.bootstrapping.seeded_keys import SeededKeys, Words
@@ -19,8 +21,6 @@ FloatArray = npt.NDArray[np.float64]
 
 _TORUS = 2.0**64
 _ALL_BITS = (1 << 64) - 1
-_POINT = 2.0**52
-"""What words of a product are computed to: its doubles have no more bits than those below the point."""
 _EXACT = 1 << 53
 """Sums of integers below it are exact in doubles."""
 
@@ -55,26 +55,16 @@ class NumpyLookups:
         turns = switched_modulus(self.switched(ciphertexts, under), size).astype(np.int64)
         accumulators: Words = np.zeros((len(tables), key.glwe_dimension + 1, size), np.uint64)
         accumulators[:, -1] = lookup_polynomial(tables, size)
-        accumulators = _turned(accumulators, 2 * size - turns[:, -1])
+        rotation = _BlindRotation(key, accumulators)
+        rotation.turn(2 * size - turns[:, -1])
         for bit in range(self._small):
-            accumulators += self._product(_turned(accumulators, turns[:, bit]) - accumulators, bit)
+            rotation.step(turns[:, bit], self._key[bit])
         found = np.empty((len(tables), self._large + 1), np.uint64)
         masks = found[:, :-1].reshape(len(tables), -1, size)
         masks[..., 0] = accumulators[:, :-1, 0]
         np.negative(accumulators[:, :-1, :0:-1], out=masks[..., 1:])
         found[:, -1] = accumulators[:, -1, 0]
         return found
-
-    def _product(self, polynomials: Words, bit: int) -> Words:
-        """External products with one bit of the key: words of the same shape, (lookups, k + 1, N)."""
-        key = self._parameters
-        digits = _digits(polynomials, key.level_count, key.base_log)
-        transforms = _transformed(digits.reshape(len(polynomials), -1, key.polynomial_size))
-        sums = np.einsum("qrm,rcm->qcm", transforms, self._key[bit])
-        values = _transformed_back(sums)
-        values -= np.rint(values)
-        rounded: Words = (np.rint(values * _POINT).astype(np.int64) << 12).view(np.uint64)
-        return rounded
 
     def switched(self, ciphertexts: Words, under: int) -> Words:
         """See `keys.Lookups`."""
@@ -94,6 +84,80 @@ class NumpyLookups:
         return switched
 
 
+class _BlindRotation:
+    """Accumulators of lookups side by side, with memory that every step writes anew: getting it takes long.
+
+    Args:
+        key: whose bits turn them.
+        accumulators: shape (lookups, k + 1, N), turned in place.
+    """
+
+    def __init__(self, key: BootstrapKeyParameters, accumulators: Words) -> None:
+        lookups, polynomials, size = accumulators.shape
+        self._levels, self._base_log, self._accumulators = key.level_count, key.base_log, accumulators
+        self._tripled: Words = np.empty((lookups, polynomials, 3 * size), np.uint64)
+        self._words: Words = np.empty(accumulators.shape, np.uint64)
+        self._digits: Words = np.empty(accumulators.shape, np.uint64)
+        self._values: FloatArray = np.empty(accumulators.shape)
+        self._whole: FloatArray = np.empty(accumulators.shape)
+        self._transforms: ComplexArray = np.empty((lookups, polynomials * key.level_count, size // 2), np.complex128)
+        self._products: ComplexArray = np.empty((2, lookups, polynomials, size // 2), np.complex128)
+
+    def turn(self, powers: npt.NDArray[np.int64]) -> None:
+        """Multiply each lookup's accumulator by X^power, for powers of 0 … 2N."""
+        for turned, given in zip(self._accumulators, self._turned(powers), strict=True):
+            turned[...] = given
+
+    def step(self, powers: npt.NDArray[np.int64], key: ComplexArray) -> None:
+        """Multiply the accumulators by X^power where a bit is 1; its key: transforms of shape (rows, k + 1, N / 2)."""
+        for words, turned, given in zip(self._words, self._turned(powers), self._accumulators, strict=True):
+            np.subtract(turned, given, out=words)
+        transforms = self._transformed_digits()
+        sums, products = self._products
+        for row in range(len(key)):
+            np.multiply(transforms[:, row, None], key[row], out=products if row else sums)
+            if row:
+                sums += products
+        self._add(np.fft.ifft(sums))
+
+    def _turned(self, powers: npt.NDArray[np.int64]) -> Iterator[Words]:
+        """X^power times each lookup's polynomials, as parts of −p, p and −p one after the other."""
+        size = self._accumulators.shape[-1]
+        minus = self._tripled[..., :size]
+        np.negative(self._accumulators, out=minus)
+        self._tripled[..., size : 2 * size] = self._accumulators
+        self._tripled[..., 2 * size :] = minus
+        for tripled, first in zip(self._tripled, ((size - powers) % (2 * size)).tolist(), strict=True):
+            yield tripled[:, first : first + size]
+
+    def _transformed_digits(self) -> ComplexArray:
+        """Of the words, which are overwritten: by polynomial, then by level."""
+        size = self._words.shape[-1]
+        offset, centre = _positive(size, self._levels, self._base_log)
+        self._words += offset
+        by_level = self._transforms.reshape(*self._words.shape[:2], self._levels, -1)
+        for level in range(self._levels):
+            np.right_shift(self._words, np.uint64(64 - self._base_log * (level + 1)), out=self._digits)
+            self._digits &= np.uint64((1 << self._base_log) - 1)
+            _fold(self._digits.view(np.int64), centre, by_level[:, :, level])
+        self._transforms *= _twist(size // 2)
+        transforms: ComplexArray = np.fft.fft(self._transforms)
+        return transforms
+
+    def _add(self, folded: ComplexArray) -> None:
+        """What transforms of sums came back as, to the accumulators, modulo 1 and to 52 bits below the point."""
+        half = folded.shape[-1]
+        folded *= _twist(half).conj()
+        values = self._values
+        values[..., :half], values[..., half:] = folded.real, folded.imag
+        np.floor(values, out=self._whole)
+        values -= self._whole
+        values += 1.0  # doubles from 1 to 2 have their fraction's 52 bits as their lowest
+        words = values.view(np.uint64)
+        words <<= np.uint64(12)
+        self._accumulators += words
+
+
 def _digits(words: Words, levels: int, base_log: int) -> FloatArray:
     """Balanced digits, the first level's first, shape (..., levels, N); added to what makes all of them positive.
 
@@ -101,15 +165,26 @@ def _digits(words: Words, levels: int, base_log: int) -> FloatArray:
     that their means do not add up at low frequencies, where the transform of a key of zeros and ones is large
     (packages/kernel/native/transform.h). There, bits from 0 on stand for −B/2 + 1 … B/2.
     """
-    half = 1 << (base_log - 1)
-    offset = (1 << (63 - levels * base_log)) + sum(half << (64 - base_log * level) for level in range(1, levels + 1))
-    odd = _odd_indices(words.shape[-1])
-    shifted = words + np.where(odd, np.uint64(-offset - 1 & _ALL_BITS), np.uint64(offset & _ALL_BITS))
+    offset, centre = _positive(words.shape[-1], levels, base_log)
+    shifted = words + offset
     digits = np.empty((*words.shape[:-1], levels, words.shape[-1]))
     for level in range(levels):
-        digits[..., level, :] = (shifted >> np.uint64(64 - base_log * (level + 1))) & np.uint64(2 * half - 1)
-    digits -= half - odd
+        digits[..., level, :] = (shifted >> np.uint64(64 - base_log * (level + 1))) & np.uint64((1 << base_log) - 1)
+    digits -= centre
     return digits
+
+
+@cache
+def _positive(size: int, levels: int, base_log: int) -> tuple[Words, FloatArray]:
+    """What is added to words so that all digits are positive, and what is then taken off each: shape (size,)."""
+    half = 1 << (base_log - 1)
+    offset = (1 << (63 - levels * base_log)) + sum(half << (64 - base_log * level) for level in range(1, levels + 1))
+    odd = _odd_indices(size)
+    added = np.where(odd, np.uint64(-offset - 1 & _ALL_BITS), np.uint64(offset & _ALL_BITS))
+    centre = np.where(odd, half - 1.0, half)
+    for array in (added, centre):
+        array.setflags(write=False)
+    return added, centre
 
 
 @cache
@@ -123,24 +198,18 @@ def _odd_indices(size: int) -> npt.NDArray[np.bool_]:
     return odd
 
 
-def _turned(polynomials: Words, powers: npt.NDArray[np.int64]) -> Words:
-    """X^power times each lookup's polynomials, for powers of 0 … 2N: words of the same shape, (lookups, k + 1, N)."""
-    size = polynomials.shape[-1]
-    doubled = np.concatenate((np.negative(polynomials), polynomials), axis=-1)
-    result = np.empty_like(polynomials)
-    for found, given, power in zip(result, doubled, powers.tolist(), strict=True):
-        turns, rest = divmod(power, size)
-        found[...] = given[:, size - rest : 2 * size - rest]
-        if turns % 2:
-            np.negative(found, out=found)
-    return result
-
-
 @cache
 def _twist(half: int) -> ComplexArray:
     twist: ComplexArray = np.exp(np.arange(half) * (0.5j * np.pi / half))
     twist.setflags(write=False)
     return twist
+
+
+def _fold(values: npt.NDArray[np.int64], less: FloatArray, out: ComplexArray) -> None:
+    """Coefficients less an array of shape (N,), shape (..., N), as complex numbers of shape (..., N / 2)."""
+    half = out.shape[-1]
+    np.subtract(values[..., :half], less[:half], out=out.real)
+    np.subtract(values[..., half:], less[half:], out=out.imag)
 
 
 def _transformed(polynomials: FloatArray) -> ComplexArray:
@@ -150,10 +219,3 @@ def _transformed(polynomials: FloatArray) -> ComplexArray:
     values.real, values.imag = polynomials[..., :half], polynomials[..., half:]
     values *= _twist(half)
     return np.fft.fft(values)
-
-
-def _transformed_back(values: ComplexArray) -> FloatArray:
-    """Shape (..., N / 2) to (..., N)."""
-    values = np.fft.ifft(values)
-    values *= _twist(values.shape[-1]).conj()
-    return np.concatenate((values.real, values.imag), axis=-1)
