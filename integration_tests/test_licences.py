@@ -40,7 +40,7 @@ def test_closures_are_those_of_the_packages(licences):
     assert {"numpy", "grpcio", "cryptography"} <= set(client)
     assert not {"concrete-python", "scikit-learn", "torch"} & set(client)
     assert "concrete-python" not in licences.required(["cryptable-server"])
-    assert "concrete-python" in licences.required(["cryptable-server[bootstrapping]"])
+    assert "concrete-python" in licences.required(["cryptable-server[concrete]"])
 
 
 def test_licence_that_no_program_can_read_is_unknown(licences, tmp_path):

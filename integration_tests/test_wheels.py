@@ -183,7 +183,7 @@ def test_packages_share_one_version(wheels):
 
 def test_engine_says_which_setuptools_concrete_needs(wheels):
     lines = metadata_of(wheels["engine"]).get_all("Requires-Dist")
-    assert any(line.startswith("setuptools<81;") and "bootstrapping" in line for line in lines)
+    assert any(line.startswith("setuptools<81;") and "concrete" in line for line in lines)
 
 
 SMOKE = {
@@ -194,8 +194,8 @@ SMOKE = {
     "protocol": ["protocol_encodes.py"],
     "server": ["server_serves.py", "stub_lists_models.py"],
 }
-EXTRAS = {"dev": "[networks]", "engine": "[bootstrapping]", "server": "[bootstrapping]"}
-"""With which the packages below run a model of the scheme bootstrapped."""
+EXTRAS = {"dev": "[networks]", "engine": "[concrete]", "server": "[bootstrapping]"}
+"""concrete-python, by the extra's name and by those that it had."""
 NEVER = {
     "dev": ("networkx", "torch", "z3-solver"),
     "engine": ("networkx", "scipy", "torch", "z3-solver"),
@@ -204,7 +204,7 @@ NEVER = {
 """What concrete-python declares and these packages do without; pip would fetch them."""
 
 
-def test_the_servers_image_installs_without_torch(tmp_path):
+def test_the_servers_image_installs_without_concrete_and_torch(tmp_path):
     """The Dockerfile's own command, as far as it can be run where there is no Docker: what would be installed."""
     text = (ROOT / "packages/server/deploy/Dockerfile").read_text().replace("\\\n", " ")
     (command,) = re.findall(r"/opt/uv/bin/uv (pip install .*)", text)
@@ -216,8 +216,17 @@ def test_the_servers_image_installs_without_torch(tmp_path):
         done = uv(*arguments, "--dry-run")
     assert done.returncode == 0, done.stderr
     installed = {line.split()[1].split("==")[0] for line in done.stderr.splitlines() if line.startswith(" + ")}
-    assert {"cryptable-engine", "cryptable-protocol", "cryptable-server", "concrete-python", "grpcio"} <= installed
-    assert not installed & {"cryptable", "cryptable-client", "networkx", "scikit-learn", "scipy", "torch", "z3-solver"}
+    assert {"cryptable-engine", "cryptable-protocol", "cryptable-server", "grpcio"} <= installed
+    assert not installed & {
+        "concrete-python",
+        "cryptable",
+        "cryptable-client",
+        "networkx",
+        "scikit-learn",
+        "scipy",
+        "torch",
+        "z3-solver",
+    }
     bill = json.loads((ROOT / "packages/server/deploy/sbom.cdx.json").read_text(encoding="utf-8"))
     assert installed == {each["name"] for each in bill["components"] if each["type"] == "library"}
 

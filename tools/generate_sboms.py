@@ -29,7 +29,7 @@ Bill: TypeAlias = dict[str, Any]
 PACKAGES = ("protocol", "kernel", "engine", "client", "server", "dev")
 IMAGE = ROOT / "packages/server/deploy/sbom.cdx.json"
 DOCKERFILE = ROOT / "packages/server/deploy/Dockerfile"
-IN_IMAGE = ("cryptable-protocol", "cryptable-kernel", "cryptable-engine[bootstrapping]", "cryptable-server")
+IN_IMAGE = ("cryptable-protocol", "cryptable-kernel", "cryptable-engine", "cryptable-server")
 """What the Dockerfile installs by name; everything else follows."""
 MACHINE = {
     "extra": "",
@@ -164,7 +164,6 @@ def of_image(versions: dict[str, str]) -> str:
         "name": "cryptable-server",
         "version": tables["cryptable-server"]["version"],
         "licenses": [{"license": {"id": "Apache-2.0"}}],
-        "properties": [{"name": "cryptable:debian", "value": "binutils, of the base image's release"}],
     }
     return bill(main, found.values(), {**edges, "cryptable-server-image": [*direct, purl], purl: ()})
 

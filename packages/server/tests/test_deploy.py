@@ -53,8 +53,9 @@ def complaints(text):
             yield f"{name} {argument}: a shell would stand between, and not pass signals on"
         if name == "ENV" and re.search(r"token|password|secret", argument, re.IGNORECASE):
             yield f"ENV {argument}: secrets in an image are everybody's"
-    if not any(name == "RUN" and "--overrides packages/engine/overrides.txt" in argument for name, argument in found):
-        yield "concrete-python brings torch: overrides.txt is not used"
+    for argument in (argument for name, argument in found if name == "RUN"):
+        if re.search(r"\[[\w,]*(concrete|bootstrapping)", argument):
+            yield f"RUN {argument}: no server needs concrete-python, whose licence is not for all"
     users = [argument for name, argument in final if name == "USER"]
     if not users or not re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", users[-1]):
         yield "USER: root, or a name that Kubernetes cannot tell from root's"
@@ -77,7 +78,7 @@ def test_the_dockerfile_is_as_it_should_be():
         (("USER 10001:10001", "USER root"), "USER"),
         (("USER 10001:10001", "USER 10001:10001\nRUN true"), "RUN after USER"),
         (('ENTRYPOINT ["cryptable-server"]', "ENTRYPOINT cryptable-server"), "shell"),
-        ((" --overrides packages/engine/overrides.txt", ""), "overrides"),
+        ((" ./packages/engine ", " './packages/engine[concrete]' "), "concrete-python"),
         (("HEALTHCHECK", "LABEL"), "no HEALTHCHECK"),
         ((" --require-hashes", ""), "open"),
         (("--constraints tools/hashes.txt", ""), "open"),
