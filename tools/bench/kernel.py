@@ -102,14 +102,14 @@ def transforms_of(plan: Plan) -> int:
     return found + plan.products * (2 + 2 * layout.gadget.levels)
 
 
-def transforms(path: str, count: int = 2000) -> tuple[float, float]:
-    """CPU microseconds of a transform and of one back, of a polynomial of the scheme."""
+def transforms(path: str, size: int = RING_SIZE, count: int = 2000) -> tuple[float, float]:
+    """CPU microseconds of a transform and of one back, of a polynomial of `size` coefficients."""
     os.environ[VARIABLE] = path
     kernel = kernel_state().kernel
     if kernel is None:
         raise SystemExit(f"{path}: {kernel_state().reason}")
-    ring = Ring(kernel, RING_SIZE)
-    polynomials = np.random.default_rng(0).uniform(-0.5, 0.5, (_AT_ONCE, RING_SIZE))
+    ring = Ring(kernel, size)
+    polynomials = np.random.default_rng(0).uniform(-0.5, 0.5, (_AT_ONCE, size))
     times = []
     for call in (ring.transform, ring.transform_back):
         given, results = aligned(*polynomials.shape), aligned(*polynomials.shape)
