@@ -86,6 +86,11 @@ static void times_bit(const ring_t *ring, const double *F, int rows, int columns
     case 4 * 8 + 2: times_bit_n(ring, F, 4, 2, key, sums); break;
     case 6 * 8 + 2: times_bit_n(ring, F, 6, 2, key, sums); break;
     case 6 * 8 + 3: times_bit_n(ring, F, 6, 3, key, sums); break;
+    case 8 * 8 + 2: times_bit_n(ring, F, 8, 2, key, sums); break;
+    case 10 * 8 + 2: times_bit_n(ring, F, 10, 2, key, sums); break;
+    case 12 * 8 + 2: times_bit_n(ring, F, 12, 2, key, sums); break;
+    case 14 * 8 + 2: times_bit_n(ring, F, 14, 2, key, sums); break;
+    case 16 * 8 + 2: times_bit_n(ring, F, 16, 2, key, sums); break;
     default: times_bit_n(ring, F, rows, columns, key, sums);
   }
 }

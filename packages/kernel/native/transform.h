@@ -149,8 +149,10 @@ INLINE void first_pass(const ring_t *ring, const double *x, double *F, reading_t
   }
 }
 
-static void middle_pass(const double *twiddles, double *F, int blocks, int step, ahead_t *ahead) {
-  for (int b = 0; b < blocks; b++) {
+// What the first pass leaves are `radix` parts, each of which goes through the middle passes as a whole: it fits the first
+// cache where polynomials do not. Blocks from `first` on.
+static void middle_pass(const double *twiddles, double *F, int first, int blocks, int step, ahead_t *ahead) {
+  for (int b = first; b < first + blocks; b++) {
     C *block = (C *)F + (size_t)b * 4 * step;
     V w[CONSTANTS(4)];
     constants_of(twiddles + CONSTANTS(4) * b, 4, w);
@@ -164,8 +166,8 @@ static void middle_pass(const double *twiddles, double *F, int blocks, int step,
   }
 }
 
-static void middle_pass_back(const double *twiddles, double *F, int blocks, int step, ahead_t *ahead) {
-  for (int b = 0; b < blocks; b++) {
+static void middle_pass_back(const double *twiddles, double *F, int first, int blocks, int step, ahead_t *ahead) {
+  for (int b = first; b < first + blocks; b++) {
     C *block = (C *)F + (size_t)b * 4 * step;
     V w[CONSTANTS(4)];
     constants_of(twiddles + CONSTANTS(4) * b, 4, w);
@@ -181,12 +183,11 @@ static void middle_pass_back(const double *twiddles, double *F, int blocks, int 
 
 // All passes but the last.
 static void begin_transform(const ring_t *ring, const double *x, double *F, reading_t how, ahead_t *ahead) {
-  const int vectors = ring->size / 2 / W;
-  int blocks = ring->radix[0];
+  const int radix = ring->radix[0], vectors = ring->size / 2 / W;
 #define FIRST_PASS(KIND) \
   case KIND: \
     how.kind = KIND; \
-    if (blocks == 8) first_pass(ring, x, F, how, 8, ahead); else first_pass(ring, x, F, how, 4, ahead); \
+    if (radix == 8) first_pass(ring, x, F, how, 8, ahead); else first_pass(ring, x, F, how, 4, ahead); \
     break;
   switch (how.kind) {
     FIRST_PASS(VALUES)
@@ -194,7 +195,9 @@ static void begin_transform(const ring_t *ring, const double *x, double *F, read
     FIRST_PASS(WORDS)
   }
 #undef FIRST_PASS
-  for (int p = 1; p < ring->passes; p++, blocks *= 4) middle_pass(ring->twiddles[p], F, blocks, vectors / blocks / 4, ahead);
+  for (int part = 0; part < radix; part++)
+    for (int p = 1, blocks = 1; p < ring->passes; p++, blocks *= 4)
+      middle_pass(ring->twiddles[p], F, part * blocks, blocks, vectors / radix / blocks / 4, ahead);
 }
 
 // The last pass of one block of W vectors: split as rows, turned, and split as columns.
@@ -282,12 +285,10 @@ static void last_pass_back(const ring_t *ring, const double *F, writing_t how, a
 }
 
 static void passes_back(const ring_t *ring, double *F, ahead_t *ahead) {
-  const int vectors = ring->size / 2 / W;
-  int blocks = vectors / W;
-  for (int p = ring->passes - 1; p > 0; p--) {
-    blocks /= 4;
-    middle_pass_back(ring->twiddles[p], F, blocks, vectors / blocks / 4, ahead);
-  }
+  const int radix = ring->radix[0], vectors = ring->size / 2 / W;
+  for (int part = 0; part < radix; part++)
+    for (int p = ring->passes - 1, blocks = vectors / radix / W / 4; p > 0; p--, blocks /= 4)
+      middle_pass_back(ring->twiddles[p], F, part * blocks, blocks, vectors / radix / blocks / 4, ahead);
 }
 
 // The way back but for its first pass; F is destroyed. The result is N/2 times as large as what was transformed.
