@@ -6,7 +6,7 @@
 The source is compiled with both sanitizers for four lanes in plain instructions, for four in AVX2, and for eight in
 AVX2 (the path for AVX-512, as far as this machine can run it). A process for each, which loads the sanitizer first,
 calls it: through the package's own Python, with arrays that end where their memory ends, of every size of ring up to
-2048 and of random counts, gadgets, forms and indices; values are torus elements, or random bits, infinities and what is
+2048 (larger ones by --size) and of random counts, gadgets, forms and indices; values are torus elements, or random bits, infinities and what is
 no number among them; words are any. A failure (status 1) is a report of a sanitizer, a result that is no number where
 values were torus elements, one outside −1/2 … 1/2 where it should be centred, or an entry point that no call reached.
 """
@@ -54,6 +54,8 @@ FLAGS = (
     *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"),
 )
 SIZES = (512, 1024, 2048)
+LARGE = (4096, 8192, 16384)
+"""Only where they are asked for: so many middle passes, by four lanes, has none below."""
 Array = npt.NDArray[Any]
 
 
@@ -323,7 +325,7 @@ def main() -> int:
     parser.add_argument(
         "--entry", choices=ENTRIES, action="append", help="one entry point; may be repeated; default: all"
     )
-    parser.add_argument("--size", type=int, choices=SIZES, action="append", help="of rings; likewise")
+    parser.add_argument("--size", type=int, choices=(*SIZES, *LARGE), action="append", help="of rings; likewise")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     entries, sizes = tuple(options.entry or ENTRIES), tuple(options.size or SIZES)
