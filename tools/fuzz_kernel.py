@@ -6,9 +6,10 @@
 The source is compiled with both sanitizers for four lanes in plain instructions, for four in AVX2, and for eight in
 AVX2 (the path for AVX-512, as far as this machine can run it). A process for each, which loads the sanitizer first,
 calls it: through the package's own Python, with arrays that end where their memory ends, of every size of ring up to
-2048 (larger ones by --size) and of random counts, gadgets, forms and indices; values are torus elements, or random bits, infinities and what is
-no number among them; words are any. A failure (status 1) is a report of a sanitizer, a result that is no number where
-values were torus elements, one outside −1/2 … 1/2 where it should be centred, or an entry point that no call reached.
+2048 (larger ones by --size) and of random counts, gadgets, forms and indices; values are torus elements, or random
+bits, infinities and what is no number among them; words are any. A failure (status 1) is a report of a sanitizer, a
+result that is no number where values were torus elements, one outside −1/2 … 1/2 where it should be centred, or an
+entry point that no call reached.
 """
 
 from __future__ import annotations
