@@ -2,10 +2,10 @@
 
     python tools/fuzz_client.py [--cases N] [--seed N] [--only-levelled]
 
-Specifications of every scheme and kind of row, answers, key files, files of tensors and pins are changed field by
-field, with digests, lengths and signatures computed anew. An exception that is not the client's own, a case of more
-than 10 seconds of CPU or two minutes in all, more than 100 MB of memory beyond what the imports take, or a validator
-that no case reaches, is a failure (status 1).
+Specifications of every scheme and kind of row, batches of rows together, answers, key files, files of tensors and pins
+are changed field by field, with digests, lengths and signatures computed anew. An exception that is not the client's
+own, a case of more than 10 seconds of CPU or two minutes in all, more than 100 MB of memory beyond what the imports
+take, or a validator that no case reaches, is a failure (status 1).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from cryptable_protocol.model import bulk_spec, client_spec, signature
 from cryptable_protocol.schemes import ring_tensor
 from cryptable_protocol.schemes.bootstrapped import keyset, tensor, trimming
 from cryptable_protocol.schemes.levelled import answers, linear_parameters
+from cryptable_protocol.schemes.levelled import batch as levelled_batch
 from cryptable_protocol.schemes.levelled import keyset as levelled_keyset
 from cryptable_protocol.schemes.levelled import parameters as levelled_parameters
 from cryptable_protocol.schemes.squares import answers as squares_answers
@@ -52,10 +53,10 @@ MODULES = [
     canonical, categorical_encoder, client_spec, decoder, encoders, tensor, names, keyset,
     polyline_encoder, signature, trimming, walk, inference, key_file, lifetime_module, remote_model, security, tensors,
     trust, client_scheme, levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, ternary,
-    answers, linear_parameters, bulk_spec, squares_answers, bulk_parameters, squares_keyset, squares_parameters,
-    windows,
+    answers, levelled_batch, linear_parameters, bulk_spec, squares_answers, bulk_parameters, squares_keyset,
+    squares_parameters, windows,
 ]  # fmt: skip
-LEVELLED_MODULES = [levelled_keyset, levelled_parameters, ring_tensor, levelled_scheme, ternary]
+LEVELLED_MODULES = [levelled_keyset, levelled_batch, levelled_parameters, ring_tensor, levelled_scheme, ternary]
 LEVELLED_SHARE, RING_SHARE = 0.2, 0.2
 """Of the cases."""
 CPU_SECONDS, WALL_SECONDS, MEGABYTES = 10, 120, 100

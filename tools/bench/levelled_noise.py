@@ -10,6 +10,8 @@ of the squares should lie within 0.8 and 1.0, with its 95 % interval, which coun
 is for mean secrets, and for transforms that round as NumPy 2 does. No row's variance, for the worst secret that clients
 keep, may exceed the bound of its model.
 
+Rows are evaluated by the kernel, unless CRYPTABLE_KERNEL=off.
+
 With --provoke, fresh noise is so many times larger, with client and prediction alike, that slots are misread: as many
 as their rows predict, and no more than the bound says (with four deviations of that count).
 """
@@ -33,11 +35,12 @@ from cryptable_client.schemes.levelled.ring import times, transform
 from cryptable_engine import interpret, verify
 from cryptable_engine.circuit.bounds import highest_output
 from cryptable_engine.circuit.circuit import Circuit, GroupKind
+from cryptable_engine.kernel import usable_kernel
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.noise import reading, row_noise, variances
 from cryptable_engine.schemes.levelled.noise.bound import NoiseBound, noise_bound
 from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
-from cryptable_engine.schemes.levelled.noise.variances import GREATEST, MEAN, RowVariances
+from cryptable_engine.schemes.levelled.noise.variances import GREATEST, MEAN, RowVariances, Secret
 from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan, plan_forms
 from cryptable_engine.schemes.levelled.plans.torus import on_torus
 from cryptable_engine.schemes.levelled.program import row_price
@@ -59,9 +62,8 @@ WANTED = 20.0
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """Of rows of a model: bits, exact phases less what rounded weights do, variances for mean and for worst secrets."""
+    """Of rows of a model: exact phases, what rounded weights do, variances for mean and for worst secrets."""
 
-    rows: IntArray
     phases: FloatArray
     rounding: FloatArray
     mean: FloatArray
@@ -90,19 +92,21 @@ def random_rows(circuit: Circuit, count: int, random: np.random.Generator) -> In
     return np.concatenate(parts, axis=1).astype(np.int64)
 
 
+def variances_of(plan: Plan, rows: IntArray, count: int, secrets: Secret) -> FloatArray:
+    """Of the slots of rows, `count` of them together, shape (rows, slots)."""
+    return np.array(
+        [
+            row_variance(plan, RowVariances(plan.layout, secrets, count, index % count), row)
+            for index, row in enumerate(rows)
+        ]
+    )
+
+
 def predict(circuit: Circuit, plan: Plan, rows: IntArray, count: int) -> Predicted:
     """What is known of rows before they are encrypted, `count` of them together."""
-    mean, greatest = (
-        np.array(
-            [
-                row_variance(plan, RowVariances(plan.layout, secrets, count, index % count), row)
-                for index, row in enumerate(rows)
-            ]
-        )
-        for secrets in (MEAN, GREATEST)
-    )
+    mean, greatest = (variances_of(plan, rows, count, secrets) for secrets in (MEAN, GREATEST))
     rounding = np.array([row_rounding(plan, row) for row in rows])
-    return Predicted(rows, on_torus(interpret(circuit, rows), plan.parameters.moduli), rounding, mean, greatest)
+    return Predicted(on_torus(interpret(circuit, rows), plan.parameters.moduli), rounding, mean, greatest)
 
 
 def phases(plan: Plan, own: ternary.Secret, data: bytes) -> FloatArray:
@@ -116,25 +120,33 @@ def phases(plan: Plan, own: ternary.Secret, data: bytes) -> FloatArray:
     return found
 
 
-def errors(plan: Plan, predicted: Predicted, keys: int, count: int) -> FloatArray:
-    """How far slots are off, what rounded weights do being part of it: shape (keys, rows, slots)."""
+def errors(plan: Plan, rows: IntArray, exact: FloatArray, keys: int, count: int) -> FloatArray:
+    """How far slots are off, what rounded weights do being part of it: shape (keys, rows, slots).
+
+    Args:
+        plan: of a row.
+        rows: bits.
+        exact: the slots' phases, without error, on the torus.
+        keys: one after the other.
+        count: rows in a tensor.
+    """
     together = None if count == 1 else (LevelledBatch(plan.parameters, count), plan)
-    evaluator = RowEvaluator(plan, None, together)
-    found = np.empty((keys, *predicted.phases.shape))
+    evaluator = RowEvaluator(plan, usable_kernel(), together)
+    found = np.empty((keys, *exact.shape))
     for each in found:
         own = secret.generate()
         ready = evaluator.make_ready(memoryview(b"".join(evaluation_keys.chunks(UNIVERSAL, own))))
-        for first in range(0, len(predicted.rows), count):
-            rows = predicted.rows[first : first + count]
+        for first in range(0, len(rows), count):
+            some = rows[first : first + count]
             if together is None:
-                tensor = encryption.encrypt_row(plan.parameters, own, rows[0])
+                tensor = encryption.encrypt_row(plan.parameters, own, some[0])
             else:
-                tensor = encryption.encrypt_together(together[0].of(count), own, rows.ravel())
+                tensor = encryption.encrypt_together(together[0].of(count), own, some.ravel())
             answer, size = evaluator.evaluate_row(tensor.to_bytes(), ready), plan.parameters.answer_bytes
             data = RingTensor.from_bytes(answer).polynomials
             for index in range(count):
-                found_phases = phases(plan, own, data[index * size : (index + 1) * size])
-                each[first + index] = found_phases - predicted.phases[first + index]
+                phase = phases(plan, own, data[index * size : (index + 1) * size])
+                each[first + index] = phase - exact[first + index]
     off: FloatArray = found - np.rint(found)
     return off
 
@@ -176,7 +188,7 @@ def noisier(factor: float) -> Iterator[None]:
 def measure(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, count: int) -> tuple[FloatArray, bool]:
     """Standardized errors of a model, shape (keys, rows · slots), and whether no row exceeds the bound; prints both."""
     predicted, bound = predict(circuit, plan, rows, count), noise_bound(plan, rows=count)
-    off = (errors(plan, predicted, keys, count) - predicted.rounding) / np.sqrt(predicted.mean)
+    off = (errors(plan, rows, predicted.phases, keys, count) - predicted.rounding) / np.sqrt(predicted.mean)
     greatest = float(predicted.greatest.max()) / bound.variance
     print(
         f"{name}: {_summary(off.reshape(keys, -1))}; rows' variances at most {greatest:.2f} of the bound's, "
@@ -188,19 +200,22 @@ def measure(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, 
 
 def provoke(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, count: int) -> bool:
     """Whether no more slots are misread than the bound says, with so much noise that some are; prints the counts."""
+    # A row's variance is what it is without fresh noise, and as many times that noise's.
+    once = variances_of(plan, rows, count, MEAN)
+    with noisier(2.0):
+        fresh = (variances_of(plan, rows, count, MEAN) - once) / 3.0
     low, high = 1.0, 1e4
-    for _ in range(12):
+    for _ in range(24):
         factor = math.sqrt(low * high)
-        with noisier(factor):
-            predicted = predict(circuit, plan, rows[:4], count)
-        expected = len(rows) / 4 * keys * misread(predicted.mean, half_steps(plan))
-        low, high = (factor, high) if expected < WANTED else (low, factor)
+        mean = once + (factor**2 - 1) * fresh
+        low, high = (factor, high) if keys * misread(mean, half_steps(plan)) < WANTED else (low, factor)
+    rounding = np.array([row_rounding(plan, row) for row in rows])
+    exact = on_torus(interpret(circuit, rows), plan.parameters.moduli)
     with noisier(factor):
-        predicted, bound = predict(circuit, plan, rows, count), noise_bound(plan, rows=count)
-        off = errors(plan, predicted, keys, count)
+        bound = noise_bound(plan, rows=count)
+        off = errors(plan, rows, exact, keys, count)
     counted = int((np.abs(off) > half_steps(plan)).sum())
-    tolerance = half_steps(plan) - np.abs(predicted.rounding)
-    expected = keys * misread(predicted.mean, tolerance)
+    expected = keys * misread(mean, half_steps(plan) - np.abs(rounding))
     most = keys * len(rows) * _misread_by(bound, plan)
     print(
         f"{name}: noise times {factor:.0f}, {counted} of {off.size} slots misread; rows predict {expected:.1f}, "

@@ -1,10 +1,11 @@
-"""What a client and a front read of the scheme levelled: specifications, rows and answers, key files of version 2."""
+"""What a client and a front read of the scheme levelled: specifications, batches, rows and answers, key files."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from itertools import combinations
 from math import gcd
@@ -15,18 +16,24 @@ from typing import Any, cast
 import numpy as np
 from cryptable_client import SecretKeys, encrypt
 from cryptable_client.keys import key_file
+from cryptable_client.keys.encryption import encrypt_together
 from cryptable_client.schemes.scheme import check_security, scheme_called
 from cryptable_client.server.inference import Inference
 from cryptable_client.server.meter import Meter
 from cryptable_protocol import ClientSpec, CryptableError, Decoder, Link, ThermometerEncoder, limits, messages
-from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL, Gadget
+from cryptable_protocol.schemes.levelled.batch import LevelledBatch
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL, Gadget
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
 from cryptable_protocol.schemes.levelled.parameters import MODULI, LevelledParameters
 from cryptable_protocol.schemes.ring_tensor import RingTensor
+from cryptable_protocol.schemes.scheme import read_batch
 
 from fuzz.mutations import mutate, mutate_bytes
 from fuzz.stub import Stub
 
 INPUTS, OUTPUTS, MAXIMUM, PASSPHRASE = 6, 3, 30, "correct horse"
+TOGETHER = 5
+"""Rows in a tensor, of the honest batch."""
 
 
 def own_spec() -> ClientSpec:
@@ -48,6 +55,8 @@ class LevelledWorkshop:
         self.folder, self.random = folder, random
         self.spec = own_spec()
         self.parameters = cast(LevelledParameters, self.spec.parameters)
+        row = replace(self.parameters, leaves=(2, 3, 4, 5), placed=(), gadget=Gadget(2, 8))
+        self.batch = LevelledBatch(row, TOGETHER)
 
     @cached_property
     def secret_keys(self) -> SecretKeys:
@@ -111,6 +120,34 @@ def _rewrite(own: messages.client_spec.LevelledParameters, random: Random) -> No
             own.selectors[:], own.leaves[:], own.placed[:] = (), (), random.choice(((), (0,), (0, 0)))
 
 
+def levelled_batch(shop: LevelledWorkshop) -> None:
+    """How rows travel together, as a server says it of a model: it fits the model, or is refused."""
+    random = shop.random
+    message = messages.client_spec.BatchSpec.FromString(shop.batch.to_bytes())
+    if random.random() < 0.25:
+        _rewrite(message.levelled, random)
+    if random.random() < 0.25:
+        leaves = RING_SIZE // len(shop.batch.row.layout.leaf_bits)
+        message.rows = random.choice((0, 1, 2, leaves - 1, leaves, leaves + 1, RING_SIZE, 1 << 31))
+    if random.random() < 0.05:
+        message.levelled.linear.input_bits = random.choice((1, 16))
+    if random.random() < 0.02:
+        message.ClearField("levelled")
+    for _ in range(random.choice((0, 0, 1, 1, 2))):
+        mutate(message.levelled if random.random() < 0.6 else message, random)
+    of_linear = random.random() < 0.05
+    alone = LinearParameters(3, 16, 36, (1021,), 2, 2, 1000, 19, 2.0**-64) if of_linear else shop.parameters
+    batch = cast(LevelledBatch, read_batch(alone, message.SerializeToString(deterministic=True)))
+    if (batch.row.inputs, batch.row.outputs, batch.row.maximum) != (INPUTS, OUTPUTS, MAXIMUM):
+        raise AssertionError("a batch of another model was read")
+    rows = random.choice((1, 2, batch.most_rows, batch.most_rows + 1))
+    together = batch.of(rows)
+    check_security(shop.spec)
+    made = cast(RingTensor, encrypt_together(shop.spec, batch, shop.secret_keys, np.zeros((rows, INPUTS), np.int64)))
+    if len(made.polynomials) != together.row_bytes or made.rows != rows:
+        raise AssertionError("rows together of another length than their parameters say")
+
+
 def levelled_row(shop: LevelledWorkshop) -> None:
     """A row, as a front checks it and a file gives it."""
     random = shop.random
@@ -127,29 +164,44 @@ def levelled_row(shop: LevelledWorkshop) -> None:
 
 def levelled_answer(shop: LevelledWorkshop) -> None:
     """Answers of random words: whatever is well-formed decodes, into the declared range; what is not is refused."""
+    _answers(shop, 1)
+
+
+def levelled_answers_together(shop: LevelledWorkshop) -> None:
+    """The same of rows that travelled together."""
+    _answers(shop, shop.random.randint(2, TOGETHER))
+
+
+def _answers(shop: LevelledWorkshop, together: int) -> None:
+    """To two tensors, of so many rows each."""
     random = shop.random
-    size = shop.parameters.answer_bytes
-    results = [messages.tensor.EncryptedTensor(polynomials=random.randbytes(size)) for _ in range(2)]
+    count = together if together > 1 else 0
+    size = shop.batch.of(count).answer_bytes if count else shop.parameters.answer_bytes
+    results = [messages.tensor.EncryptedTensor(polynomials=random.randbytes(size), rows=count) for _ in range(2)]
     for _ in range(random.choice((0, 1, 1, 2))):
         mutate(random.choice(results), random)
     well_formed = all(
-        result == messages.tensor.EncryptedTensor(polynomials=result.polynomials) and len(result.polynomials) == size
+        result == messages.tensor.EncryptedTensor(polynomials=result.polynomials, rows=count)
+        and len(result.polynomials) == size
         for result in results
     )
-    responses = [messages.inference.InferResponse(row=row, result=result) for row, result in enumerate(results)]
+    responses = [
+        messages.inference.InferResponse(row=number * together, result=result) for number, result in enumerate(results)
+    ]
     decoded: list[Any] = []
-    rows = np.zeros((2, INPUTS), np.int64)
+    rows = np.zeros((2 * together, INPUTS), np.int64)
+    batch = shop.batch if count else None
     try:
         inference = Inference(
-            cast(Any, Stub(responses)), shop.spec, shop.secret_keys, evaluation_keys=b"", timeout=1.0, meter=Meter()
+            cast(Any, Stub(responses)), shop.spec, shop.secret_keys, b"", timeout=1.0, meter=Meter(), batch=batch
         )
-        inference.rows(rows, decoded.append)
+        inference.rows(rows, decoded.append, together=count)
     except CryptableError as error:
         if well_formed:
             raise AssertionError("a well-formed answer was refused") from error
         raise
     values = np.stack(decoded)
-    if not well_formed or values.shape != (2, OUTPUTS) or values.min() < 0 or values.max() > MAXIMUM:
+    if not well_formed or values.shape != (2 * together, OUTPUTS) or values.min() < 0 or values.max() > MAXIMUM:
         raise AssertionError(f"answers decoded into {values.tolist()}, well-formed: {well_formed}")
     shop.spec.decoder.predict(values)
 
@@ -178,9 +230,11 @@ def levelled_key_file(shop: LevelledWorkshop) -> None:
 
 
 LEVELLED_TARGETS: tuple[tuple[Callable[[LevelledWorkshop], None], float], ...] = (
-    (levelled_specification, 0.5),
-    (levelled_answer, 0.25),
-    (levelled_row, 0.1),
-    (levelled_key_file, 0.15),
+    (levelled_specification, 0.4),
+    (levelled_batch, 0.15),
+    (levelled_answer, 0.15),
+    (levelled_answers_together, 0.1),
+    (levelled_row, 0.08),
+    (levelled_key_file, 0.12),
 )
 """What is attacked, and how often."""

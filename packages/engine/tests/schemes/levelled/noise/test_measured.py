@@ -13,6 +13,8 @@ from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVaria
 from cryptable_engine.schemes.levelled.noise.worst_row import worst_row
 from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from cryptable_engine.schemes.levelled.plans.torus import on_torus
+from cryptable_protocol.schemes.levelled.batch import LevelledBatch
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 from levelled_circuits import levelled_parameters
 from levelled_client import SIGMA, LevelledClient
 from rotation_circuits import rotation_circuit
@@ -151,6 +153,30 @@ def test_as_many_answers_are_misread_as_predicted_and_no_more_than_the_bound_say
     bound = worst_row(plan, model).variance + answer_noise(parameters.answer_word_bits, GREATEST)
     most = len(rows) * misread(bound, half_step)
     counted = int((np.abs(errors(*noisy, plan, circuit, rows)) > half_step).sum())
+    assert 8 < predicted < most
+    assert 0.25 * predicted < counted < most + 4 * math.sqrt(most)
+
+
+@pytest.mark.encrypted
+def test_as_many_rows_together_are_misread_as_predicted_and_no_more_than_the_bound_says(noisy, noisier_model):
+    random, (client, keys) = np.random.default_rng(8), noisy
+    circuit = tree_circuit(random, trees=20, depth=4, thermometers=(6,) * 8, largest=60)
+    parameters = levelled_parameters(circuit, gadget=(2, 9), moduli=(7, 8, 11, 13))
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    count = RING_SIZE // len(plan.layout.leaf_bits)
+    rows = rows_of(random, circuit, count)
+    half_step = np.repeat([1 / (2 * p) for p in parameters.moduli], parameters.outputs)
+    evaluator = RowEvaluator(plan, None, (LevelledBatch(parameters, count), plan))
+    answer = evaluator.evaluate_row(client.rows_together(parameters, rows), keys)
+    off = np.array(client.phases_together(parameters, answer, count))
+    off -= on_torus(interpret(circuit, rows), parameters.moduli) + [row_rounding(plan, row) for row in rows]
+    counted = int((np.abs(off - np.rint(off)) > half_step).sum())
+    each = [
+        row_variance(plan, RowVariances(plan.layout, GREATEST, count, place), row) for place, row in enumerate(rows)
+    ]
+    predicted = sum(misread(variance, half_step) for variance in each)
+    bound = worst_row(plan, RowVariances(plan.layout, GREATEST, count)).variance + answer_noise(14, GREATEST)
+    most = count * misread(bound, half_step)
     assert 8 < predicted < most
     assert 0.25 * predicted < counted < most + 4 * math.sqrt(most)
 

@@ -153,9 +153,9 @@ def read_levelled_batch(alone: LevelledParameters | LinearParameters, data: byte
     """
     message = from_canonical_bytes(pb.BatchSpec, data, limit=limits.MAX_CLIENT_SPEC_BYTES, what="batch")
     require(message.HasField("levelled"), "a batch without them")
-    row = LevelledParameters.read(pb.ClientSpec(levelled=message.levelled, p_error=alone.p_error))
-    if not isinstance(row, LevelledParameters) or not isinstance(alone, LevelledParameters):
+    if message.levelled.HasField("linear") or not isinstance(alone, LevelledParameters):
         raise MalformedMessageError("levelled parameters: a batch of a linear model, whose rows travel alone")
+    row = LevelledParameters.of_message(message.levelled, alone.p_error)
     for what in ("keyset", "inputs", "outputs", "maximum"):
         got, expected = getattr(row, what), getattr(alone, what)
         require(got == expected, f"a batch of {what} {got}, the model's is {expected}")

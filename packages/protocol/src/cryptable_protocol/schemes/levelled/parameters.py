@@ -212,13 +212,15 @@ class LevelledParameters(RingParameters):
         for part in ("keyset", "input", "output"):
             require(not message.HasField(part), f"beside a {part}, which is the scheme bootstrapped's")
         require(not message.HasField("squares"), "beside parameters of the scheme squares")
-        own = message.levelled
-        # Before they are copied: a byte of a packed list may become thirty of memory.
-        for what, elements in (("selectors", own.selectors), ("leaves", own.leaves), ("placed", own.placed)):
-            require(len(elements) <= limits.MAX_VECTOR_SIZE, f"{len(elements)} {what}")
-        require(len(own.moduli) <= MAX_MODULI, f"{len(own.moduli)} moduli, at most {MAX_MODULI}")
-        if own.HasField("linear"):
+        _check_lengths(message.levelled)
+        if message.levelled.HasField("linear"):
             return LinearParameters.read(message)
+        return cls.of_message(message.levelled, message.p_error)
+
+    @classmethod
+    def of_message(cls, own: pb.LevelledParameters, p_error: float) -> LevelledParameters:
+        """From the scheme's own message, of a model that is not linear."""
+        _check_lengths(own)
         return cls(
             LevelledKeyset(own.keyset),
             own.inputs,
@@ -230,5 +232,12 @@ class LevelledParameters(RingParameters):
             own.outputs,
             own.maximum,
             own.answer_word_bits,
-            message.p_error,
+            p_error,
         )
+
+
+def _check_lengths(own: pb.LevelledParameters) -> None:
+    """Before lists are copied: a byte of a packed one may become thirty of memory."""
+    for what, elements in (("selectors", own.selectors), ("leaves", own.leaves), ("placed", own.placed)):
+        require(len(elements) <= limits.MAX_VECTOR_SIZE, f"{len(elements)} {what}")
+    require(len(own.moduli) <= MAX_MODULI, f"{len(own.moduli)} moduli, at most {MAX_MODULI}")

@@ -117,28 +117,30 @@ def _run_variance(run: Run, variances: RowVariances, leaves: IntArray, weights: 
     found = np.empty(slots)
     for slot in range(slots):
         # Coefficient `slot` of weights · error, as a linear form of the error's coefficients.
-        functional = np.zeros((run.count, RING_SIZE))
+        functional = np.zeros((len(leaves), RING_SIZE))
         place = slot - np.arange(slots)
-        functional[leaves[:, None], place % RING_SIZE] = np.where(place < 0, -1.0, 1.0) * weights
-        found[slot] = _followed_back(run, variances, functional)
+        functional[:, place % RING_SIZE] = np.where(place < 0, -1.0, 1.0) * weights
+        found[slot] = _followed_back(run, variances, leaves, functional)
     return found
 
 
-def _followed_back(run: Run, variances: RowVariances, functional: FloatArray) -> float:
-    """Variance of the sum over leaves of functional[j] · error_j, (count, N): by the transpose of each level."""
+def _followed_back(run: Run, variances: RowVariances, nodes: IntArray, functional: FloatArray) -> float:
+    """Variance of the sum of functional[i] · error of leaf nodes[i], of some leaves: by the transpose of each level."""
     total = 0.0
     for level in range(run.depth - 1, -1, -1):
         step = 1 << level
-        splitting = min(step, run.count - step)
         key = run.shift + level
-        even = functional[:splitting]
-        odd = _times_power(functional[step : step + splitting], step << run.shift)
-        difference = even - odd
+        is_odd = nodes >= step
+        parents, place = np.unique(np.where(is_odd, nodes - step, nodes), return_inverse=True)
+        even, odd = np.zeros((2, len(parents), RING_SIZE))
+        even[place[~is_odd]] = functional[~is_odd]
+        odd[place[is_odd]] = _times_power(functional[is_odd], step << run.shift)
+        difference = (even - odd) * (parents + step < run.count)[:, None]
         total += automorphism_noise(UNIVERSAL.automorphisms[key], variances.secret) * float(np.sum(difference**2))
         target = np.arange(RING_SIZE) * (RING_SIZE // 2**key + 1) % (2 * RING_SIZE)
-        turned_back = difference[:, target % RING_SIZE] * np.where(target < RING_SIZE, 1.0, -1.0)
-        functional[:splitting] = even + odd + turned_back
-    return total + UPLOADED * float(np.sum(functional[0] ** 2))
+        functional = even + odd + difference[:, target % RING_SIZE] * np.where(target < RING_SIZE, 1.0, -1.0)
+        nodes = parents
+    return total + UPLOADED * float(np.sum(functional**2))
 
 
 def _times_power(polynomials: FloatArray, power: int) -> FloatArray:
