@@ -3,9 +3,10 @@
 python tools/bench/bulk.py [--trees 100] [--depth 3] [--singles 5]
 python tools/bench/bulk.py --forest [--trees 50] [--depth 5]
 
-XGBoost, or a random forest, on scikit-learn's breast cancer; rows are drawn from those for testing. CPU seconds are of
-this process, one thread; decrypted answers are compared with the circuit's own. `--singles` rows are evaluated one by
-one besides, by the scheme levelled, for what a row costs there.
+XGBoost on scikit-learn's breast cancer, or a random forest on the synthetic rows of `levelled.py`. Each number of a row
+is drawn from those that its feature has in rows for testing, so that no two rows are alike. CPU seconds are of this
+process, one thread; decrypted answers are compared with the circuit's own. `--singles` rows are evaluated one by one
+besides, by the scheme levelled, for what a row costs there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import resource
 import tempfile
 import time
 import tracemalloc
@@ -34,7 +36,7 @@ from cryptable_protocol.messages import tensor as pb
 from cryptable_protocol.model.bulk_spec import BulkSpec
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
 
@@ -43,7 +45,8 @@ Integers = npt.NDArray[np.int64]
 
 def compiled(options: argparse.Namespace) -> tuple[ct.CompiledModel, Any]:
     """A model of the scheme levelled, and rows for testing."""
-    X, y = load_breast_cancer(return_X_y=True)
+    synthetic = make_classification(2000, 30, n_informative=10, random_state=0)
+    X, y = synthetic if options.forest else load_breast_cancer(return_X_y=True)
     X_train, X_test, y_train, _ = train_test_split(X, y, test_size=0.2, random_state=0)
     kind = RandomForestClassifier if options.forest else xgboost.XGBClassifier
     estimator = kind(n_estimators=options.trees, max_depth=options.depth, random_state=0).fit(X_train, y_train)
@@ -88,7 +91,8 @@ def main() -> None:
         parameters = program.parameters
         if not isinstance(parameters, BulkParameters):
             raise TypeError("no parameters of rows in bulk")
-        many = np.random.default_rng(0).choice(rows, parameters.rows)
+        random = np.random.default_rng(0)
+        many = np.stack([random.choice(values, parameters.rows) for values in rows.T], axis=1)
         encoded = encode_rows(spec.features, many)
         single, price = single_rows(model, encoded[: options.singles], Path(name))
         bulk = BulkSpec.of(spec, parameters, max(1, int(program.price / price))).spec
@@ -111,11 +115,13 @@ def main() -> None:
     wrong = int((found != interpret(circuit, encoded)).any(axis=1).sum())
     count = parameters.rows
     print(f"{spec.model_name} {options.trees}x{options.depth}: {circuit.products} products")
-    print(f"chain {parameters.keyset.number}, modulus {parameters.modulus}, {parameters.inputs} columns, {count} rows")
+    sent = f"{parameters.columns} columns for {parameters.inputs} bits"
+    print(f"chain {parameters.keyset.number}, modulus {parameters.modulus}, {sent}, {count} rows")
     print(f"server: {server:.2f} s of CPU, {1e3 * server / count:.3f} ms a row; {wrong} of {count} rows wrong")
     print(f"one by one: {1e3 * single:.1f} ms a row; a tensor takes as much CPU as {server / single:.0f} of them")
     print(f"priced: a tensor as {program.price / price:.1f} rows one by one, which NumPy is priced for")
     print(f"client: {client:.2f} s of CPU to encrypt, {reading:.3f} s to read, {memory / 1e6:.1f} MB of memory at most")
+    print(f"of the whole process, at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB of memory")
     print(f"keys {key_bytes / 1e6:.2f} MB; up {len(row) / count / 1e3:.2f} kB a row, down {len(answer) / count:.1f} B")
 
 

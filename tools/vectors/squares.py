@@ -93,6 +93,16 @@ def in_bulk() -> client_spec.ClientSpec:
     return message
 
 
+def of_points() -> client_spec.ClientSpec:
+    """The same of thermometers of 3, 1 and 6 bits, as points of a lattice of degree 2."""
+    message = in_bulk()
+    del message.features[:]
+    for name, size in (("radius", 3), ("texture", 1), ("area", 6)):
+        message.features.append(samples.thermometer(name, [float(edge) for edge in range(size)]))
+    put(message.bulk, inputs=10, input_bits=1, degree=2, thermometers=[3, 1, 6])
+    return message
+
+
 def _facts(data: bytes) -> dict[str, object]:
     """Of a specification's bytes: with windows or without, its rows, keys and scores are the same."""
     return {
@@ -132,6 +142,18 @@ def accepted() -> list[Accepted]:
                 **_facts(canonical(in_bulk())),
                 "keyset_name": hashlib.sha256(b"cryptable squares keyset\0" + bytes([1, *bytes(7)])).hexdigest(),
                 "evaluation_keys_bytes": 16 + (3 + 1) * 4 * 8192 * 46 // 8,
+            },
+        ),
+        Accepted(
+            "client_spec",
+            "bulk_points",
+            "a model of the scheme squares for rows in bulk, of thermometers as points",
+            canonical(of_points()),
+            {
+                **_facts(canonical(of_points())),
+                "keyset_name": hashlib.sha256(b"cryptable squares keyset\0" + bytes([1, *bytes(7)])).hexdigest(),
+                "evaluation_keys_bytes": 16 + (3 + 1) * 4 * 8192 * 46 // 8,
+                "encodes": [{"row": [1.0, -1.0, 9.0], "elements": [1, 1, 0, 0, 1, 1, 1, 1, 1, 1]}],
             },
         ),
         Accepted(
@@ -226,9 +248,23 @@ def _bulk() -> list[Rejected]:
         "words_long": ("answers in words of 37 bits", of(answer_word_bits=37)),
         "words_misread": ("words so short that their rounding is misread", of(answer_word_bits=24)),
     }
+    points: dict[str, tuple[str, Callable[[client_spec.ClientSpec], object]]] = {
+        "degree": ("a lattice of degree 3", of(degree=3)),
+        "degree_none": ("thermometers without a degree", of(degree=0)),
+        "none": ("a degree without thermometers", of(thermometers=[])),
+        "empty": ("a thermometer of no bits", of(thermometers=[3, 0, 7])),
+        "sizes": ("thermometers of 9 bits, of 10 inputs", of(thermometers=[3, 1, 5])),
+        "input_bits": ("thermometers of numbers", of(input_bits=2)),
+    }
     return [
-        Rejected("client_spec", f"bulk_{name}", why, changed(in_bulk(), change), "fields")
-        for name, (why, change) in cases.items()
+        *(
+            Rejected("client_spec", f"bulk_{name}", why, changed(in_bulk(), change), "fields")
+            for name, (why, change) in cases.items()
+        ),
+        *(
+            Rejected("client_spec", f"bulk_points_{name}", why, changed(of_points(), change), "fields")
+            for name, (why, change) in points.items()
+        ),
     ]
 
 

@@ -59,6 +59,25 @@ def test_each_element_has_a_ciphertext_whose_slots_are_the_rows(keys):
     assert encrypt(SPEC, keys, rows).seed != tensor.seed
 
 
+def test_points_are_sent_in_the_place_of_thermometers(keys):
+    parameters = replace(PARAMETERS, thermometers=(5, 3, 1), degree=2)
+    rows = np.array([[1, 1, 1, 0, 0, 1, 0, 0, 1], [1, 1, 1, 1, 1, 0, 0, 0, 0]])
+    tensor = bulk.encrypt_rows(parameters, keys._key_material(), rows)
+    assert len(tensor.polynomials) == parameters.row_bytes == 5 * parameters.column_bytes
+    # Three ones of five are the point (0, 2), five (2, 0): the first column has their first coordinates.
+    assert slots_of(tensor, keys._key_material())[:3].tolist() == [0, 2, 0]
+
+
+def test_what_rounding_is_off_by_has_no_mean():
+    """Bodies without mask: what is left of Q m / t is made up for by how often it is rounded up."""
+    size, t = CHAIN.ring_size, PARAMETERS.modulus
+    value = next(value for value in range(1, 100) if 0.35 < CHAIN.modulus * value % t / t < 0.45)
+    message, nothing = np.full(size, value), np.zeros((3, size), np.int64)
+    added = np.random.default_rng(0).integers(0, t, size)
+    found = [body_of(CHAIN, nothing[0], message, t, nothing, added=each)[0] for each in (added, None)]
+    assert 0.15 < np.mean(found[0] - found[1]) < 0.65
+
+
 def test_an_answer_is_read_slot_by_slot(keys):
     size, prime = CHAIN.ring_size, CHAIN.data[0]
     values = np.random.default_rng(1).integers(0, PARAMETERS.modulus, size)

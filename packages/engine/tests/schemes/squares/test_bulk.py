@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cryptable_client.schemes.squares import bulk
+from bulk_case import BulkCase, computed
 from cryptable_engine import (
     Circuit,
     CircuitError,
@@ -24,7 +24,6 @@ from cryptable_engine import (
 )
 from cryptable_engine.schemes.squares.bulk.choice import choose_bulk_plan, least_modulus
 from cryptable_engine.schemes.squares.bulk.columns import read_columns
-from cryptable_engine.schemes.squares.bulk.evaluator import BulkEvaluator
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 from cryptable_protocol import CompileOptions, MalformedMessageError
 from cryptable_protocol.schemes.ring_tensor import RingTensor
@@ -35,7 +34,7 @@ from hypothesis import strategies as st
 from levelled_circuits import levelled_circuit
 from misread_words import misread_words
 from scheme_party import Party
-from square_networks import SquaresClient, middling_secret, square_network
+from square_networks import square_network
 
 OPTIONS = CompileOptions(scheme="squares")
 T = 65537
@@ -47,18 +46,6 @@ def rows_of(random, circuit, count):
         for group in circuit.input.groups
     ]
     return np.concatenate(parts, axis=1)
-
-
-def computed(columns, rows, modulus):
-    """What columns say, in the clear."""
-    found = [rows[:, element] for element in range(columns.inputs)]
-
-    def total(each):
-        return (each.constant + sum(weight * found[column] for column, weight in each.weights)) % modulus
-
-    for one, other in columns.products:
-        found.append(total(one) * total(other) % modulus)
-    return np.stack([np.broadcast_to(total(each), len(rows)) for each in columns.outputs], axis=1)
 
 
 @given(seed=st.integers(0, 2**32 - 1), outputs=st.integers(1, 3), depth=st.integers(1, 4))
@@ -84,7 +71,7 @@ def test_columns_of_squares_and_constants():
     nodes = (bits, Linear((), np.array([5, 5])), Product(1, np.array([0, 1]), 2))
     answer = Linear((Term.from_dense(2, [[3], [0]]),), np.array([1]))
     columns = read_columns(Circuit((*nodes, answer), 3), T)
-    assert (columns.products, columns.outputs[0].weights, columns.outputs[0].constant) == ((), ((0, 15),), 1)
+    assert (columns.steps, columns.outputs[0].weights, columns.outputs[0].constant) == ((), ((0, 15),), 1)
     assert read_columns(Circuit((*nodes, answer), 3), 3).outputs[0].weights == ()
 
 
@@ -104,9 +91,13 @@ def test_a_modulus_is_the_least_prime_with_slots_above_the_outputs(maximum, size
     assert least_modulus(1 << 27, size) is None
 
 
-def chained(depth):
-    """Products behind each other: x0 · (1 + x1 · (1 + …)), of bits that are thermometers of their own."""
-    bits = Input(tuple(InputGroup(GroupKind.THERMOMETER, 1) for _ in range(depth + 1)))
+def chained(depth, *, last=1):
+    """Products behind each other: x0 · (1 + x1 · (1 + …)), of bits that are thermometers of their own.
+
+    With a `last` element that is no bit, they are evaluated as they stand.
+    """
+    groups = [InputGroup(GroupKind.THERMOMETER, 1) for _ in range(depth)]
+    bits = Input((*groups, InputGroup(GroupKind.RANGE, 1, last)))
     nodes = [bits, Linear((Term.from_dense(0, np.eye(depth + 1)[:, -1:]),), np.array([1]))]
     for bit in range(depth):
         nodes.append(Product(len(nodes) - 1, np.array([bit]), 1))
@@ -121,11 +112,13 @@ def plan_of(circuit, p_error=2.0**-128):
 
 
 def test_deeper_circuits_take_longer_chains_until_there_is_none():
-    chains = [plan_of(chained(depth)).parameters.keyset.number for depth in range(1, 9)]
+    chains = [plan_of(chained(depth, last=2)).parameters.keyset.number for depth in range(1, 9)]
     assert chains == sorted(chains, key=(1, 2, 5, 3, 4).index)
     assert (chains[0], chains[-1]) == (1, 4)
+    # Of bits, four products behind each other are enough.
+    assert plan_of(chained(8)).parameters.keyset.number == 2
     with pytest.raises(CompilationError, match=r"noise would take .* use shallower trees"):
-        plan_of(chained(14))
+        plan_of(chained(14, last=2))
 
 
 def test_a_rarer_failure_is_dearer():
@@ -133,27 +126,13 @@ def test_a_rarer_failure_is_dearer():
     assert used[0] == used[1] < used[2]
 
 
-class Case:
-    def __init__(self, plan):
-        self.plan = plan
-        self.client = SquaresClient(plan, middling_secret(plan.parameters.keyset.ring_size))
-        self.evaluator = BulkEvaluator(plan)
-        self.keys = self.evaluator.make_ready(memoryview(self.client.evaluation_keys))
-
-    def evaluate(self, rows, watch=None):
-        """Answers to rows, shape (rows, outputs)."""
-        sent = bulk.encrypt_rows(self.plan.parameters, self.client.secret, rows).to_bytes()
-        answer = RingTensor.from_bytes(self.evaluator.evaluate_row(sent, self.keys, watch))
-        return bulk.decrypt_rows(self.plan.parameters, self.client.secret, answer)[: len(rows)]
-
-
 @pytest.mark.encrypted
 @pytest.mark.parametrize("depth", [3, 5])
 def test_rows_are_exact_and_noise_is_below_its_bound_at_every_step(depth):
     circuit = chained(depth)
     plan = plan_of(circuit)
-    case, bound = Case(plan), plan.noise
-    levels = dict(zip((f"product {index + 1}" for index in range(depth)), bound.products, strict=True))
+    case, bound = BulkCase(plan), plan.noise
+    levels = {f"step {index + 1}": noise for index, noise in enumerate(bound.steps)}
     levels["answer"] = bound.outputs()[0]
     seen = {}
 
@@ -176,7 +155,7 @@ def test_what_the_bound_refuses_goes_wrong():
     parameters = replace(plan_of(chained(1)).parameters, inputs=7, maximum=7)
     plan = BulkPlan(read_columns(circuit, parameters.modulus), parameters)
     assert plan.noise.used() > 1e6
-    case = Case(plan)
+    case = BulkCase(plan)
     rows = np.random.default_rng(0).integers(0, 2, (200, 7))
     assert (case.evaluate(rows) != interpret(circuit, rows)).mean() > 0.5
 
@@ -185,7 +164,7 @@ def test_what_the_bound_refuses_goes_wrong():
 def test_words_that_are_too_short_are_misread_as_often_as_predicted():
     circuit = chained(1)
     plan = plan_of(circuit)
-    case, parameters = Case(plan), plan.parameters
+    case, parameters = BulkCase(plan), plan.parameters
     size, modulus, prime = parameters.rows, parameters.modulus, parameters.keyset.chain.data[0]
     bits = modulus.bit_length() + 5
     misread = expected = 0
@@ -241,7 +220,7 @@ def test_outputs_that_read_nothing_are_encrypted(tmp_path):
     answer = Linear((Term.from_dense(2, [[1, 0], [0, 0]]),), np.array([0, 9]))
     circuit = Circuit((bits, form, Product(1, np.array([0]), 2), answer), 3)
     verify(circuit)
-    case = Case(plan_of(circuit))
+    case = BulkCase(plan_of(circuit))
     rows = np.array([[0, 0], [1, 0], [1, 1]])
     np.testing.assert_array_equal(case.evaluate(rows), interpret(circuit, rows))
 
@@ -256,9 +235,9 @@ def test_promises_that_do_not_fit_are_refused(tmp_path):
     ):
         with pytest.raises(ProgramMismatchError, match=why):
             compile_circuit(circuit, OPTIONS, tmp_path / "p", promised=replace(own, **changes))
-    deep = chained(6)
+    deep = chained(6, last=2)
     with pytest.raises(CompilationError, match="noise takes"):
-        compile_circuit(deep, OPTIONS, tmp_path / "p", promised=replace(own, inputs=7, maximum=8))
+        compile_circuit(deep, OPTIONS, tmp_path / "p", promised=replace(own, inputs=7, input_bits=2, maximum=20))
     assert not (tmp_path / "p").exists()
 
 

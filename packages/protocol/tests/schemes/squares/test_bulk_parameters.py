@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,12 @@ from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.model.bulk_spec import BulkSpec
 from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
+from cryptable_protocol.schemes.squares.lattice import dimension, points
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from cryptable_protocol.wire.canonical import to_canonical_bytes
 
 PARAMETERS = BulkParameters(1, 9, 1, 65537, 2, 60_000, 28, 2.0**-128)
+POINTS = replace(PARAMETERS, thermometers=(3, 1, 5), degree=2)
 COLUMN_BYTES = 3 * 8192 * 46 // 8
 
 
@@ -31,7 +34,7 @@ def spec_of(parameters: Any) -> ClientSpec:
         ({"chain": 6}, "chain 6 is not known"),
         ({"inputs": 0}, "0 inputs"),
         ({"outputs": 0}, "0 outputs"),
-        ({"inputs": 500}, "500 inputs and 2 outputs of 8192 rows take"),
+        ({"inputs": 500}, "500 columns and 2 outputs of 8192 rows take"),
         ({"outputs": 1200}, "1200 outputs of 8192 rows take"),
         ({"input_bits": 25}, "inputs of 25 bits"),
         ({"modulus": 40961}, "modulus 40961 is no prime of the form 16384 k"),
@@ -44,6 +47,45 @@ def spec_of(parameters: Any) -> ClientSpec:
 def test_parameters_that_fit_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(MalformedMessageError, match=message):
         replace(PARAMETERS, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"degree": 0}, "a lattice of degree 0, expected one of"),
+        ({"degree": 3}, "a lattice of degree 3, expected one of"),
+        ({"thermometers": ()}, "thermometers of 0 bits, of 9 inputs"),
+        ({"thermometers": (3, 5)}, "thermometers of 8 bits, of 9 inputs"),
+        ({"thermometers": (3, 0, 6)}, "thermometers of 9 bits, of 9 inputs"),
+        ({"input_bits": 2}, "thermometers of inputs of 2 bits"),
+    ],
+)
+def test_thermometers_that_fit_nothing_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(MalformedMessageError, match=message):
+        replace(POINTS, **changes)
+
+
+def test_points_have_columns_of_their_own_and_come_back() -> None:
+    assert (POINTS.columns, POINTS.row_bytes) == (2 + 1 + 2, 5 * COLUMN_BYTES)
+    assert ClientSpec.from_bytes(spec_of(POINTS).to_bytes()).parameters == POINTS
+    assert POINTS.pinned_facts() != PARAMETERS.pinned_facts()
+
+
+def test_points_are_in_the_order_of_their_sums_and_as_few_as_there_are_numbers_of_ones() -> None:
+    assert points(5, 2).tolist() == [[0, 0], [0, 1], [1, 0], [0, 2], [1, 1], [2, 0]]
+    assert points(1, 8).tolist() == [[0], [1]]
+    for bits, degree in ((94, 4), (94, 8), (6, 2), (2000, 8)):
+        found = points(bits, degree)
+        assert found.shape == (bits + 1, dimension(bits, degree))
+        assert len({tuple(point) for point in found.tolist()}) == bits + 1
+        assert found.sum(axis=1).max() <= degree
+        if dimension(bits, degree) > 1:  # a coordinate fewer would not do
+            assert math.comb(degree + dimension(bits, degree) - 1, degree) <= bits
+        seen: set[tuple[int, ...]] = set()
+        for point in map(tuple, found.tolist()):  # with each, all that are no greater
+            below = [(*point[:at], point[at] - 1, *point[at + 1 :]) for at in range(len(point)) if point[at]]
+            assert seen.issuperset(below)
+            seen.add(point)
 
 
 def test_rows_and_answers_have_one_form() -> None:

@@ -12,7 +12,8 @@ from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.packing import pack, packed_bytes, unpack
 from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor
 from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
-from cryptable_protocol.schemes.squares.mask_stream import masks
+from cryptable_protocol.schemes.squares.lattice import points
+from cryptable_protocol.schemes.squares.mask_stream import masks, residues
 from cryptable_protocol.schemes.squares.transforms import from_slots, slot_positions, transform
 
 from cryptable_client.schemes.squares.encryption import body_of, exact_times, read_phase
@@ -33,7 +34,7 @@ def encrypt_in_pieces(
     is_first = True
     for index, column in enumerate(_columns(parameters, secret, rows, seed)):
         waiting += column
-        while len(waiting) >= CHUNK_BYTES or (waiting and index == parameters.inputs - 1):
+        while len(waiting) >= CHUNK_BYTES or (waiting and index == parameters.columns - 1):
             piece = tensor_pb.EncryptedTensor(polynomials=bytes(waiting[:CHUNK_BYTES]))
             if is_first:
                 piece.seed, is_first = seed, False
@@ -42,17 +43,30 @@ def encrypt_in_pieces(
 
 
 def _columns(parameters: BulkParameters, secret: Secret, rows: npt.NDArray[np.int64], seed: bytes) -> Iterator[bytes]:
-    """Packed bodies, one element after the other."""
+    """Packed bodies, one column after the other."""
     chain = parameters.keyset.chain
-    for element in range(parameters.inputs):
+    for index, values in enumerate(_values(parameters, rows)):
         slots = np.zeros(chain.ring_size, np.int64)
-        slots[: len(rows)] = rows[:, element]
+        slots[: len(rows)] = values
         message = from_slots(slots % parameters.modulus, parameters.modulus)
-        mask = masks(seed, element * len(chain.data), chain.data, chain.ring_size)
-        body = body_of(chain, secret, message, parameters.modulus, mask)
+        mask = masks(seed, index * len(chain.data), chain.data, chain.ring_size)
+        # Up or down by chance: what rounding is off by then has the mean 0, which its bound counts on.
+        chance = residues(os.urandom(SEED_BYTES), 0, parameters.modulus, chain.ring_size)
+        body = body_of(chain, secret, message, parameters.modulus, mask, added=chance)
         yield b"".join(
             pack(words.astype(np.uint64), prime.bit_length()) for words, prime in zip(body, chain.data, strict=True)
         )
+
+
+def _values(parameters: BulkParameters, rows: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """What the slots of each column hold: an input of each row, or a coordinate of the point that a thermometer is."""
+    if not parameters.thermometers:
+        yield from rows.T
+    start = 0
+    for bits in parameters.thermometers:
+        ones = rows[:, start : start + bits].sum(axis=1)
+        yield from points(bits, parameters.degree)[ones].T
+        start += bits
 
 
 def decrypt_rows(parameters: BulkParameters, secret: Secret, tensor: RingTensor) -> npt.NDArray[np.int64]:

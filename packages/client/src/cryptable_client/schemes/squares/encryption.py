@@ -49,11 +49,13 @@ def encrypt_row(parameters: SquaresParameters, secret: Secret, values: npt.NDArr
     return RingTensor(b"".join(bodies), seed)
 
 
-def body_of(chain: Chain, secret: Secret, message: Integers, modulus: int, mask: Integers) -> Integers:
-    """round(Q m / t) + e − a s modulo each prime."""
+def body_of(
+    chain: Chain, secret: Secret, message: Integers, modulus: int, mask: Integers, *, added: Integers | None = None
+) -> Integers:
+    """⌊(Q m + added) / t⌋ + e − a s modulo each prime, of numbers 0 … t − 1; without, round(Q m / t) + e − a s."""
     noise = errors(chain.ring_size)
     quotient, rest = divmod(chain.modulus, modulus)
-    rounded = (message * rest + modulus // 2) // modulus
+    rounded = (message * rest + (modulus // 2 if added is None else added)) // modulus
     body = np.empty_like(mask)
     for index, prime in enumerate(chain.data):
         scaled = times(message, quotient % prime, prime)

@@ -166,6 +166,10 @@ class Ring:
         """In place."""
         self._evaluator.add_inplace(total, other)
 
+    def subtract(self, total: Ciphertext, other: Ciphertext) -> None:
+        """In place."""
+        self._evaluator.sub_inplace(total, other)
+
     def add_plaintext(self, total: Ciphertext, plaintext: Plaintext) -> None:
         """In place."""
         self._evaluator.add_plain_inplace(total, plaintext)
@@ -185,9 +189,14 @@ class Ring:
         return made
 
     def scaled(self, ciphertext: Ciphertext, factor: int) -> Ciphertext:
-        """Each slot times an integer that is no multiple of the modulus."""
+        """Each slot times an integer, not 0, of at most half the modulus.
+
+        SEAL takes a negative one modulo the plaintext modulus, and noise times all of it: so signs stand apart.
+        """
         made = self._seal.Ciphertext()
-        self._evaluator.multiply_plain(ciphertext, self.constant(factor), made)
+        self._evaluator.multiply_plain(ciphertext, self.constant(abs(factor)), made)
+        if factor < 0:
+            self._evaluator.negate_inplace(made)
         return made
 
     def constant(self, value: int) -> Plaintext:

@@ -22,6 +22,7 @@ from cryptable_protocol.schemes.squares.answers import (
     word_deviation,
 )
 from cryptable_protocol.schemes.squares.keyset import SquaresKeyset, packed_polynomial_bytes
+from cryptable_protocol.schemes.squares.lattice import DEGREES, dimension
 
 _FRAME_BYTES = 64
 """More than a message has beside its polynomials."""
@@ -40,6 +41,8 @@ class BulkParameters(RingParameters):
         maximum: highest value of any.
         answer_word_bits: of an answer's word.
         p_error: probability that any output of any row of an answer is wrong.
+        thermometers: how many inputs, one after the other, are a thermometer each; where there are any, all inputs are.
+        degree: of the lattice on which each is a point, whose coordinates are sent instead of it (`lattice`).
     """
 
     chain: int
@@ -50,6 +53,8 @@ class BulkParameters(RingParameters):
     maximum: int
     answer_word_bits: int
     p_error: float
+    thermometers: tuple[int, ...] = ()
+    degree: int = 0
 
     scheme: ClassVar[str] = SQUARES
 
@@ -59,6 +64,13 @@ class BulkParameters(RingParameters):
             1 <= self.input_bits <= MOST_INPUT_BITS,
             f"inputs of {self.input_bits} bits, expected 1 .. {MOST_INPUT_BITS}",
         )
+        if self.thermometers or self.degree:
+            require(self.degree in DEGREES, f"a lattice of degree {self.degree}, expected one of {DEGREES}")
+            require(self.input_bits == 1, f"thermometers of inputs of {self.input_bits} bits, expected 1")
+            require(
+                min(self.thermometers, default=0) > 0 and sum(self.thermometers) == self.inputs,
+                f"thermometers of {sum(self.thermometers)} bits, of {self.inputs} inputs",
+            )
         check_modulus(self.modulus, self.keyset.ring_size)
         require(0 <= self.maximum < self.modulus, f"outputs up to {self.maximum}, modulo {self.modulus}")
         require(0.0 < self.p_error < 1.0, f"p_error {self.p_error} is not in (0, 1)")
@@ -66,7 +78,7 @@ class BulkParameters(RingParameters):
         largest = max(self.row_bytes, self.answer_bytes) + _FRAME_BYTES
         require(
             largest <= limits.MAX_MESSAGE_BYTES,
-            f"{self.inputs} inputs and {self.outputs} outputs of {self.rows} rows take {largest} bytes, a "
+            f"{self.columns} columns and {self.outputs} outputs of {self.rows} rows take {largest} bytes, a "
             f"message has {limits.MAX_MESSAGE_BYTES}",
         )
 
@@ -95,15 +107,22 @@ class BulkParameters(RingParameters):
         """Of a client's keys in a worker."""
         return self.keyset.memory_bytes(1)
 
+    @cached_property
+    def columns(self) -> int:
+        """Ciphertexts of a tensor: one for each input, or for each coordinate of the points that thermometers are."""
+        if not self.thermometers:
+            return self.inputs
+        return sum(dimension(bits, self.degree) for bits in self.thermometers)
+
     @property
     def column_bytes(self) -> int:
-        """Of one element's packed body."""
+        """Of one column's packed body."""
         return packed_polynomial_bytes(self.keyset.ring_size, self.keyset.chain.data)
 
     @property
     def row_bytes(self) -> int:
-        """Packed bodies of all elements, whatever the number of rows."""
-        return self.inputs * self.column_bytes
+        """Packed bodies of all columns, whatever the number of rows."""
+        return self.columns * self.column_bytes
 
     @property
     def answer_bytes(self) -> int:
@@ -131,6 +150,7 @@ class BulkParameters(RingParameters):
             "maximum": self.maximum,
             "answer word bits": self.answer_word_bits,
             "p_error": self.p_error,
+            "degree": self.degree,
         }
 
     def write(self, message: pb.ClientSpec) -> None:
@@ -157,6 +177,8 @@ class BulkParameters(RingParameters):
             outputs=self.outputs,
             maximum=self.maximum,
             answer_word_bits=self.answer_word_bits,
+            thermometers=self.thermometers,
+            degree=self.degree,
         )
 
     @classmethod
@@ -171,6 +193,8 @@ class BulkParameters(RingParameters):
             maximum=message.maximum,
             answer_word_bits=message.answer_word_bits,
             p_error=p_error,
+            thermometers=tuple(message.thermometers),
+            degree=message.degree,
         )
 
 

@@ -249,6 +249,8 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["outputs", 5, 13],
       ["maximum", 6, 4],
       ["answer_word_bits", 7, 13],
+      ["thermometers", 8, 13, "*"],
+      ["degree", 9, 13],
     ],
   ],
   [
@@ -1365,6 +1367,19 @@ export type BulkParameters = Message<"cryptable.v1.BulkParameters"> & {
    * @generated from field: uint32 answer_word_bits = 7;
    */
   answerWordBits: number;
+
+  /**
+   * How many elements, one after the other, are a thermometer each, and the degree of the lattice on which each is a point,
+   * whose coordinates are encrypted instead of its bits. Neither, where all elements are encrypted as they are.
+   *
+   * @generated from field: repeated uint32 thermometers = 8;
+   */
+  thermometers: number[];
+
+  /**
+   * @generated from field: uint32 degree = 9;
+   */
+  degree: number;
 };
 
 /**

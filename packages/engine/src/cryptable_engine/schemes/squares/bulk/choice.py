@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from cryptable_protocol import MalformedMessageError
 from cryptable_protocol.schemes.squares.answers import (
     LEAST_MODULUS_BITS,
@@ -11,21 +13,26 @@ from cryptable_protocol.schemes.squares.answers import (
 )
 from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 from cryptable_protocol.schemes.squares.keyset import CHAINS
+from cryptable_protocol.schemes.squares.lattice import DEGREES
 
 from cryptable_engine.circuit.bounds import Bounds, highest_output
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import CompilationError
-from cryptable_engine.schemes.squares.bulk.columns import read_columns
+from cryptable_engine.schemes.squares.bulk.arrangement import arranged, thermometers_of
+from cryptable_engine.schemes.squares.bulk.columns import Columns
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
+from cryptable_engine.schemes.squares.bulk.price import price
 
-_WORD_BITS = 10
-"""Of an answer's word, beyond its modulus."""
+_WORD_BITS = 13
+"""Of an answer's word, beyond its modulus: their rounding takes a twentieth of what an answer bears."""
 BY_COST = (1, 2, 5, 3, 4)
 """Chains, the cheapest first: by bytes of a row and by CPU."""
 
 
 def choose_bulk_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float) -> BulkPlan:
-    """The plan under the cheapest parameters.
+    """The plan that takes the server least, of those whose tensor is no longer than a message.
+
+    Points of lattices take fewer bytes than thermometers' bits, and more products: they are for circuits of many bits.
 
     Args:
         circuit: verified.
@@ -36,36 +43,60 @@ def choose_bulk_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float
         CircuitError: it is none for rows in bulk.
         CompilationError: there are no parameters; says what to do.
     """
-    maximum = highest_output(circuit, found)
+    maximum, is_of_bits = highest_output(circuit, found), bool(thermometers_of(circuit))
+    fit: list[BulkPlan] = []
     refused = "its outputs are too large"
-    for number in BY_COST:
-        modulus = least_modulus(maximum, CHAINS[number].ring_size)
-        if modulus is None:
-            continue
-        columns = read_columns(circuit, modulus)
-        try:
-            parameters = BulkParameters(
-                chain=number,
-                inputs=columns.inputs,
-                input_bits=max(group.maximum for group in circuit.input.groups).bit_length(),
-                modulus=modulus,
-                outputs=len(columns.outputs),
-                maximum=maximum,
-                answer_word_bits=min(modulus.bit_length() + _WORD_BITS, MOST_ANSWER_BITS),
-                p_error=p_error,
-            )
-        except MalformedMessageError as error:
-            refused = str(error)
-            continue
-        plan = BulkPlan(columns, parameters)
-        used = plan.noise.used()
-        if used <= 1.0:
-            return plan
-        refused = f"noise would take {used:.3g} times what an answer bears"
-    raise CompilationError(
-        f"bulk: no parameters suit this circuit ({refused}); use shallower trees, fewer thresholds, or compile it "
-        "without bulk"
+    for degree in (0, *DEGREES) if is_of_bits else (0,):
+        if fit and not fit[0].parameters.degree:
+            break
+        arrangements: dict[int, Columns] = {}
+        for number in BY_COST:
+            modulus = least_modulus(maximum, CHAINS[number].ring_size)
+            if modulus is None:
+                continue
+            try:
+                parameters = parameters_of(circuit, maximum, number, modulus, degree, p_error)
+                if modulus not in arrangements:
+                    arrangements[modulus] = arranged(circuit, modulus, degree)
+            except MalformedMessageError as error:
+                refused = str(error)
+                continue
+            plan = BulkPlan(arrangements[modulus], parameters)
+            used = plan.noise.used() if _is_within_reach(plan) else math.inf
+            if used <= 1.0:
+                fit.append(plan)
+                break
+            refused = f"noise would take {used:.3g} times what an answer bears"
+    if not fit:
+        raise CompilationError(
+            f"bulk: no parameters suit this circuit ({refused}); use shallower trees, fewer thresholds, or compile it "
+            "without bulk"
+        )
+    return min(fit, key=price)
+
+
+def parameters_of(
+    circuit: Circuit, maximum: int, chain: int, modulus: int, degree: int, p_error: float
+) -> BulkParameters:
+    """Of a circuit whose outputs are at most `maximum`; raises MalformedMessageError where there are none such."""
+    return BulkParameters(
+        chain=chain,
+        inputs=circuit.input.size,
+        input_bits=max(group.maximum for group in circuit.input.groups).bit_length(),
+        modulus=modulus,
+        outputs=circuit.nodes[circuit.output].size,
+        maximum=maximum,
+        answer_word_bits=min(modulus.bit_length() + _WORD_BITS, MOST_ANSWER_BITS),
+        p_error=p_error,
+        thermometers=thermometers_of(circuit) if degree else (),
+        degree=degree,
     )
+
+
+def _is_within_reach(plan: BulkPlan) -> bool:
+    """Whether products alone leave room for noise: a first look, since its bound takes a second for many columns."""
+    keyset = plan.parameters.keyset
+    return plan.columns.depth * math.log2(plan.parameters.modulus * keyset.ring_size) < math.log2(keyset.chain.modulus)
 
 
 def least_modulus(maximum: int, ring_size: int) -> int | None:

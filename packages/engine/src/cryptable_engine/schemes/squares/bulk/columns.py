@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptable_engine.circuit.circuit import Circuit, Input, Linear, Product, Square
 from cryptable_engine.errors import CircuitError
@@ -30,31 +31,49 @@ class Sum:
         centred = ((column, (weight + modulus // 2) % modulus - modulus // 2) for column, weight in self.weights)
         return Sum(tuple((column, weight) for column, weight in centred if weight), self.constant % modulus)
 
+    def times(self, factor: int, modulus: int) -> Sum:
+        """So many times it."""
+        weights = tuple((column, factor * weight) for column, weight in self.weights)
+        return Sum(weights, factor * self.constant).modulo(modulus)
+
+
+Step = tuple[Sum, ...]
+"""What makes a column: a sum that is kept, or the two factors of a product."""
+
 
 @dataclass(frozen=True)
 class Columns:
-    """Products, each of two sums of what stands before it, and the sums that are the outputs."""
+    """Steps, each of sums of what stands before it, and the sums that are the outputs."""
 
     inputs: int
-    products: tuple[tuple[Sum, Sum], ...]
+    steps: tuple[Step, ...]
     outputs: tuple[Sum, ...]
 
     @property
     def sums(self) -> Iterator[Sum]:
         """In the order of evaluation."""
-        for one, other in self.products:
-            yield one
-            yield other
+        for step in self.steps:
+            yield from step
         yield from self.outputs
+
+    @property
+    def products(self) -> int:
+        """How many steps multiply."""
+        return sum(len(step) == 2 for step in self.steps)
+
+    @cached_property
+    def depths(self) -> tuple[int, ...]:
+        """Of each column, how many products stand behind each other in it."""
+        depths = [0] * self.inputs
+        for step in self.steps:
+            read = (depths[column] for each in step for column, _ in each.weights)
+            depths.append(max(read, default=0) + len(step) - 1)
+        return tuple(depths)
 
     @property
     def depth(self) -> int:
         """Products behind each other, at most."""
-        depths = [0] * (self.inputs + len(self.products))
-        for index, factors in enumerate(self.products):
-            read = [depths[column] for each in factors for column, _ in each.weights]
-            depths[self.inputs + index] = 1 + max(read, default=0)
-        return max(depths)
+        return max(self.depths)
 
 
 def read_columns(circuit: Circuit, modulus: int) -> Columns:
@@ -71,11 +90,10 @@ def read_columns(circuit: Circuit, modulus: int) -> Columns:
     reads = 0
 
     def product(one: Sum, other: Sum) -> Sum:
-        if not one.weights or not other.weights:
-            (constant, varying) = (one, other) if not one.weights else (other, one)
-            factor = constant.constant
-            weights = tuple((column, factor * weight) for column, weight in varying.weights)
-            return Sum(weights, factor * varying.constant).modulo(modulus)
+        if not one.weights:
+            return other.times(one.constant, modulus)
+        if not other.weights:
+            return one.times(other.constant, modulus)
         products.append((one, other))
         return Sum(((inputs + len(products) - 1, 1),), 0)
 
@@ -99,7 +117,7 @@ def read_columns(circuit: Circuit, modulus: int) -> Columns:
                     "compile it without bulk",
                     node=index,
                 )
-    return _read_alone(Columns(inputs, tuple(products), tuple(values[circuit.output])))
+    return read_alone(Columns(inputs, tuple(products), tuple(values[circuit.output])))
 
 
 def _sums(node: Linear, values: dict[int, list[Sum]], modulus: int) -> list[Sum]:
@@ -118,19 +136,19 @@ def _sums(node: Linear, values: dict[int, list[Sum]], modulus: int) -> list[Sum]
     ]
 
 
-def _read_alone(columns: Columns) -> Columns:
-    """Without products that nothing reads."""
+def read_alone(columns: Columns) -> Columns:
+    """Without steps that nothing reads."""
     inputs, needed = columns.inputs, set[int]()
     for each in columns.outputs:
         needed.update(column for column, _ in each.weights)
-    for index in reversed(range(len(columns.products))):
+    for index in reversed(range(len(columns.steps))):
         if inputs + index in needed:
-            needed.update(column for each in columns.products[index] for column, _ in each.weights)
-    kept = [index for index in range(len(columns.products)) if inputs + index in needed]
+            needed.update(column for each in columns.steps[index] for column, _ in each.weights)
+    kept = [index for index in range(len(columns.steps)) if inputs + index in needed]
     place = {inputs + old: inputs + new for new, old in enumerate(kept)}
 
     def moved(each: Sum) -> Sum:
         return Sum(tuple((place.get(column, column), weight) for column, weight in each.weights), each.constant)
 
-    products = tuple((moved(columns.products[old][0]), moved(columns.products[old][1])) for old in kept)
-    return Columns(inputs, products, tuple(map(moved, columns.outputs)))
+    steps = tuple(tuple(map(moved, columns.steps[old])) for old in kept)
+    return Columns(inputs, steps, tuple(map(moved, columns.outputs)))

@@ -11,7 +11,7 @@ from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.mask_stream import masks
 
 from cryptable_engine.errors import EvaluationError
-from cryptable_engine.schemes.squares.bulk.columns import Sum
+from cryptable_engine.schemes.squares.bulk.columns import Step, Sum
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 from cryptable_engine.schemes.squares.seal import Ciphertext, Keys, Ring
 from cryptable_engine.schemes.squares.wire import ReadyKeys, residues, rounded
@@ -55,8 +55,8 @@ class BulkEvaluator:
         own = keys.under(self.ring)
         columns = _Columns(self, tensor, watch or (lambda step, value: None))  # noqa: ARG005
         try:
-            for index, (one, other) in enumerate(self.plan.columns.products):
-                columns.multiply(index, one, other, own)
+            for index, step in enumerate(self.plan.columns.steps):
+                columns.make(index, step, own)
             answers = [self._packed(columns.answer(each, own)) for each in self.plan.columns.outputs]
         except (RuntimeError, ValueError) as error:
             raise EvaluationError(f"squares: SEAL failed: {error}") from error
@@ -65,7 +65,7 @@ class BulkEvaluator:
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """Of each product, how many primes it is left with."""
+        """Of each step, how many primes it is left with."""
         return self._levels
 
     @property
@@ -91,13 +91,16 @@ class _Columns:
         self._left = evaluator.reads
         self._kept: dict[int, Ciphertext] = {}
 
-    def multiply(self, index: int, one: Sum, other: Sum, keys: Keys) -> None:
-        """The product of two sums, which becomes a column."""
-        level = min(self._level_of(one), self._level_of(other))
-        first, second = self._summed(one, level), self._summed(other, level)
-        made = self._ring.multiplied(first, second, self._evaluator.levels[index], keys)
+    def make(self, index: int, step: Step, keys: Keys) -> None:
+        """The sum of a step, or the product of its two, which becomes a column."""
+        level, left = min(map(self._level_of, step)), self._evaluator.levels[index]
+        one, *other = (self._summed(each, level) for each in step)
+        if other:
+            made = self._ring.multiplied(one, other[0], left, keys)
+        else:
+            made = one if left == level else self._ring.switched(one, left)
         self._kept[self._plan.columns.inputs + index] = made
-        self._tell(f"product {index + 1}", made)
+        self._tell(f"step {index + 1}", made)
 
     def answer(self, each: Sum, keys: Keys) -> Ciphertext:
         """A sum modulo the first prime, hidden by a fresh encryption of zero."""
@@ -124,11 +127,11 @@ class _Columns:
                 del self._kept[column]
             if each.is_one_column:
                 return read
-            term = ring.scaled(read, weight)
             if total is None:
-                total = term
-            else:
-                ring.add(total, term)
+                total = ring.scaled(read, weight)
+                continue
+            term = read if abs(weight) == 1 else ring.scaled(read, abs(weight))
+            (ring.add if weight > 0 else ring.subtract)(total, term)
         if each.constant:
             ring.add_plaintext(total, ring.constant(each.constant))
         return total

@@ -1,8 +1,9 @@
-"""BulkPlan: at which primes each product of a circuit is left, by a bound of its noise over all honest rows."""
+"""BulkPlan: at which primes each step of a circuit is left, by a bound of its noise over all honest rows."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +12,8 @@ from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import ProgramMismatchError
-from cryptable_engine.schemes.squares.bulk.columns import Columns, Sum, read_columns
+from cryptable_engine.schemes.squares.bulk.arrangement import arranged, thermometers_of
+from cryptable_engine.schemes.squares.bulk.columns import Columns, Sum
 from cryptable_engine.schemes.squares.noise.operations import TAIL_BITS, Noise, Operations
 
 _NEGLIGIBLE = 0.25
@@ -20,35 +22,36 @@ _NEGLIGIBLE = 0.25
 
 @dataclass(frozen=True, eq=False)
 class BulkPlan:
-    """A circuit's products and sums under the parameters of its client specification."""
+    """A circuit's steps under the parameters of its client specification."""
 
     columns: Columns
     parameters: BulkParameters
 
     @cached_property
     def noise(self) -> BulkNoise:
-        """Its bound, and where products are left."""
+        """Its bound, and where steps are left."""
         return BulkNoise(self)
 
     @property
     def levels(self) -> tuple[int, ...]:
-        """Of each product, how many primes it is left with."""
-        return tuple(noise.level for noise in self.noise.products)
+        """Of each step, how many primes it is left with."""
+        return tuple(noise.level for noise in self.noise.steps)
 
 
 class BulkNoise(Operations):
-    """Of one plan: a bound of the noise of each product and of the answer."""
+    """Of one plan: a bound of the noise of each step and of the answer."""
 
     def __init__(self, plan: BulkPlan) -> None:
         parameters, columns = plan.parameters, plan.columns
         # One more bit: a product has two ciphertexts whose masks could be large, a square one.
-        tail_bits = TAIL_BITS + 1 + math.log2(len(columns.products) + 1) - math.log2(min(parameters.p_error, P_ERROR))
+        tail_bits = TAIL_BITS + 1 + math.log2(columns.products + 1) - math.log2(min(parameters.p_error, P_ERROR))
         super().__init__(parameters.keyset.chain, parameters.modulus, tail_bits=tail_bits)
         self.plan = plan
-        self.products: list[Noise] = []
-        for one, other in columns.products:
-            level = min(self.level_of(one), self.level_of(other))
-            self.products.append(self._product(self.of_sum(one, level), self.of_sum(other, level)))
+        self.steps: list[Noise] = []
+        for step in columns.steps:
+            level = min(map(self.level_of, step))
+            one, *other = (self.of_sum(each, level) for each in step)
+            self.steps.append(self._product(one, *other) if other else self._dropped(one))
 
     def level_of(self, each: Sum) -> int:
         """At which its sum is taken: the least of what it reads."""
@@ -72,18 +75,27 @@ class BulkNoise(Operations):
 
     def _of_column(self, column: int) -> Noise:
         inputs = self.plan.columns.inputs
-        return self.fresh if column < inputs else self.products[column - inputs]
+        return self.fresh_in_bulk if column < inputs else self.steps[column - inputs]
 
     def _product(self, one: Noise, other: Noise) -> Noise:
         """At the fewest primes at which rounding is small beside what the product itself has."""
-        level, tensored = one.level, self.tensored(one, other)
+        return self.multiplied(
+            one, other, self._least_level(self.tensored(one, other), self.third_rounding, self.key_switch)
+        )
+
+    def _dropped(self, noise: Noise) -> Noise:
+        """A sum, likewise."""
+        return self.switched(noise, self._least_level(noise, self.rounding, lambda level: 0.0))  # noqa: ARG005
+
+    def _least_level(self, noise: Noise, rounding: float, besides: Callable[[int], float]) -> int:
+        level = noise.level
         while level > 1:
-            dropped = self._primes[level - 1 : one.level]
-            kept = (tensored.deviation + tensored.fixed) / math.prod(dropped)
-            if self.third_rounding * len(dropped) + self.key_switch(level - 1) > _NEGLIGIBLE * kept:
+            dropped = self._primes[level - 1 : noise.level]
+            kept = (noise.deviation + noise.fixed) / math.prod(dropped)
+            if rounding * len(dropped) + besides(level - 1) > _NEGLIGIBLE * kept:
                 break
             level -= 1
-        return self.multiplied(one, other, level)
+        return level
 
 
 def make_plan(circuit: Circuit, parameters: BulkParameters, highest: int) -> BulkPlan:
@@ -98,13 +110,16 @@ def make_plan(circuit: Circuit, parameters: BulkParameters, highest: int) -> Bul
         CircuitError: it is none for rows in bulk.
         ProgramMismatchError: they are not for this circuit; names the parameter.
     """
-    columns = read_columns(circuit, parameters.modulus)
+    columns = arranged(circuit, parameters.modulus, parameters.degree)
     for name, own, promised in (
-        ("inputs", columns.inputs, parameters.inputs),
+        ("inputs", circuit.input.size, parameters.inputs),
+        ("columns", columns.inputs, parameters.columns),
         ("outputs", len(columns.outputs), parameters.outputs),
     ):
         if own != promised:
             raise ProgramMismatchError(f"program: the circuit has {own} {name}, its client spec promises {promised}")
+    if parameters.thermometers not in ((), thermometers_of(circuit)):
+        raise ProgramMismatchError("program: its client spec promises other thermometers than the circuit has")
     if highest > parameters.maximum:
         raise ProgramMismatchError(
             f"program: outputs reach {highest}, the client spec's maximum is {parameters.maximum}"

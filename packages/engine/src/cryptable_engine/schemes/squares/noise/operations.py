@@ -20,6 +20,8 @@ from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 TAIL_BITS = 8
 """A coefficient of a ciphertext's transform is beyond its bound, in any of one square, as much more rarely than p_error
 that a network's squares and moduli together take a small part of it."""
+_DIRECTIONS = 32
+"""A complex number is as large as its part in the nearest of so many directions, over cos(π / 32)."""
 _TENSOR_UNITS = 8
 """Of each coefficient of the three polynomials of a product, by rounding and by changes of base in SEAL's BEHZ."""
 
@@ -76,6 +78,11 @@ class Operations:
         """Of a row."""
         return Noise(len(self._primes), self._error, 0.0, self._halves)
 
+    @property
+    def fresh_in_bulk(self) -> Noise:
+        """Of a column, whose Q m / t is rounded up or down by chance: by an error of mean 0, within a range of 1."""
+        return Noise(len(self._primes), math.hypot(self._error, 0.5), 0.0, 0.0)
+
     def hidden(self, noise: Noise) -> Noise:
         """With shares, and a fresh encryption of zero, which SEAL makes with one prime more and switches down."""
         return replace(noise, mixed=noise.mixed + self._rounding + 1, fixed=noise.fixed + 2 * self._halves)
@@ -89,12 +96,12 @@ class Operations:
         return total / (words / (2 * self.modulus))
 
     def summed(self, weighted: Sequence[tuple[int, Noise]]) -> Noise:
-        """After a sum of ciphertexts of one level, each times an integer, and of a constant."""
+        """After a sum of ciphertexts of one level, each times an integer, and of a constant, one coefficient alone."""
         level = weighted[0][1].level
         scaled = sum(abs(weight) * noise.scaled for weight, noise in weighted)
         mixed = sum(abs(weight) * noise.mixed for weight, noise in weighted)
         fixed = sum(abs(weight) * noise.fixed for weight, noise in weighted)
-        return Noise(level, scaled, mixed, fixed + self._halves)
+        return Noise(level, scaled, mixed, fixed + 0.5)
 
     def key_switch(self, level: int) -> float:
         """What a key switch adds: an error for each digit, of whole residues, and rounding by the special prime."""
@@ -110,12 +117,14 @@ class Operations:
         """After a product of ciphertexts of one level, or a square of one, that is left in three polynomials.
 
         v becomes v₁ w₂ + v₂ w₁ + v₁ v₂ t / Q and what tensoring rounds, with w = (t / Q) (c0 + c1 s). Ciphertexts are
-        taken for uniform: a coefficient of their transform is a sum of N uniform numbers with factors of magnitude 1.
+        taken for uniform: a coefficient of their transform is a sum of N uniform numbers times powers of a root of
+        X^N + 1, whose part in any direction has the variance N Q² / 24, since the squares of those powers add up to 0.
         """
         other = other or one
         modulus = math.prod(self._primes[: one.level])
-        log_tail = math.log(8.0 * self._size) + self._tail_bits * math.log(2)
-        peak = math.sqrt(self._size / 6 * log_tail)  # in units of Q
+        # Of two polynomials, half of whose roots are the conjugates of the others.
+        log_tail = math.log(_DIRECTIONS * self._size) + self._tail_bits * math.log(2)
+        peak = math.sqrt(self._size / 12 * log_tail) / math.cos(math.pi / _DIRECTIONS)  # in units of Q
         factor = self.modulus * peak * (1 + self._secret_peak)
         needed = math.sqrt(2 * math.log(2) * (self._tail_bits + 1 + math.log2(self._size)))
         cross = self._size**1.5 * one.beyond(needed) * other.beyond(needed) * self.modulus / modulus
@@ -131,6 +140,11 @@ class Operations:
     def squared(self, noise: Noise, level: int) -> Noise:
         """The same of a square."""
         return self.multiplied(noise, noise, level)
+
+    @property
+    def rounding(self) -> float:
+        """What a switch of two polynomials to fewer primes rounds."""
+        return self._rounding
 
     @property
     def third_rounding(self) -> float:

@@ -914,6 +914,8 @@ class BulkParameters(_message.Message):
     OUTPUTS_FIELD_NUMBER: _builtins.int
     MAXIMUM_FIELD_NUMBER: _builtins.int
     ANSWER_WORD_BITS_FIELD_NUMBER: _builtins.int
+    THERMOMETERS_FIELD_NUMBER: _builtins.int
+    DEGREE_FIELD_NUMBER: _builtins.int
     chain: _builtins.int
     """Number of the chain of primes."""
     inputs: _builtins.int
@@ -926,6 +928,13 @@ class BulkParameters(_message.Message):
     maximum: _builtins.int
     answer_word_bits: _builtins.int
     """Bits of a word of the answer."""
+    degree: _builtins.int
+    @_builtins.property
+    def thermometers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many elements, one after the other, are a thermometer each, and the degree of the lattice on which each is a point,
+        whose coordinates are encrypted instead of its bits. Neither, where all elements are encrypted as they are.
+        """
+
     def __init__(
         self,
         *,
@@ -936,10 +945,12 @@ class BulkParameters(_message.Message):
         outputs: _builtins.int = ...,
         maximum: _builtins.int = ...,
         answer_word_bits: _builtins.int = ...,
+        thermometers: _abc.Iterable[_builtins.int] | None = ...,
+        degree: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "chain", b"chain", "input_bits", b"input_bits", "inputs", b"inputs", "maximum", b"maximum", "modulus", b"modulus", "outputs", b"outputs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "chain", b"chain", "degree", b"degree", "input_bits", b"input_bits", "inputs", b"inputs", "maximum", b"maximum", "modulus", b"modulus", "outputs", b"outputs", "thermometers", b"thermometers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

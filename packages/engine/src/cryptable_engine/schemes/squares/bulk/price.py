@@ -1,0 +1,26 @@
+"""What a tensor of rows in bulk costs, by operations and the primes that they are modulo."""
+
+from __future__ import annotations
+
+from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
+
+_PRODUCT = {8192: (4900.0, 8600.0, 12500.0), 16384: (11500.0, 19000.0, 28000.0, 36500.0, 50000.0, 67000.0)}
+"""Microseconds of one core, by ring and by primes, beginning with one, that the product's factors are modulo
+(tools/bench/bulk_prices.py)."""
+_READ = {8192: (45.0, 80.0, 135.0), 16384: (90.0, 180.0, 270.0, 400.0, 550.0, 680.0)}
+"""The same of a column that a sum reads."""
+_INPUT = {8192: 220.0, 16384: 650.0}
+"""Of a column of the input, by ring: for each of its primes."""
+_OUTPUT = {8192: 6500.0, 16384: 13600.0}
+
+
+def price(plan: BulkPlan) -> float:
+    """Microseconds of an evaluation of one tensor."""
+    noise, columns, keyset = plan.noise, plan.columns, plan.parameters.keyset
+    size = keyset.ring_size
+    total = _INPUT[size] * columns.inputs * len(keyset.chain.data) + _OUTPUT[size] * len(columns.outputs)
+    for sums in (*columns.steps, *((each,) for each in columns.outputs)):
+        level = min(map(noise.level_of, sums))
+        total += _READ[size][level - 1] * sum(len(each.weights) for each in sums if not each.is_one_column)
+        total += _PRODUCT[size][level - 1] * (len(sums) - 1)
+    return total
