@@ -16,6 +16,7 @@ from collections.abc import Callable
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import numpy.typing as npt
 from cryptable_engine.schemes.squares.seal import Ring
 from cryptable_engine.schemes.squares.wire import residues, rounded
 from cryptable_protocol.schemes.packing import pack
@@ -40,7 +41,7 @@ def measure(number: int, times: int) -> None:
     size = chain.ring_size
     ring = Ring(chain, 65537)
 
-    def words(primes: tuple[int, ...]) -> np.ndarray:
+    def words(primes: tuple[int, ...]) -> npt.NDArray[np.int64]:
         return np.stack([random.integers(0, prime, size) for prime in primes])
 
     keyset = SquaresKeyset(number, 0)
