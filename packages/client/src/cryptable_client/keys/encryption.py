@@ -152,4 +152,4 @@ def _checked(parameters: SchemeParameters, values: npt.NDArray[np.int64]) -> npt
             f"value {array.flat[bad[0]]} at position {bad[0]} does not fit the input's {bits} bits, expected "
             f"0 .. {(1 << bits) - 1}"
         )
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=not is_block)  # a block has a hundred megabytes, and is read alone
