@@ -7,6 +7,7 @@ import cryptable as ct
 import grpc
 import numpy as np
 import pytest
+from cryptable.neural import QuantNeuralNetClassifier
 from cryptable_client import connect
 from cryptable_client.__main__ import main
 from cryptable_client.commands import predict
@@ -32,10 +33,20 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def server(model, tmp_path_factory):
+def network():
+    classifier = QuantNeuralNetClassifier(
+        (4,), activation="square", input_bits=2, weight_bits=2, output_weight_bits=3, max_epochs=1, random_state=0
+    )
+    classifier.fit(ROWS, ROWS[:, 0] > 0)
+    return ct.compile(classifier, ROWS, name="network", show_progress=False)
+
+
+@pytest.fixture(scope="module")
+def server(model, network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bulk")
     (folder / "models").mkdir()
     model.save(folder / "models" / "trees.cryptable")
+    network.save(folder / "models" / "network.cryptable")
     with run_server(folder / "models", folder, "--bulk") as running:
         yield running
 
@@ -57,6 +68,16 @@ def test_many_rows_are_evaluated_in_bulk_and_the_rest_one_by_one(remote, model):
     alone = 8 * remote.spec.parameters.row_message_bytes
     assert 0 < remote.traffic["rows_sent"] - sent - parameters.row_bytes - alone < 2000
     assert remote.traffic["rows"] == 2 + len(MANY)
+
+
+def test_a_network_takes_many_rows_at_once_too(server, network):
+    rows = MANY[:1000]
+    with connect(server.address, model="network", insecure=True) as remote:
+        parameters = remote._bulk._spec.parameters
+        assert remote._bulk._spec.least_rows <= len(rows)
+        np.testing.assert_array_equal(remote.predict_proba(rows), network.predict_proba(rows))
+        assert 0 < remote.traffic["rows_sent"] - parameters.row_bytes < 2000
+        np.testing.assert_array_equal(remote.predict(rows[:2]), network.predict(rows[:2]))
 
 
 def test_whoever_wants_no_bulk_has_rows_one_by_one(server, model):

@@ -2,11 +2,13 @@
 
 python tools/bench/bulk.py [--trees 100] [--depth 3] [--singles 5]
 python tools/bench/bulk.py --forest [--trees 50] [--depth 5]
+python tools/bench/bulk.py --network [--hidden 32]
 
-XGBoost on scikit-learn's breast cancer, or a random forest on the synthetic rows of `levelled.py`. Each number of a row
-is drawn from those that its feature has in rows for testing, so that no two rows are alike. CPU seconds are of this
-process, one thread; decrypted answers are compared with the circuit's own. `--singles` rows are evaluated one by one
-besides, by the scheme levelled, for what a row costs there.
+XGBoost on scikit-learn's breast cancer, a random forest on the synthetic rows of `levelled.py`, or a network of squares
+on scikit-learn's digits, 64-32-10. Each number of a row is drawn from those that its feature has in rows for testing,
+so that no two rows are alike. CPU seconds are of this process, one thread; decrypted answers are compared with the
+circuit's own. `--singles` rows are evaluated one by one besides, by the scheme that the model was compiled for, for
+what a row costs there.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ import xgboost
 from cryptable_client import SecretKeys, decrypt, encrypt, write_evaluation_keys
 from cryptable_client.keys.encryption import encrypt_in_pieces
 from cryptable_client.schemes.scheme import read_tensor
-from cryptable_engine import Evaluator, Program, compile_circuit, interpret
-from cryptable_protocol import ClientSpec, CompileOptions, encode_rows
+from cryptable_engine import Evaluator, Program, compile_circuit, compile_in_bulk, interpret
+from cryptable_protocol import ClientSpec, encode_rows
 from cryptable_protocol.messages import tensor as pb
 from cryptable_protocol.model.bulk_spec import BulkSpec
 from cryptable_protocol.schemes.ring_tensor import RingTensor
@@ -39,12 +41,17 @@ from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 from sklearn.datasets import load_breast_cancer, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
+from squares import digits
 
 Integers = npt.NDArray[np.int64]
 
 
 def compiled(options: argparse.Namespace) -> tuple[ct.CompiledModel, Any]:
-    """A model of the scheme levelled, and rows for testing."""
+    """A model whose rows are evaluated one by one, and rows for testing."""
+    if options.network:
+        network, (X_train, X_test, y_train, _) = digits(options.hidden, 3)
+        classifier = network.set_params(max_epochs=5).fit(X_train, y_train)
+        return ct.compile(classifier, X_train, show_progress=False), X_test
     synthetic = make_classification(2000, 30, n_informative=10, random_state=0)
     X, y = synthetic if options.forest else load_breast_cancer(return_X_y=True)
     X_train, X_test, y_train, _ = train_test_split(X, y, test_size=0.2, random_state=0)
@@ -79,6 +86,8 @@ def main() -> None:
     parser.add_argument("--trees", type=int, default=None)
     parser.add_argument("--depth", type=int, default=None)
     parser.add_argument("--forest", action="store_true")
+    parser.add_argument("--network", action="store_true")
+    parser.add_argument("--hidden", type=int, default=32, help="neurons that are squared, of the network")
     parser.add_argument("--singles", type=int, default=5, help="rows that are evaluated one by one besides")
     options = parser.parse_args()
     options.trees = options.trees or (50 if options.forest else 100)
@@ -86,8 +95,7 @@ def main() -> None:
     model, rows = compiled(options)
     circuit, spec = model.circuit, model.artifact.client_spec
     with tempfile.TemporaryDirectory() as name:
-        wanted = CompileOptions(scheme="squares", p_error=spec.p_error)
-        program = compile_circuit(circuit, wanted, Path(name) / "bulk")
+        program = compile_in_bulk(circuit, spec.p_error, Path(name) / "bulk")
         parameters = program.parameters
         if not isinstance(parameters, BulkParameters):
             raise TypeError("no parameters of rows in bulk")
@@ -114,12 +122,13 @@ def main() -> None:
         memory = tracemalloc.get_traced_memory()[1]
     wrong = int((found != interpret(circuit, encoded)).any(axis=1).sum())
     count = parameters.rows
-    print(f"{spec.model_name} {options.trees}x{options.depth}: {circuit.products} products")
+    what = f"64-{options.hidden}-10" if options.network else f"{options.trees}x{options.depth}"
+    print(f"{spec.model_name} {what}: {circuit.products + circuit.squares} products")
     sent = f"{parameters.columns} columns for {parameters.inputs} bits"
     print(f"chain {parameters.keyset.number}, modulus {parameters.modulus}, {sent}, {count} rows")
     print(f"server: {server:.2f} s of CPU, {1e3 * server / count:.3f} ms a row; {wrong} of {count} rows wrong")
     print(f"one by one: {1e3 * single:.1f} ms a row; a tensor takes as much CPU as {server / single:.0f} of them")
-    print(f"priced: a tensor as {program.price / price:.1f} rows one by one, which NumPy is priced for")
+    print(f"priced: a tensor {program.price / 1e6:.2f} s, as {program.price / price:.1f} rows one by one are priced")
     print(f"client: {client:.2f} s of CPU to encrypt, {reading:.3f} s to read, {memory / 1e6:.1f} MB of memory at most")
     print(f"of the whole process, at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB of memory")
     print(f"keys {key_bytes / 1e6:.2f} MB; up {len(row) / count / 1e3:.2f} kB a row, down {len(answer) / count:.1f} B")

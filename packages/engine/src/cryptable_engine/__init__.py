@@ -29,6 +29,7 @@ from cryptable_engine.errors import (
 from cryptable_engine.programs import Evaluator, ServerKeys, compile_circuit, simulate, what_to_warn_of
 from cryptable_engine.schemes.bootstrapped.concrete.mlir import to_mlir
 from cryptable_engine.schemes.scheme import CompileLimits, Program
+from cryptable_engine.schemes.squares.bulk.program import compile_in_bulk
 from cryptable_engine.schemes.trimming import trim_seconds
 
 __version__ = "0.1.0"
@@ -60,6 +61,7 @@ __all__ = [
     "UnsupportedProgramError",
     "__version__",
     "compile_circuit",
+    "compile_in_bulk",
     "interpret",
     "simulate",
     "to_mlir",

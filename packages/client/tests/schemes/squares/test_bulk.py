@@ -8,7 +8,7 @@ import pytest
 from cryptable_client import SecretKeys, decrypt, encrypt
 from cryptable_client.keys.encryption import encrypt_in_pieces
 from cryptable_client.schemes.squares import bulk
-from cryptable_client.schemes.squares.encryption import body_of, ring_times
+from cryptable_client.schemes.squares.encryption import body_of, ring_times, transformed_secret
 from cryptable_protocol import ClientSpec, Decoder, InvalidInputError, Link, MalformedMessageError, ThermometerEncoder
 from cryptable_protocol.limits import CHUNK_BYTES
 from cryptable_protocol.schemes.packing import pack, unpack
@@ -83,7 +83,8 @@ def test_an_answer_is_read_slot_by_slot(keys):
     values = np.random.default_rng(1).integers(0, PARAMETERS.modulus, size)
     one = CHAIN._replace(primes=(prime, CHAIN.primes[-1]))
     mask = np.random.default_rng(2).integers(0, prime, (1, size))
-    body = body_of(one, keys._key_material(), from_slots(values, PARAMETERS.modulus), PARAMETERS.modulus, mask)
+    own = transformed_secret(one, keys._key_material())
+    body = body_of(one, own, from_slots(values, PARAMETERS.modulus), PARAMETERS.modulus, mask)
     words = [
         ((part[0].astype(object) * 2**28 + prime // 2) // prime % 2**28).astype(np.uint64) for part in (mask, body)
     ]

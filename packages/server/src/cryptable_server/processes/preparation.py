@@ -22,8 +22,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cryptable_engine import Circuit, CompileLimits, Evaluator, Program, compile_circuit, verify, what_to_warn_of
-from cryptable_protocol import CompileOptions, CryptableError, ModelArtifact
+from cryptable_engine import (
+    Circuit,
+    CompileLimits,
+    Evaluator,
+    Program,
+    compile_circuit,
+    compile_in_bulk,
+    verify,
+    what_to_warn_of,
+)
+from cryptable_protocol import CryptableError, ModelArtifact
 from cryptable_protocol.limits import MAX_ARTIFACT_BYTES
 from cryptable_protocol.model.bulk_spec import BulkSpec
 from cryptable_protocol.schemes.scheme import SQUARES
@@ -35,7 +44,7 @@ from cryptable_server.processes.entry_points import bulk_program
 from cryptable_server.processes.limits import die_with_parent, limit_memory
 
 _ENCRYPTION_PRICE = 0.27
-"""Microseconds that a client takes for a byte of a tensor in bulk (tools/bench/bulk.py)."""
+"""Microseconds that a client takes for a byte of a row of polynomials (tools/bench/bulk.py)."""
 _REMOVALS = 20
 _REMOVAL_SECONDS = 0.05
 
@@ -71,28 +80,30 @@ def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits, sto
             Program.load(directory).check_spec(spec)
 
 
-def prepare_bulk(artifact: ModelArtifact, directory: Path, limits: CompileLimits, stop: _Stop) -> str:
+def prepare_bulk(artifact: ModelArtifact, directory: Path, stop: _Stop) -> str:
     """Leave a program for rows in bulk beside that in `directory`, if there can be one: its BulkSpec, else nothing."""
     spec, circuit = artifact.client_spec, Circuit.from_bytes(artifact.circuit)
-    if not circuit.products:
+    if not (circuit.products or circuit.squares):
         return ""
     in_bulk = Path(bulk_program(str(directory)))
-    options = CompileOptions(scheme=SQUARES, p_error=spec.p_error)
     try:
         if in_bulk.exists():
             program = Program.load(in_bulk)
         else:
             with stop.scratch(directory.parent) as scratch:
-                program = compile_circuit(circuit, options, scratch / "program", limits=limits)
+                program = compile_in_bulk(circuit, spec.p_error, scratch / "program")
                 Evaluator(program)  # SEAL may be lacking
                 with suppress(OSError):  # another server with the same directory of programs was faster
                     program.directory.rename(in_bulk)
         parameters = program.parameters
         if not isinstance(parameters, BulkParameters):
             return ""
-        # Prices of both are microseconds of one core; what clients do for a single row is little beside them.
+        # Prices of both are microseconds of one core.
         work = program.price + _ENCRYPTION_PRICE * parameters.row_bytes
-        least_rows = min(max(1, math.ceil(work / Program.load(directory).price)), parameters.rows)
+        alone = Program.load(directory).price
+        if spec.scheme == SQUARES:  # what clients do for a single row of the scheme levelled is little
+            alone += _ENCRYPTION_PRICE * spec.parameters.row_bytes
+        least_rows = min(max(1, math.ceil(work / alone)), parameters.rows)
         return BulkSpec.of(spec, parameters, least_rows).to_bytes().hex()
     except CryptableError as error:
         logging.getLogger(__name__).info("not evaluated in bulk: %s", error)
@@ -160,7 +171,7 @@ def main() -> int:
         if artifact.digest.hex() != digest:
             raise ArtifactRefusedError("the file changed while it was read")
         prepare(artifact, Path(directory), limits, stop)
-        bulk = prepare_bulk(artifact, Path(directory), limits, stop) if "bulk" in more else ""
+        bulk = prepare_bulk(artifact, Path(directory), stop) if "bulk" in more else ""
         outcome: dict[str, object] = {"prepared": True, "bulk": bulk}
     except CryptableError as error:
         outcome = {"refused": str(error)}

@@ -76,7 +76,11 @@ class ServerConfig:
         help="answer the Open Inference Protocol (v2, gRPC) too, on the same port",
     )
     bulk: bool = setting(
-        "bulk", Switch(), group=_MODELS, default=False, help="trees also take thousands of rows at once, and hide less"
+        "bulk",
+        Switch(),
+        group=_MODELS,
+        default=False,
+        help="trees and squares take thousands of rows at once too, and hide less",
     )
     compile_seconds: float = setting(
         "compile-timeout", SECONDS, group=_MODELS, default=600, help="of one model's verification and compilation"

@@ -16,7 +16,7 @@ from cryptable_protocol.schemes.squares.lattice import points
 from cryptable_protocol.schemes.squares.mask_stream import masks, residues
 from cryptable_protocol.schemes.squares.transforms import from_slots, slot_positions, transform
 
-from cryptable_client.schemes.squares.encryption import body_of, exact_times, read_phase
+from cryptable_client.schemes.squares.encryption import body_of, exact_times, read_phase, transformed_secret
 from cryptable_client.schemes.ternary import Secret
 
 
@@ -45,17 +45,21 @@ def encrypt_in_pieces(
 def _columns(parameters: BulkParameters, secret: Secret, rows: npt.NDArray[np.int64], seed: bytes) -> Iterator[bytes]:
     """Packed bodies, one column after the other."""
     chain = parameters.keyset.chain
-    for index, values in enumerate(_values(parameters, rows)):
-        slots = np.zeros(chain.ring_size, np.int64)
-        slots[: len(rows)] = values
-        message = from_slots(slots % parameters.modulus, parameters.modulus)
-        mask = masks(seed, index * len(chain.data), chain.data, chain.ring_size)
-        # Up or down by chance: what rounding is off by then has the mean 0, which its bound counts on.
-        chance = residues(os.urandom(SEED_BYTES), 0, parameters.modulus, chain.ring_size)
-        body = body_of(chain, secret, message, parameters.modulus, mask, added=chance)
-        yield b"".join(
-            pack(words.astype(np.uint64), prime.bit_length()) for words, prime in zip(body, chain.data, strict=True)
-        )
+    transformed = transformed_secret(chain, secret)
+    try:
+        for index, values in enumerate(_values(parameters, rows)):
+            slots = np.zeros(chain.ring_size, np.int64)
+            slots[: len(rows)] = values
+            message = from_slots(slots % parameters.modulus, parameters.modulus)
+            mask = masks(seed, index * len(chain.data), chain.data, chain.ring_size)
+            # Up or down by chance: what rounding is off by then has the mean 0, which its bound counts on.
+            chance = residues(os.urandom(SEED_BYTES), 0, parameters.modulus, chain.ring_size)
+            body = body_of(chain, transformed, message, parameters.modulus, mask, added=chance)
+            yield b"".join(
+                pack(words.astype(np.uint64), prime.bit_length()) for words, prime in zip(body, chain.data, strict=True)
+            )
+    finally:
+        transformed.fill(0)
 
 
 def _values(parameters: BulkParameters, rows: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:

@@ -23,8 +23,16 @@ is 2^50, in magnitude: below half of this prime, whatever the words are."""
 
 def ring_times(mask: Integers, secret: Secret, prime: int) -> Integers:
     """The product of a polynomial of residues with the secret, modulo a prime of the form 2N k + 1."""
-    ring = transform(prime, secret.size)
-    return ring.inverse(times(ring.forward(mask), ring.forward(secret % prime), prime))
+    transformed = transform(prime, secret.size).forward(secret % prime)
+    product = times_transformed(mask, transformed, prime)
+    transformed.fill(0)
+    return product
+
+
+def times_transformed(mask: Integers, transformed: Integers, prime: int) -> Integers:
+    """The same of a secret's transform."""
+    ring = transform(prime, transformed.size)
+    return ring.inverse(times(ring.forward(mask), transformed, prime))
 
 
 def exact_times(words: Integers, secret: Secret) -> Integers:
@@ -40,26 +48,42 @@ def encrypt_row(parameters: SquaresParameters, secret: Secret, values: npt.NDArr
     seed = os.urandom(SEED_BYTES)
     slots = parameters.layout.place(values)
     bodies = []
+    transformed = transformed_secret(chain, secret)
     for index, modulus in enumerate(parameters.moduli):
         mask = masks(seed, index * len(chain.data), chain.data, chain.ring_size)
-        body = body_of(chain, secret, from_slots(slots % modulus, modulus), modulus, mask)
+        body = body_of(chain, transformed, from_slots(slots % modulus, modulus), modulus, mask)
         bodies += [
             pack(words.astype(np.uint64), prime.bit_length()) for words, prime in zip(body, chain.data, strict=True)
         ]
+    transformed.fill(0)
     return RingTensor(b"".join(bodies), seed)
 
 
+def transformed_secret(chain: Chain, secret: Secret) -> Integers:
+    """Modulo each prime of ciphertexts, shape (primes, N); as secret as it, and to be erased likewise."""
+    return np.stack([transform(prime, secret.size).forward(secret % prime) for prime in chain.data])
+
+
 def body_of(
-    chain: Chain, secret: Secret, message: Integers, modulus: int, mask: Integers, *, added: Integers | None = None
+    chain: Chain,
+    transformed: Integers,
+    message: Integers,
+    modulus: int,
+    mask: Integers,
+    *,
+    added: Integers | None = None,
 ) -> Integers:
-    """⌊(Q m + added) / t⌋ + e − a s modulo each prime, of numbers 0 … t − 1; without, round(Q m / t) + e − a s."""
+    """⌊(Q m + added) / t⌋ + e − a s modulo each prime, of numbers 0 … t − 1; without, round(Q m / t) + e − a s.
+
+    `transformed` are the transforms of s.
+    """
     noise = errors(chain.ring_size)
     quotient, rest = divmod(chain.modulus, modulus)
     rounded = (message * rest + (modulus // 2 if added is None else added)) // modulus
     body = np.empty_like(mask)
     for index, prime in enumerate(chain.data):
         scaled = times(message, quotient % prime, prime)
-        body[index] = (scaled + rounded + noise - ring_times(mask[index], secret, prime)) % prime
+        body[index] = (scaled + rounded + noise - times_transformed(mask[index], transformed[index], prime)) % prime
     noise.fill(0)
     return body
 

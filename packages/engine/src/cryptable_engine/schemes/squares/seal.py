@@ -180,6 +180,14 @@ class Ring:
         self.switch(ciphertext, level)
         self._evaluator.relinearize_inplace(ciphertext, keys.relinearization)
 
+    def squared(self, ciphertext: Ciphertext, level: int, keys: Keys) -> Ciphertext:
+        """The same, and not in place."""
+        made = self._seal.Ciphertext()
+        self._evaluator.square(ciphertext, made)
+        self.switch(made, level)
+        self._evaluator.relinearize_inplace(made, keys.relinearization)
+        return made
+
     def multiplied(self, one: Ciphertext, other: Ciphertext, level: int, keys: Keys) -> Ciphertext:
         """The product of two of one level, modulo the first `level` primes afterwards."""
         made = self._seal.Ciphertext()

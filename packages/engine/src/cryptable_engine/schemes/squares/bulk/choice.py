@@ -69,8 +69,8 @@ def choose_bulk_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float
             refused = f"noise would take {used:.3g} times what an answer bears"
     if not fit:
         raise CompilationError(
-            f"bulk: no parameters suit this circuit ({refused}); use shallower trees, fewer thresholds, or compile it "
-            "without bulk"
+            f"bulk: no parameters suit this circuit ({refused}); use shallower trees, fewer thresholds, networks of "
+            "fewer inputs and bits, or rows one by one"
         )
     return min(fit, key=price)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from cryptable_engine.circuit.circuit import Circuit, Input, Linear, Product, Square
 from cryptable_engine.errors import CircuitError
 
 MOST_READS = 1 << 20
 """Ciphertexts that all sums of a circuit read: about a minute of one core."""
+
+MOST_WEIGHT = 1 << 25
+"""Of the sum of magnitudes that a first square's sum has: times a limb of 28 bits, a double holds it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ Step = tuple[Sum, ...]
 """What makes a column: a sum that is kept, or the two factors of a product."""
 
 
+def is_square(step: Step) -> bool:
+    """Of a product."""
+    return len(step) == 2 and step[0] == step[1]
+
+
 @dataclass(frozen=True)
 class Columns:
     """Steps, each of sums of what stands before it, and the sums that are the outputs."""
@@ -55,6 +65,25 @@ class Columns:
         for step in self.steps:
             yield from step
         yield from self.outputs
+
+    @cached_property
+    def first_squares(self) -> tuple[int, ...]:
+        """Steps that are squares of sums of inputs alone, with weights that are small: a network's first layer."""
+        return tuple(
+            index
+            for index, step in enumerate(self.steps)
+            if is_square(step)
+            and all(column < self.inputs for column, _ in step[0].weights)
+            and sum(abs(weight) for _, weight in step[0].weights) <= MOST_WEIGHT
+        )
+
+    @property
+    def reads(self) -> Counter[int]:
+        """How often each column is read by a sum, those of first squares apart. A square's is taken once."""
+        first = frozenset(self.first_squares)
+        steps = (step[:1] if is_square(step) else step for index, step in enumerate(self.steps) if index not in first)
+        sums = chain(chain.from_iterable(steps), self.outputs)
+        return Counter(column for each in sums for column, _ in each.weights)
 
     @property
     def products(self) -> int:

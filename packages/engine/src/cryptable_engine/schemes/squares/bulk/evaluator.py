@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
 from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.packing import pack
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.mask_stream import masks
 
+from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.errors import EvaluationError
-from cryptable_engine.schemes.squares.bulk.columns import Step, Sum
+from cryptable_engine.schemes.squares.bulk.columns import Step, Sum, is_square
+from cryptable_engine.schemes.squares.bulk.first_sums import FirstSums
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 from cryptable_engine.schemes.squares.seal import Ciphertext, Keys, Ring
 from cryptable_engine.schemes.squares.wire import ReadyKeys, residues, rounded
@@ -32,7 +35,8 @@ class BulkEvaluator:
         self.plan = plan
         self.ring = Ring(plan.parameters.keyset.chain, plan.parameters.modulus)
         self._levels = plan.levels
-        self._reads = Counter(column for each in plan.columns.sums for column, _ in each.weights)
+        self._reads = plan.columns.reads
+        self.first_sums = FirstSums(plan.columns, plan.parameters.keyset.chain)
 
     def make_ready(self, data: memoryview) -> ReadyKeys:
         """A client's evaluation keys; raises MalformedMessageError for words that are no residues."""
@@ -90,15 +94,23 @@ class _Columns:
         self._ring, self._plan = evaluator.ring, evaluator.plan
         self._left = evaluator.reads
         self._kept: dict[int, Ciphertext] = {}
+        self._first_squares = frozenset(self._plan.columns.first_squares)
+        self._first_sums = evaluator.first_sums.words(self._words)
 
     def make(self, index: int, step: Step, keys: Keys) -> None:
         """The sum of a step, or the product of its two, which becomes a column."""
-        level, left = min(map(self._level_of, step)), self._evaluator.levels[index]
-        one, *other = (self._summed(each, level) for each in step)
-        if other:
-            made = self._ring.multiplied(one, other[0], left, keys)
+        ring, left = self._ring, self._evaluator.levels[index]
+        if index in self._first_squares:
+            made = ring.squared(self._first_sum(step[0]), left, keys)
         else:
-            made = one if left == level else self._ring.switched(one, left)
+            level = min(map(self._level_of, step))
+            one, *other = (self._summed(each, level) for each in (step[:1] if is_square(step) else step))
+            if other:
+                made = ring.multiplied(one, other[0], left, keys)
+            elif is_square(step):
+                made = ring.squared(one, left, keys)
+            else:
+                made = one if left == level else ring.switched(one, left)
         self._kept[self._plan.columns.inputs + index] = made
         self._tell(f"step {index + 1}", made)
 
@@ -112,6 +124,13 @@ class _Columns:
             ring.add(hidden, taken if ring.level(taken) == 1 else ring.switched(taken, 1))
         self._tell("answer", hidden)
         return hidden
+
+    def _first_sum(self, each: Sum) -> Ciphertext:
+        """The sum that the next of a network's first squares reads."""
+        total = self._ring.ciphertext(*next(self._first_sums))
+        if each.constant:
+            self._ring.add_plaintext(total, self._ring.constant(each.constant))
+        return total
 
     def _level_of(self, each: Sum) -> int:
         return min(self._ring.level(self._column(column)) for column, _ in each.weights)
@@ -142,9 +161,13 @@ class _Columns:
         return self._kept[column]
 
     def _input(self, column: int) -> Ciphertext:
+        return self._ring.ciphertext(*self._words(column))
+
+    def _words(self, column: int) -> IntArray:
+        """A column of the input: body and mask, shape (2, primes, N)."""
         parameters, tensor = self._plan.parameters, self._tensor
         chain, each = parameters.keyset.chain, parameters.column_bytes
         packed = memoryview(tensor.polynomials)[column * each : (column + 1) * each]
         body = residues(packed, chain.data, chain.ring_size, "row")
         mask = masks(tensor.seed or b"", column * len(chain.data), chain.data, chain.ring_size)
-        return self._ring.ciphertext(body, mask)
+        return np.stack([body, mask])

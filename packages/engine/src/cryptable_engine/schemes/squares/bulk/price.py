@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cryptable_engine.schemes.squares.bulk.first_sums import FirstSums
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 
 _PRODUCT = {8192: (4900.0, 8600.0, 12500.0), 16384: (11500.0, 19000.0, 28000.0, 36500.0, 50000.0, 67000.0)}
@@ -13,14 +14,21 @@ _INPUT = {8192: 220.0, 16384: 650.0}
 """Of a column of the input, by ring: for each of its primes."""
 _OUTPUT = {8192: 6500.0, 16384: 13600.0}
 
+_FIRST_SUM, _FIRST_READ = {8192: 1300.0, 16384: 2800.0}, {8192: 14.0, 16384: 28.0}
+"""Of a sum of a network's first layer, and of a column that it reads: for each prime."""
+
 
 def price(plan: BulkPlan) -> float:
     """Microseconds of an evaluation of one tensor."""
     noise, columns, keyset = plan.noise, plan.columns, plan.parameters.keyset
-    size = keyset.ring_size
-    total = _INPUT[size] * columns.inputs * len(keyset.chain.data) + _OUTPUT[size] * len(columns.outputs)
-    for sums in (*columns.steps, *((each,) for each in columns.outputs)):
+    size, primes, first = keyset.ring_size, len(keyset.chain.data), frozenset(columns.first_squares)
+    made = columns.inputs + FirstSums(columns, keyset.chain).columns_read if first else columns.inputs
+    total = _INPUT[size] * made * primes + _OUTPUT[size] * len(columns.outputs)
+    for index, sums in enumerate((*columns.steps, *((each,) for each in columns.outputs))):
         level = min(map(noise.level_of, sums))
+        if index in first:
+            total += primes * (_FIRST_SUM[size] + _FIRST_READ[size] * len(sums[0].weights)) + _PRODUCT[size][level - 1]
+            continue
         total += _READ[size][level - 1] * sum(len(each.weights) for each in sums if not each.is_one_column)
         total += _PRODUCT[size][level - 1] * (len(sums) - 1)
     return total
