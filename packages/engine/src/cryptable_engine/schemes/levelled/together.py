@@ -13,7 +13,7 @@ from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
 from cryptable_engine.errors import CircuitError, ProgramMismatchError
 from cryptable_engine.schemes.levelled.choice import ANSWER_BITS, sets_of_moduli
-from cryptable_engine.schemes.levelled.noise.bound import noise_bound
+from cryptable_engine.schemes.levelled.noise.bound import PlanNoise
 from cryptable_engine.schemes.levelled.plans.plan import Plan, plan_forms
 
 _GADGETS = (Gadget(2, 8), Gadget(3, 6), Gadget(4, 5))
@@ -37,19 +37,23 @@ def choose_batch(alone: Plan, price: Callable[[Plan], float]) -> LevelledBatch |
     wanted, most_price = math.log2(alone.parameters.p_error), _DEARER * price(alone)
     plans = [plan for plan in (_planned(alone, gadget) for gadget in _GADGETS) if plan is not None]
     plans = [plan for plan in plans if plan.layout.runs and not plan.is_streamed and price(plan) <= most_price]
+    noise: dict[Gadget, PlanNoise] = {}
+
+    def fits(row: Plan, rows: int) -> bool:
+        gadget = row.parameters.gadget
+        if gadget not in noise:
+            noise[gadget] = PlanNoise(row)
+        return noise[gadget].bound(rows).log2_failure <= wanted
+
     for depth in range(LOG2_RING_SIZE, 0, -1):
         found = [(plan, (1 << depth) // len(plan.layout.leaf_bits)) for plan in plans]
         found = [(plan, rows) for plan, rows in found if rows >= 2]
         # Where products by the finest digits, of least noise, do not fit, leaves are too noisy in so deep a tree.
-        if not found or not _fits(*found[-1], wanted):
+        if not found or not fits(*found[-1]):
             continue
         found.sort(key=lambda candidate: (-candidate[1], price(candidate[0])))
-        return next(LevelledBatch(row.parameters, rows) for row, rows in found if _fits(row, rows, wanted))
+        return next(LevelledBatch(row.parameters, rows) for row, rows in found if fits(row, rows))
     return None
-
-
-def _fits(row: Plan, rows: int, wanted: float) -> bool:
-    return noise_bound(row, rows=rows).log2_failure <= wanted
 
 
 def _planned(alone: Plan, gadget: Gadget) -> Plan | None:

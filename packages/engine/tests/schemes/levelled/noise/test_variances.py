@@ -6,11 +6,12 @@ from cryptable_engine.schemes.levelled.noise.variances import (
     GREATEST,
     UPLOADED,
     RowVariances,
+    greatest_mean,
     left_over,
     switch_noise,
     transform_rounding,
 )
-from cryptable_protocol.schemes.levelled.keyset import UNIVERSAL
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.layout import Run
 from levelled_circuits import levelled_circuit, levelled_parameters
 
@@ -42,3 +43,25 @@ def test_the_only_leaf_of_a_run_is_charged_for_it():
     found = RowVariances(parameters.layout, GREATEST)
     assert found._unsplit(Run(0, 1)) == ROUNDED > UPLOADED
     assert not found._unsplit(Run(0, 2))
+
+
+@pytest.mark.parametrize("read", [2, 21, 167])
+def test_forms_that_meet_a_secret_where_it_is_greatest_are_below_what_they_are_charged(read):
+    random, norm = np.random.default_rng(read), 2 * RING_SIZE / 3
+    twist = np.exp(1j * np.pi * np.arange(RING_SIZE) / RING_SIZE)
+    at_roots = np.abs(np.fft.fft(random.integers(-1, 2, (400, RING_SIZE)) * twist)) ** 2
+    weights = np.zeros(RING_SIZE)
+    weights[:read] = 1.0  # all of the spectrum at a few roots
+    spectrum = np.abs(np.fft.fft(weights * twist)) ** 2
+    most = (at_roots @ spectrum).max() / (RING_SIZE * read * norm)
+    assert 1.0 + 0.4 * np.sqrt(read / RING_SIZE) < most < greatest_mean(RING_SIZE / (2 * read))
+
+
+def test_rows_together_are_charged_for_it_and_for_no_rounding_in_the_first_levels():
+    layout = levelled_parameters(levelled_circuit(np.random.default_rng(0), steps=(60,), bits=100)).layout
+    rows = RING_SIZE // len(layout.leaf_bits)
+    together = RowVariances(layout, GREATEST, rows)
+    run = together.runs[0]
+    assert (run.shift, together.of_key(0) * 8 < RowVariances(layout, GREATEST).of_key(0)) == (0, True)
+    white = 4.0**11 * UPLOADED + 2 * sum(4.0 ** (10 - key) * together.of_key(key) for key in range(11))
+    assert 1.05 * white < together.any_coefficients.max() < 10 * white

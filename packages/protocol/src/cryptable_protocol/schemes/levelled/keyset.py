@@ -18,6 +18,9 @@ GRID_BITS = 52
 LOG2_DEVIATION = -0.025696778711484593 * RING_SIZE + 2.675931372549016
 """σ of fresh noise: on the 128-bit curve at N."""
 
+FINE_KEYS = 3
+"""Keys of automorphisms, from the first on, that a server keeps as words too, for levels that it computes exactly."""
+
 
 class Gadget(NamedTuple):
     """Digits of a decomposition, most significant first, and bits of each."""
@@ -70,8 +73,9 @@ class LevelledKeyset:
 
     @property
     def memory_bytes(self) -> int:
-        """In a worker: two polynomials a row, as the transforms of their doubles."""
-        return self.rows * 2 * RING_SIZE * 8
+        """In a worker: two polynomials a row, as the transforms of their doubles; of `FINE_KEYS`, as words too."""
+        as_words = sum(gadget.levels for gadget in self.automorphisms[:FINE_KEYS]) if self.number == 1 else 0
+        return (self.rows + as_words) * 2 * RING_SIZE * 8
 
 
 UNIVERSAL = LevelledKeyset(1)

@@ -25,7 +25,9 @@ from cryptable_engine.schemes.levelled.evaluation.workspace import Scratch, Work
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 
 
-def expand(run: Run, keys: ServerKeys, leaves: ComplexArray, space: Scratch, *, but_last: bool = False) -> None:
+def expand(
+    run: Run, keys: ServerKeys, leaves: ComplexArray, space: Scratch, *, begun: int = 0, but_last: bool = False
+) -> None:
     """The trace tree of one run (SPEC-LEVELLED.md, "Evaluation", 1), in place.
 
     Args:
@@ -33,9 +35,10 @@ def expand(run: Run, keys: ServerKeys, leaves: ComplexArray, space: Scratch, *, 
         keys: of the client.
         leaves: shape (run.count, 2, N/2), folded; the first one holds the run's ciphertext.
         space: for scratch.
+        begun: levels whose results `leaves` holds already.
         but_last: leave the last level out, for `take`; of `leaves`, the first half suffices then.
     """
-    for level in range(run.depth - but_last):
+    for level in range(begun, run.depth - but_last):
         step = 1 << level
         splitting = min(step, run.count - step)
         for first in range(0, splitting, CHUNK):

@@ -16,6 +16,7 @@ from cryptable_protocol.schemes.levelled.layout import Run
 
 from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.circuit.turning_tree import TurningTree
+from cryptable_engine.schemes.levelled.evaluation.fine_levels import expand_finely, fine_levels
 from cryptable_engine.schemes.levelled.evaluation.hiding import encryption_of_zero
 from cryptable_engine.schemes.levelled.evaluation.product_memory import CHUNK, chunks, places_of
 from cryptable_engine.schemes.levelled.evaluation.reads import Reads
@@ -101,9 +102,11 @@ class KernelEvaluation:
         """
         space, run = self._space(), parameters.run
         leaves = self._leaves_of(run.count)
-        leaves[0] = polynomial
-        stay = np.full(run.count, STAYS)
-        self._ring.expand(leaves, run.depth, run.shift, _expansion(keys), stay, space.switched[:0], space.scratch)
+        nodes, levels = expand_finely(run, polynomial, keys.fine_rows), fine_levels(run)
+        leaves[: len(nodes)] = nodes
+        own, stay, none = _expansion(keys), np.full(run.count, STAYS), space.switched[:0]
+        for tree in range(len(nodes)):
+            self._ring.expand(leaves, run.depth, run.shift, own, stay, none, space.scratch, below=(tree, levels))
         for row in np.split(leaves, parameters.rows):
             np.copyto(space.leaves, row)
             self._make_ready(space, keys)

@@ -9,6 +9,7 @@ import numpy as np
 from cryptable_protocol.schemes.levelled.batch import RowsTogether
 
 from cryptable_engine.schemes.levelled.evaluation.expansion import expand, switch_all, transform
+from cryptable_engine.schemes.levelled.evaluation.fine_levels import expand_finely, fine_levels
 from cryptable_engine.schemes.levelled.evaluation.products import Products
 from cryptable_engine.schemes.levelled.evaluation.rotations import Rotations
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
@@ -61,8 +62,9 @@ class NumpyEvaluation:
         """
         space, run = self._space(), parameters.run
         leaves = self._leaves_of(run.count)
-        leaves[0] = fold(polynomial)
-        expand(run, keys, leaves, space)
+        nodes = expand_finely(run, polynomial, keys.fine_rows)
+        leaves[: len(nodes)] = fold(nodes)
+        expand(run, keys, leaves, space, begun=fine_levels(run))
         for row in np.split(leaves, parameters.rows):
             np.copyto(space.leaves, row)
             yield self._answer(space, keys)

@@ -12,6 +12,7 @@ from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_m
 from cryptable_protocol.schemes.packing import unpack
 from cryptable_protocol.schemes.ring_tensor import SEED_BYTES
 
+from cryptable_engine.schemes.levelled.evaluation.fine_levels import FINE_ROWS
 from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray, fold, forward, torus
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Rows: TypeAlias = npt.NDArray[Any]
 
 
 class ServerKeys:
-    """A client's evaluation keys, ready for use: 2.2 MB. Whatever their bytes are, they are keys of some client.
+    """A client's evaluation keys, ready for use: 2.9 MB. Whatever their bytes are, they are keys of some client.
 
     Args:
         data: protos/SPEC-LEVELLED.md, "Keyset"; not kept.
@@ -35,6 +36,7 @@ class ServerKeys:
             pairs, (l, 2, N).
         switch: rows of the switch, likewise.
         public_pair: shape (2, N/2), or the ring's pair.
+        fine_rows: of the first keys, as words: shape (FINE_ROWS, 2, N).
         expansion: automorphisms and switch as the ring takes them; None without one.
 
     Raises:
@@ -54,6 +56,7 @@ class ServerKeys:
         words[-1, 0] = public_pair_mask(seed)
         words[:, 1] = unpack(data[SEED_BYTES:], keyset.rows * RING_SIZE, GRID_BITS).reshape(-1, RING_SIZE)
         self.ring = ring
+        self.fine_rows = words[:FINE_ROWS].copy() if keyset.rows > 1 else words[:0]
         rows: Rows = forward(fold(torus(words))) if ring is None else _pairs(ring, torus(words))
         self.public_pair = rows[-1]
         automorphisms: list[Rows] = []

@@ -17,9 +17,10 @@ from cryptable_engine.schemes.levelled.noise.variances import (
     RowVariances,
     answer_noise,
     digit,
+    greatest_mean,
     switch_noise,
 )
-from cryptable_engine.schemes.levelled.noise.worst_row import WorstRow, worst_row
+from cryptable_engine.schemes.levelled.noise.worst_row import WorstRow, WorstRows
 from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan
 from cryptable_engine.schemes.levelled.plans.turns import body_gadget
 
@@ -60,15 +61,25 @@ def fits(circuit: Circuit, parameters: LevelledParameters) -> bool:
 
 
 def noise_bound(plan: Plan, *, rows: int = 1) -> NoiseBound:
-    """The bound for a plan.
+    """The bound for a plan, for each of so many rows that travel together."""
+    return PlanNoise(plan).bound(rows)
 
-    Args:
-        plan: of a row.
-        rows: that travel together: it holds for each of them.
-    """
+
+class PlanNoise:
+    """The bound for a plan of a row, for any number of rows together: what they have in common is found once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._worst = plan, WorstRows(plan)
+
+    def bound(self, rows: int = 1) -> NoiseBound:
+        """For each of so many rows that travel together."""
+        return _bound(self._plan, rows, self._worst)
+
+
+def _bound(plan: Plan, rows: int, worst_rows: WorstRows) -> NoiseBound:
     parameters = plan.parameters
     variances = RowVariances(plan.layout, GREATEST, rows)
-    worst = worst_row(plan, variances)
+    worst = worst_rows.of(variances)
     variance = worst.variance + answer_noise(parameters.answer_word_bits, GREATEST)
     half_step = np.repeat([1 / (2 * p) for p in parameters.moduli], parameters.outputs)
     tolerance = half_step - worst.rounding
@@ -139,17 +150,3 @@ class _Spread:
             return 0.0
         row, keys = (2 * math.sqrt(x * squares) + 2 * x * most for squares, most in (self._row, self._keys))
         return (mean + row) * (1 + keys / mean) - mean
-
-
-def greatest_mean(count: float) -> float:
-    """Greatest mean of `count` values of |s|² at roots of X^N + 1, over 2N/3.
-
-    Clients test that no value is above 10. Means of several are taken to be those of independent exponentials: with
-    probability 2^-128, one of N means exceeds 1 + y where count · (y − ln(1 + y)) = ln N + 128 ln 2.
-    """
-    wanted = (math.log(RING_SIZE) + 128 * math.log(2)) / count
-    low, high = 0.0, 9.0
-    for _ in range(50):
-        y = (low + high) / 2
-        low, high = (y, high) if y - math.log1p(y) < wanted else (low, y)
-    return 1 + high

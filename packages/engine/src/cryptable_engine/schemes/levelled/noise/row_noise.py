@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 from cryptable_protocol.schemes.levelled.layout import Run
 
 from cryptable_engine.circuit.circuit import IntArray
@@ -15,7 +15,6 @@ from cryptable_engine.schemes.levelled.noise.variances import (
     FloatArray,
     RowVariances,
     answer_noise,
-    automorphism_noise,
     zero_noise,
 )
 from cryptable_engine.schemes.levelled.plans.plan import Plan, Weights
@@ -136,7 +135,7 @@ def _followed_back(run: Run, variances: RowVariances, nodes: IntArray, functiona
         even[place[~is_odd]] = functional[~is_odd]
         odd[place[is_odd]] = _times_power(functional[is_odd], step << run.shift)
         difference = (even - odd) * (parents + step < run.count)[:, None]
-        total += automorphism_noise(UNIVERSAL.automorphisms[key], variances.secret) * float(np.sum(difference**2))
+        total += variances.of_key(key) * float(np.sum(difference**2))
         target = np.arange(RING_SIZE) * (RING_SIZE // 2**key + 1) % (2 * RING_SIZE)
         functional = even + odd + difference[:, target % RING_SIZE] * np.where(target < RING_SIZE, 1.0, -1.0)
         nodes = parents

@@ -5,6 +5,7 @@ docs/decisions/0023-levelled-circuits.md derives each. All are of the torus, of 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -12,7 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.schemes.levelled.answers import SECRET_NORM
-from cryptable_protocol.schemes.levelled.keyset import GRID_BITS, LOG2_DEVIATION, RING_SIZE, UNIVERSAL, Gadget
+from cryptable_protocol.schemes.levelled.keyset import (
+    FINE_KEYS,
+    GRID_BITS,
+    LOG2_DEVIATION,
+    RING_SIZE,
+    UNIVERSAL,
+    Gadget,
+)
 from cryptable_protocol.schemes.levelled.layout import Layout, Run
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
 
@@ -43,6 +51,9 @@ GREATEST = Secret(SECRET_NORM, 1.05 * 8 * RING_SIZE**2 / 9, 1.25 * 4 * RING_SIZE
 """Of secrets that clients keep: the first two are certain (SPEC-LEVELLED.md, "Secret key"). The third is not tested: as
 the keys of a layout weigh it, it is 0.99 ± 0.03 times its mean, and was never above 1.10 in 16 000 secrets."""
 
+MOST_AT_A_ROOT = 10.0
+"""Greatest |s|² at a root of X^N + 1, over its mean 2N/3, of secrets that clients keep."""
+
 FRESH: float = 2.0 ** (2 * LOG2_DEVIATION) + 2.0 ** (-2 * GRID_BITS) * _UNIFORM
 """Of fresh noise, with its rounding to the grid."""
 UPLOADED = FRESH + 2.0 ** (-2 * ROW_WORD_BITS) * _UNIFORM
@@ -70,9 +81,10 @@ def transform_rounding(gadget: Gadget, secret: Secret) -> float:
     return secret.rounding * 2.0**-106 * product
 
 
-def automorphism_noise(gadget: Gadget, secret: Secret) -> float:
-    """What the key switch of an automorphism adds to a phase."""
-    rounding = transform_rounding(gadget, secret)
+def automorphism_noise(key: int, secret: Secret, *, fine: bool = False) -> float:
+    """What the key switch of an automorphism adds to a phase; by one of the first keys, without rounding if `fine`."""
+    gadget = UNIVERSAL.automorphisms[key]
+    rounding = 0.0 if fine and key < FINE_KEYS else transform_rounding(gadget, secret)
     return key_noise(gadget) + secret.norm * left_over(gadget) + (1 + secret.norm) * rounding
 
 
@@ -91,6 +103,20 @@ def answer_noise(word_bits: int, secret: Secret) -> float:
 def zero_noise(secret: Secret) -> float:
     """Of an encryption of zero by the public pair (‖u‖² ≤ N)."""
     return (1 + RING_SIZE + secret.norm) * FRESH
+
+
+def greatest_mean(count: float, *, most: float = MOST_AT_A_ROOT) -> float:
+    """Greatest mean of `count` values of |s|² at roots of X^N + 1, over 2N/3.
+
+    Clients test that no value is above 10, which is `most`. Means of several are taken to be those of independent
+    exponentials: with probability 2^-128, one of N means exceeds 1 + y where count · (y − ln(1 + y)) = ln N + 128 ln 2.
+    """
+    wanted = (math.log(RING_SIZE) + 128 * math.log(2)) / count
+    low, high = 0.0, most - 1.0
+    for _ in range(50):
+        y = (low + high) / 2
+        low, high = (y, high) if y - math.log1p(y) < wanted else (low, y)
+    return 1 + high
 
 
 @dataclass(frozen=True)
@@ -139,11 +165,14 @@ class RowVariances:
             for level in range(run.depth):
                 later = self._later(run.count, run.depth, level)
                 key = run.shift + level
-                gadget = UNIVERSAL.automorphisms[key]
                 doubled = np.where(later >= 0, 2.0**later, 0.0)
-                phase[1 + key, part] = doubled * automorphism_noise(gadget, self.secret)
-                times_secret[1 + key, part] = doubled * self._times_secret(gadget, later)
+                phase[1 + key, part] = doubled * self.of_key(key)
+                times_secret[1 + key, part] = doubled * self._times_secret(key, later)
         return self._of_row(phase), self._of_row(times_secret)
+
+    def of_key(self, key: int) -> float:
+        """What the key switch of an automorphism adds to a phase: of rows together, the first ones are fine."""
+        return automorphism_noise(key, self.secret, fine=self.rows > 1)
 
     def _unsplit(self, run: Run) -> float:
         """What the kernel leaves over of the mask of a run's only leaf; where one was split, `rounding` covers it."""
@@ -157,13 +186,14 @@ class RowVariances:
         later: npt.NDArray[np.int64] = splits[level + 1 :].sum(axis=0)
         return np.where(splits[level], later, -1)
 
-    def _times_secret(self, gadget: Gadget, later: npt.NDArray[np.int64]) -> FloatArray:
+    def _times_secret(self, key: int, later: npt.NDArray[np.int64]) -> FloatArray:
         """Of a key switch's noise times s.
 
         What the mask's rounding adds meets s, and then s again: s · s once in 2^later images, s · τ(s) in the others.
         """
-        secret = self.secret
-        keys, left, rounding = key_noise(gadget), left_over(gadget), transform_rounding(gadget, secret)
+        secret, gadget = self.secret, UNIVERSAL.automorphisms[key]
+        keys, left = key_noise(gadget), left_over(gadget)
+        rounding = 0.0 if self.rows > 1 and key < FINE_KEYS else transform_rounding(gadget, secret)
         twice = secret.image + (secret.square - secret.image) * 2.0**-later
         found: FloatArray = secret.norm * (keys + rounding) + secret.image * left + rounding * twice
         return found
@@ -258,6 +288,21 @@ class RowVariances:
             part[:] = 4.0**run.doublings * (UPLOADED + self._unsplit(run))
             for level in range(run.depth):
                 later = self._later(run.count, run.depth, level)
-                noise = automorphism_noise(UNIVERSAL.automorphisms[run.shift + level], self.secret)
+                key = run.shift + level
+                noise = self.of_key(key) if halves == 1.0 or self.rows == 1 else self._peaked(key, level)
                 part += np.where(later >= 0, 4.0**later * noise * halves, 0.0)
         return found
+
+    def _peaked(self, key: int, level: int) -> float:
+        """As `of_key`, for forms whose spectrum is where those of the secret and of the key's errors are greatest.
+
+        A form that reads n leaves below a node has at most n/N of its spectrum at a root.
+        """
+        read = -(-len(self.layout.leaf_bits) // (1 << level))
+        if read == 1:
+            return self.of_key(key)
+        gadget, count = UNIVERSAL.automorphisms[key], RING_SIZE / (2 * read)
+        norm = greatest_mean(count) * 2 * RING_SIZE / 3
+        rounding = 0.0 if key < FINE_KEYS else transform_rounding(gadget, self.secret)
+        keys = key_noise(gadget) * greatest_mean(count * gadget.levels, most=1000.0)
+        return keys + norm * left_over(gadget) + (1 + norm) * rounding

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 
 from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.schemes.levelled.noise.occurrences import begun_alike, coherence, occurrences
-from cryptable_engine.schemes.levelled.noise.paths import MOST_STEPS, Component, Way, components
-from cryptable_engine.schemes.levelled.noise.reading import Reading, Reads, added, usual
+from cryptable_engine.schemes.levelled.noise.paths import MOST_STEPS, components
+from cryptable_engine.schemes.levelled.noise.reading import Reading, Reads, less_usual
 from cryptable_engine.schemes.levelled.noise.turning import Turning, turning
-from cryptable_engine.schemes.levelled.noise.variances import RowVariances
+from cryptable_engine.schemes.levelled.noise.variances import PLACED, RowVariances
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 
 FloatArray = npt.NDArray[np.float64]
@@ -43,103 +44,140 @@ class WorstRow:
 
 
 @dataclass(frozen=True, eq=False)
-class _Way:
-    """Products that enter, their squared gains, what of their noise costs; and what is read besides."""
+class _Part:
+    """The ways through some products: products of each, their squared gains, whether their bits are on; what it reads.
 
-    products: IntArray
-    gains: FloatArray
-    cost: float
-    reads: Reads
-
-
-@dataclass(frozen=True, eq=False)
-class _Prices:
-    """Of products, for a squared gain of 1.
-
-    `times` counts those with correlated noise, `entering` is the cost of each, `on` is added where its bit is on.
+    Of what is read, sources and sums of squared weights; and how far rounding moves each slot, on any way.
     """
 
-    times: IntArray
-    entering: FloatArray
-    on: FloatArray
+    ways: int
+    way: IntArray
+    product: IntArray
+    gain: FloatArray
+    on: IntArray
+    reading: IntArray
+    source: IntArray
+    squares: FloatArray
+    rounding: FloatArray
 
-    def way(self, products: IntArray, factors: FloatArray, on: IntArray, reads: Reads) -> _Way:
-        gains = self.times[products] * factors**2
-        return _Way(products, gains, float(gains @ (self.entering[products] + on * self.on[products])), reads)
 
-
-def worst_row(plan: Plan, variances: RowVariances, *, most_steps: int = MOST_STEPS) -> WorstRow:
-    """The bound for a plan.
+class WorstRows:
+    """The bound for a plan, whatever the variances of its rows: what does not depend on them is found once.
 
     Args:
         plan: of a circuit.
-        variances: of its layout.
         most_steps: through a component of products; where there are more, all its products are taken to be on.
     """
-    forms = plan.forms
-    prices = _Prices(
-        coherence(plan) + begun_alike(plan)[0],
-        variances.product_keys[plan.selector] + variances.product_rounding,
-        np.full(forms.products, variances.product_left),
-    )
-    reading = Reading(plan, variances)
-    remainder = [(1.0, reading.forms[forms.root])]
-    parts: list[list[_Way]] = []
-    for component in components(forms, most_steps):
-        if component.ways is None:
-            parts.append([_all_on(plan, component, reading, prices)])
-            continue
-        read = [
-            added((float(factor), reading.forms[product]) for product, factor in zip(*_on(way), strict=True))
-            for way in component.ways
-        ]
-        base = usual(read)
-        remainder.append((1.0, base))
-        parts.append(
-            [
-                prices.way(way.products, way.factors.astype(np.float64), way.on, added([(1.0, reads), (-1.0, base)]))
-                for way, reads in zip(component.ways, read, strict=True)
-            ]
+
+    def __init__(self, plan: Plan, *, most_steps: int = MOST_STEPS) -> None:
+        self._plan = plan
+        parts = _parts(plan, most_steps)
+        self._first = np.cumsum([0, *(part.ways for part in parts)])
+        self._ways = int(self._first[-1])
+        shift = self._first[:-1].tolist()
+        self._way = np.concatenate([part.way + first for part, first in zip(parts, shift, strict=True)])
+        self._product = np.concatenate([part.product for part in parts])
+        self._gain, self._on = np.concatenate([part.gain for part in parts]), np.concatenate([p.on for p in parts])
+        self._rounding: FloatArray = np.sum([part.rounding for part in parts], axis=0)
+        self._squares = self._read(parts, shift)
+        greatest = np.zeros(plan.forms.products)
+        np.maximum.at(greatest, self._product, self._gain)
+        selectors = len(plan.parameters.selectors)
+        self._by_selector = np.bincount(plan.selector, greatest, selectors).astype(np.float64)
+
+    def _read(self, parts: Sequence[_Part], shift: Sequence[int]) -> FloatArray:
+        """Squared weights by run and way, and last those of places, each times the number of parts that share a source.
+
+        (x + … + y)² ≤ n (x² + … + y²).
+        """
+        layout = self._plan.layout
+        leaves = len(layout.leaf_bits)
+        shared = np.zeros(leaves + len(layout.placed))
+        for part in parts:
+            shared[np.unique(part.source)] += 1
+        source = np.concatenate([part.source for part in parts])
+        way = np.concatenate([part.reading + first for part, first in zip(parts, shift, strict=True)])
+        squares = np.concatenate([part.squares for part in parts]) * shared[source]
+        runs = len(layout.runs)
+        kind = np.where(source < leaves, source // RING_SIZE, runs)
+        found = np.bincount(kind * self._ways + way, squares, (runs + 1) * self._ways)
+        return found.astype(np.float64).reshape(runs + 1, self._ways)
+
+    def of(self, variances: RowVariances) -> WorstRow:
+        """The bound, for variances of the plan's layout."""
+        plan, turns = self._plan, turning(self._plan, variances)
+        selector = plan.selector[self._product]
+        entering = variances.product_keys[selector] + variances.product_rounding
+        costs = self._sum(self._gain * (entering + self._on * variances.product_left))
+        prices = [variances.any_coefficients[run.first] for run in plan.layout.runs]
+        read = np.array([*prices, PLACED]) @ self._squares
+        by_selector = self._by_selector if turns is None else self._by_selector + turns.gains
+        found = WorstRow(
+            variance=self._most(costs + read),
+            products=self._most(costs),
+            gain=self._most(self._sum(self._gain)),
+            squares=np.array(
+                [self._most(self._sum(self._gain * each[selector])) for each in by_selector * variances.sources]
+            ),
+            most=float(by_selector.max(initial=0.0)),
+            rounding=self._rounding,
         )
-    none = np.empty(0, np.int64)
-    parts.append([prices.way(none, np.empty(0), none, added(remainder))])
-    return _bound(plan, parts, reading, variances)
+        if turns is None:
+            return found
+        squares = (by_selector * turns.gains) @ variances.turn_sources.T
+        return _with_turns(found, turns, self._most(read), squares)
 
-
-def _on(way: Way) -> tuple[list[int], list[int]]:
-    """Products whose bits are on, so that what their forms read enters, and factors."""
-    on = way.on > 0
-    return way.products[on].tolist(), way.factors[on].tolist()
-
-
-def _bound(plan: Plan, parts: list[list[_Way]], reading: Reading, variances: RowVariances) -> WorstRow:
-    shared = _shared(parts)
-    greatest = np.zeros(plan.forms.products)
-    for way in (way for part in parts for way in part):
-        np.maximum.at(greatest, way.products, way.gains)
-    turns = turning(plan, variances)
-    by_selector: FloatArray = np.bincount(plan.selector, greatest, len(plan.parameters.selectors)).astype(np.float64)
-    if turns is not None:
-        by_selector = by_selector + turns.gains
-    weights = (by_selector * variances.sources)[:, plan.selector]
-
-    def most(cost: Callable[[_Way], float]) -> float:
-        return sum(max(map(cost, part)) for part in parts)
-
-    found = WorstRow(
-        variance=most(lambda way: way.cost + reading.variance(way.reads, shared)),
-        products=most(lambda way: way.cost),
-        gain=most(lambda way: float(way.gains.sum())),
-        squares=np.sum(
-            [np.max([weights[:, way.products] @ way.gains for way in part], axis=0) for part in parts], axis=0
-        ),
-        most=float(by_selector.max(initial=0.0)),
-        rounding=np.sum([np.max([reading.rounding(way.reads) for way in part], axis=0) for part in parts], axis=0),
-    )
-    if turns is None:
+    def _sum(self, entries: FloatArray) -> FloatArray:
+        """Of entries of products, by way."""
+        found: FloatArray = np.bincount(self._way, entries, self._ways).astype(np.float64)
         return found
-    read = most(lambda way: reading.variance(way.reads, shared))
-    return _with_turns(found, turns, read, (by_selector * turns.gains) @ variances.turn_sources.T)
+
+    def _most(self, of_ways: FloatArray) -> float:
+        """The greatest of each part, summed over parts."""
+        return float(np.maximum.reduceat(of_ways, self._first[:-1]).sum())
+
+
+def worst_row(plan: Plan, variances: RowVariances, *, most_steps: int = MOST_STEPS) -> WorstRow:
+    """The bound for a plan and one layout's variances; `most_steps` as of `WorstRows`."""
+    return WorstRows(plan, most_steps=most_steps).of(variances)
+
+
+def _parts(plan: Plan, most_steps: int) -> list[_Part]:
+    """One for each component of products, and at last what every row reads."""
+    forms, reading = plan.forms, Reading(plan)
+    times = coherence(plan) + begun_alike(plan)[0]
+    root = np.array([forms.root])
+    remainder = reading.of(np.zeros(1, np.int64), root, np.ones(1))
+
+    def part(ways: int, way: IntArray, product: IntArray, factor: FloatArray, on: IntArray, reads: Reads) -> _Part:
+        kept = reads.source < reading.sources
+        squares = np.sum(reads.weight[kept] ** 2, axis=1)
+        rounding = reading.rounding(reads, ways)
+        gain = times[product] * factor**2
+        return _Part(ways, way, product, gain, on, reads.way[kept], reads.source[kept], squares, rounding)
+
+    parts: list[_Part] = []
+    for component in components(forms, most_steps):
+        members = component.members
+        if component.ways is None:
+            up, down = occurrences(forms, members, component.start)
+            none = np.zeros(len(members), np.int64)
+            reads = reading.at_most(members, up, down)
+            parts.append(part(1, none, members, np.maximum(up, down), none + 1, reads))
+            continue
+        ways = len(component.ways)
+        way = np.repeat(np.arange(ways), [len(each.products) for each in component.ways])
+        product, factor, on = (
+            np.concatenate(column)
+            for column in zip(*((each.products, each.factors, each.on) for each in component.ways), strict=True)
+        )
+        is_on = on > 0
+        reads = reading.of(way[is_on], product[is_on], factor[is_on].astype(np.float64)).summed()
+        reads, base = less_usual(reads, ways)
+        remainder = remainder.joined(base)
+        parts.append(part(ways, way, product, factor.astype(np.float64), on, reads))
+    nothing = np.empty(0, np.int64)
+    return [*parts, part(1, nothing, nothing, np.empty(0), nothing, remainder.summed())]
 
 
 def _with_turns(worst: WorstRow, turns: Turning, read: float, squares: FloatArray) -> WorstRow:
@@ -152,27 +190,3 @@ def _with_turns(worst: WorstRow, turns: Turning, read: float, squares: FloatArra
         most=worst.most,
         rounding=worst.rounding + turns.left,
     )
-
-
-def _all_on(plan: Plan, component: Component, reading: Reading, prices: _Prices) -> _Way:
-    """A way that costs no less than any: each product and each weight as often as it can occur with one sign."""
-    members = component.members
-    up, down = occurrences(plan.forms, members, component.start)
-    positive: Reads = {}
-    negative: Reads = {}
-    for product, more, less in zip(members.tolist(), up, down, strict=True):
-        for source, weight in reading.forms[product].items():
-            above, below = np.maximum(weight, 0), np.maximum(-weight, 0)
-            positive[source] = positive.get(source, 0.0) + more * above + less * below
-            negative[source] = negative.get(source, 0.0) + more * below + less * above
-    reads = {source: np.maximum(positive[source], negative[source]) for source in positive}
-    return prices.way(members, np.maximum(up, down), np.ones(len(members), np.int64), reads)
-
-
-def _shared(parts: Iterable[list[_Way]]) -> dict[int, int]:
-    """How many parts may read each source: (x + … + y)² ≤ n (x² + … + y²)."""
-    count: dict[int, int] = {}
-    for part in parts:
-        for source in {source for way in part for source in way.reads}:
-            count[source] = count.get(source, 0) + 1
-    return count
