@@ -37,7 +37,7 @@ from cryptable_engine.circuit.bounds import highest_output
 from cryptable_engine.circuit.circuit import Circuit, GroupKind
 from cryptable_engine.kernel import usable_kernel
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
-from cryptable_engine.schemes.levelled.noise import reading, row_noise, variances
+from cryptable_engine.schemes.levelled.noise import row_noise, variances, worst_row
 from cryptable_engine.schemes.levelled.noise.bound import NoiseBound, noise_bound
 from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST, MEAN, RowVariances, Secret
@@ -170,7 +170,7 @@ def noisier(factor: float) -> Iterator[None]:
         for module, names in (
             (variances, ("FRESH", "UPLOADED", "PLACED")),
             (row_noise, ("UPLOADED", "PLACED")),
-            (reading, ("PLACED",)),
+            (worst_row, ("PLACED",)),
             (encryption, ("_NOISE_VARIANCE",)),
         )
         for name in names
