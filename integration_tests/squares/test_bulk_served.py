@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import cryptable as ct
 import grpc
@@ -10,7 +13,7 @@ import pytest
 from cryptable.neural import QuantNeuralNetClassifier
 from cryptable_client import connect
 from cryptable_client.__main__ import main
-from cryptable_client.commands import predict
+from cryptable_client.files.tables import write_table
 from cryptable_client.server.remote_model import RemoteModel
 from cryptable_protocol import CryptableError, InvalidInputError
 from cryptable_protocol.messages import inference as pb
@@ -140,11 +143,17 @@ def test_a_tensor_of_zeros_is_answered_and_a_row_of_it_is_no_row_of_the_model(se
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_command_that_was_stopped_goes_on_with_the_rows_that_are_left(server, model, tmp_path, monkeypatch):
-    source, target, kept = tmp_path / "rows.csv", tmp_path / "answers.csv", tmp_path / "kept"
-    np.savetxt(source, ROWS[:7], delimiter=",", header="x0,x1,x2", comments="")
-    arguments = ["predict", "--address", server.address, "--insecure", "--model", "trees", "--input", str(source)]
-    arguments += ["--output", str(target), "--resume", str(kept)]
+def arguments(server, source, target, kept):
+    told = ["predict", "--address", server.address, "--insecure", "--model", "trees", "--input", str(source)]
+    return [*told, "--output", str(target), "--resume", str(kept), "--rows-at-once", "3"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_command_that_was_stopped_goes_on_with_the_rows_that_are_left(server, model, tmp_path, monkeypatch, ending):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    source, target, kept = tmp_path / f"rows.{ending}", tmp_path / f"answers.{ending}", tmp_path / "kept"
+    write_table(str(source), ["x0", "x1", "x2"], ROWS[:7].tolist())
     evaluate, asked = RemoteModel.evaluate, []
 
     def stopped(self, encoded, spec):
@@ -153,12 +162,43 @@ def test_a_command_that_was_stopped_goes_on_with_the_rows_that_are_left(server, 
             raise InvalidInputError("stopped")
         return evaluate(self, encoded, spec)
 
-    monkeypatch.setattr(predict, "_ROWS_AT_ONCE", 3)
     monkeypatch.setattr(RemoteModel, "evaluate", stopped)
-    assert main(arguments) != 0
+    assert main(arguments(server, source, target, kept)) != 0
     assert (target.exists(), kept.exists()) == (False, True)
-    assert main(arguments) == 0
+    assert main(arguments(server, source, target, kept)) == 0
     assert asked == [3, 3, 3, 1]
     assert not kept.exists()
-    found = target.read_text().split()
-    assert found == ["prediction", *map(str, model.predict(ROWS[:7]))]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [target.name, source.name]
+    header, *found = read_lines(target)
+    assert header == "prediction"
+    assert found == model.predict(ROWS[:7]).tolist()
+
+
+def read_lines(path):
+    """Header and answers of a table of one column of booleans."""
+    if path.suffix == ".csv":
+        header, *found = path.read_text().split()
+        return [header, *(each == "True" for each in found)]
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(path)
+    return [*table.column_names, *table.column(0).to_pylist()]
+
+
+def test_a_killed_command_goes_on(server, model, tmp_path):
+    source, target, kept = tmp_path / "rows.csv", tmp_path / "answers.csv", tmp_path / "kept"
+    write_table(str(source), ["x0", "x1", "x2"], ROWS.tolist())
+    told = arguments(server, source, target, kept)
+    with subprocess.Popen([sys.executable, "-m", "cryptable_client", *told], cwd=tmp_path) as running:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (kept.exists() and kept.stat().st_size > 500):
+            time.sleep(0.005)
+        running.kill()
+    assert not target.exists()
+    with connect(server.address, model="trees", insecure=True) as remote:
+        parts = [ROWS[start : start + 3] for start in range(0, len(ROWS), 3)]
+        found = np.concatenate(list(remote.predict_chunks(parts, resume=kept)))
+        assert remote.traffic["rows"] < len(ROWS)  # the same file, read by the other way to ask
+    np.testing.assert_array_equal(found, model.predict(ROWS))
+    assert main(told) == 0
+    assert read_lines(target)[1:] == found.tolist()

@@ -1,9 +1,10 @@
 import io
 import math
 import sys
+import tracemalloc
 
 import pytest
-from cryptable_client.files.tables import read_table, write_table
+from cryptable_client.files.tables import Table, read_table, table_writer, write_table
 from cryptable_protocol import AffineEncoder, CategoricalEncoder, InvalidInputError, UnusedFeature, encode_rows
 
 NAMES = ("age", "dose")
@@ -64,6 +65,62 @@ def test_parquet_in_and_out(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"PAR1")
     with pytest.raises(InvalidInputError, match="not a Parquet file"):
         read_table(str(tmp_path / "bad.parquet"), features)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_long_tables_pass_through_memory_some_rows_at_a_time(tmp_path, ending):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    path, rows = str(tmp_path / f"long.{ending}"), 150_000
+    tracemalloc.start()
+    with table_writer(path, ["age", "note", "dose"]) as write:
+        for start in range(0, rows, 1000):
+            write([row, "a note of some length", row / 2] for row in range(start, start + 1000))
+    table, seen = Table(path, numbers(("dose", "age"))), 0
+    assert table.left_out == ["note"]
+    for chunk in table.chunks(1000):
+        assert len(chunk) <= 1000
+        assert chunk[0].tolist() == [seen / 2, seen]
+        seen += len(chunk)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seen == rows
+    assert peak < 4 << 20
+    assert [len(chunk) for chunk in table.chunks(100_000)] == [100_000, 50_000]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_writer_that_fails_leaves_what_was_there(tmp_path, ending):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"out.{ending}"
+    write_table(str(path), ["a", "b"], [])
+    before = path.read_bytes()
+
+    def rows():
+        yield [1, "x"]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), table_writer(str(path), ["a", "b"]) as write:
+        write(rows())
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (before, [path])
+    assert Table(str(path), numbers(("a",))).whole().shape == (0, 1)
+
+
+def test_rows_are_counted_over_all_chunks(tmp_path):
+    (tmp_path / "data.csv").write_text("age\n1\n2\n\n3\nfour\n")
+    with pytest.raises(InvalidInputError, match="row 4: 'four' is no number"):
+        list(Table(str(tmp_path / "data.csv"), numbers(["age"])).chunks(2))
+    (tmp_path / "data.csv").write_text("age\n1\n2\n3\n4,5\n")
+    with pytest.raises(InvalidInputError, match="row 4 has 2 cells"):
+        list(Table(str(tmp_path / "data.csv"), numbers(["age"])).chunks(2))
+
+
+def test_standard_input_is_read_as_often_as_a_file(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("age\n1\n2\n"))
+    table = Table("-", numbers(["age"]))
+    for _ in range(2):
+        assert [chunk.tolist() for chunk in table.chunks(1)] == [[[1]], [[2]]]
 
 
 def test_parquet_without_pyarrow(tmp_path, monkeypatch):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +33,10 @@ if TYPE_CHECKING:
     from cryptable_protocol.encoding.decoder import Decoder
     from cryptable_protocol.model.client_spec import ClientSpec
 
+    from cryptable_client.files.tables import Table
     from cryptable_client.server.connection import Server
     from cryptable_client.server.remote_model import RemoteModel
     from cryptable_client.server.spot_checks import SpotChecks
-
-_ROWS_AT_ONCE = 1 << 14
-"""Evaluated before their answers are kept: one or two tensors of rows in bulk."""
 
 
 def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
@@ -89,35 +88,84 @@ def configure(commands: Parsers[argparse.ArgumentParser]) -> None:
         help="keep answers in FILE (as secret as the output) as they come, and go on from those there: a run that "
         "was killed is begun again with the same arguments. Removed when the output is written",
     )
+    predict.add_argument(
+        "--rows-at-once",
+        type=int,
+        default=1 << 14,
+        metavar="ROWS",
+        help="rows in memory, and evaluated before their answers are kept (default 16384)",
+    )
     predict.set_defaults(run=_predict)
 
 
 def _predict(options: argparse.Namespace) -> None:
-    from cryptable_client.files.tables import write_table
+    import numpy as np
+    from cryptable_protocol.errors import InvalidInputError
+
+    from cryptable_client.files.tables import table_writer
     from cryptable_client.server.connection import Server
 
+    if options.rows_at_once < 1:
+        raise InvalidInputError(f"--rows-at-once: {options.rows_at_once}, expected at least 1")
     access = access_of(options)
     trust = trust_of(options, access)
     spec = Server._of(access, trust).spec(options.model)
-    table = read_rows(options.input, spec)
+    rows = _Rows(options.input, spec, options.rows_at_once)
     # Once accepted is enough: what comes next must be what was looked at.
-    values = _evaluate(options, spec, Server._of(access, replace(trust, accept_changes=False)), table)
-    header, rows = answers(options, spec, values)
-    write_table(options.output, header, rows)
+    server = Server._of(access, replace(trust, accept_changes=False))
+    _check(options, spec)
+    header, _ = answers(options, spec, np.empty((0, spec.parameters.outputs), np.int64))
+    # A verdict of spot checks, given at the connection's end, comes before the output has its name.
+    with table_writer(options.output, header) as write:
+        _connected(options, spec, server, lambda remote: _answer(options, spec, rows, remote, write))
     if options.resume is not None:
         Path(options.resume).unlink()
 
 
+class _Rows:
+    """A table's rows, encoded, some at a time: read once to refuse bad ones before anything is generated or sent."""
+
+    def __init__(self, path: str, spec: ClientSpec, rows_at_once: int) -> None:
+        from cryptable_client.files.answers import rows_digest
+
+        self._path, self._spec, self._rows_at_once = path, spec, rows_at_once
+        self._table = _table(path, spec)
+        self._digests: list[bytes] = []
+        self.count = 0
+        for chunk in self._encoded():
+            self._digests.append(rows_digest(chunk))
+            self.count += len(chunk)
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.int64]]:
+        from cryptable_protocol.errors import InvalidInputError
+
+        from cryptable_client.files.answers import rows_digest
+
+        for chunk, digest in zip_longest(self._encoded(), self._digests):
+            if chunk is None or rows_digest(chunk) != digest:
+                raise InvalidInputError(f"{self._path}: it was changed while it was read; run again")
+            yield chunk
+
+    def _encoded(self) -> Iterator[npt.NDArray[np.int64]]:
+        from cryptable_protocol.encoding.encoders import encode_rows
+
+        return (encode_rows(self._spec.features, chunk) for chunk in self._table.chunks(self._rows_at_once))
+
+
 def read_rows(path: str, spec: ClientSpec) -> npt.NDArray[np.int64]:
-    """A table's rows, encoded: bad ones are refused before anything is generated or sent."""
+    """A table's rows, encoded."""
     from cryptable_protocol.encoding.encoders import encode_rows
 
-    from cryptable_client.files.tables import read_table
+    return encode_rows(spec.features, _table(path, spec).whole())
 
-    table, left_out = read_table(path, spec.features)
-    if left_out:
-        say(f"left out, since the model does not read them: {', '.join(map(clean, left_out))}")
-    return encode_rows(spec.features, table)
+
+def _table(path: str, spec: ClientSpec) -> Table:
+    from cryptable_client.files.tables import Table
+
+    table = Table(path, spec.features)
+    if table.left_out:
+        say(f"left out, since the model does not read them: {', '.join(map(clean, table.left_out))}")
+    return table
 
 
 def answers(
@@ -156,32 +204,38 @@ def _with_contributions(decoder: Decoder, values: npt.NDArray[np.int64]) -> tupl
     return header, rows
 
 
-def _evaluate(
-    options: argparse.Namespace, spec: ClientSpec, server: Server, encoded: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _check(options: argparse.Namespace, spec: ClientSpec) -> None:
+    """Refuse what the model cannot tell, and options that do not go together, before anything is sent."""
     from cryptable_protocol.errors import InvalidInputError
 
-    from cryptable_client.keys.evaluation_keys import spool
-    from cryptable_client.keys.secret_keys import SecretKeys
-
-    if options.probabilities:  # a model without probabilities refuses before anything is sent
+    if options.probabilities:
         spec.decoder.require_probabilities()
     if options.contributions:
         spec.decoder.require_contributions()
-    model = options.model
-    spot_checks = _spot_checks(options)
-    if options.resume is not None and spot_checks is not None:
+    if options.resume is not None and options.spot_checks is not None:
         raise InvalidInputError("--resume: spot checks judge the answers of one connection; leave one of both out")
     if options.share_keys and options.key_directory is None:
         raise InvalidInputError("--share-keys is for the keys of a folder: give --key-directory too")
+
+
+def _connected(
+    options: argparse.Namespace, spec: ClientSpec, server: Server, answer: Callable[[RemoteModel], None]
+) -> None:
+    """Call `answer` with a connection under the keys that were asked for."""
+    from cryptable_client.keys.evaluation_keys import spool
+    from cryptable_client.keys.secret_keys import SecretKeys
+
+    model, spot_checks = options.model, _spot_checks(options)
     if options.keys is not None:
         with SecretKeys.load(options.keys, **protection(options)) as secret_keys:
             kept = options.keys + EVALUATION_KEYS_SUFFIX
             with server.model(model, secret_keys=secret_keys, evaluation_keys=kept, spot_checks=spot_checks) as remote:
-                return _answered(options, spec, encoded, remote)
+                answer(remote)
+                return
     if options.key_directory is None:
         with server.model(model, spot_checks=spot_checks) as remote:
-            return _answered(options, spec, encoded, remote)
+            answer(remote)
+            return
     directory, keyset = key_directory(options), spec.parameters.keyset
     must_make = directory.needs_keys(keyset, options.address, share=options.share_keys)
     name = (
@@ -203,22 +257,25 @@ def _evaluate(
             digest = remote.evaluation_keys_digest
             if digest is not None:
                 directory.record(name, _upload(options, digest))
-            return _answered(options, spec, encoded, remote)
+            answer(remote)
 
 
-def _answered(
-    options: argparse.Namespace, spec: ClientSpec, encoded: npt.NDArray[np.int64], remote: RemoteModel
-) -> npt.NDArray[np.int64]:
-    if options.resume is None:
-        return remote.evaluate(encoded, spec)
+def _answer(
+    options: argparse.Namespace,
+    spec: ClientSpec,
+    rows: _Rows,
+    remote: RemoteModel,
+    write: Callable[[Iterable[Sequence[Any]]], None],
+) -> None:
     from cryptable_client.console.progress import row_bar, wanted
-    from cryptable_client.files.answers import AnswersFile
+    from cryptable_client.files.answers import resumed
 
-    with AnswersFile(options.resume, spec, encoded) as kept, row_bar(shown=wanted(None), start=kept.rows) as update:
-        while (done := kept.rows) < len(encoded):
-            kept.append(remote.evaluate(encoded[done : done + _ROWS_AT_ONCE], spec))
-            update(kept.rows, len(encoded))
-        return kept.read()
+    done = 0
+    with row_bar(shown=wanted(None)) as update:
+        for values in resumed(rows, lambda encoded: remote.evaluate(encoded, spec), spec, options.resume):
+            write(answers(options, spec, values)[1])
+            done += len(values)
+            update(done, rows.count)
 
 
 def _spot_checks(options: argparse.Namespace) -> SpotChecks | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,104 +18,153 @@ from cryptable_protocol.encoding.encoders import FeatureEncoder, UnusedFeature, 
 from cryptable_protocol.errors import InvalidInputError
 from cryptable_protocol.files.whole import whole_file
 
-if TYPE_CHECKING:
-    from types import ModuleType
+from cryptable_client.files.parquet import ParquetSource, is_parquet, parquet_writer
 
 STANDARD_STREAM = "-"
-PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
+ROWS_AT_ONCE = 1 << 14
+"""Of a long table, in memory: one or two tensors of rows in bulk."""
+
+
+class Table:
+    """A file's columns that a model reads, some rows at a time, as often as asked: Parquet by its ending, else CSV.
+
+    Args:
+        path: of the file, or "-" for CSV on standard input, which is kept in memory.
+        features: the model's, in order. A model without names ("x0", "x1", …) takes columns by position.
+
+    Attributes:
+        left_out: names of columns that the model does not read.
+
+    Raises:
+        InvalidInputError: no header, or a column missing or twice; the message says where.
+    """
+
+    def __init__(self, path: str, features: Sequence[FeatureEncoder]) -> None:
+        self._path, self._features = path, features
+        names = [feature.name for feature in features]
+        self._source: ParquetSource | _CsvSource = ParquetSource(path) if is_parquet(path) else _CsvSource(path, names)
+        header = self._source.header
+        self._positions = _positions(path, header, names)
+        taken = set(self._positions)
+        self.left_out = [name for position, name in enumerate(header) if position not in taken]
+        has_categories = any(categories_of(feature) is not None for feature in features)
+        self._kind = object if has_categories else np.float64
+
+    def chunks(self, rows_at_once: int) -> Iterator[npt.NDArray[Any]]:
+        """What `encode_rows` takes, of shape (rows, features), so many rows at most.
+
+        Numbers, and in columns of categories integers or strings; NaN or None where a cell is empty.
+
+        Raises:
+            InvalidInputError: a cell that is no number, or a row of another length; the message says where.
+        """
+        first, header = 0, self._source.header
+        for columns in self._source.chunks(self._positions, rows_at_once):
+            table = np.empty((len(columns[0]) if columns else 0, len(self._features)), self._kind)
+            for index, (feature, position) in enumerate(zip(self._features, self._positions, strict=True)):
+                for row, cell in enumerate(columns[index]):
+                    table[row, index] = _value(self._path, first + row, header[position], cell, feature)
+            yield table
+            first += len(table)
+
+    def whole(self) -> npt.NDArray[Any]:
+        """All rows."""
+        return np.concatenate([np.empty((0, len(self._features)), self._kind), *self.chunks(ROWS_AT_ONCE)])
 
 
 def read_table(path: str, features: Sequence[FeatureEncoder]) -> tuple[npt.NDArray[Any], list[str]]:
-    """The model's columns of a file: Parquet by its ending, else CSV.
+    """All rows of a `Table`, and the names of columns that were left out."""
+    table = Table(path, features)
+    return table.whole(), table.left_out
 
-    Args:
-        path: of the file, or "-" for CSV on standard input.
-        features: the model's, in order. A model without names ("x0", "x1", …) takes columns by position.
 
-    Returns:
-        What `encode_rows` takes, of shape (rows, features): numbers and, in columns of categories, integers or strings;
-        NaN or None where a cell is empty. And the names of columns that were left out.
+@contextmanager
+def table_writer(path: str, header: Sequence[str]) -> Iterator[Callable[[Iterable[Sequence[Any]]], None]]:
+    """What writes rows to a file, Parquet by its ending, else CSV; "-" is CSV on standard output.
 
-    Raises:
-        InvalidInputError: no header, a column missing or twice, or a cell that is no number; the message says where.
+    The file is there, whole, when the block has ended well, else what was there before. What goes to standard output is
+    kept in memory until then.
     """
-    parquet = Path(path).suffix.lower() in PARQUET_SUFFIXES
-    header, columns = _read_parquet(path) if parquet else _read_csv(path, [feature.name for feature in features])
-    positions = _positions(path, header, [feature.name for feature in features])
-    has_categories = any(categories_of(feature) is not None for feature in features)
-    rows = len(columns[0]) if columns else 0
-    table = np.empty((rows, len(features)), object if has_categories else np.float64)
-    for index, (feature, position) in enumerate(zip(features, positions, strict=True)):
-        for row, cell in enumerate(columns[position]):
-            table[row, index] = _value(path, row, header[position], cell, feature)
-    taken = set(positions)
-    return table, [name for position, name in enumerate(header) if position not in taken]
+    if path == STANDARD_STREAM:
+        held: list[Sequence[Any]] = []
+        yield held.extend
+        with _as_utf8(sys.stdout, "utf-8") as text:
+            _csv_writer(text, header)(held)
+    elif is_parquet(path):
+        with parquet_writer(path, header) as write:
+            yield write
+    else:
+        with whole_file(path) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            try:
+                yield _csv_writer(text, header)
+            finally:
+                text.detach()
 
 
 def write_table(path: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a file, Parquet by its ending, else CSV, whole or not at all; "-" is CSV on standard output."""
-    if path == STANDARD_STREAM:
-        with _as_utf8(sys.stdout, "utf-8") as text:
-            _write(text, header, rows)
-        return
-    if Path(path).suffix.lower() in PARQUET_SUFFIXES:
-        _write_parquet(path, header, rows)
-        return
-    with whole_file(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        _write(text, header, rows)
-        text.detach()
+    """Write all rows at once, as `table_writer` does."""
+    with table_writer(path, header) as write:
+        write(rows)
 
 
-def _read_csv(path: str, feature_names: Sequence[str]) -> tuple[list[str], list[Sequence[Any]]]:
-    with _reading(path) as file:
+class _CsvSource:
+    def __init__(self, path: str, feature_names: Sequence[str]) -> None:
+        self._path = path
+        self._kept: str | None = None
+        if path == STANDARD_STREAM:
+            with self._checked(), _reading(path) as file:
+                self._kept = file.read()
+        lines = self._lines()
+        self.header = [name.strip() for name in next(lines, [])]
+        lines.close()
+        if not self.header:
+            raise InvalidInputError(f"{path}: empty; the first line must name the columns")
+        if all(map(_is_number, self.header)):
+            raise InvalidInputError(
+                f"{path}: the first line has numbers only; it must name the columns: {_some(feature_names)}"
+            )
+
+    def chunks(self, positions: Sequence[int], rows_at_once: int) -> Iterator[list[Sequence[Any]]]:
+        """Columns at these positions, of so many rows at most."""
+        lines, first = self._lines(), 0
+        next(lines)
+        while some := list(islice(lines, rows_at_once)):
+            for index, line in enumerate(some):
+                if len(line) != len(self.header):
+                    raise InvalidInputError(
+                        f"{self._path}: row {first + index + 1} has {len(line)} cells, the header {len(self.header)}"
+                    )
+            yield [[line[position] for line in some] for position in positions]
+            first += len(some)
+
+    def _lines(self) -> Generator[list[str], None, None]:
+        """Those that are not empty."""
+        with self._checked(), self._opened() as file:
+            for line in csv.reader(file):
+                if line:
+                    yield line
+
+    @contextmanager
+    def _opened(self) -> Iterator[TextIO]:
+        if self._kept is not None:
+            yield io.StringIO(self._kept, newline="")
+            return
+        with _reading(self._path) as file:
+            yield file
+
+    @contextmanager
+    def _checked(self) -> Iterator[None]:
         try:
-            lines = list(csv.reader(file))
+            yield
         except (csv.Error, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"{path}: not a CSV file in UTF-8: {error}") from error
-    lines = [line for line in lines if line]
-    if not lines:
-        raise InvalidInputError(f"{path}: empty; the first line must name the columns")
-    header = [name.strip() for name in lines[0]]
-    if all(map(_is_number, header)):
-        raise InvalidInputError(
-            f"{path}: the first line has numbers only; it must name the columns: {_some(feature_names)}"
-        )
-    for index, line in enumerate(lines[1:]):
-        if len(line) != len(header):
-            raise InvalidInputError(f"{path}: row {index + 1} has {len(line)} cells, the header {len(header)}")
-    columns: list[Sequence[Any]] = [[line[position] for line in lines[1:]] for position in range(len(header))]
-    return header, columns
+            raise InvalidInputError(f"{self._path}: not a CSV file in UTF-8: {error}") from error
 
 
-def _read_parquet(path: str) -> tuple[list[str], list[Sequence[Any]]]:
-    pyarrow = _pyarrow()
-    try:
-        table = pyarrow.parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise InvalidInputError(f"{path}: not a Parquet file that can be read: {error}") from error
-    return list(table.column_names), [column.to_pylist() for column in table.columns]
-
-
-def _write_parquet(path: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    pyarrow = _pyarrow()
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in header]
-    with whole_file(path) as file:
-        pyarrow.parquet.write_table(pyarrow.table(dict(zip(header, columns, strict=True))), file)
-
-
-def _pyarrow() -> ModuleType:
-    try:
-        import_module("pyarrow.parquet")
-        return import_module("pyarrow")
-    except ImportError as error:
-        raise InvalidInputError(f"Parquet files need pyarrow ({error}): pip install pyarrow, or use CSV") from error
-
-
-def _write(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def _csv_writer(file: TextIO, header: Sequence[str]) -> Callable[[Iterable[Sequence[Any]]], None]:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    return writer.writerows
 
 
 @contextmanager

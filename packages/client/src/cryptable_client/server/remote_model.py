@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,7 @@ from cryptable_protocol.wire.canonical import from_any_bytes
 
 from cryptable_client.console.progress import byte_bar, wanted
 from cryptable_client.errors import ServerError, SpecChangedError
+from cryptable_client.files.answers import resumed
 from cryptable_client.keys.encryption import check_keys
 from cryptable_client.keys.evaluation_keys import spool
 from cryptable_client.keys.secret_keys import SecretKeys
@@ -211,6 +212,20 @@ class RemoteModel:
             MalformedMessageError: the answer is not of the model's form.
         """
         return self.spec.decoder.predict(self._evaluate(rows))
+
+    def predict_chunks(
+        self, chunks: Iterable[npt.ArrayLike], *, resume: str | os.PathLike[str] | None = None
+    ) -> Iterator[npt.NDArray[Any]]:
+        """Predictions for parts of a long table, as `predict`'s, each part evaluated when it is asked for.
+
+        In the file `resume`, as secret as they are, answers are kept as they come: who was stopped passes the same
+        chunks again, and those that it has are not sent. Removing it is the caller's.
+        """
+        if resume is not None and self._checks is not None:
+            raise InvalidInputError("resume: spot checks judge the answers of one connection; leave one of both out")
+        encoded = (encode_rows(self.spec.features, rows) for rows in chunks)
+        for values in resumed(encoded, self._evaluate_encoded, self.spec, resume):
+            yield self.spec.decoder.predict(values)
 
     def predict_proba(self, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Probabilities of shape (rows, labels); arguments and errors as for `predict`."""

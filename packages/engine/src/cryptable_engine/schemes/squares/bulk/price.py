@@ -22,7 +22,7 @@ def price(plan: BulkPlan) -> float:
     """Microseconds of an evaluation of one tensor."""
     noise, columns, keyset = plan.noise, plan.columns, plan.parameters.keyset
     size, primes, first = keyset.ring_size, len(keyset.chain.data), frozenset(columns.first_squares)
-    made = columns.inputs + FirstSums(columns, keyset.chain).columns_read if first else columns.inputs
+    made = FirstSums(columns, keyset.chain).columns_read + sum(column < columns.inputs for column in columns.reads)
     total = _INPUT[size] * made * primes + _OUTPUT[size] * len(columns.outputs)
     for index, sums in enumerate((*columns.steps, *((each,) for each in columns.outputs))):
         level = min(map(noise.level_of, sums))
