@@ -47,9 +47,7 @@ class Importer:
 _by_class: dict[str, Importer] = {}
 
 _ADVICE = {
-    r"^(LocalOutlierFactor|EllipticEnvelope)$": (
-        "it multiplies encrypted numbers with one another; fit IsolationForest"
-    ),
+    r"^LocalOutlierFactor$": "it compares distances between rows with one another; fit IsolationForest",
     r"KMeans$|^(AffinityPropagation|MeanShift)$": (
         "fit NearestCentroid on its labels, NearestCentroid().fit(X, clusters.labels_), which needs no lookup"
     ),

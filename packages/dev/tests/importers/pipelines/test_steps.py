@@ -16,7 +16,6 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
-from sklearn.covariance import EllipticEnvelope
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier
@@ -25,7 +24,7 @@ from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import BernoulliNB, GaussianNB
-from sklearn.neighbors import NearestCentroid
+from sklearn.neighbors import LocalOutlierFactor, NearestCentroid
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     Binarizer,
@@ -314,7 +313,10 @@ def test_naive_bayes_after_scaling_and_selection():
     ("estimator", "message"),
     [
         (GaussianProcessClassifier(optimizer=None), r"GaussianProcessClassifier cannot .*: fit SVC"),
-        (make_pipeline(StandardScaler(), EllipticEnvelope()), r"EllipticEnvelope cannot .*; fit IsolationForest"),
+        (
+            make_pipeline(StandardScaler(), LocalOutlierFactor(novelty=True)),
+            r"LocalOutlierFactor cannot .*; fit IsolationForest",
+        ),
         (KMeans(3, n_init=1), r"^sklearn\.cluster\.KMeans cannot .*: fit NearestCentroid on its labels"),
     ],
 )

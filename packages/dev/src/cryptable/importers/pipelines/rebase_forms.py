@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cryptable.graphs.quadratic_forms import QuadraticForms
 from cryptable.importers.pipelines.rebase_network import affine_columns
 from cryptable.importers.pipelines.stage import Stage
@@ -18,6 +20,4 @@ def rebase_forms(graph: QuadraticForms, stage: Stage) -> QuadraticForms:
     base = stage.raw.base[0]
     around = graph.moved(weights @ base + offset)
     forms = weights.T @ around.forms @ weights
-    return QuadraticForms(
-        stage.raw.names, base, forms, weights.T @ around.linear, around.intercept, graph.link, graph.labels
-    )
+    return replace(around, feature_names=stage.raw.names, centre=base, forms=forms, linear=weights.T @ around.linear)

@@ -19,6 +19,9 @@ _ROUNDING = 1e-9
 """Of a probed value of the kernel's function."""
 _NEGLIGIBLE = 1e-5
 """An eigenvector that adds at most this part of the greatest one's share is left out: rounding does more."""
+_ROOM = 0.05
+"""Of the width of where scores are positive: on both sides, so that scores at the ends are below 0 by a fifth of the
+highest, which is more than rounding adds."""
 _FARTHEST = 4.0
 """Where a parabola's vertex may lie, in halves of the features' ranges: its square would be large everywhere else."""
 
@@ -33,7 +36,15 @@ _FARTHEST = 4.0
 )
 def plan(graph: QuadraticForms, task: Task) -> PlannedModel:
     """As a network of one layer of squares."""
-    return plan_layers(squares_of(graph, task.rows), graph, task)
+    box = graph.positive_box() if graph.reaches_positive else None
+    if box is None:
+        return plan_layers(squares_of(graph, task.rows), graph, task)
+    # A row whose features are cut off at these ends has no positive score, as it had none before.
+    lower, upper = box
+    room = _ROOM * (upper - lower)
+    seen = np.concatenate([task.rows, (lower - room)[None], (upper + room)[None]])
+    # Far outliers, whose scores spread widest, would ask for little of all others.
+    return plan_layers(squares_of(graph, seen), graph, task, seen=seen, least=0.0)
 
 
 def _has_degree_2(machine: KernelMachine) -> bool:

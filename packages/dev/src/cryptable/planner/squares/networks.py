@@ -55,21 +55,36 @@ def plan(graph: SegmentedNetwork, task: Task) -> PlannedModel:
     return plan_layers(square_layers(graph), graph, task)
 
 
-def plan_layers(layers: SquareLayers, graph: ModelGraph, task: Task) -> PlannedModel:
-    """The same for layers in floats that compute a graph's scores."""
-    levels = InputLevels.of(layers, task.rows)
+def plan_layers(
+    layers: SquareLayers,
+    graph: ModelGraph,
+    task: Task,
+    *,
+    seen: FloatArray | None = None,
+    least: float = -math.inf,
+) -> PlannedModel:
+    """The same for layers in floats that compute a graph's scores.
+
+    Args:
+        layers: that do.
+        graph: whose scores they are.
+        task: how it is to be planned.
+        seen: rows that encoders reach all of; by default the task's.
+        least: scores below it need be no nearer than those that are it.
+    """
+    levels = InputLevels.of(layers, task.rows if seen is None else seen)
     if not levels.used.size or not all(layer.matrix.any() for layer in layers.layers):
         raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
-    fineness, found, circuit = _coarsest(layers, levels, task, is_classifier=graph.labels is not None)
+    fineness, found, circuit = _coarsest(layers, levels, task, least, is_classifier=graph.labels is not None)
     encoders = levels.encoders(graph.feature_names, fineness.inputs)
     return PlannedModel(circuit, encoders, decoder_of(graph, found, circuit), None, scheme="squares")
 
 
 def _coarsest(
-    layers: SquareLayers, levels: InputLevels, task: Task, *, is_classifier: bool
+    layers: SquareLayers, levels: InputLevels, task: Task, least: float, *, is_classifier: bool
 ) -> tuple[Fineness, IntegerSquares, Circuit]:
     """By the bits of scores, from the fewest on."""
-    rows, wanted = task.rows[:_MOST_ROWS], task.reference[:_MOST_ROWS]
+    rows, wanted = task.rows[:_MOST_ROWS], np.maximum(task.reference[:_MOST_ROWS], least)
     depth = len(layers.layers) - 1
     asked, tolerance = task.settings.input_bits, task.settings.tolerance
     inputs = _INPUT_BITS if asked is None else (asked,)
@@ -83,7 +98,7 @@ def _coarsest(
         if fineness.score_bits(depth) > _MOST_SCORE_BITS:
             break
         found = round_layers(layers, levels, fineness)
-        difference = found.scores(levels.encode(rows, fineness.inputs)) - wanted
+        difference = np.maximum(found.scores(levels.encode(rows, fineness.inputs)), least) - wanted
         rms = float(np.sqrt(np.square(difference).mean(axis=0).max())) / spread
         if rms >= best or not all(weights.any() for weights in found.weights):
             continue
