@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from cryptable_protocol import Labels, Link
+from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.integers import Edges, Grid
@@ -19,10 +20,10 @@ class IntegerSquares:
 
     values = (weights @ values + offset)² layer by layer, but for the last one, of weights alone: score = that times
     `unit` plus `base`. `grids` are the shapes, (channels, *extents), of the levels and of the first layer's values,
-    where that is a convolution.
+    where that is a convolution, whose matrix may be sparse then.
     """
 
-    weights: tuple[IntArray, ...]
+    weights: tuple[IntArray | csr_array, ...]
     offsets: tuple[IntArray, ...]
     unit: float
     base: FloatArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,8 +48,16 @@ class InputLevels:
 
     @classmethod
     def of(cls, layers: SquareLayers, rows: FloatArray) -> InputLevels:
-        """Those that have weights and vary on calibration data, within the ends seen there."""
+        """Those that have weights and vary on calibration data, within the ends seen there.
+
+        Before a convolution, all of them, and within one range a channel, so that its weights stay the same everywhere.
+        """
         lower, upper = rows.min(axis=0), rows.max(axis=0)
+        if layers.grids is not None:
+            channels, *extents = layers.grids[0]
+            by_channel = (lower.reshape(channels, -1).min(axis=1), upper.reshape(channels, -1).max(axis=1))
+            lower, upper = (np.repeat(ends, math.prod(extents)) for ends in by_channel)
+            return cls(np.arange(lower.size), lower, upper)
         used = np.flatnonzero((np.abs(layers.layers[0].matrix).max(axis=0) > 0) & (upper > lower))
         return cls(used, lower, upper)
 
@@ -129,10 +138,12 @@ def decoder_of(graph: ModelGraph, integers: IntegerSquares, circuit: Circuit) ->
 def round_layers(layers: SquareLayers, levels: InputLevels, fineness: Fineness) -> IntegerSquares:
     """Every weight as a multiple of a step of its layer, the largest being the largest integer of so many bits."""
     first = layers.layers[0]
-    matrix = first.matrix[:, levels.used] * levels.steps(fineness.inputs)
+    shared = layers.grids is not None
+    steps = levels.steps(fineness.inputs)
+    matrix = csr_array(first.matrix.multiply(steps)) if shared else first.matrix[:, levels.used] * steps
     # Features that are not read are what they always were.
     offset = first.offset + first.matrix @ levels.lower
-    found: list[IntArray] = []
+    found: list[IntArray | csr_array] = []
     offsets: list[IntArray] = []
     factor = 1.0
     for index, layer in enumerate(layers.layers):
@@ -141,9 +152,17 @@ def round_layers(layers: SquareLayers, levels: InputLevels, fineness: Fineness) 
             matrix, offset = layer.matrix * factor, layer.offset
         bits = fineness.last if is_last else fineness.hidden
         step = float(np.abs(matrix).max()) / (2 ** (bits - 1) - 1)
-        found.append(np.rint(matrix / step).astype(np.int64))
+        found.append(_rounded(matrix, step) if shared and not index else np.rint(matrix / step).astype(np.int64))
         if is_last:
-            return IntegerSquares(tuple(found), tuple(offsets), step, offset)
+            return IntegerSquares(tuple(found), tuple(offsets), step, offset, layers.grids)
         offsets.append(np.rint(offset / step).astype(np.int64))
         factor = step**2
     raise AssertionError  # pragma: no cover
+
+
+def _rounded(matrix: csr_array, step: float) -> csr_array:
+    """In multiples of a step, without those that are 0."""
+    whole = csr_array((np.rint(matrix.data / step).astype(np.int64), matrix.indices, matrix.indptr), matrix.shape)
+    whole = whole.copy()
+    whole.eliminate_zeros()
+    return whole

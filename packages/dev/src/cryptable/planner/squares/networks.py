@@ -16,7 +16,14 @@ from cryptable.graphs.network import SegmentedNetwork
 from cryptable.planner.networks.feature_functions import behind_functions
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
-from cryptable.planner.squares.integers import Fineness, InputLevels, circuit_of, decoder_of, round_layers
+from cryptable.planner.squares.integers import (
+    Fineness,
+    InputLevels,
+    circuit_of,
+    decoder_of,
+    first_convolution,
+    round_layers,
+)
 from cryptable.planner.squares.square_layers import SquareLayers, is_of_squares, square_layers
 from cryptable.planner.tolerance import deviation
 
@@ -36,6 +43,10 @@ _FINEST_RMS = TARGET_RMS / 8
 def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:  # noqa: ARG001  (as all tolerances)
     """Root mean square, in the unit of the scores, where no tolerance is asked for."""
     return TARGET_RMS * deviation(scores)
+
+
+class _NoRoomError(Exception):
+    """A convolution's windows have no room in any ring."""
 
 
 @planner(
@@ -72,10 +83,18 @@ def plan_layers(
         seen: rows that encoders reach all of; by default the task's.
         least: scores below it need be no nearer than those that are it.
     """
-    levels = InputLevels.of(layers, task.rows if seen is None else seen)
-    if not levels.used.size or not all(layer.matrix.any() for layer in layers.layers):
+    rows = task.rows if seen is None else seen
+    is_classifier = graph.labels is not None
+    levels = InputLevels.of(layers, rows)
+    if layers.grids is not None and not (levels.upper > levels.lower).all():  # a channel that is constant has no step
+        layers, levels = layers.dense(), InputLevels.of(layers.dense(), rows)
+    if not levels.used.size or not all(abs(layer.matrix).max() for layer in layers.layers):
         raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
-    fineness, found, circuit = _coarsest(layers, levels, task, least, is_classifier=graph.labels is not None)
+    try:
+        fineness, found, circuit = _coarsest(layers, levels, task, least, is_classifier=is_classifier)
+    except _NoRoomError:
+        layers, levels = layers.dense(), InputLevels.of(layers.dense(), rows)
+        fineness, found, circuit = _coarsest(layers, levels, task, least, is_classifier=is_classifier)
     encoders = levels.encoders(graph.feature_names, fineness.inputs)
     return PlannedModel(circuit, encoders, decoder_of(graph, found, circuit), None, scheme="squares")
 
@@ -100,14 +119,19 @@ def _coarsest(
         found = round_layers(layers, levels, fineness)
         difference = np.maximum(found.scores(levels.encode(rows, fineness.inputs)), least) - wanted
         rms = float(np.sqrt(np.square(difference).mean(axis=0).max())) / spread
-        if rms >= best or not all(weights.any() for weights in found.weights):
+        if rms >= best or not all(abs(weights).max() for weights in found.weights):
             continue
         found = found.without_idle()
+        convolution = first_convolution(found)
+        if layers.grids is not None and convolution is None:  # as coarse as this, no taps of it are left
+            continue
         try:
-            circuit = circuit_of(found, np.full(levels.used.size, 2**fineness.inputs - 1))
+            circuit = circuit_of(found, np.full(levels.used.size, 2**fineness.inputs - 1), convolution)
             verify(circuit)
         except CircuitError:  # integers of more bits than are computed with
             continue
+        if convolution is not None and math.isinf(task.prices.circuit(circuit)):
+            raise _NoRoomError
         best, nearest = rms, (fineness, found, circuit)
         keeps_labels = not is_classifier or np.mean(_places(wanted + difference) == _places(wanted)) >= _LEAST_LABELS
         if tolerance is None and rms <= (TARGET_RMS if keeps_labels else _FINEST_RMS):
