@@ -31,9 +31,9 @@ class IntegerSquares:
 
     def sums(self, levels: IntArray) -> FloatArray:
         """Of the last layer, without an offset; shape (rows, outputs). In doubles, which ranks candidates well."""
-        values = levels.astype(np.float64)
+        values: FloatArray = levels.astype(np.float64)
         for weights, offset in zip(self.weights[:-1], self.offsets, strict=True):
-            values = (values @ weights.T + offset) ** 2
+            values = np.square(np.asarray(values @ weights.T, np.float64) + offset)
         total: FloatArray = values @ self.weights[-1].T
         return total
 

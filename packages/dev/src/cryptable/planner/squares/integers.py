@@ -140,7 +140,7 @@ def round_layers(layers: SquareLayers, levels: InputLevels, fineness: Fineness) 
     first = layers.layers[0]
     shared = layers.grids is not None
     steps = levels.steps(fineness.inputs)
-    matrix = csr_array(first.matrix.multiply(steps)) if shared else first.matrix[:, levels.used] * steps
+    matrix = csr_array(csr_array(first.matrix).multiply(steps)) if shared else first.matrix[:, levels.used] * steps
     # Features that are not read are what they always were.
     offset = first.offset + first.matrix @ levels.lower
     found: list[IntArray | csr_array] = []

@@ -62,7 +62,7 @@ class SquareLayers:
                 f"scheme 'squares': the first convolution, from {self.grids[0]} to {self.grids[1]}, has no room in the "
                 "layout for its windows, and is too large for a matrix; a larger stride makes places fewer"
             )
-        return SquareLayers((Affine(first.matrix.toarray(), first.offset), *rest))
+        return SquareLayers((Affine(csr_array(first.matrix).toarray(), first.offset), *rest))
 
 
 def is_of_squares(network: SegmentedNetwork) -> bool:
@@ -87,7 +87,8 @@ def square_layers(network: SegmentedNetwork) -> SquareLayers:
     """
     if not network.layers:
         raise UnsupportedModelError("scheme 'squares' is for networks with an activation x², this one has none")
-    known, layers, grids = len(network.feature_names), [], None
+    known, grids = len(network.feature_names), None
+    layers: list[Affine] = []
     before, factor, constant = (0, known), np.ones(known), np.zeros(known)
     for layer in network.layers:
         scale, shift, rest = _as_square(layer)
