@@ -58,7 +58,10 @@ def measured(planned: PlannedModel, imported: ImportedModel) -> Agreement:
         labels = float(np.mean(imported.predicted[:count] == decoder.predict(values)))
     difference = scores - wanted
     rms = _relative(difference, wanted, is_classifier=decoder.is_classifier)
-    return Agreement(len(kept), labels, rms, float(np.abs(difference).max()), *_of_mixed_rows(planned, imported))
+    last = getattr(imported.estimator, "steps", [("", imported.estimator)])[-1][1]
+    taught = getattr(last, "teacher_agreement_", None)
+    largest = float(np.abs(difference).max())
+    return Agreement(len(kept), labels, rms, largest, *_of_mixed_rows(planned, imported), taught)
 
 
 def _relative(difference: FloatArray, wanted: FloatArray, *, is_classifier: bool) -> float:

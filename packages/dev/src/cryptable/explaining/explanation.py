@@ -178,7 +178,7 @@ class Explanation:
             "inputs": self.inputs,
             "neighbour_rate": self.neighbour_rate,
             "ranges": self.ranges,
-            "agreement": None if self.agreement is None else vars(self.agreement).copy(),
+            "agreement": None if self.agreement is None else self.agreement.to_dict(),
             "lookups_by_feature": dict(self.lookups_by_feature),
             "advice": None if self.advice is None else self.advice.to_dict(),
         }

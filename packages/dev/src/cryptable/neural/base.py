@@ -13,7 +13,7 @@ from cryptable_protocol import InvalidInputError, Labels, Link
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch import NeuralNet
+from skorch import NeuralNet, NeuralNetRegressor
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
 from skorch.dataset import ValidSplit
 from torch import nn
@@ -86,8 +86,17 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
         """What all networks take."""
         return {name: getattr(self, name) for name in _PRECISION}
 
-    def _train(self, rows: FloatArray, target: npt.NDArray[Any]) -> None:
-        """Fit levels and network. torch's own random numbers go on as if nothing had happened."""
+    def _rows_to_fit(self, X: Rows) -> FloatArray:
+        """Rows without labels, which tell the number and names of the features."""
+        rows: FloatArray = validate_data(self, X, dtype=np.float64)
+        return rows
+
+    def _train(self, rows: FloatArray, target: npt.NDArray[Any], softened: nn.Module | None = None) -> None:
+        """Fit levels and network, by another loss than its own where one is given.
+
+        torch's own random numbers go on as if nothing had happened.
+        """
+        self.__dict__.pop("teacher_agreement_", None)
         if self.max_epochs < 1 or self.batch_size < 1:
             raise InvalidInputError(
                 f"max_epochs is {self.max_epochs} and batch_size {self.batch_size}, expected positive numbers"
@@ -96,16 +105,17 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.net_ = self._skorch(seed, len(rows))
+            self.net_ = self._skorch(seed, len(rows), softened)
             self.net_.fit(self._standardised(rows), target)
         self.n_iter_ = len(self.net_.history)
         self.history_ = self.net_.history.to_list()
         self.module_.eval()
 
-    def _skorch(self, seed: int, rows: int) -> NeuralNet:
+    def _skorch(self, seed: int, rows: int, softened: nn.Module | None) -> NeuralNet:
         split = None
         if self.early_stopping:
-            split = ValidSplit(self.validation_fraction, stratified=self._stratified, random_state=seed)
+            stratified = self._stratified and softened is None
+            split = ValidSplit(self.validation_fraction, stratified=stratified, random_state=seed)
             rows -= math.ceil(rows * self.validation_fraction)
         steps = math.ceil(rows / self.batch_size) * self.max_epochs
         schedule = LRScheduler(
@@ -122,7 +132,7 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
             callbacks.append(("early_stopping", EarlyStopping(patience=self.patience, load_best=True, sink=_silent)))
         parameters: dict[str, Any] = {
             "module": self._network(),
-            "criterion": self._criterion(),
+            "criterion": self._criterion() if softened is None else softened,
             "optimizer": torch.optim.AdamW,
             "optimizer__weight_decay": self._decay(rows),
             "lr": self.learning_rate,
@@ -134,7 +144,7 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
             "verbose": self.verbose,
             **(self.skorch_params or {}),
         }
-        return self._net_class()(**parameters)
+        return (self._net_class() if softened is None else NeuralNetRegressor)(**parameters)
 
     def _decay(self, rows: int) -> float:
         """Of AdamW: as given, or so that it pulls like a prior, the less the more rows there are."""
@@ -159,7 +169,10 @@ class QuantEstimator(BaseEstimator):  # type: ignore[misc]
     def reference_scores(self, X: Rows) -> FloatArray:
         """The module's own scores, before any link, shape (rows, scores)."""
         check_is_fitted(self, "levels_")
-        rows = self._read(X)
+        return self._scores(self._read(X))
+
+    def _scores(self, rows: FloatArray) -> FloatArray:
+        """Of rows that were looked at."""
         with torch.no_grad():
             scores: FloatArray = self.module_(torch.from_numpy(self._standardised(rows))).numpy().astype(np.float64)
         return scores

@@ -48,6 +48,7 @@ class QuantNeuralNetClassifier(QuantClassifier):
         module_: the trained Brevitas module.
         history_: what skorch has recorded, one dict an epoch.
         n_iter_: epochs trained.
+        teacher_agreement_: after `distill`: how it answers beside its teacher.
     """
 
     def __init__(

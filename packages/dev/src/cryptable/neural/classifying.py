@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -21,6 +21,8 @@ from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.reading.labels import labels_of
 from cryptable.neural.base import NetClass, QuantEstimator, Rows, Target
+from cryptable.neural.distilling import DEFAULT_HELD_OUT, softened, split
+from cryptable.neural.teachers import lesson
 
 ClassWeight: TypeAlias = Mapping[Any, float] | str | None
 
@@ -45,6 +47,40 @@ class QuantClassifier(ClassifierMixin, QuantEstimator):  # type: ignore[misc]
             raise ValueError(f"Classifier can't train when only one class is present: {self.classes_[0]!r}")
         self._class_weights = compute_class_weight(self._weights_by_label(), classes=self.classes_, y=labels)
         self._train(rows, positions.astype(np.float32 if self._outputs == 1 else np.int64))
+        return self
+
+    def distill(
+        self,
+        teacher: Any,  # noqa: ANN401
+        X: Rows,
+        *,
+        classes: Sequence[Any] | None = None,
+        held_out: float = DEFAULT_HELD_OUT,
+    ) -> Self:
+        """Train on a fitted model's scores of rows of shape (rows, features), which need no labels.
+
+        `class_weight` means nothing here: what is learned is what the teacher tells.
+
+        Args:
+            teacher: a torch module that gives scores or probabilities of shape (rows, classes), or whatever has
+                `predict_proba`, `decision_function` or, where labels alone are taught, `predict`.
+            X: rows, as the teacher takes them.
+            classes: labels, by default the teacher's `classes_`, else 0, 1, ...
+            held_out: fraction of the rows that `teacher_agreement_` is of.
+
+        Raises:
+            InvalidInputError: an argument out of its range, or a teacher whose scores are not those of classes.
+            NotFittedError: it is a class.
+            ValueError: rows that scikit-learn does not take.
+        """
+        rows, told = self._rows_to_fit(X), lesson(teacher, X, classifies=True, classes=classes)
+        if told.classes is None:
+            raise AssertionError  # pragma: no cover
+        self.classes_, self._class_weights = told.classes, np.ones(len(told.classes))
+        kept, held = split(len(rows), held_out, self.random_state)
+        taught = told.part(kept).scores
+        self._train(rows[kept], taught.astype(np.float32), softened(taught))
+        self.teacher_agreement_ = told.part(held).beside(self._scores(rows[held]))
         return self
 
     def _weights_by_label(self) -> Any:  # noqa: ANN401

@@ -109,12 +109,17 @@ class QuantConvNetClassifier(QuantClassifier):
             InvalidInputError: an argument of the constructor out of its range, or images that do not fit it.
             ValueError: rows or labels that scikit-learn does not take.
         """
-        images = np.asarray(X) if getattr(X, "ndim", 2) > 2 else X
-        flat = _flat(images)
+        flat = _flat(np.asarray(X) if getattr(X, "ndim", 2) > 2 else X)
         validate_data(self, flat, y, dtype=np.float64)
+        self._rows_to_fit(X)
+        return super().fit(flat, y)
+
+    def _rows_to_fit(self, X: Rows) -> FloatArray:
+        images = np.asarray(X) if getattr(X, "ndim", 2) > 2 else X
+        rows = super()._rows_to_fit(_flat(images))
         given = images.shape[1:] if getattr(images, "ndim", 2) > 2 else self.image_shape
         self.image_shape_ = _image_shape(given, self.n_features_in_)
-        return super().fit(flat, y)
+        return rows
 
     def _read(self, X: Rows) -> FloatArray:
         return super()._read(_flat(np.asarray(X) if getattr(X, "ndim", 2) > 2 else X))

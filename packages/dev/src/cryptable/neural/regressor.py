@@ -19,7 +19,9 @@ from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.neural.activations import ActivationChoice
 from cryptable.neural.base import Callbacks, NetClass, Parameters, QuantEstimator, Rows, Target
+from cryptable.neural.distilling import DEFAULT_HELD_OUT, split
 from cryptable.neural.network import QuantNetwork
+from cryptable.neural.teachers import lesson
 
 
 class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[misc]
@@ -34,6 +36,7 @@ class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[m
         target_mean_, target_scale_: that mean and deviation, shape (targets,).
         history_: what skorch has recorded, one dict an epoch.
         n_iter_: epochs trained.
+        teacher_agreement_: after `distill`: how it predicts beside its teacher.
     """
 
     def __init__(
@@ -89,13 +92,35 @@ class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[m
             ValueError: rows or targets that scikit-learn does not take.
         """
         rows, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True, multi_output=True)
-        targets = np.asarray(targets, np.float64)
+        self._learn(rows, np.asarray(targets, np.float64))
+        return self
+
+    def distill(self, teacher: Any, X: Rows, *, held_out: float = DEFAULT_HELD_OUT) -> Self:  # noqa: ANN401
+        """Train on what a fitted model predicts for rows of shape (rows, features), which need no targets.
+
+        Args:
+            teacher: a torch module, or whatever has `predict`: its predictions are the targets.
+            X: rows, as the teacher takes them.
+            held_out: fraction of them that `teacher_agreement_` is of.
+
+        Raises:
+            InvalidInputError: an argument out of its range, or a teacher that predicts nothing.
+            NotFittedError: it is a class.
+            ValueError: rows that scikit-learn does not take.
+        """
+        rows, told = self._rows_to_fit(X), lesson(teacher, X, classifies=False)
+        kept, held = split(len(rows), held_out, self.random_state)
+        targets = told.scores[:, 0] if told.scores.shape[1] == 1 else told.scores
+        self._learn(rows[kept], targets[kept])
+        self.teacher_agreement_ = told.part(held).beside(self._scores(rows[held]))
+        return self
+
+    def _learn(self, rows: FloatArray, targets: FloatArray) -> None:
         self._flat = targets.ndim == 1
         targets = targets.reshape(len(targets), -1)
         self.target_mean_, deviation = targets.mean(axis=0), targets.std(axis=0)
         self.target_scale_ = np.where(deviation > 0, deviation, 1.0)
         self._train(rows, ((targets - self.target_mean_) / self.target_scale_).astype(np.float32))
-        return self
 
     def _network(self) -> QuantNetwork:
         return self._dense(len(self.target_mean_))
@@ -106,9 +131,9 @@ class QuantNeuralNetRegressor(RegressorMixin, QuantEstimator):  # type: ignore[m
     def _criterion(self) -> nn.Module:
         return nn.MSELoss()
 
-    def reference_scores(self, X: Rows) -> FloatArray:
-        """The module's scores in units of the targets, shape (rows, targets)."""
-        scores: FloatArray = super().reference_scores(X) * self.target_scale_ + self.target_mean_
+    def _scores(self, rows: FloatArray) -> FloatArray:
+        """In units of the targets, shape (rows, targets)."""
+        scores: FloatArray = super()._scores(rows) * self.target_scale_ + self.target_mean_
         return scores
 
     def trained_integers(self) -> TrainedIntegers | TrainedSquares:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cryptable_engine import Circuit
 from cryptable_protocol import Decoder, FeatureEncoder
 
 from cryptable.graphs.contributions import Contributions
 from cryptable.graphs.graph import FloatArray, IntArray, TreeEnsemble
+from cryptable.graphs.teacher_agreement import TeacherAgreement
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Agreement:
     differences of scores, in standard deviations of the scores, of the score where it is largest; `largest` the largest
     difference, in the unit of the scores; both are None where labels alone are answered. `mixed_labels` and `mixed_rms`
     are the same of rows whose values are taken from anywhere in each column: rows unlike any that the model knows. They
-    are measured of kernel machines, whose tables reach as far as the calibration data do.
+    are measured of kernel machines, whose tables reach as far as the calibration data do. `teacher` is of a network
+    that was distilled: how that answers beside what it learned from.
     """
 
     rows: int
@@ -75,9 +77,15 @@ class Agreement:
     largest: float | None
     mixed_labels: float | None = None
     mixed_rms: float | None = None
+    teacher: TeacherAgreement | None = None
 
     def __str__(self) -> str:
-        return f"{self._near}{self._far}"
+        taught = "" if self.teacher is None else f"; of the network that was distilled, {self.teacher}"
+        return f"{self._near}{self._far}{taught}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**vars(self), "teacher": None if self.teacher is None else vars(self.teacher).copy()}
 
     @property
     def _far(self) -> str:
