@@ -126,8 +126,7 @@ def _of_module(module: torch.nn.Module, X: Any) -> FloatArray:  # noqa: ANN401
             f"teacher {type(module).__name__} gives {type(found).__name__} for {len(X)} rows, expected a tensor of "
             "shape (rows, scores)"
         )
-    scores: FloatArray = found.double().numpy().reshape(len(X), -1)
-    return scores
+    return np.asarray(found.double().numpy(), np.float64).reshape(len(X), -1)
 
 
 def _fitting(scores: FloatArray, classes: Any, *, classifies: bool, are_margins: bool = False) -> Lesson:  # noqa: ANN401
@@ -151,7 +150,7 @@ def _log_odds(scores: FloatArray) -> FloatArray:
     """Of probabilities; other scores are log-odds as they are."""
     inside = bool((scores >= 0).all() and (scores <= 1 + _SUM).all())
     if scores.shape[1] > 1 and inside and bool((np.abs(scores.sum(axis=1) - 1) <= _SUM).all()):
-        logarithms = np.log(np.maximum(scores, _LEAST))
+        logarithms: FloatArray = np.log(np.maximum(scores, _LEAST))
         return logarithms[:, 1:] - logarithms[:, :1] if scores.shape[1] == 2 else logarithms
     if scores.shape[1] == 1 and inside:
         likely = np.clip(scores, _LEAST, 1 - _LEAST)
