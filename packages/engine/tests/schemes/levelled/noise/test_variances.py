@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from cryptable_engine.schemes.levelled.noise.other_coefficients import other_coefficients
+from cryptable_engine.schemes.levelled.noise.row_noise import _followed_back
 from cryptable_engine.schemes.levelled.noise.variances import (
     GREATEST,
     UPLOADED,
@@ -57,11 +59,44 @@ def test_forms_that_meet_a_secret_where_it_is_greatest_are_below_what_they_are_c
     assert 1.0 + 0.4 * np.sqrt(read / RING_SIZE) < most < greatest_mean(RING_SIZE / (2 * read))
 
 
+def together(steps=60, bits=100, outputs=2):
+    circuit = levelled_circuit(np.random.default_rng(0), steps=(steps,), bits=bits, outputs=outputs)
+    layout = levelled_parameters(circuit).layout
+    return RowVariances(layout, GREATEST, RING_SIZE // len(layout.leaf_bits))
+
+
 def test_rows_together_are_charged_for_it_and_for_no_rounding_in_the_first_levels():
-    layout = levelled_parameters(levelled_circuit(np.random.default_rng(0), steps=(60,), bits=100)).layout
-    rows = RING_SIZE // len(layout.leaf_bits)
-    together = RowVariances(layout, GREATEST, rows)
-    run = together.runs[0]
-    assert (run.shift, together.of_key(0) * 8 < RowVariances(layout, GREATEST).of_key(0)) == (0, True)
-    white = 4.0**11 * UPLOADED + 2 * sum(4.0 ** (10 - key) * together.of_key(key) for key in range(11))
-    assert 1.05 * white < together.any_coefficients.max() < 10 * white
+    variances = together()
+    assert variances.runs[0].shift == 0
+    assert variances.of_key(0) * 8 < RowVariances(variances.layout, GREATEST).of_key(0)
+    white = 4.0**11 * UPLOADED + sum(4.0 ** (10 - key) * variances.of_key(key) for key in range(11))
+    assert 1.05 * white < variances.slot_coefficients.max() < 10 * white
+    assert variances.slot_coefficients.max() < variances.any_coefficients.max()
+
+
+@pytest.mark.parametrize("rows", [2, 5, 0])
+@pytest.mark.parametrize("kind", ["random", "equal", "alternating", "one"])
+def test_other_coefficients_are_as_quiet_as_forms_are_charged(rows, kind):
+    variances = together()
+    layout, random = variances.layout, np.random.default_rng(rows)
+    variances = RowVariances(layout, GREATEST, rows or variances.rows)
+    (run,), leaves, slots = variances.runs, len(layout.leaf_bits), layout.slots
+    sources = [UPLOADED, *(variances.of_key(run.shift + level) for level in range(run.depth))]
+    price = other_coefficients(run, slots, leaves) @ sources
+    offsets = np.concatenate([np.arange(1, slots), RING_SIZE - np.arange(1, slots)])
+    for chosen in (offsets, offsets[:1], offsets[1:2], offsets[-1:]):
+        weights = np.zeros((leaves, RING_SIZE))
+        weights[:, chosen] = {
+            "random": random.normal(size=(leaves, len(chosen))),
+            "equal": np.ones((leaves, len(chosen))),
+            "alternating": (-1.0) ** np.arange(leaves)[:, None] * np.ones(len(chosen)),
+            "one": (np.arange(leaves) == leaves // 2)[:, None] * np.ones(len(chosen)),
+        }[kind]
+        most = (weights**2).sum(axis=0)[offsets] @ price
+        found = _followed_back(run, variances, np.arange(leaves) + leaves, weights)
+        assert 0 < found <= most
+        constant = np.roll(weights, -int(chosen[0]), axis=1) if len(chosen) == 1 else None
+        if constant is not None:  # several times noisier, and exactly so
+            exact = RowVariances(layout, GREATEST, variances.rows, 1).first_coefficient @ (constant[:, 0] ** 2)
+            assert _followed_back(run, variances, np.arange(leaves) + leaves, constant) == pytest.approx(exact)
+            assert exact > 1.5 * found

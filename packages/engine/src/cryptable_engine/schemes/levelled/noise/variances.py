@@ -24,6 +24,7 @@ from cryptable_protocol.schemes.levelled.keyset import (
 from cryptable_protocol.schemes.levelled.layout import Layout, Run
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
 
+from cryptable_engine.schemes.levelled.noise.other_coefficients import other_coefficients
 from cryptable_engine.schemes.levelled.plans.turns import body_gadget
 
 FloatArray = npt.NDArray[np.float64]
@@ -281,6 +282,26 @@ class RowVariances:
             found[part] = found[part].max()
         return self._of_row(found)
 
+    @cached_property
+    def slot_coefficients(self) -> FloatArray:
+        """For each leaf, as `any_coefficients`, of forms that slots read: the constant coefficient and a few others.
+
+        Of rows together, whatever the spectrum of a form is: it may be where the secret's and the key's are greatest. A
+        form that reads n constant coefficients below a node has at most n/N of its spectrum at a root.
+        """
+        if self.rows == 1:
+            return self.any_coefficients
+        (run,) = self.runs
+        leaves = len(self.layout.leaf_bits)
+        own, others = [4.0 ** int(run.doublings.max()) * UPLOADED], [UPLOADED]
+        for level in range(run.depth):
+            later = 4.0 ** int(self._later(run.count, run.depth, level).max())
+            own.append(later * self._peaked(run.shift + level, -(-leaves // (1 << level))))
+            others.append(self._peaked(run.shift + level, RING_SIZE))
+        most = (other_coefficients(run, self.layout.slots, leaves) @ others).max(initial=0.0)
+        # (x + y)² ≤ (1 + q) x² + (1 + 1/q) y², where q is the ratio of the two.
+        return np.full(leaves, sum(own) + most)
+
     def _coherent(self, halves: float) -> FloatArray:
         found = np.zeros(self._leaves)
         for run in self.runs:
@@ -289,16 +310,12 @@ class RowVariances:
             for level in range(run.depth):
                 later = self._later(run.count, run.depth, level)
                 key = run.shift + level
-                noise = self.of_key(key) if halves == 1.0 or self.rows == 1 else self._peaked(key, level)
+                noise = self.of_key(key) if halves == 1.0 or self.rows == 1 else self._peaked(key, RING_SIZE)
                 part += np.where(later >= 0, 4.0**later * noise * halves, 0.0)
         return found
 
-    def _peaked(self, key: int, level: int) -> float:
-        """As `of_key`, for forms whose spectrum is where those of the secret and of the key's errors are greatest.
-
-        A form that reads n leaves below a node has at most n/N of its spectrum at a root.
-        """
-        read = -(-len(self.layout.leaf_bits) // (1 << level))
+    def _peaked(self, key: int, read: int) -> float:
+        """As `of_key`, for forms that read so many coefficients, of which several may add up at a root."""
         if read == 1:
             return self.of_key(key)
         gadget, count = UNIVERSAL.automorphisms[key], RING_SIZE / (2 * read)

@@ -109,7 +109,7 @@ class WorstRows:
         selector = plan.selector[self._product]
         entering = variances.product_keys[selector] + variances.product_rounding
         costs = self._sum(self._gain * (entering + self._on * variances.product_left))
-        prices = [variances.any_coefficients[run.first] for run in plan.layout.runs]
+        prices = [variances.slot_coefficients[run.first] for run in plan.layout.runs]
         read = np.array([*prices, PLACED]) @ self._squares
         by_selector = self._by_selector if turns is None else self._by_selector + turns.gains
         found = WorstRow(
