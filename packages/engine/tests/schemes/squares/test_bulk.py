@@ -24,6 +24,7 @@ from cryptable_engine import (
 )
 from cryptable_engine.schemes.squares.bulk.choice import choose_bulk_plan, least_modulus
 from cryptable_engine.schemes.squares.bulk.columns import read_columns
+from cryptable_engine.schemes.squares.bulk.evaluator import BulkEvaluator
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 from cryptable_protocol import CompileOptions, MalformedMessageError
 from cryptable_protocol.schemes.ring_tensor import RingTensor
@@ -146,6 +147,22 @@ def test_rows_are_exact_and_noise_is_below_its_bound_at_every_step(depth):
         most, deviation = float(np.abs(noise).max()), math.sqrt(np.mean(noise.astype(float) ** 2))
         assert most <= levels[step].beyond(plan.parameters.deviations)
         assert deviation <= levels[step].deviation + levels[step].fixed
+
+
+@pytest.mark.encrypted
+@pytest.mark.parametrize("weight", [3, -3, 32768, -32768])
+def test_a_weight_multiplies_noise_by_its_magnitude_whatever_its_sign(weight):
+    plan = plan_of(chained(1))
+    case, ring = BulkCase(plan), BulkEvaluator(plan).ring
+    rows = np.random.default_rng(0).integers(0, 2, (plan.parameters.rows, 2))
+    taken = []
+    case.evaluate(rows, lambda step, value: taken.append(value) if step == "step 1" else None)
+    level, modulus = ring.level(taken[0]), plan.parameters.modulus
+    before, after = (
+        float(np.abs(case.client.noise(value, level, modulus)).max())
+        for value in (taken[0], ring.scaled(taken[0], weight))
+    )
+    assert 0.9 * abs(weight) * before <= after <= 1.1 * abs(weight) * before
 
 
 @pytest.mark.encrypted

@@ -32,6 +32,7 @@ from cryptable_engine import (
     verify,
     what_to_warn_of,
 )
+from cryptable_engine.kernel import kernel_state
 from cryptable_protocol import CryptableError, ModelArtifact
 from cryptable_protocol.limits import MAX_ARTIFACT_BYTES
 from cryptable_protocol.model.bulk_spec import BulkSpec
@@ -45,6 +46,8 @@ from cryptable_server.processes.limits import die_with_parent, limit_memory
 
 _ENCRYPTION_PRICE = 0.27
 """Microseconds that a client takes for a byte of a row of polynomials (tools/bench/bulk.py)."""
+_PACES = {"avx512": 0.18, "avx2": 0.24, "base": 0.76}
+"""By path through the kernel, its share of the microseconds of NumPy, which single rows are priced in (decision 47)."""
 _REMOVALS = 20
 _REMOVAL_SECONDS = 0.05
 
@@ -101,8 +104,10 @@ def prepare_bulk(artifact: ModelArtifact, directory: Path, stop: _Stop) -> str:
         # Prices of both are microseconds of one core.
         work = program.price + _ENCRYPTION_PRICE * parameters.row_bytes
         alone = Program.load(directory).price
-        if spec.scheme == SQUARES:  # what clients do for a single row of the scheme levelled is little
+        if spec.scheme == SQUARES:
             alone += _ENCRYPTION_PRICE * spec.parameters.row_bytes
+        else:  # what clients do for a single row of the scheme levelled is little
+            alone *= _PACES.get(kernel_state().path, 1.0)
         least_rows = min(max(1, math.ceil(work / alone)), parameters.rows)
         return BulkSpec.of(spec, parameters, least_rows).to_bytes().hex()
     except CryptableError as error:
