@@ -116,6 +116,15 @@ def test_labels_of_several_classes_are_the_librarys(estimator):
         assert np.abs(model.decision_function(rows) - fitted.decision_function(rows)).mean() < 0.05
 
 
+def test_too_many_pairs_are_refused_with_what_to_do():
+    rows, target = load_digits(return_X_y=True)
+    estimator = SVC(gamma=0.002).fit(rows[:200], target[:200])
+    with pytest.raises(
+        ct.UnsupportedModelError, match=r"45 scores .* one for each pair.*16 at most.*OneVsRestClassifier"
+    ):
+        ct.compile(estimator, rows[:200])
+
+
 @pytest.mark.encrypted
 def test_pairs_are_exact_under_encryption_and_saved(tmp_path):
     rows, target = load_iris(return_X_y=True)

@@ -20,6 +20,7 @@ from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.kernels import KernelMachine
 from cryptable.graphs.pair_votes import PairVotes
 from cryptable.importers.imported_model import ImportedModel
+from cryptable.planner.levelled.one_layer.networks import target_rms
 from cryptable.planner.planned_model import Agreement, PlannedModel
 from cryptable.planner.tolerance import deviation, deviations
 
@@ -29,9 +30,11 @@ LEAST_LABELS = 0.99
 """Of the rows whose labels are the model's own, below which `compile` warns."""
 LEAST_LABELS_OF_NETWORKS = 0.97
 """The same of models whose scores no bound holds for: their rounding is a bargain, of `bits=`."""
-MOST_RMS, MOST_RMS_OF_TURNED = 0.15, 0.05
-"""Of the deviation of the scores, above which it does, where no bound of their error holds; and of networks of one
-layer without lookups, whose plans are nearer as a rule."""
+LEAST_MIXED_LABELS = 0.95
+"""Of rows whose values come from different rows, of kernel machines: many of these are near the border of classes."""
+MOST_RMS, TIMES_TARGET_OF_TURNED = 0.15, 2.5
+"""Of the deviation of the scores, above which it does, where no bound of their error holds; and how many times what
+plans of one layer without lookups aim at, which are nearer as a rule: 0.05 of one score, 0.0875 of several."""
 _MOST_MIXED = 1000
 _MOST_VALUES = 30_000_000
 """Of a circuit's nodes, over all rows."""
@@ -147,12 +150,14 @@ def tell_agreement(model: CompiledModel, *, advice: str, prints: bool, warns: bo
     # Of classifiers, where labels say more than scores do.
     has_bound = model.error_bound is not None and agreement.labels is not None
     least = LEAST_LABELS if has_bound else LEAST_LABELS_OF_NETWORKS
-    is_near = agreement.labels is None or min(agreement.labels, agreement.mixed_labels or 1.0) >= least
+    is_near = agreement.labels is None or agreement.labels >= least
+    is_near &= agreement.mixed_labels is None or agreement.mixed_labels >= LEAST_MIXED_LABELS
     # Kernel machines have been compared on mixed rows, too, which say more.
     is_turned = (
         model.artifact.client_spec.scheme == LEVELLED and agreement.mixed_rms is None and model.error_bound is None
     )
-    most = MOST_RMS_OF_TURNED if is_turned else MOST_RMS
+    outputs = model.artifact.client_spec.parameters.outputs
+    most = TIMES_TARGET_OF_TURNED * target_rms(outputs) if is_turned else MOST_RMS
     if agreement.labels is None and model.artifact.client_spec.decoder.outputs > 1:
         advice += "; several targets share one step: fit on each divided by its standard deviation"
     if warns and not (is_near and (has_bound or agreement.rms is None or agreement.rms <= most)):

@@ -63,8 +63,9 @@ def tables_of_distances(
     table = (held[0] - held[1] - constant * (total[0] - total[1])) / total.sum(axis=0)
     slopes = np.gradient(values, axis=0) / step
     mean_slope = (weight * slopes).sum(axis=0) / weight.sum(axis=0)
+    bend = np.sqrt((weight * (slopes - mean_slope) ** 2).sum(axis=0) / weight.sum(axis=0))
     nothing = np.zeros(layer.neurons)
-    return Tables(positions, low, np.full(layer.neurons, step), nothing, constant, mean_slope, table)
+    return Tables(positions, low, np.full(layer.neurons, step), nothing, constant, mean_slope, bend, table)
 
 
 def _weights(sums: FloatArray, low: FloatArray, high: FloatArray, centres: FloatArray, step: float) -> FloatArray:

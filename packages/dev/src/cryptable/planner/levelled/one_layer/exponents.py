@@ -27,7 +27,9 @@ def shares_of(bits: FloatArray, weights: FloatArray | None = None) -> FloatArray
     return shares
 
 
-def rounded_exponents(turns: FloatArray, shares: FloatArray, least: float, *, keep_common: bool) -> IntArray:
+def rounded_exponents(
+    turns: FloatArray, shares: FloatArray, least: FloatArray | float, *, keep_common: bool
+) -> IntArray:
     """Whole numbers near `turns`, such that sums over bits as they occur are near, too.
 
     From the bit that turns most to the one that turns least, each takes over what those before it err, as far as it
@@ -37,11 +39,12 @@ def rounded_exponents(turns: FloatArray, shares: FloatArray, least: float, *, ke
         turns: exact ones, shape (bits, neurons).
         shares: of the bits, shape (bits, bits), or of each neuron's own, shape (neurons, bits, bits).
         least: exponents of no more than this are 0, since each one costs a product; below 1/2, none but those that
-            are rounded to 0.
+            are rounded to 0. Of the shape of `turns`, or one that goes with it.
         keep_common: bits that turn all tables alike go first, and stay so: they cost one product then.
     """
     found = np.zeros(turns.shape, np.int64)
     error = np.zeros(turns.shape)
+    leasts = np.broadcast_to(least, turns.shape)
     is_own = np.ptp(turns, axis=1) > 0 if keep_common else np.ones(len(turns), np.bool_)
     for bit in np.lexsort([-np.abs(turns).mean(axis=1), is_own]):
         if shares.ndim == 2:
@@ -51,6 +54,6 @@ def rounded_exponents(turns: FloatArray, shares: FloatArray, least: float, *, ke
             each = shares[:, bit] if is_own[bit] else shares[:, bit].mean(axis=0, keepdims=True)
             made_up = np.sum(each * error.T, axis=1)
         wanted = turns[bit] - made_up
-        found[bit] = np.where(np.abs(wanted) <= least, 0, np.rint(wanted))
+        found[bit] = np.where(np.abs(wanted) <= leasts[bit], 0, np.rint(wanted))
         error[bit] = found[bit] - turns[bit]
     return found

@@ -8,6 +8,7 @@ import numpy as np
 from cryptable_protocol import DigitsEncoder, FeatureEncoder, UnusedFeature
 
 from cryptable.graphs.graph import FloatArray, IntArray
+from cryptable.graphs.integers import Grid
 from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer
 
 _MARGIN = 0.1
@@ -38,7 +39,13 @@ class InputDigits:
 
 
 def input_digits(
-    layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, digits: int, *, is_clipped: bool = False
+    layer: HiddenLayer,
+    names: tuple[str, ...],
+    rows: FloatArray,
+    digits: int,
+    *,
+    is_clipped: bool = False,
+    grid: Grid | None = None,
 ) -> InputDigits:
     """At most so many digits a feature, over about its range in the rows; as many as it needs where it has few levels.
 
@@ -48,6 +55,7 @@ def input_digits(
         rows: calibration data, shape (rows, features).
         digits: most of one feature.
         is_clipped: the few rows that are farthest off have the ends of a range that is all others'.
+        grid: integers that the features are, of 2^bits levels each, instead of all of that.
     """
     reads = layer.reads
     lower = rows.min(axis=0)
@@ -58,7 +66,11 @@ def input_digits(
         if not reads[feature] or column.max() == lower[feature]:
             encoders.append(UnusedFeature(name))
             continue
-        lower[feature], step, count = _grid(column, digits, is_clipped)
+        if grid is None:
+            lower[feature], step, count = _grid(column, digits, is_clipped)
+        else:
+            lower[feature], step = grid.zero[feature], float(grid.step[feature])
+            count = int(grid.maximum[feature]).bit_length()
         encoder = DigitsEncoder(name, float(lower[feature]), step, count, squared=bool(layer.curvatures[feature]))
         encoders.append(encoder)
         # (lower + step u)² = lower² + 2 lower step u + step² u².

@@ -13,6 +13,7 @@ from cryptable.graphs.graph import FloatArray, ModelGraph
 from cryptable.graphs.network import FeatureBits, SegmentedNetwork
 from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer, hidden_layer
 from cryptable.planner.levelled.one_layer.search import Wish, find
+from cryptable.planner.levelled.one_layer.staircases import Staircase
 from cryptable.planner.networks.feature_functions import behind_functions
 from cryptable.planner.planned_model import PlannedModel
 from cryptable.planner.registry import Task, planner
@@ -21,27 +22,30 @@ from cryptable.planner.tolerance import deviation
 TARGET_RMS, TARGET_RMS_OF_SEVERAL = 0.02, 0.035
 """Of the deviation of scores: how far one, or each of several, may be off on calibration data, where no tolerance is
 asked for. The largest of several is seldom near the next."""
+_EXACT_RMS = 0.002
+"""The same where rounding scores to integers is all that may differ."""
 _MOST_BITS = 10
-_MOST_WEIGHTS, _MOST_FEATURES = 6000, 160
+MOST_WEIGHTS, MOST_FEATURES = 6000, 160
 """Of a network that is compared with lookups: each weight takes a product a digit of its input, and planning seconds
 that grow with the square of the features."""
 
 
-def _target(outputs: int) -> float:
+def target_rms(outputs: int) -> float:
+    """Of the deviation of scores: how far plans of so many may be off on calibration data."""
     return TARGET_RMS if outputs == 1 else TARGET_RMS_OF_SEVERAL
 
 
 def _is_small(graph: SegmentedNetwork) -> bool:
     """Whether planning takes seconds, and products may cost less than lookups do."""
-    if len(graph.layers) != 1 or len(graph.feature_names) > _MOST_FEATURES:
+    if len(graph.layers) != 1 or len(graph.feature_names) > MOST_FEATURES:
         return False
     (layer,) = graph.layers
-    return not isinstance(layer, FeatureBits) and int(layer.matrix.nnz) <= _MOST_WEIGHTS
+    return not isinstance(layer, FeatureBits) and int(layer.matrix.nnz) <= MOST_WEIGHTS
 
 
 def allowed_error(graph: ModelGraph, scores: FloatArray) -> float:
     """Root mean square, in the unit of the scores, where no tolerance is asked for."""
-    return _target(graph.outputs) * deviation(scores)
+    return target_rms(graph.outputs) * deviation(scores)
 
 
 @planner(
@@ -61,16 +65,28 @@ def plan(graph: SegmentedNetwork, task: Task) -> PlannedModel:
     return plan_layer(hidden_layer(graph), graph, task)
 
 
-def plan_layer(layer: HiddenLayer, graph: ModelGraph, task: Task) -> PlannedModel:
-    """A hidden layer, with the names, the link and the labels of its graph.
+def plan_layer(
+    layer: HiddenLayer,
+    graph: ModelGraph,
+    task: Task,
+    *,
+    staircase: Staircase | None = None,
+    way_out: str = "use scheme='bootstrapped'",
+) -> PlannedModel:
+    """A hidden layer, with the names, the link and the labels of its graph; one of integers with its staircase.
+
+    `way_out` is what to do where there is no plan, besides asking for less.
 
     Raises:
         UnsupportedModelError: no plan is within the tolerance that is asked for, or there are too many scores.
     """
     settings = task.settings
-    target = _target(graph.outputs)
+    target = target_rms(graph.outputs)
     if settings.tolerance is not None:
         target = settings.tolerance / (deviation(task.reference) or 1.0)
+    is_strict = staircase is not None and settings.most_seconds is not None and settings.tolerance is None
+    if is_strict:  # other schemes compute the very integers that were trained
+        target = _EXACT_RMS
     most = math.inf if settings.most_seconds is None else 1e6 * settings.most_seconds / machine_rates().levelled_pace
     wish = Wish(
         target,
@@ -80,8 +96,10 @@ def plan_layer(layer: HiddenLayer, graph: ModelGraph, task: Task) -> PlannedMode
         _positions(task),
         settings.ranges,
         most,
+        way_out,
+        is_strict,
     )
-    found = find(layer, graph.feature_names, task.rows, task.reference, wish)
+    found = find(layer, graph.feature_names, task.rows, task.reference, wish, staircase)
     answer = found.circuit.nodes[found.circuit.output]
     decoder = Decoder(
         graph.link,

@@ -5,18 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import combinations
 
 import numpy as np
 from cryptable_engine import Circuit, interpret
-from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVariances
-from cryptable_protocol.schemes.levelled.answers import MAX_SLOTS
-from cryptable_protocol.schemes.levelled.keyset import LOG2_RING_SIZE, RING_SIZE
-from cryptable_protocol.schemes.levelled.layout import Layout
-from cryptable_protocol.schemes.levelled.parameters import MAX_MODULI, MODULI
+from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 
-from cryptable.cost.levelled import TURNING, turning_price
+from cryptable.cost.levelled import turning_price
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.planner.levelled.one_layer.descent import descended
@@ -25,27 +19,35 @@ from cryptable.planner.levelled.one_layer.examples import Examples, examples
 from cryptable.planner.levelled.one_layer.exponents import rounded_exponents, shares_of
 from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer
 from cryptable.planner.levelled.one_layer.input_digits import InputDigits, encoded, input_digits
+from cryptable.planner.levelled.one_layer.moduli import modulus
+from cryptable.planner.levelled.one_layer.staircases import Staircase, tables_of_staircase
 from cryptable.planner.levelled.one_layer.tables import Tables, tables_of
+from cryptable.planner.levelled.one_layer.thinning import thinned
 from cryptable.planner.levelled.one_layer.turned_network import TurnedNetwork, turned_network
 
 DIGITS = (1, 2, 3, 4, 5, 6, 8)
 """Of an input, that are tried."""
-_LEAST_EXPONENTS = (0.5, 1.0, 2.0, 4.0)
-"""Below which an exponent is left out: they are tried."""
+_LEAST_EXPONENTS, _ANY = (0.0, 0.5, 1.0, 2.0, 4.0), 0.5
+"""Below which an exponent is left out, of neurons that matter as much as most and bits that are on half the time: they
+are tried. And below which all are."""
+_RARELY = 0.5
+"""Of the deviation of a bit that is on half the time: those that are on in few rows are taken to be on in more."""
 _FEWEST_POSITIONS = 8
-_DIGITS_OF_DISTANCES, _LEAST_OF_DISTANCES, _POSITIONS_OF_DISTANCES = (2, 3, 4, 5, 6), (0.5, 1.0), 128
-"""The same of distances, whose sums are of many bits; and the fewest positions."""
+_DIGITS_OF_DISTANCES, _LEAST_OF_DISTANCES = (2, 3, 4, 5, 6), (0.5, 1.0)
+"""The same of distances, whose sums are of many bits."""
+POSITIONS_OF_DISTANCES = 128
+"""The fewest of their tables."""
 _REACHES = (1.0, 0.8, 0.65)
 """Parts of the widest range of distances that one half of a turn has; in the other, functions repeat negated."""
 _BLUR = 1.5
 """Typical deviation of positions, whose exponents are rounded, about their exact place."""
-_SHARE_OF_UNIT = 0.3
-"""Of the error that is allowed, what rounding scores to integers may have."""
+_BEYOND = 0.003
+"""Share of new sums that lie beyond all known ones and those of rows nearby."""
+_SHARE_OF_UNIT, _SMALL_SHARE = 0.3, 0.15
+"""Of the error that is allowed, what rounding scores to integers may have; and where exponents are left out as far as
+the error allows."""
 _FARTHER = 0.1
 """Likewise of distances, on the far side."""
-_INFLATED, _SLACK_BITS = 1.3, 10
-"""Variance of turns, for what else there is and how it varies; and bits of p_error, for all slots. The bound itself is
-computed when parameters are chosen."""
 _MOST_SHARES, _NEARBY, _AT_LEAST = 1 << 24, 0.005, 0.1
 """Numbers that say how bits make up for each other, neuron by neuron; part of the range of sums over which slopes are
 taken; and the least that an error matters, of the mean."""
@@ -56,6 +58,10 @@ _NEARLY, _BEST = 1.15, 4
 are seldom near enough: the nearest of so many is, whose exponents are fitted."""
 _USELESS, _LARGEST = 0.5, 1e300
 """Of the deviation: what errs more says nothing of the model; and what only an error without bound exceeds."""
+_HARDLY_MORE = 1.15
+"""Times the price of the cheapest that is near enough: what a plan may cost that then leaves exponents out."""
+_INSIDE = 0.985
+"""Of the error that is wished for, before scores are integers: with `_SMALL_SHARE`, all of it."""
 _NEAR = 0.05
 """Of the deviation: what is off by more is no better than the plan of another scheme, which is cheaper or near, too."""
 _SHARE_OF_IDLE = 0.5
@@ -86,7 +92,8 @@ class Wish:
 
     `tolerance` is the largest error on calibration data, None where none is asked for; `p_error` the probability with
     which an answer may be wrong. `most` is the price, in the unit of the price list, above which another scheme is the
-    cheaper one: then the nearest plan is wanted only if it is near.
+    cheaper one: then the nearest plan is wanted only if it is near. `way_out` is what messages advise besides. Where it
+    `is_strict`, nothing else than what is as near will do.
     """
 
     rms: float
@@ -96,6 +103,8 @@ class Wish:
     positions: int | None = None
     ranges: str = "minmax"
     most: float = math.inf
+    way_out: str = "use scheme='bootstrapped'"
+    is_strict: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +117,14 @@ class _Candidate:
     products: int
 
 
-def find(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, reference: FloatArray, wish: Wish) -> Found:
+def find(
+    layer: HiddenLayer,
+    names: tuple[str, ...],
+    rows: FloatArray,
+    reference: FloatArray,
+    wish: Wish,
+    staircase: Staircase | None = None,
+) -> Found:
     """The cheapest that is as near as is wished, or else of those that are nearly as near as any.
 
     Args:
@@ -117,37 +133,47 @@ def find(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, reference
         rows: calibration data, shape (rows, features).
         reference: the network's own scores, shape (rows, outputs).
         wish: how near.
+        staircase: of a layer of integers.
 
     Raises:
         UnsupportedModelError: it has more scores than a table has room for, or none is within the tolerance.
     """
     data = examples(layer, rows, reference)
     tried: list[tuple[float, _Candidate]] = []
-    for candidate in sorted(_candidates(layer, names, data, wish), key=lambda each: each.price):
+    candidates = sorted(_candidates(layer, names, data, wish, staircase), key=lambda each: each.price)
+    for candidate in candidates:
         rough = _roughly(candidate, data, wish)
         tried.append((rough, candidate))
-        if rough > wish.rms:
-            continue
-        found = _measured(candidate, data, wish)
-        if found.rms <= wish.rms and (wish.tolerance is None or found.largest <= wish.tolerance):
-            return found
+        if rough <= wish.rms and _is_within(found := _measured(candidate, data, wish), wish):
+            return found if layer.is_of_distances else _with_fewer(found, candidate, candidates, data, wish)
+    if wish.is_strict:
+        raise UnsupportedModelError(
+            "scheme 'levelled': no plan computes what was trained to compute for less CPU than another scheme"
+        )
     nearest = min((rough for rough, _ in tried), default=math.inf)
+    if nearest > _NEAR and tried and staircase is None and not layer.is_of_distances:
+        # Steps are finer where nothing is thought of new sums beyond those known.
+        narrow = _candidates(layer, names, data, wish, None, is_narrow=True)
+        tried = sorted(
+            [*tried, *((_roughly(each, data, wish), each) for each in narrow)], key=lambda pair: pair[1].price
+        )
+        nearest = min(rough for rough, _ in tried)
     if nearest > _NEAR and not math.isinf(wish.most):
         raise UnsupportedModelError("scheme 'levelled': plans near the model take more CPU than another scheme does")
     if not tried:
         raise UnsupportedModelError(
             f"scheme 'levelled': {layer.outputs} scores leave tables no room for positions; fit one network for fewer "
-            "of them, or use scheme='bootstrapped'"
+            f"of them, or {wish.way_out}"
         )
     # A tolerance that is asked for is refused by itself, below.
     if nearest > (max(_USELESS, wish.rms) if wish.tolerance is None else _LARGEST):
         raise UnsupportedModelError(
             f"scheme 'levelled': noise leaves no room for enough products ({tried[-1][1].products} at most were tried) "
             f"or scores: the nearest plan differs by {nearest:.2g} of the scores' deviation from the model's own; fit "
-            "fewer neurons (support vectors), lower input_bits=, or use scheme='bootstrapped'"
+            f"fewer neurons (support vectors), lower input_bits=, or {wish.way_out}"
         )
     best = sorted(tried, key=lambda each: each[0])[:_BEST]
-    if not layer.is_of_distances:
+    if not layer.is_of_distances and _NEARLY * nearest <= _NEAR:
         best = [next(each for each in tried if each[0] <= _NEARLY * nearest)]
     some = [_measured(each, data, wish) for _, known in best for each in (known, _fitted(known, data))]
     found = min(some, key=lambda each: each.rms if wish.tolerance is None else each.largest)
@@ -159,25 +185,71 @@ def find(layer: HiddenLayer, names: tuple[str, ...], rows: FloatArray, reference
     return found
 
 
+def _is_within(found: Found, wish: Wish) -> bool:
+    return found.rms <= wish.rms and (wish.tolerance is None or found.largest <= wish.tolerance)
+
+
+def _with_fewer(found: Found, first: _Candidate, candidates: list[_Candidate], data: Examples, wish: Wish) -> Found:
+    """The cheapest that is near enough, or one that is cheaper with some of its exponents left out.
+
+    Those of a plan that is nearer than need be, and hardly costs more, may leave out more.
+    """
+    near = [
+        (_roughly(each, data, wish), each)
+        for each in candidates
+        if first.price < each.price <= _HARDLY_MORE * first.price
+    ]
+    starts = [first, *(each for rough, each in sorted(near, key=lambda pair: pair[0])[:1] if rough <= wish.rms)]
+    best, price = found, first.price
+    for start in starts:
+
+        def is_near(network: TurnedNetwork, start: _Candidate = start) -> bool:
+            return _roughly(_with(start, network), data, wish) <= _INSIDE * wish.rms
+
+        bits = encoded(start.digits, data.fitted)
+        network = thinned(start.network, bits, data.fitted_scores, wish.rms * data.spread, is_near)
+        fewer = _with(start, network)
+        if fewer.price < price and _is_within(other := _measured(fewer, data, wish, _SMALL_SHARE), wish):
+            best, price = other, fewer.price
+    return best
+
+
+def _with(candidate: _Candidate, network: TurnedNetwork) -> _Candidate:
+    products = network.products
+    price = turning_price(products, network.turning, candidate.digits.bits)
+    return replace(candidate, network=network, products=products, price=price)
+
+
 def _roughly(candidate: _Candidate, data: Examples, wish: Wish) -> float:
     """Error of the rows that are judged by, in deviations, as far as it is known before scores are integers."""
     error = _rms(candidate.network.scores(candidate.bits.astype(np.float64)) - data.scores)
-    return math.hypot(error, _rounding(candidate, data.scores.shape[1], wish)) / data.spread
+    return math.hypot(error, _rounding(candidate, wish)) / data.spread
 
 
 def _fitted(candidate: _Candidate, data: Examples) -> _Candidate:
     network = descended(candidate.network, encoded(candidate.digits, data.fitted), data.fitted_scores)
-    return replace(candidate, network=network)
+    return _with(candidate, network)
 
 
-def _candidates(layer: HiddenLayer, names: tuple[str, ...], data: Examples, wish: Wish) -> Iterator[_Candidate]:
+def _candidates(
+    layer: HiddenLayer,
+    names: tuple[str, ...],
+    data: Examples,
+    wish: Wish,
+    staircase: Staircase | None,
+    *,
+    is_narrow: bool = False,
+) -> Iterator[_Candidate]:
     idle = _SHARE_OF_IDLE * wish.rms * data.spread
     is_clipped = layer.is_of_distances and not is_one_sided(layer) and wish.ranges != "sound"
-    tables_of_all = None if layer.is_of_distances else list(_tables(layer, data, wish))
-    counts = _DIGITS_OF_DISTANCES if layer.is_of_distances else DIGITS
-    for count in counts if wish.digits is None else (wish.digits,):
+    tables_of_all = None if layer.is_of_distances else list(_tables(layer, data, wish, staircase, is_narrow=is_narrow))
+    counts: tuple[int, ...] = _DIGITS_OF_DISTANCES if layer.is_of_distances else DIGITS
+    if wish.digits is not None or staircase is not None:
+        counts = (wish.digits or 1,)
+    for count in counts:
         cheapest = math.inf
-        digits = input_digits(layer, names, data.rows, count, is_clipped=is_clipped)
+        grid = None if staircase is None else staircase.grid
+        digits = input_digits(layer, names, data.rows, count, is_clipped=is_clipped, grid=grid)
         floats = encoded(digits, data.fitted).astype(np.float64)
         means, deviations = floats.mean(axis=0), floats.std(axis=0)
         shares = shares_of(floats)
@@ -186,9 +258,9 @@ def _candidates(layer: HiddenLayer, names: tuple[str, ...], data: Examples, wish
             of_tables = _shares_of_tables(layer, digits, floats[:_MOST_FOR_SHARES], shares)
         for tables in tables_of_all or _tables_of_distances(layer, data, digits.offset + floats @ digits.sums, wish):
             for least in least_exponents:
-                exponents = rounded_exponents(
-                    digits.sums / tables.step, of_tables, least, keep_common=layer.is_of_distances
-                )
+                turns = digits.sums / tables.step
+                dropped = _least_of_each(layer, tables, turns, deviations, least)
+                exponents = rounded_exponents(turns, of_tables, dropped, keep_common=layer.is_of_distances)
                 network = turned_network(layer, digits, tables, exponents, floats, shares)
                 network = network.without_idle_bits(means, deviations, idle)
                 products = network.products
@@ -201,11 +273,36 @@ def _candidates(layer: HiddenLayer, names: tuple[str, ...], data: Examples, wish
             break
 
 
-def _tables(layer: HiddenLayer, data: Examples, wish: Wish) -> Iterator[Tables]:
-    sums = layer.sums(data.rows)
+def _least_of_each(
+    layer: HiddenLayer, tables: Tables, turns: FloatArray, deviations: FloatArray, least: float
+) -> FloatArray:
+    """Below which the exponent of a bit and a neuron is left out: more, where a position matters less to the scores.
+
+    Shape (bits, neurons). Equal neurons, which become one, have the same; and so have all of distances, whose bits some
+    are common.
+    """
+    if layer.is_of_distances:
+        return np.full((1, 1), least)
+    square = np.square(tables.step * tables.bend) * np.square(layer.weights).sum(axis=1)
+    _, place = np.unique(turns, axis=1, return_inverse=True)
+    matter = np.sqrt(np.bincount(place.ravel(), square))[place.ravel()]
+    usual = math.sqrt(np.square(matter).mean()) or 1.0
+    each = least * usual / np.maximum(np.outer(np.maximum(2 * deviations, _RARELY), matter), 1e-9 * usual)
+    return np.maximum(each, _ANY)
+
+
+def _tables(
+    layer: HiddenLayer, data: Examples, wish: Wish, staircase: Staircase | None, *, is_narrow: bool
+) -> Iterator[Tables]:
+    if staircase is not None:
+        for positions in _positions(layer.outputs):
+            if positions <= staircase.half_turn:
+                yield tables_of_staircase(staircase, positions)
+        return
+    sums = layer.sums(data.rows if is_narrow else data.fitted)
     low, high = _ranges(layer, sums, data.rows, wish.ranges)
     for positions in _positions(layer.outputs) if wish.positions is None else (wish.positions,):
-        yield tables_of(layer, sums, low, high, positions, blur=_BLUR)
+        yield tables_of(layer, sums, low, high, positions, _BLUR, 0.0 if is_narrow else _BEYOND)
 
 
 def _tables_of_distances(layer: HiddenLayer, data: Examples, sums: FloatArray, wish: Wish) -> Iterator[Tables]:
@@ -220,7 +317,7 @@ def _tables_of_distances(layer: HiddenLayer, data: Examples, sums: FloatArray, w
     else:
         low, high = _ranges(layer, sums, data.rows, wish.ranges)
     for positions in _positions(layer.outputs) if wish.positions is None else (wish.positions,):
-        if positions >= _POSITIONS_OF_DISTANCES or wish.positions is not None:
+        if positions >= POSITIONS_OF_DISTANCES or wish.positions is not None:
             for part in reaches:
                 reach = part * float((high - low).max())
                 yield tables_of_distances(layer, sums, low, high, reach, positions)
@@ -261,13 +358,13 @@ def _ranges(layer: HiddenLayer, sums: FloatArray, rows: FloatArray, choice: str)
     return low - margin, high + margin
 
 
-def _measured(candidate: _Candidate, data: Examples, wish: Wish) -> Found:
+def _measured(candidate: _Candidate, data: Examples, wish: Wish, share: float = _SHARE_OF_UNIT) -> Found:
     """With the fewest residues that make rounding scores to integers small beside what is allowed."""
     network = candidate.network
-    outputs, spread = data.scores.shape[1], data.spread
+    spread = data.spread
     allowed = wish.rms * spread if wish.tolerance is None else min(wish.rms * spread, wish.tolerance / 3)
-    wanted = network.reach / (_SHARE_OF_UNIT * allowed * math.sqrt(12 / network.terms))
-    circuit, unit = network.fitted(int(_modulus(wanted, outputs, candidate, wish)))
+    wanted = network.reach / (share * allowed * math.sqrt(12 / network.terms))
+    circuit, unit = network.fitted(int(modulus(wanted, network, candidate.products, wish.p_error)))
     values = interpret(circuit, candidate.bits)
     offset = circuit.nodes[circuit.output].offset  # type: ignore[union-attr]
     error = (values - offset) * unit + network.constant - data.scores
@@ -282,35 +379,7 @@ def _rms(error: FloatArray) -> float:
     return float(np.sqrt(np.square(error).mean(axis=0)).max())
 
 
-def _rounding(candidate: _Candidate, outputs: int, wish: Wish) -> float:
+def _rounding(candidate: _Candidate, wish: Wish) -> float:
     """Deviation of scores by rounding to integers, at the finest unit that there is room for; infinite without any."""
-    modulus = _modulus(math.inf, outputs, candidate, wish)
-    return candidate.network.width / modulus * math.sqrt(candidate.network.terms / 12) if modulus else math.inf
-
-
-def _modulus(wanted: float, outputs: int, candidate: _Candidate, wish: Wish) -> float:
-    """The least product of moduli that reaches what is wanted, or else the greatest that has room; 0 without any."""
-    stride = RING_SIZE // candidate.positions
-    count = min(MAX_MODULI, stride // outputs, MAX_SLOTS // outputs)
-    # Half a step of the greatest modulus is to be as many deviations as p_error asks for.
-    deviations = 2 * math.log(2) * (_SLACK_BITS - math.log2(wish.p_error))
-    turn = _turn_variance(max(1, candidate.network.turning * TURNING.levels - 1).bit_length())
-    greatest = 0.5 / math.sqrt(deviations * _INFLATED * turn * max(1, candidate.products))
-    products = _products(count, max((p for p in MODULI if p <= greatest), default=0))
-    return next((product for product in products if product > wanted), products[-1] if products else 0)
-
-
-@cache
-def _turn_variance(depth: int) -> float:
-    """Of a product that turns a table, with as many leaves as an expansion of this depth makes."""
-    count = max(1, 2 ** min(depth, LOG2_RING_SIZE) // TURNING.levels)
-    variances = RowVariances(Layout(tuple(range(count)), (), (), TURNING, 1), GREATEST)
-    return float(variances.turn_keys.mean()) + variances.turn_rounding + variances.product_left
-
-
-@cache
-def _products(count: int, greatest: int) -> tuple[int, ...]:
-    """Of up to so many moduli, none above the greatest; increasing."""
-    known = [p for p in MODULI if p <= greatest]
-    sets = (some for size in range(1, count + 1) for some in combinations(known, size))
-    return tuple(sorted(math.prod(some) for some in sets if math.lcm(*some) == math.prod(some)))
+    finest = modulus(math.inf, candidate.network, candidate.products, wish.p_error)
+    return candidate.network.width / finest * math.sqrt(candidate.network.terms / 12) if finest else math.inf

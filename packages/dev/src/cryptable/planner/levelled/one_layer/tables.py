@@ -17,6 +17,8 @@ _ENDS = 16
 """Of the points, at each end: where the slopes of the ends are taken."""
 _UNSEEN = 0.05
 """Weight of sums that calibration data did not have, all together."""
+_BEYOND = np.linspace(0.0, 0.25, 11)
+"""Parts of the range by which new sums may lie beyond it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,7 @@ class Tables:
         slope: of the line.
         constant: of the line.
         mean_slope: of h_k, over the sums that occur.
+        bend: deviation of that slope: what a sum that is off does, beside what lines make up for.
         values: h_k at positions 0 … positions − 1, shape (positions, neurons).
     """
 
@@ -39,6 +42,7 @@ class Tables:
     slope: FloatArray
     constant: FloatArray
     mean_slope: FloatArray
+    bend: FloatArray
     values: FloatArray
 
     def turned(self, first: IntArray) -> FloatArray:
@@ -50,7 +54,13 @@ class Tables:
 
 
 def tables_of(
-    layer: HiddenLayer, sums: FloatArray, low: FloatArray, high: FloatArray, positions: int, blur: float
+    layer: HiddenLayer,
+    sums: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    positions: int,
+    blur: float,
+    beyond: float = 0.0,
 ) -> Tables:
     """Each neuron's function over a range of sums, taken apart so that it errs least.
 
@@ -64,6 +74,7 @@ def tables_of(
         high: greatest one, likewise.
         positions: of a table.
         blur: deviation of positions about their exact place, in positions.
+        beyond: share of new sums that lie beyond the range.
     """
     along = np.linspace(0.0, 1.0, _POINTS)[:, None]
     points = low + along * (high - low)
@@ -83,6 +94,7 @@ def tables_of(
                 middle = (rest[0] + rest[-1]) / 2
             step = reach * (high - low) / (positions - 1)
             error = missed + (step * blur) ** 2 * spread
+            error += beyond * _missed_beyond(layer, tried, middle, low, high, reach)
             better = error < best * (1 - 1e-9)
             best = np.where(better, error, best)
             ratio = np.where(better, reach, ratio)
@@ -95,7 +107,7 @@ def tables_of(
     weight[:positions] += 1e-12
     held = weight[:positions] * rest[:positions] - weight[positions:] * rest[positions:]
     table = held / (weight[:positions] + weight[positions:])
-    return Tables(positions, low, step, slope, constant, mean - slope, table)
+    return Tables(positions, low, step, slope, constant, mean - slope, np.sqrt(spread), table)
 
 
 def _missed(rest: FloatArray, density: FloatArray, reach: float) -> tuple[FloatArray, FloatArray]:
@@ -108,6 +120,26 @@ def _missed(rest: FloatArray, density: FloatArray, reach: float) -> tuple[FloatA
     if shift == _POINTS - 1:  # one half of a turn holds all
         return np.zeros_like(middle), np.zeros_like(middle)
     return np.sum(weight * (pair - middle) ** 2, axis=0), middle
+
+
+def _missed_beyond(
+    layer: HiddenLayer, slope: FloatArray, middle: FloatArray, low: FloatArray, high: FloatArray, reach: float
+) -> FloatArray:
+    """Mean squared error a little beyond the range, where sums read what stands for others; 0 where none is known."""
+    half = reach * (high - low)
+    beyond = _BEYOND[:, None] * (high - low)
+
+    def rest(sums: FloatArray) -> FloatArray:
+        found: FloatArray = layer.function(sums) - slope * sums - middle
+        return found
+
+    above, below = high + beyond, low - beyond
+    is_whole_turn = above >= low + 2 * half  # where they are read as they are, without another sign
+    with np.errstate(all="ignore"):  # as powers of what is negative there
+        high_side = rest(above) + np.where(is_whole_turn, -rest(above - 2 * half), rest(above - half))
+        low_side = rest(below) + rest(below + half)
+        found = (np.square(high_side) + np.square(low_side)).mean(axis=0) / 2
+    return np.where(np.isfinite(found), found, 0.0)
 
 
 def _density(sums: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:

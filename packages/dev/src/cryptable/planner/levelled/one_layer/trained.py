@@ -1,0 +1,80 @@
+"""Plans networks of one hidden layer that were trained as integers for the scheme levelled, for the registry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from cryptable_protocol.schemes.scheme import LEVELLED
+
+from cryptable.errors import UnsupportedModelError
+from cryptable.graphs.graph import FloatArray
+from cryptable.graphs.symbols import widened
+from cryptable.graphs.trained_integers import TrainedIntegers
+from cryptable.planner.levelled.one_layer.hidden_layer import HiddenLayer
+from cryptable.planner.levelled.one_layer.networks import MOST_FEATURES, MOST_WEIGHTS, allowed_error, plan_layer
+from cryptable.planner.levelled.one_layer.staircases import Staircase
+from cryptable.planner.planned_model import PlannedModel
+from cryptable.planner.registry import Task, planner
+
+
+def _is_small(graph: TrainedIntegers) -> bool:
+    """As networks that are compared: planning takes seconds, and products may cost less than lookups do."""
+    network = graph.network
+    if len(network.layers) != 1 or network.inputs > MOST_FEATURES:
+        return False
+    return int(network.layers[0].weights.nnz) <= MOST_WEIGHTS
+
+
+@planner(
+    TrainedIntegers,
+    scheme=LEVELLED,
+    kind="a network of cryptable.neural",
+    cheaper="fewer neurons, fewer input_bits= of the estimator and fewer max_active_weights= cost less in proportion",
+    closer="scheme='bootstrapped' computes the very integers that were trained",
+    tolerance=allowed_error,
+    compared=_is_small,
+)
+def plan_trained(graph: TrainedIntegers, task: Task) -> PlannedModel:
+    """Tables that the digits of the inputs turn, which are the integers that the network was trained on."""
+    staircase, network = staircase_of(graph), graph.network
+    grid = network.input_grid
+    task = replace(task, rows=grid.numbers(grid.encode_by(network.edges, task.rows)))
+    return replace(plan_layer(staircase.layer, graph, task, staircase=staircase), ranges="trained")
+
+
+def staircase_of(graph: TrainedIntegers) -> Staircase:
+    """The layer in floats, of rows whose numbers are those of the grid.
+
+    Raises:
+        UnsupportedModelError: it has another number of layers, or inputs of levels that no whole number of bits has.
+    """
+    network = graph.network
+    if len(network.layers) != 1:
+        raise UnsupportedModelError(
+            f"scheme 'levelled' evaluates networks of one layer of activations, this one has {len(network.layers)}: a "
+            "second layer reads sums, which have no bits; use scheme='bootstrapped', or hidden_layer_sizes= of one"
+        )
+    (layer,), grid, inputs = network.layers, network.input_grid, network.inputs
+    if ((grid.maximum + 1) & grid.maximum).any():
+        raise UnsupportedModelError(
+            f"scheme 'levelled' takes inputs of 2^bits levels, this network has some of {int(grid.maximum.max()) + 1}; "
+            "use scheme='bootstrapped'"
+        )
+    first = widened(layer.weights, inputs).toarray().T / grid.step[:, None]
+    last = widened(network.weights, inputs + layer.size).toarray().T * network.step
+    skips = last[:inputs] / grid.step[:, None]
+
+    def function(sums: FloatArray) -> FloatArray:
+        return layer.values(np.rint(sums).astype(np.int64)).astype(np.float64)
+
+    found = HiddenLayer(
+        slopes=first,
+        curvatures=np.zeros(inputs),
+        offset=layer.offset - grid.zero @ first,
+        function=function,
+        skips=skips,
+        weights=last[inputs:],
+        base=network.base - grid.zero @ skips,
+    )
+    return Staircase(found, grid, 1 << (layer.width + layer.dropped_bits), float(layer.mirrors[0]) / 2)
