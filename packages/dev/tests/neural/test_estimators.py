@@ -35,7 +35,7 @@ def classifier(cancer):
 
 @pytest.fixture(scope="module")
 def compiled(classifier, cancer):
-    return ct.compile(classifier, cancer[0])
+    return ct.compile(classifier, cancer[0], scheme="bootstrapped")
 
 
 def _values(model, X):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from dataclasses import replace
@@ -30,8 +31,6 @@ LEAST_LABELS = 0.99
 """Of the rows whose labels are the model's own, below which `compile` warns."""
 LEAST_LABELS_OF_NETWORKS = 0.97
 """The same of models whose scores no bound holds for: their rounding is a bargain, of `bits=`."""
-LEAST_MIXED_LABELS = 0.95
-"""Of rows whose values come from different rows, of kernel machines: many of these are near the border of classes."""
 MOST_RMS, TIMES_TARGET_OF_TURNED = 0.15, 2.5
 """Of the deviation of the scores, above which it does, where no bound of their error holds; and how many times what
 plans of one layer without lookups aim at, which are nearer as a rule: 0.05 of one score, 0.0875 of several."""
@@ -150,8 +149,10 @@ def tell_agreement(model: CompiledModel, *, advice: str, prints: bool, warns: bo
     # Of classifiers, where labels say more than scores do.
     has_bound = model.error_bound is not None and agreement.labels is not None
     least = LEAST_LABELS if has_bound else LEAST_LABELS_OF_NETWORKS
+    mixed = min(agreement.rows, _MOST_MIXED)
     is_near = agreement.labels is None or agreement.labels >= least
-    is_near &= agreement.mixed_labels is None or agreement.mixed_labels >= LEAST_MIXED_LABELS
+    # Of few rows, a part of a row is none: 129 of 133 are 97 %.
+    is_near &= agreement.mixed_labels is None or round(agreement.mixed_labels * mixed) >= math.floor(least * mixed)
     # Kernel machines have been compared on mixed rows, too, which say more.
     is_turned = (
         model.artifact.client_spec.scheme == LEVELLED and agreement.mixed_rms is None and model.error_bound is None

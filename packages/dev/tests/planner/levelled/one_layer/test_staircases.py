@@ -3,6 +3,8 @@
 import cryptable as ct
 import numpy as np
 import pytest
+from cryptable.compiling.plan import plan
+from cryptable.compiling.settings import CompileSettings
 from cryptable.graphs.integers import Grid, IntegerLayer, IntegerNetwork
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.planner.levelled.one_layer.search import Wish, find
@@ -11,7 +13,7 @@ from cryptable_engine import interpret
 from cryptable_protocol import DigitsEncoder, Link, encode_rows
 from keychain import keychain
 from scipy.sparse import csr_array
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -88,11 +90,27 @@ def test_an_estimator_is_levelled_and_exact_under_encryption(estimator):
     assert facts["levelled"]["log2_failure"] <= -128
 
 
-def test_auto_takes_the_cheaper_scheme_of_those_near(estimator):
+@pytest.mark.encrypted
+def test_auto_takes_it_where_it_computes_what_was_trained_for_less(estimator):
     model = ct.compile(estimator, X[::2], show_progress=False)
-    offers = {offer["scheme"]: offer for offer in model.explain().to_dict()["offers"]}
-    assert {"levelled", "bootstrapped"} <= set(offers)
-    assert (model.predict(X[1::2]) == estimator.predict(X[1::2])).mean() >= 0.98
+    first, second = model.explain().to_dict()["offers"]
+    assert (first["scheme"], second["scheme"]) == ("levelled", "bootstrapped")
+    assert first["seconds"] < second["seconds"]
+    own = estimator.decision_function(X)
+    np.testing.assert_allclose(model.decision_function(X), own, atol=1e-4)  # trained in single precision
+    np.testing.assert_array_equal(model.predict(X), estimator.predict(X))
+    assert (model.decision_function(X[:2], mode="encrypted") == model.decision_function(X[:2])).all()
+    rotation = model.circuit.nodes[1]
+    assert rotation.positions == staircase_of(estimator.trained_integers()).half_turn
+
+
+def test_auto_looks_up_what_has_more_scores_than_there_is_room_for():
+    rows, digits = load_digits(return_X_y=True)
+    classifier = ct.neural.QuantNeuralNetClassifier((6,), max_epochs=1, random_state=0).fit(rows[:400], digits[:400])
+    planned = plan(classifier, rows[:400], CompileSettings())
+    assert planned.scheme == "bootstrapped"
+    (refused,) = (offer for offer in planned.offers if offer.scheme == "levelled")
+    assert "no room for 10 scores as trained" in refused.refusal
 
 
 def test_behind_a_scaler_inputs_are_those_of_raw_columns():

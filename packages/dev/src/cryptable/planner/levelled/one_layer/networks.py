@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from cryptable_protocol import Decoder
+from cryptable_engine import Circuit
+from cryptable_protocol import Decoder, FeatureEncoder
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.cost.rates import machine_rates
@@ -22,8 +23,6 @@ from cryptable.planner.tolerance import deviation
 TARGET_RMS, TARGET_RMS_OF_SEVERAL = 0.02, 0.035
 """Of the deviation of scores: how far one, or each of several, may be off on calibration data, where no tolerance is
 asked for. The largest of several is seldom near the next."""
-_EXACT_RMS = 0.002
-"""The same where rounding scores to integers is all that may differ."""
 _MOST_BITS = 10
 MOST_WEIGHTS, MOST_FEATURES = 6000, 160
 """Of a network that is compared with lookups: each weight takes a product a digit of its input, and planning seconds
@@ -84,10 +83,6 @@ def plan_layer(
     target = target_rms(graph.outputs)
     if settings.tolerance is not None:
         target = settings.tolerance / (deviation(task.reference) or 1.0)
-    is_strict = staircase is not None and settings.most_seconds is not None and settings.tolerance is None
-    if is_strict:  # other schemes compute the very integers that were trained
-        target = _EXACT_RMS
-    most = math.inf if settings.most_seconds is None else 1e6 * settings.most_seconds / machine_rates().levelled_pace
     wish = Wish(
         target,
         task.prices.p_error,
@@ -95,20 +90,37 @@ def plan_layer(
         settings.input_bits,
         _positions(task),
         settings.ranges,
-        most,
+        most_price(task),
         way_out,
-        is_strict,
     )
     found = find(layer, graph.feature_names, task.rows, task.reference, wish, staircase)
-    answer = found.circuit.nodes[found.circuit.output]
+    return planned_of(found.circuit, found.digits.encoders, found.unit, found.constant, graph, settings.ranges)
+
+
+def most_price(task: Task) -> float:
+    """In the unit of the price list, what plans may cost beside those of other schemes."""
+    seconds = task.settings.most_seconds
+    return math.inf if seconds is None else 1e6 * seconds / machine_rates().levelled_pace
+
+
+def planned_of(
+    circuit: Circuit,
+    encoders: tuple[FeatureEncoder, ...],
+    unit: float,
+    constant: FloatArray,
+    graph: ModelGraph,
+    ranges: str,
+) -> PlannedModel:
+    """A circuit whose scores are multiples of a unit, above a constant."""
+    answer = circuit.nodes[circuit.output]
     decoder = Decoder(
         graph.link,
         tuple((-answer.offset).tolist()),  # type: ignore[union-attr]
-        found.unit,
-        tuple(found.constant.tolist()),
+        unit,
+        tuple(constant.tolist()),
         graph.labels,
     )
-    return PlannedModel(found.circuit, found.digits.encoders, decoder, None, ranges=settings.ranges, scheme="levelled")
+    return PlannedModel(circuit, encoders, decoder, None, ranges=ranges, scheme="levelled")
 
 
 def _positions(task: Task) -> int | None:

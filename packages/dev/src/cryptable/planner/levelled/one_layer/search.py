@@ -92,8 +92,7 @@ class Wish:
 
     `tolerance` is the largest error on calibration data, None where none is asked for; `p_error` the probability with
     which an answer may be wrong. `most` is the price, in the unit of the price list, above which another scheme is the
-    cheaper one: then the nearest plan is wanted only if it is near. `way_out` is what messages advise besides. Where it
-    `is_strict`, nothing else than what is as near will do.
+    cheaper one: then the nearest plan is wanted only if it is near. `way_out` is what messages advise besides.
     """
 
     rms: float
@@ -104,7 +103,6 @@ class Wish:
     ranges: str = "minmax"
     most: float = math.inf
     way_out: str = "use scheme='bootstrapped'"
-    is_strict: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +144,6 @@ def find(
         tried.append((rough, candidate))
         if rough <= wish.rms and _is_within(found := _measured(candidate, data, wish), wish):
             return found if layer.is_of_distances else _with_fewer(found, candidate, candidates, data, wish)
-    if wish.is_strict:
-        raise UnsupportedModelError(
-            "scheme 'levelled': no plan computes what was trained to compute for less CPU than another scheme"
-        )
     nearest = min((rough for rough, _ in tried), default=math.inf)
     if nearest > _NEAR and tried and staircase is None and not layer.is_of_distances:
         # Steps are finer where nothing is thought of new sums beyond those known.
