@@ -48,7 +48,8 @@ class Side:
 
     def median(self, what: str) -> float:
         """CPU seconds of a row, of those that all sides evaluated in turn."""
-        return statistics.median(row[what] for row in self.rows[: self.timed])
+        seconds: list[float] = [row[what] for row in self.rows[: self.timed]]
+        return statistics.median(seconds)
 
 
 @contextmanager

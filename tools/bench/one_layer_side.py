@@ -68,7 +68,7 @@ class Side:
         own = network.predict(self._test)
         self._labels = float((self._model.predict(self._test) == own).mean())
         self._model.decision_function(self._test[:1], mode="encrypted")  # makes keys, and unpacks them
-        self._session = self._model._session
+        self._session: Any = self._model._session
 
     def facts(self) -> dict[str, Any]:
         """What is known before rows are timed."""
