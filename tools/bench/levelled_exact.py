@@ -1,6 +1,6 @@
-"""All test rows of nine models of trees under encryption, by the scheme levelled: how many are wrong.
+"""All test rows of ten models under encryption, by the scheme levelled: how many are wrong.
 
-    python tools/bench/levelled_exact.py                 all nine, all test rows: minutes
+    python tools/bench/levelled_exact.py                 all ten, all test rows: minutes
     python tools/bench/levelled_exact.py --rows 20       some
     python tools/bench/levelled_exact.py --save FOLDER   also keep their artifacts, for levelled_noise.py
 
@@ -25,7 +25,7 @@ from cryptable.compiled.local_session import LocalSession
 from cryptable.importers.registry import reference_scores
 from cryptable_engine import compile_circuit, interpret
 from cryptable_protocol import encode_rows
-from levelled_models import NINE, LevelledModel
+from levelled_models import ADDITIVE, NINE, LevelledModel
 
 
 def measure(model: LevelledModel, rows: int | None, folder: Path) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def main() -> int:
     print("|---|---|---|---|---|---|---|")
     total = wrong = 0
     with tempfile.TemporaryDirectory() as name:
-        for model in (each for each in NINE if options.only in each.name):
+        for model in (each for each in (*NINE, *ADDITIVE) if options.only in each.name):
             found = measure(model, options.rows, options.save or Path(name))
             total, wrong = total + found["rows"], wrong + found["wrong"]
             print(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from catboost import CatBoostClassifier  # type: ignore[import-untyped]
 from cryptable.planner.settings import Answer
+from interpret.glassbox import ExplainableBoostingClassifier
 from lightgbm import LGBMClassifier
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier
@@ -133,7 +134,16 @@ NINE = (
     ),
     LevelledModel("one tree of unlimited depth, synthetic", lambda: DecisionTreeClassifier(random_state=0), _synthetic),
 )
-"""One of each kind that the scheme evaluates; digits is the one of many classes."""
+"""One of each kind of trees that the scheme evaluates; digits is the one of many classes."""
+
+ADDITIVE = (
+    LevelledModel(
+        "explainable boosting with 90 pairs, two bags, breast cancer",
+        lambda: ExplainableBoostingClassifier(outer_bags=2, random_state=0, n_jobs=1),
+        _breast_cancer,
+    ),
+)
+"""Of pairs with as many bins as they have by default; more bags take minutes to fit."""
 
 TURNED = (
     LevelledModel(

@@ -105,7 +105,7 @@ def plan_additive(
     Raises:
         UnsupportedModelError: scores too fine, or pairs with too many bins, for any circuit.
     """
-    small = coarsen(graph, tolerance=tolerance)
+    small = coarsen(graph, tolerance=tolerance, is_shared=told is None)
     bits = bits_of(small.graph)
     # One sum a score; or, where contributions are told, one for each of them, which the scores are sums of.
     alone = [small.graph] if told is None else [part for _, part in additive_parts(small.graph)]

@@ -7,6 +7,7 @@ from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
 from cryptable.planner.additive import bits_of
 from cryptable.planner.levelled import additive
+from cryptable.planner.levelled.parameters import choose_parameters
 from cryptable.planner.registry import Task
 from cryptable_engine import Product, interpret
 from cryptable_protocol import Link, encode_rows
@@ -27,8 +28,8 @@ def model(random, *, edges=4, pairs=((0, 1), (0, 2)), outputs=1):
     )
 
 
-def planned(graph, rows, tolerance=0.05):
-    settings = CompileSettings(scheme="levelled")
+def planned(graph, rows, tolerance=0.05, asked=None):
+    settings = CompileSettings(scheme="levelled", tolerance=asked)
     return additive.plan(graph, Task(rows, graph.scores(rows), tolerance, settings.prices, settings))
 
 
@@ -54,12 +55,38 @@ def test_without_pairs_there_are_no_products():
     assert planned(model(random, pairs=()), random.normal(size=(50, 3))).circuit.products == 0
 
 
-def test_what_noise_does_not_bear_is_refused_at_once(monkeypatch):
+def test_a_tolerance_that_nobody_asked_for_grows_until_noise_bears_the_pairs(monkeypatch):
     random = np.random.default_rng(1)
-    graph = model(random)
-    monkeypatch.setattr(additive, "_MOST_READS", 20)
-    with pytest.raises(UnsupportedModelError, match="fewer pairs"):
-        planned(graph, random.normal(size=(50, 3)))
+    graph, rows = model(random), random.normal(size=(50, 3))
+    tried = []
+
+    def most_of_two(circuit, **options):
+        tried.append(circuit)
+        if len(tried) < 3:
+            raise UnsupportedModelError("scheme 'levelled': noise")
+        return choose_parameters(circuit, **options)
+
+    monkeypatch.setattr(additive, "choose_parameters", most_of_two)
+    assert 0.05 < planned(graph, rows).error_bound <= 0.05 * 1.3**2
+    tried.clear()
+    with pytest.raises(UnsupportedModelError, match="noise"):
+        planned(graph, rows, asked=0.05)
+
+
+def test_pairs_of_too_many_bins_are_refused_at_once(monkeypatch):
+    graph = model(np.random.default_rng(1))
     monkeypatch.setattr(additive, "_MOST_TERMS", 20)
     with pytest.raises(UnsupportedModelError, match="products of two bits"):
         additive.polynomial_of(graph, bits_of(graph))
+
+
+def test_large_pairs_stand_in_places_that_leaves_would_be_too_noisy_for():
+    random = np.random.default_rng(2)
+    cuts, walk = np.arange(40.0), random.normal(size=(6, 41, 41, 1)).cumsum(axis=1).cumsum(axis=2)
+    pairs = [(first, second) for first in range(4) for second in range(first)]
+    functions = tuple(PairFunction(pair, (cuts, cuts), walk[index]) for index, pair in enumerate(pairs))
+    graph = AdditiveModel(tuple("abcd"), (), functions, np.zeros(1), Link.IDENTITY, None)
+    found = planned(graph, random.uniform(0, 40, (50, 4)), tolerance=0.5, asked=0.5)
+    parameters = choose_parameters(found.circuit, p_error=2.0**-128)
+    assert found.circuit.products > 80
+    assert parameters.placed

@@ -7,17 +7,21 @@ bits. Those of all pairs and scores that have a bit in common are one product of
 from __future__ import annotations
 
 import numpy as np
+from cryptable_engine.schemes.levelled.linear.choice import AIM_DOWN, AIM_UP
 from cryptable_protocol import Decoder, InternalError, Missing
+from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
+from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.console.progress import progress_bar
 from cryptable.cost.levelled import LevelledPrices
-from cryptable.errors import UnsupportedModelError
+from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.planner.additive import additive_tolerance, bits_of
-from cryptable.planner.coarsen import coarsen
+from cryptable.planner.coarsen import Coarsened, coarsen
 from cryptable.planner.levelled.circuit import lay_out
+from cryptable.planner.levelled.parameters import choose_parameters
 from cryptable.planner.levelled.polynomials import Polynomial, Term, add_to, horner
 from cryptable.planner.levelled.products import Products
 from cryptable.planner.levelled.search import FoundPlan
@@ -28,8 +32,10 @@ from cryptable.planner.thresholds.thermometers import encoder_of
 
 _BONUSES = (0.0, 1.0, 4.0)
 """Terms that it counts for that a bit is a selector already: tried one after the other."""
-_MOST_READS = 2500
-"""Weights of bits, where there are products: each adds noise and rounding."""
+_GROWTH, _MOST_GROWTHS = 1.3, 4
+"""Times a tolerance that nobody asked for, where noise does not bear pairs; and how often."""
+_FINENESS = (1.0, 16.0, 128.0)
+"""Of steps, where there are no pairs: finer ones leave fewer bits, and answers of more."""
 _MOST_TERMS = 500_000
 """Products of two bits, in all pairs: some seconds of planning."""
 
@@ -43,15 +49,55 @@ _MOST_TERMS = 500_000
 )
 def plan(graph: AdditiveModel, task: Task) -> PlannedModel:
     """Bins merged and values rounded, then products by price."""
+    tolerance = task.tolerance
+    for _ in range(_MOST_GROWTHS):
+        try:
+            return _with_parameters(graph, tolerance, task)
+        except ConstantModelError:
+            raise
+        except UnsupportedModelError:
+            if task.settings.tolerance is not None or not graph.pairs:
+                raise
+            tolerance *= _GROWTH
+    return _with_parameters(graph, tolerance, task)
+
+
+def _with_parameters(graph: AdditiveModel, tolerance: float, task: Task) -> PlannedModel:
+    """A plan that some parameters suit.
+
+    Raises:
+        UnsupportedModelError: there are none.
+    """
+    if graph.pairs:
+        planned = _planned(graph, coarsen(graph, tolerance=tolerance), task)
+        choose_parameters(planned.circuit, p_error=task.prices.p_error)
+        return planned
+    found: list[tuple[int, int, int, PlannedModel]] = []
+    for fineness in _FINENESS:
+        planned = _planned(graph, coarsen(graph, tolerance=tolerance, fineness=fineness), task)
+        try:
+            parameters = choose_parameters(planned.circuit, p_error=task.prices.p_error)
+        except UnsupportedModelError:
+            if fineness == _FINENESS[-1] and not found:
+                raise
+            continue
+        found.append((_missed(parameters), parameters.row_bytes + parameters.answer_bytes, len(found), planned))
+    return min(found, key=lambda each: each[:3])[3]
+
+
+def _missed(parameters: LevelledParameters | LinearParameters) -> int:
+    """Of the aims for bytes."""
+    return (parameters.row_bytes > AIM_UP) + (parameters.answer_bytes > AIM_DOWN)
+
+
+def _planned(graph: AdditiveModel, small: Coarsened, task: Task) -> PlannedModel:
     if not isinstance(task.prices, LevelledPrices):
         raise InternalError(f"prices of class {type(task.prices).__name__}, expected the scheme levelled's")
-    small = coarsen(graph, tolerance=task.tolerance)
     bits = bits_of(small.graph)
     with progress_bar("planning products", enabled=task.settings.show_progress) as report:
         polynomial = polynomial_of(small.graph, bits)
         report(0.3)
         found = _cheapest(polynomial, bits, graph.outputs, task.prices)
-    _check_reads(found)
     laid_out = lay_out(found, bits, _highest(small.graph))
     return PlannedModel(
         laid_out.circuit,
@@ -63,22 +109,6 @@ def plan(graph: AdditiveModel, task: Task) -> PlannedModel:
         float(small.error.max()),
         scheme="levelled",
     )
-
-
-def _check_reads(found: FoundPlan) -> None:
-    """Refuse at once what parameters would be sought for in vain, for minutes.
-
-    Raises:
-        UnsupportedModelError: products, and more weights of bits than noise allows.
-    """
-    reached = found.products.reached([found.scores])
-    reads = sum(len(found.products.forms[number].weights) for number in reached) + len(found.scores.weights)
-    if reached and reads > _MOST_READS:
-        raise UnsupportedModelError(
-            f"scheme 'levelled': noise: pairs and functions read {reads} bits, more than {_MOST_READS}, beside "
-            "products; fit with fewer pairs (interactions=) or coarser ones (max_interaction_bins=, max_bins=), raise "
-            "tolerance=, or use scheme='bootstrapped'"
-        )
 
 
 def polynomial_of(graph: AdditiveModel, bits: Bits) -> Polynomial:

@@ -13,6 +13,7 @@ from cryptable_engine.schemes.levelled.linear.choice import choose_linear_parame
 from cryptable_engine.schemes.levelled.linear.plan import input_bits, is_linear
 from cryptable_engine.schemes.levelled.noise.bound import noise_bound
 from cryptable_engine.schemes.levelled.plans.forms import Forms, read_forms
+from cryptable_engine.schemes.levelled.plans.ladders import ladders
 from cryptable_engine.schemes.levelled.plans.plan import plan_forms
 from cryptable_protocol import MalformedMessageError
 from cryptable_protocol.schemes.levelled.answers import MAX_SLOTS
@@ -63,6 +64,8 @@ def _chosen(circuit: Circuit, highest: int, p_error: float, upload: Upload, name
     """For a circuit of bits."""
     forms = read_forms(circuit)
     candidates, refusal = [], ""
+    # Of sums along thermometers, leaves are read by many forms: too noisy in large models, so that places are left.
+    is_read_much = ladders(forms) is not None
     for moduli in _moduli_for(highest, forms.outputs, _most_slots(forms), names):
         for gadget in GADGETS:
             for is_placed in (True, False) if upload == "fast" else (False,):
@@ -72,7 +75,7 @@ def _chosen(circuit: Circuit, highest: int, p_error: float, upload: Upload, name
                     except MalformedMessageError as error:
                         refusal = str(error)
                         continue
-                    if not is_placed or found.row_bytes <= MOST_FAST_BYTES:
+                    if not is_placed or is_read_much or found.row_bytes <= MOST_FAST_BYTES:
                         candidates.append(found)
     nearest, wanted = 0.0, math.log2(p_error)
     failed: dict[Gadget, LevelledParameters] = {}
@@ -81,7 +84,12 @@ def _chosen(circuit: Circuit, highest: int, p_error: float, upload: Upload, name
     by_bytes = forms.rotation is not None
     for found in sorted(
         candidates,
-        key=lambda each: (by_bytes * each.row_bytes, seconds_of(each, products, turns), each.answer_bytes),
+        key=lambda each: (
+            bool(each.placed) and each.row_bytes > MOST_FAST_BYTES,
+            by_bytes * each.row_bytes,
+            seconds_of(each, products, turns),
+            each.answer_bytes,
+        ),
     ):
         if found.gadget in failed and _is_noisier(found, failed[found.gadget]):
             continue

@@ -15,6 +15,7 @@ from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from cryptable_engine.schemes.levelled.plans.torus import on_torus
 from cryptable_protocol.schemes.levelled.batch import LevelledBatch
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
+from ladder_circuits import ladder_circuit
 from levelled_circuits import levelled_parameters
 from levelled_client import SIGMA, LevelledClient
 from rotation_circuits import rotation_circuit
@@ -104,6 +105,24 @@ def test_errors_of_turned_tables_are_as_large_as_predicted(client, kernel, keys,
 
 
 @pytest.mark.encrypted
+@pytest.mark.parametrize("places", [True, False])
+def test_errors_of_ladders_are_as_large_as_predicted(client, kernel, keys, places):
+    random = np.random.default_rng(3)
+    circuit = ladder_circuit(random, thermometers=(12, 20, 15), outer=(0, 1), largest=300)
+    parameters = levelled_parameters(
+        circuit, gadget=(4, 5), placed=tuple(range(47)) if places else (), answer_word_bits=18
+    )
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    rows = rows_of(random, circuit, 30 if places else 8)
+    predicted = np.array([row_variance(plan, RowVariances(plan.layout, GREATEST), row) for row in rows])
+    standardized = errors(client, keys, plan, circuit, rows, kernel) / np.sqrt(predicted)
+    margin = 4 * math.sqrt(2 / standardized.size)
+    assert 0.75 - margin < np.mean(standardized**2) < 1.0 + margin
+    bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(18, GREATEST)
+    assert (predicted <= bound).all()
+
+
+@pytest.mark.encrypted
 def test_tables_that_begin_with_one_bit_are_no_noisier_than_their_bound(client, kernel, keys):
     random = np.random.default_rng(6)
     # Seven tables that are one table turned, by two bits: the masks of all are one polynomial, turned.
@@ -140,11 +159,20 @@ def test_as_many_turned_tables_are_misread_as_predicted(noisy, noisier_model, sh
     assert 0.25 * predicted < counted < most + 4 * math.sqrt(most)
 
 
+def _trees():
+    return tree_circuit(np.random.default_rng(4), trees=40, depth=4, thermometers=(6,) * 8, largest=60)
+
+
+def _ladders():
+    return ladder_circuit(np.random.default_rng(4), thermometers=(60, 50, 12), outer=(0, 1), density=0.2)
+
+
 @pytest.mark.encrypted
-def test_as_many_answers_are_misread_as_predicted_and_no_more_than_the_bound_says(noisy, noisier_model):
-    random = np.random.default_rng(4)
-    circuit = tree_circuit(random, trees=40, depth=4, thermometers=(6,) * 8, largest=60)
-    parameters = levelled_parameters(circuit, gadget=(2, 9), placed=tuple(range(48)), moduli=(7, 8, 11, 13))
+@pytest.mark.parametrize(("make", "moduli"), [(_trees, (7, 8, 11, 13)), (_ladders, (7, 8, 9, 11, 13))])
+def test_as_many_answers_are_misread_as_predicted_and_no_more_than_the_bound_says(noisy, noisier_model, make, moduli):
+    circuit, random = make(), np.random.default_rng(4)
+    placed = tuple(range(circuit.input.size))
+    parameters = levelled_parameters(circuit, gadget=(2, 9), placed=placed, moduli=moduli)
     plan = make_plan(circuit, parameters, parameters.maximum)
     rows = rows_of(random, circuit, 45)
     model = RowVariances(plan.layout, GREATEST)

@@ -8,6 +8,7 @@ from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVariances, answer_noise
 from cryptable_engine.schemes.levelled.noise.worst_row import worst_row
 from cryptable_engine.schemes.levelled.plans.plan import make_plan
+from ladder_circuits import ladder_circuit
 from levelled_circuits import honest_rows, levelled_circuit, levelled_parameters
 from rotation_circuits import rotation_circuit
 from tree_circuits import tree_circuit
@@ -71,6 +72,30 @@ def test_no_row_of_trees_has_more_and_the_bound_is_near(seed):
     assert most > 0.6
     everything, _ = checked(circuit, parameters, most_steps=0)
     assert everything.gain > 2 * worst.gain
+
+
+@pytest.mark.parametrize("placed", [(), tuple(range(10))])
+@pytest.mark.parametrize("density", [0.3, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_row_of_ladders_has_more_and_the_bound_is_near(seed, density, placed):
+    circuit = ladder_circuit(
+        np.random.default_rng(seed), thermometers=(4, 3, 3), outer=(0, 1), outputs=1 + seed % 2, density=density
+    )
+    moduli = (8, 9, 11, 13)
+    _, most = checked(circuit, levelled_parameters(circuit, gadget=(4, 5), placed=placed, moduli=moduli))
+    assert most > (0.35 if placed else 0.0)
+
+
+def test_a_ladder_is_as_noisy_as_what_its_rungs_add_up_to():
+    """Not as all of them: sums of many rungs are brought between −1/2 and 1/2 again."""
+    variances = []
+    for rungs in (10, 40):
+        circuit = ladder_circuit(np.random.default_rng(0), thermometers=(rungs, 20), outer=(0,))
+        parameters = levelled_parameters(circuit, placed=tuple(range(rungs + 20)), gadget=(4, 5), moduli=(8, 9, 11, 13))
+        plan = make_plan(circuit, parameters, parameters.maximum)
+        worst = worst_row(plan, RowVariances(plan.layout, GREATEST))
+        variances.append(worst.variance - worst.products)
+    assert variances[1] < 2.5 * variances[0]  # the answer's own form reads twice the bits
 
 
 def test_a_forest_pays_for_its_paths():

@@ -29,10 +29,11 @@ def test_integers_and_scales_give_the_weights_but_for_the_rounding():
         np.add.at(
             found, (weights.form, bit_of[weights.source]), weights.weight * 2.0 ** -scale_of[weights.source][:, None]
         )
-    form = forms.form_of_reads()
-    exact = on_torus(forms.read_weight, parameters.moduli)
-    np.testing.assert_allclose(found[form, forms.read_bit], exact + plan.rounding, atol=1e-15)
-    assert np.abs(plan.rounding).max() <= 2.0**-15
+    exact = np.zeros_like(found)
+    exact[forms.form_of_reads(), forms.read_bit] = on_torus(forms.read_weight, parameters.moduli)
+    np.add.at(exact, (plan.rounding.form, plan.rounding.source), plan.rounding.weight)
+    np.testing.assert_allclose(found, exact, atol=1e-15)
+    assert np.abs(plan.rounding.weight).max() <= 2.0**-15
 
 
 def test_digits_of_a_selector_are_small():

@@ -50,9 +50,10 @@ class Reading:
         leaves, self._slots = len(plan.layout.leaf_bits), plan.layout.slots
         self.sources = leaves + len(plan.layout.placed)
         """Leaves and places: those that have noise."""
-        form = np.concatenate([plan.leaves.form, plan.places.form, plan.forms.form_of_reads()])
-        source = np.concatenate([plan.leaves.source, plan.places.source + leaves, plan.forms.read_bit + self.sources])
-        weight = np.concatenate([plan.leaves.weight, plan.places.weight, plan.rounding])
+        rounding = plan.rounding
+        form = np.concatenate([plan.leaves.form, plan.places.form, rounding.form])
+        source = np.concatenate([plan.leaves.source, plan.places.source + leaves, rounding.source + self.sources])
+        weight = np.concatenate([plan.leaves.weight, plan.places.weight, rounding.weight])
         order = np.argsort(form, kind="stable")
         self._source, self._weight = source[order], weight[order]
         self._first = np.searchsorted(form[order], np.arange(plan.forms.products + 2))

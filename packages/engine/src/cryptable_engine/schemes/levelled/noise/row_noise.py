@@ -17,8 +17,9 @@ from cryptable_engine.schemes.levelled.noise.variances import (
     answer_noise,
     zero_noise,
 )
-from cryptable_engine.schemes.levelled.plans.plan import Plan, Weights
+from cryptable_engine.schemes.levelled.plans.plan import Plan
 from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns
+from cryptable_engine.schemes.levelled.plans.weights import Weights
 
 
 def row_variance(
@@ -83,7 +84,8 @@ def _tree(turns: Turns, number: int, variances: RowVariances, bits: IntArray) ->
 def row_rounding(plan: Plan, bits: IntArray) -> FloatArray:
     """By how much rounded weights move each slot of a row, shape (slots,)."""
     _, gains = row_gains(plan, bits)
-    found: FloatArray = (gains[plan.forms.form_of_reads()] * bits[plan.forms.read_bit]) @ plan.rounding
+    rounding = plan.rounding
+    found: FloatArray = (gains[rounding.form] * bits[rounding.source]) @ rounding.weight
     return found
 
 

@@ -11,11 +11,13 @@ import numpy.typing as npt
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 
 from cryptable_engine.circuit.circuit import IntArray
+from cryptable_engine.schemes.levelled.noise.ladders import read_variance, rounding_of
 from cryptable_engine.schemes.levelled.noise.occurrences import begun_alike, coherence, occurrences
 from cryptable_engine.schemes.levelled.noise.paths import MOST_STEPS, components
 from cryptable_engine.schemes.levelled.noise.reading import Reading, Reads, less_usual
 from cryptable_engine.schemes.levelled.noise.turning import Turning, turning
 from cryptable_engine.schemes.levelled.noise.variances import PLACED, RowVariances
+from cryptable_engine.schemes.levelled.plans.ladders import Ladder, ladders
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 
 FloatArray = npt.NDArray[np.float64]
@@ -71,6 +73,11 @@ class WorstRows:
 
     def __init__(self, plan: Plan, *, most_steps: int = MOST_STEPS) -> None:
         self._plan = plan
+        self._ladders = ladders(plan.forms)
+        if self._ladders is not None:
+            self._times = (coherence(plan) + begun_alike(plan)[0]).astype(np.float64)
+            self._rounding = rounding_of(plan, self._ladders)
+            return
         parts = _parts(plan, most_steps)
         self._first = np.cumsum([0, *(part.ways for part in parts)])
         self._ways = int(self._first[-1])
@@ -78,7 +85,7 @@ class WorstRows:
         self._way = np.concatenate([part.way + first for part, first in zip(parts, shift, strict=True)])
         self._product = np.concatenate([part.product for part in parts])
         self._gain, self._on = np.concatenate([part.gain for part in parts]), np.concatenate([p.on for p in parts])
-        self._rounding: FloatArray = np.sum([part.rounding for part in parts], axis=0)
+        self._rounding = np.sum([part.rounding for part in parts], axis=0)
         self._squares = self._read(parts, shift)
         greatest = np.zeros(plan.forms.products)
         np.maximum.at(greatest, self._product, self._gain)
@@ -105,6 +112,8 @@ class WorstRows:
 
     def of(self, variances: RowVariances) -> WorstRow:
         """The bound, for variances of the plan's layout."""
+        if self._ladders is not None:
+            return self._of_ladders(self._ladders, variances)
         plan, turns = self._plan, turning(self._plan, variances)
         selector = plan.selector[self._product]
         entering = variances.product_keys[selector] + variances.product_rounding
@@ -126,6 +135,22 @@ class WorstRows:
             return found
         squares = (by_selector * turns.gains) @ variances.turn_sources.T
         return _with_turns(found, turns, self._most(read), squares)
+
+    def _of_ladders(self, found: tuple[Ladder, ...], variances: RowVariances) -> WorstRow:
+        """Where no product reads another: the noise of each enters, and rows read sums along ladders."""
+        plan, gains = self._plan, self._times
+        by_selector = np.bincount(plan.selector, gains, len(plan.parameters.selectors))
+        entering = variances.product_keys[plan.selector] + variances.product_rounding + variances.product_left
+        products = float(gains @ entering)
+        prices = np.concatenate([variances.slot_coefficients, np.full(len(plan.layout.placed), PLACED)])
+        return WorstRow(
+            variance=products + read_variance(plan, found, prices),
+            products=products,
+            gain=float(gains.sum()),
+            squares=(by_selector * variances.sources)[:, plan.selector] @ gains,
+            most=float(by_selector.max(initial=0.0)),
+            rounding=self._rounding,
+        )
 
     def _sum(self, entries: FloatArray) -> FloatArray:
         """Of entries of products, by way."""

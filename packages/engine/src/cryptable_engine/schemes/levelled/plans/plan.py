@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from cryptable_protocol.schemes.levelled.layout import LEAF_SCALE, PLACE_SCALE, Layout
+from cryptable_protocol.schemes.levelled.layout import Layout
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
 from cryptable_engine.circuit.circuit import Circuit, IntArray
@@ -14,6 +14,7 @@ from cryptable_engine.errors import CircuitError, ProgramMismatchError
 from cryptable_engine.schemes.levelled.plans.forms import Forms, read_forms, refuse_equal
 from cryptable_engine.schemes.levelled.plans.torus import FloatArray, on_torus
 from cryptable_engine.schemes.levelled.plans.turns import Turns, plan_turns
+from cryptable_engine.schemes.levelled.plans.weights import Weights, weights_of
 
 PRODUCT_BYTES = LEAF_BYTES = 1 << 15
 """Of memory: two polynomials, of doubles or as a transform."""
@@ -27,19 +28,6 @@ MAX_MEMORY_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
-    """Integers that forms multiply what they read by, one a slot, and how far their sum misses the exact weights.
-
-    Row i says that form `form[i]` reads `source[i]` times the polynomial with coefficients `weight[i]` in the slots.
-    """
-
-    form: IntArray
-    source: IntArray
-    """A leaf; or an index into `placed`."""
-    weight: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
 class Plan:
     """What an evaluation does, for one circuit and the parameters of its client specification."""
 
@@ -49,8 +37,8 @@ class Plan:
     """For each product, which of the parameters' selectors it multiplies by."""
     leaves: Weights
     places: Weights
-    rounding: FloatArray
-    """By how much, for each read of `forms`, the integers above, scaled, exceed the weight: shape (reads, slots)."""
+    rounding: Weights
+    """By how much the integers above, scaled, exceed each form's weights of input elements: fractions of the torus."""
     constant: FloatArray
     """Of each form, shape (forms, slots), on the torus."""
     turns: Turns | None
@@ -136,7 +124,7 @@ def plan_forms(forms: Forms, parameters: LevelledParameters, highest_output: int
     _check_parameters(forms, parameters, highest_output)
     layout = parameters.layout
     selectors = np.array(layout.selectors, np.int64)
-    leaves, places, rounding = _weights(forms, parameters)
+    leaves, places, rounding = weights_of(forms, parameters)
     plan = Plan(
         forms,
         parameters,
@@ -174,50 +162,3 @@ def _check_parameters(forms: Forms, parameters: LevelledParameters, highest_outp
             f"program: forms read the elements {missing[:5]}, which the client spec gives neither a leaf nor a place; "
             "compile the model again with this version"
         )
-
-
-def _weights(forms: Forms, parameters: LevelledParameters) -> tuple[Weights, Weights, FloatArray]:
-    layout, inputs = parameters.layout, forms.inputs
-    exact = on_torus(forms.read_weight, parameters.moduli)
-    place_of = _positions(layout.placed, inputs)
-    leaf_of = _positions(layout.leaves, inputs)
-    selector_of = _positions(layout.selectors, inputs)
-    form, bit = forms.form_of_reads(), forms.read_bit
-    is_placed = place_of[bit] >= 0
-    has_leaf = ~is_placed & (leaf_of[bit] >= 0)
-    by_digits = ~is_placed & ~has_leaf
-    rounding = np.empty_like(exact)
-
-    scaled = np.rint(exact[is_placed] * 2.0**PLACE_SCALE)
-    rounding[is_placed] = scaled * 2.0**-PLACE_SCALE - exact[is_placed]
-    places = Weights(form[is_placed], place_of[bit[is_placed]], scaled)
-
-    scaled = np.rint(exact[has_leaf] * 2.0**LEAF_SCALE)
-    rounding[has_leaf] = scaled * 2.0**-LEAF_SCALE - exact[has_leaf]
-    found = [(form[has_leaf], layout.selector_leaves + leaf_of[bit[has_leaf]], scaled)]
-
-    levels, base_log = layout.gadget
-    left = np.rint(exact[by_digits] * 2.0 ** (base_log * levels))
-    rounding[by_digits] = left * 2.0 ** (-base_log * levels) - exact[by_digits]
-    first_leaf = selector_of[bit[by_digits]] * levels
-    for level in range(levels, 0, -1):
-        # Small integers let little of a leaf's noise through: hence digits, each from the leaf of its level.
-        carried = np.rint(left * 2.0**-base_log) if level > 1 else np.zeros_like(left)
-        found.append((form[by_digits], first_leaf + level - 1, left - carried * 2.0**base_log))
-        left = carried
-    return _sorted(found), _sorted([(places.form, places.source, places.weight)]), rounding
-
-
-def _positions(elements: tuple[int, ...], inputs: int) -> IntArray:
-    """Index of each input element in `elements`, or −1."""
-    positions = np.full(inputs, -1, np.int64)
-    positions[np.array(elements, np.int64)] = np.arange(len(elements))
-    return positions
-
-
-def _sorted(parts: list[tuple[IntArray, IntArray, FloatArray]]) -> Weights:
-    """Joined, without zeros, by form and then by source."""
-    form, source, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
-    kept = np.flatnonzero(weight.any(axis=1))
-    order = kept[np.lexsort((source[kept], form[kept]))]
-    return Weights(form[order], source[order], weight[order])
