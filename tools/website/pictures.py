@@ -14,6 +14,7 @@ from generated_files import ROOT, only_check, write_or_check
 from levelled_products import draw_levelled_products
 from lookup_price import draw_lookup_prices
 from parties import draw_parties
+from scheme_prices import draw_scheme_prices
 from tree_to_tables import draw_tree_to_tables
 
 FOLDER = ROOT / "docs/pictures"
@@ -22,6 +23,7 @@ PICTURES = {
     "lookup-price.svg": draw_lookup_prices,
     "levelled-products.svg": draw_levelled_products,
     "tree-to-tables.svg": draw_tree_to_tables,
+    "which-scheme.svg": draw_scheme_prices,
 }
 
 
