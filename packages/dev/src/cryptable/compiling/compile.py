@@ -61,6 +61,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     answer: Answer = "score",
     threshold: float | None = None,
     hide_weights: bool | None = None,
+    flooding_bits: int | None = None,
     engine: Engine = "own",
     show_progress: bool = True,
 ) -> CompiledModel:
@@ -144,6 +145,10 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             take no keys, fewer bytes up and more down, and clients of versions that do not read residues take them.
             Whoever asks one question more than a row has numbers works the weights out of the scores, in any case.
             Other models of trees are always hidden, those with lookups never.
+        flooding_bits: of the scheme squares, which "auto" is with them: the server adds noise of its own to answers, so
+            much of it that two answers of equal scores differ by a statistical distance of 2^-flooding_bits at most,
+            whatever the weights. 40 is usual. Without any, the circuit's noise stands under the rounding of answers,
+            and tells something of the weights to who decrypts many. `explain` has the price, in primes and CPU.
         engine: "own", or "concrete": concrete-python chooses the crypto parameters of the scheme bootstrapped, compiles
             and evaluates mode="encrypted" on this machine. A second engine, to compare with, of the extra `concrete`
             (Linux on x86-64, Python up to 3.12, non-commercial use); scheme="auto" is "bootstrapped" with it. Artifacts
@@ -189,6 +194,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         answer=answer,
         threshold=threshold,
         hide_weights=hide_weights,
+        flooding_bits=flooding_bits,
         engine=engine,
         show_progress=show_progress,
     )

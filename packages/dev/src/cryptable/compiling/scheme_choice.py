@@ -30,6 +30,8 @@ def settings_to_try(graph: ModelGraph, settings: CompileSettings) -> tuple[Compi
         )
     if settings.scheme != "auto":
         return (settings,)
+    if settings.flooding_bits:
+        return (replace(settings, scheme="squares"),)
     if settings.engine == CONCRETE:
         return (replace(settings, scheme="bootstrapped"),)
     if settings.answers != SCORES:  # tables of the scheme bootstrapped are narrower than scores

@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol import CompileOptions, InvalidInputError, KeysetParameters, limits
+from cryptable_protocol.model.artifact import MOST_FLOODING_BITS
 from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED, SQUARES
 
@@ -39,11 +40,13 @@ class CompileSettings(PlanSettings):
     labels: Sequence[float] | Sequence[str] | None = None
     y_train: npt.ArrayLike | None = None
     keys_of: CompiledModel | None = None
+    flooding_bits: int | None = None
     engine: Engine = "own"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("p_error", self.p_error)
+        self._check_flooding()
         for name, text in (("name", self.name), ("version", self.version)):
             if text is not None and not isinstance(text, str):
                 raise InvalidInputError(f"{name} is {text!r}, expected a string")
@@ -71,6 +74,19 @@ class CompileSettings(PlanSettings):
                 f"keys_of is a model of scheme {kept!r}, this one is to be of {self.scheme!r}: keys serve one scheme"
             )
 
+    def _check_flooding(self) -> None:
+        check_number("flooding_bits", self.flooding_bits, whole=True)
+        if self.flooding_bits is None:
+            return
+        if not 1 <= self.flooding_bits <= MOST_FLOODING_BITS:
+            raise InvalidInputError(
+                f"flooding_bits is {self.flooding_bits}, expected 1 to {MOST_FLOODING_BITS}, or None for no flooding"
+            )
+        if self.scheme not in ("auto", SQUARES):
+            raise InvalidInputError(
+                f"flooding_bits is of scheme 'squares', and scheme is {self.scheme!r}: leave one of them out"
+            )
+
     @property
     def failure(self) -> float:
         """`p_error`, or the scheme's own."""
@@ -82,7 +98,8 @@ class CompileSettings(PlanSettings):
     def options(self) -> CompileOptions:
         """For the engine: which keyset, if that of another model. Keys of the scheme levelled serve every model."""
         if self.keys_of is None or self.scheme == LEVELLED:
-            return CompileOptions(p_error=self.failure, scheme=self.scheme)
+            flooding = self.flooding_bits or 0 if self.scheme == SQUARES else 0
+            return CompileOptions(p_error=self.failure, scheme=self.scheme, flooding_bits=flooding)
         entry = self.keys_of.artifact.compile_options.keyset_entry
         entry = entry or f"keys of {self.keys_of.name}"[: limits.MAX_NAME_LENGTH]
         return CompileOptions(p_error=self.failure, keyset_entry=entry, keyset=self._keyset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from cryptable_engine import Circuit, CompilationError, Program
 from cryptable_engine.circuit.bounds import bounds
@@ -10,6 +11,7 @@ from cryptable_engine.schemes.squares.choice import choose_plan
 from cryptable_engine.schemes.squares.program import SquaresProgram, layers_price, price
 from cryptable_protocol import InternalError, KeysetParameters
 from cryptable_protocol.schemes.scheme import SQUARES
+from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 
 from cryptable.cost.prices import Cost, Draft, prices_of
 from cryptable.cost.rates import MachineRates, Prediction
@@ -75,3 +77,24 @@ class SquaresPrices:
             encryption=1e-6 * _ENCRYPTION * moduli * larger**2,
             measured_on=_MEASURED_ON,
         )
+
+
+class FloodingPrice(NamedTuple):
+    """By how many bits answers are flooded, the price over that without, and the parameters that there would be."""
+
+    bits: int
+    ratio: float
+    plain: SquaresParameters
+
+
+def flooding_price(circuit: Circuit, program: Program, p_error: float) -> FloodingPrice | None:
+    """Of a program of the scheme squares; None where answers are not flooded."""
+    if not isinstance(program, SquaresProgram) or program.flooding is None:
+        return None
+    plain = choose_plan(circuit, bounds(circuit), p_error)
+    return FloodingPrice(program.flooding.bits, program.price / price(plain), plain.parameters)
+
+
+def modulus_bits(parameters: SquaresParameters) -> float:
+    """Of all primes of the keys' chain."""
+    return math.log2(math.prod(parameters.keyset.chain.primes))

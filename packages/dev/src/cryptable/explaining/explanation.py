@@ -374,7 +374,7 @@ def explain(
         scheme=spec.scheme,
         offers=offers,
         levelled=LevelledFacts.of(circuit, spec.features, parameters, machine_rates().levelled_pace),
-        squares=SquaresFacts.of(circuit, parameters),
+        squares=SquaresFacts.of(circuit, program, spec.p_error),
         linear=LinearFacts.of(parameters),
     )
 

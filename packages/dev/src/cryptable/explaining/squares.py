@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cryptable_engine import Circuit, Square
-from cryptable_protocol.schemes.scheme import SchemeParameters
+from cryptable_engine import Circuit, Program, Square
 from cryptable_protocol.schemes.squares.answers import P_ERROR
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 
 from cryptable.cost.rates import Prediction
+from cryptable.cost.squares import flooding_price, modulus_bits
 
 LAYOUT_TELLS = (
     "the widths of the first and the last hidden layer, rounded up to powers of two, and from the time, its depth"
@@ -33,6 +33,9 @@ class SquaresFacts:
         ring_size: slots of a ciphertext.
         modulus_bits: of all primes of the keys' chain.
         rotations: kinds of them that there are keys for.
+        flooding_bits: by which the server's own noise exceeds the circuit's in answers, 0 for none.
+        price_over_plain: the price, over that without flooding.
+        plain_modulus_bits: of the primes that there would be without it; None where there is none.
     """
 
     squares_by_layer: tuple[int, ...]
@@ -40,19 +43,24 @@ class SquaresFacts:
     ring_size: int
     modulus_bits: float
     rotations: int
+    flooding_bits: int = 0
+    price_over_plain: float = 1.0
+    plain_modulus_bits: float | None = None
 
     @classmethod
-    def of(cls, circuit: Circuit, parameters: SchemeParameters) -> SquaresFacts | None:
-        """Of a circuit and its parameters; None where those are another scheme's."""
+    def of(cls, circuit: Circuit, program: Program, p_error: float) -> SquaresFacts | None:
+        """Of a circuit and its program; None where that is another scheme's."""
+        parameters = program.parameters
         if not isinstance(parameters, SquaresParameters):
             return None
-        chain = parameters.keyset.chain
+        chain, flooding = parameters.keyset.chain, flooding_price(circuit, program, p_error)
         return cls(
             tuple(node.size for node in circuit.nodes if isinstance(node, Square)),
             parameters.moduli,
             chain.ring_size,
-            math.log2(math.prod(chain.primes)),
+            modulus_bits(parameters),
             len(parameters.keyset.elements),
+            *(() if flooding is None else (flooding.bits, flooding.ratio, modulus_bits(flooding.plain))),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,6 +72,15 @@ class SquaresFacts:
         layers = " and ".join(map(str, self.squares_by_layer))
         yield "squares", f"{layers} values, in one multiplication of ciphertexts a layer; no bootstrapping, no rounding"
         yield "moduli", f"{', '.join(map(str, self.moduli))}: scores are computed modulo each, within sound bounds"
+        if self.flooding_bits:
+            yield (
+                "flooding",
+                f"answers of equal scores differ by 2^-{self.flooding_bits} at most, whatever the weights, for "
+                f"{self.price_over_plain:.2g} times the CPU and {self.modulus_bits:.0f} instead of "
+                f"{self.plain_modulus_bits:.0f} bits of primes",
+            )
+        else:
+            yield "flooding", "none: the noise of answers tells a little of the weights; flooding_bits=40 drowns it"
         yield "CPU", f"about {seconds.row:.2g} s a row on one core, by rates of: {seconds.measured_on}"
         yield "keys shared", f"with models of the same chain of primes and the same {self.rotations} rotations"
         yield (

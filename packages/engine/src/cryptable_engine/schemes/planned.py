@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptable_protocol import MalformedMessageError, limits
@@ -16,14 +17,21 @@ from cryptable_engine.schemes.folder import load_record, save_record, written_wh
 _CIRCUIT, _PARAMETERS = "circuit.bin", "parameters.bin"
 
 
-def write_planned(circuit: Circuit, parameters: SchemeParameters, price: float, directory: Path) -> None:
-    """Write a program; raises InvalidInputError where `directory` is not empty."""
+def write_planned(
+    circuit: Circuit,
+    parameters: SchemeParameters,
+    price: float,
+    directory: Path,
+    *,
+    more: Mapping[str, object] | None = None,
+) -> None:
+    """Write a program, with `more` in its record; raises InvalidInputError where `directory` is not empty."""
     message = pb.ClientSpec()
     parameters.write(message)
     with written_whole(directory) as made:
         (made / _CIRCUIT).write_bytes(circuit.to_bytes())
         (made / _PARAMETERS).write_bytes(to_canonical_bytes(message))
-        save_record(made, parameters.scheme, {"price": price})
+        save_record(made, parameters.scheme, {"price": price, **(more or {})})
 
 
 def read_planned(own: type[SchemeParameters], directory: Path) -> tuple[SchemeParameters, float]:

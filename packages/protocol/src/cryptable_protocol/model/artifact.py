@@ -16,7 +16,7 @@ from cryptable_protocol.files.whole import AS_USUAL, whole_file
 from cryptable_protocol.model.client_spec import DEFAULT_P_ERROR, MAX_P_ERROR, ClientSpec
 from cryptable_protocol.model.signature import ModelSignature
 from cryptable_protocol.schemes.bootstrapped.keyset import KeysetParameters
-from cryptable_protocol.schemes.scheme import BOOTSTRAPPED
+from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, SQUARES
 from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 from cryptable_protocol.wire.names import check_name
 
@@ -29,6 +29,8 @@ FORMAT_VERSION = 1
 SCHEMES_FORMAT_VERSION = 2
 """of those of any other."""
 SECURITY_BITS = 128
+
+MOST_FLOODING_BITS = 128
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class CompileOptions:
     """What the circuit was compiled for.
 
     `keyset` is what it must compile to, and `keyset_entry` the name that the catalogue has for that; None and empty
-    where the compiler chooses: both are for the scheme bootstrapped alone.
+    where the compiler chooses: both are for the scheme bootstrapped alone. `flooding_bits` is for the scheme squares:
+    by how many bits noise of the server's own exceeds the circuit's in answers, 0 for none.
     """
 
     p_error: float = DEFAULT_P_ERROR
@@ -66,6 +69,7 @@ class CompileOptions:
     keyset_entry: str = ""
     keyset: KeysetParameters | None = None
     scheme: str = BOOTSTRAPPED
+    flooding_bits: int = 0
 
     def __post_init__(self) -> None:
         check_name(self.keyset_entry, "compile options: keyset entry", may_be_empty=True)
@@ -78,6 +82,12 @@ class CompileOptions:
             raise InvalidInputError(f"p_error {self.p_error} is not in (0, 2^-40]")
         if self.security_bits != SECURITY_BITS:
             raise InvalidInputError(f"security_bits {self.security_bits} is not supported, only {SECURITY_BITS}")
+        if not 0 <= self.flooding_bits <= MOST_FLOODING_BITS:
+            raise InvalidInputError(f"flooding_bits {self.flooding_bits} is not in 0 .. {MOST_FLOODING_BITS}")
+        if self.flooding_bits and self.scheme != SQUARES:
+            raise InvalidInputError(
+                f"flooding_bits {self.flooding_bits} is for the scheme squares, not {self.scheme!r}: leave it out"
+            )
 
 
 @dataclass(frozen=True)
@@ -142,6 +152,7 @@ class ModelArtifact:
                 security_bits=self.compile_options.security_bits,
                 keyset_entry=self.compile_options.keyset_entry,
                 scheme="" if self.compile_options.scheme == BOOTSTRAPPED else self.compile_options.scheme,
+                flooding_bits=self.compile_options.flooding_bits,
             ),
         )
 
@@ -218,6 +229,7 @@ class ModelArtifact:
                 message.compile_options.keyset_entry,
                 spec.keyset if message.compile_options.keyset_entry else None,
                 _scheme_name(message.compile_options.scheme),
+                message.compile_options.flooding_bits,
             )
         except InvalidInputError as error:
             raise MalformedMessageError(f"artifact: {error}") from error

@@ -86,7 +86,7 @@ def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits, sto
 def prepare_bulk(artifact: ModelArtifact, directory: Path, stop: _Stop) -> str:
     """Leave a program for rows in bulk beside that in `directory`, if there can be one: its BulkSpec, else nothing."""
     spec, circuit = artifact.client_spec, Circuit.from_bytes(artifact.circuit)
-    if not (circuit.products or circuit.squares):
+    if not (circuit.products or circuit.squares) or artifact.compile_options.flooding_bits:  # bulk is not flooded
         return ""
     in_bulk = Path(bulk_program(str(directory)))
     try:

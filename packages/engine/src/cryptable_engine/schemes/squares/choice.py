@@ -18,7 +18,7 @@ from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import CompilationError
 from cryptable_engine.schemes.squares.network import Network, read_network
-from cryptable_engine.schemes.squares.noise.bound import most_used
+from cryptable_engine.schemes.squares.noise.bound import flooded, most_used
 from cryptable_engine.schemes.squares.plan import Blocks, Plan, choose_gathers, keyset_of
 
 _SLACK = 20
@@ -29,13 +29,14 @@ COSTS = {1: 1.0, 2: 1.0, 3: 4.5, 4: 5.5, 5: 3.3}
 """Of a modulus under each chain, relative to the first."""
 
 
-def choose_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float) -> Plan:
+def choose_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float, flooding_bits: int = 0) -> Plan:
     """The plan under the cheapest parameters: few moduli, in a small ring, with small keys.
 
     Args:
         circuit: one that `read_network` accepts.
         found: bounds of its nodes.
         p_error: probability that an answer is wrong; 2^-128 at most is kept in any case.
+        flooding_bits: by which noise of the server's own exceeds the circuit's in answers, or 0 for none.
 
     Raises:
         CompilationError: there are none; says what to do.
@@ -74,13 +75,14 @@ def choose_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float) -> 
         except MalformedMessageError as error:
             refused = str(error)
             continue
-        plan = Plan(network, parameters, gathers)
+        plan = flooded(Plan(network, parameters, gathers), flooding_bits)
         used = most_used(plan)
         if used <= 1.0:
             return plan
         refused = f"noise would take {used:.3g} times what an answer bears"
+    fewer = "fewer flooding_bits, " if flooding_bits else ""
     raise CompilationError(
-        f"squares: no parameters suit this circuit ({refused}); use fewer bits of inputs and weights, fewer "
+        f"squares: no parameters suit this circuit ({refused}); use {fewer}fewer bits of inputs and weights, fewer "
         "squares in a row, or a narrower network"
     )
 

@@ -136,6 +136,16 @@ def inner_gathers(network: Network) -> tuple[Gather, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Flooding:
+    """Noise that answers are drowned in (docs/decisions/0059)."""
+
+    bits: int
+    """Two answers with the same outputs differ by a statistical distance of 2^-bits at most."""
+    magnitudes: tuple[int, ...]
+    """log2 of it, by modulus."""
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A network under its parameters: for each modulus the same steps, on other plaintexts."""
@@ -144,13 +154,21 @@ class Plan:
     parameters: SquaresParameters
     gathers: tuple[Gather, ...]
     """Of all layers but the last."""
+    flooding: Flooding | None = None
 
     @cached_property
     def levels(self) -> tuple[int, ...]:
-        """Primes of ciphertexts in each squared layer, and in the last: noise is left, so that fewer do."""
+        """Primes of ciphertexts in each squared layer, and in the last: noise is left, so that fewer do.
+
+        Flooding takes place in the last, which therefore has one more.
+        """
         count, depth = len(self.parameters.keyset.chain.data), len(self.gathers)
         squared = [max(1, count - index) for index in range(depth)]
-        return (*squared, min(2, squared[-1]))
+        return (*squared, min(2 if self.flooding is None else 3, squared[-1]))
+
+    def flood(self, modulus: int) -> int | None:
+        """log2 of the greatest of what floods the answer's coefficients modulo one modulus; None where nothing does."""
+        return None if self.flooding is None else self.flooding.magnitudes[self.parameters.moduli.index(modulus)]
 
     def masks(self, index: int, modulus: int) -> Iterator[tuple[int, int, IntArray]]:
         """Giant, baby and slots of each plaintext of a squared layer that is not zero."""

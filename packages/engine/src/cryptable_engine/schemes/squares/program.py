@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from cryptable_protocol import InternalError
-from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 from cryptable_protocol.schemes.squares.keyset import CHAINS
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 
 from cryptable_engine.circuit.bounds import highest_output
 from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.circuit.verifier import verify
+from cryptable_engine.errors import UnsupportedProgramError
+from cryptable_engine.schemes.folder import load_record
 from cryptable_engine.schemes.planned import read_circuit, read_planned, write_planned
 from cryptable_engine.schemes.scheme import Program
 from cryptable_engine.schemes.squares.bulk.program import BulkProgram
 from cryptable_engine.schemes.squares.network import read_network
-from cryptable_engine.schemes.squares.plan import Gather, Plan, choose_gathers, make_plan
+from cryptable_engine.schemes.squares.plan import Flooding, Gather, Plan, choose_gathers, make_plan
 
 _MICROSECONDS = {
     1: (900.0, 110.0, 7000.0),
@@ -29,11 +30,19 @@ _MICROSECONDS = {
     5: (3000.0, 320.0, 22000.0),
 }
 """By chain, of one core: a rotation, a product with a plaintext, and a square with what else is done once."""
+_FLOOD = 4000.0
+"""Of a modulus in the ring of 8192: drawing what floods an answer, and hiding it modulo more primes than one."""
+
+
+_FLOODING = "flooding"
+"""In the record: bits, then magnitudes."""
 
 
 @dataclass(frozen=True)
 class SquaresProgram(Program):
     """`price` is in microseconds of one core."""
+
+    flooding: Flooding | None = None
 
     @property
     def squares(self) -> SquaresParameters:
@@ -46,7 +55,8 @@ class SquaresProgram(Program):
     def plan(self) -> Plan:
         """Of the circuit in its folder."""
         circuit = read_circuit(self.directory)
-        return make_plan(read_network(circuit), self.squares, highest_output(circuit, verify(circuit)))
+        plan = make_plan(read_network(circuit), self.squares, highest_output(circuit, verify(circuit)))
+        return replace(plan, flooding=self.flooding)
 
 
 def layers_price(circuit: Circuit) -> float:
@@ -67,17 +77,31 @@ def _of_one_modulus(number: int, gathers: tuple[Gather, ...]) -> float:
 def price(plan: Plan) -> float:
     """Microseconds of an evaluation, all moduli together."""
     parameters = plan.parameters
-    return len(parameters.moduli) * _of_one_modulus(parameters.keyset.number, plan.gathers)
+    flood = 0.0 if plan.flooding is None else _FLOOD * parameters.keyset.ring_size / 8192
+    return len(parameters.moduli) * (flood + _of_one_modulus(parameters.keyset.number, plan.gathers))
 
 
 def write_program(circuit: Circuit, plan: Plan, directory: Path) -> SquaresProgram:
     """Write a program; raises InvalidInputError where `directory` is not empty."""
-    write_planned(circuit, plan.parameters, price(plan), directory)
-    return SquaresProgram(directory, plan.parameters, price(plan))
+    flooding = plan.flooding
+    more = {} if flooding is None else {_FLOODING: [flooding.bits, *flooding.magnitudes]}
+    write_planned(circuit, plan.parameters, price(plan), directory, more=more)
+    return SquaresProgram(directory, plan.parameters, price(plan), flooding=flooding)
 
 
 def read_program(directory: Path) -> SquaresProgram | BulkProgram:
     """What `write_program` has written, this or that for rows in bulk; raises as `Program.load`."""
     parameters, price = read_planned(SquaresParameters, directory)
-    kind = BulkProgram if isinstance(parameters, BulkParameters) else SquaresProgram
-    return kind(directory, parameters, price)
+    if not isinstance(parameters, SquaresParameters):
+        return BulkProgram(directory, parameters, price)
+    return SquaresProgram(directory, parameters, price, flooding=_read_flooding(directory, len(parameters.moduli)))
+
+
+def _read_flooding(directory: Path, moduli: int) -> Flooding | None:
+    numbers = load_record(directory).get(_FLOODING)
+    if numbers is None:
+        return None
+    if not isinstance(numbers, list) or len(numbers) != 1 + moduli or not all(type(each) is int for each in numbers):
+        raise UnsupportedProgramError(f"program: {directory} is damaged ({_FLOODING}: {numbers}); compile it again")
+    bits, *magnitudes = numbers
+    return Flooding(bits, tuple(magnitudes))

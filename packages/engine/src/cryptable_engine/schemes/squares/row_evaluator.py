@@ -112,11 +112,27 @@ class ModulusProgram:
         value = ring.product(ring.transformed(value), self._last)
         ring.untransform(value)
         tell("last layer", value)
-        ring.switch(value, 1)
+        flood = self.plan.flood(self.modulus)
+        if flood is None:
+            ring.switch(value, 1)
         ring.add_plaintext(value, ring.plaintext(self._shares()))
         ring.add_zero(value, keys)
+        if flood is not None:
+            tell("hidden", value)
+            ring.add(value, self._flood(flood, ring.level(value)))
+            tell("flooded", value)
+            ring.switch(value, 1)  # of what tells nothing more by now
         tell("answer", value)
         return value
+
+    def _flood(self, magnitude: int, level: int) -> Ciphertext:
+        """Numbers from -2^magnitude to below 2^magnitude, from the system's generator, at coefficients that return."""
+        size, classes = self.plan.parameters.keyset.ring_size, self.plan.parameters.classes
+        drawn = [secrets.randbits(magnitude + 1) - (1 << magnitude) for _ in range(classes)]
+        body = np.zeros((level, size), np.int64)
+        for row, prime in zip(body, self.ring.chain.data[:level], strict=True):
+            row[:: size // classes] = [number % prime for number in drawn]
+        return self.ring.ciphertext(body, np.zeros_like(body))
 
     def _gathered(
         self, value: Ciphertext, gather: Gather, masks: dict[tuple[int, int], Plaintext], keys: Keys

@@ -23,7 +23,7 @@ from cryptable_engine.schemes.squares.bulk.program import BulkProgram
 from cryptable_engine.schemes.squares.bulk.program import write_program as write_bulk_program
 from cryptable_engine.schemes.squares.choice import choose_plan
 from cryptable_engine.schemes.squares.network import read_network
-from cryptable_engine.schemes.squares.noise.bound import most_used
+from cryptable_engine.schemes.squares.noise.bound import flooded, most_used
 from cryptable_engine.schemes.squares.plan import make_plan
 from cryptable_engine.schemes.squares.program import SquaresProgram, read_program, write_program
 from cryptable_engine.schemes.squares.row_evaluator import RowEvaluator
@@ -61,10 +61,13 @@ class SquaresScheme:
         """Plan the circuit for the promised parameters, or for the cheapest that fit, and see that its noise fits."""
         if native:
             raise InvalidInputError("native: the scheme squares has no other code to compare with; leave it out")
+        if options.flooding_bits and (circuit.products or isinstance(promised, BulkParameters)):
+            raise InvalidInputError("flooding_bits is for single rows of networks: rows in bulk are not flooded")
         if promised is None:
             if circuit.products:
                 return write_bulk_program(circuit, choose_bulk_plan(circuit, found, options.p_error), directory)
-            return write_program(circuit, choose_plan(circuit, found, options.p_error), directory)
+            plan = choose_plan(circuit, found, options.p_error, options.flooding_bits)
+            return write_program(circuit, plan, directory)
         highest = highest_output(circuit, found)
         if isinstance(promised, BulkParameters):
             bulk = make_bulk_plan(circuit, promised, highest)
@@ -74,7 +77,7 @@ class SquaresScheme:
             raise InvalidInputError(
                 f"compile options of scheme {options.scheme!r}, the client spec is of scheme {promised.scheme!r}"
             )
-        plan = make_plan(read_network(circuit), promised, highest)
+        plan = flooded(make_plan(read_network(circuit), promised, highest), options.flooding_bits)
         _check_noise(most_used(plan))
         return write_program(circuit, plan, directory)
 
@@ -112,7 +115,8 @@ class SquaresScheme:
             return simulate_rows(circuit, program.plan, rows)
         if circuit.products:
             return simulate_bulk(circuit, choose_bulk_plan(circuit, bounds(circuit), options.p_error), rows)
-        return simulate_rows(circuit, choose_plan(circuit, bounds(circuit), options.p_error), rows)
+        plan = choose_plan(circuit, bounds(circuit), options.p_error, options.flooding_bits)
+        return simulate_rows(circuit, plan, rows)
 
 
 def _check_noise(used: float) -> None:

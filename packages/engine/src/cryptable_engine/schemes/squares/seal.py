@@ -108,8 +108,8 @@ class Ring:
         return _framed(head + words)
 
     def ciphertext(self, body: Words, mask: Words) -> Ciphertext:
-        """A fresh one: residues modulo the primes of ciphertexts, shape (primes, N) each."""
-        data = self._stream(np.stack([body, mask]), len(self.chain.data), transformed=False)
+        """Of residues modulo the first primes, those of ciphertexts for a fresh one; shape (primes, N) each."""
+        data = self._stream(np.stack([body, mask]), len(body), transformed=False)
         return _loaded(self._seal.Ciphertext(), self._context, data)
 
     def keys(self, keyset: SquaresKeyset, rows: Sequence[Words]) -> Keys:
@@ -222,13 +222,13 @@ class Ring:
         self._evaluator.mod_switch_to_inplace(ciphertext, self._level(level))
 
     def add_zero(self, ciphertext: Ciphertext, keys: Keys) -> None:
-        """Add a fresh encryption of zero under the client's public pair to a ciphertext modulo the first prime."""
-        self._evaluator.add_inplace(ciphertext, self.zero(keys))
+        """Add a fresh encryption of zero under the client's public pair, modulo the same primes."""
+        self._evaluator.add_inplace(ciphertext, self.zero(keys, self.level(ciphertext)))
 
-    def zero(self, keys: Keys) -> Ciphertext:
-        """A fresh encryption of zero under the client's public pair, modulo the first prime."""
+    def zero(self, keys: Keys, level: int = 1) -> Ciphertext:
+        """A fresh encryption of zero under the client's public pair, modulo the first `level` primes."""
         made = self._seal.Ciphertext()
-        keys.encryptor.encrypt_zero(self._level(1), made)  # type: ignore[attr-defined]
+        keys.encryptor.encrypt_zero(self._level(level), made)  # type: ignore[attr-defined]
         return made
 
     def level(self, ciphertext: Ciphertext) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from cryptable_protocol.schemes.squares.answers import P_ERROR
@@ -11,7 +12,7 @@ from cryptable_protocol.schemes.squares.transforms import from_slots
 
 from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.schemes.squares.noise.operations import TAIL_BITS, Noise, Norms, Operations
-from cryptable_engine.schemes.squares.plan import Gather, Plan
+from cryptable_engine.schemes.squares.plan import Flooding, Gather, Plan
 
 
 def norms(slots: IntArray, modulus: int) -> list[Norms]:
@@ -36,6 +37,30 @@ class NoiseBound(Operations):
 
     def steps(self) -> list[tuple[str, Noise]]:
         """The bound after each step, the answer's modulo the first prime last."""
+        found = list(self._evaluated)
+        flood, noise = self.plan.flood(self.modulus), found[-1][1]
+        if flood is None:
+            found.append(("answer", self.hidden(self.switched(noise, 1))))
+        else:
+            noise = self.hidden(noise)
+            found.append(("hidden", noise))
+            noise = replace(noise, fixed=noise.fixed + 2.0**flood)
+            found += [("flooded", noise), ("answer", self.switched(noise, 1))]
+        return found
+
+    def flooding(self, bits: int) -> int:
+        """log2 of the greatest flooding number that makes whole answers alike, but for a distance of 2^-bits.
+
+        A number drawn evenly from 2F integers hides one of at most B but for B / 2F, and an answer has so many as it
+        has classes and moduli: twice the sum, from any answer to any other with its outputs, is to be 2^-bits at most.
+        """
+        parameters = self.plan.parameters
+        most = self.hidden(self._evaluated[-1][1]).beyond(parameters.deviations)
+        return bits + math.ceil(math.log2(most * parameters.classes * len(parameters.moduli)))
+
+    @cached_property
+    def _evaluated(self) -> tuple[tuple[str, Noise], ...]:
+        """Up to the last layer."""
         noise = self.fresh
         found = [("fresh", noise)]
         for index, gather in enumerate(self.plan.gathers):
@@ -44,11 +69,8 @@ class NoiseBound(Operations):
             noise = self.squared(noise, self.plan.levels[index + 1])
             found.append((f"square {index + 1}", noise))
         (last,) = norms(self.plan.last_mask(self.modulus)[None], self.modulus)
-        noise = self.times(noise, last)
-        found.append(("last layer", noise))
-        noise = self.switched(noise, 1)
-        found.append(("answer", self.hidden(noise)))
-        return found
+        found.append(("last layer", self.times(noise, last)))
+        return tuple(found)
 
     def fits(self) -> bool:
         """Whether answers are wrong with a probability of p_error at most, and of 2^-128 in any case."""
@@ -87,3 +109,12 @@ class NoiseBound(Operations):
 def most_used(plan: Plan) -> float:
     """The largest share of what answers can bear that noise takes, over the moduli."""
     return max(NoiseBound(plan, modulus).used() for modulus in plan.parameters.moduli)
+
+
+def flooded(plan: Plan, bits: int) -> Plan:
+    """The plan with answers that are flooded by so many bits; itself where they are none."""
+    if not bits:
+        return plan
+    moduli = plan.parameters.moduli
+    drawn = replace(plan, flooding=Flooding(bits, (0,) * len(moduli)))
+    return replace(plan, flooding=Flooding(bits, tuple(NoiseBound(drawn, each).flooding(bits) for each in moduli)))

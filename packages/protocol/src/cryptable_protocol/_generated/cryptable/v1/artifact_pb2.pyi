@@ -159,6 +159,7 @@ class CompileOptions(_message.Message):
     SECURITY_BITS_FIELD_NUMBER: _builtins.int
     KEYSET_ENTRY_FIELD_NUMBER: _builtins.int
     SCHEME_FIELD_NUMBER: _builtins.int
+    FLOODING_BITS_FIELD_NUMBER: _builtins.int
     p_error: _builtins.float
     security_bits: _builtins.int
     keyset_entry: _builtins.str
@@ -167,6 +168,8 @@ class CompileOptions(_message.Message):
     """
     scheme: _builtins.str
     """Name of the scheme. Empty: bootstrapped."""
+    flooding_bits: _builtins.int
+    """Of the scheme squares: by how many bits noise of the server's own exceeds the circuit's in answers. 0: by none."""
     def __init__(
         self,
         *,
@@ -174,10 +177,11 @@ class CompileOptions(_message.Message):
         security_bits: _builtins.int = ...,
         keyset_entry: _builtins.str = ...,
         scheme: _builtins.str = ...,
+        flooding_bits: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyset_entry", b"keyset_entry", "p_error", b"p_error", "scheme", b"scheme", "security_bits", b"security_bits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flooding_bits", b"flooding_bits", "keyset_entry", b"keyset_entry", "p_error", b"p_error", "scheme", b"scheme", "security_bits", b"security_bits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
