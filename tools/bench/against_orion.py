@@ -77,15 +77,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mnist", type=Path, required=True, metavar="FOLDER", help="where mnist.npz is")
     parser.add_argument("--rows", type=int, default=5, help="evaluations of a row, a side")
+    parser.add_argument("--epochs", type=int, help="of training, fewer than usual: accuracy alone depends on them")
     parser.add_argument("--shapes", nargs="*", choices=SHAPES, default=SHAPES)
     parser.add_argument("--orion", metavar="PYTHON", help="an interpreter that has Orion already")
     asked = parser.parse_args()
     theirs = asked.orion or orion_python()
+    trained_on = [str(asked.mnist.resolve()), *([] if asked.epochs is None else [str(asked.epochs)])]
     print("| shape | side | " + " | ".join(label for label, *_ in FIELDS) + " |")
     print("|---" * (2 + len(FIELDS)) + "|")
     for shape in asked.shapes:
         sides = {
-            "squares": measure(sys.executable, "squares_side.py", shape, asked.rows, str(asked.mnist.resolve())),
+            "squares": measure(sys.executable, "squares_side.py", shape, asked.rows, *trained_on),
             "Orion v2": measure(theirs, "orion_side.py", shape, asked.rows),
         }
         for name, found in sides.items():

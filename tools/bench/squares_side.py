@@ -1,6 +1,6 @@
 """Our side of against_orion.py: networks of squares, trained on MNIST.
 
-prepare SHAPE FOLDER MNIST  trains and compiles, makes keys, and encrypts a row; prints bytes, seconds and accuracy
+prepare SHAPE FOLDER MNIST [EPOCHS]  trains and compiles, makes keys, and encrypts a row; prints bytes and seconds
 serve SHAPE FOLDER ROWS     loads the program and the keys, and evaluates the row so often; prints CPU and memory
 read SHAPE FOLDER           whether the answer is the circuit's own
 """
@@ -22,7 +22,7 @@ LAYERS = {"784-128-10": (128,), "784-128-128-10": (128, 128), "8x5x5-100-10": No
 """None: convolutional."""
 
 
-def prepare(shape: str, folder: Path, mnist: Path) -> dict[str, Any]:
+def prepare(shape: str, folder: Path, mnist: Path, epochs: int | None) -> dict[str, Any]:
     """Everything up to what a server gets."""
     import cryptable as ct
     from cryptable_client import SecretKeys, encrypt, write_evaluation_keys
@@ -36,6 +36,8 @@ def prepare(shape: str, folder: Path, mnist: Path) -> dict[str, Any]:
     classifier, (X_train, X_test, y_train, y_test) = (convolutional if layers is None else perceptron)(mnist)
     if layers is not None:
         classifier.set_params(hidden_layer_sizes=layers)
+    if epochs is not None:
+        classifier.set_params(max_epochs=epochs)
     model = ct.compile(classifier.fit(X_train, y_train), X_train[:5000], show_progress=False)
     model.save(folder / "model")
     spec = model.artifact.client_spec
@@ -98,7 +100,7 @@ def main() -> None:
     job, shape, place, *rest = sys.argv[1:]
     folder = Path(place)
     jobs: dict[str, Callable[[], dict[str, Any]]] = {
-        "prepare": lambda: prepare(shape, folder, Path(rest[0])),
+        "prepare": lambda: prepare(shape, folder, Path(rest[0]), int(rest[1]) if rest[1:] else None),
         "serve": lambda: serve(folder, int(rest[0])),
         "read": lambda: read(folder),
     }

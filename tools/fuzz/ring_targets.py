@@ -91,7 +91,7 @@ def ring_specification(shop: RingWorkshop) -> None:
         message.p_error = random.choice((0.0, 1.0, 2.0**-40, 2.0**-128, 2.0**-250))
     for _ in range(random.choice((0, 0, 1, 1, 2))):
         mutate(own if random.random() < 0.7 else message, random)
-    spec = ClientSpec.from_bytes(message.SerializeToString(deterministic=True))
+    spec = ClientSpec.from_bytes(_lengthened(message.SerializeToString(deterministic=True), random))
     check_security(spec)
     parameters = spec.parameters
     if not isinstance(parameters, RingParameters) or _polynomials(parameters) > MOST_POLYNOMIALS:
@@ -187,7 +187,12 @@ def ring_second_way(shop: RingWorkshop) -> None:
     )
     for _ in range(random.choice((0, 1, 1, 2))):
         mutate(message.parameters if random.random() < 0.5 else message, random)
-    BulkSpec.from_bytes(message.SerializeToString(deterministic=True), spec)
+    BulkSpec.from_bytes(_lengthened(message.SerializeToString(deterministic=True), random), spec)
+
+
+def _lengthened(data: bytes, random: Random) -> bytes:
+    """Seldom longer than a specification may be: few mutations make megabytes."""
+    return data if random.random() >= 0.02 else data.ljust(limits.MAX_CLIENT_SPEC_BYTES + 1, b"\0")
 
 
 def ring_keyset(shop: RingWorkshop) -> None:
