@@ -36,20 +36,30 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def network():
+def squares():
     classifier = QuantNeuralNetClassifier(
         (4,), activation="square", input_bits=2, weight_bits=2, output_weight_bits=3, max_epochs=1, random_state=0
     )
-    classifier.fit(ROWS, ROWS[:, 0] > 0)
-    return ct.compile(classifier, ROWS, name="network", show_progress=False)
+    return classifier.fit(ROWS, ROWS[:, 0] > 0)
 
 
 @pytest.fixture(scope="module")
-def server(model, network, tmp_path_factory):
+def network(squares):
+    return ct.compile(squares, ROWS, name="network", show_progress=False)
+
+
+@pytest.fixture(scope="module")
+def flooded(squares):
+    return ct.compile(squares, ROWS, name="flooded", flooding_bits=8, show_progress=False)
+
+
+@pytest.fixture(scope="module")
+def server(model, network, flooded, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bulk")
     (folder / "models").mkdir()
     model.save(folder / "models" / "trees.cryptable")
     network.save(folder / "models" / "network.cryptable")
+    flooded.save(folder / "models" / "flooded.cryptable")
     with run_server(folder / "models", folder, "--bulk") as running:
         yield running
 
@@ -81,6 +91,12 @@ def test_a_network_takes_many_rows_at_once_too(server, network):
         np.testing.assert_array_equal(remote.predict_proba(rows), network.predict_proba(rows))
         assert 0 < remote.traffic["rows_sent"] - parameters.row_bytes < 2000
         np.testing.assert_array_equal(remote.predict(rows[:2]), network.predict(rows[:2]))
+
+
+def test_a_network_whose_answers_are_flooded_has_no_second_way(server, flooded):
+    with connect(server.address, model="flooded", insecure=True) as remote:
+        assert remote._bulk is None
+        np.testing.assert_array_equal(remote.predict_proba(ROWS[:2]), flooded.predict_proba(ROWS[:2]))
 
 
 def test_whoever_wants_no_bulk_has_rows_one_by_one(server, model):
