@@ -63,9 +63,14 @@ def _as_trained(staircase: Staircase, graph: TrainedIntegers, task: Task) -> Pla
     """With a position for each sum, and scores in the unit that they were trained in: nothing is rounded.
 
     Raises:
-        UnsupportedModelError: tables have no room for that, or it takes more CPU than another scheme.
+        UnsupportedModelError: tables have no room for that, it takes more CPU than another scheme, or encoders compare
+            with edges.
     """
     grid, layer = staircase.grid, staircase.layer
+    if graph.network.edges:
+        raise UnsupportedModelError(
+            "scheme 'levelled': digits of inputs do not tell where a scaler's rounding takes numbers amid two levels"
+        )
     if staircase.half_turn * layer.outputs > RING_SIZE:
         raise UnsupportedModelError(f"scheme 'levelled': tables have no room for {layer.outputs} scores as trained")
     ends = np.stack([grid.zero, grid.zero + grid.step * grid.maximum])
