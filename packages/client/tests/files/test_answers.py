@@ -70,7 +70,7 @@ def test_whoever_stops_asking_has_what_was_answered(tmp_path):
     assert goes_on(tmp_path / "kept") == 2
 
 
-@pytest.mark.parametrize("damage", ["cut", "zeros", "head cut"])
+@pytest.mark.parametrize("damage", ["cut", "zeros", "head cut", "no number of bytes"])
 def test_a_part_that_a_kill_or_a_power_cut_left_is_answered_again(tmp_path, damage):
     path = tmp_path / "kept"
     keep(path)
@@ -79,9 +79,12 @@ def test_a_part_that_a_kill_or_a_power_cut_left_is_answered_again(tmp_path, dama
         with path.open("r+b") as file:
             file.seek(size - 20)
             file.write(bytes(20))
+    elif damage == "no number of bytes":
+        with path.open("ab") as file:
+            file.write(b"\xff" * 100)
     else:
         os.truncate(path, size - (1 if damage == "cut" else 3 * 16 + 5))
-    assert goes_on(path) == 2
+    assert goes_on(path) == (1 if damage == "no number of bytes" else 2)
     assert goes_on(path) == 0
 
 

@@ -65,11 +65,11 @@ class AnswersFile:
 
     def _find_parts(self) -> None:
         """Take over what is whole; what a kill or a power cut left of a part goes, and all behind it."""
-        end = self._file.tell()
+        end, whole = self._file.tell(), os.fstat(self._file.fileno()).st_size
         while len(head := self._file.read(_PART.size)) == _PART.size:
             size, rows, digest = _PART.unpack(head)
             start = self._file.tell()
-            data = self._file.read(size)
+            data = self._file.read(min(size, whole - start))
             if len(data) != size or size % self._row_bytes or _digest(rows, data) != digest:
                 break
             self._kept.append((start, size, rows))
