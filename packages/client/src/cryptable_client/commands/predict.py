@@ -147,9 +147,9 @@ class _Rows:
             yield chunk
 
     def _encoded(self) -> Iterator[npt.NDArray[np.int64]]:
-        from cryptable_protocol.encoding.encoders import encode_rows
+        from cryptable_client.files.chunks import encoded_chunks
 
-        return (encode_rows(self._spec.features, chunk) for chunk in self._table.chunks(self._rows_at_once))
+        return encoded_chunks(self._spec.features, self._table.chunks(self._rows_at_once))
 
 
 def read_rows(path: str, spec: ClientSpec) -> npt.NDArray[np.int64]:

@@ -24,6 +24,7 @@ from cryptable_protocol.wire.canonical import from_any_bytes
 from cryptable_client.console.progress import byte_bar, wanted
 from cryptable_client.errors import ServerError, SpecChangedError
 from cryptable_client.files.answers import resumed
+from cryptable_client.files.chunks import encoded_chunks
 from cryptable_client.keys.encryption import check_keys
 from cryptable_client.keys.evaluation_keys import spool
 from cryptable_client.keys.secret_keys import SecretKeys
@@ -223,8 +224,7 @@ class RemoteModel:
         """
         if resume is not None and self._checks is not None:
             raise InvalidInputError("resume: spot checks judge the answers of one connection; leave one of both out")
-        encoded = (encode_rows(self.spec.features, rows) for rows in chunks)
-        for values in resumed(encoded, self._evaluate_encoded, self.spec, resume):
+        for values in resumed(encoded_chunks(self.spec.features, chunks), self._evaluate_encoded, self.spec, resume):
             yield self.spec.decoder.predict(values)
 
     def predict_proba(self, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
