@@ -6,6 +6,7 @@ strings otherwise than most users' does.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def test_parquet_on_this_version(tmp_path):
     pytest_run = (sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-k", "parquet")
     tested = run(*pytest_run, *chosen, path=tmp_path / "libraries", timeout=300)
     assert tested.returncode == 0, tested.stdout[-3000:]
-    assert "3 passed" in tested.stdout
+    assert re.search(r"\b([5-9]|\d\d) passed", tested.stdout), tested.stdout[-3000:]
     assert "skipped" not in tested.stdout
 
 
