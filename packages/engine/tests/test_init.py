@@ -26,7 +26,15 @@ def test_exported_names_are_those_agreed_on():
             "Term",
             "TurningTree",
         ),
-        *("UnsupportedProgramError", "__version__", "compile_circuit", "interpret", "simulate", "to_mlir"),
+        *(
+            "UnsupportedProgramError",
+            "__version__",
+            "compile_circuit",
+            "compile_in_bulk",
+            "interpret",
+            "simulate",
+            "to_mlir",
+        ),
         *("trim_seconds", "verify", "what_to_warn_of"),
     ]
     for name in cryptable_engine.__all__:

@@ -21,8 +21,6 @@ def encoded_chunks(
         except InvalidInputError as error:
             if not first:
                 raise
-            raise InvalidInputError(
-                f"in the part that begins with row {first}, counted from there: {error}"
-            ) from None
+            raise InvalidInputError(f"in the part that begins with row {first}, counted from there: {error}") from None
         yield encoded
         first += len(encoded)
