@@ -63,6 +63,16 @@ def rows_of(random, circuit, count):
     )
 
 
+def check_errors(plan, rows, found):
+    """Errors of slots, shape (rows, slots): as large as they are predicted, and no prediction is above the bound."""
+    predicted = np.array([row_variance(plan, RowVariances(plan.layout, GREATEST), row) for row in rows])
+    standardized = found / np.sqrt(predicted)
+    margin = 4 * math.sqrt(2 / standardized.size)
+    assert 0.75 - margin < np.mean(standardized**2) < 1.0 + margin
+    answer = answer_noise(plan.parameters.answer_word_bits, GREATEST)
+    assert (predicted <= worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer).all()
+
+
 @pytest.mark.encrypted
 @pytest.mark.parametrize("places", [True, False])
 def test_errors_are_as_large_as_predicted(client, kernel, keys, places):
@@ -73,12 +83,7 @@ def test_errors_are_as_large_as_predicted(client, kernel, keys, places):
     )
     plan = make_plan(circuit, parameters, parameters.maximum)
     rows = rows_of(random, circuit, 40 if places else 12)
-    predicted = np.array([row_variance(plan, RowVariances(plan.layout, GREATEST), row) for row in rows])
-    standardized = errors(client, keys, plan, circuit, rows, kernel) / np.sqrt(predicted)
-    margin = 4 * math.sqrt(2 / standardized.size)
-    assert 0.75 - margin < np.mean(standardized**2) < 1.0 + margin
-    bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(16, GREATEST)
-    assert (predicted <= bound).all()
+    check_errors(plan, rows, errors(client, keys, plan, circuit, rows, kernel))
 
 
 @pytest.mark.encrypted
@@ -96,12 +101,7 @@ def test_errors_of_turned_tables_are_as_large_as_predicted(client, kernel, keys,
     parameters = levelled_parameters(circuit, gadget=gadget, answer_word_bits=18)
     plan = make_plan(circuit, parameters, parameters.maximum)
     rows = random.integers(0, 2, (10, 24))
-    predicted = np.array([row_variance(plan, RowVariances(plan.layout, GREATEST), row) for row in rows])
-    standardized = errors(client, keys, plan, circuit, rows, kernel) / np.sqrt(predicted)
-    margin = 4 * math.sqrt(2 / standardized.size)
-    assert 0.75 - margin < np.mean(standardized**2) < 1.0 + margin
-    bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(18, GREATEST)
-    assert (predicted <= bound).all()
+    check_errors(plan, rows, errors(client, keys, plan, circuit, rows, kernel))
 
 
 @pytest.mark.encrypted
@@ -114,12 +114,7 @@ def test_errors_of_ladders_are_as_large_as_predicted(client, kernel, keys, place
     )
     plan = make_plan(circuit, parameters, parameters.maximum)
     rows = rows_of(random, circuit, 30 if places else 8)
-    predicted = np.array([row_variance(plan, RowVariances(plan.layout, GREATEST), row) for row in rows])
-    standardized = errors(client, keys, plan, circuit, rows, kernel) / np.sqrt(predicted)
-    margin = 4 * math.sqrt(2 / standardized.size)
-    assert 0.75 - margin < np.mean(standardized**2) < 1.0 + margin
-    bound = worst_row(plan, RowVariances(plan.layout, GREATEST)).variance + answer_noise(18, GREATEST)
-    assert (predicted <= bound).all()
+    check_errors(plan, rows, errors(client, keys, plan, circuit, rows, kernel))
 
 
 @pytest.mark.encrypted

@@ -8,6 +8,7 @@ from cryptable_protocol.schemes.levelled.keyset import FINE_KEYS, GRID_BITS, RIN
 from cryptable_protocol.schemes.levelled.layout import Run
 
 from cryptable_engine.schemes.levelled.evaluation.transforms import FloatArray, fold, forward, inverse, torus, unfold
+from cryptable_engine.schemes.levelled.plans.automorphisms import targets
 from cryptable_engine.schemes.levelled.plans.digits import digits
 
 Words = npt.NDArray[np.uint64]
@@ -43,9 +44,9 @@ def expand_finely(run: Run, ciphertext: FloatArray, rows: Words) -> FloatArray:
 
 def _split(node: Words, key: int, power: int, rows: list[npt.NDArray[np.complex128]]) -> tuple[Words, Words]:
     """As `expansion._split`, in integers modulo 2^52."""
-    target = np.arange(RING_SIZE) * (RING_SIZE // 2**key + 1) % (2 * RING_SIZE)
+    target, is_same = targets(key)
     turned = np.empty_like(node)
-    turned[:, target % RING_SIZE] = np.where(target < RING_SIZE, node, (~node + np.uint64(1)) & _MASK)
+    turned[:, target] = np.where(is_same, node, (~node + np.uint64(1)) & _MASK)
     gadget = UNIVERSAL.automorphisms[key]
     some = np.empty((gadget.levels, RING_SIZE))
     digits(torus(turned[0]), gadget, some)

@@ -7,6 +7,8 @@ import numpy.typing as npt
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 from cryptable_protocol.schemes.levelled.layout import Run
 
+from cryptable_engine.schemes.levelled.plans.automorphisms import targets
+
 FloatArray = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
@@ -40,12 +42,6 @@ def other_coefficients(run: Run, slots: int, read: int) -> FloatArray:
     return np.stack(found, axis=1)
 
 
-def _turned(run: Run, level: int) -> tuple[npt.NDArray[np.int64], Bools]:
-    """Of each coefficient, which one the transposed automorphism of a level adds to it; and whether as it is."""
-    target = np.arange(RING_SIZE) * (RING_SIZE // 2 ** (run.shift + level) + 1) % (2 * RING_SIZE)
-    return target % RING_SIZE, target < RING_SIZE
-
-
 def _supports(run: Run, offsets: npt.NDArray[np.int64]) -> list[Bools]:
     """For each level, which coefficients of its results forms may read, from the first level on."""
     support = np.zeros(RING_SIZE, np.bool_)
@@ -54,7 +50,7 @@ def _supports(run: Run, offsets: npt.NDArray[np.int64]) -> list[Bools]:
     for level in range(run.depth - 1, -1, -1):
         found.append(support)
         both = support | np.roll(support, 1 << (run.shift + level))
-        support = both | both[_turned(run, level)[0]]
+        support = both | both[targets(run.shift + level)[0]]
     return found[::-1]
 
 
@@ -74,7 +70,7 @@ def _below(run: Run, level: int, price: FloatArray, read: Bools, *, is_source: b
         is_one: of the two results, no form reads both.
     """
     shift = 1 << (run.shift + level)
-    turned, is_same = _turned(run, level)
+    turned, is_same = targets(run.shift + level)
     fixed = turned == np.arange(RING_SIZE)
     moved = np.roll(read, shift)
     common = np.zeros(RING_SIZE, np.bool_) if is_one else read & moved

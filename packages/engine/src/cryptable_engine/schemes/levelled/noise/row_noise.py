@@ -17,6 +17,7 @@ from cryptable_engine.schemes.levelled.noise.variances import (
     answer_noise,
     zero_noise,
 )
+from cryptable_engine.schemes.levelled.plans.automorphisms import targets
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns
 from cryptable_engine.schemes.levelled.plans.weights import Weights
@@ -138,8 +139,8 @@ def _followed_back(run: Run, variances: RowVariances, nodes: IntArray, functiona
         odd[place[is_odd]] = _times_power(functional[is_odd], step << run.shift)
         difference = (even - odd) * (parents + step < run.count)[:, None]
         total += variances.of_key(key) * float(np.sum(difference**2))
-        target = np.arange(RING_SIZE) * (RING_SIZE // 2**key + 1) % (2 * RING_SIZE)
-        functional = even + odd + difference[:, target % RING_SIZE] * np.where(target < RING_SIZE, 1.0, -1.0)
+        target, is_same = targets(key)
+        functional = even + odd + difference[:, target] * np.where(is_same, 1.0, -1.0)
         nodes = parents
     return total + UPLOADED * float(np.sum(functional**2))
 
