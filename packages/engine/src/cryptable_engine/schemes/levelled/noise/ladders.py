@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cryptable_engine.circuit.circuit import IntArray
-from cryptable_engine.schemes.levelled.plans.ladders import Ladder
+from cryptable_engine.schemes.levelled.plans.ladders import Ladder, places_of
 from cryptable_engine.schemes.levelled.plans.plan import Plan
 from cryptable_engine.schemes.levelled.plans.weights import Weights
 
@@ -90,9 +90,9 @@ def _by_group(
     Yields:
         By number of the ladder, sources in their order, and an array of shape (rungs, sources, slots).
     """
-    ladder_of, rung_of, sign_of = np.empty((3, plan.forms.products + 1), np.int64)
-    for number, ladder in enumerate(found):
-        ladder_of[ladder.rungs], rung_of[ladder.rungs] = number, np.arange(ladder.rungs.size)
+    ladder_of, rung_of = places_of(plan.forms, found)
+    sign_of = np.empty_like(rung_of)
+    for ladder in found:
         sign_of[ladder.rungs] = ladder.signs
     group = plan.forms.group[bits[weights.source]]
     order = np.lexsort((weights.source, ladder_of[weights.form], group))

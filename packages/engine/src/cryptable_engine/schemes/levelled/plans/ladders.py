@@ -53,6 +53,14 @@ def ladders(forms: Forms) -> tuple[Ladder, ...] | None:
     return (*found, Ladder(np.array([root]), np.ones(1, np.int64)))
 
 
+def places_of(forms: Forms, found: tuple[Ladder, ...]) -> tuple[IntArray, IntArray]:
+    """Of each form, the number of its ladder, and of its rung there."""
+    ladder_of, rung_of = np.empty((2, forms.products + 1), np.int64)
+    for number, ladder in enumerate(found):
+        ladder_of[ladder.rungs], rung_of[ladder.rungs] = number, np.arange(ladder.rungs.size)
+    return ladder_of, rung_of
+
+
 def blocks(forms: Forms, found: tuple[Ladder, ...], kind: IntArray) -> Iterator[Block]:
     """What ladders read, by ladder, thermometer and the kind of a bit's source.
 
@@ -61,9 +69,7 @@ def blocks(forms: Forms, found: tuple[Ladder, ...], kind: IntArray) -> Iterator[
         found: them.
         kind: of each input element.
     """
-    ladder_of, rung_of = np.empty((2, forms.products + 1), np.int64)
-    for number, ladder in enumerate(found):
-        ladder_of[ladder.rungs], rung_of[ladder.rungs] = number, np.arange(ladder.rungs.size)
+    ladder_of, rung_of = places_of(forms, found)
     form, bit = forms.form_of_reads(), forms.read_bit
     keys = (ladder_of[form], forms.group[bit], kind[bit])
     order = np.lexsort((bit, *keys[::-1]))
