@@ -19,10 +19,12 @@ from cryptable.errors import AgreementWarning, UnsupportedModelError
 from cryptable.graphs.client_side import planned_graph
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.graphs.kernels import KernelMachine
+from cryptable.graphs.neighbors import NeighborsModel
 from cryptable.graphs.pair_votes import PairVotes
 from cryptable.importers.imported_model import ImportedModel
 from cryptable.planner.levelled.one_layer.networks import target_rms
 from cryptable.planner.planned_model import Agreement, PlannedModel
+from cryptable.planner.registry import Planner
 from cryptable.planner.tolerance import deviation, deviations
 
 MOST_ROWS = 2000
@@ -86,9 +88,13 @@ def _root_mean_square(difference: FloatArray) -> float:
 
 
 def _of_mixed_rows(planned: PlannedModel, imported: ImportedModel) -> tuple[float | None, float | None]:
-    """Labels and scores of kernel machines on rows whose values come from different rows of calibration data."""
+    """Labels and scores on rows whose values come from different rows of calibration data.
+
+    Of kernel machines, whose tables reach as far as that does, and of nearest neighbours, whose comparisons are those
+    of rows like it.
+    """
     graph, decoder = planned_graph(imported.graph), planned.decoder
-    if not isinstance(graph, KernelMachine) or not isinstance(imported.kept, np.ndarray):
+    if not isinstance(graph, KernelMachine | NeighborsModel) or not isinstance(imported.kept, np.ndarray):
         return None, None
     random = np.random.default_rng(0)
     rows = random.permuted(imported.rows[:_MOST_MIXED], axis=0)
@@ -99,7 +105,8 @@ def _of_mixed_rows(planned: PlannedModel, imported: ImportedModel) -> tuple[floa
     scores = np.asarray(_of_scores(decoder).decision_function(values), np.float64).reshape(wanted.shape)
     labels = None
     if decoder.is_classifier:
-        own = votes_of_pairs(wanted) if decoder.link in OF_PAIRS else wanted[:, 0]
+        single = wanted[:, 0] if wanted.shape[1] == 1 else wanted
+        own = votes_of_pairs(wanted) if decoder.link in OF_PAIRS else single
         labels = float(np.mean(decoder.predict(values) == decoder.predictions(own)))
     return labels, _root_mean_square(scores - wanted) / (deviation(wanted) or 1.0)
 
@@ -141,14 +148,15 @@ def check_tolerance(planned: PlannedModel, tolerance: float | None) -> None:
     )
 
 
-def tell_agreement(model: CompiledModel, *, advice: str, prints: bool, warns: bool) -> None:
+def tell_agreement(model: CompiledModel, planner: Planner, *, prints: bool, warns: bool) -> None:
     """As an AgreementWarning, where there is reason for one; else on standard error, where no bound of scores holds."""
+    advice = planner.closer
     agreement = model.agreement
     if agreement is None:
         return
     # Of classifiers, where labels say more than scores do.
     has_bound = model.error_bound is not None and agreement.labels is not None
-    least = LEAST_LABELS if has_bound else LEAST_LABELS_OF_NETWORKS
+    least = planner.least_labels or (LEAST_LABELS if has_bound else LEAST_LABELS_OF_NETWORKS)
     mixed = min(agreement.rows, _MOST_MIXED)
     is_near = agreement.labels is None or agreement.labels >= least
     # Of few rows, a part of a row is none: 129 of 133 are 97 %.

@@ -210,7 +210,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     # Bits that were chosen for their score are judged by that, those of each layer by whoever chose them, and what is
     # given up for a budget is told as such.
     is_chosen = budget is not None or not (bits is None or isinstance(bits, int))
-    tell_agreement(model, advice=planner.closer, prints=show_progress, warns=not is_chosen)
+    tell_agreement(model, planner, prints=show_progress, warns=not is_chosen)
     _warn_if_expensive(model, planner)
     if not isinstance(imported.graph, NeighborsModel):  # which is its rows: few, or it would be too expensive
         _warn_if_ranges_are_of_few_rows(model, len(imported.rows))

@@ -25,6 +25,7 @@ from cryptable.graphs.graph import Estimator, ModelGraph, Rows
 from cryptable.graphs.integer_squares import TrainedSquares
 from cryptable.graphs.kernels import KernelMachine
 from cryptable.graphs.mixture import Mixture
+from cryptable.graphs.neighbors import NeighborsModel
 from cryptable.graphs.network import SegmentedNetwork
 from cryptable.graphs.pair_votes import PairVotes
 from cryptable.graphs.quadratic_forms import QuadraticForms
@@ -241,9 +242,11 @@ def _with_agreement(
         planned = replace(planned, decoder=whole.decoder(planned.decoder), error_bound=bound)
     if imported.predicts_column:
         planned = replace(planned, decoder=replace(planned.decoder, column=True))
+    if isinstance(graph, NeighborsModel):  # it holds where the same neighbours are found, which it does not say
+        planned = replace(planned, error_bound=None)
     if planned.places is not None:
         return replace(planned, agreement=of_labels(planned, imported, planned.places(imported.reference)))
-    if whole.labels is not None or reference.shape[1] > 1 or isinstance(graph, _WITHOUT_BOUND):
+    if whole.labels is not None or reference.shape[1] > 1 or isinstance(graph, _WITHOUT_BOUND | NeighborsModel):
         planned = replace(planned, agreement=measured(planned, imported))
     if isinstance(graph, _WITHOUT_BOUND):
         check_tolerance(planned, settings.tolerance)

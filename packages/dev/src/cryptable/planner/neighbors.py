@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from cryptable_engine.circuit.circuit import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Term
 from cryptable_protocol import AffineEncoder, Decoder, FeatureEncoder, UnusedFeature
 
@@ -42,9 +43,16 @@ _LEVELS = 256
 _DIFFERENCE_BITS = 18
 """Of a comparison, before bits are dropped: finer than features are."""
 _MAX_RANK_BITS = 8
-_SAMPLES = 60_000
-_SPREAD = (0.05, 0.2, 0.5)
+_SAMPLES = 20_000
+"""Of a round."""
+_MOST_ROUNDS = 40
+_LEAST_NEW = 0.001
+"""Of a round's points, with which the search for borders ends: by Good and Turing, the share of points like these at
+borders that no point has found."""
+_SPREAD = (0.05, 0.2, 0.5, 1.0)
 """Of the samples around rows, in standard deviations of each feature."""
+_MIXED_SPREAD = 0.1
+"""The same around rows whose values are of different rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +70,9 @@ class _Borders:
     kind="a model of nearest neighbours",
     cheaper="comparisons grow faster than training rows: fit on fewer, as on cluster centres of each class, or fit "
     "NearestCentroid, which needs no lookup",
+    closer="which of two training rows that are about equally far is the nearer one is left to rounding: fit on fewer "
+    "rows, as on cluster centres of each class, that are farther apart",
+    least_labels=0.99,
 )
 def plan(graph: NeighborsModel, task: Task) -> PlannedModel:
     """For the registry."""
@@ -94,7 +105,7 @@ def plan_neighbors(
     low, high = known.min(axis=0), known.max(axis=0)
     used = np.flatnonzero(high > low)
     targets = _targets(model, tolerance)
-    borders = _borders(model, _samples(known, low, high), progress)
+    borders = _borders(model, known, low, high, progress)
     others = {row: found for row, found in borders.others.items() if targets.heights[row]}
     if not others:
         raise ConstantModelError("the model gives the same scores for every input: there is nothing to compute")
@@ -135,33 +146,74 @@ def plan_neighbors(
     return PlannedModel(circuit, tuple(encoders), decoder, targets.error, layer_names=tuple(names))
 
 
-def _samples(known: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Points to look for borders at: everywhere in the encoders' range, and more around the data."""
-    generator = np.random.default_rng(0)
-    spread = known.std(axis=0)
-    parts = [known, generator.uniform(low, high, (_SAMPLES // 2, len(low)))]
+def _samples(known: FloatArray, low: FloatArray, high: FloatArray, generator: np.random.Generator) -> FloatArray:
+    """Points to look for borders at: all over the encoders' range, around the data, and around mixtures of its rows.
+
+    In many dimensions, few of what is uniform in the range comes near to rows that a client may have.
+    """
+    count, spread = _SAMPLES // 4, known.std(axis=0)
+    parts = [generator.uniform(low, high, (count, len(low)))]
     for scale in _SPREAD:
-        around = known[generator.integers(0, len(known), _SAMPLES // (2 * len(_SPREAD)))]
+        around = known[generator.integers(0, len(known), 2 * count // len(_SPREAD))]
         parts.append(around + generator.normal(size=around.shape) * scale * spread)
+    mixed = known[generator.integers(0, len(known), (count, len(low))), np.arange(len(low))]
+    parts.append(mixed + generator.normal(size=mixed.shape) * _MIXED_SPREAD * spread)
     samples: FloatArray = np.concatenate(parts).clip(low, high)
     return samples
 
 
-def _borders(model: NeighborsModel, samples: FloatArray, progress: Callable[[float], None] | None) -> _Borders:
+def _borders(
+    model: NeighborsModel,
+    known: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    progress: Callable[[float], None] | None,
+) -> _Borders:
+    """What points find, round by round, until next to none of them finds anything new."""
     count, k = len(model.points), model.k
     if k >= count:
         return _Borders({}, np.arange(count, dtype=np.int64))
-    counts_somewhere, beyond = np.zeros(count, np.bool_), np.zeros((count, count), np.bool_)
-    squares = np.square(model.points).sum(axis=1)
-    chunks = np.array_split(samples, max(1, len(samples) * count // 2_000_000))
-    for number, chunk in enumerate(chunks):
-        nearest = np.argpartition(squares - 2 * chunk @ model.points.T, k, axis=1)[:, : k + 1]
-        counts_somewhere[nearest[:, :k]] = True
-        beyond[nearest[:, k:], nearest[:, :k]] = True
+    found = _Found.of(model)
+    generator = np.random.default_rng(0)
+    found.look(known)
+    for number in range(_MOST_ROUNDS):
+        new = found.look(_samples(known, low, high, generator))
         if progress is not None:
-            progress((number + 1) / len(chunks))
-    others = {i: np.flatnonzero(beyond[i]) for i in np.flatnonzero(counts_somewhere & beyond.any(axis=1)).tolist()}
-    return _Borders(others, np.flatnonzero(counts_somewhere & ~beyond.any(axis=1)))
+            progress((number + 1) / _MOST_ROUNDS)
+        if new <= _LEAST_NEW:
+            break
+    if progress is not None:
+        progress(1.0)
+    counts, beyond = found.counts, found.beyond
+    others = {i: np.flatnonzero(beyond[i]) for i in np.flatnonzero(counts & beyond.any(axis=1)).tolist()}
+    return _Borders(others, np.flatnonzero(counts & ~beyond.any(axis=1)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Which rows count somewhere, and beside which row i row j is one of the k nearest, i being the next one."""
+
+    model: NeighborsModel
+    squares: FloatArray
+    counts: npt.NDArray[np.bool_]
+    beyond: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, model: NeighborsModel) -> _Found:
+        """Nothing yet."""
+        count = len(model.points)
+        squares = np.square(model.points).sum(axis=1)
+        return cls(model, squares, np.zeros(count, np.bool_), np.zeros((count, count), np.bool_))
+
+    def look(self, points: FloatArray) -> float:
+        """Add what these points find; returns the share of them that find something new."""
+        k, new = self.model.k, 0
+        for chunk in np.array_split(points, max(1, len(points) * len(self.squares) // 2_000_000)):
+            nearest = np.argpartition(self.squares - 2 * chunk @ self.model.points.T, k, axis=1)[:, : k + 1]
+            new += int((~self.beyond[nearest[:, k:], nearest[:, :k]]).any(axis=1).sum())
+            self.counts[nearest[:, :k]] = True
+            self.beyond[nearest[:, k:], nearest[:, :k]] = True
+        return new / len(points)
 
 
 def _differences(points: FloatArray, pairs: IntArray, low: FloatArray, step: FloatArray, sign_bits: int) -> Linear:

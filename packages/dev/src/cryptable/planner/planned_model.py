@@ -67,8 +67,8 @@ class Agreement:
     differences of scores, in standard deviations of the scores, of the score where it is largest; `largest` the largest
     difference, in the unit of the scores; both are None where labels alone are answered. `mixed_labels` and `mixed_rms`
     are the same of rows whose values are taken from anywhere in each column: rows unlike any that the model knows. They
-    are measured of kernel machines, whose tables reach as far as the calibration data do. `teacher` is of a network
-    that was distilled: how that answers beside what it learned from.
+    are measured of kernel machines, whose tables reach as far as the calibration data do, and of nearest neighbours.
+    `teacher` is of a network that was distilled: how that answers beside what it learned from.
     """
 
     rows: int
