@@ -19,7 +19,8 @@ from cryptable.graphs.quadratic import QuadraticModel
 from cryptable.graphs.quadratic_forms import QuadraticForms
 from cryptable.graphs.trained_integers import TrainedIntegers
 from cryptable.importers.pipelines import RawColumns, Stage, apply_steps
-from cryptable.importers.pipelines.products import multiplies, read_products
+from cryptable.importers.pipelines.kernel_features import makes_kernel_features, read_kernel_features
+from cryptable.importers.pipelines.products import Follow, Steps, multiplies, read_products
 from cryptable.importers.pipelines.rebase_additive import rebase_linear, rebase_steps
 from cryptable.importers.pipelines.rebase_forms import rebase_forms
 from cryptable.importers.pipelines.rebase_kernels import rebase_kernels
@@ -70,10 +71,11 @@ def read(
             f"the pipeline's last step, {name!r} ({type(model).__name__}), predicts nothing; "
             "compile a pipeline that ends with a classifier or a regressor"
         )
-    if multiplies(steps):
-        products = _products(estimator, steps, RawColumns.of(kept, rows, feature_names))
-        if products is not None:
-            return products
+    for is_there, reader in ((multiplies, read_products), (makes_kernel_features, read_kernel_features)):
+        if is_there(steps):
+            expanded = _expanded(reader, estimator, steps, RawColumns.of(kept, rows, feature_names))
+            if expanded is not None:
+                return expanded
     stage = _stage(
         steps, kept, rows, feature_names, _columns_that_may_miss(estimator, kept, rows, feature_names, may_miss)
     )
@@ -102,8 +104,10 @@ def read(
     return graph.of(rebase(graph.graph, last)) if isinstance(graph, ClientSide) else rebase(graph, last)
 
 
-def _products(estimator: Estimator, steps: list[tuple[str, Any]], raw: RawColumns) -> ModelGraph | None:
-    """Of a pipeline that multiplies columns before a linear model; None where it does not."""
+def _expanded(
+    reader: Callable[[Steps, Stage, Follow], ModelGraph | None], estimator: Estimator, steps: Steps, raw: RawColumns
+) -> ModelGraph | None:
+    """Of a pipeline with a step whose columns only a linear model can follow; None where another one does."""
     if raw.gaps or raw.opaque:
         return None
 
@@ -113,7 +117,7 @@ def _products(estimator: Estimator, steps: list[tuple[str, Any]], raw: RawColumn
         values = stage.values(stage.raw.rows)
         return read(pipeline, tuple(f"x{index}" for index in range(values.shape[1])), kept=inner, rows=values)
 
-    return read_products(steps, Stage.start(raw), follow)
+    return reader(steps, Stage.start(raw), follow)
 
 
 def _stage(

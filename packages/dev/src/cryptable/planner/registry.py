@@ -73,8 +73,8 @@ class Planner:
     `compared` says of which graphs scheme="auto" weighs its plan against those of other schemes; None where it is the
     cheapest of those that are able, or the only one.
     `explains` says whether it plans circuits that answer contributions beside scores. `answers` is "score", or "label"
-    of a planner of circuits that answer labels instead. `least_labels` is the share of labels like the model's own below
-    which `compile` warns; None where that is plain from whether a bound of its scores holds.
+    of a planner of circuits that answer labels instead. `least_labels` is the share of labels like the model's own
+    below which `compile` warns; None where that is plain from whether a bound of its scores holds.
     """
 
     graph: type
@@ -119,7 +119,18 @@ def planner(
         if (graph, scheme, answers) in _by_class:
             raise ValueError(f"{graph.__name__} has two planners; the second one is in {plan.__module__}")
         _by_class[graph, scheme, answers] = Planner(
-            graph, plan, kind, cheaper, tolerance, approximate, scheme, closer, compared, explains, answers, least_labels
+            graph,
+            plan,
+            kind,
+            cheaper,
+            tolerance,
+            approximate,
+            scheme,
+            closer,
+            compared,
+            explains,
+            answers,
+            least_labels,
         )
         return plan
 
