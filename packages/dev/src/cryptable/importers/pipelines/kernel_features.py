@@ -21,7 +21,7 @@ def read_alone(step: Step, stage: Stage) -> tuple[Column, ...]:
     """Where no linear model follows: each feature is a function of all columns."""
     raise stage.refusal(
         f"the features that {type(step).__name__} makes can be compiled where a linear model follows, and where "
-        "X_train has numbers alone; let one follow (SGDOneClassSVM, LinearSVC, Ridge), or leave the step out and fit trees"
+        "X_train has numbers alone; let one follow (SGDOneClassSVM, LinearSVC, Ridge), or fit trees without the step"
     )
 
 
