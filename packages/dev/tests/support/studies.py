@@ -10,7 +10,7 @@ import cryptable as ct
 import numpy as np
 from gap_data import MATRIX, TRAINING
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
-from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.gaussian_process.kernels import RBF
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -94,6 +94,14 @@ SETTINGS = {
         ],
     },
     "RANSACRegressor": {"random_state": 0},
+    "SelfTrainingClassifier": {"estimator": LogisticRegression()},
+    "StackingRegressor": {
+        "estimators": [
+            ("forest", RandomForestRegressor(n_estimators=3, max_depth=3, random_state=0)),
+            ("tree", DecisionTreeRegressor(max_depth=3, random_state=0)),
+        ],
+        "cv": 2,
+    },
     **{
         f"ExplainableBoosting{kind}": {
             "interactions": pairs,
@@ -269,9 +277,10 @@ BY_LOOKUPS = (
     ("catboost.CatBoostRegressor", ""),
 )
 """Models of trees that are compiled for the scheme bootstrapped too."""
-ELSEWHERE = ("skorch.NeuralNet", "sklearn.frozen.FrozenEstimator")
-"""Classes that are nothing without a torch module, or a fitted estimator: test_networks_of_estimators and test_wrappers
-have theirs."""
+RANKERS = ("catboost.CatBoostRanker", "lightgbm.LGBMRanker", "xgboost.XGBRanker")
+ELSEWHERE = ("skorch.NeuralNet", "sklearn.frozen.FrozenEstimator", *RANKERS)
+"""Classes that are nothing without a torch module, a fitted estimator, or queries: test_networks_of_estimators,
+test_wrappers and test_rankers have theirs."""
 INSTALLED = [
     name
     for name in ct.supported_estimators()

@@ -1,8 +1,9 @@
-"""CatBoost: classifiers and regressors. By lookups, a symmetric tree of depth 4 is one of 4 bits."""
+"""CatBoost: classifiers, regressors and rankers. By lookups, a symmetric tree of depth 4 is one of 4 bits."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 import tempfile
@@ -22,6 +23,18 @@ from cryptable.importers.registry import importer
 
 Split: TypeAlias = dict[str, Any]
 
+_RANKS = (
+    "LambdaMart",
+    "PairLogit",
+    "PairLogitPairwise",
+    "QueryCrossEntropy",
+    "QueryRMSE",
+    "QuerySoftMax",
+    "StochasticRank",
+    "YetiRank",
+    "YetiRankPairwise",
+)
+"""Losses whose raw values order the rows of a query."""
 _LINKS = {
     "Logloss": Link.SIGMOID,
     "CrossEntropy": Link.SIGMOID,
@@ -39,15 +52,19 @@ _LINKS = {
     "LogLinQuantile": Link.EXPONENTIAL,
     "Poisson": Link.EXPONENTIAL,
     "Tweedie": Link.EXPONENTIAL,
+    **dict.fromkeys(_RANKS, Link.IDENTITY),
 }
 
 
 def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
-    return np.asarray(estimator.predict(rows, prediction_type="RawFormulaVal"), np.float64)
+    takes_kind = "prediction_type" in inspect.signature(estimator.predict).parameters  # a ranker predicts raw values
+    options = {"prediction_type": "RawFormulaVal"} if takes_kind else {}
+    return np.asarray(estimator.predict(rows, **options), np.float64)
 
 
 @importer(
     "catboost.CatBoostClassifier",
+    "catboost.CatBoostRanker",
     "catboost.CatBoostRegressor",
     reference=_reference,
     needs_rows=True,

@@ -1,4 +1,4 @@
-"""LightGBM: classifiers and regressors, boosted (also with DART and GOSS) or random forests."""
+"""LightGBM: classifiers, regressors and rankers, boosted (also with DART and GOSS) or random forests."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ _LINKS = {
     "gamma": Link.EXPONENTIAL,
     "tweedie": Link.EXPONENTIAL,
     "cross_entropy": Link.LOGISTIC,
+    "lambdarank": Link.IDENTITY,
+    "rank_xendcg": Link.IDENTITY,
 }
 
 
@@ -56,7 +58,14 @@ def _reference(estimator: Estimator, rows: Rows) -> FloatArray:
     return raw * _objective(estimator).slope
 
 
-@importer("lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor", reference=_reference, needs_rows=True, takes_gaps=True)
+@importer(
+    "lightgbm.LGBMClassifier",
+    "lightgbm.LGBMRanker",
+    "lightgbm.LGBMRegressor",
+    reference=_reference,
+    needs_rows=True,
+    takes_gaps=True,
+)
 def read(
     estimator: Estimator, feature_names: tuple[str, ...], *, kept: Rows, rows: object, may_miss: object
 ) -> TreeEnsemble | Transformed:

@@ -57,7 +57,7 @@ _ADVICE = {
         "on some dozens of rows, or NearestCentroid, which needs no lookup"
     ),
     r"^GaussianProcess": "fit SVC or KernelRidge on some dozens of rows, or gradient-boosted trees",
-    r"^(Stacking|OneVsOne|OutputCode|ClassifierChain|RegressorChain)": (
+    r"^(StackingClassifier|OneVsOne|OutputCode|ClassifierChain|RegressorChain)": (
         "compile the estimators that it is made of, or fit one random forest or one boosted ensemble instead"
     ),
     r"^MultiOutputClassifier$": "several targets are not supported; compile its estimators_ one by one",

@@ -1,4 +1,4 @@
-"""XGBoost: classifiers and regressors of trees, boosted (also with DART) or random forests."""
+"""XGBoost: classifiers, regressors and rankers of trees, boosted (also with DART) or random forests."""
 
 from __future__ import annotations
 
@@ -39,11 +39,15 @@ _LINKS = {
     "reg:pseudohubererror": Link.IDENTITY,
     "reg:quantileerror": Link.IDENTITY,
     "reg:logistic": Link.LOGISTIC,
+    "rank:map": Link.IDENTITY,
+    "rank:ndcg": Link.IDENTITY,
+    "rank:pairwise": Link.IDENTITY,
 } | dict.fromkeys(_LOGARITHMIC, Link.EXPONENTIAL)
 
 
 @importer(
     "xgboost.XGBClassifier",
+    "xgboost.XGBRanker",
     "xgboost.XGBRegressor",
     "xgboost.XGBRFClassifier",
     "xgboost.XGBRFRegressor",
