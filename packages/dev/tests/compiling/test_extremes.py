@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from cryptable.importers.imported_model import import_model
 from sklearn.cross_decomposition import CCA, PLSRegression
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -67,3 +68,11 @@ def test_ranges_of_few_rows_are_warned_of():
         ct.compile(model, X[::10], show_progress=False)
     ct.compile(model, X[::5], show_progress=False)
     ct.compile(DecisionTreeRegressor(max_depth=2).fit(X, Y), X[::10], show_progress=False)
+
+
+def test_features_that_hardly_vary_within_a_class_are_warned_of():
+    rows, digits = load_digits(return_X_y=True)
+    with pytest.warns(ct.AgreementWarning, match=r"of the labels are the model's own.*larger var_smoothing="):
+        ct.compile(GaussianNB().fit(rows, digits), rows, show_progress=False)
+    smooth = GaussianNB(var_smoothing=1e-3).fit(rows, digits)
+    assert (ct.compile(smooth, rows, show_progress=False).predict(rows) == smooth.predict(rows)).mean() > 0.995

@@ -29,6 +29,10 @@ MAX_PRECISION = 56.0
 negligible noise (2^-62 fresh, 2^2.8 standard deviations for p_error 2^-40, 1 bit of padding, 1 for rounding)."""
 TARGET = 0.01
 """Largest error of a score that is aimed at, in log-odds; steep models end up above it."""
+CLOSER = (
+    "features that hardly vary within a class make scores immense, for which no plan is fine enough: leave them out, or "
+    "fit GaussianNB with a larger var_smoothing=, as 1e-3"
+)
 _MARGIN = 0.25
 """How far the encoders reach beyond the calibration data, on both sides, relative to its range."""
 _FINENESS = 2.0 ** np.arange(0, 24)
@@ -70,6 +74,7 @@ def as_exact_as_can_be(_graph: QuadraticModel, _scores: FloatArray) -> float:
     QuadraticModel,
     kind="a quadratic model",
     cheaper="fewer features cost less: it has no lookups",
+    closer=CLOSER,
     tolerance=as_exact_as_can_be,
     explains=True,
 )

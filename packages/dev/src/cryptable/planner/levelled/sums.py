@@ -16,7 +16,7 @@ from cryptable.planner.curves import plan_curves
 from cryptable.planner.levelled.parameters import choose_parameters
 from cryptable.planner.linear import DEFAULT_INPUT_BITS, plan_linear
 from cryptable.planner.planned_model import PlannedModel
-from cryptable.planner.quadratic import as_exact_as_can_be, plan_quadratic
+from cryptable.planner.quadratic import CLOSER, as_exact_as_can_be, plan_quadratic
 from cryptable.planner.registry import Task, planner
 
 _CHEAPER = "fewer features and scores cost less, and a larger tolerance= does"
@@ -37,6 +37,7 @@ def plan(graph: LinearModel, task: Task) -> PlannedModel:
     scheme=LEVELLED,
     kind="a quadratic model",
     cheaper=_CHEAPER,
+    closer=CLOSER,
     tolerance=as_exact_as_can_be,
 )
 def plan_squares(graph: QuadraticModel, task: Task) -> PlannedModel:
