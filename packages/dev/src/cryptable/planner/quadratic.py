@@ -30,8 +30,8 @@ negligible noise (2^-62 fresh, 2^2.8 standard deviations for p_error 2^-40, 1 bi
 TARGET = 0.01
 """Largest error of a score that is aimed at, in log-odds; steep models end up above it."""
 CLOSER = (
-    "features that hardly vary within a class make scores immense, for which no plan is fine enough: leave them out, or "
-    "fit GaussianNB with a larger var_smoothing=, as 1e-3"
+    "features that hardly vary within a class make scores immense, for which no plan is fine enough: leave them out, "
+    "or fit GaussianNB with a larger var_smoothing=, as 1e-3"
 )
 _MARGIN = 0.25
 """How far the encoders reach beyond the calibration data, on both sides, relative to its range."""
