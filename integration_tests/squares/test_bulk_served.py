@@ -15,9 +15,14 @@ from cryptable_client import connect
 from cryptable_client.__main__ import main
 from cryptable_client.files.tables import write_table
 from cryptable_client.server.remote_model import RemoteModel
-from cryptable_protocol import CryptableError, InvalidInputError
+from cryptable_engine import compile_circuit, verify
+from cryptable_engine.circuit.bounds import highest_output
+from cryptable_engine.schemes.squares.bulk.choice import least_modulus, parameters_of
+from cryptable_protocol import CompileOptions, CryptableError, InvalidInputError, limits
+from cryptable_protocol.findings import installed_version
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_server.processes.entry_points import bulk_program
 from server_process import infer_header, run_server
 from sklearn.ensemble import RandomForestClassifier
 
@@ -54,12 +59,41 @@ def flooded(squares):
 
 
 @pytest.fixture(scope="module")
-def server(model, network, flooded, tmp_path_factory):
+def wide():
+    """A network of so many inputs that a tensor is longer than a message."""
+    rows = RANDOM.normal(size=(60, 1300))
+    classifier = QuantNeuralNetClassifier(
+        (2,), activation="square", input_bits=2, weight_bits=2, output_weight_bits=3, max_epochs=1, random_state=0
+    )
+    return ct.compile(classifier.fit(rows, rows[:, 0] > 0), rows, name="wide", show_progress=False)
+
+
+@pytest.fixture(scope="module")
+def points():
+    """Trees whose clients send points, which no server chooses for so few thresholds: its program is there before."""
+    forest = RandomForestClassifier(3, max_depth=2, random_state=1).fit(ROWS, ROWS[:, 0] * ROWS[:, 1] > 0)
+    return ct.compile(forest, ROWS, scheme="levelled", name="points", show_progress=False)
+
+
+def program_of_points(model, directory):
+    """Of degree 2, where a server looks for a program of rows in bulk that it made before."""
+    circuit, engine = model.circuit, installed_version("cryptable-engine")
+    maximum = highest_output(circuit, verify(circuit))
+    parameters = parameters_of(circuit, maximum, 2, least_modulus(maximum, 8192), 2, 2.0**-128)
+    name = f"{model.artifact.digest.hex()}-{engine}-{installed_version('concrete-python') or 'none'}"
+    options = CompileOptions(scheme="squares", p_error=2.0**-128)
+    compile_circuit(circuit, options, bulk_program(str(directory / name)), promised=parameters)
+    return parameters
+
+
+@pytest.fixture(scope="module")
+def server(model, network, flooded, wide, points, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bulk")
     (folder / "models").mkdir()
-    model.save(folder / "models" / "trees.cryptable")
-    network.save(folder / "models" / "network.cryptable")
-    flooded.save(folder / "models" / "flooded.cryptable")
+    for each in (model, network, flooded, wide, points):
+        each.save(folder / "models" / f"{each.artifact.model_name}.cryptable")
+    (folder / "programs").mkdir(mode=0o700)
+    program_of_points(points, folder / "programs")
     with run_server(folder / "models", folder, "--bulk") as running:
         yield running
 
@@ -91,6 +125,42 @@ def test_a_network_takes_many_rows_at_once_too(server, network):
         np.testing.assert_array_equal(remote.predict_proba(rows), network.predict_proba(rows))
         assert 0 < remote.traffic["rows_sent"] - parameters.row_bytes < 2000
         np.testing.assert_array_equal(remote.predict(rows[:2]), network.predict(rows[:2]))
+
+
+def test_thermometers_travel_as_points(server, points):
+    with connect(server.address, model="points", insecure=True) as remote:
+        bulk = remote._bulk._spec
+        assert (bulk.parameters.degree, sum(bulk.parameters.thermometers)) == (2, bulk.parameters.inputs)
+        assert bulk.parameters.columns < bulk.parameters.inputs
+        rows = MANY[: max(bulk.least_rows, 1000)]
+        np.testing.assert_array_equal(remote.predict_proba(rows), points.predict_proba(rows))
+        assert 0 < remote.traffic["rows_sent"] - bulk.parameters.row_bytes < 2000
+
+
+def test_a_tensor_longer_than_a_message_is_evaluated_from_a_file(server):
+    """Of zeros, since what is sent takes a client's time: the answer is one to the constants of the network."""
+    with connect(server.address, model="wide", insecure=True) as remote:
+        bulk = remote._bulk
+        bulk._ready()
+        parameters = bulk._spec.parameters
+        assert limits.MAX_MESSAGE_BYTES < parameters.row_bytes < 2 * limits.MAX_MESSAGE_BYTES
+        files = server.keys.parent / "programs" / "rows"
+        sizes = []
+
+        def requests():
+            yield infer_header(bulk._spec.spec, bulk._upload.header.sha256)
+            for start in range(0, parameters.row_bytes, limits.CHUNK_BYTES):
+                piece = bytes(min(limits.CHUNK_BYTES, parameters.row_bytes - start))
+                tensor = tensor_pb.EncryptedTensor(polynomials=piece)
+                if not start:
+                    tensor.seed = bytes(16)
+                yield pb.InferRequest(row=tensor)
+                sizes.append(sum(path.stat().st_size for path in files.glob("*/*")))
+
+        (answer,) = server.stub.Infer(requests())
+        parameters.check_output(answer.result)
+        assert max(sizes) > limits.MAX_MESSAGE_BYTES // 2
+        assert [path.name for path in files.glob("*/*")] == ["lock"]
 
 
 def test_a_network_whose_answers_are_flooded_has_no_second_way(server, flooded):

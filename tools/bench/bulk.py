@@ -3,12 +3,14 @@
 python tools/bench/bulk.py [--trees 100] [--depth 3] [--singles 5]
 python tools/bench/bulk.py --forest [--trees 50] [--depth 5]
 python tools/bench/bulk.py --network [--hidden 32]
+python tools/bench/bulk.py --mnist FOLDER [--layers 128 128 | --convolution] [--epochs 3]
 
-XGBoost on scikit-learn's breast cancer, a random forest on the synthetic rows of `levelled.py`, or a network of squares
-on scikit-learn's digits, 64-32-10. Each number of a row is drawn from those that its feature has in rows for testing,
-so that no two rows are alike. CPU seconds are of this process, one thread; decrypted answers are compared with the
-circuit's own. `--singles` rows are evaluated one by one besides, by the scheme that the model was compiled for, for
-what a row costs there.
+XGBoost on scikit-learn's breast cancer, a random forest on the synthetic rows of `levelled.py`, a network of squares
+on scikit-learn's digits, 64-32-10, or one on MNIST: 784-128-10, with other hidden layers, or with 8 filters of 5x5 at
+every second pixel before one of 100. FOLDER is where examples/mnist/data.py has put its file. Each number of a row is
+drawn from those that its feature has in rows for testing, so that no two rows are alike. CPU seconds are of this
+process, one thread; decrypted answers are compared with the circuit's own. `--singles` rows are evaluated one by one
+besides, by the scheme that the model was compiled for, for what a row costs there.
 """
 
 from __future__ import annotations
@@ -36,18 +38,28 @@ from cryptable_engine import Evaluator, Program, compile_circuit, compile_in_bul
 from cryptable_protocol import ClientSpec, encode_rows
 from cryptable_protocol.messages import tensor as pb
 from cryptable_protocol.model.bulk_spec import BulkSpec
-from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 from sklearn.datasets import load_breast_cancer, make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
-from squares import digits
+from squares import convolutional, digits, images_of, mnist
 
 Integers = npt.NDArray[np.int64]
 
 
 def compiled(options: argparse.Namespace) -> tuple[ct.CompiledModel, Any]:
     """A model whose rows are evaluated one by one, and rows for testing."""
+    if options.artifact is not None and options.artifact.exists():
+        return ct.load(options.artifact), images_of(options.mnist)[1]
+    if options.mnist is not None:
+        classifier, (X_train, X_test, y_train, _) = (convolutional if options.convolution else mnist)(options.mnist)
+        if options.layers:
+            classifier.set_params(hidden_layer_sizes=tuple(options.layers))
+        classifier.set_params(max_epochs=options.epochs).fit(X_train, y_train)
+        model = ct.compile(classifier, X_train[:5000], show_progress=False)
+        if options.artifact is not None:
+            model.save(options.artifact)
+        return model, X_test
     if options.network:
         network, (X_train, X_test, y_train, _) = digits(options.hidden, 3)
         classifier = network.set_params(max_epochs=5).fit(X_train, y_train)
@@ -80,6 +92,11 @@ def single_rows(model: ct.CompiledModel, encoded: Integers, folder: Path) -> tup
     return (time.process_time() - began) / max(1, len(rows)), program.price
 
 
+def resident() -> float:
+    """Gigabytes that this process had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
 def main() -> None:
     """Print what is measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -88,6 +105,11 @@ def main() -> None:
     parser.add_argument("--forest", action="store_true")
     parser.add_argument("--network", action="store_true")
     parser.add_argument("--hidden", type=int, default=32, help="neurons that are squared, of the network")
+    parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="a network on MNIST")
+    parser.add_argument("--layers", type=int, nargs="*", help="hidden layers of that, instead of 128")
+    parser.add_argument("--convolution", action="store_true", help="of MNIST, in front of 100 neurons")
+    parser.add_argument("--epochs", type=int, default=3, help="of training on MNIST")
+    parser.add_argument("--artifact", type=Path, metavar="FILE", help="of MNIST: keep the model, or take it from there")
     parser.add_argument("--singles", type=int, default=5, help="rows that are evaluated one by one besides")
     options = parser.parse_args()
     options.trees = options.trees or (50 if options.forest else 100)
@@ -106,13 +128,16 @@ def main() -> None:
         bulk = BulkSpec.of(spec, parameters, max(1, int(program.price / price))).spec
         keys, evaluator, ready, key_bytes = party(bulk, program)
 
-        began = time.process_time()
-        pieces = list(encrypt_in_pieces(bulk, keys, encoded))
+        began, row = time.process_time(), Path(name) / "row"
+        with row.open("wb") as file:
+            for piece in encrypt_in_pieces(bulk, keys, encoded):
+                file.write(piece.seed + piece.polynomials)
         client = time.process_time() - began
-        row = RingTensor(b"".join(piece.polynomials for piece in pieces), pieces[0].seed).to_bytes()
+        before = resident()
         began = time.process_time()
-        answer = evaluator.evaluate_row(row, ready)
+        answer = evaluator.evaluate_file(row, ready)
         server = time.process_time() - began
+        sent = row.stat().st_size
         began = time.process_time()
         found = decrypt(bulk, keys, read_tensor(bulk, pb.EncryptedTensor.FromString(answer)))
         reading = time.process_time() - began
@@ -123,15 +148,19 @@ def main() -> None:
     wrong = int((found != interpret(circuit, encoded)).any(axis=1).sum())
     count = parameters.rows
     what = f"64-{options.hidden}-10" if options.network else f"{options.trees}x{options.depth}"
+    if options.mnist is not None:
+        what = f"MNIST {'convolution' if options.convolution else options.layers or ''}"
     print(f"{spec.model_name} {what}: {circuit.products + circuit.squares} products")
-    sent = f"{parameters.columns} columns for {parameters.inputs} bits"
-    print(f"chain {parameters.keyset.number}, modulus {parameters.modulus}, {sent}, {count} rows")
+    primes = f"chain {parameters.keyset.number}, {len(parameters.fresh.data)} primes"
+    columns = f"{parameters.columns} columns for {parameters.inputs} inputs"
+    print(f"{primes}, modulus {parameters.modulus}, {columns}, {count} rows, {sent / 1e6:.0f} MB a tensor")
     print(f"server: {server:.2f} s of CPU, {1e3 * server / count:.3f} ms a row; {wrong} of {count} rows wrong")
     print(f"one by one: {1e3 * single:.1f} ms a row; a tensor takes as much CPU as {server / single:.0f} of them")
     print(f"priced: a tensor {program.price / 1e6:.2f} s, as {program.price / price:.1f} rows one by one are priced")
     print(f"client: {client:.2f} s of CPU to encrypt, {reading:.3f} s to read, {memory / 1e6:.1f} MB of memory at most")
-    print(f"of the whole process, at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB of memory")
-    print(f"keys {key_bytes / 1e6:.2f} MB; up {len(row) / count / 1e3:.2f} kB a row, down {len(answer) / count:.1f} B")
+    print(f"server: at most {resident() - before:.2f} GB more than before, while it evaluates")
+    print(f"of the whole process, at most {resident():.1f} GB of memory")
+    print(f"keys {key_bytes / 1e6:.2f} MB; up {sent / count / 1e3:.2f} kB a row, down {len(answer) / count:.1f} B")
 
 
 if __name__ == "__main__":

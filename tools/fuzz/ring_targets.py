@@ -52,6 +52,7 @@ def specifications() -> list[ClientSpec]:
     linear = LinearParameters(3, 16, 36, (1021, 1023, 1024), 2, 2, 1 << 29, 19, P_ERROR)
     made = [_spec("squares", 3, squares), _spec("one", 3, one), _spec("linear", 3, linear)]
     made.append(_spec("bulk", 3, BulkParameters(1, 3, 3, 65537, 2, 60_000, 28, P_ERROR)))
+    made.append(_spec("long", 3, BulkParameters(1, 3, 3, 35184371613697, 2, 1 << 44, 57, P_ERROR, level=2)))
     return [*made, _spec("windowed", 12, replace(squares, inputs=12, stride=1, windows=windows))]
 
 

@@ -93,6 +93,13 @@ def in_bulk() -> client_spec.ClientSpec:
     return message
 
 
+def of_fewer_primes() -> client_spec.ClientSpec:
+    """The same in columns modulo two primes, of scores of up to 45 bits."""
+    message = in_bulk()
+    put(message.bulk, level=2, modulus=35184371613697, answer_word_bits=57)
+    return message
+
+
 def of_points() -> client_spec.ClientSpec:
     """The same of thermometers of 3, 1 and 6 bits, as points of a lattice of degree 2."""
     message = in_bulk()
@@ -140,6 +147,17 @@ def accepted() -> list[Accepted]:
             canonical(in_bulk()),
             {
                 **_facts(canonical(in_bulk())),
+                "keyset_name": hashlib.sha256(b"cryptable squares keyset\0" + bytes([1, *bytes(7)])).hexdigest(),
+                "evaluation_keys_bytes": 16 + (3 + 1) * 4 * 8192 * 46 // 8,
+            },
+        ),
+        Accepted(
+            "client_spec",
+            "bulk_level",
+            "a model of the scheme squares for rows in bulk, modulo fewer primes, of a modulus of 45 bits",
+            canonical(of_fewer_primes()),
+            {
+                **_facts(canonical(of_fewer_primes())),
                 "keyset_name": hashlib.sha256(b"cryptable squares keyset\0" + bytes([1, *bytes(7)])).hexdigest(),
                 "evaluation_keys_bytes": 16 + (3 + 1) * 4 * 8192 * 46 // 8,
             },
@@ -241,11 +259,13 @@ def _bulk() -> list[Rejected]:
         "modulus_none": ("no modulus", of(modulus=0)),
         "modulus_composite": ("a modulus that is no prime", of(modulus=81921)),
         "modulus_form": ("a prime that has no roots of unity", of(modulus=65539)),
-        "modulus_long": ("a modulus of 27 bits", of(modulus=67239937)),
+        "modulus_long": ("a modulus of 46 bits", of(modulus=70368743374849)),
+        "level": ("columns modulo as many primes as the chain has, by number", of(level=3)),
+        "level_many": ("columns modulo more primes than the chain has", of(level=4)),
         "maximum": ("a maximum that the modulus does not hold", of(maximum=65537)),
         "outputs_none": ("no output", of(outputs=0)),
         "outputs": ("3 outputs for a decoder of 2", of(outputs=3)),
-        "words_long": ("answers in words of 37 bits", of(answer_word_bits=37)),
+        "words_long": ("answers in words of 58 bits", of(answer_word_bits=58)),
         "words_misread": ("words so short that their rounding is misread", of(answer_word_bits=24)),
     }
     points: dict[str, tuple[str, Callable[[client_spec.ClientSpec], object]]] = {

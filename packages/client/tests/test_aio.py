@@ -42,6 +42,68 @@ def test_predictions(echo, spec):
     assert not echo.keys
 
 
+def test_a_long_table_is_answered_part_by_part_and_goes_on_where_it_was_stopped(echo, tmp_path):
+    parts, kept, asked = [ROWS, ROWS[:1], ROWS[1:]], tmp_path / "kept", []
+
+    def chunks():
+        for part in parts:
+            asked.append((len(part), threading.current_thread() is threading.main_thread()))
+            yield part
+
+    async def use(stop_after):
+        found = []
+        async with await aio.connect(echo.address, model="echo", insecure=True) as remote:
+            predicting = remote.predict_chunks(chunks(), resume=kept)
+            async for values in predicting:
+                found.append(values)
+                if len(found) == stop_after:
+                    break
+            await predicting.aclose()
+            return np.concatenate(found), remote.traffic["rows"]
+
+    first, rows = run(use(1))
+    np.testing.assert_array_equal(first, VALUES)
+    assert (rows, asked) == (2, [(2, False)])
+    found, rows = run(use(9))
+    np.testing.assert_array_equal(found, [*VALUES, VALUES[0], VALUES[1]])
+    assert rows == 2
+
+
+def test_chunks_that_are_cancelled_end_their_call(echo, tmp_path):
+    arrived, ended = threading.Event(), threading.Event()
+
+    def hold(response):
+        arrived.set()
+        ended.wait(30)
+        return response
+
+    async def use():
+        async with await aio.connect(echo.address, model="echo", insecure=True) as remote:
+            echo.change_answer = hold
+            predicting = asyncio.ensure_future(anext(remote.predict_chunks([ROWS], resume=tmp_path / "kept")))
+            await asyncio.to_thread(arrived.wait, 30)
+            predicting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await predicting
+            echo.change_answer = lambda response: response
+            ended.set()
+            (values,) = [each async for each in remote.predict_chunks([ROWS], resume=tmp_path / "kept")]
+            np.testing.assert_array_equal(values, VALUES)
+
+    run(use())
+
+
+def test_a_chunk_that_does_not_fit_is_told_of(echo):
+    async def use():
+        async with await aio.connect(echo.address, model="echo", insecure=True) as remote:
+            predicting = remote.predict_chunks([ROWS, [[1.0]]])
+            np.testing.assert_array_equal(await anext(predicting), VALUES)
+            with pytest.raises(InvalidInputError, match="in the part that begins with row 2"):
+                await anext(predicting)
+
+    run(use())
+
+
 def test_the_loop_stays_free(echo):
     async def use():
         longest, stop = 0.0, False

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptable_client.server import connection
 from cryptable_client.server.cancellation import CURRENT, Cancellation
 
 if TYPE_CHECKING:
+    import os
+
     import numpy as np
     import numpy.typing as npt
     from cryptable_protocol.model.client_spec import ClientSpec
@@ -99,6 +101,14 @@ class AsyncRemoteModel:
         """See RemoteModel."""
         return await self._in_thread(self._remote.predict, rows)
 
+    async def predict_chunks(
+        self, chunks: Iterable[npt.ArrayLike], *, resume: str | os.PathLike[str] | None = None
+    ) -> AsyncGenerator[npt.NDArray[Any], None]:
+        """See RemoteModel, for `async for`. Chunks are asked for in threads, one after the other."""
+        parts = self._remote.predict_chunks(chunks, resume=resume)
+        while (found := await self._in_thread(next, parts, None)) is not None:
+            yield found
+
     async def predict_proba(self, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """See RemoteModel."""
         return await self._in_thread(self._remote.predict_proba, rows)
@@ -134,11 +144,11 @@ class AsyncRemoteModel:
     def __repr__(self) -> str:
         return f"<Async{repr(self._remote)[1:]}"
 
-    async def _in_thread(self, method: Callable[[npt.ArrayLike], Result], rows: npt.ArrayLike) -> Result:
+    async def _in_thread(self, method: Callable[..., Result], *arguments: object) -> Result:
         cancellation = Cancellation()
         token = CURRENT.set(cancellation)  # which the thread inherits
         try:
-            return await asyncio.to_thread(method, rows)
+            return await asyncio.to_thread(method, *arguments)
         except asyncio.CancelledError:
             cancellation.cancel()
             raise

@@ -17,7 +17,14 @@ from cryptable_engine.circuit.circuit import Circuit, IntArray
 from cryptable_engine.circuit.interpreter import checked_rows
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.errors import ProgramMismatchError
-from cryptable_engine.schemes.scheme import CompileLimits, Program, SchemeEvaluator, find_scheme, mismatch
+from cryptable_engine.schemes.scheme import (
+    CompileLimits,
+    FileEvaluator,
+    Program,
+    SchemeEvaluator,
+    find_scheme,
+    mismatch,
+)
 
 KeysSource = str | os.PathLike[str] | bytes | memoryview
 
@@ -219,6 +226,17 @@ class Evaluator:
             EvaluationError: the native code failed.
         """
         return self._evaluator.evaluate_row(row, self._checked(keys))
+
+    def evaluate_file(self, path: str | os.PathLike[str], keys: ServerKeys) -> bytes:
+        """The same for a tensor of rows in bulk that is in a file: its seed, then its polynomials.
+
+        Raises:
+            MalformedMessageError, InvalidInputError, EvaluationError: as `evaluate_row`; of programs of other rows too.
+            OSError: the file cannot be read.
+        """
+        if not isinstance(self._evaluator, FileEvaluator):
+            raise InvalidInputError("a program whose rows are no files; use Evaluator.evaluate_row")
+        return self._evaluator.evaluate_file(Path(path), self._checked(keys))
 
     def evaluate(self, tensor: EncryptedTensor, keys: ServerKeys | None = None) -> EncryptedTensor:
         """The encrypted result for one encrypted row, of a program of the scheme `bootstrapped`.

@@ -1,10 +1,11 @@
-"""Random networks of squares whose first layer is a convolution."""
+"""Random networks of squares whose first layer is a convolution, and arguments of such."""
 
 import math
 
 import numpy as np
 from cryptable_engine import GroupKind, Input, InputGroup, Linear, Square, Term
 from cryptable_engine.circuit.convolution import Convolution
+from hypothesis import strategies as st
 from square_networks import scored
 
 
@@ -38,3 +39,26 @@ def convolved_squares(random, convolution, widths, *, maximum=1):
         before = width
     nodes.pop()
     return scored(nodes)
+
+
+@st.composite
+def convolutions(draw):
+    """Arguments of `convolved_squares`: one to three axes, with all that a Convolution has."""
+    groups = draw(st.sampled_from((1, 1, 2)))
+    axes = []
+    for _ in range(draw(st.integers(1, 3))):
+        taps, dilation, stride = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 3))
+        before, places = draw(st.integers(0, (taps - 1) * dilation)), draw(st.integers(1, 4))
+        extent = max(1, (places - 1) * stride - before + 1) + draw(st.integers(0, 2))
+        axes.append((extent, taps, places, stride, dilation, before))
+    extents, taps, places, strides, dilations, before = zip(*axes, strict=True)
+    return {
+        "shape": (groups * draw(st.integers(1, 2)), *extents),
+        "filters": groups * draw(st.integers(1, 5)),
+        "taps": taps,
+        "places": places,
+        "strides": strides,
+        "dilations": dilations,
+        "before": before,
+        "groups": groups,
+    }

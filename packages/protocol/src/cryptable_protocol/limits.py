@@ -31,6 +31,8 @@ MAX_LEVELLED_POLYNOMIALS = 64
 MAX_EVALUATION_KEYS_BYTES = 4 << 30
 MAX_MESSAGE_BYTES = 64 << 20
 """One gRPC message."""
+MAX_BULK_BYTES = 512 << 20
+"""A tensor of rows in bulk, which is no message: it travels in pieces."""
 MAX_MODEL_LIST_BYTES = 1 << 18
 """A server's list of its models: a parser may turn two bytes of it into a hundred of memory."""
 CHUNK_BYTES = 1 << 20

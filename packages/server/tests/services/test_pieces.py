@@ -1,13 +1,15 @@
 """Pieces of tensors in bulk: put together where each is what must come next, else refused."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from cryptable_protocol import MalformedMessageError, limits
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
-from cryptable_server.services.pieces import whole_tensor
+from cryptable_server.services.pieces import gathered
+from cryptable_server.services.spool import Spool
 from cryptable_server.services.together import Together
 
 PARAMETERS = BulkParameters(1, 9, 1, 65537, 2, 60_000, 28, 2.0**-128)
@@ -22,20 +24,27 @@ def piece(size, seed=None):
     return made
 
 
-def gathered(first, *others):
+def received(folder, first, *others):
+    """The file's bytes; nothing is left of it where it is refused."""
     requests = Together(*(pb.InferRequest(row=other) for other in others))
-    return asyncio.run(whole_tensor(requests, first, PARAMETERS, waits=lambda: False))
+    spool = Spool(folder, 1 << 30)
+    try:
+        with spool.begin("somebody", PARAMETERS.row_bytes) as incoming:
+            file = asyncio.run(gathered(requests, first, PARAMETERS, incoming, waits=lambda: False))
+        return Path(file.location).read_bytes()
+    except MalformedMessageError:
+        assert spool.bytes == 0
+        raise
+    finally:
+        spool.close()
 
 
-def test_pieces_are_put_together():
+def test_pieces_are_put_together(tmp_path):
     assert 0 < REST < SIZE
-    whole = gathered(piece(SIZE, SEED), piece(REST))
-    assert (whole.seed, len(PARAMETERS.check_input(whole))) == (SEED, PARAMETERS.row_message_bytes)
-
-
-def test_rows_that_are_no_tensors_in_bulk_pass():
-    row = piece(3)
-    assert asyncio.run(whole_tensor(Together(), row, None, waits=lambda: False)) is row
+    first, rest = piece(SIZE, SEED), piece(REST)
+    first.polynomials, rest.polynomials = b"a" * SIZE, b"b" * REST
+    assert received(tmp_path, first, rest) == SEED + b"a" * SIZE + b"b" * REST
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -47,15 +56,19 @@ def test_rows_that_are_no_tensors_in_bulk_pass():
         ([piece(SIZE, SEED), piece(SIZE)], "a piece of 1048576 bytes after 1048576"),
         ([piece(SIZE, SEED), piece(0)], "a piece of 0 bytes after"),
         ([piece(SIZE, SEED), piece(REST, SEED)], "and no other"),
+        ([piece(SIZE, b"short")], "a seed of 5 bytes, expected 16"),
+        ([piece(SIZE, SEED), tensor_pb.EncryptedTensor(polynomials=bytes(REST), rows=2)], "and no other"),
     ],
-    ids=["short", "no seed", "one alone", "long", "empty", "two seeds"],
+    ids=["short", "no seed", "one alone", "long", "empty", "two seeds", "a short seed", "rows together"],
 )
-def test_pieces_that_are_not_what_comes_next_are_refused(pieces, why):
+def test_pieces_that_are_not_what_comes_next_are_refused(tmp_path, pieces, why):
     with pytest.raises(MalformedMessageError, match=why):
-        gathered(*pieces)
+        received(tmp_path, *pieces)
 
 
-def test_a_header_in_the_midst_is_refused():
+def test_a_header_in_the_midst_is_refused(tmp_path):
     requests = Together(pb.InferRequest(header=pb.InferHeader()))
-    with pytest.raises(MalformedMessageError, match="a tensor ends after"):
-        asyncio.run(whole_tensor(requests, piece(SIZE, SEED), PARAMETERS, waits=lambda: False))
+    spool = Spool(tmp_path, 1 << 30)
+    with spool.begin("somebody", 9) as incoming, pytest.raises(MalformedMessageError, match="a tensor ends after"):
+        asyncio.run(gathered(requests, piece(SIZE, SEED), PARAMETERS, incoming, waits=lambda: False))
+    spool.close()

@@ -131,3 +131,31 @@ def test_a_caller_that_goes_takes_its_rows_along():
         assert [future.cancelled() for future in executor.futures] == [True] * 3
 
     run(main)
+
+
+def test_every_row_that_was_read_ends_once():
+    async def main():
+        ended = []
+        executor = ByHand()
+        async with RowPipeline(executor, Rows(4), ended.append) as pipeline:
+            await settle()
+            executor.end(0)
+            executor.futures[1].set_exception(WorkerDiedError("died"))
+            assert len(ended) == 2
+            await pipeline.next()
+        await settle()
+        assert len(ended) == 4
+        refused = []
+        with pytest.raises(OverloadedError):
+            async with RowPipeline(ByHand(room=0), Rows(1), refused.append) as pipeline:
+                await pipeline.next()
+        assert len(refused) == 1
+        # One that waits for room when its caller goes.
+        waiting = []
+        async with RowPipeline(ByHand(room=1), Rows(2), waiting.append):
+            await settle()
+            assert not waiting
+        await settle()
+        assert len(waiting) == 2
+
+    run(main)

@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 from cryptable_client import SecretKeys, decrypt, encrypt
 from cryptable_client.keys.encryption import encrypt_in_pieces
-from cryptable_client.schemes.squares import bulk
-from cryptable_client.schemes.squares.encryption import body_of, ring_times, transformed_secret
+from cryptable_client.schemes.squares import bulk, encryption
+from cryptable_client.schemes.squares.encryption import (
+    body_of,
+    exact_times,
+    read_phase,
+    ring_times,
+    transformed_secret,
+)
 from cryptable_protocol import ClientSpec, Decoder, InvalidInputError, Link, MalformedMessageError, ThermometerEncoder
 from cryptable_protocol.limits import CHUNK_BYTES
 from cryptable_protocol.schemes.packing import pack, unpack
@@ -66,6 +72,47 @@ def test_points_are_sent_in_the_place_of_thermometers(keys):
     assert len(tensor.polynomials) == parameters.row_bytes == 5 * parameters.column_bytes
     # Three ones of five are the point (0, 2), five (2, 0): the first column has their first coordinates.
     assert slots_of(tensor, keys._key_material())[:3].tolist() == [0, 2, 0]
+
+
+MODULUS = 35184371613697
+"""Of 45 bits, the most that rows in bulk have."""
+
+
+@pytest.mark.parametrize("level", [1, 2, 0])
+@pytest.mark.parametrize("modulus", [65537, MODULUS])
+def test_a_body_is_rounded_as_integers_are(level, modulus, monkeypatch):
+    monkeypatch.setattr(encryption, "errors", lambda size: np.zeros(size, np.int64))
+    chain, random = replace(PARAMETERS, level=level).fresh, np.random.default_rng(0)
+    nothing = np.zeros((len(chain.data), chain.ring_size), np.int64)
+    message, added = random.integers(0, modulus, (2, chain.ring_size))
+    message[:2], added[:4] = (modulus - 1, 0), (modulus - 1, modulus - 1, 0, 0)
+    found = body_of(chain, nothing, message, modulus, nothing, added=added)
+    wanted = (message.astype(object) * chain.modulus + added) // modulus
+    for body, prime in zip(found, chain.data, strict=True):
+        np.testing.assert_array_equal(body, (wanted % prime).astype(np.int64))
+
+
+@pytest.mark.parametrize("bits", [27, 36, 37, 57])
+@pytest.mark.parametrize("modulus", [65537, MODULUS])
+def test_phases_are_read_as_integers_are(bits, modulus):
+    phases = np.random.default_rng(0).integers(0, 1 << bits, 4000)
+    edges = [round((2 * number + 1) * 2**bits / (2 * modulus)) for number in range(40)]
+    phases[:120] = [(edge + off) % 2**bits for edge in edges for off in (-1, 0, 1)]
+    phases[120:124] = (0, 1, (1 << bits) - 1, 1 << (bits - 1))
+    wanted = [(2 * int(phase) * modulus + 2**bits) // 2 ** (bits + 1) % modulus for phase in phases]
+    assert read_phase(phases, modulus, bits).tolist() == wanted
+
+
+def test_long_words_times_the_secret_are_exact_modulo_their_length(keys):
+    bits, secret = 57, keys._key_material()
+    words = np.random.default_rng(0).integers(0, 1 << bits, secret.size)
+    words[:9] = (1 << bits) - 1
+    found = exact_times(words, secret, bits) % (1 << bits)
+    own, turned = words.astype(object), secret.astype(object)
+    for place in (0, 1, secret.size - 1):
+        # X^N is -1: what is beyond the end comes back negated.
+        wanted = own[: place + 1] @ turned[place::-1] - own[place + 1 :] @ turned[:place:-1]
+        assert found[place] == wanted % (1 << bits)
 
 
 def test_what_rounding_is_off_by_has_no_mean():

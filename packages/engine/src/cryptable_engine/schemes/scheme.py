@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from cryptable_protocol import CiphertextType, ClientSpec, CompileOptions, InvalidInputError, KeysetParameters
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
@@ -172,6 +172,18 @@ class SchemeEvaluator(Protocol):
         Raises:
             MalformedMessageError: a row of another form than the program's.
             EvaluationError: the evaluation failed, though all was valid.
+        """
+
+
+@runtime_checkable
+class FileEvaluator(SchemeEvaluator, Protocol):
+    """What also evaluates rows in bulk whose tensor is too large for memory, and so in a file."""
+
+    def evaluate_file(self, path: Path, keys: object) -> bytes:
+        """The answer to a tensor in a file, its seed and then its polynomials; all else is as for `evaluate_row`.
+
+        Raises:
+            OSError: the file cannot be read.
         """
 
 

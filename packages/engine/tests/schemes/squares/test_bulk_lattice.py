@@ -147,12 +147,12 @@ def test_a_program_of_points_is_what_was_promised_or_refused(tmp_path):
 
 
 def test_bits_that_are_more_than_a_message_holds_are_sent_as_points():
-    """Of 520 bits, in 8192 slots: 69 MiB; with points, a fifth of the columns and less."""
-    thermometers = [52] * 10
+    """Of 800 bits, in 8192 slots: 72 MiB and more; with points, a fifth of the columns and less."""
+    thermometers = [80] * 10
     circuit = forest(np.random.default_rng(4), thermometers, trees=20, depth=3)
     plan = choose_bulk_plan(circuit, verify(circuit), 2.0**-128)
     assert plan.parameters.degree in (2, 4)
-    assert plan.parameters.columns < len(thermometers) * 10
+    assert plan.parameters.columns < len(thermometers) * 16
     assert plan.noise.used() <= 1
     small = forest(np.random.default_rng(4), [9] * 10, trees=20, depth=3)
     assert choose_bulk_plan(small, verify(small), 2.0**-128).parameters.degree == 0

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from convolved_squares import convolved_squares
+from convolved_squares import convolutions, convolved_squares
 from cryptable_engine import (
     Circuit,
     CircuitError,
@@ -27,29 +27,6 @@ from scheme_party import Party
 OPTIONS = CompileOptions(scheme="squares")
 SMALL = {"shape": (2, 5, 7), "filters": 4, "taps": (3, 2), "places": (3, 7), "strides": (2, 1), "before": (1, 1)}
 DEEP = {"shape": (1, 6, 6), "filters": 3, "taps": (3, 3), "places": (4, 4)}
-
-
-@st.composite
-def convolutions(draw):
-    """Arguments of `convolved_squares`: one to three axes, with all that a Convolution has."""
-    groups = draw(st.sampled_from((1, 1, 2)))
-    axes = []
-    for _ in range(draw(st.integers(1, 3))):
-        taps, dilation, stride = draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 3))
-        before, places = draw(st.integers(0, (taps - 1) * dilation)), draw(st.integers(1, 4))
-        extent = max(1, (places - 1) * stride - before + 1) + draw(st.integers(0, 2))
-        axes.append((extent, taps, places, stride, dilation, before))
-    extents, taps, places, strides, dilations, before = zip(*axes, strict=True)
-    return {
-        "shape": (groups * draw(st.integers(1, 2)), *extents),
-        "filters": groups * draw(st.integers(1, 5)),
-        "taps": taps,
-        "places": places,
-        "strides": strides,
-        "dilations": dilations,
-        "before": before,
-        "groups": groups,
-    }
 
 
 def in_the_clear(plan, row, modulus):

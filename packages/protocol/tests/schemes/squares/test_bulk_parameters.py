@@ -34,13 +34,16 @@ def spec_of(parameters: Any) -> ClientSpec:
         ({"chain": 6}, "chain 6 is not known"),
         ({"inputs": 0}, "0 inputs"),
         ({"outputs": 0}, "0 outputs"),
-        ({"inputs": 500}, "500 columns and 2 outputs of 8192 rows take"),
+        ({"inputs": 3800}, "3800 columns of 8192 rows take"),
         ({"outputs": 1200}, "1200 outputs of 8192 rows take"),
+        ({"level": 3}, "columns modulo 3 primes, expected fewer than 3, or 0"),
+        ({"level": -1}, "columns modulo -1 primes"),
+        ({"modulus": 70368743374849}, "modulus 70368743374849, expected 15 .. 45 bits"),
         ({"input_bits": 25}, "inputs of 25 bits"),
         ({"modulus": 40961}, "modulus 40961 is no prime of the form 16384 k"),
         ({"maximum": 65537}, "outputs up to 65537, modulo 65537"),
         ({"answer_word_bits": 25}, "words of 25 bits: rounding alone"),
-        ({"answer_word_bits": 37}, "words of 37 bits, expected"),
+        ({"answer_word_bits": 58}, "words of 58 bits, expected 20 .. 57"),
         ({"p_error": 0.0}, "p_error 0.0"),
     ],
 )
@@ -69,6 +72,16 @@ def test_points_have_columns_of_their_own_and_come_back() -> None:
     assert (POINTS.columns, POINTS.row_bytes) == (2 + 1 + 2, 5 * COLUMN_BYTES)
     assert ClientSpec.from_bytes(spec_of(POINTS).to_bytes()).parameters == POINTS
     assert POINTS.pinned_facts() != PARAMETERS.pinned_facts()
+
+
+def test_columns_may_have_fewer_primes_than_the_chain() -> None:
+    """Bodies are shorter, keys and answers are as they were."""
+    short = replace(PARAMETERS, level=2)
+    assert short.fresh.data == PARAMETERS.fresh.data[:2]
+    assert (short.row_bytes, short.answer_bytes) == (9 * COLUMN_BYTES * 2 // 3, PARAMETERS.answer_bytes)
+    assert short.keyset == PARAMETERS.keyset
+    assert short.fresh.primes[-1] == PARAMETERS.keyset.chain.primes[-1]
+    assert ClientSpec.from_bytes(spec_of(short).to_bytes()).parameters == short
 
 
 def test_points_are_in_the_order_of_their_sums_and_as_few_as_there_are_numbers_of_ones() -> None:
@@ -109,7 +122,7 @@ def test_a_specification_comes_back_and_has_one_kind_of_parameters() -> None:
 
 
 def test_what_is_pinned_changes_with_every_field_that_matters() -> None:
-    for changes in ({"modulus": 114689}, {"maximum": 9}, {"answer_word_bits": 29}, {"chain": 2}):
+    for changes in ({"modulus": 114689}, {"maximum": 9}, {"answer_word_bits": 29}, {"chain": 2}, {"level": 1}):
         assert replace(PARAMETERS, **changes).pinned_facts() != PARAMETERS.pinned_facts()
 
 

@@ -34,13 +34,21 @@ def keys_name(owner: str, sha256: bytes) -> str:
 
 
 @dataclass(frozen=True)
+class TensorFile:
+    """A tensor of rows in bulk, already validated: its seed, then its polynomials."""
+
+    location: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A row to evaluate, or several that travel together."""
 
     program: str
     """Where the compiled program is."""
     tensor: bytes
-    """Canonical EncryptedTensor, already validated against the model's input type."""
+    """Canonical EncryptedTensor, already validated against the model's input type. Empty where it is in a file."""
     keys: KeysReference | None
     """None where the model needs no evaluation keys."""
     principal: str = ANONYMOUS.name
@@ -55,6 +63,8 @@ class Evaluation:
     """How many of the model's rows may wait; None: as many as of any model."""
     rows: int = 1
     """That the tensor holds: all that counts rows counts them."""
+    file: TensorFile | None = None
+    """Of rows in bulk, which is there until the evaluation has ended."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ class Job(Future[Evaluated]):
     @property
     def weight(self) -> int:
         """As how many rows it counts where rows that wait are counted: at least one for each mebibyte."""
-        return max(self.evaluation.rows, 1 + (len(self.evaluation.tensor) >> 20))
+        file = self.evaluation.file
+        size = len(self.evaluation.tensor) if file is None else file.size
+        return max(self.evaluation.rows, 1 + (size >> 20))
 
     @property
     def lane(self) -> str:

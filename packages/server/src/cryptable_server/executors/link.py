@@ -57,4 +57,5 @@ def request(evaluation: Evaluation) -> Evaluate:
     """What a worker is asked, but for the tensor."""
     keys = evaluation.keys
     file = None if keys is None else KeysFile(keys.name, keys.sha256.hex(), keys.location, keys.memory_bytes)
-    return Evaluate(evaluation.program, file, evaluation.rows)
+    tensor_file = "" if evaluation.file is None else evaluation.file.location
+    return Evaluate(evaluation.program, file, evaluation.rows, tensor_file)

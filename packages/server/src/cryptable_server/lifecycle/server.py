@@ -48,6 +48,7 @@ from cryptable_server.processes.entry_points import ENTRY_POINTS, EntryPoints
 from cryptable_server.services.admin import AUDITED as ADMIN_AUDITED
 from cryptable_server.services.admin import AdminService
 from cryptable_server.services.inference import AUDITED, InferenceService
+from cryptable_server.services.spool import Spool
 from cryptable_server.services.upkeep import Upkeep
 from cryptable_server.settings.addresses import is_loopback, join_address
 from cryptable_server.settings.config import ServerConfig
@@ -114,6 +115,9 @@ def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> 
         mirror = _mirror(config)
         models = DirectoryModelStore(config, entry_points)
         parts.callback(models.close)
+        spool = Spool(config.programs / "rows", config.workers.bulk_disk_bytes) if config.bulk else None
+        if spool is not None:
+            parts.callback(spool.close)
         executor = new_executor(config, models.programs(), entry_points)
         parts.callback(executor.close)
         keys.on_removal = lambda removed: executor.forget(keys_name(removed.owner, removed.sha256))
@@ -139,7 +143,7 @@ def serve(config: ServerConfig, *, entry_points: EntryPoints = ENTRY_POINTS) -> 
             config.idle_seconds,
             config.max_stream_seconds,
         )
-        asyncio.run(_Life(config, certificates, mirror, models, keys, executor, entrance).run())
+        asyncio.run(_Life(config, certificates, mirror, models, keys, executor, entrance, spool).run())
 
 
 def _mirror(config: ServerConfig) -> ModelMirror | None:
@@ -186,6 +190,7 @@ class _Life:
     keys: BookedKeyStore
     executor: WorkerPool
     entrance: Entrance
+    spool: Spool | None
 
     async def run(self) -> None:
         """Answer calls until a signal comes."""
@@ -211,6 +216,7 @@ class _Life:
             metrics=self.entrance.metrics,
             max_rows=config.max_rows,
             draining=draining,
+            spool=self.spool,
         )
         admin = AdminService(config, self.models, self.keys, self.executor, self.entrance, upkeep)
         services = [*_SERVICES]

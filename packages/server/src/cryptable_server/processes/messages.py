@@ -83,6 +83,8 @@ class Evaluate:
     """None where the program needs none."""
     rows: int = 1
     """That the tensor holds: each may take the time of one."""
+    tensor_file: str = ""
+    """Where the tensor is, of rows in bulk; else it comes along."""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,10 @@ class Worker:
             keys = self._load_keys(evaluator, request.keys)
         key_seconds = time.perf_counter() - began
         wall, cpu, trim = time.perf_counter(), time.process_time(), trim_seconds()
-        result = evaluator.evaluate_row(tensor, keys)
+        if request.tensor_file and keys is not None:
+            result = evaluator.evaluate_file(request.tensor_file, keys)
+        else:
+            result = evaluator.evaluate_row(tensor, keys)
         done = Done(
             cpu_seconds=time.process_time() - cpu,
             wall_seconds=time.perf_counter() - wall,

@@ -15,6 +15,7 @@ from cryptable_protocol.evaluation_keys import check_digest
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.scheme import Batch, SchemeParameters
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 
 from cryptable_server.calls.grpc_entry import Call, Messages
 from cryptable_server.calls.measures.metrics import Metrics
@@ -28,12 +29,13 @@ from cryptable_server.errors import (
     RowLimitExceededError,
     UploadCutShortError,
 )
-from cryptable_server.executors.executor import Evaluated, Evaluation, Executor, KeysReference
+from cryptable_server.executors.executor import Evaluated, Evaluation, Executor, KeysReference, TensorFile
 from cryptable_server.keys.store import KeyStore
 from cryptable_server.models.store import Model, ModelStore
 from cryptable_server.principals import Principal, Role
-from cryptable_server.services.pieces import whole_tensor
+from cryptable_server.services.pieces import gathered
 from cryptable_server.services.row_pipeline import RowPipeline
+from cryptable_server.services.spool import Spool
 from cryptable_server.services.together import Together
 
 AUDITED = frozenset({"UploadEvaluationKeys", "PutEvaluationKeys", "DeleteEvaluationKeys"})
@@ -54,6 +56,7 @@ class InferenceService:
         metrics: Metrics,
         max_rows: int,
         draining: asyncio.Event,
+        spool: Spool | None = None,
     ) -> None:
         self._models = models
         self._keys = keys
@@ -61,6 +64,7 @@ class InferenceService:
         self._metrics = metrics
         self._max_rows = max_rows
         self._draining = draining
+        self._spool = spool
 
     async def ListModels(self, _: pb.ListModelsRequest, call: Call) -> pb.ListModelsResponse:  # noqa: ARG002
         """All models."""
@@ -170,7 +174,8 @@ class InferenceService:
             batch = _batch(first.header, model)
             call.facts["model"] = model.name
             row, cpu_seconds = 0, 0.0
-            async with RowPipeline(self._executor, self._reader(requests, call, model, keys, batch)) as pipeline:
+            reader = self._reader(requests, call, model, keys, batch)
+            async with RowPipeline(self._executor, reader, self._ended) as pipeline:
                 while (
                     evaluated := await self._without_corrupted_keys(pipeline.next(), call.principal, keys)
                 ) is not None:
@@ -236,11 +241,20 @@ class InferenceService:
                 parameters = batch.of(rows)
             if row + rows > (most := model.limits.max_rows or self._max_rows):
                 raise RowLimitExceededError(f"a stream has at most {most} rows; open another for the rest")
-            tensor = check_row(await whole_tensor(requests, message.row, parameters, waits=waits), parameters, row)
             row += rows
-            return _evaluation(tensor, call, model, keys, rows)
+            if isinstance(parameters, BulkParameters):
+                if self._spool is None:
+                    raise InternalError("rows in bulk, which this server has told nobody of")
+                with self._spool.begin(call.principal.folder, parameters.row_bytes) as incoming:
+                    file = await gathered(requests, message.row, parameters, incoming, waits=waits)
+                return _evaluation(b"", call, model, keys, file=file)
+            return _evaluation(check_row(message.row, parameters, row - rows), call, model, keys, rows)
 
         return read
+
+    def _ended(self, evaluation: Evaluation) -> None:
+        if self._spool is not None and evaluation.file is not None:
+            self._spool.remove(evaluation.file.location)
 
     async def _without_corrupted_keys(
         self, answer: Awaitable[Answer], principal: Principal, keys: KeysReference | None
@@ -310,7 +324,14 @@ def _batch(header: pb.InferHeader, model: Model) -> Batch | None:
     return batch
 
 
-def _evaluation(tensor: bytes, call: Call, model: Model, keys: KeysReference | None, rows: int = 1) -> Evaluation:
+def _evaluation(
+    tensor: bytes,
+    call: Call,
+    model: Model,
+    keys: KeysReference | None,
+    rows: int = 1,
+    file: TensorFile | None = None,
+) -> Evaluation:
     return Evaluation(
         model.program,
         tensor,
@@ -321,6 +342,7 @@ def _evaluation(tensor: bytes, call: Call, model: Model, keys: KeysReference | N
         call=call.request_id,
         deadline=call.deadline,
         rows=rows,
+        file=file,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import suppress
 
 from cryptable_server.errors import OverloadedError
@@ -19,15 +20,22 @@ class RowPipeline:
     The first refusal, of a row or of its evaluation, comes in that row's place, after the answers to those before it.
     """
 
-    def __init__(self, executor: Executor, read: Callable[[Callable[[], bool]], Awaitable[Evaluation | None]]) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        read: Callable[[Callable[[], bool]], Awaitable[Evaluation | None]],
+        ended: Callable[[Evaluation], None] = lambda evaluation: None,  # noqa: ARG005
+    ) -> None:
         """Nothing is read before the block begins.
 
         Args:
             executor: evaluates.
             read: the next row, or None at the end; is given a function that tells whether an answer is waited for.
+            ended: told of each row that was read, once it is answered, refused or dropped; by any thread.
         """
         self._executor = executor
         self._read = read
+        self._ended = ended
         self._room = asyncio.Semaphore(_ROWS_FOR_EACH_WORKER * executor.parallel_rows)
         self._answers: asyncio.Queue[asyncio.Future[Evaluated] | None] = asyncio.Queue()
         self._underway: set[asyncio.Future[Evaluated]] = set()
@@ -74,18 +82,26 @@ class RowPipeline:
         self._answers.put_nowait(None)
 
     async def _submit(self, evaluation: Evaluation) -> asyncio.Future[Evaluated]:
+        try:
+            job = await self._submitted(evaluation)
+        except BaseException:
+            self._ended(evaluation)
+            raise
+        job.add_done_callback(lambda _: self._ended(evaluation))
+        answer = asyncio.wrap_future(job)
+        self._underway.add(answer)
+        answer.add_done_callback(self._done)
+        return answer
+
+    async def _submitted(self, evaluation: Evaluation) -> Future[Evaluated]:
         while True:
             try:
-                answer = asyncio.wrap_future(self._executor.submit(evaluation))
+                return self._executor.submit(evaluation)
             except OverloadedError:
                 # Rows that this call has read ahead are not refused: it would have waited for those before.
                 if not self._underway:
                     raise
                 await asyncio.wait(self._underway, return_when=asyncio.FIRST_COMPLETED)
-                continue
-            self._underway.add(answer)
-            answer.add_done_callback(self._done)
-            return answer
 
     def _done(self, answer: asyncio.Future[Evaluated]) -> None:
         self._underway.discard(answer)

@@ -54,6 +54,13 @@ class WorkerConfig:
     memory_bytes: int | None = setting(
         "worker-memory", GIBIBYTES_OR_ANY, group=HOW_MUCH, default=16, help="all of one worker; 0: no limit"
     )
+    bulk_disk_bytes: int = setting(
+        "bulk-disk",
+        GIBIBYTES,
+        group=HOW_MUCH,
+        default=16,
+        help="rows in bulk that come in, wait or are evaluated, in files beside compiled models; of one caller, half",
+    )
     evaluation_seconds: float = setting(
         "evaluation-timeout",
         SECONDS,

@@ -44,7 +44,7 @@ def encrypt_in_pieces(
 
 def _columns(parameters: BulkParameters, secret: Secret, rows: npt.NDArray[np.int64], seed: bytes) -> Iterator[bytes]:
     """Packed bodies, one column after the other."""
-    chain = parameters.keyset.chain
+    chain = parameters.fresh
     transformed = transformed_secret(chain, secret)
     try:
         for index, values in enumerate(_values(parameters, rows)):
@@ -87,6 +87,6 @@ def decrypt_rows(parameters: BulkParameters, secret: Secret, tensor: RingTensor)
     for output in range(parameters.outputs):
         halves = [tensor.polynomials[start : start + each] for start in (2 * output * each, (2 * output + 1) * each)]
         mask, body = (unpack(half, size, bits).astype(np.int64) for half in halves)
-        coefficients = read_phase((body + exact_times(mask, secret)) % (1 << bits), modulus, bits)
+        coefficients = read_phase((body + exact_times(mask, secret, bits)) % (1 << bits), modulus, bits)
         answers[:, output] = ring.forward(coefficients)[places]
     return np.minimum(answers, parameters.maximum)

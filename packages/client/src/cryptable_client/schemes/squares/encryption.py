@@ -17,8 +17,9 @@ from cryptable_client.schemes.squares.secret import Integers, errors
 from cryptable_client.schemes.ternary import Secret
 
 EXACT_PRIME = 4503599626682369
-"""Of 52 bits, and 1 modulo 2N in both rings. A product of the secret with words of an answer is at most N · 2^36, which
+"""Of 52 bits, and 1 modulo 2N in both rings. A product of the secret with words of 36 bits is at most N · 2^36, which
 is 2^50, in magnitude: below half of this prime, whatever the words are."""
+_EXACT_BITS = 36
 
 
 def ring_times(mask: Integers, secret: Secret, prime: int) -> Integers:
@@ -35,8 +36,12 @@ def times_transformed(mask: Integers, transformed: Integers, prime: int) -> Inte
     return ring.inverse(times(ring.forward(mask), transformed, prime))
 
 
-def exact_times(words: Integers, secret: Secret) -> Integers:
-    """The product of a polynomial of an answer's words with the secret, in integers."""
+def exact_times(words: Integers, secret: Secret, bits: int = _EXACT_BITS) -> Integers:
+    """The product of a polynomial of an answer's words with the secret, in integers; modulo 2^64 of longer words."""
+    if bits > _EXACT_BITS:
+        low = words & ((1 << _EXACT_BITS) - 1)
+        high = exact_times(words >> _EXACT_BITS, secret)
+        return exact_times(low, secret) + (high << _EXACT_BITS)
     product = ring_times(words, secret, EXACT_PRIME)
     centred: Integers = np.where(product > EXACT_PRIME // 2, product - EXACT_PRIME, product)
     return centred
@@ -75,11 +80,14 @@ def body_of(
 ) -> Integers:
     """⌊(Q m + added) / t⌋ + e − a s modulo each prime, of numbers 0 … t − 1; without, round(Q m / t) + e − a s.
 
-    `transformed` are the transforms of s.
+    `transformed` are the transforms of s, whose first ones may be enough.
     """
     noise = errors(chain.ring_size)
     quotient, rest = divmod(chain.modulus, modulus)
-    rounded = (message * rest + (modulus // 2 if added is None else added)) // modulus
+    near = (message.astype(np.float64) * (rest / modulus)).astype(np.int64)
+    # Off by one at most, so that what is left is small, though its parts are known modulo 2^64 alone (`times`).
+    left = message * rest - near * modulus
+    rounded = near + (left + (modulus // 2 if added is None else added)) // modulus
     body = np.empty_like(mask)
     for index, prime in enumerate(chain.data):
         scaled = times(message, quotient % prime, prime)
@@ -121,5 +129,8 @@ def _read_outputs(parameters: SquaresParameters, phase: Integers, modulus: int) 
 
 
 def read_phase(phase: Integers, modulus: int, bits: int) -> Integers:
-    """Coefficients modulo a plaintext modulus, of phases modulo 2^bits; below 2^63: see MOST_ANSWER_BITS."""
-    return ((2 * phase * modulus + (1 << bits)) >> (bits + 1)) % modulus
+    """Coefficients modulo a plaintext modulus, of phases modulo 2^bits, up to 57: halves upwards."""
+    near = (phase.astype(np.float64) * (modulus / 2.0**bits)).astype(np.int64)
+    # Off by one at most, as in `body_of`: of 58 bits is what is left.
+    left = phase * modulus - near * (1 << bits)
+    return (near + ((left + (1 << (bits - 1))) >> bits)) % modulus

@@ -59,8 +59,11 @@ def _key_rows(keyset: SquaresKeyset, data: memoryview) -> list[IntArray]:
 
 
 def rounded(words: IntArray, prime: int, bits: int) -> Words:
-    """round(word · 2^bits / prime) modulo 2^bits; a double is off only where the fraction is within 2^-16 of a half."""
-    scaled = np.floor(words * (2.0**bits / prime) + 0.5).astype(np.int64)
+    """round(word · 2^bits / prime) modulo 2^bits, of up to 57 bits."""
+    near = (words * (2.0**bits / prime)).astype(np.int64)
+    # Of a double of 57 bits, off by less than 2^6: what is left is below 2^62, known modulo 2^64.
+    left = words * (1 << bits) - near * prime
+    scaled = near + (left + prime // 2) // prime
     found: Words = (scaled & ((1 << bits) - 1)).astype(np.uint64)
     return found
 

@@ -10,7 +10,10 @@ from cryptable_protocol.schemes.squares.keyset import NORM_FACTOR
 LEAST_MODULUS_BITS, MOST_MODULUS_BITS = 15, 26
 LEAST_ANSWER_BITS, MOST_ANSWER_BITS = 20, 36
 """Twice a word times a modulus stays below 2^63."""
+MOST_BULK_MODULUS_BITS, MOST_BULK_ANSWER_BITS = 45, 57
+"""Of rows in bulk, which have one modulus: as much as the longest first prime bears, and what a packed word holds."""
 MOST_INPUT_BITS = 24
+_BASES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 P_ERROR = 2.0**-128
 """What the scheme keeps, whatever larger probability is asked for."""
 
@@ -26,15 +29,28 @@ def word_deviation(ring_size: int) -> float:
 
 
 def is_prime(number: int) -> bool:
-    """Of numbers of few bits: by division."""
-    return number > 1 and all(number % divisor for divisor in range(2, math.isqrt(number) + 1))
+    """Of numbers of up to 64 bits: by Miller and Rabin's test, for which these bases are enough there."""
+    if number < 2 or any(number % base == 0 for base in _BASES):
+        return number in _BASES
+    odd, halvings = number - 1, 0
+    while not odd % 2:
+        odd, halvings = odd // 2, halvings + 1
+    for base in _BASES:
+        power = pow(base, odd, number)
+        passes = power in (1, number - 1)
+        for _ in range(halvings - 1):
+            power = power * power % number
+            passes |= power == number - 1
+        if not passes:
+            return False
+    return True
 
 
-def check_modulus(modulus: int, ring_size: int) -> None:
-    """Of plaintexts: a prime of which the ring has slots."""
+def check_modulus(modulus: int, ring_size: int, most: int = MOST_MODULUS_BITS) -> None:
+    """Of plaintexts: a prime of which the ring has slots, of so many bits at most."""
     require(
-        LEAST_MODULUS_BITS <= modulus.bit_length() <= MOST_MODULUS_BITS,
-        f"modulus {modulus}, expected {LEAST_MODULUS_BITS} .. {MOST_MODULUS_BITS} bits",
+        LEAST_MODULUS_BITS <= modulus.bit_length() <= most,
+        f"modulus {modulus}, expected {LEAST_MODULUS_BITS} .. {most} bits",
     )
     require(
         modulus % (2 * ring_size) == 1 and is_prime(modulus),
@@ -42,11 +58,10 @@ def check_modulus(modulus: int, ring_size: int) -> None:
     )
 
 
-def check_answer_bits(bits: int, modulus: int, ring_size: int, needed: float) -> None:
+def check_answer_bits(bits: int, modulus: int, ring_size: int, needed: float, most: int = MOST_ANSWER_BITS) -> None:
     """That the rounding of words alone is borne, so many deviations of it, under the largest modulus."""
     require(
-        LEAST_ANSWER_BITS <= bits <= MOST_ANSWER_BITS,
-        f"answers in words of {bits} bits, expected {LEAST_ANSWER_BITS} .. {MOST_ANSWER_BITS}",
+        LEAST_ANSWER_BITS <= bits <= most, f"answers in words of {bits} bits, expected {LEAST_ANSWER_BITS} .. {most}"
     )
     require(
         2.0**bits / (2 * modulus) >= needed * word_deviation(ring_size),

@@ -14,6 +14,8 @@ from cryptable_protocol.schemes.packing import packed_bytes
 from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingParameters
 from cryptable_protocol.schemes.scheme import SQUARES
 from cryptable_protocol.schemes.squares.answers import (
+    MOST_BULK_ANSWER_BITS,
+    MOST_BULK_MODULUS_BITS,
     MOST_INPUT_BITS,
     check_answer_bits,
     check_modulus,
@@ -21,7 +23,7 @@ from cryptable_protocol.schemes.squares.answers import (
     require,
     word_deviation,
 )
-from cryptable_protocol.schemes.squares.keyset import SquaresKeyset, packed_polynomial_bytes
+from cryptable_protocol.schemes.squares.keyset import Chain, SquaresKeyset, packed_polynomial_bytes
 from cryptable_protocol.schemes.squares.lattice import DEGREES, dimension
 
 _FRAME_BYTES = 64
@@ -43,6 +45,7 @@ class BulkParameters(RingParameters):
         p_error: probability that any output of any row of an answer is wrong.
         thermometers: how many inputs, one after the other, are a thermometer each; where there are any, all inputs are.
         degree: of the lattice on which each is a point, whose coordinates are sent instead of it (`lattice`).
+        level: primes of the chain that columns are encrypted modulo, from the first on; 0 for all but the special one.
     """
 
     chain: int
@@ -55,6 +58,7 @@ class BulkParameters(RingParameters):
     p_error: float
     thermometers: tuple[int, ...] = ()
     degree: int = 0
+    level: int = 0
 
     scheme: ClassVar[str] = SQUARES
 
@@ -71,21 +75,35 @@ class BulkParameters(RingParameters):
                 min(self.thermometers, default=0) > 0 and sum(self.thermometers) == self.inputs,
                 f"thermometers of {sum(self.thermometers)} bits, of {self.inputs} inputs",
             )
-        check_modulus(self.modulus, self.keyset.ring_size)
+        primes = len(self.keyset.chain.data)
+        require(0 <= self.level < primes, f"columns modulo {self.level} primes, expected fewer than {primes}, or 0")
+        check_modulus(self.modulus, self.keyset.ring_size, MOST_BULK_MODULUS_BITS)
         require(0 <= self.maximum < self.modulus, f"outputs up to {self.maximum}, modulo {self.modulus}")
         require(0.0 < self.p_error < 1.0, f"p_error {self.p_error} is not in (0, 1)")
-        check_answer_bits(self.answer_word_bits, self.modulus, self.keyset.ring_size, self.deviations)
-        largest = max(self.row_bytes, self.answer_bytes) + _FRAME_BYTES
+        check_answer_bits(
+            self.answer_word_bits, self.modulus, self.keyset.ring_size, self.deviations, MOST_BULK_ANSWER_BITS
+        )
         require(
-            largest <= limits.MAX_MESSAGE_BYTES,
-            f"{self.columns} columns and {self.outputs} outputs of {self.rows} rows take {largest} bytes, a "
-            f"message has {limits.MAX_MESSAGE_BYTES}",
+            self.row_bytes <= limits.MAX_BULK_BYTES,
+            f"{self.columns} columns of {self.rows} rows take {self.row_bytes} bytes, a tensor has "
+            f"{limits.MAX_BULK_BYTES}",
+        )
+        require(
+            self.answer_bytes + _FRAME_BYTES <= limits.MAX_MESSAGE_BYTES,
+            f"{self.outputs} outputs of {self.rows} rows take {self.answer_bytes} bytes, a message has "
+            f"{limits.MAX_MESSAGE_BYTES}",
         )
 
     @cached_property
     def keyset(self) -> SquaresKeyset:
         """Of the keys: rows in bulk are not rotated."""
         return SquaresKeyset(self.chain, 0)
+
+    @cached_property
+    def fresh(self) -> Chain:
+        """The ring and the primes of columns as they are sent, and the special one."""
+        chain = self.keyset.chain
+        return Chain(chain.ring_size, (*chain.data[: self.level or None], chain.primes[-1]))
 
     @property
     def deviations(self) -> float:
@@ -117,7 +135,7 @@ class BulkParameters(RingParameters):
     @property
     def column_bytes(self) -> int:
         """Of one column's packed body."""
-        return packed_polynomial_bytes(self.keyset.ring_size, self.keyset.chain.data)
+        return packed_polynomial_bytes(self.keyset.ring_size, self.fresh.data)
 
     @property
     def row_bytes(self) -> int:
@@ -151,6 +169,7 @@ class BulkParameters(RingParameters):
             "answer word bits": self.answer_word_bits,
             "p_error": self.p_error,
             "degree": self.degree,
+            "level": self.level,
         }
 
     def write(self, message: pb.ClientSpec) -> None:
@@ -179,6 +198,7 @@ class BulkParameters(RingParameters):
             answer_word_bits=self.answer_word_bits,
             thermometers=self.thermometers,
             degree=self.degree,
+            level=self.level,
         )
 
     @classmethod
@@ -195,6 +215,7 @@ class BulkParameters(RingParameters):
             p_error=p_error,
             thermometers=tuple(message.thermometers),
             degree=message.degree,
+            level=message.level,
         )
 
 

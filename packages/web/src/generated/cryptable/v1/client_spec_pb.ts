@@ -245,12 +245,13 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["chain", 1, 13],
       ["inputs", 2, 13],
       ["input_bits", 3, 13],
-      ["modulus", 4, 13],
+      ["modulus", 4, 4],
       ["outputs", 5, 13],
       ["maximum", 6, 4],
       ["answer_word_bits", 7, 13],
       ["thermometers", 8, 13, "*"],
       ["degree", 9, 13],
+      ["level", 10, 13],
     ],
   ],
   [
@@ -1345,9 +1346,9 @@ export type BulkParameters = Message<"cryptable.v1.BulkParameters"> & {
   /**
    * What outputs are computed modulo: a prime.
    *
-   * @generated from field: uint32 modulus = 4;
+   * @generated from field: uint64 modulus = 4;
    */
-  modulus: number;
+  modulus: bigint;
 
   /**
    * Number of outputs, and the highest value of any.
@@ -1380,6 +1381,13 @@ export type BulkParameters = Message<"cryptable.v1.BulkParameters"> & {
    * @generated from field: uint32 degree = 9;
    */
   degree: number;
+
+  /**
+   * Primes of the chain that elements are encrypted modulo, from the first on; 0 for all but the special one.
+   *
+   * @generated from field: uint32 level = 10;
+   */
+  level: number;
 };
 
 /**

@@ -7,8 +7,8 @@ import math
 from cryptable_protocol import MalformedMessageError
 from cryptable_protocol.schemes.squares.answers import (
     LEAST_MODULUS_BITS,
-    MOST_ANSWER_BITS,
-    MOST_MODULUS_BITS,
+    MOST_BULK_ANSWER_BITS,
+    MOST_BULK_MODULUS_BITS,
     is_prime,
 )
 from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
@@ -25,8 +25,10 @@ from cryptable_engine.schemes.squares.bulk.price import price
 
 _WORD_BITS = 13
 """Of an answer's word, beyond its modulus: their rounding takes a twentieth of what an answer bears."""
-BY_COST = (1, 2, 5, 3, 4)
-"""Chains, the cheapest first: by bytes of a row and by CPU."""
+MOST_BYTES_OF_BITS = 64 << 20
+"""Of a tensor of thermometers' bits, beyond which points are looked at, that take fewer bytes and more products."""
+BY_COST = ((1, 2), (2, 2), (1, 0), (2, 0), (5, 3), (5, 0), (3, 0), (4, 5), (4, 0))
+"""Chains, and the levels that columns are sent at, the cheapest first: by CPU, which goes with primes, and by bytes."""
 
 
 def choose_bulk_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float) -> BulkPlan:
@@ -45,17 +47,17 @@ def choose_bulk_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float
     """
     maximum, is_of_bits = highest_output(circuit, found), bool(thermometers_of(circuit))
     fit: list[BulkPlan] = []
-    refused = "its outputs are too large"
+    refused = f"its outputs have {maximum.bit_length()} bits, more than {MOST_BULK_MODULUS_BITS}"
     for degree in (0, *DEGREES) if is_of_bits else (0,):
-        if fit and not fit[0].parameters.degree:
+        if any(plan.parameters.row_bytes <= MOST_BYTES_OF_BITS for plan in fit if not plan.parameters.degree):
             break
         arrangements: dict[int, Columns] = {}
-        for number in BY_COST:
+        for number, level in BY_COST:
             modulus = least_modulus(maximum, CHAINS[number].ring_size)
             if modulus is None:
                 continue
             try:
-                parameters = parameters_of(circuit, maximum, number, modulus, degree, p_error)
+                parameters = parameters_of(circuit, maximum, number, modulus, degree, p_error, level)
                 if modulus not in arrangements:
                     arrangements[modulus] = arranged(circuit, modulus, degree)
             except MalformedMessageError as error:
@@ -72,11 +74,12 @@ def choose_bulk_plan(circuit: Circuit, found: tuple[Bounds, ...], p_error: float
             f"bulk: no parameters suit this circuit ({refused}); use shallower trees, fewer thresholds, networks of "
             "fewer inputs and bits, or rows one by one"
         )
-    return min(fit, key=price)
+    short = [plan for plan in fit if plan.parameters.row_bytes <= MOST_BYTES_OF_BITS]
+    return min(short or fit, key=price)
 
 
 def parameters_of(
-    circuit: Circuit, maximum: int, chain: int, modulus: int, degree: int, p_error: float
+    circuit: Circuit, maximum: int, chain: int, modulus: int, degree: int, p_error: float, level: int = 0
 ) -> BulkParameters:
     """Of a circuit whose outputs are at most `maximum`; raises MalformedMessageError where there are none such."""
     return BulkParameters(
@@ -86,17 +89,18 @@ def parameters_of(
         modulus=modulus,
         outputs=circuit.nodes[circuit.output].size,
         maximum=maximum,
-        answer_word_bits=min(modulus.bit_length() + _WORD_BITS, MOST_ANSWER_BITS),
+        answer_word_bits=min(modulus.bit_length() + _WORD_BITS, MOST_BULK_ANSWER_BITS),
         p_error=p_error,
         thermometers=thermometers_of(circuit) if degree else (),
         degree=degree,
+        level=level,
     )
 
 
 def _is_within_reach(plan: BulkPlan) -> bool:
     """Whether products alone leave room for noise: a first look, since its bound takes a second for many columns."""
-    keyset = plan.parameters.keyset
-    return plan.columns.depth * math.log2(plan.parameters.modulus * keyset.ring_size) < math.log2(keyset.chain.modulus)
+    fresh = plan.parameters.fresh
+    return plan.columns.depth * math.log2(plan.parameters.modulus * fresh.ring_size) < math.log2(fresh.modulus)
 
 
 def least_modulus(maximum: int, ring_size: int) -> int | None:
@@ -105,4 +109,4 @@ def least_modulus(maximum: int, ring_size: int) -> int | None:
     candidate = max(maximum, 1 << (LEAST_MODULUS_BITS - 1)) // step * step + 1
     while not (candidate > maximum and candidate.bit_length() >= LEAST_MODULUS_BITS and is_prime(candidate)):
         candidate += step
-    return candidate if candidate.bit_length() <= MOST_MODULUS_BITS else None
+    return candidate if candidate.bit_length() <= MOST_BULK_MODULUS_BITS else None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
-from cryptable_engine.circuit.circuit import Circuit, Input, Linear, Product, Square
+import numpy as np
+
+from cryptable_engine.circuit.circuit import Circuit, Convolution, Input, Linear, Product, Square
+from cryptable_engine.circuit.convolution import OUTSIDE
 from cryptable_engine.errors import CircuitError
 
 MOST_READS = 1 << 20
@@ -135,6 +138,11 @@ def read_columns(circuit: Circuit, modulus: int) -> Columns:
                 reads += sum(len(each.weights) for each in values[index])
                 if reads > MOST_READS:
                     raise CircuitError(f"more than {MOST_READS} weights, more than are evaluated in bulk", node=index)
+            case Convolution():
+                reads += node.size * node.window
+                if reads > MOST_READS:
+                    raise CircuitError(f"more than {MOST_READS} weights, more than are evaluated in bulk", node=index)
+                values[index] = _windowed(node, values[node.source], modulus)
             case Product():
                 bits = [values[0][bit] for bit in node.bits.tolist() for _ in range(node.block)]
                 values[index] = [product(bit, form) for bit, form in zip(bits, values[node.source], strict=True)]
@@ -163,6 +171,29 @@ def _sums(node: Linear, values: dict[int, list[Sum]], modulus: int) -> list[Sum]
         Sum(tuple(sorted(total.items())), constant).modulo(modulus)
         for total, constant in zip(totals, constants, strict=True)
     ]
+
+
+def _windowed(node: Convolution, source: list[Sum], modulus: int) -> list[Sum]:
+    """A Convolution's sums, as a Linear's: no weight of it is evaluated for two places at once."""
+    windows, cells = node.windows(), int(np.prod(node.shape[1:]))
+    depth, each = node.weights.shape[1], node.filters // node.groups
+    kernels, offsets = node.weights.reshape(node.filters, -1), node.offset.reshape(node.filters, -1)
+    found = []
+    for number, (kernel, constants) in enumerate(zip(kernels.tolist(), offsets.tolist(), strict=True)):
+        shift = number // each * depth * cells
+        for window, constant in zip(windows.tolist(), constants, strict=True):
+            taken = ((w, source[at + shift]) for w, at in zip(kernel, window, strict=True) if w and at != OUTSIDE)
+            found.append(_total(taken, constant, modulus))
+    return found
+
+
+def _total(parts: Iterable[tuple[int, Sum]], constant: int, modulus: int) -> Sum:
+    total: dict[int, int] = {}
+    for weight, part in parts:
+        constant += weight * part.constant
+        for column, own in part.weights:
+            total[column] = total.get(column, 0) + weight * own
+    return Sum(tuple(sorted(total.items())), constant).modulo(modulus)
 
 
 def read_alone(columns: Columns) -> Columns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from cryptable_protocol import InternalError
@@ -16,6 +17,7 @@ from cryptable_engine.errors import EvaluationError
 from cryptable_engine.schemes.squares.bulk.columns import Step, Sum, is_square
 from cryptable_engine.schemes.squares.bulk.first_sums import FirstSums
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
+from cryptable_engine.schemes.squares.bulk.sources import FileSource, Source, TensorSource
 from cryptable_engine.schemes.squares.seal import Ciphertext, Keys, Ring
 from cryptable_engine.schemes.squares.wire import ReadyKeys, residues, rounded
 from cryptable_engine.schemes.trimming import trimming
@@ -36,7 +38,7 @@ class BulkEvaluator:
         self.ring = Ring(plan.parameters.keyset.chain, plan.parameters.modulus)
         self._levels = plan.levels
         self._reads = plan.columns.reads
-        self.first_sums = FirstSums(plan.columns, plan.parameters.keyset.chain)
+        self.first_sums = FirstSums(plan.columns, plan.parameters.fresh)
 
     def make_ready(self, data: memoryview) -> ReadyKeys:
         """A client's evaluation keys; raises MalformedMessageError for words that are no residues."""
@@ -54,10 +56,18 @@ class BulkEvaluator:
         """
         tensor = RingTensor.from_bytes(row)
         self.plan.parameters.check_input(tensor.to_message())
-        if not isinstance(keys, ReadyKeys) or tensor.seed is None:
-            raise InternalError("keys that another scheme made ready, or a row without a seed that was let through")
+        return self._evaluated(TensorSource(tensor, self.plan.parameters), keys, watch)
+
+    def evaluate_file(self, path: Path, keys: object) -> bytes:
+        """The same of a tensor in a file: its seed, then its polynomials; raises OSError where it cannot be read."""
+        with FileSource(path, self.plan.parameters) as source:
+            return self._evaluated(source, keys, None)
+
+    def _evaluated(self, source: Source, keys: object, watch: Watch | None) -> bytes:
+        if not isinstance(keys, ReadyKeys):
+            raise InternalError("keys that another scheme made ready")
         own = keys.under(self.ring)
-        columns = _Columns(self, tensor, watch or (lambda step, value: None))  # noqa: ARG005
+        columns = _Columns(self, source, watch or (lambda step, value: None))  # noqa: ARG005
         try:
             for index, step in enumerate(self.plan.columns.steps):
                 columns.make(index, step, own)
@@ -89,8 +99,8 @@ class BulkEvaluator:
 class _Columns:
     """Ciphertexts of one evaluation: those of the input are made when first read, and all dropped after use."""
 
-    def __init__(self, evaluator: BulkEvaluator, tensor: RingTensor, tell: Watch) -> None:
-        self._evaluator, self._tensor, self._tell = evaluator, tensor, tell
+    def __init__(self, evaluator: BulkEvaluator, source: Source, tell: Watch) -> None:
+        self._evaluator, self._source, self._tell = evaluator, source, tell
         self._ring, self._plan = evaluator.ring, evaluator.plan
         self._left = evaluator.reads
         self._kept: dict[int, Ciphertext] = {}
@@ -165,9 +175,7 @@ class _Columns:
 
     def _words(self, column: int) -> IntArray:
         """A column of the input: body and mask, shape (2, primes, N)."""
-        parameters, tensor = self._plan.parameters, self._tensor
-        chain, each = parameters.keyset.chain, parameters.column_bytes
-        packed = memoryview(tensor.polynomials)[column * each : (column + 1) * each]
-        body = residues(packed, chain.data, chain.ring_size, "row")
-        mask = masks(tensor.seed or b"", column * len(chain.data), chain.data, chain.ring_size)
+        chain = self._plan.parameters.fresh
+        body = residues(self._source.column(column), chain.data, chain.ring_size, "row")
+        mask = masks(self._source.seed, column * len(chain.data), chain.data, chain.ring_size)
         return np.stack([body, mask])

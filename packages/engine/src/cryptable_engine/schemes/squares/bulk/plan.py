@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from cryptable_protocol.schemes.squares.answers import P_ERROR
@@ -47,6 +47,7 @@ class BulkNoise(Operations):
         tail_bits = TAIL_BITS + 1 + math.log2(columns.products + 1) - math.log2(min(parameters.p_error, P_ERROR))
         super().__init__(parameters.keyset.chain, parameters.modulus, tail_bits=tail_bits)
         self.plan = plan
+        self._fresh = replace(self.fresh_in_bulk, level=len(parameters.fresh.data))
         self.steps: list[Noise] = []
         for step in columns.steps:
             level = min(map(self.level_of, step))
@@ -75,7 +76,7 @@ class BulkNoise(Operations):
 
     def _of_column(self, column: int) -> Noise:
         inputs = self.plan.columns.inputs
-        return self.fresh_in_bulk if column < inputs else self.steps[column - inputs]
+        return self._fresh if column < inputs else self.steps[column - inputs]
 
     def _product(self, one: Noise, other: Noise) -> Noise:
         """At the fewest primes at which rounding is small beside what the product itself has."""

@@ -21,8 +21,10 @@ _FIRST_SUM, _FIRST_READ = {8192: 1300.0, 16384: 2800.0}, {8192: 14.0, 16384: 28.
 def price(plan: BulkPlan) -> float:
     """Microseconds of an evaluation of one tensor."""
     noise, columns, keyset = plan.noise, plan.columns, plan.parameters.keyset
-    size, primes, first = keyset.ring_size, len(keyset.chain.data), frozenset(columns.first_squares)
-    made = FirstSums(columns, keyset.chain).columns_read + sum(column < columns.inputs for column in columns.reads)
+    size, primes, first = keyset.ring_size, len(plan.parameters.fresh.data), frozenset(columns.first_squares)
+    made = FirstSums(columns, plan.parameters.fresh).columns_read + sum(
+        column < columns.inputs for column in columns.reads
+    )
     total = _INPUT[size] * made * primes + _OUTPUT[size] * len(columns.outputs)
     for index, sums in enumerate((*columns.steps, *((each,) for each in columns.outputs))):
         level = min(map(noise.level_of, sums))

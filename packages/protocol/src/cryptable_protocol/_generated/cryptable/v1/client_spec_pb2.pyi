@@ -916,6 +916,7 @@ class BulkParameters(_message.Message):
     ANSWER_WORD_BITS_FIELD_NUMBER: _builtins.int
     THERMOMETERS_FIELD_NUMBER: _builtins.int
     DEGREE_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
     chain: _builtins.int
     """Number of the chain of primes."""
     inputs: _builtins.int
@@ -929,6 +930,8 @@ class BulkParameters(_message.Message):
     answer_word_bits: _builtins.int
     """Bits of a word of the answer."""
     degree: _builtins.int
+    level: _builtins.int
+    """Primes of the chain that elements are encrypted modulo, from the first on; 0 for all but the special one."""
     @_builtins.property
     def thermometers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """How many elements, one after the other, are a thermometer each, and the degree of the lattice on which each is a point,
@@ -947,10 +950,11 @@ class BulkParameters(_message.Message):
         answer_word_bits: _builtins.int = ...,
         thermometers: _abc.Iterable[_builtins.int] | None = ...,
         degree: _builtins.int = ...,
+        level: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "chain", b"chain", "degree", b"degree", "input_bits", b"input_bits", "inputs", b"inputs", "maximum", b"maximum", "modulus", b"modulus", "outputs", b"outputs", "thermometers", b"thermometers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_word_bits", b"answer_word_bits", "chain", b"chain", "degree", b"degree", "input_bits", b"input_bits", "inputs", b"inputs", "level", b"level", "maximum", b"maximum", "modulus", b"modulus", "outputs", b"outputs", "thermometers", b"thermometers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
