@@ -105,14 +105,21 @@ def fetch_spec(
         raise MalformedMessageError(f"asked for model {model!r}, got the specification of {spec.model_name!r}")
     signer = trust.check(access, spec, response)
     version = response.version[: limits.MAX_NAME_LENGTH]
-    bulk = BulkSpec.from_bytes(response.bulk, spec) if response.bulk else None
-    return Fetched(spec, version, response.artifact_digest, signer, _batch(spec, response.batch), bulk)
+    batch, bulk = _batch(spec, response.batch), _bulk(spec, response.bulk)
+    return Fetched(spec, version, response.artifact_digest, signer, batch, bulk)
 
 
 def _batch(spec: ClientSpec, data: bytes) -> Batch | None:
     try:
         return read_batch(spec.parameters, data) if data else None
     except MalformedMessageError:  # of a later version, perhaps: rows travel alone
+        return None
+
+
+def _bulk(spec: ClientSpec, data: bytes) -> BulkSpec | None:
+    try:
+        return BulkSpec.from_bytes(data, spec) if data else None
+    except MalformedMessageError:  # likewise
         return None
 
 

@@ -23,6 +23,7 @@ from rich.table import Table
 from cryptable.console.notebook import as_html
 from cryptable.cost.prices import price_list
 from cryptable.cost.rates import Prediction, machine_rates
+from cryptable.explaining.bulk import InBulk
 from cryptable.explaining.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
 from cryptable.explaining.levelled import LevelledFacts, answers_labels
 from cryptable.explaining.linear import LinearFacts
@@ -63,7 +64,7 @@ class Explanation:
     With approximate readout, `score_noise` is the most that the standard deviation of a score's noise can be,
     `score_noise_bound` what noise never exceeds but for p_error; `score_error_bound` includes the latter. Else both are
     0. `given_up` is what an approximation within a budget scores less; then there is no bound.
-    `ranges` says where the tables of a network end, None for other models and loaded ones.
+    `ranges` says where a network's tables end, None for others and loaded ones; `bulk`, what a row costs of thousands.
     `score_error_bound` is the most that a score differs from the estimator's own, for inputs within the encoders'
     ranges, once thresholds are where `edges` has moved them; both are None for a loaded model, whose file does not say.
     """
@@ -112,6 +113,7 @@ class Explanation:
     """Likewise."""
     linear: LinearFacts | None = None
     """Of a levelled model that is linear: how its weights are hidden."""
+    bulk: InBulk | None = None
 
     @property
     def _facts(self) -> LevelledFacts | SquaresFacts | LinearFacts | None:
@@ -142,6 +144,7 @@ class Explanation:
             "levelled": None if self.levelled is None else self.levelled.to_dict(),
             "squares": None if self.squares is None else self.squares.to_dict(),
             "linear": None if self.linear is None else self.linear.to_dict(),
+            "bulk": None if self.bulk is None else self.bulk.to_dict(),
             "lookups": self.lookups,
             "table_bits": self.table_bits,
             "price": self.price,
@@ -224,6 +227,8 @@ class Explanation:
         table.add_row("evaluation keys", f"{_size(self.bytes.evaluation_keys)}, sent once (keyset {self.keyset[:16]})")
         table.add_row("a row up", f"{_size(self.bytes.input_row)} ({self.input_elements} encrypted numbers)")
         table.add_row("a row down", f"{_size(self.bytes.output_row)} ({self.output_bits} bits a score)")
+        if self.bulk is not None:
+            table.add_row("rows in bulk", str(self.bulk))
         bound = "" if self.score_error_bound is None else f", never off by more than {self.score_error_bound:.3g}"
         table.add_row("scores", f"in steps of {self.score_step:.3g}{bound}")
         if self.contributions:
@@ -376,6 +381,7 @@ def explain(
         levelled=LevelledFacts.of(circuit, spec.features, parameters, machine_rates().levelled_pace),
         squares=SquaresFacts.of(circuit, program, spec.p_error),
         linear=LinearFacts.of(parameters),
+        bulk=InBulk.of(circuit, program, spec),
     )
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ from pathlib import Path
 
 from cryptable_engine import (
     Circuit,
+    CompilationError,
     CompileLimits,
     Evaluator,
     Program,
@@ -32,11 +32,10 @@ from cryptable_engine import (
     verify,
     what_to_warn_of,
 )
-from cryptable_engine.kernel import kernel_state
+from cryptable_engine.schemes.squares.bulk.worth import least_rows
 from cryptable_protocol import CryptableError, ModelArtifact
 from cryptable_protocol.limits import MAX_ARTIFACT_BYTES
 from cryptable_protocol.model.bulk_spec import BulkSpec
-from cryptable_protocol.schemes.scheme import SQUARES
 from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 
 from cryptable_server.errors import ArtifactRefusedError
@@ -44,10 +43,6 @@ from cryptable_server.files.regular_files import read_regular
 from cryptable_server.processes.entry_points import bulk_program
 from cryptable_server.processes.limits import die_with_parent, limit_memory
 
-_ENCRYPTION_PRICE = 0.27
-"""Microseconds that a client takes for a byte of a row of polynomials (tools/bench/bulk.py)."""
-_PACES = {"avx512": 0.18, "avx2": 0.24, "base": 0.76}
-"""By path through the kernel, its share of the microseconds of NumPy, which single rows are priced in (decision 47)."""
 _REMOVALS = 20
 _REMOVAL_SECONDS = 0.05
 
@@ -101,15 +96,10 @@ def prepare_bulk(artifact: ModelArtifact, directory: Path, stop: _Stop) -> str:
         parameters = program.parameters
         if not isinstance(parameters, BulkParameters):
             return ""
-        # Prices of both are microseconds of one core.
-        work = program.price + _ENCRYPTION_PRICE * parameters.row_bytes
-        alone = Program.load(directory).price
-        if spec.scheme == SQUARES:
-            alone += _ENCRYPTION_PRICE * spec.parameters.row_bytes
-        else:  # what clients do for a single row of the scheme levelled is little
-            alone *= _PACES.get(kernel_state().path, 1.0)
-        least_rows = min(max(1, math.ceil(work / alone)), parameters.rows)
-        return BulkSpec.of(spec, parameters, least_rows).to_bytes().hex()
+        rows = least_rows(spec, Program.load(directory).price, parameters, program.price)
+        if rows is None:
+            raise CompilationError("bulk: a full tensor is more work than its rows are alone")
+        return BulkSpec.of(spec, parameters, rows).to_bytes().hex()
     except CryptableError as error:
         logging.getLogger(__name__).info("not evaluated in bulk: %s", error)
         return ""
