@@ -32,6 +32,7 @@ def test_exported_names_are_those_agreed_on():
             "compile_circuit",
             "compile_in_bulk",
             "interpret",
+            "least_rows_in_bulk",
             "simulate",
             "to_mlir",
         ),

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from cryptable.explaining.bulk import InBulk
 from cryptable.neural import QuantNeuralNetClassifier
-from cryptable_engine import Program, compile_in_bulk
-from cryptable_engine.schemes.squares.bulk.worth import least_rows
+from cryptable_engine import Program, compile_in_bulk, least_rows_in_bulk
 from rich.console import Console
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -45,7 +44,7 @@ def check(model, folder):
     assert facts.down * facts.rows == parameters.answer_bytes
     assert facts.server_seconds * facts.rows == pytest.approx(1e-6 * program.price)
     alone = model.artifact.client_spec, explanation.price
-    assert facts.least_rows == least_rows(*alone, parameters, program.price) <= facts.rows
+    assert facts.least_rows == least_rows_in_bulk(*alone, parameters, program.price) <= facts.rows
     assert f"less work from {facts.least_rows} rows on" in shown(explanation)
     assert explanation.to_dict()["bulk"]["facts"]["least_rows"] == facts.least_rows
     return facts

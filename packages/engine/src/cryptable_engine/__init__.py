@@ -29,6 +29,7 @@ from cryptable_engine.errors import (
 from cryptable_engine.programs import Evaluator, ServerKeys, compile_circuit, simulate, what_to_warn_of
 from cryptable_engine.schemes.bootstrapped.concrete.mlir import to_mlir
 from cryptable_engine.schemes.scheme import CompileLimits, Program
+from cryptable_engine.schemes.squares.bulk.price import least_rows_in_bulk
 from cryptable_engine.schemes.squares.bulk.program import compile_in_bulk
 from cryptable_engine.schemes.trimming import trim_seconds
 
@@ -63,6 +64,7 @@ __all__ = [
     "compile_circuit",
     "compile_in_bulk",
     "interpret",
+    "least_rows_in_bulk",
     "simulate",
     "to_mlir",
     "trim_seconds",

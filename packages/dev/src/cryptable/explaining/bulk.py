@@ -8,8 +8,7 @@ from typing import Any
 
 from cryptable_engine import Circuit, CircuitError, CompilationError, Program, verify
 from cryptable_engine.schemes.squares.bulk.choice import choose_bulk_plan
-from cryptable_engine.schemes.squares.bulk.price import price
-from cryptable_engine.schemes.squares.bulk.worth import ENCRYPTION_PRICE, least_rows
+from cryptable_engine.schemes.squares.bulk.price import ENCRYPTION_PRICE, least_rows_in_bulk, price
 from cryptable_protocol import ClientSpec
 
 
@@ -97,7 +96,7 @@ class InBulk:
             1e-6 * ENCRYPTION_PRICE * parameters.row_bytes / rows,
             parameters.row_bytes / rows,
             parameters.answer_bytes / rows,
-            least_rows(self.spec, self.program.price, parameters, took),
+            least_rows_in_bulk(self.spec, self.program.price, parameters, took),
         )
         return facts, None
 

@@ -29,10 +29,10 @@ from cryptable_engine import (
     Program,
     compile_circuit,
     compile_in_bulk,
+    least_rows_in_bulk,
     verify,
     what_to_warn_of,
 )
-from cryptable_engine.schemes.squares.bulk.worth import least_rows
 from cryptable_protocol import CryptableError, ModelArtifact
 from cryptable_protocol.limits import MAX_ARTIFACT_BYTES
 from cryptable_protocol.model.bulk_spec import BulkSpec
@@ -96,7 +96,7 @@ def prepare_bulk(artifact: ModelArtifact, directory: Path, stop: _Stop) -> str:
         parameters = program.parameters
         if not isinstance(parameters, BulkParameters):
             return ""
-        rows = least_rows(spec, Program.load(directory).price, parameters, program.price)
+        rows = least_rows_in_bulk(spec, Program.load(directory).price, parameters, program.price)
         if rows is None:
             raise CompilationError("bulk: a full tensor is more work than its rows are alone")
         return BulkSpec.of(spec, parameters, rows).to_bytes().hex()

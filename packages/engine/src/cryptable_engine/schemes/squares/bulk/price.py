@@ -1,7 +1,14 @@
-"""What a tensor of rows in bulk costs, by operations and the primes that they are modulo."""
+"""What a tensor of rows in bulk costs, by operations and the primes that they are modulo, and when it pays."""
 
 from __future__ import annotations
 
+import math
+
+from cryptable_protocol import ClientSpec
+from cryptable_protocol.schemes.scheme import SQUARES
+from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
+
+from cryptable_engine.kernel import kernel_state
 from cryptable_engine.schemes.squares.bulk.first_sums import FirstSums
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 
@@ -16,6 +23,12 @@ _OUTPUT = {8192: 6500.0, 16384: 13600.0}
 
 _FIRST_SUM, _FIRST_READ = {8192: 1300.0, 16384: 2800.0}, {8192: 14.0, 16384: 28.0}
 """Of a sum of a network's first layer, and of a column that it reads: for each prime."""
+
+
+ENCRYPTION_PRICE = 0.27
+"""Microseconds that a client takes for a byte of a row of polynomials (tools/bench/bulk.py)."""
+_PACES = {"avx512": 0.18, "avx2": 0.24, "base": 0.76}
+"""By path through the kernel, its share of the microseconds of NumPy, which single rows are priced in (decision 47)."""
 
 
 def price(plan: BulkPlan) -> float:
@@ -34,3 +47,24 @@ def price(plan: BulkPlan) -> float:
         total += _READ[size][level - 1] * sum(len(each.weights) for each in sums if not each.is_one_column)
         total += _PRODUCT[size][level - 1] * (len(sums) - 1)
     return total
+
+
+def least_rows_in_bulk(spec: ClientSpec, alone: float, parameters: BulkParameters, price: float) -> int | None:
+    """From how many on a tensor is less work than so many rows alone, for server and client together.
+
+    Args:
+        spec: of the model whose rows are alone.
+        alone: price of such a row, its program's.
+        parameters: of rows in bulk.
+        price: microseconds of a tensor of these, its program's.
+
+    Returns:
+        None where not even a full tensor is.
+    """
+    work = price + ENCRYPTION_PRICE * parameters.row_bytes
+    if spec.scheme == SQUARES:
+        alone += ENCRYPTION_PRICE * spec.parameters.row_bytes
+    else:  # what clients do for a single row of the scheme levelled is little
+        alone *= _PACES.get(kernel_state().path, 1.0)
+    rows = max(1, math.ceil(work / alone))
+    return rows if rows <= parameters.rows else None
