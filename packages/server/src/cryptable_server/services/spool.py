@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import shutil
 import tempfile
@@ -35,6 +36,7 @@ class Spool:
     def __init__(self, directory: Path, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._mutex = threading.Lock()
+        self._numbers = itertools.count()
         self._bytes: Counter[str] = Counter()
         """Of each principal."""
         self._owners: dict[str, tuple[str, int]] = {}
@@ -64,7 +66,8 @@ class Spool:
                 )
             self._bytes[principal] += size
         try:
-            descriptor, location = tempfile.mkstemp(dir=self._folder)
+            location = str(self._folder / str(next(self._numbers)))
+            descriptor = os.open(location, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         except OSError as error:
             self._give_back(principal, size)
             raise _full(error) from error
