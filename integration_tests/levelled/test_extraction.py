@@ -4,7 +4,7 @@ docs/threat-model.md says that some tens do, of either kind. Both really ask an 
 Scores of trees of depth two are sums of functions of two features each, and of two bits each. An honest client asks for
 rows in which two features at most are above their least; one that is not sends each pair of bits alone, which no row
 is encoded to. Both then know what the model gives for every row. Of a model that answers labels, as many honest
-questions as give all leaves away tell hardly anything.
+questions as give all leaves away tell hardly anything; of one that answers probabilities in levels, little.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from cryptable.compiled.local_session import LocalSession
 from cryptable_engine import interpret
-from cryptable_protocol import encode_rows
+from cryptable_protocol import Link, encode_rows
 from scipy.linalg import qr
 from sklearn.datasets import load_breast_cancer
 from xgboost import XGBClassifier
@@ -108,9 +108,12 @@ def terms_of(rows, features):
 def test_a_client_that_solves_for_leaves_succeeds_with_scores_and_not_with_labels_of_the_same_questions():
     wider = load_breast_cancer().data[:, :6]
     estimator = XGBClassifier(n_estimators=6, max_depth=2, random_state=0).fit(wider, Y)
-    models = [ct.compile(estimator, wider, answer=answer, show_progress=False) for answer in ("score", "label")]
+    models = [
+        ct.compile(estimator, wider, show_progress=False, **options)
+        for options in ({}, {"answer": "label"}, {"answer": "probability", "levels": 8})
+    ]
     features = models[0].artifact.client_spec.features
-    assert features == models[1].artifact.client_spec.features
+    assert all(model.artifact.client_spec.features == features for model in models)
     random = np.random.default_rng(0)
     sizes = [feature.size for feature in features]
     drawn = [(np.arange(size) < random.integers(0, size + 1, (2000, 1))).astype(np.int64) for size in sizes]
@@ -118,20 +121,29 @@ def test_a_client_that_solves_for_leaves_succeeds_with_scores_and_not_with_label
     unknown = np.linalg.matrix_rank(terms_of(rows, features))
     order = qr(terms_of(rows, features).T, mode="r", pivoting=True)[1]
     asked, fresh = rows[order[:unknown]], rows[order[unknown:]]  # as few questions as determine a sum of leaves
-    found = []
+    found, scores = [], []
     for model in models:
-        questions = Questions(model)
-        answers = [questions.ask(row) for row in asked]
-        solved = np.linalg.lstsq(terms_of(asked, features), np.array(answers, float), rcond=None)[0]
+        questions, decoder = Questions(model), model.artifact.client_spec.decoder
+        answers = np.array([questions.ask(row) for row in asked], float)
+        if decoder.link is Link.PROBABILITY:  # whose scores are about those of the middles of levels
+            middles = decoder.predict_proba(answers.astype(np.int64)[:, None])[:, 1]
+            answers = np.log(middles / (1 - middles))
+        solved = np.linalg.lstsq(terms_of(asked, features), answers, rcond=None)[0]
         own = interpret(model.circuit, fresh)[:, 0]
-        predicted = np.rint(terms_of(fresh, features) @ solved)
-        found.append((predicted == own).mean())
+        predicted = terms_of(fresh, features) @ solved
+        scores.append(predicted)
+        if decoder.link is Link.PROBABILITY:
+            predicted = 2 * np.floor(8 / (1 + np.exp(-predicted))) + 1 - 16 * decoder.base[0]
+        found.append((np.rint(predicted) == own).mean())
     assert (len(asked), len(fresh)) == (unknown, len(rows) - unknown)
     assert unknown < 100 < len(fresh)
     assert found[0] == 1.0
     assert found[1] < 0.5
+    assert found[2] < 0.7  # and yet, as many questions tell which rows have higher scores than others: 0.94
+    assert [round(np.corrcoef(scores[0], each)[0, 1], 1) for each in scores] == [1.0, 0.6, 0.9]
     # Nor do its sums tell the side: a label is right by chance, or since most rows have it.
-    assert ((predicted > 1) == (own > 1)).mean() < 0.9
+    labels = interpret(models[1].circuit, fresh)[:, 0]
+    assert ((scores[1] > 1) == (labels > 1)).mean() < 0.9
 
 
 def _all_rows(features):

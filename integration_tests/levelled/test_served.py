@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cryptable as ct
 import grpc
 import numpy as np
 import pytest
@@ -11,18 +12,29 @@ from cryptable_protocol import InvalidInputError, encode_rows
 from cryptable_protocol.messages import inference as pb
 from levelled_models import ROWS, artifact, circuit, linear, linear_artifact
 from server_process import infer_header, make_artifact, run_server, tables_circuit
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import GradientBoostingClassifier
 
 pytestmark = pytest.mark.encrypted
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def levels():
+    """A model that answers probabilities in 32 levels."""
+    X, y = load_breast_cancer(return_X_y=True)
+    estimator = GradientBoostingClassifier(n_estimators=4, max_depth=2, random_state=0).fit(X, y)
+    return ct.compile(estimator, X, name="levels", answer="probability", levels=32, show_progress=False)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, levels):
     folder = tmp_path_factory.mktemp("levelled")
     models = folder / "models"
     models.mkdir()
     for seed in (1, 2):
         artifact(f"levelled{seed}", circuit(seed), folder / f"program{seed}").save(models / f"{seed}.cryptable")
     linear_artifact(folder / "linear").save(models / "linear.cryptable")
+    levels.save(models / "levels.cryptable")
     make_artifact("tables", tables_circuit(), folder / "bootstrapped").save(models / "tables.cryptable")
     with run_server(models, folder) as running:
         yield running
@@ -38,6 +50,16 @@ def test_a_linear_model_answers_beside_others_with_keys_of_its_own(server):
         assert remote.spec.parameters.slots * remote.spec.parameters.parts >= 40
         assert (remote.predict(rows) == interpret(linear(), rows.astype(np.int64))).all()
         assert 13_328 <= remote.traffic["keys_sent"] < 14_000
+
+
+def test_probabilities_in_levels_come_as_from_any_model(server, levels):
+    rows = load_breast_cancer().data[:20:4]
+    with connect(server.address, model="levels", insecure=True) as remote:
+        found = remote.predict_proba(rows)
+        assert (found == levels.predict_proba(rows)).all()
+        assert np.allclose(found[:, 1] * 32 % 1, 0.5)
+        assert (remote.predict(rows) == levels.predict(rows)).all()
+        assert remote.traffic["keys_sent"] < 950_000
 
 
 def test_every_row_is_what_the_interpreter_says(server):

@@ -59,6 +59,14 @@ def regression():
     return Model(ct.compile(fitted, X, name="regression", scheme="levelled", show_progress=False), X[:ROWS])
 
 
+def levels():
+    """Probabilities after their link, by a table: for the client a number like any other."""
+    X, y = load_breast_cancer(return_X_y=True)
+    fitted = XGBClassifier(n_estimators=3, max_depth=2, random_state=0).fit(X, y)
+    options = {"answer": "probability", "levels": 16, "show_progress": False}
+    return Model(ct.compile(fitted, X, name="levels", **options), X[:ROWS])
+
+
 def gaps():
     """Categories and missing values; strings, which take their own way through a client."""
     rng = np.random.default_rng(0)
@@ -90,7 +98,7 @@ def tumour():
     return Model(compiled, X[:ROWS], labels=y)
 
 
-MAKERS = (binary, classes, regression, gaps, line, tumour)
+MAKERS = (binary, classes, regression, levels, gaps, line, tumour)
 
 
 @dataclass

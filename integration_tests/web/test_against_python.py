@@ -56,7 +56,7 @@ def agree(model, answers):
     assert len(set(model.values.tolist())) > 1, "rows that are all alike would show nothing"
 
 
-@pytest.mark.parametrize("name", ["binary", "classes", "regression", "gaps", "tumour"])
+@pytest.mark.parametrize("name", ["binary", "classes", "regression", "levels", "gaps", "tumour"])
 def test_every_answer_is_the_python_clients(found, served, name):
     agree(served.models[name], found["answers"][name])
 

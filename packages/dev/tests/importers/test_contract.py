@@ -158,6 +158,33 @@ def test_labels_alone_are_the_models_own_or_are_refused(case, request):
     assert set(np.unique(values)) <= set(range(0, highest + 1, 2)), "nothing else of the scores"
 
 
+def test_predictions_in_levels_are_near_the_models_own_or_are_refused(case, request):
+    """Of classifiers with one score probabilities, of regressions predictions; in the clear, since tables are exact."""
+    study, model = case
+    if request.node.callspec.params["case"][2:]:
+        return  # as it is planned for scores
+    decoder, rows = model.artifact.client_spec.decoder, study.training_rows
+    answer = "probability" if decoder.is_classifier else "prediction"
+    planned, refusal = None, ""
+    try:
+        planned = plan(study.estimator, rows, CompileSettings(answer=answer, levels=16))
+    except ct.UnsupportedModelError as error:
+        refusal = str(error)
+    if planned is None:
+        assert "answer=" in refusal
+        has_one = decoder.outputs == 1 and decoder.link.name != "MARGIN"
+        assert type(study.estimator).__name__ not in TREES or decoder.members or decoder.curve[0] or not has_one
+        return
+    verify(planned.circuit)
+    width = 2 * planned.decoder.step
+    assert planned.agreement.mean <= 0.6 * width
+    assert planned.agreement.largest <= (planned.error_bound or 4 * width)
+    assert (planned.agreement.labels is None) != decoder.is_classifier
+    assert (planned.agreement.labels or 1.0) >= 0.97
+    values = interpret(planned.circuit, encode_rows(planned.features, take(study.test_rows, slice(20))))
+    assert set(np.unique(values)) <= set(range(0, 31, 2)), "nothing else of the scores"
+
+
 def test_a_saved_model_predicts_the_same(case, tmp_path):
     study, model = case
     model.save(tmp_path / "model.cryptable")

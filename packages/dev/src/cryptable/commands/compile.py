@@ -60,11 +60,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         choices=get_args(Answer),
         default="score",
         help="label: clients get the label alone, and less of the model; threshold: whether the prediction is above "
-        "--threshold",
+        "--threshold; probability, prediction: in --levels",
     )
     parser.add_argument(
         "--threshold", type=float, help="with --answer threshold: a prediction, of classes a probability of the second"
     )
+    parser.add_argument("--levels", type=int, help="with --answer probability or prediction: how many numbers, 32")
     parser.add_argument(
         "--hide-weights",
         action=argparse.BooleanOptionalAction,
@@ -111,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         explain=arguments.explain,
         answer=arguments.answer,
         threshold=arguments.threshold,
+        levels=arguments.levels,
         hide_weights=arguments.hide_weights,
         budget=_budget(arguments),
     )

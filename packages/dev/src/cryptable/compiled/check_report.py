@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy.typing as npt
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
@@ -16,7 +17,8 @@ class ModeResult:
     """One way to predict.
 
     `agreement` is the fraction of rows predicted as the reference does: the float model where there is one, else the
-    clear evaluation; for a regression, the fraction within the error bound. `score` is accuracy or R², None without y.
+    clear evaluation; for a regression, the fraction within the error bound (of levels without one, in the own level or
+    one beside it). `score` is accuracy or R², None without y.
     `largest_difference` is of scores, against the same reference. `equal_to_clear` says whether every integer result is
     the clear one, bit for bit (with approximate readout: within what its noise may add); None for the float model.
     `largest_contribution_difference` is of contributions, None where the model tells none.
@@ -105,3 +107,12 @@ class CheckReport:
 
 def _shown(difference: float | None) -> str:
     return "" if difference is None else f"{difference:.3g}"
+
+
+def measured_score(truth: npt.NDArray[Any], predicted: npt.NDArray[Any], is_classifier: bool) -> float | None:
+    """Accuracy, or R² where there are two rows at least."""
+    from sklearn.metrics import accuracy_score, r2_score
+
+    if is_classifier:
+        return float(accuracy_score(truth, predicted))
+    return float(r2_score(truth, predicted)) if len(truth) > 1 else None

@@ -17,7 +17,7 @@ from cryptable_engine import Circuit, Program, interpret, simulate, verify, what
 from cryptable_engine.circuit.readout import noise_bound, read_out
 from cryptable_protocol import InternalError, InvalidInputError, ModelArtifact, encode_rows
 
-from cryptable.compiled.check_report import CheckReport, ModeResult
+from cryptable.compiled.check_report import CheckReport, ModeResult, measured_score
 from cryptable.compiled.known_answers import write_known_answers
 from cryptable.compiled.local_session import LocalSession
 from cryptable.compiled.program_folder import ProgramFolder
@@ -57,6 +57,7 @@ class CompiledModel:
         ranges: str | None = None,
         agreement: Agreement | None = None,
         places: Callable[[FloatArray], IntArray] | None = None,
+        predictions: Callable[[FloatArray], FloatArray] | None = None,
         contributions: Contributions | None = None,
         contribution_error_bound: float | None = None,
         advice: TrainingOptions | None = None,
@@ -70,6 +71,7 @@ class CompiledModel:
         self.ranges = ranges
         self.agreement = agreement
         self._places = places
+        self._predictions = predictions
         self.contribution_error_bound = contribution_error_bound
         self._contributions = contributions
         self._layer_names = layer_names
@@ -284,21 +286,25 @@ class CompiledModel:
         contributions = self._reference_contributions(X, clear)
         reference = decoder.decision_function(clear).reshape(clear.shape[0], -1)
         labels = decoder.predict(clear).reshape(clear.shape[0], -1)
+        # Of levels without a bound, up to the farther end of the next one.
+        most = self.error_bound or (0.0 if self._predictions is None else 3 * decoder.step)
         results = []
         if self._estimator is not None:
             reference = reference_scores(self._estimator, X)
             labels = np.asarray(self._estimator.predict(X)).reshape(labels.shape)
+            if self._predictions is not None:  # these, in levels, are what is answered
+                reference = self._predictions(reference)
             if self._places is not None:  # labels alone are answered: there are no scores to compare
                 labels = self.classes_[self._places(reference)][:, None]
                 reference = decoder.decision_function(clear).reshape(clear.shape[0], -1)
-            score = None if truth is None else _score(truth, labels, decoder.is_classifier)
+            score = None if truth is None else measured_score(truth, labels, decoder.is_classifier)
             results.append(ModeResult("float", clear.shape[0], 1.0, 0.0, score, None))
         for mode, integers in values.items():
             count = integers.shape[0]
             difference = np.abs(decoder.decision_function(integers).reshape(count, -1) - reference[:count]).max(axis=1)
             predicted = decoder.predict(integers).reshape(count, -1)
-            agrees = predicted == labels[:count] if decoder.is_classifier else difference <= (self.error_bound or 0.0)
-            score = None if truth is None else _score(truth[:count], predicted, decoder.is_classifier)
+            agrees = predicted == labels[:count] if decoder.is_classifier else difference <= most
+            score = None if truth is None else measured_score(truth[:count], predicted, decoder.is_classifier)
             results.append(
                 ModeResult(
                     mode,
@@ -385,12 +391,3 @@ def load(path: str | os.PathLike[str]) -> CompiledModel:
     if message := what_to_warn_of(circuit, artifact.client_spec):
         warnings.warn(message, NoisyKeysetWarning, stacklevel=2)
     return CompiledModel(artifact, circuit)
-
-
-def _score(truth: npt.NDArray[Any], predicted: npt.NDArray[Any], is_classifier: bool) -> float | None:
-    """Accuracy, or R² where there are two rows at least."""
-    from sklearn.metrics import accuracy_score, r2_score
-
-    if is_classifier:
-        return float(accuracy_score(truth, predicted))
-    return float(r2_score(truth, predicted)) if len(truth) > 1 else None

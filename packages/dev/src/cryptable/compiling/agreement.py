@@ -36,6 +36,9 @@ LEAST_LABELS_OF_NETWORKS = 0.97
 MOST_RMS, TIMES_TARGET_OF_TURNED = 0.15, 2.5
 """Of the deviation of the scores, above which it does, where no bound of their error holds; and how many times what
 plans of one layer without lookups aim at, which are nearer as a rule: 0.05 of one score, 0.0875 of several."""
+_MOST_MEAN = 1.2
+"""Halves of a level's width, above which it does: but for what tables round, predictions are half a width off at most,
+a quarter where they are spread evenly."""
 _MOST_MIXED = 1000
 _MOST_VALUES = 30_000_000
 """Of a circuit's nodes, over all rows."""
@@ -126,6 +129,24 @@ def of_labels(planned: PlannedModel, imported: ImportedModel, own: IntArray) -> 
     return Agreement(len(kept), float(np.mean(labels == predicted)), None, None)
 
 
+def of_levels(planned: PlannedModel, imported: ImportedModel, own: FloatArray) -> Agreement:
+    """Of a circuit that answers predictions in levels.
+
+    Args:
+        planned: as clients will encode for it and decode.
+        imported: the model.
+        own: its predictions, of a classifier the probabilities of the second label; shape (rows, 1).
+    """
+    count = max(MOST_ROWS, _MOST_VALUES // planned.circuit.input.size)
+    kept, decoder = imported.kept[:count], planned.decoder
+    values = interpret(planned.circuit, encode_rows(planned.features, kept))
+    difference = np.abs(decoder.decision_function(values) - own[:count, 0])
+    labels = None
+    if decoder.is_classifier:
+        labels = float(np.mean(imported.predicted[:count] == decoder.predict(values)))
+    return Agreement(len(kept), labels, None, float(difference.max()), mean=float(difference.mean()))
+
+
 def check_tolerance(planned: PlannedModel, tolerance: float | None) -> None:
     """A tolerance that is asked for is kept: by the error bound, or where there is none, on the calibration data.
 
@@ -162,12 +183,15 @@ def tell_agreement(model: CompiledModel, planner: Planner, *, prints: bool, warn
     # Of few rows, a part of a row is none: 129 of 133 are 97 %.
     is_near &= agreement.mixed_labels is None or round(agreement.mixed_labels * mixed) >= math.floor(least * mixed)
     # Kernel machines have been compared on mixed rows, too, which say more.
+    is_near &= agreement.mean is None or agreement.mean <= _MOST_MEAN * model.artifact.client_spec.decoder.step
     is_turned = (
         model.artifact.client_spec.scheme == LEVELLED and agreement.mixed_rms is None and model.error_bound is None
     )
     outputs = model.artifact.client_spec.parameters.outputs
     most = TIMES_TARGET_OF_TURNED * target_rms(outputs) if is_turned else MOST_RMS
-    if agreement.labels is None and model.artifact.client_spec.decoder.outputs > 1:
+    if agreement.mean is not None:
+        advice += "; fewer levels= leave tables more positions"
+    elif agreement.labels is None and model.artifact.client_spec.decoder.outputs > 1:
         advice += "; several targets share one step: fit on each divided by its standard deviation"
     if warns and not (is_near and (has_bound or agreement.rms is None or agreement.rms <= most)):
         warnings.warn(

@@ -64,6 +64,7 @@ def build(planned: PlannedModel, estimator: Estimator, settings: CompileSettings
         ranges=planned.ranges,
         agreement=planned.agreement,
         places=planned.places,
+        predictions=planned.predictions,
         contributions=planned.contributions,
         contribution_error_bound=planned.contribution_error,
         advice=training_options(planned, estimator),

@@ -60,6 +60,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
     explain: Explain | None = None,
     answer: Answer = "score",
     threshold: float | None = None,
+    levels: int | None = None,
     hide_weights: bool | None = None,
     flooding_bits: int | None = None,
     engine: Engine = "own",
@@ -132,12 +133,17 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
             one, pairs apart; of trees, by path: at each split, how the mean of what lies below moves, weighted by how
             many training rows the library counted, or of X_train where it counted none. They cost what further scores
             do, and tell the client of the model: `explain` says what.
-        answer: "score"; or less of the model: "label", the label alone, of several the order of all; or "threshold",
-            whether the prediction is above `threshold`. Of models of trees, linear and additive ones, levelled: a table
-            after the score, which the client's bits turn to the side that it is on, about a product for each split of a
-            tree, and for each pair of labels. Scores are rounded to the positions of the table, 4096 for two labels.
+        answer: "score"; or less of the model: "label", the label alone, of several the order of all; "threshold",
+            whether the prediction is above `threshold`; "probability", of a classifier with two labels that of the
+            second one, or "prediction", of a regression, either after its link and in `levels`. Of models of trees,
+            linear and additive ones, levelled: a table after the score, which the client's bits turn to where that is,
+            about a product for each split of a tree, and for each pair of labels. Scores are rounded to the positions
+            of the table, 4096 for two labels.
         threshold: with answer="threshold": a prediction, of a classifier with two labels the probability of the second
             one, or its score where it has no probabilities.
+        levels: with answer="probability" or "prediction", how many numbers there are to be answered, by default 32, at
+            most 256: the middles of equal parts of 0 to 1 (an even number, so that labels stay), or of what the model
+            predicts on X_train, beyond which the outer ones are answered. `agreement` says how far answers are off.
         hide_weights: of linear and additive models, and trees that ask one feature each. None, the default: levelled
             where they can be, so that answers are re-randomised and flooded with noise, and tell nothing of weights
             beside the scores, for keys of 13 kB and some 6 to 15 kB up; else sums, as `explain` says. True refuses what
@@ -193,6 +199,7 @@ def compile(  # noqa: A001  (cryptable.compile, as torch.compile)
         explain=explain,
         answer=answer,
         threshold=threshold,
+        levels=levels,
         hide_weights=hide_weights,
         flooding_bits=flooding_bits,
         engine=engine,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from cryptable_engine import CircuitError, verify
 from cryptable_protocol import InvalidInputError, ThermometerEncoder
 
-from cryptable.compiling.agreement import LEAST_LABELS, check_tolerance, measured, of_labels
+from cryptable.compiling.agreement import LEAST_LABELS, check_tolerance, measured, of_labels, of_levels
 from cryptable.compiling.cheapest import cheapest, first_able
 from cryptable.compiling.scheme_choice import is_compared, settings_to_try
 from cryptable.compiling.settings import CompileSettings
@@ -121,7 +121,8 @@ def plan_imported(imported: ImportedModel, truth: npt.NDArray[Any] | None, setti
             raise ConstantModelError(message) from error
         raise
     has_finer = isinstance(imported.graph, ClientSide) and not isinstance(imported.graph.graph, _WITHOUT_BOUND)
-    if settings.tolerance is None and (planned.error_bound is not None or has_finer):
+    has_finer |= planned.error_bound is not None
+    if settings.tolerance is None and settings.answers == SCORES and has_finer:
         planned = _with_own_labels(planned, make, tolerance, settings.prices)
     try:
         verify(planned.circuit)
@@ -244,6 +245,8 @@ def _with_agreement(
         planned = replace(planned, decoder=replace(planned.decoder, column=True))
     if isinstance(graph, NeighborsModel):  # it holds where the same neighbours are found, which it does not say
         planned = replace(planned, error_bound=None)
+    if planned.predictions is not None:
+        return replace(planned, agreement=of_levels(planned, imported, planned.predictions(imported.reference)))
     if planned.places is not None:
         return replace(planned, agreement=of_labels(planned, imported, planned.places(imported.reference)))
     if whole.labels is not None or reference.shape[1] > 1 or isinstance(graph, _WITHOUT_BOUND | NeighborsModel):

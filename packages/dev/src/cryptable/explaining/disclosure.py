@@ -32,6 +32,11 @@ _LABELS_TELL = (
     "Its honest questions tell a bit each, or an order, so that taking the model apart takes many times as many; what "
     "is encrypted to be no row can tell more of an answer's table, a position a question."
 )
+_LEVELS_TELL = (
+    "Its honest questions tell no more than a level each, so that taking the model apart takes more of them than with "
+    "scores, the more so the fewer the levels; what is encrypted to be no row can tell more of the answer's table, a "
+    "position a question."
+)
 _CONTRIBUTIONS_TELL = (
     "Contributions tell the model itself, feature by feature: the weight of a linear feature follows from one row, the "
     "steps of an additive one from a row in each, and the leaves of trees from far fewer rows than scores alone would "
@@ -54,7 +59,12 @@ EDGES_TELL = {
 
 
 def client_learns(
-    spec: ClientSpec, lookups: int, edges: ThresholdDisclosure | None, *, labels_alone: bool = False
+    spec: ClientSpec,
+    lookups: int,
+    edges: ThresholdDisclosure | None,
+    *,
+    labels_alone: bool = False,
+    levels: int | None = None,
 ) -> str:
     """What the client specification and the answers tell. `edges` is None where it is not known (a loaded model)."""
     features = [part for feature in spec.features for part in _parts(feature)]
@@ -65,6 +75,13 @@ def client_learns(
     if labels_alone:
         order = ", and the order of all" if spec.decoder.scores > 1 else ""
         told = [f"the class labels, without scores{order}"]
+    if levels is not None and spec.decoder.is_classifier:
+        told = [f"which of {levels} levels the probability is in, without scores, and so the class labels"]
+    elif levels is not None:
+        told = [
+            f"which of {levels} levels the prediction is in, without scores",
+            "about which range its predictions have on the calibration data",
+        ]
     if spec.decoder.members:
         how = "the median of which is taken" if spec.decoder.median else "and how they are added up"
         told.append(f"the scores of each of its {len(spec.decoder.members)} members, {how}")
@@ -101,7 +118,7 @@ def client_learns(
     if is_linear:
         return f"The client learns {listed}. {_HIDDEN}"
     if spec.scheme == LEVELLED:
-        how = _LABELS_TELL if labels_alone else CRAFTED
+        how = _LABELS_TELL if labels_alone else CRAFTED if levels is None else _LEVELS_TELL
         return f"The client learns {listed}; not the weights of the model or other rows. {how}"
     if spec.scheme == SQUARES:
         return f"The client learns {listed}; not the weights of the model or other rows. {SQUARES_CRAFTED}"

@@ -25,7 +25,7 @@ from cryptable.cost.prices import price_list
 from cryptable.cost.rates import Prediction, machine_rates
 from cryptable.explaining.bulk import InBulk
 from cryptable.explaining.disclosure import EDGES_TELL, SERVER_LEARNS, client_learns
-from cryptable.explaining.levelled import LevelledFacts, answers_labels
+from cryptable.explaining.levelled import LevelledFacts, answers_labels, levels_told
 from cryptable.explaining.linear import LinearFacts
 from cryptable.explaining.lookups_by_feature import lookups_by_feature
 from cryptable.explaining.picture import Figure, draw
@@ -345,7 +345,7 @@ def explain(
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
     layers = [Layer(name, node.size, node.width) for name, node in zip(names, lookups, strict=True)]
-    parameters = spec.parameters
+    parameters, levels = spec.parameters, levels_told(circuit, spec.decoder)
     prices = price_list(spec.p_error, scheme=spec.scheme)
     return Explanation(
         model=spec.model_name,
@@ -360,10 +360,12 @@ def explain(
         price_over_optimum=program.price / program.optimum if program.optimum else None,
         bytes=bytes_of(spec),
         seconds=prices.seconds(circuit, program, machine_rates()),
-        score_step=spec.decoder.step,
+        score_step=spec.decoder.step * (1 if levels is None else 2),
         score_error_bound=error_bound,
         edges=edges,
-        client_learns=client_learns(spec, circuit.lookups, edges, labels_alone=answers_labels(circuit)),
+        client_learns=client_learns(
+            spec, circuit.lookups, edges, labels_alone=answers_labels(circuit, spec.decoder), levels=levels
+        ),
         server_learns=SERVER_LEARNS,
         inputs=_inputs(spec.features),
         neighbour_rate=prices.neighbour_rate(circuit, program),
@@ -378,7 +380,7 @@ def explain(
         cpu_seconds_measured=cpu_seconds_measured,
         scheme=spec.scheme,
         offers=offers,
-        levelled=LevelledFacts.of(circuit, spec.features, parameters, machine_rates().levelled_pace),
+        levelled=LevelledFacts.of(circuit, spec, machine_rates().levelled_pace),
         squares=SquaresFacts.of(circuit, program, spec.p_error),
         linear=LinearFacts.of(parameters),
         bulk=InBulk.of(circuit, program, spec),

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from cryptable_engine import Circuit, Product, Rotation
+from cryptable_engine import Circuit, Linear, Product, Rotation
 from cryptable_engine.schemes.levelled.noise.bound import failure
 from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from cryptable_engine.schemes.levelled.program import row_price
 from cryptable_engine.schemes.levelled.together import choose_batch
-from cryptable_protocol import FeatureEncoder
+from cryptable_protocol import ClientSpec, Decoder, Link
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
-from cryptable_protocol.schemes.scheme import SchemeParameters
 
 from cryptable.cost.levelled import seconds_of, turns_of
 from cryptable.cost.rates import Prediction
+from cryptable.planner.settings import MOST_LEVELS
 
 HEURISTICS = (
     "a bound for every honest row, which takes the digits of random masks for independent, and the rounding of "
@@ -38,13 +38,30 @@ CRAFTED = (
 )
 
 
-def answers_labels(circuit: Circuit) -> bool:
+def answers_labels(circuit: Circuit, decoder: Decoder) -> bool:
     """Whether answers are sides of comparisons, and no scores: sums of tables of 1 and −1, and nothing beside them."""
     rotation = next((node for node in circuit.nodes if isinstance(node, Rotation)), None)
-    if rotation is None or len(circuit.nodes) != 3:
+    if rotation is None or len(circuit.nodes) != 3 or decoder.link is not Link.MARGIN:
         return False
     sides = np.abs(rotation.tables)  # of a comparison, the same at all positions; of a tree's leaves, not
     return bool((sides <= 1).all() and (sides == sides[:, :1]).all())
+
+
+def levels_told(circuit: Circuit, decoder: Decoder) -> int | None:
+    """In how many levels predictions are answered: by one table, which rises by twos; None where they are not."""
+    rotation = next((node for node in circuit.nodes if isinstance(node, Rotation)), None)
+    if rotation is None or len(circuit.nodes) != 3 or rotation.tables.shape[::2] != (1, 1):
+        return None
+    if decoder.link not in (Link.IDENTITY, Link.PROBABILITY) or not isinstance(circuit.nodes[-1], Linear):
+        return None
+    if any(term.source == 0 for term in circuit.nodes[-1].terms):
+        return None
+    table = rotation.tables[0, :, 0]
+    around = np.concatenate([table, -table])
+    changes = np.abs(np.diff(around, append=around[:1]))
+    highest = int(around.max())
+    is_told = not (changes % 2).any() and int(changes.sum()) == 4 * highest and highest < MOST_LEVELS
+    return highest + 1 if is_told else None
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,7 @@ class LevelledFacts:
         tables: that bits turn, one a neuron.
         positions: of a table.
         together: what a row takes among as many others as may travel with it; None where rows travel alone.
+        levels: that predictions are answered in; None where scores or labels are.
     """
 
     products_by_depth: tuple[int, ...]
@@ -107,6 +125,7 @@ class LevelledFacts:
     tables: int = 0
     positions: int = 0
     together: Together | None = None
+    levels: int | None = None
 
     @property
     def products(self) -> int:
@@ -119,14 +138,13 @@ class LevelledFacts:
         return len(self.products_by_depth)
 
     @classmethod
-    def of(
-        cls, circuit: Circuit, features: Sequence[FeatureEncoder], parameters: SchemeParameters, pace: float
-    ) -> LevelledFacts | None:
-        """Of a circuit, what its client encodes, its parameters, and a pace; None where those are another scheme's."""
+    def of(cls, circuit: Circuit, spec: ClientSpec, pace: float) -> LevelledFacts | None:
+        """Of a circuit, what is told of it to clients, and a pace; None where its parameters are another scheme's."""
+        parameters = spec.parameters
         if not isinstance(parameters, LevelledParameters):
             return None
         layers = [node.bits for node in circuit.nodes if isinstance(node, Product)]
-        name_of = [feature.name for feature in features for _ in range(feature.size)]
+        name_of = [feature.name for feature in spec.features for _ in range(feature.size)]
         by_feature = Counter(name_of[bit] for bits in layers for bit in bits.tolist())
         rotation = next((node for node in circuit.nodes if isinstance(node, Rotation)), None)
         if rotation is not None:
@@ -148,6 +166,7 @@ class LevelledFacts:
             failure(circuit, parameters),
             *((0, 0, 0) if rotation is None else (rotation.products, rotation.neurons, rotation.positions)),
             together=Together.of(circuit, parameters, pace),
+            levels=levels_told(circuit, spec.decoder),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -169,6 +188,8 @@ class LevelledFacts:
             others = f", {self.products - self.turns} of a bit with a linear form" if self.depth else ""
             told = f"{self.turns}, by which bits turn {self.tables} tables of {self.positions} positions{others}"
             yield "products", f"{told}; no bootstrapping"
+            if self.levels is not None:
+                yield "answers", f"one of {self.levels} numbers, in steps, by a table after the score"
         else:
             yield "products", f"{self.products} of a bit with a linear form, {self.depth} deep; no bootstrapping"
         yield "selectors", f"{self.selectors} bits, expanded to {self.gadget[0]} ciphertexts each"

@@ -68,7 +68,9 @@ class Agreement:
     difference, in the unit of the scores; both are None where labels alone are answered. `mixed_labels` and `mixed_rms`
     are the same of rows whose values are taken from anywhere in each column: rows unlike any that the model knows. They
     are measured of kernel machines, whose tables reach as far as the calibration data do, and of nearest neighbours.
-    `teacher` is of a network that was distilled: how that answers beside what it learned from.
+    `teacher` is of a network that was distilled: how that answers beside what it learned from. Where predictions are
+    answered in levels, `rms` is None, `mean` the mean and `largest` the largest difference of predictions, in their
+    unit.
     """
 
     rows: int
@@ -78,6 +80,7 @@ class Agreement:
     mixed_labels: float | None = None
     mixed_rms: float | None = None
     teacher: TeacherAgreement | None = None
+    mean: float | None = None
 
     def __str__(self) -> str:
         taught = "" if self.teacher is None else f"; of the network that was distilled, {self.teacher}"
@@ -97,6 +100,12 @@ class Agreement:
     @property
     def _near(self) -> str:
         labels = "" if self.labels is None else f"{self.labels:.1%} of the labels are the model's own, "
+        if self.mean is not None:
+            what = "predictions" if self.labels is None else "probabilities"
+            return (
+                f"{labels}{what} differ by {self.mean:.3g} on average, by {self.largest:.3g} at most, on {self.rows} "
+                "rows of the calibration data"
+            )
         if self.rms is None or self.largest is None:
             return f"{labels}on {self.rows} rows of the calibration data"
         return (
@@ -171,6 +180,8 @@ class PlannedModel:
     """Of the schemes that "auto" has compared, the one that was taken first; empty where it had none to compare."""
     places: Callable[[FloatArray], IntArray] | None = None
     """Where labels alone are answered: of which label, for the model's own scores, shape (rows, scores): (rows,)."""
+    predictions: Callable[[FloatArray], FloatArray] | None = None
+    """Where predictions are answered in levels: the model's own, of its own scores, shape (rows, 1), as they are."""
     contributions: Contributions | None = None
     """In the clear, where the circuit answers them beside the scores."""
     contribution_error: float | None = None

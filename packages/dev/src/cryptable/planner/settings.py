@@ -22,8 +22,10 @@ Readout: TypeAlias = Literal["exact", "approximate"]
 
 Explain: TypeAlias = Literal["contributions"]
 """What is answered beside the scores."""
-Answer: TypeAlias = Literal["score", "label", "threshold"]
-"""What clients get: scores, labels alone, or the side of a threshold."""
+Answer: TypeAlias = Literal["score", "label", "threshold", "probability", "prediction"]
+"""What clients get: scores, labels alone, the side of a threshold, or the prediction in levels."""
+PROBABILITY, PREDICTION = "probability", "prediction"
+DEFAULT_LEVELS, MOST_LEVELS = 32, 256
 Scheme: TypeAlias = Literal["auto", "levelled", "bootstrapped", "squares"]
 """How ciphertexts are evaluated; "auto" is the cheapest way that is able to."""
 
@@ -65,6 +67,7 @@ class PlanSettings:
     explain: Explain | None = None
     answer: Answer = "score"
     threshold: float | None = None
+    levels: int | None = None
     hide_weights: bool | None = None
     budget: Budget | None = None
     show_progress: bool = False
@@ -73,7 +76,7 @@ class PlanSettings:
 
     def __post_init__(self) -> None:
         check_number("tolerance", self.tolerance)
-        for name in ("table_bits", "input_bits", "bins"):
+        for name in ("table_bits", "input_bits", "bins", "levels"):
             check_number(name, getattr(self, name), whole=True)
         if self.budget is not None and not isinstance(self.budget, Budget):
             raise InvalidInputError(f"budget is {self.budget!r}, expected a cryptable.Budget, as Budget(seconds=1)")
@@ -128,6 +131,7 @@ class PlanSettings:
             )
         if self.threshold is not None and not math.isfinite(self.threshold):
             raise InvalidInputError(f"threshold is {self.threshold}, expected a finite number")
+        self._check_levels()
         if self.answer == "score":
             return
         if self.explain or self.budget is not None:
@@ -140,6 +144,18 @@ class PlanSettings:
                 f"answer={self.answer!r} is of scheme 'levelled', whose tables are as wide as scores, which lookups "
                 "are not: leave scheme='auto', table_bits=None and readout='exact'"
             )
+
+    def _check_levels(self) -> None:
+        if self.levels is None:
+            return
+        if not self.in_levels:
+            raise InvalidInputError(
+                f"levels is {self.levels} with answer={self.answer!r}: only probabilities and predictions are answered "
+                'in levels, with answer="probability" or answer="prediction"'
+            )
+        if not 2 <= self.levels <= MOST_LEVELS or (self.answer == PROBABILITY and self.levels % 2):
+            even = ", an even number, so that a border is at one half" if self.answer == PROBABILITY else ""
+            raise InvalidInputError(f"levels is {self.levels}, expected 2 to {MOST_LEVELS}{even}")
 
     def _check_hiding(self) -> None:
         if self.hide_weights not in (None, True, False):
@@ -156,8 +172,18 @@ class PlanSettings:
             )
 
     @property
+    def in_levels(self) -> bool:
+        """Whether predictions are answered, in so many levels."""
+        return self.answer in (PROBABILITY, PREDICTION)
+
+    @property
+    def count_of_levels(self) -> int:
+        """Where predictions are answered."""
+        return self.levels or DEFAULT_LEVELS
+
+    @property
     def answers(self) -> str:
-        """Which kind of planner there must be: "score" or "label"."""
+        """Which kind of planner there must be: "score", or "label" for whatever a table after the score answers."""
         return "score" if self.answer == "score" else "label"
 
     @property

@@ -15,9 +15,10 @@ from cryptable.graphs.graph import IntArray
 from cryptable.planner.levelled.labels.question import Question
 
 
-def positions_of(answers: int) -> int:
-    """Of tables, as many as leave room for the residues of all answers, each of 0 .. 2 (answers − 1), or 0 .. 2."""
-    highest = 2 * max(1, answers - 1)
+def positions_of(question: Question) -> int:
+    """Of tables, as many as leave room for the residues of all answers, each of 0 .. 2 for every rise that may add."""
+    answers = question.wins.shape[1]
+    highest = 2 * question.rises * max(1, answers - 1)
     residues = next(count for count in (1, 2, 3) if math.prod(MODULI[-1 - 2 * i] for i in range(count)) > highest)
     return 1 << (RING_SIZE // (answers * residues)).bit_length() - 1
 
@@ -27,21 +28,23 @@ class Turned:
     """What turns tables: their start, bits of the input with exponents of any sign, and trees.
 
     Attributes:
-        start: of each comparison, the steps above the least that wins where all bits are off, in bits and trees.
+        start: of each comparison, the steps above its table's first rise where all bits are off, in bits and trees.
         exponents: shape (bits, comparisons).
         trees: with exponents of any sign.
+        rises: of each comparison, the steps above the first one; shape (comparisons, rises).
     """
 
     start: IntArray
     exponents: IntArray
-    trees: tuple[TurningTree, ...] = ()
+    trees: tuple[TurningTree, ...]
+    rises: IntArray
 
     def decided(self, always: IntArray) -> Turned:
         """With comparisons that every input wins, 1, or loses, −1, turned by nothing; shape (comparisons,)."""
         still = always != 0
         trees = (replace(tree, exponents=np.where(still, 0, tree.exponents)) for tree in self.trees)
         start = np.where(still, np.minimum(always, 0), self.start)
-        return Turned(start, np.where(still, 0, self.exponents), tuple(trees))
+        return replace(self, start=start, exponents=np.where(still, 0, self.exponents), trees=tuple(trees))
 
     def without_constants(self) -> Turned:
         """With the exponents of trees, of tables that they turn by the same whatever they ask, in the start."""
@@ -52,7 +55,18 @@ class Turned:
             moved = replace(tree, exponents=np.where(alike, 0, tree.exponents))
             if moved.exponents.any():
                 trees.append(moved)
-        return Turned(start, self.exponents, tuple(trees))
+        return replace(self, start=start, trees=tuple(trees))
+
+    def tables(self, positions: int) -> IntArray:
+        """Before the first rise less than 0, after the last one as much above; shape (comparisons, positions).
+
+        Beyond their ends tables go on with the other sign, so that both ends may be reached from a whole table's length
+        away: what is below the first rise is read from the far end.
+        """
+        place = (np.arange(positions) + self.start[:, None]) % (2 * positions)
+        risen = (self.rises[:, None, :] <= (place % positions)[:, :, None]).sum(axis=2)
+        found: IntArray = np.where(place < positions, 1, -1) * (2 * risen - self.rises.shape[1])
+        return found
 
 
 def circuit_of(question: Question, turned: Turned, groups: tuple[InputGroup, ...]) -> Circuit:
@@ -63,19 +77,19 @@ def circuit_of(question: Question, turned: Turned, groups: tuple[InputGroup, ...
     """
     turned = turned.without_constants()
     answers = question.wins.shape[1]
-    positions = positions_of(answers)
-    place = np.arange(positions) + turned.start[:, None]
-    side = np.where(place % (2 * positions) < positions, 1, -1)
+    positions = positions_of(question)
+    side = turned.tables(positions)
     moved = np.concatenate([turned.exponents, *(tree.exponents for tree in turned.trees)]).any(axis=0)
     if not moved.any():
-        raise ConstantModelError("the model has the same label for every input: there is nothing to compute")
+        what = "label" if question.levels is None else "level"
+        raise ConstantModelError(f"the model has the same {what} for every input: there is nothing to compute")
     constant = (np.where(moved, 0, side[:, 0])[:, None] * question.wins).sum(axis=0)
     kept = np.flatnonzero(turned.exponents[:, moved].any(axis=1))
     tables = side[moved][:, :, None] * question.wins[moved][:, None, :]
     trees = [replace(tree, exponents=tree.exponents[:, moved] % (2 * positions)) for tree in turned.trees]
     rotation = Rotation(kept, turned.exponents[kept][:, moved] % (2 * positions), tables, tuple(trees))
     rotation = _merged(rotation)
-    offset = constant + max(1, answers - 1)
+    offset = constant + turned.rises.shape[1] * max(1, answers - 1)
     answer = Linear((Term.from_dense(1, np.eye(answers, dtype=np.int64)),), offset.astype(np.int64))
     return Circuit((Input(groups), rotation, answer), 2)
 

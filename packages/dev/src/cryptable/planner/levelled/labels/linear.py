@@ -31,12 +31,12 @@ _FEWEST_DIGITS, _MOST_DIGITS = 4, 12
 )
 def plan(graph: LinearModel, task: Task) -> PlannedModel:
     """Sums over digits, each a number of positions; no input leads beyond a table's ends."""
-    question = question_of(graph, task.settings)
+    question = question_of(graph, task.settings, task.reference)
     pairs = np.array(question.comparisons)
     first, second = graph.coefficients[:, pairs[:, 0]], graph.coefficients[:, pairs[:, 1]]
     alone = question.scores == 1
     slopes = first if alone else first - second
-    offset = graph.intercept[pairs[:, 0]] - (question.threshold if alone else graph.intercept[pairs[:, 1]])
+    offset = graph.intercept[pairs[:, 0]] - (0.0 if alone else graph.intercept[pairs[:, 1]])
     answers = question.wins.shape[1]
     layer = HiddenLayer(
         slopes,
@@ -50,7 +50,7 @@ def plan(graph: LinearModel, task: Task) -> PlannedModel:
     span = np.abs(slopes) * np.ptp(task.rows, axis=0)[:, None]
     if not span.any():
         raise ConstantModelError("the model has the same label for every row of X_train: there is nothing to compute")
-    room = positions_of(answers)
+    room = positions_of(question)
     largest = float((span.max(axis=0) / np.maximum(span.sum(axis=0), 1e-300)).max())
     count = task.settings.input_bits or max(
         _FEWEST_DIGITS, min(_MOST_DIGITS, math.ceil(math.log2(max(2.0, 2 * room * largest))))
@@ -58,17 +58,26 @@ def plan(graph: LinearModel, task: Task) -> PlannedModel:
     digits = input_digits(layer, graph.feature_names, task.rows, count)
     low = digits.offset + np.minimum(digits.sums, 0).sum(axis=0)
     high = digits.offset + np.maximum(digits.sums, 0).sum(axis=0)
+    borders, skipped = question.borders if alone else np.zeros(1), 0
+    if question.levels is not None:
+        skipped = int((borders <= low[0]).sum())
+        borders = borders[skipped : borders.size - int((borders > high[0]).sum())]
+    if not borders.size:
+        raise ConstantModelError("the model has the same level for every input: there is nothing to compute")
+    offset, low, high = (each - borders[0] for each in (digits.offset, low, high))
+    rises = borders - borders[0]
     bits = encoded(digits, task.rows).astype(np.float64)
     # Rounding leads no farther than half a position a bit: what is left of the table is shared out.
-    unit = np.maximum(np.abs(low), np.abs(high)) / max(1, room - 2 - digits.bits / 2)
+    unit = np.maximum(np.abs(low - rises[-1]), np.abs(high)) / max(1, room - 2 - digits.bits / 2)
     turns = rounded_exponents(digits.sums / unit, shares_of(bits), 0.5, keep_common=False)
-    error = ((digits.offset + bits @ digits.sums) / unit - bits @ turns).mean(axis=0)
-    # Half a position, on average: the table's first one stands for scores from the threshold on.
+    error = ((offset + bits @ digits.sums) / unit - bits @ turns).mean(axis=0)
+    # Half a position, on average: the table's first one stands for scores from its first border on.
     start = np.floor(error).astype(np.int64)
     wanted, reached = task.settings.tolerance, float(unit.max()) * (1 + digits.bits / 2)
     if wanted is not None and reached > wanted:
         raise too_coarse(wanted, reached)
     groups = tuple(InputGroup(GroupKind.RANGE, encoder.size) for encoder in digits.encoders if encoder.size)
     always = np.where(low > 0, 1, np.where(high < 0, -1, 0))
-    circuit = circuit_of(question, Turned(start, turns).decided(always), groups)
-    return PlannedModel(circuit, digits.encoders, question.decoder(), None, scheme="levelled", places=question.places)
+    risen = np.rint(rises / unit[:, None]).astype(np.int64)
+    circuit = circuit_of(question, Turned(start, turns, (), risen).decided(always), groups)
+    return PlannedModel(circuit, digits.encoders, question.decoder(skipped), None, scheme="levelled", **question.told)

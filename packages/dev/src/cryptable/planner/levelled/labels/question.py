@@ -1,16 +1,19 @@
-"""Question: what is asked of scores, and what answers it: thresholds of one score, or of differences of two."""
+"""Question: what is asked of scores, and what answers it: borders of one score, or of differences of two."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypedDict
 
 import numpy as np
 from cryptable_protocol import Decoder, InvalidInputError, Labels, Link
 
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.graph import FloatArray, IntArray, ModelGraph
+from cryptable.planner.levelled.labels.levels import Levels, levels_of, score_of
 from cryptable.planner.settings import PlanSettings
 
 MOST_LABELS = 32
@@ -25,13 +28,15 @@ class Question:
         scores: of the model.
         threshold: of the one score.
         is_second_at: whether the threshold itself is the second label's.
-        labels: of the answer.
+        labels: of the answer; none of a number's levels.
+        levels: which of these a prediction is in, instead.
     """
 
     scores: int
     threshold: float
     is_second_at: bool
     labels: Labels
+    levels: Levels | None = None
 
     @property
     def comparisons(self) -> tuple[tuple[int, int], ...]:
@@ -48,21 +53,38 @@ class Question:
         found: IntArray = identity[first] - identity[second]
         return found
 
-    def least(self, step: float, base: FloatArray) -> list[int]:
-        """The least number of steps that wins each comparison, of values · step + base.
+    @property
+    def borders(self) -> FloatArray:
+        """Of one score: above them, or from them on, its table has more."""
+        return np.array([self.threshold]) if self.levels is None else self.levels.borders
+
+    @property
+    def rises(self) -> int:
+        """Of each table: how often it has more than before."""
+        return 1 if self.levels is None else self.levels.count - 1
+
+    def least(self, step: float, base: FloatArray) -> IntArray:
+        """The least numbers of steps from which on tables have more, of values · step + base: (comparisons, rises).
 
         Ties are the first label's, as `argmax` has it.
         """
         if self.scores == 1:
-            exact = (self.threshold - float(base[0])) / step
-            near = round(exact)
-            if abs(exact - near) < _NEAR * max(1.0, abs(exact)):
-                return [near if self.is_second_at else near + 1]
-            return [math.ceil(exact)]
-        return [math.ceil((base[other] - base[one]) / step - _NEAR) for one, other in self.comparisons]
+            return np.array([[self._least((border - float(base[0])) / step, border) for border in self.borders]])
+        return np.array([[math.ceil((base[other] - base[one]) / step - _NEAR)] for one, other in self.comparisons])
 
-    def decoder(self) -> Decoder:
-        """Of answers: of one score −1/2 or 1/2, else how many others each label has won against."""
+    def _least(self, exact: float, border: float) -> int:
+        near = round(exact)
+        if abs(exact - near) < _NEAR * max(1.0, abs(exact)):
+            return near if self.is_second_at or abs(border - self.threshold) > _NEAR else near + 1
+        return math.ceil(exact)
+
+    def decoder(self, skipped: int = 0) -> Decoder:
+        """Of answers: of one score −1/2 or 1/2, or its level; else how many others each label has won against.
+
+        `skipped` levels are below what the model can predict.
+        """
+        if self.levels is not None:
+            return self.levels.decoder(skipped)
         if self.scores == 1:
             return Decoder(Link.MARGIN, (-1,), 0.5, (0.0,), self.labels)
         zeros = (0,) * self.scores
@@ -76,18 +98,34 @@ class Question:
         above = scores[:, 0] >= self.threshold if self.is_second_at else scores[:, 0] > self.threshold
         return above.astype(np.int64)
 
+    @property
+    def told(self) -> Told:
+        """What answers are compared with."""
+        return {"places": self.places} if self.levels is None else {"predictions": self.levels.predictions}
+
+
+class Told(TypedDict, total=False):
+    """Of a PlannedModel, what answers are compared with."""
+
+    places: Callable[[FloatArray], IntArray]
+    predictions: Callable[[FloatArray], FloatArray]
+
 
 _NEAR = 1e-9
 
 
-def question_of(graph: ModelGraph, settings: PlanSettings) -> Question:
-    """What `answer` and `threshold` ask of a model.
+def question_of(graph: ModelGraph, settings: PlanSettings, scores: FloatArray) -> Question:
+    """What `answer`, `threshold` and `levels` ask of a model, with its scores on calibration data, (rows, outputs).
 
     Raises:
         InvalidInputError: a threshold that its predictions cannot have.
-        UnsupportedModelError: labels of a regression, a threshold of several scores, or too many labels.
+        UnsupportedModelError: labels of a regression, a threshold or levels of several scores, or too many labels.
     """
     threshold = settings.threshold
+    if settings.in_levels:
+        levels = levels_of(graph, settings, scores)
+        middle = math.nan if graph.labels is None else score_of(graph.link, 0.5)
+        return Question(1, middle, getattr(graph, "tie_is_second", False), graph.labels or (), levels)
     if threshold is None:
         if graph.labels is None:
             raise UnsupportedModelError(
@@ -112,23 +150,16 @@ def question_of(graph: ModelGraph, settings: PlanSettings) -> Question:
 
 def _of_score(link: Link, threshold: float) -> float:
     """Of the score, where the prediction has a threshold: of classes the probability of the second one."""
-    match link:
-        case Link.IDENTITY | Link.MARGIN:
-            return threshold
-        case Link.EXPONENTIAL if threshold > 0:
-            return math.log(threshold)
-        case Link.SIGMOID | Link.SOFTMAX | Link.LOGISTIC if 0 < threshold < 1:
-            return math.log(threshold / (1 - threshold)) / (2 if link is Link.SOFTMAX else 1)
-        case Link.PROBABILITY if 0 < threshold < 1:
-            return threshold
-        case Link.EXPONENTIAL:
-            raise InvalidInputError(f"threshold is {threshold}, predictions of this model are positive")
-        case Link.CURVE:
-            raise UnsupportedModelError(
-                'answer="threshold": predictions of this model are a curve of its scores, which clients go along; '
-                'leave answer="score"'
-            )
-        case _:
-            raise InvalidInputError(
-                f"threshold is {threshold}, predictions of this model are probabilities: expected above 0 and below 1"
-            )
+    if link is Link.CURVE:
+        raise UnsupportedModelError(
+            'answer="threshold": predictions of this model are a curve of its scores, which clients go along; '
+            'leave answer="score"'
+        )
+    found = score_of(link, threshold)
+    if math.isfinite(found):
+        return found
+    if link is Link.EXPONENTIAL:
+        raise InvalidInputError(f"threshold is {threshold}, predictions of this model are positive")
+    raise InvalidInputError(
+        f"threshold is {threshold}, predictions of this model are probabilities: expected above 0 and below 1"
+    )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from cryptable_engine import GroupKind, InputGroup, TurningTree
 from cryptable_protocol import Missing
 from cryptable_protocol.schemes.scheme import LEVELLED
 
+from cryptable.errors import ConstantModelError
 from cryptable.graphs.additive import AdditiveModel
 from cryptable.graphs.graph import LEAF, FloatArray, IntArray, Tree, TreeEnsemble
 from cryptable.planner.levelled.labels.answers import Turned, circuit_of, positions_of, too_coarse
+from cryptable.planner.levelled.labels.levels import Levels
 from cryptable.planner.levelled.labels.question import Question, question_of
 from cryptable.planner.levelled.polynomials import Expansion
 from cryptable.planner.levelled.trees import BitTree, Leaf, Split, TreeReader
@@ -37,11 +39,17 @@ _MOST_TERMS = 4096
 )
 def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     """A table for each comparison, which the trees turn by what they add to scores."""
-    question = question_of(graph, task.settings)
+    question = question_of(graph, task.settings, task.reference)
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
     read = _finest(graph, question, bits, task)
-    least = np.array(question.least(read.rounded.step, read.rounded.base))
-    always = np.where(least <= read.low, 1, np.where(least > read.high, -1, 0))
+    least = question.least(read.rounded.step, read.rounded.base)
+    skipped = 0
+    if question.levels is not None:
+        skipped = int((least[0] <= read.low[0]).sum())
+        least = least[:, skipped : least.shape[1] - int((least[0] > read.high[0]).sum())]
+    if not least.size:
+        raise ConstantModelError("the model has the same level for every input: there is nothing to compute")
+    always = np.where(least[:, 0] <= read.low, 1, np.where(least[:, 0] > read.high, -1, 0))
     turned = _turned(read, question, bits, least).decided(always).without_constants()
     used = _used(turned)
     position = np.full(bits.count, LEAF)
@@ -50,10 +58,10 @@ def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
         tuple(edge for edge in each if position[bits.index[feature, edge]] != LEAF)
         for feature, each in enumerate(bits.edges)
     ]
-    turned = Turned(
-        turned.start,
-        turned.exponents[used],
-        tuple(
+    turned = replace(
+        turned,
+        exponents=turned.exponents[used],
+        trees=tuple(
             TurningTree(np.where(tree.bits == LEAF, LEAF, position[tree.bits]), tree.exponents) for tree in turned.trees
         ),
     )
@@ -64,10 +72,10 @@ def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
             encoder_of(name, each, as_float32=graph.as_float32, gaps=graph.gaps.get(feature, Missing.REFUSED))
             for feature, (name, each) in enumerate(zip(graph.feature_names, edges, strict=True))
         ),
-        question.decoder(),
-        None,
+        question.decoder(skipped),
+        None if question.levels is None else _error(read, question.levels, least[0], skipped),
         scheme="levelled",
-        places=question.places,
+        **question.told,
     )
 
 
@@ -126,8 +134,19 @@ class _Read:
 
     def needed(self, least: IntArray) -> int:
         """Positions of a table, of comparisons that are not decided beforehand."""
-        open_ = (self.low < least) & (least <= self.high)
-        return int(np.where(open_, np.maximum(self.high - least + 1, least - self.low), 1).max())
+        open_ = (self.low[:, None] < least) & (least <= self.high[:, None])
+        above = np.where(open_, self.high[:, None] - least + 1, 1)
+        below = np.where(open_, least - self.low[:, None], 1)
+        return int(max(above.max(), below.max()))
+
+
+def _error(read: _Read, levels: Levels, rises: IntArray, skipped: int) -> float:
+    """By how much a level told is off at most, of all sums of steps that there can be; they may be far above levels."""
+    steps = np.arange(read.low[0], read.high[0] + 1)
+    told = levels.middles(skipped + np.searchsorted(rises, steps, side="right"))
+    scores, error = steps * read.rounded.step + float(read.rounded.base[0]), float(read.rounded.error[0])
+    ends = (levels.predictions(scores + end) for end in (-error, error))
+    return float(max(np.abs(predicted - told).max() for predicted in ends))
 
 
 def _finest(graph: TreeEnsemble, question: Question, bits: Bits, task: Task) -> _Read:
@@ -136,14 +155,14 @@ def _finest(graph: TreeEnsemble, question: Question, bits: Bits, task: Task) -> 
     Raises:
         UnsupportedModelError: those are larger than a tolerance that is asked for.
     """
-    reader, room = TreeReader(bits), positions_of(question.wins.shape[1])
+    reader, room = TreeReader(bits), positions_of(question)
     tolerance, best, before = task.tolerance, None, 0
     for _ in range(_ROUNDS):
         rounded = round_leaves(graph, tolerance=tolerance, keeps_ties=True)
         trees = tuple(reader.read(tree) for tree in rounded.graph.trees)
         low, high = np.sum([_extremes(tree, question.comparisons) for tree in trees], axis=0)
         read = _Read(rounded, trees, low, high)
-        needed = read.needed(np.array(question.least(rounded.step, rounded.base)))
+        needed = read.needed(question.least(rounded.step, rounded.base))
         if needed <= room and (best is None or rounded.step < best.rounded.step):
             best = read
         if _ENOUGH * room < needed <= room or needed == before:
@@ -180,7 +199,7 @@ def _extremes(tree: BitTree, pairs: Sequence[tuple[int, int]]) -> tuple[list[int
 def _turned(read: _Read, question: Question, bits: Bits, least: IntArray) -> Turned:
     """Trees of one feature are added up, bit by bit; the others turn tables as trees."""
     pairs = question.comparisons
-    start = -least
+    start = -least[:, 0]
     exponents = np.zeros((bits.count, len(pairs)), np.int64)
     expansion = Expansion(bits.feature_of, _MOST_TERMS)
     kept: list[TurningTree] = []
@@ -196,7 +215,7 @@ def _turned(read: _Read, question: Question, bits: Bits, least: IntArray) -> Tur
                 exponents[term[0]] += added
             else:
                 start = start + added
-    return Turned(start, exponents, tuple(kept))
+    return Turned(start, exponents, tuple(kept), least - least[:, :1])
 
 
 def _features(tree: BitTree, feature_of: Sequence[int]) -> int:
