@@ -66,6 +66,7 @@ def rotations(draw):
     bits = np.flatnonzero(random.random(4) < 0.8)
     exponents = random.integers(0, 2 * positions, (len(bits), neurons))
     exponents[random.random(len(bits)) < 0.3] = 1
+    exponents[random.random(exponents.shape) < 0.2] = positions
     trees = [grown_tree(random, 4, neurons, positions, every=bool(number)) for number in range(draw(st.integers(0, 2)))]
     return Rotation(bits, exponents, random.integers(-50, 50, (neurons, positions, outputs)), tuple(trees))
 
@@ -191,3 +192,21 @@ def test_a_message_whose_lists_do_not_fit_together_is_malformed():
 def test_the_scheme_bootstrapped_refuses_rotations(tmp_path):
     with pytest.raises(CircuitError, match="scheme levelled"):
         compile_circuit(CIRCUIT, CompileOptions(), tmp_path / "program")
+
+
+def test_neurons_that_differ_by_signs_alone_are_one_table():
+    p = 4
+    exponents = np.array(
+        [
+            [1, 1, 1, 3, 1, p],
+            [0, p, 0, p, p, 0],
+            [0, 0, p, 0, p, 0],
+        ]
+    )
+    node = Rotation(np.arange(3), exponents, np.zeros((6, p, 1), np.int64))
+    # The fifth has two signs, which are no linear form of bits; the last is a sign alone.
+    assert node.signs.tolist() == [-1, 1, 2, 1, -1, 0]
+    assert node.table_of.tolist() == [0, 0, 0, 1, 2, 3]
+    assert node.turns.tolist() == [1 + 1 + 1 + 1, 1 + 1 + 1, 1 + 1]
+    assert node.read_signs == 2
+    assert node.products == int(node.turns.sum())

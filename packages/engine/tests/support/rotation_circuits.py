@@ -30,19 +30,31 @@ def rotation_circuit(
     groups=None,
     dependent=False,
     trees=0,
+    signs=0,
 ):
     """Neurons that most bits turn, some bits alike; forms that read bits, and a product beside them.
 
-    A `dependent` one turns by those alone that turn all. Of `trees`, each turns some tables, the last one all; without
+    With `signs`, so many bits more change the signs of half of the neurons' tables, each of a table of its own. A
+    `dependent` one turns by those alone that turn all. Of `trees`, each turns some tables, the last one all; without
     `density`, tables are turned by nothing else.
     """
-    given = Input(groups or (InputGroup(GroupKind.RANGE, bits),))
+    given = Input(groups or (InputGroup(GroupKind.RANGE, bits + signs),))
     exponents = random.integers(1, 2 * positions, (bits, neurons)) * (random.random((bits, neurons)) < density)
     if density:
         exponents[np.arange(neurons) % bits, np.arange(neurons)] = 1 + np.arange(neurons) % (2 * positions - 1)
     exponents[bits - common :] = random.integers(1, 2 * positions, (common, 1))
     if dependent:
         exponents[: bits - common, 0] = 0
+    exponents[exponents == positions] = 1 if signs else positions
+    for _ in range(signs):
+        half = np.zeros((1, exponents.shape[1]), np.int64)
+        signed = np.flatnonzero(~(exponents == positions).any(axis=0))[: -(-neurons // 2)]
+        exponents = np.concatenate(
+            [np.concatenate([exponents, half]), np.zeros((len(exponents) + 1, len(signed)), np.int64)], axis=1
+        )
+        exponents[:, -len(signed) :] = exponents[:, signed]
+        exponents[-1, -len(signed) :] = positions
+    bits, neurons = exponents.shape
     kept = np.flatnonzero(exponents.any(axis=1))
     tables = random.integers(-largest, largest + 1, (neurons, positions, outputs))
     grown = [grown_tree(random, bits, neurons, positions, every=number == trees - 1) for number in range(trees)]

@@ -21,6 +21,8 @@ from cryptable.cost.rates import MachineRates, Prediction
 _KEY_SWITCH, _SCHEME_SWITCH, _PRODUCT, _READ, _ROW = 77.0, 47.0, 92.0, 0.4, 1000.0
 _KEYS_READY, _ENCRYPTION, _POLYNOMIAL = 5000.0, 400.0, 600.0
 _LINEAR_PART, _LINEAR_POLYNOMIAL, _PAIR_READY = 350.0, 250.0, 300.0
+_SIGN = 10.0
+"""Of a digit that a table reads a bit's sign by, before it is turned."""
 _TURN, _BESIDE_TURNS = 115.0, 4.0
 """Of a product that turns a table, by (4, 5); and how many of its transforms the rest of it costs as much as."""
 _MEASURED_ON = "NumPy on one core of a server with AVX-512"
@@ -69,9 +71,9 @@ class LevelledPrices:
 
     def circuit(self, circuit: Circuit) -> float:
         """See `PriceList`."""
-        turns = turns_of(circuit)
+        turns, signs = turns_of(circuit), signs_of(circuit)
         products = _PRODUCT * (circuit.products - turns + 1)
-        return self.selector * len(selectors_of(circuit)) + products + _turns(TURNING, turns) + _ROW
+        return self.selector * len(selectors_of(circuit)) + products + _turns(TURNING, turns, signs) + _ROW
 
     def estimate(self, draft: Draft, rates: MachineRates) -> Cost:  # noqa: ARG002  (as all lists)
         """Of no draft."""
@@ -110,11 +112,11 @@ class LevelledPrices:
             )
         if not isinstance(parameters, LevelledParameters):
             raise InternalError(f"a program of scheme {program.scheme!r} is not priced by the scheme levelled's list")
-        turns = turns_of(circuit)
+        gadget, turns = parameters.gadget, turns_of(circuit)
         polynomials = len(parameters.layout.runs) + parameters.layout.placed_polynomials
         return Prediction(
-            lookups=1e-6 * (_products(parameters.gadget, circuit.products - turns) + _turns(parameters.gadget, turns)),
-            linear=1e-6 * _READ * reads_of(circuit),
+            lookups=1e-6 * (_products(gadget, circuit.products - turns) + _turns(gadget, turns, signs_of(circuit))),
+            linear=reading_seconds(circuit),
             ciphertexts=1e-6 * _expansion(parameters),
             keys_loaded=1e-6 * _KEYS_READY,
             encryption=1e-6 * (_ENCRYPTION + _POLYNOMIAL * polynomials),
@@ -122,9 +124,22 @@ class LevelledPrices:
         )
 
 
-def seconds_of(parameters: LevelledParameters, products: int, turns: int = 0) -> float:
-    """CPU seconds of a row in NumPy, but for what reading bits costs, which no parameter changes."""
-    return 1e-6 * (_products(parameters.gadget, products) + _turns(parameters.gadget, turns) + _expansion(parameters))
+def seconds_of(parameters: LevelledParameters, products: int, turns: int = 0, signs: int = 0) -> float:
+    """CPU seconds of a row in NumPy, but for what reading bits costs, which no parameter changes.
+
+    Args:
+        parameters: of the row.
+        products: of bits with forms.
+        turns: of tables,
+        signs: and those among them that are read before all others.
+    """
+    gadget = parameters.gadget
+    return 1e-6 * (_products(gadget, products) + _turns(gadget, turns, signs) + _expansion(parameters))
+
+
+def reading_seconds(circuit: Circuit) -> float:
+    """CPU seconds of what linear forms read of bits, in NumPy."""
+    return 1e-6 * _READ * reads_of(circuit)
 
 
 def linear_seconds(parameters: LinearParameters) -> float:
@@ -151,6 +166,11 @@ def reads_of(circuit: Circuit) -> int:
     return sum(term.rows.size for term in terms if term.source == 0)
 
 
+def signs_of(circuit: Circuit) -> int:
+    """Those of the products that turn tables which are signs, read as linear forms."""
+    return sum(node.read_signs for node in circuit.nodes if isinstance(node, Rotation))
+
+
 def turns_of(circuit: Circuit) -> int:
     """Products that turn tables."""
     return sum(node.products for node in circuit.nodes if isinstance(node, Rotation))
@@ -161,9 +181,10 @@ def _products(gadget: Gadget, products: int) -> float:
     return _PRODUCT * transforms * (products + 1)
 
 
-def _turns(gadget: Gadget, turns: int) -> float:
-    """Products that turn tables: two transforms for each result, one a digit, and what moves tables."""
-    return _TURN * (gadget.levels + body_gadget(gadget).levels + _BESIDE_TURNS) / (6 + _BESIDE_TURNS) * turns
+def _turns(gadget: Gadget, turns: int, signs: int = 0) -> float:
+    """Products that turn tables: two transforms for each result, one a digit, and what moves tables; and signs."""
+    each = _TURN * (gadget.levels + body_gadget(gadget).levels + _BESIDE_TURNS) / (6 + _BESIDE_TURNS)
+    return each * (turns - signs) + _SIGN * gadget.levels * signs
 
 
 def _expansion(parameters: LevelledParameters) -> float:

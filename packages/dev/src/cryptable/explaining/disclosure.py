@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from cryptable_protocol import (
     AffineEncoder,
     BitsEncoder,
@@ -69,6 +70,9 @@ def client_learns(
     """What the client specification and the answers tell. `edges` is None where it is not known (a loaded model)."""
     features = [part for feature in spec.features for part in _parts(feature)]
     count = sum(feature.size for feature in features if isinstance(feature, ThermometerEncoder))
+    stairs = [steps for feature in features if isinstance(feature, PolylineEncoder) and (steps := _steps(feature))]
+    if stairs:  # whose edges thermometers repeat
+        count = sum(stairs)
     ranged = sum(isinstance(feature, (AffineEncoder, DigitsEncoder, QuadraticEncoder)) for feature in features)
     unused = sum(isinstance(feature, UnusedFeature) for feature in features)
     told = ["its scores" + (" and the class labels" if spec.decoder.is_classifier else "")]
@@ -97,14 +101,14 @@ def client_learns(
         told.append(f"the categories of {categorical} features, and which of them the model tells apart")
     if ranged:
         told.append(f"the ranges and steps of {ranged} features, which tell how much each can weigh at most")
-    curves = sum(isinstance(feature, PolylineEncoder) for feature in features)
+    curves = sum(isinstance(feature, PolylineEncoder) for feature in features) - len(stairs)
     if curves:
         told.append(f"{curves} functions of single features that the model begins with, which clients evaluate")
     if unused:
         told.append(f"which {unused} features the model does not use")
     is_linear = isinstance(spec.parameters, LinearParameters)
     if spec.scheme == LEVELLED and not is_linear:
-        digits = any(isinstance(feature, DigitsEncoder) for feature in spec.features)
+        digits = bool(stairs) or any(isinstance(feature, DigitsEncoder) for feature in spec.features)
         told.append(DIGITS_TELL if digits else LAYOUT_TELLS)
     if spec.scheme == SQUARES:
         told.append(SQUARES_LAYOUT_TELLS)
@@ -129,6 +133,14 @@ def client_learns(
             "that looks into one encrypted answer: serve it only where they may be known, or hide_weights=True."
         )
     return f"The client learns {listed}; not the tables of the model, its weights or other rows."
+
+
+def _steps(curve: PolylineEncoder) -> int:
+    """Of a curve that consists of steps, whole levels that a number next to another one leads to; 0 of others."""
+    knots, heights = np.array(curve.knots), np.array(curve.levels_at)
+    rises = np.diff(heights) != 0
+    is_step = np.nextafter(knots[:-1], np.inf) == knots[1:]
+    return int(rises.sum()) if is_step[rises].all() and (heights == np.rint(heights)).all() else 0
 
 
 def _parts(feature: FeatureEncoder) -> tuple[FeatureEncoder, ...]:

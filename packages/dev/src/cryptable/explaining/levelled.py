@@ -17,7 +17,7 @@ from cryptable_engine.schemes.levelled.together import choose_batch
 from cryptable_protocol import ClientSpec, Decoder, Link
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
-from cryptable.cost.levelled import seconds_of, turns_of
+from cryptable.cost.levelled import seconds_of, signs_of, turns_of
 from cryptable.cost.rates import Prediction
 from cryptable.planner.settings import MOST_LEVELS
 
@@ -64,6 +64,10 @@ def levels_told(circuit: Circuit, decoder: Decoder) -> int | None:
     return highest + 1 if is_told else None
 
 
+def _tables(rotation: Rotation) -> int:
+    return int(rotation.table_of.max()) + 1
+
+
 @dataclass(frozen=True)
 class Together:
     """What a row takes among others, in one query and one answer.
@@ -87,7 +91,7 @@ class Together:
         if batch is None:
             return None
         full, turns = batch.of(batch.most_rows), turns_of(circuit)
-        seconds = pace * seconds_of(batch.row, circuit.products - turns, turns)
+        seconds = pace * seconds_of(batch.row, circuit.products - turns, turns, signs_of(circuit))
         return cls(full.rows, full.row_bytes / full.rows, full.answer_bytes / full.rows, seconds)
 
 
@@ -106,7 +110,7 @@ class LevelledFacts:
         moduli: that scores are computed modulo.
         log2_failure: of the bound for the probability that an answer is wrong.
         turns: external products that turn tables.
-        tables: that bits turn, one a neuron.
+        tables: that bits turn, one a neuron, or for several that differ by signs alone.
         positions: of a table.
         together: what a row takes among as many others as may travel with it; None where rows travel alone.
         levels: that predictions are answered in; None where scores or labels are.
@@ -148,8 +152,7 @@ class LevelledFacts:
         by_feature = Counter(name_of[bit] for bits in layers for bit in bits.tolist())
         rotation = next((node for node in circuit.nodes if isinstance(node, Rotation)), None)
         if rotation is not None:
-            turns = np.where(rotation.is_common, 1, np.count_nonzero(rotation.exponents, axis=1))
-            for bit, count in zip(rotation.bits.tolist(), turns.tolist(), strict=True):
+            for bit, count in zip(rotation.bits.tolist(), rotation.turns.tolist(), strict=True):
                 by_feature[name_of[bit]] += count
             for tree in rotation.trees:
                 for bit in tree.bits[tree.moves].tolist():
@@ -164,7 +167,7 @@ class LevelledFacts:
             parameters.gadget,
             parameters.moduli,
             failure(circuit, parameters),
-            *((0, 0, 0) if rotation is None else (rotation.products, rotation.neurons, rotation.positions)),
+            *((0, 0, 0) if rotation is None else (rotation.products, _tables(rotation), rotation.positions)),
             together=Together.of(circuit, parameters, pace),
             levels=levels_told(circuit, spec.decoder),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -196,12 +197,54 @@ class Rotation:
             alike[np.argmax(alike)] = False
         return alike
 
+    @cached_property
+    def signs(self) -> IntArray:
+        """For each neuron, the index in `bits` of the only bit that turns it by P, which changes its sign, or −1.
+
+        Not of neurons that trees turn, and not a bit that turns all alike; shape (neurons,).
+        """
+        is_half = (self.exponents == self.positions) & ~self.is_common[:, None] & ~self.is_turned
+        if not is_half.size:
+            return np.full(self.neurons, -1)
+        found: IntArray = np.where(is_half.sum(axis=0) == 1, is_half.argmax(axis=0), -1)
+        return found
+
+    @cached_property
+    def table_of(self) -> IntArray:
+        """For each neuron, which table it is a part of, shape (neurons,), numbered as they first occur.
+
+        Neurons that are turned alike but for a sign each are one: with these signs, which are linear forms of bits,
+        they are added up, and turned at once.
+        """
+        signs, turns = self.signs, self.exponents.copy()
+        signed = np.flatnonzero(signs >= 0)
+        turns[signs[signed], signed] = 0
+        turns = np.concatenate([turns, *(tree.exponents for tree in self.trees)])
+        _, first, table = np.unique(turns, axis=1, return_index=True, return_inverse=True)
+        found: IntArray = np.argsort(np.argsort(first))[table.ravel()]
+        return found
+
+    @property
+    def turns(self) -> IntArray:
+        """Products by each bit, shape (bits,): of neurons that are one table once, but for their signs."""
+        signs = self.signs
+        _, first = np.unique(self.table_of, return_index=True)
+        found = np.count_nonzero(self.exponents[:, first], axis=1)
+        others = np.delete(signs, first)
+        signed = np.bincount(others[others >= 0], minlength=len(self.bits))
+        turns: IntArray = np.where(self.is_common, 1, found + signed)
+        return turns
+
+    @property
+    def read_signs(self) -> int:
+        """Those of the products that are signs of neurons that are one table: linear forms."""
+        _, table, count = np.unique(self.table_of, return_inverse=True, return_counts=True)
+        return int(np.count_nonzero((self.signs >= 0) & (count[table] > 1)))
+
     @property
     def products(self) -> int:
         """External products: one for each exponent but 0, bit that turns all neurons alike, and split of a tree."""
-        common = self.is_common
-        by_bits = int(np.count_nonzero(self.exponents[~common]) + np.count_nonzero(common))
-        return by_bits + sum(tree.products for tree in self.trees)
+        return int(self.turns.sum()) + sum(tree.products for tree in self.trees)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,21 @@ from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.console.progress import progress_bar
-from cryptable.cost.levelled import LevelledPrices
+from cryptable.cost.levelled import (
+    LevelledPrices,
+    linear_seconds,
+    reading_seconds,
+    seconds_of,
+    signs_of,
+    turns_of,
+)
 from cryptable.errors import ConstantModelError, UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
 from cryptable.graphs.graph import FloatArray, IntArray
 from cryptable.planner.additive import additive_tolerance, bits_of
 from cryptable.planner.coarsen import Coarsened, coarsen
 from cryptable.planner.levelled.circuit import lay_out
+from cryptable.planner.levelled.pairs.plan import plan_turned_pairs
 from cryptable.planner.levelled.parameters import choose_parameters
 from cryptable.planner.levelled.polynomials import Polynomial, Term, add_to, horner
 from cryptable.planner.levelled.products import Products
@@ -36,6 +44,8 @@ _GROWTH, _MOST_GROWTHS = 1.3, 4
 """Times a tolerance that nobody asked for, where noise does not bear pairs; and how often."""
 _FINENESS = (1.0, 16.0, 128.0)
 """Of steps, where there are no pairs: finer ones leave fewer bits, and answers of more."""
+_MANY_TERMS = 10_000
+"""Above which tables are not compared with products of bits, whose plans take up to a minute: they have fewer bytes."""
 _MOST_TERMS = 500_000
 """Products of two bits, in all pairs: some seconds of planning."""
 
@@ -69,9 +79,7 @@ def _with_parameters(graph: AdditiveModel, tolerance: float, task: Task) -> Plan
         UnsupportedModelError: there are none.
     """
     if graph.pairs:
-        planned = _planned(graph, coarsen(graph, tolerance=tolerance), task)
-        choose_parameters(planned.circuit, p_error=task.prices.p_error)
-        return planned
+        return _of_pairs(graph, coarsen(graph, tolerance=tolerance), task)
     found: list[tuple[int, int, int, PlannedModel]] = []
     for fineness in _FINENESS:
         planned = _planned(graph, coarsen(graph, tolerance=tolerance, fineness=fineness), task)
@@ -83,6 +91,46 @@ def _with_parameters(graph: AdditiveModel, tolerance: float, task: Task) -> Plan
             continue
         found.append((_missed(parameters), parameters.row_bytes + parameters.answer_bytes, len(found), planned))
     return min(found, key=lambda each: each[:3])[3]
+
+
+def _of_pairs(graph: AdditiveModel, small: Coarsened, task: Task) -> PlannedModel:
+    """As products of bits, or as tables that digits of bins turn: of fewer bytes where both aims are not met, or CPU.
+
+    Raises:
+        UnsupportedModelError: neither suits.
+    """
+    found: list[tuple[int, float, int, PlannedModel]] = []
+    refused: UnsupportedModelError | None = None
+    is_large = _terms(small.graph) > _MANY_TERMS
+    for plan_pairs in (plan_turned_pairs, _as_products):
+        if found and is_large:
+            break
+        try:
+            planned, parameters = plan_pairs(graph, small, task)
+        except ConstantModelError:
+            raise
+        except UnsupportedModelError as error:
+            refused = error
+            continue
+        found.append((_missed(parameters), _seconds(planned, parameters), len(found), planned))
+    if not found:
+        raise refused or InternalError("no plan was tried")
+    return min(found, key=lambda each: each[:3])[3]
+
+
+def _as_products(
+    graph: AdditiveModel, small: Coarsened, task: Task
+) -> tuple[PlannedModel, LevelledParameters | LinearParameters]:
+    planned = _planned(graph, small, task)
+    return planned, choose_parameters(planned.circuit, p_error=task.prices.p_error)
+
+
+def _seconds(planned: PlannedModel, parameters: LevelledParameters | LinearParameters) -> float:
+    if isinstance(parameters, LinearParameters):
+        return linear_seconds(parameters)
+    turns = turns_of(planned.circuit)
+    of_products = seconds_of(parameters, planned.circuit.products - turns, turns, signs_of(planned.circuit))
+    return of_products + reading_seconds(planned.circuit)
 
 
 def _missed(parameters: LevelledParameters | LinearParameters) -> int:
@@ -117,7 +165,7 @@ def polynomial_of(graph: AdditiveModel, bits: Bits) -> Polynomial:
     Raises:
         UnsupportedModelError: it has too many products of two bits.
     """
-    terms = sum((pair.values.shape[0] - 1) * (pair.values.shape[1] - 1) for pair in graph.pairs)
+    terms = _terms(graph)
     if terms > _MOST_TERMS:
         raise UnsupportedModelError(
             f"its {len(graph.pairs)} pairwise terms have so many bins that they take {terms} products of two bits, "
@@ -130,6 +178,10 @@ def polynomial_of(graph: AdditiveModel, bits: Bits) -> Polynomial:
     for pair in graph.pairs:
         add_to(total, _of_pair(pair, bits))
     return total
+
+
+def _terms(graph: AdditiveModel) -> int:
+    return sum((pair.values.shape[0] - 1) * (pair.values.shape[1] - 1) for pair in graph.pairs)
 
 
 def _of_function(function: StepFunction, bits: Bits) -> Polynomial:

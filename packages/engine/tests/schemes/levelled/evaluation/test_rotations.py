@@ -21,6 +21,9 @@ SHAPES = [
     {"neurons": 2, "bits": 4, "common": 1, "positions": 128, "dependent": True, "reads": False},
     {"neurons": 3, "bits": 6, "trees": 2},
     {"neurons": 10, "bits": 5, "common": 0, "density": 0.0, "trees": 2, "positions": 128, "outputs": 2},
+    {"neurons": 5, "bits": 6, "signs": 3, "common": 0},
+    {"neurons": 4, "bits": 5, "signs": 2, "common": 1, "positions": 128, "outputs": 3, "trees": 1},
+    {"neurons": 3, "bits": 3, "signs": 2, "common": 0, "reads": False},
 ]
 
 

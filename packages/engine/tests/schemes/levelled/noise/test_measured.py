@@ -93,6 +93,7 @@ def test_errors_are_as_large_as_predicted(client, kernel, keys, places):
         ((2, 9), {"neurons": 12, "common": 3}),
         ((4, 5), {"neurons": 12, "common": 0}),
         ((2, 9), {"neurons": 2, "common": 0, "density": 0.0, "trees": 12}),
+        ((2, 9), {"neurons": 6, "common": 0, "signs": 12}),
     ],
 )
 def test_errors_of_turned_tables_are_as_large_as_predicted(client, kernel, keys, gadget, shape):
@@ -100,7 +101,7 @@ def test_errors_of_turned_tables_are_as_large_as_predicted(client, kernel, keys,
     circuit = rotation_circuit(random, bits=24, positions=64, outputs=3, reads=False, **shape)
     parameters = levelled_parameters(circuit, gadget=gadget, answer_word_bits=18)
     plan = make_plan(circuit, parameters, parameters.maximum)
-    rows = random.integers(0, 2, (10, 24))
+    rows = random.integers(0, 2, (10, circuit.input.size))
     check_errors(plan, rows, errors(client, keys, plan, circuit, rows, kernel))
 
 
@@ -137,14 +138,19 @@ def test_tables_that_begin_with_one_bit_are_no_noisier_than_their_bound(client, 
 
 @pytest.mark.encrypted
 @pytest.mark.parametrize(
-    "shape", [{"neurons": 14, "common": 4}, {"neurons": 4, "common": 0, "density": 0.0, "trees": 24}]
+    "shape",
+    [
+        {"neurons": 14, "common": 4},
+        {"neurons": 4, "common": 0, "density": 0.0, "trees": 24},
+        {"neurons": 12, "common": 0, "signs": 12},
+    ],
 )
 def test_as_many_turned_tables_are_misread_as_predicted(noisy, noisier_model, shape):
     random = np.random.default_rng(7)
     circuit = rotation_circuit(random, bits=24, positions=64, outputs=4, reads=False, **shape)
     parameters = levelled_parameters(circuit, gadget=(2, 9), moduli=(7, 8, 11, 13))
     plan = make_plan(circuit, parameters, parameters.maximum)
-    rows = random.integers(0, 2, (30, 24))
+    rows = random.integers(0, 2, (30, circuit.input.size))
     model = RowVariances(plan.layout, GREATEST)
     half_step = np.repeat([1 / (2 * p) for p in parameters.moduli], parameters.outputs)
     predicted = sum(misread(row_variance(plan, model, row), half_step) for row in rows)

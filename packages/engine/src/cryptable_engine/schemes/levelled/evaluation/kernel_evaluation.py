@@ -239,21 +239,20 @@ class _Turning:
 
     def __init__(self, turns: Turns, ring: Ring) -> None:
         self._turns, self._ring = turns, ring
-        levels, neurons = turns.gadget.levels, turns.neurons
+        levels, neurons, begun = turns.gadget.levels, turns.neurons, turns.begun
         self._gadgets = (turns.gadget, body_gadget(turns.gadget))
-        # A table with its first turn is a form of that selector's leaves: weights are digits known beforehand.
-        reads = np.arange(neurons * levels + 1)
-        digits = np.ascontiguousarray(turns.first_digits.transpose(1, 0, 2)).reshape(-1, RING_SIZE)
+        # A table with its first turn, or signs, is a form of selectors' leaves: weights are digits known beforehand.
+        # One without reads nothing.
+        reads = np.arange(begun.forms * levels + 1)
+        digits = np.ascontiguousarray(begun.digits(turns.gadget).transpose(1, 0, 2)).reshape(-1, RING_SIZE)
         none = np.empty(0, np.int64)
-        # A table that no bit turns first reads some leaf times 0.
-        begun = np.array([0 if first == NO_BIT else turns.selector[first] for first in turns.first.tolist()], np.int64)
         self._begin = Forms(
             RING_SIZE,
             term_first=np.zeros(neurons + 1, np.int64),
             term_place=none,
             term_sign=none,
-            read_first=reads[::levels],
-            read_source=((begun * levels)[:, None] + np.arange(levels)).ravel(),
+            read_first=levels * np.searchsorted(begun.table, np.arange(neurons + 1)),
+            read_source=((turns.selector[begun.bit] * levels)[:, None] + np.arange(levels)).ravel(),
             weight_first=np.zeros(len(reads), np.int64),
             weight_at=none,
             weight=none,

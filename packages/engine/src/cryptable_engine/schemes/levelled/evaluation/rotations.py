@@ -32,7 +32,8 @@ class Rotations:
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._tables = fold(turns.tables)
-        self._first_digits = forward(fold(turns.first_digits))
+        self._begun_digits = forward(fold(turns.begun.digits(turns.gadget)))
+        self._begun = np.searchsorted(turns.begun.table, np.arange(turns.neurons + 1))
         gadget = turns.gadget
         self._body = body_gadget(gadget)
         self._together = gadget.levels // self._body.levels
@@ -74,9 +75,9 @@ class Rotations:
         )
 
     def _begin(self, space: Workspace, keys: ServerKeys) -> None:
-        """Every table with its first turn, which is a linear form of leaves: its digits are known beforehand.
+        """Every table with its first turn, or signs, which are linear forms of leaves: digits are known beforehand.
 
-        Those without have the mask of an encryption of zero: digits of what comes are as if random then, too.
+        Those without a first turn have the mask of an encryption of zero: digits of what comes are as if random then.
         """
         turns, spare = self._turns, space.rows[0]
         levels = turns.gadget.levels
@@ -85,16 +86,15 @@ class Rotations:
             totals = space.tables[start:end]
             totals.fill(0.0)
             for neuron, total in enumerate(totals, start):
-                if turns.first[neuron] == NO_BIT:
-                    continue
-                first = int(turns.selector[turns.first[neuron]]) * levels
-                rows = space.leaves[first : first + levels]
-                for digit, row in zip(self._first_digits[:, neuron], rows, strict=True):
-                    np.multiply(digit, row, out=spare)
-                    np.add(total, spare, out=total)
+                for form in range(self._begun[neuron], self._begun[neuron + 1]):
+                    first = int(turns.selector[turns.begun.bit[form]]) * levels
+                    rows = space.leaves[first : first + levels]
+                    for digit, row in zip(self._begun_digits[:, form], rows, strict=True):
+                        np.multiply(digit, row, out=spare)
+                        np.add(total, spare, out=total)
             np.copyto(totals, inverse(totals))
             for neuron in (start + np.flatnonzero(turns.first[start:end] == NO_BIT)).tolist():
-                np.copyto(space.tables[neuron], fold(encryption_of_zero(keys)))
+                np.add(space.tables[neuron], fold(encryption_of_zero(keys)), out=space.tables[neuron])
             totals[:, 1] += self._tables[start:end]
             centre(doubles(totals), doubles(space.pairs[: end - start]))
 

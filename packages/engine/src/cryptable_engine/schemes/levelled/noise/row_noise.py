@@ -19,7 +19,7 @@ from cryptable_engine.schemes.levelled.noise.variances import (
 )
 from cryptable_engine.schemes.levelled.plans.automorphisms import targets
 from cryptable_engine.schemes.levelled.plans.plan import Plan
-from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns
+from cryptable_engine.schemes.levelled.plans.turns import Turns
 from cryptable_engine.schemes.levelled.plans.weights import Weights
 
 
@@ -63,9 +63,7 @@ def _turns(plan: Plan, variances: RowVariances, bits: IntArray) -> float:
     count = turns.own.sum(axis=1) + turns.common
     each = variances.turn_keys[turns.selector] + variances.turn_rounding
     left = variances.product_left * bits[plan.forms.rotation.bits]
-    begun = turns.first != NO_BIT
-    digits, leaves = turns.first_digits[:, begun], variances.leaf[first_leaves(turns)]
-    first = np.sum(digits**2, axis=2) * leaves[:, turns.first[begun]]
+    first = turns.first_norms**2 * variances.leaf[first_leaves(turns)][:, turns.begun.bit]
     found = float(count @ (each + left) + first.sum()) + turns.masked * zero_noise(variances.secret)
     return found + sum(_tree(turns, number, variances, bits) for number in range(len(turns.trees)))
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cryptable_engine.schemes.levelled.noise.occurrences import begun_alike
 from cryptable_engine.schemes.levelled.noise.variances import RowVariances, zero_noise
 from cryptable_engine.schemes.levelled.plans.plan import Plan
-from cryptable_engine.schemes.levelled.plans.turns import NO_BIT, Turns
+from cryptable_engine.schemes.levelled.plans.turns import Turns
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -46,14 +46,12 @@ def turning(plan: Plan, variances: RowVariances) -> Turning | None:
 
 def _first(turns: Turns, prices: FloatArray) -> float:
     """Tables that begin with one bit read its leaves: the norm of a sum of polynomials is at most the sum of theirs."""
-    norms = np.sqrt(np.sum(turns.first_digits**2, axis=2))
-    together = np.zeros((len(norms), len(turns.selector)))
-    begun = turns.first != NO_BIT
-    for level, each in enumerate(norms):
-        together[level] = np.bincount(turns.first[begun], each[begun], len(turns.selector))
+    together = np.zeros((turns.gadget.levels, len(turns.selector)))
+    for level, each in enumerate(turns.first_norms):
+        together[level] = np.bincount(turns.begun.bit, each, len(turns.selector))
     return float(np.sum(together**2 * prices[first_leaves(turns)]))
 
 
 def first_leaves(turns: Turns) -> npt.NDArray[np.int64]:
-    """Leaves that first turns by each bit read: shape (levels, bits)."""
+    """Leaves that first turns, or signs, by each bit read: shape (levels, bits)."""
     return np.arange(turns.gadget.levels)[:, None] + turns.selector * turns.gadget.levels

@@ -18,11 +18,48 @@ from cryptable_engine.schemes.levelled.plans.torus import on_torus
 
 BoolArray = npt.NDArray[np.bool_]
 NO_BIT = -1
+_AT_ONCE = 64
+"""Forms whose digits are made at once, where they are only looked at."""
 
 
 def body_gadget(gadget: Gadget) -> Gadget:
     """Digits of a table's body: rows for bodies have so little noise that two small digits can be one large one."""
     return Gadget(2, 10) if gadget == Gadget(4, 5) else gadget
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """Linear forms of leaves that tables begin with: first turns, and signs of neurons that are one table.
+
+    Form f adds bit_i · (X^(−power[f]) − 1) · polynomial[f] to table[f], i being bit[f]; sorted by table.
+    """
+
+    table: IntArray
+    bit: IntArray
+    power: IntArray
+    polynomial: FloatArray
+    """Shape (forms, N)."""
+
+    @property
+    def forms(self) -> int:
+        """How many."""
+        return len(self.table)
+
+    def digits(self, gadget: Gadget, forms: slice = slice(None)) -> FloatArray:
+        """Of the differences of some forms, small ones: shape (levels, forms, N)."""
+        differences = turned(self.polynomial[forms], self.power[forms]) - self.polynomial[forms]
+        differences -= np.rint(differences)
+        out = np.empty((gadget.levels, *differences.shape))
+        digits(differences, gadget, out)
+        return out
+
+    def norms(self, gadget: Gadget) -> FloatArray:
+        """Of digits, shape (levels, forms)."""
+        parts = [
+            np.sqrt(np.sum(self.digits(gadget, slice(start, start + _AT_ONCE)) ** 2, axis=2))
+            for start in range(0, self.forms, _AT_ONCE)
+        ]
+        return np.concatenate([np.empty((gadget.levels, 0)), *parts], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +69,8 @@ class Turns:
     A table begins as a ciphertext without a mask. Its first turn is by `first[k]`, and is a linear form of that
     selector's leaves, which gives it a mask; then come the other bits in their order, then trees, in theirs; then all
     tables are added up, and bits that turn all of them alike turn the sum. A table that trees alone turn has the mask
-    of an encryption of zero instead of a first turn.
+    of an encryption of zero instead of a first turn; and so has one of several neurons, besides a linear form for each
+    one's sign.
     """
 
     selector: IntArray
@@ -43,6 +81,7 @@ class Turns:
     """Polynomials, shape (neurons, N): residues r of position p at coefficient p · N / positions + r."""
     first: IntArray
     """Shape (neurons,): of each, the bit of its first turn, an index into `selector`; `NO_BIT` of one without."""
+    begun: Begun
     common: BoolArray
     """Shape (bits,): which turn the sum of all."""
     gadget: Gadget
@@ -84,7 +123,7 @@ class Turns:
 
     @property
     def masked(self) -> int:
-        """Tables that begin with an encryption of zero."""
+        """Tables that begin with an encryption of zero: by no bit, or by the signs of several neurons."""
         return int((self.first == NO_BIT).sum())
 
     def gains(self, selectors: int) -> FloatArray:
@@ -103,7 +142,7 @@ class Turns:
     def products(self) -> int:
         """External products, first ones included."""
         by_trees = sum(tree.products for tree in self.trees)
-        return int(self.own.sum()) + self.neurons - self.masked + int(self.common.sum()) + by_trees
+        return int(self.own.sum()) + self.begun.forms + int(self.common.sum()) + by_trees
 
     @property
     def depth(self) -> int:
@@ -111,26 +150,14 @@ class Turns:
         return max((tree.depth for tree in self.trees), default=0)
 
     @cached_property
-    def first_digits(self) -> FloatArray:
-        """Digits of (X^(−power) − 1) · table for each first turn, small ones: shape (levels, neurons, N); 0 of none."""
-        powers = np.where(self.first == NO_BIT, 0, self._first_powers)
-        differences = turned(self.tables, powers) - self.tables
-        differences -= np.rint(differences)
-        out = np.empty((self.gadget.levels, *differences.shape))
-        digits(differences, self.gadget, out)
-        return out
-
-    @property
-    def _first_powers(self) -> IntArray:
-        if not len(self.powers):
-            return np.zeros(self.neurons, np.int64)
-        found: IntArray = self.powers[np.maximum(self.first, 0), np.arange(self.neurons)]
-        return found
+    def first_norms(self) -> FloatArray:
+        """Of the digits of `begun`, shape (levels, forms)."""
+        return self.begun.norms(self.gadget)
 
     @property
     def first_left(self) -> float:
-        """How far what the digits of first turns leave over moves a slot at most."""
-        return (self.neurons - self.masked) * 2.0 ** (-self.gadget.levels * self.gadget.base_log - 1)
+        """How far what the digits of first turns and signs leave over moves a slot at most."""
+        return self.begun.forms * 2.0 ** (-self.gadget.levels * self.gadget.base_log - 1)
 
 
 def turned(polynomials: FloatArray, powers: IntArray) -> FloatArray:
@@ -153,19 +180,43 @@ def plan_turns(rotation: Rotation, parameters: LevelledParameters) -> Turns:
             f"program: {slots} slots, but tables of {rotation.positions} positions leave {stride} for each; compile "
             "the model again with this version"
         )
-    tables = np.zeros((rotation.neurons, rotation.positions, stride))
+    held = np.zeros((rotation.neurons, rotation.positions, stride))
     entries = on_torus(rotation.tables.reshape(-1, rotation.size), parameters.moduli)
-    tables[:, :, :slots] = entries.reshape(rotation.neurons, rotation.positions, slots)
+    held[:, :, :slots] = entries.reshape(rotation.neurons, rotation.positions, slots)
+    polynomials = held.reshape(rotation.neurons, RING_SIZE)
+    table_of, signs = rotation.table_of, rotation.signs
+    _, chosen, count = np.unique(table_of, return_index=True, return_counts=True)
+    is_one = count[table_of] > 1
+    signed = np.flatnonzero(is_one & (signs != NO_BIT))
+    exponents = rotation.exponents.copy()
+    exponents[signs[signed], signed] = 0
+    powers = exponents[:, chosen] * stride
+    tables = polynomials[chosen]
+    if len(tables) < len(polynomials):
+        tables = np.zeros((len(chosen), RING_SIZE))
+        np.add.at(tables, table_of, polynomials)
+        tables -= np.rint(tables)
+    first = _first_turns((powers != 0) & ~rotation.is_common[:, None] & (count == 1))
+    own = np.flatnonzero(first != NO_BIT)
+    table = np.concatenate([own, table_of[signed]])
+    order = np.argsort(table, kind="stable")
+    begun = Begun(
+        table[order],
+        np.concatenate([first[own], signs[signed]])[order],
+        np.concatenate([powers[first[own], own], np.full(len(signed), RING_SIZE)])[order],
+        np.concatenate([tables[own], polynomials[signed]])[order],
+    )
     selectors = np.array(parameters.selectors, np.int64)
     return Turns(
         selector=np.searchsorted(selectors, rotation.bits),
-        powers=rotation.exponents * stride,
-        tables=tables.reshape(rotation.neurons, RING_SIZE),
-        first=_first_turns((rotation.exponents != 0) & ~rotation.is_common[:, None]),
+        powers=powers,
+        tables=tables,
+        first=first,
+        begun=begun,
         common=rotation.is_common,
         gadget=parameters.gadget,
         stride=stride,
-        trees=rotation.trees,
+        trees=tuple(TurningTree(tree.bits, tree.exponents[:, chosen]) for tree in rotation.trees),
         asked=tuple(np.searchsorted(selectors, tree.bits) for tree in rotation.trees),
     )
 
