@@ -10,9 +10,16 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from catboost import CatBoostClassifier  # type: ignore[import-untyped]
 from cryptable.planner.settings import Answer
-from interpret.glassbox import ExplainableBoostingClassifier
+from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor
 from lightgbm import LGBMClassifier
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, make_classification
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+    make_classification,
+)
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestClassifier
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
@@ -50,6 +57,11 @@ def _breast_cancer() -> RowsAndTarget:
 
 def _digits() -> RowsAndTarget:
     rows, target = load_digits(return_X_y=True)
+    return rows, target
+
+
+def _wine() -> RowsAndTarget:
+    rows, target = load_wine(return_X_y=True)
     return rows, target
 
 
@@ -136,14 +148,27 @@ NINE = (
 )
 """One of each kind of trees that the scheme evaluates; digits is the one of many classes."""
 
-ADDITIVE = (
-    LevelledModel(
-        "explainable boosting with 90 pairs, two bags, breast cancer",
-        lambda: ExplainableBoostingClassifier(outer_bags=2, random_state=0, n_jobs=1),
-        _breast_cancer,
-    ),
-)
-"""Of pairs with as many bins as they have by default; more bags take minutes to fit."""
+
+def additive(bags: int) -> tuple[LevelledModel, ...]:
+    """Of pairs with as many bins as they have by default; as many bags as by default, 14, take minutes to fit."""
+    return (
+        LevelledModel(
+            f"explainable boosting with pairs, {bags} bags, breast cancer",
+            lambda: ExplainableBoostingClassifier(outer_bags=bags, random_state=0, n_jobs=1),
+            _breast_cancer,
+        ),
+        LevelledModel(
+            f"explainable boosting with pairs, {bags} bags, diabetes",
+            lambda: ExplainableBoostingRegressor(outer_bags=bags, random_state=0, n_jobs=1),
+            _diabetes,
+        ),
+        LevelledModel(
+            f"explainable boosting of three classes, {bags} bags, wine",
+            lambda: ExplainableBoostingClassifier(outer_bags=bags, random_state=0, n_jobs=1),
+            _wine,
+        ),
+    )
+
 
 TURNED = (
     LevelledModel(

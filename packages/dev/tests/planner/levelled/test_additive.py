@@ -6,6 +6,7 @@ from cryptable.compiling.settings import CompileSettings
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
 from cryptable.planner.additive import bits_of
+from cryptable.planner.coarsen import coarsen
 from cryptable.planner.levelled import additive
 from cryptable.planner.levelled.parameters import choose_parameters
 from cryptable.planner.registry import Task
@@ -67,6 +68,7 @@ def test_a_tolerance_that_nobody_asked_for_grows_until_noise_bears_the_pairs(mon
         return choose_parameters(circuit, **options)
 
     monkeypatch.setattr(additive, "choose_parameters", most_of_two)
+    monkeypatch.setattr(additive, "plan_turned_pairs", additive._as_products)
     assert 0.05 < planned(graph, rows).error_bound <= 0.05 * 1.3**2
     tried.clear()
     with pytest.raises(UnsupportedModelError, match="noise"):
@@ -86,7 +88,8 @@ def test_large_pairs_stand_in_places_that_leaves_would_be_too_noisy_for():
     pairs = [(first, second) for first in range(4) for second in range(first)]
     functions = tuple(PairFunction(pair, (cuts, cuts), walk[index]) for index, pair in enumerate(pairs))
     graph = AdditiveModel(tuple("abcd"), (), functions, np.zeros(1), Link.IDENTITY, None)
-    found = planned(graph, random.uniform(0, 40, (50, 4)), tolerance=0.5, asked=0.5)
-    parameters = choose_parameters(found.circuit, p_error=2.0**-128)
+    rows, settings = random.uniform(0, 40, (50, 4)), CompileSettings(scheme="levelled", tolerance=0.5)
+    task = Task(rows, graph.scores(rows), 0.5, settings.prices, settings)
+    found, parameters = additive._as_products(graph, coarsen(graph, tolerance=0.5), task)
     assert found.circuit.products > 80
     assert parameters.placed

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Literal, TypeAlias
 
 import numpy as np
-from cryptable_engine import Circuit, CircuitError, CompilationError
+from cryptable_engine import Circuit, CircuitError, CompilationError, Rotation
 from cryptable_engine.circuit.bounds import bounds, highest_output
 from cryptable_engine.schemes.levelled.linear.choice import choose_linear_parameters
 from cryptable_engine.schemes.levelled.linear.plan import input_bits, is_linear
@@ -111,8 +111,17 @@ def _chosen(circuit: Circuit, highest: int, p_error: float, upload: Upload, name
     features = "fewer features, " if names else ""
     ways_out = f"use fewer or shallower trees, {features}a larger tolerance=, or {_or_else(names)}"
     if forms.rotation is not None:
-        ways_out = "use fewer neurons (support vectors), lower input_bits=, or a larger tolerance="
+        ways_out = _ways_out(forms.rotation)
     raise UnsupportedModelError(f"scheme 'levelled': {refusal}; {ways_out}")
+
+
+def _ways_out(rotation: Rotation) -> str:
+    coarser = "fewer pairs (interactions=) or coarser ones (max_interaction_bins=)"
+    if rotation.trees:
+        return f"use fewer or shallower trees, {coarser}, or answer='score'"
+    if rotation.read_signs:
+        return f"use {coarser}, or a larger tolerance="
+    return "use fewer neurons (support vectors), lower input_bits=, or a larger tolerance="
 
 
 def _or_else(names: int) -> str:

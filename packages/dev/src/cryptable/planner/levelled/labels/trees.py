@@ -11,9 +11,10 @@ from cryptable_protocol import Missing
 from cryptable_protocol.schemes.scheme import LEVELLED
 
 from cryptable.errors import ConstantModelError
-from cryptable.graphs.additive import AdditiveModel
+from cryptable.graphs.additive import AdditiveModel, StepFunction
 from cryptable.graphs.graph import LEAF, FloatArray, IntArray, Tree, TreeEnsemble
 from cryptable.planner.levelled.labels.answers import Turned, circuit_of, positions_of, too_coarse
+from cryptable.planner.levelled.labels.boxes import tree_of_boxes
 from cryptable.planner.levelled.labels.levels import Levels
 from cryptable.planner.levelled.labels.question import Question, question_of
 from cryptable.planner.levelled.polynomials import Expansion
@@ -28,6 +29,8 @@ _ROUNDS = 10
 _ENOUGH = 0.8
 """Of the positions, above which scores are not made finer."""
 _MOST_TERMS = 4096
+_OF_BOXES = 0.5
+"""Of a tolerance that is asked for: for the boxes of pairs."""
 
 
 @planner(
@@ -39,9 +42,14 @@ _MOST_TERMS = 4096
 )
 def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     """A table for each comparison, which the trees turn by what they add to scores."""
+    return _planned(graph, task, 0.0)
+
+
+def _planned(graph: TreeEnsemble, task: Task, error: float) -> PlannedModel:
+    """Of trees that are off by so much already."""
     question = question_of(graph, task.settings, task.reference)
     bits = Bits.of_trees(graph.trees, len(graph.feature_names))
-    read = _finest(graph, question, bits, task)
+    read = _finest(graph, question, bits, task, error)
     least = question.least(read.rounded.step, read.rounded.base)
     skipped = 0
     if question.levels is not None:
@@ -73,7 +81,7 @@ def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
             for feature, (name, each) in enumerate(zip(graph.feature_names, edges, strict=True))
         ),
         question.decoder(skipped),
-        None if question.levels is None else _error(read, question.levels, least[0], skipped),
+        None if question.levels is None else _error(read, question.levels, least[0], skipped, error),
         scheme="levelled",
         **question.told,
     )
@@ -87,39 +95,50 @@ def plan(graph: TreeEnsemble, task: Task) -> PlannedModel:
     answers="label",
 )
 def plan_additive(graph: AdditiveModel, task: Task) -> PlannedModel:
-    """Each function as a tree that halves its bins."""
-    trees = [_tree_of([(function.feature, function.edges)], function.values) for function in graph.functions]
-    trees += [_tree_of(list(zip(pair.features, pair.edges, strict=True)), pair.values) for pair in graph.pairs]
+    """Each function of one feature as a tree that halves its bins, each of two as one of boxes of bins that are alike.
+
+    Within a box, values differ by two positions of a table, or by what a tolerance that is asked for leaves to a pair.
+    """
+    trees = [_tree_of(function) for function in graph.functions]
+    step = sum(float(np.ptp(each.values, axis=0).max()) for each in graph.functions)
+    step += sum(float(np.ptp(each.values, axis=(0, 1)).max()) for each in graph.pairs)
+    step /= positions_of(question_of(graph, task.settings, task.reference))
+    if task.settings.tolerance is not None:
+        step = min(step, _OF_BOXES * task.settings.tolerance / max(1, len(graph.pairs)))
+    error = np.zeros(graph.outputs)
+    for pair in graph.pairs:
+        tree, off = tree_of_boxes(pair, step)
+        trees.append(tree)
+        error += off
     names, base = graph.feature_names, graph.base
-    return plan(TreeEnsemble(names, tuple(trees), base, graph.link, graph.labels, graph.as_float32), task)
+    ensemble = TreeEnsemble(names, tuple(trees), base, graph.link, graph.labels, graph.as_float32)
+    return _planned(ensemble, task, float(error.max(initial=0.0)))
 
 
-def _tree_of(asked: list[tuple[int, FloatArray]], values: FloatArray) -> Tree:
-    """Of a StepFunction or a PairFunction: values by the edges that each feature reaches, shape (…, outputs)."""
+def _tree_of(function: StepFunction) -> Tree:
+    """Of one feature: the middle of its edges first."""
     feature: list[int] = []
     edge: list[float] = []
     left: list[int] = []
     right: list[int] = []
     added: list[FloatArray] = []
 
-    def grow(box: tuple[tuple[int, int], ...]) -> int:
+    def grow(low: int, high: int) -> int:
+        """Bins low … high."""
         node = len(feature)
-        wide = next((axis for axis, (low, high) in enumerate(box) if low < high), None)
-        leaf = values[tuple(low for low, _ in box)]
-        feature.append(LEAF if wide is None else asked[wide][0])
+        feature.append(LEAF if low == high else function.feature)
         for each in (left, right):
             each.append(LEAF)
-        added.append(leaf)
+        added.append(function.values[low])
         edge.append(0.0)
-        if wide is not None:
-            low, high = box[wide]
-            middle = (low + high) // 2  # bins low … middle, middle + 1 … high
-            edge[node] = float(asked[wide][1][middle])
-            left[node] = grow((*box[:wide], (low, middle), *box[wide + 1 :]))
-            right[node] = grow((*box[:wide], (middle + 1, high), *box[wide + 1 :]))
+        if low < high:
+            middle = (low + high) // 2
+            edge[node] = float(function.edges[middle])
+            left[node] = grow(low, middle)
+            right[node] = grow(middle + 1, high)
         return node
 
-    grow(tuple((0, len(edges)) for _, edges in asked))
+    grow(0, len(function.edges))
     return Tree(np.array(feature), np.array(edge), np.array(left), np.array(right), np.array(added))
 
 
@@ -140,17 +159,20 @@ class _Read:
         return int(max(above.max(), below.max()))
 
 
-def _error(read: _Read, levels: Levels, rises: IntArray, skipped: int) -> float:
-    """By how much a level told is off at most, of all sums of steps that there can be; they may be far above levels."""
+def _error(read: _Read, levels: Levels, rises: IntArray, skipped: int, beside: float) -> float:
+    """By how much a level told is off at most, of all sums of steps that there can be; they may be far above levels.
+
+    Scores of the trees may be off by `beside`.
+    """
     steps = np.arange(read.low[0], read.high[0] + 1)
     told = levels.middles(skipped + np.searchsorted(rises, steps, side="right"))
-    scores, error = steps * read.rounded.step + float(read.rounded.base[0]), float(read.rounded.error[0])
+    scores, error = steps * read.rounded.step + float(read.rounded.base[0]), float(read.rounded.error[0]) + beside
     ends = (levels.predictions(scores + end) for end in (-error, error))
     return float(max(np.abs(predicted - told).max() for predicted in ends))
 
 
-def _finest(graph: TreeEnsemble, question: Question, bits: Bits, task: Task) -> _Read:
-    """With the smallest steps that tables have positions for.
+def _finest(graph: TreeEnsemble, question: Question, bits: Bits, task: Task, error: float) -> _Read:
+    """With the smallest steps that tables have positions for, of trees that are off by so much already.
 
     Raises:
         UnsupportedModelError: those are larger than a tolerance that is asked for.
@@ -170,8 +192,8 @@ def _finest(graph: TreeEnsemble, question: Question, bits: Bits, task: Task) -> 
         before = needed
         tolerance *= max(needed, 1) / (0.95 * room)
     wanted = task.settings.tolerance
-    if best is None or (wanted is not None and best.rounded.error.max() > wanted):
-        raise too_coarse(task.tolerance, tolerance if best is None else float(best.rounded.error.max()))
+    if best is None or (wanted is not None and best.rounded.error.max() + error > wanted):
+        raise too_coarse(task.tolerance, tolerance if best is None else float(best.rounded.error.max()) + error)
     return best
 
 

@@ -59,17 +59,14 @@ class FeatureCode:
         """
         if not self.digits:
             return UnusedFeature(self.name)
-        before = np.nextafter(self.edges, -np.inf)
-        knots, at = np.unique(np.concatenate([before, self.edges]), return_index=True)
+        knots = np.unique(np.concatenate([np.nextafter(self.edges, -np.inf), self.edges]))
         if len(knots) > MAX_KNOTS:
             raise UnsupportedModelError(
                 f"feature {self.name!r} has {len(self.edges) + 1} bins, at most {MAX_KNOTS // 2} are told apart; use "
                 "fewer (max_bins=), or raise tolerance="
             )
-        # An edge that the next one follows at once is the knot before that as well: both have its own code.
-        heights = np.concatenate([self.codes[:-1], self.codes[1:]])[at]
-        heights = np.where(np.isin(knots, self.edges), self.codes[np.searchsorted(self.edges, knots, "right")], heights)
-        code = PolylineEncoder(self.name, tuple(knots.tolist()), tuple(map(float, heights)), 1 << self.digits)
+        heights = self.codes[np.searchsorted(self.edges, knots, side="right")].astype(np.float64)
+        code = PolylineEncoder(self.name, tuple(knots.tolist()), tuple(heights.tolist()), 1 << self.digits)
         if not steps:
             return BitsEncoder(self.name, (code,))
         edges = tuple(self.edge_of(place) for place in steps)
