@@ -33,7 +33,7 @@ from levelled_models import NINE, LevelledModel, additive
 
 def measure(model: LevelledModel, rows: int | None, folder: Path, fits: Path | None = None) -> dict[str, Any]:
     """Encrypt, evaluate and decrypt a model's test rows; keep its artifact in `folder`, what was fitted in `fits`."""
-    estimator, training, test = _fitted(model, fits)
+    estimator, training, test = fitted(model, fits)
     compiled = ct.compile(estimator, training, scheme="levelled", show_progress=False)
     artifact = compiled.artifact
     artifact.save(folder / f"{''.join(c if c.isalnum() else '-' for c in model.name)}.cryptable")
@@ -66,12 +66,13 @@ def measure(model: LevelledModel, rows: int | None, folder: Path, fits: Path | N
     }
 
 
-def _fitted(model: LevelledModel, fits: Path | None) -> tuple[Any, Any, Any]:
+def fitted(model: LevelledModel, fits: Path | None) -> tuple[Any, Any, Any]:
     """As `LevelledModel.fit`, which took minutes if the folder has it."""
     if fits is None:
         return model.fit()
     kept = fits / f"{''.join(c if c.isalnum() else '-' for c in model.name)}.joblib"
     if not kept.exists():
+        fits.mkdir(parents=True, exist_ok=True)
         joblib.dump(model.fit(), kept)
     found: tuple[Any, Any, Any] = joblib.load(kept)
     return found
@@ -96,8 +97,6 @@ def main() -> int:
     warnings.simplefilter("ignore")  # of the libraries, about each other
     if options.save:
         options.save.mkdir(parents=True, exist_ok=True)
-    if options.fits:
-        options.fits.mkdir(parents=True, exist_ok=True)
     names = ("model", "rows", "wrong", "products", "kB up, down", "CPU ms a row", "scores off by, bound")
     print(f"| {' | '.join(names)} | predictions as its own |")
     print("|---" * (len(names) + 1) + "|")
