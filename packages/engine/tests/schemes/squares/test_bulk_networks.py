@@ -13,6 +13,7 @@ from cryptable_engine.schemes.squares.bulk import first_sums
 from cryptable_engine.schemes.squares.bulk.arrangement import arranged
 from cryptable_engine.schemes.squares.bulk.choice import choose_bulk_plan, least_modulus, parameters_of
 from cryptable_engine.schemes.squares.bulk.columns import Columns, Sum, read_columns
+from cryptable_engine.schemes.squares.bulk.first_sums import FirstSums
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 from cryptable_engine.schemes.squares.wire import rounded
 from cryptable_protocol import CompileOptions, MalformedMessageError
@@ -75,6 +76,18 @@ def test_a_convolution_is_sums_of_windows(convolution, widths, seed):
     rows = random.integers(0, 2, (20, circuit.input.size))
     columns = read_columns(circuit, 1_000_003)
     np.testing.assert_array_equal(computed(columns, rows, 1_000_003), interpret(circuit, rows) % 1_000_003)
+
+
+def test_windows_that_overlap_are_summed_together(monkeypatch):
+    """A group of first squares makes few columns, which other groups make again."""
+    circuit = convolved_squares(np.random.default_rng(1), DEEP | {"filters": 6}, (3, 2))
+    columns = read_columns(circuit, 1_000_003)
+    one = FirstSums(columns, CHAINS[1])
+    assert one.columns_read == 36
+    monkeypatch.setattr(first_sums, "_MOST_SUM_BYTES", 12 * 2 * 2 * len(CHAINS[1].data) * 8192 * 8)
+    some = FirstSums(columns, CHAINS[1])
+    # Eight groups of twelve: two of sixteen places each, of all six filters, which lie on twelve or fifteen pixels.
+    assert some.columns_read < 8 * 18
 
 
 @pytest.mark.encrypted

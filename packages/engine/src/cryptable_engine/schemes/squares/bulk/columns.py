@@ -147,7 +147,9 @@ def read_columns(circuit: Circuit, modulus: int) -> Columns:
                 bits = [values[0][bit] for bit in node.bits.tolist() for _ in range(node.block)]
                 values[index] = [product(bit, form) for bit, form in zip(bits, values[node.source], strict=True)]
             case Square():
-                values[index] = [product(each, each) for each in values[node.source]]
+                sums = values[node.source]
+                squared = {place: product(sums[place], sums[place]) for place in _neighbours_together(sums)}
+                values[index] = [squared[place] for place in range(len(sums))]
             case _:
                 raise CircuitError(
                     f"a {type(node).__name__}, and rows in bulk are evaluated by sums, products and squares alone; "
@@ -171,6 +173,11 @@ def _sums(node: Linear, values: dict[int, list[Sum]], modulus: int) -> list[Sum]
         Sum(tuple(sorted(total.items())), constant).modulo(modulus)
         for total, constant in zip(totals, constants, strict=True)
     ]
+
+
+def _neighbours_together(sums: list[Sum]) -> list[int]:
+    """Places of sums, those that read like columns beside each other: first squares are made some at a time."""
+    return sorted(range(len(sums)), key=lambda place: tuple(column for column, _ in sums[place].weights))
 
 
 def _windowed(node: Convolution, source: list[Sum], modulus: int) -> list[Sum]:
