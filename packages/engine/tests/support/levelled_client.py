@@ -135,7 +135,7 @@ class LevelledClient:
             data += packed([(value + half) >> (GRID - width) for value in self._body(mask, message)], width)
         return pb.EncryptedTensor(seed=seed, polynomials=data).SerializeToString(deterministic=True)
 
-    def rows_together(self, parameters, rows):
+    def rows_together(self, parameters, rows, rows_per_answer=0):
         """Rows that travel together: the leaves of one after the other, in one polynomial."""
         levels, base = parameters.gadget
         leaves = [(bit, base * j) for bit in parameters.selectors for j in range(1, levels + 1)]
@@ -149,7 +149,8 @@ class LevelledClient:
         seed = self.random.bytes(16)
         half = 1 << (GRID - 37)
         data = packed([(value + half) >> (GRID - 36) for value in self._body(stream(seed, 0, 1)[0], message)], 36)
-        return pb.EncryptedTensor(seed=seed, polynomials=data, rows=len(rows)).SerializeToString(deterministic=True)
+        tensor = pb.EncryptedTensor(seed=seed, polynomials=data, rows=len(rows), rows_per_answer=rows_per_answer)
+        return tensor.SerializeToString(deterministic=True)
 
     def _apart(self, answer, rows):
         data = pb.EncryptedTensor.FromString(answer).polynomials
@@ -167,11 +168,32 @@ class LevelledClient:
         """Of each of several rows."""
         return [self.phases(parameters, each) for each in self._apart(answer, rows)]
 
+    def phases_packed(self, parameters, answer, rows, rows_per_answer):
+        """Of each of several rows, whose answers share a mask: row i of one stands i · slots further on."""
+        slots = parameters.outputs * len(parameters.moduli)
+        data, found = pb.EncryptedTensor.FromString(answer).polynomials, []
+        while len(found) < rows:
+            count = min(rows_per_answer, rows - len(found))
+            words = [N, count * slots]
+            size = sum((each * parameters.answer_word_bits + 7) // 8 for each in words)
+            phases = self._phases(parameters, data[:size], count * slots)
+            found += [phases[row * slots : (row + 1) * slots] for row in range(count)]
+            data = data[size:]
+        assert not data
+        return found
+
+    def decode_packed(self, parameters, answer, rows, rows_per_answer):
+        """Outputs of each of them."""
+        found = self.phases_packed(parameters, answer, rows, rows_per_answer)
+        return [self._outputs(parameters, phases) for phases in found]
+
     def phases(self, parameters, answer):
         """t of each slot, as a fraction of the torus in 0 … 1."""
-        width = parameters.answer_word_bits
         slots = parameters.outputs * len(parameters.moduli)
-        data = pb.EncryptedTensor.FromString(answer).polynomials
+        return self._phases(parameters, pb.EncryptedTensor.FromString(answer).polynomials, slots)
+
+    def _phases(self, parameters, data, slots):
+        width = parameters.answer_word_bits
         size = (N * width + 7) // 8
         mask, body = unpacked(data[:size], N, width), unpacked(data[size:], slots, width)
         product = times(mask, self.secret)
@@ -179,7 +201,9 @@ class LevelledClient:
 
     def decode(self, parameters, answer):
         """Outputs."""
-        phases = self.phases(parameters, answer)
+        return self._outputs(parameters, self.phases(parameters, answer))
+
+    def _outputs(self, parameters, phases):
         modulus = math.prod(parameters.moduli)
         found = []
         for output in range(parameters.outputs):

@@ -105,15 +105,16 @@ def fetch_spec(
         raise MalformedMessageError(f"asked for model {model!r}, got the specification of {spec.model_name!r}")
     signer = trust.check(access, spec, response)
     version = response.version[: limits.MAX_NAME_LENGTH]
-    batch, bulk = _batch(spec, response.batch), _bulk(spec, response.bulk)
+    batch, bulk = _batch(spec, response.packed, response.batch), _bulk(spec, response.bulk)
     return Fetched(spec, version, response.artifact_digest, signer, batch, bulk)
 
 
-def _batch(spec: ClientSpec, data: bytes) -> Batch | None:
-    try:
-        return read_batch(spec.parameters, data) if data else None
-    except MalformedMessageError:  # of a later version, perhaps: rows travel alone
-        return None
+def _batch(spec: ClientSpec, *ways: bytes) -> Batch | None:
+    """The first that is known here."""
+    for data in filter(None, ways):
+        with suppress(MalformedMessageError):  # of a later version, perhaps: else rows travel alone
+            return read_batch(spec.parameters, data)
+    return None
 
 
 def _bulk(spec: ClientSpec, data: bytes) -> BulkSpec | None:

@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from cryptable_protocol import CiphertextType, ClientSpec, CompileOptions, InvalidInputError, KeysetParameters
 from cryptable_protocol.schemes.bootstrapped.parameters import BootstrappedParameters
-from cryptable_protocol.schemes.scheme import BATCH_FILE, Batch, SchemeParameters
+from cryptable_protocol.schemes.scheme import BATCH_FILE, PACKED_FILE, Batch, SchemeParameters
 
 from cryptable_engine.circuit.bounds import Bounds
 from cryptable_engine.circuit.circuit import Circuit, IntArray
@@ -63,15 +63,18 @@ class Program:
         directory = Path(directory)
         return find_scheme(load_record(directory)["scheme"]).load(directory)
 
-    def choose_batch(self) -> Batch | None:
-        """How rows of it travel together; None where they travel alone. May take seconds of CPU."""
-        return None
+    def choose_batches(self) -> tuple[Batch, ...]:
+        """How rows of it travel together: one way at most with answers of their own, and one with packed ones.
 
-    def write_batch(self) -> None:
-        """Have its evaluators take rows together, where `choose_batch` finds a way: `read_batch_file` then has it."""
-        batch = self.choose_batch()
-        if batch is not None:
-            (self.directory / BATCH_FILE).write_bytes(batch.to_bytes())
+        None at all where they travel alone. May take seconds of CPU.
+        """
+        return ()
+
+    def write_batches(self) -> None:
+        """Have its evaluators take rows together, as `choose_batches` says: `read_batch_files` then has it."""
+        for batch in self.choose_batches():
+            name = PACKED_FILE if batch.rows_per_answer else BATCH_FILE
+            (self.directory / name).write_bytes(batch.to_bytes())
 
     @property
     def scheme(self) -> str:
@@ -144,12 +147,12 @@ def mismatch(name: str, compiled: object, promised: object) -> ProgramMismatchEr
     )
 
 
-def read_batch_file(directory: Path) -> bytes | None:
-    """The canonical BatchSpec of a program whose rows travel together; None where they do not."""
-    try:
-        return (directory / BATCH_FILE).read_bytes()
-    except FileNotFoundError:
-        return None
+def read_batch_files(directory: Path) -> tuple[bytes, bytes]:
+    """The canonical BatchSpecs of a program, with an answer a row and with packed ones; empty where there is none."""
+    batch, packed = (
+        path.read_bytes() if (path := directory / name).exists() else b"" for name in (BATCH_FILE, PACKED_FILE)
+    )
+    return batch, packed
 
 
 class SchemeEvaluator(Protocol):

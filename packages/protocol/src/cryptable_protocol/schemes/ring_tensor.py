@@ -17,13 +17,15 @@ SEED_BYTES = 16
 class RingTensor:
     """Packed words of ring elements: of a row, with the `seed` of its masks; of an answer, without.
 
-    `rows` is how many travel together, 0 for one that travels alone.
+    `rows` is how many travel together, 0 for one that travels alone; `rows_per_answer`, how many share an answer at
+    most, 0 where each has its own.
     How long `polynomials` is follows from the scheme's parameters, whose `check_input` and `check_output` compare it.
     """
 
     polynomials: bytes
     seed: bytes | None = None
     rows: int = 0
+    rows_per_answer: int = 0
 
     def __post_init__(self) -> None:
         if self.seed is not None and len(self.seed) != SEED_BYTES:
@@ -33,7 +35,9 @@ class RingTensor:
 
     def to_message(self) -> tensor_pb.EncryptedTensor:
         """As protobuf."""
-        message = tensor_pb.EncryptedTensor(polynomials=self.polynomials, rows=self.rows)
+        message = tensor_pb.EncryptedTensor(
+            polynomials=self.polynomials, rows=self.rows, rows_per_answer=self.rows_per_answer
+        )
         if self.seed is not None:
             message.seed = self.seed
         return message
@@ -44,7 +48,7 @@ class RingTensor:
         form = message.WhichOneof("masks")
         if form not in (None, "seed") or message.bodies or message.word_bits:
             raise MalformedMessageError("encrypted tensor: of another scheme, expected polynomials alone")
-        return cls(message.polynomials, message.seed if form else None, message.rows)
+        return cls(message.polynomials, message.seed if form else None, message.rows, message.rows_per_answer)
 
     def to_bytes(self) -> bytes:
         """Canonical bytes."""
@@ -78,22 +82,29 @@ class RingMessages(ABC):
         return 0
 
     @property
+    def rows_per_answer(self) -> int:
+        """Of packed answers, at most: 0 where each row has its own."""
+        return 0
+
+    @property
     def row_message_bytes(self) -> int:
         """With the seed, framed."""
-        return len(RingTensor(bytes(self.row_bytes), bytes(SEED_BYTES), self.rows_together).to_bytes())
+        tensor = RingTensor(bytes(self.row_bytes), bytes(SEED_BYTES), self.rows_together, self.rows_per_answer)
+        return len(tensor.to_bytes())
 
     @property
     def answer_message_bytes(self) -> int:
         """Framed."""
-        return len(RingTensor(bytes(self.answer_bytes), rows=self.rows_together).to_bytes())
+        tensor = RingTensor(bytes(self.answer_bytes), rows=self.rows_together, rows_per_answer=self.rows_per_answer)
+        return len(tensor.to_bytes())
 
     def check_input(self, message: tensor_pb.EncryptedTensor) -> bytes:
         """A row's canonical bytes, if it has a seed and exactly the packed words."""
-        return check_row(message, self.row_bytes, self.rows_together)
+        return check_row(message, self.row_bytes, self.rows_together, self.rows_per_answer)
 
     def check_output(self, message: tensor_pb.EncryptedTensor) -> None:
         """Whether an answer has exactly the packed words, and no seed."""
-        check_answer(message, self.answer_bytes, self.rows_together)
+        check_answer(message, self.answer_bytes, self.rows_together, self.rows_per_answer)
 
 
 class RingParameters(RingMessages):
@@ -112,28 +123,32 @@ class RingParameters(RingMessages):
         return 0
 
 
-def check_row(message: tensor_pb.EncryptedTensor, size: int, rows: int = 0) -> bytes:
+def check_row(message: tensor_pb.EncryptedTensor, size: int, rows: int = 0, rows_per_answer: int = 0) -> bytes:
     """The canonical bytes of a row, or of so many together, if it has a seed and exactly `size` packed bytes."""
-    _check_form(message, "seed", rows)
+    _check_form(message, "seed", rows, rows_per_answer)
     if len(message.seed) != SEED_BYTES:
         raise MalformedMessageError(f"row: a seed of {len(message.seed)} bytes, expected {SEED_BYTES}")
     _check_size(message, "row", size)
     return to_canonical_bytes(message)
 
 
-def check_answer(message: tensor_pb.EncryptedTensor, size: int, rows: int = 0) -> None:
+def check_answer(message: tensor_pb.EncryptedTensor, size: int, rows: int = 0, rows_per_answer: int = 0) -> None:
     """Whether an answer, to one row or so many together, has exactly `size` packed bytes, and no seed."""
-    _check_form(message, None, rows)
+    _check_form(message, None, rows, rows_per_answer)
     _check_size(message, "answer", size)
 
 
-def _check_form(message: tensor_pb.EncryptedTensor, form: str | None, rows: int) -> None:
+def _check_form(message: tensor_pb.EncryptedTensor, form: str | None, rows: int, rows_per_answer: int) -> None:
     if message.WhichOneof("masks") != form or message.bodies or message.word_bits:
         raise MalformedMessageError(
             f"encrypted tensor: a row of another scheme, expected {'a seed and ' if form else ''}polynomials alone"
         )
     if message.rows != rows:
         raise MalformedMessageError(f"encrypted tensor: of {message.rows} rows together, expected {rows}")
+    if message.rows_per_answer != rows_per_answer:
+        raise MalformedMessageError(
+            f"encrypted tensor: {message.rows_per_answer} rows per answer, expected {rows_per_answer}"
+        )
 
 
 def _check_size(message: tensor_pb.EncryptedTensor, what: str, size: int) -> None:

@@ -20,6 +20,8 @@ LEVELLED = "levelled"
 SQUARES = "squares"
 BATCH_FILE = "batch.bin"
 """In a program's folder: the canonical BatchSpec, where rows travel together."""
+PACKED_FILE = "packed.bin"
+"""Likewise, the one whose answers are packed."""
 BOOTSTRAPPED = "bootstrapped"
 """The scheme of a specification that names no other, and of every artifact made before there were several."""
 
@@ -56,6 +58,10 @@ class Batch(Protocol):
     @property
     def most_rows(self) -> int:
         """In a tensor; at least 2."""
+
+    @property
+    def rows_per_answer(self) -> int:
+        """Rows that share an answer, at most; 0 where each has one of its own."""
 
     def to_bytes(self) -> bytes:
         """Canonical bytes of a BatchSpec."""

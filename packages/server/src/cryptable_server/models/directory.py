@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptable_protocol import ClientSpec, MalformedMessageError, ModelArtifact, limits
 from cryptable_protocol.findings import installed_version
 from cryptable_protocol.model.bulk_spec import BulkSpec
-from cryptable_protocol.schemes.scheme import BATCH_FILE, Keyset, read_batch
+from cryptable_protocol.schemes.scheme import BATCH_FILE, PACKED_FILE, Keyset, read_batch
 
 from cryptable_server.errors import (
     ArtifactRefusedError,
@@ -303,7 +303,8 @@ class DirectoryModelStore:
             str(program),
             artifact.digest,
             artifact.signature,
-            batch=_batch(program, spec),
+            batch=_batch(program / BATCH_FILE, spec),
+            packed=_batch(program / PACKED_FILE, spec),
             bulk=bulk,
         )
         for each in model.programs:
@@ -311,10 +312,10 @@ class DirectoryModelStore:
         return model
 
 
-def _batch(program: Path, spec: ClientSpec) -> bytes:
-    """The BatchSpec of a program; empty where its rows travel alone, or their answers would not fit a message."""
+def _batch(file: Path, spec: ClientSpec) -> bytes:
+    """A BatchSpec of a program; empty where its rows travel alone, or their answers would not fit a message."""
     try:
-        data = (program / BATCH_FILE).read_bytes()
+        data = file.read_bytes()
     except FileNotFoundError:
         return b""
     try:

@@ -34,13 +34,16 @@ class Model:
     limits: ModelLimits = NO_LIMITS
     batch: bytes = b""
     """Canonical BatchSpec, where its rows travel together; else empty."""
+    packed: bytes = b""
+    """Likewise, the one whose answers are packed."""
     bulk: BulkSpec | None = None
     """Of rows in bulk, where they are evaluated too."""
 
     @cached_property
-    def rows_together(self) -> Batch | None:
-        """How they do."""
-        return read_batch(self.spec.parameters, self.batch) if self.batch else None
+    def rows_together(self) -> Mapping[bytes, Batch]:
+        """How they do, by digest."""
+        ways = [read_batch(self.spec.parameters, data) for data in (self.batch, self.packed) if data]
+        return {way.digest: way for way in ways}
 
     @property
     def bulk_program(self) -> str:
@@ -52,7 +55,7 @@ class Model:
         """As calls for rows in bulk find it."""
         if self.bulk is None:
             return None
-        return replace(self, spec=self.bulk.spec, program=self.bulk_program, bulk=None, batch=b"")
+        return replace(self, spec=self.bulk.spec, program=self.bulk_program, bulk=None, batch=b"", packed=b"")
 
     @property
     def programs(self) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits, sto
     with stop.scratch(directory.parent) as scratch:
         options = artifact.compile_options
         program = compile_circuit(circuit, options, scratch / "program", promised=spec.parameters, limits=limits)
-        program.write_batch()
+        program.write_batches()
         try:
             program.directory.rename(directory)
         except OSError:

@@ -89,6 +89,7 @@ class InferenceService:
             artifact_digest=model.artifact_digest,
             signature=None if model.signature is None else model.signature.to_message(),
             batch=model.batch,
+            packed=model.packed,
             bulk=b"" if model.bulk is None else model.bulk.to_bytes(),
         )
 
@@ -316,8 +317,8 @@ def _batch(header: pb.InferHeader, model: Model) -> Batch | None:
     """How rows of a stream travel together, if its header names what the model's server has told."""
     if not header.batch:
         return None
-    batch, digest = model.rows_together, check_digest(header.batch, "digest of the batch spec")
-    if batch is None or batch.digest != digest:
+    batch = model.rows_together.get(check_digest(header.batch, "digest of the batch spec"))
+    if batch is None:
         raise BatchDiffersError(
             f"rows of model {model.name!r} do not travel together in this way; ask for it again, or send them alone"
         )

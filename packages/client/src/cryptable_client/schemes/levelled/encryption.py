@@ -17,7 +17,7 @@ from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW
 from cryptable_protocol.schemes.packing import pack, packed_bytes, rounded, unpack
 from cryptable_protocol.schemes.ring_tensor import SEED_BYTES, RingTensor
 
-from cryptable_client.schemes.levelled.ring import GRID_MASK, Words, times, torus_times, transform
+from cryptable_client.schemes.levelled.ring import GRID_MASK, Spectrum, Words, times, torus_times, transform
 from cryptable_client.schemes.randomness import SecretStream
 from cryptable_client.schemes.ternary import Secret
 
@@ -51,7 +51,7 @@ def encrypt_together(parameters: RowsTogether, secret: Secret, bits: npt.NDArray
     seed = os.urandom(SEED_BYTES)
     bodies = encrypt_bodies(secret, masks(seed, 0, 1), message)
     message.fill(0)
-    return RingTensor(_packed(bodies, [ROW_WORD_BITS]), seed, rows)
+    return RingTensor(_packed(bodies, [ROW_WORD_BITS]), seed, rows, parameters.rows_per_answer)
 
 
 def encrypt_integers(parameters: LinearParameters, secret: Secret, values: npt.NDArray[np.int64]) -> RingTensor:
@@ -112,30 +112,45 @@ def decrypt_answer(
 def decrypt_together(parameters: RowsTogether, secret: Secret, tensor: RingTensor) -> npt.NDArray[np.int64]:
     """As `decrypt_answer`, of several rows, one after the other: shape (parameters.outputs,)."""
     parameters.check_output(tensor.to_message())
-    size = parameters.row.answer_bytes
-    return np.concatenate(
-        [
-            _read_answer(parameters.row, secret, tensor.polynomials[row * size : (row + 1) * size])
-            for row in range(parameters.rows)
-        ]
-    )
+    row, found, start, spectrum = parameters.row, [], 0, transform(secret.astype(np.float64))
+    for rows in parameters.rows_by_answer:
+        end = start + parameters.bytes_of_answer(rows)
+        places = list(range(rows * row.slots))
+        phases = _phases(row, spectrum, tensor.polynomials[start:end], places)
+        found += [_read_phases(row, phase) for phase in phases.reshape(rows, len(row.moduli), -1)]
+        start = end
+    return np.concatenate(found)
 
 
 def _read_answer(
     parameters: LevelledParameters | LinearParameters, secret: Secret, polynomials: bytes
 ) -> npt.NDArray[np.int64]:
-    width, slots = parameters.answer_word_bits, parameters.slots
-    at, end = packed_bytes(RING_SIZE, width), packed_bytes(RING_SIZE, width) + packed_bytes(slots, width)
-    spectrum = transform(secret.astype(np.float64))
-    phases = []
-    for part in range(parameters.parts):
-        data = polynomials[part * end : (part + 1) * end]
-        mask = unpack(data[:at], RING_SIZE, width).astype(np.int64)
-        body = unpack(data[at:], slots, width).astype(np.int64)
-        phase = (body - times(mask, spectrum)[parameters.slot_places]) % (1 << width)
-        phases.append(phase.reshape(len(parameters.moduli), -1))
-    moduli = np.array(parameters.moduli, np.int64)[:, None]
-    phase = np.concatenate(phases, axis=1)[:, : parameters.outputs]
+    size, spectrum = len(polynomials) // parameters.parts, transform(secret.astype(np.float64))
+    phases = [
+        _phases(parameters, spectrum, polynomials[part * size : (part + 1) * size], parameters.slot_places)
+        for part in range(parameters.parts)
+    ]
+    by_modulus = [phase.reshape(len(parameters.moduli), -1) for phase in phases]
+    return _read_phases(parameters, np.concatenate(by_modulus, axis=1)[:, : parameters.outputs])
+
+
+def _phases(
+    parameters: LevelledParameters | LinearParameters, spectrum: Spectrum, data: bytes, places: list[int]
+) -> npt.NDArray[np.int64]:
+    """Of one ciphertext, whose body has these coefficients."""
+    width = parameters.answer_word_bits
+    at = packed_bytes(RING_SIZE, width)
+    mask = unpack(data[:at], RING_SIZE, width).astype(np.int64)
+    body = unpack(data[at:], len(places), width).astype(np.int64)
+    phases: npt.NDArray[np.int64] = (body - times(mask, spectrum)[places]) % (1 << width)
+    return phases
+
+
+def _read_phases(
+    parameters: LevelledParameters | LinearParameters, phase: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Outputs of a row, from phases of shape (moduli, outputs)."""
+    width, moduli = parameters.answer_word_bits, np.array(parameters.moduli, np.int64)[:, None]
     residues = ((2 * phase * moduli + (1 << width)) >> (width + 1)) % moduli
     return np.array([min(value, parameters.maximum) for value in _combine(parameters, residues)], np.int64)
 

@@ -17,9 +17,9 @@ from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.circuit.verifier import verify
 from cryptable_engine.schemes.levelled.linear.plan import LinearPlan, make_linear_plan
 from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan, plan_forms
-from cryptable_engine.schemes.levelled.together import choose_batch
+from cryptable_engine.schemes.levelled.together import choose_batches
 from cryptable_engine.schemes.planned import read_circuit, read_planned, write_planned
-from cryptable_engine.schemes.scheme import Program, read_batch_file
+from cryptable_engine.schemes.scheme import Program, read_batch_files
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,20 @@ class LevelledProgram(Program):
         return plan_of(circuit, self.levelled, highest_output(circuit, verify(circuit)))
 
     @cached_property
-    def together(self) -> tuple[LevelledBatch, Plan] | None:
-        """How rows travel together, if `write_batch` found a way, and the plan of one that does."""
-        data = read_batch_file(self.directory)
-        if data is None or not isinstance(self.plan, Plan):
+    def together(self) -> tuple[tuple[LevelledBatch, Plan] | None, tuple[LevelledBatch, Plan] | None]:
+        """How rows travel together, where `write_batches` found a way, and plans of rows that do: at last, packed."""
+        batch, packed = map(self._together, read_batch_files(self.directory))
+        return batch, packed
+
+    def _together(self, data: bytes) -> tuple[LevelledBatch, Plan] | None:
+        if not data or not isinstance(self.plan, Plan):
             return None
         batch = read_levelled_batch(self.plan.parameters, data)
         return batch, plan_forms(self.plan.forms, batch.row, batch.row.maximum)
 
-    def choose_batch(self) -> Batch | None:
+    def choose_batches(self) -> tuple[Batch, ...]:
         """See `Program`."""
-        return choose_batch(self.plan, row_price) if isinstance(self.plan, Plan) else None
+        return choose_batches(self.plan, row_price) if isinstance(self.plan, Plan) else ()
 
 
 def plan_of(

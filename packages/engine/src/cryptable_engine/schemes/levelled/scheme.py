@@ -86,7 +86,7 @@ class LevelledScheme:
         return (
             LinearEvaluator(plan)
             if isinstance(plan, LinearPlan)
-            else RowEvaluator(plan, usable_kernel(), program.together)
+            else RowEvaluator(plan, usable_kernel(), *program.together)
         )
 
     def simulate(

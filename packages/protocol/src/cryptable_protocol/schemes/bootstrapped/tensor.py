@@ -109,7 +109,7 @@ class EncryptedTensor:
         form, word_bits = message.WhichOneof("masks"), message.word_bits
         if message.polynomials:
             raise MalformedMessageError("encrypted tensor: polynomials, which a bootstrapped model does not have")
-        if message.rows:
+        if message.rows or message.rows_per_answer:
             raise MalformedMessageError("encrypted tensor: rows together, which a bootstrapped model does not have")
         if form == "trimmed":
             _check_word_bits(word_bits)

@@ -11,7 +11,7 @@ from typing import ClassVar
 from cryptable_protocol import limits
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
-from cryptable_protocol.schemes.levelled.answers import require
+from cryptable_protocol.schemes.levelled.answers import check_slots, require
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, LevelledKeyset
 from cryptable_protocol.schemes.levelled.layout import Run
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
@@ -29,10 +29,12 @@ class RowsTogether(RingMessages):
     Attributes:
         row: layout, moduli and words of each row.
         rows: how many.
+        rows_per_answer: whose slots share an answer, at most; 0 where each row has an answer of its own.
     """
 
     row: LevelledParameters
     rows: int
+    rows_per_answer: int = 0
 
     scheme: ClassVar[str] = LEVELLED
     input_bits: ClassVar[int] = 1
@@ -45,6 +47,19 @@ class RowsTogether(RingMessages):
             self.rows > 0 and 0 < self.rows * leaves <= RING_SIZE,
             f"{self.rows} rows of {leaves} leaves together, a polynomial has {RING_SIZE}",
         )
+        require(self.rows_per_answer != 1, "1 row per answer, which is said by leaving that out")
+        check_slots(max(1, self.rows_per_answer) * self.row.slots, self.row.answer_word_bits)
+
+    @cached_property
+    def rows_by_answer(self) -> tuple[int, ...]:
+        """How many rows each answer is to."""
+        most = self.rows_per_answer or 1
+        return tuple(min(most, self.rows - first) for first in range(0, self.rows, most))
+
+    def bytes_of_answer(self, rows: int) -> int:
+        """A packed mask, and the body at the slots of so many rows."""
+        bits = self.row.answer_word_bits
+        return packed_bytes(RING_SIZE, bits) + packed_bytes(rows * self.row.slots, bits)
 
     @cached_property
     def run(self) -> Run:
@@ -93,8 +108,8 @@ class RowsTogether(RingMessages):
 
     @property
     def answer_bytes(self) -> int:
-        """An answer for each row."""
-        return self.rows * self.row.answer_bytes
+        """Of all answers."""
+        return sum(map(self.bytes_of_answer, self.rows_by_answer))
 
     def pinned_facts(self) -> Mapping[str, object]:
         """Those of a row, which is what a user pins."""
@@ -117,25 +132,33 @@ class LevelledBatch:
     Attributes:
         row: parameters of each row, without places; gadget and moduli may be others than those of a row alone.
         most_rows: in a tensor.
+        rows_per_answer: as of `RowsTogether`.
     """
 
     row: LevelledParameters
     most_rows: int
+    rows_per_answer: int = 0
 
     def __post_init__(self) -> None:
         require(self.most_rows >= 2, f"{self.most_rows} rows together, at least 2")
+        require(
+            self.rows_per_answer <= self.most_rows,
+            f"{self.rows_per_answer} rows per answer, of {self.most_rows} rows together",
+        )
         self.of(self.most_rows)
 
     def of(self, rows: int) -> RowsTogether:
         """See `Batch`."""
         require(1 <= rows <= self.most_rows, f"{rows} rows together, 1 to {self.most_rows} were agreed on")
-        return RowsTogether(self.row, rows)
+        return RowsTogether(self.row, rows, self.rows_per_answer)
 
     def to_bytes(self) -> bytes:
         """Canonical bytes of a BatchSpec."""
         message = pb.ClientSpec()
         self.row.write(message)
-        return to_canonical_bytes(pb.BatchSpec(rows=self.most_rows, levelled=message.levelled))
+        return to_canonical_bytes(
+            pb.BatchSpec(rows=self.most_rows, levelled=message.levelled, rows_per_answer=self.rows_per_answer)
+        )
 
     @cached_property
     def digest(self) -> bytes:
@@ -159,4 +182,4 @@ def read_levelled_batch(alone: LevelledParameters | LinearParameters, data: byte
     for what in ("keyset", "inputs", "outputs", "maximum"):
         got, expected = getattr(row, what), getattr(alone, what)
         require(got == expected, f"a batch of {what} {got}, the model's is {expected}")
-    return LevelledBatch(row, message.rows)
+    return LevelledBatch(row, message.rows, message.rows_per_answer)

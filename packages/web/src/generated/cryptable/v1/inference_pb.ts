@@ -55,6 +55,7 @@ export const file_cryptable_v1_inference: GenFile = /*@__PURE__*/
       ["signature", 4, "ModelSignature"],
       ["batch", 5, 12],
       ["bulk", 6, 12],
+      ["packed", 7, 12],
     ],
   ],
   [
@@ -266,6 +267,13 @@ export type GetModelResponse = Message<"cryptable.v1.GetModelResponse"> & {
    * @generated from field: bytes bulk = 6;
    */
   bulk: Uint8Array;
+
+  /**
+   * Canonical BatchSpec whose answers are packed (`rows_per_answer`), beside `batch`; empty where there is none.
+   *
+   * @generated from field: bytes packed = 7;
+   */
+  packed: Uint8Array;
 };
 
 /**

@@ -24,6 +24,7 @@ export const file_cryptable_v1_tensor: GenFile = /*@__PURE__*/
       ["word_bits", 5, 13],
       ["polynomials", 6, 12],
       ["rows", 7, 13],
+      ["rows_per_answer", 8, 13],
     ],
     ["masks"],
   ],
@@ -91,6 +92,13 @@ export type EncryptedTensor = Message<"cryptable.v1.EncryptedTensor"> & {
    * @generated from field: uint32 rows = 7;
    */
   rows: number;
+
+  /**
+   * Set where answers are packed: the BatchSpec's `rows_per_answer`, by which rows and answers are laid out.
+   *
+   * @generated from field: uint32 rows_per_answer = 8;
+   */
+  rowsPerAnswer: number;
 };
 
 /**

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,7 +16,7 @@ from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW
 from cryptable_protocol.schemes.packing import Words, packed_bytes, unpack
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 
-from cryptable_engine.schemes.levelled.evaluation.answer import answer_bytes
+from cryptable_engine.schemes.levelled.evaluation.answer import added_up, answer_bytes, answers_bytes
 from cryptable_engine.schemes.levelled.evaluation.hiding import encryption_of_zero
 from cryptable_engine.schemes.levelled.evaluation.numpy_evaluation import NumpyEvaluation
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
@@ -36,6 +37,20 @@ class Evaluation(Protocol):
         """See `NumpyEvaluation.together`."""
 
 
+@dataclass(frozen=True)
+class _Way:
+    """How rows travel together."""
+
+    batch: LevelledBatch
+    plan: Plan
+    ring: Ring | None
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """Made with the first of these rows."""
+        return _evaluation_of(self.plan, self.ring)
+
+
 class RowEvaluator:
     """Evaluates one plan. Thread-safe: each thread has memory of its own, `plan.memory_bytes` and about a megabyte.
 
@@ -45,15 +60,20 @@ class RowEvaluator:
         plan: made ready.
         kernel: that evaluates; None for NumPy.
         together: how rows travel together, with the plan of a row that does; None where none do.
+        packed: the same of rows whose answers are packed.
     """
 
     def __init__(
-        self, plan: Plan, kernel: Kernel | None = None, together: tuple[LevelledBatch, Plan] | None = None
+        self,
+        plan: Plan,
+        kernel: Kernel | None = None,
+        together: tuple[LevelledBatch, Plan] | None = None,
+        packed: tuple[LevelledBatch, Plan] | None = None,
     ) -> None:
         self.plan = plan
         self._ring = None if kernel is None else _ring(kernel)
-        self._evaluation = self._evaluation_of(plan)
-        self._together = together
+        self._evaluation = _evaluation_of(plan, self._ring)
+        self._together, self._packed = (None if way is None else _Way(*way, self._ring) for way in (together, packed))
 
     def make_ready(self, data: memoryview) -> ServerKeys:
         """A client's evaluation keys; raises MalformedMessageError for another length."""
@@ -87,33 +107,29 @@ class RowEvaluator:
 
     def _evaluate_together(self, tensor: RingTensor, keys: object) -> bytes:
         """Answers to several rows that travel together."""
-        if self._together is None:
-            raise MalformedMessageError(f"{tensor.rows} rows together, of a model whose rows travel alone")
-        parameters = self._together[0].of(tensor.rows)
+        way = self._packed if tensor.rows_per_answer else self._together
+        if way is None:
+            alone = "have answers of their own" if tensor.rows_per_answer else "travel alone"
+            raise MalformedMessageError(f"{tensor.rows} rows together, of a model whose rows {alone}")
+        parameters = way.batch.of(tensor.rows)
         parameters.check_input(tensor.to_message())
         keys, seed = self._ready(keys, tensor)
         polynomial = _ciphertexts(seed, tensor.polynomials, [ROW_WORD_BITS])[0]
-        answers = self._evaluation_together.together(polynomial, parameters, keys)
-        return answer_bytes((_hidden(answer, keys) for answer in answers), parameters.row, rows=parameters.rows)
-
-    @cached_property
-    def _evaluation_together(self) -> Evaluation:
-        """Made with the first rows that travel together."""
-        if self._together is None:
-            raise InternalError("no plan of rows together")
-        return self._evaluation_of(self._together[1])
-
-    def _evaluation_of(self, plan: Plan) -> Evaluation:
-        if self._ring is None:
-            return NumpyEvaluation(plan)
-        from cryptable_engine.schemes.levelled.evaluation.kernel_evaluation import KernelEvaluation
-
-        return KernelEvaluation(plan, self._ring)
+        answers = added_up(way.evaluation.together(polynomial, parameters, keys), parameters)
+        return answers_bytes((_hidden(answer, keys) for answer in answers), parameters)
 
     def _ready(self, keys: object, tensor: RingTensor) -> tuple[ServerKeys, bytes]:
         if not isinstance(keys, ServerKeys) or keys.ring is not self._ring or tensor.seed is None:
             raise InternalError("keys made ready for another evaluator, or a row without a seed that was let through")
         return keys, tensor.seed
+
+
+def _evaluation_of(plan: Plan, ring: Ring | None) -> Evaluation:
+    if ring is None:
+        return NumpyEvaluation(plan)
+    from cryptable_engine.schemes.levelled.evaluation.kernel_evaluation import KernelEvaluation
+
+    return KernelEvaluation(plan, ring)
 
 
 def _ring(kernel: Kernel) -> Ring:

@@ -11,6 +11,7 @@ from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
 from cryptable_engine.circuit.bounds import bounds, highest_output
 from cryptable_engine.circuit.circuit import Circuit
+from cryptable_engine.schemes.levelled.noise.shared_answer import worst_answer
 from cryptable_engine.schemes.levelled.noise.variances import (
     GREATEST,
     FloatArray,
@@ -60,9 +61,9 @@ def fits(circuit: Circuit, parameters: LevelledParameters) -> bool:
     return failure(circuit, parameters) <= math.log2(parameters.p_error)
 
 
-def noise_bound(plan: Plan, *, rows: int = 1) -> NoiseBound:
-    """The bound for a plan, for each of so many rows that travel together."""
-    return PlanNoise(plan).bound(rows)
+def noise_bound(plan: Plan, *, rows: int = 1, rows_per_answer: int = 1) -> NoiseBound:
+    """The bound for a plan, for each of so many rows that travel together, so many of which share an answer."""
+    return PlanNoise(plan).bound(rows, rows_per_answer)
 
 
 class PlanNoise:
@@ -71,15 +72,14 @@ class PlanNoise:
     def __init__(self, plan: Plan) -> None:
         self._plan, self._worst = plan, WorstRows(plan)
 
-    def bound(self, rows: int = 1) -> NoiseBound:
-        """For each of so many rows that travel together."""
-        return _bound(self._plan, rows, self._worst)
+    def bound(self, rows: int = 1, rows_per_answer: int = 1) -> NoiseBound:
+        """For each of so many rows that travel together, so many of which share an answer."""
+        variances = RowVariances(self._plan.layout, GREATEST, rows)
+        return _bound(self._plan, worst_answer(self._worst, variances, rows_per_answer), variances)
 
 
-def _bound(plan: Plan, rows: int, worst_rows: WorstRows) -> NoiseBound:
+def _bound(plan: Plan, worst: WorstRow, variances: RowVariances) -> NoiseBound:
     parameters = plan.parameters
-    variances = RowVariances(plan.layout, GREATEST, rows)
-    worst = worst_rows.of(variances)
     variance = worst.variance + answer_noise(parameters.answer_word_bits, GREATEST)
     half_step = np.repeat([1 / (2 * p) for p in parameters.moduli], parameters.outputs)
     tolerance = half_step - worst.rounding

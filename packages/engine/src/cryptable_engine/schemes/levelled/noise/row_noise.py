@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 from cryptable_protocol.schemes.levelled.layout import Run
@@ -31,28 +33,59 @@ def row_variance(
     What forms read from leaves is followed back through the trace tree, some milliseconds a leaf and slot; or leaves
     are taken as if their errors were independent.
     """
-    entering, gains = row_gains(plan, bits)
-    each = variances.product_keys[plan.selector] + variances.product_rounding
-    products = float(entering**2 @ each + np.sum(gains[:-1] ** 2) * variances.product_left) + _turns(
-        plan, variances, bits
-    )
+    _, gains = row_gains(plan, bits)
     _, placed = _added(plan.places, gains)
     others = (
-        products + PLACED * float(np.sum(placed**2)) + answer_noise(plan.parameters.answer_word_bits, variances.secret)
+        _products(plan, variances, bits)
+        + _turns(plan, variances, bits)
+        + PLACED * float(np.sum(placed**2))
+        + answer_noise(plan.parameters.answer_word_bits, variances.secret)
     )
-    leaves, read = _added(plan.leaves, gains)
-    leaves = leaves + (variances.row or 0) * len(plan.layout.leaf_bits)
+    leaves, read = _leaves(plan, variances, bits)
     if not are_leaves_followed:
         return np.full(plan.layout.slots, others + variances.leaf[leaves] @ np.sum(read**2, axis=1))
     found: FloatArray = others + sum(
         (
-            _run_variance(run, variances, leaves[part] - run.first, read[part])
+            _run_variance(run, variances, leaves[part] - run.first, read[part], np.zeros(1, np.int64))
             for run in variances.runs
             if (part := (leaves >= run.first) & (leaves < run.first + run.count)).any()
         ),
         np.zeros(plan.layout.slots),
     )
     return found
+
+
+def packed_variance(plan: Plan, variances: Sequence[RowVariances], rows: IntArray) -> FloatArray:
+    """Of the phase of each slot of rows that share an answer, shape (rows, slots), as `row_variance`.
+
+    Args:
+        plan: of a row.
+        variances: of each of them.
+        rows: bits.
+    """
+    slots = plan.layout.slots
+    others = sum(_products(plan, each, bits) for each, bits in zip(variances, rows, strict=True))
+    others += answer_noise(plan.parameters.answer_word_bits, variances[0].secret)
+    parts = [_leaves(plan, each, bits) for each, bits in zip(variances, rows, strict=True)]
+    leaves, read = (np.concatenate(part) for part in zip(*parts, strict=True))
+    row = np.repeat(np.arange(len(rows)), [len(leaves) for leaves, _ in parts])
+    (run,) = variances[0].runs
+    found: FloatArray = others + np.stack(
+        [_run_variance(run, variances[0], leaves, read, (place - row) * slots) for place in range(len(rows))]
+    )
+    return found
+
+
+def _products(plan: Plan, variances: RowVariances, bits: IntArray) -> float:
+    entering, gains = row_gains(plan, bits)
+    each = variances.product_keys[plan.selector] + variances.product_rounding
+    return float(entering**2 @ each + np.sum(gains[:-1] ** 2) * variances.product_left)
+
+
+def _leaves(plan: Plan, variances: RowVariances, bits: IntArray) -> tuple[IntArray, FloatArray]:
+    """Of the tree that a row reads, and by which weights, shape (leaves, slots)."""
+    leaves, read = _added(plan.leaves, row_gains(plan, bits)[1])
+    return leaves + (variances.row or 0) * len(plan.layout.leaf_bits), read
 
 
 def _turns(plan: Plan, variances: RowVariances, bits: IntArray) -> float:
@@ -111,15 +144,18 @@ def _added(weights: Weights, gains: FloatArray) -> tuple[IntArray, FloatArray]:
     return sources[kept], total[kept]
 
 
-def _run_variance(run: Run, variances: RowVariances, leaves: IntArray, weights: FloatArray) -> FloatArray:
-    """Of each slot, for leaves of one run."""
+def _run_variance(
+    run: Run, variances: RowVariances, leaves: IntArray, weights: FloatArray, shift: IntArray
+) -> FloatArray:
+    """Of each slot, for leaves of one run, whose errors are read so many coefficients further on."""
     slots = weights.shape[1]
     found = np.empty(slots)
     for slot in range(slots):
         # Coefficient `slot` of weights · error, as a linear form of the error's coefficients.
         functional = np.zeros((len(leaves), RING_SIZE))
-        place = slot - np.arange(slots)
-        functional[:, place % RING_SIZE] = np.where(place < 0, -1.0, 1.0) * weights
+        place = shift[:, None] + slot - np.arange(slots)
+        place = np.broadcast_to(place, weights.shape)
+        functional[np.arange(len(leaves))[:, None], place % RING_SIZE] = np.where(place < 0, -1.0, 1.0) * weights
         found[slot] = _followed_back(run, variances, leaves, functional)
     return found
 

@@ -25,6 +25,7 @@ from cryptable_protocol.schemes.levelled.layout import Layout, Run
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
 
 from cryptable_engine.schemes.levelled.noise.other_coefficients import other_coefficients
+from cryptable_engine.schemes.levelled.noise.quiet_coefficients import quiet_norm
 from cryptable_engine.schemes.levelled.plans.turns import body_gadget
 
 FloatArray = npt.NDArray[np.float64]
@@ -301,6 +302,16 @@ class RowVariances:
         most = (other_coefficients(run, self.layout.slots, leaves) @ others).max(initial=0.0)
         # (x + y)² ≤ (1 + q) x² + (1 + 1/q) y², where q is the ratio of the two.
         return np.full(leaves, sum(own) + most)
+
+    def of_rows_beside(self, rows: int) -> FloatArray:
+        """For each leaf, as `slot_coefficients`, of forms of other rows, at the slots of one of `rows` in an answer."""
+        (run,) = self.runs
+        places = rows * self.layout.slots
+        keys = range(run.shift, run.shift + run.depth)
+        found = sum(quiet_norm(places, key) * self._peaked(key, RING_SIZE) for key in keys)
+        # Noise of the upload is read as if the key before the first had added it; where there is none, it is not read.
+        found += quiet_norm(places, run.shift - 1) * UPLOADED if run.shift else 0.0
+        return np.full(len(self.layout.leaf_bits), found)
 
     def _coherent(self, halves: float) -> FloatArray:
         found = np.zeros(self._leaves)

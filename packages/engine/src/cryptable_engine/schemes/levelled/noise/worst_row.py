@@ -110,16 +110,21 @@ class WorstRows:
         found = np.bincount(kind * self._ways + way, squares, (runs + 1) * self._ways)
         return found.astype(np.float64).reshape(runs + 1, self._ways)
 
-    def of(self, variances: RowVariances) -> WorstRow:
-        """The bound, for variances of the plan's layout."""
+    def of(self, variances: RowVariances, prices: FloatArray | None = None) -> WorstRow:
+        """The bound, for variances of the plan's layout.
+
+        Args:
+            variances: of rows.
+            prices: of squared weights of leaves, where they are not `variances.slot_coefficients`.
+        """
+        prices = variances.slot_coefficients if prices is None else prices
         if self._ladders is not None:
-            return self._of_ladders(self._ladders, variances)
+            return self._of_ladders(self._ladders, variances, prices)
         plan, turns = self._plan, turning(self._plan, variances)
         selector = plan.selector[self._product]
         entering = variances.product_keys[selector] + variances.product_rounding
         costs = self._sum(self._gain * (entering + self._on * variances.product_left))
-        prices = [variances.slot_coefficients[run.first] for run in plan.layout.runs]
-        read = np.array([*prices, PLACED]) @ self._squares
+        read = np.array([*(prices[run.first] for run in plan.layout.runs), PLACED]) @ self._squares
         by_selector = self._by_selector if turns is None else self._by_selector + turns.gains
         found = WorstRow(
             variance=self._most(costs + read),
@@ -136,13 +141,13 @@ class WorstRows:
         squares = (by_selector * turns.gains) @ variances.turn_sources.T
         return _with_turns(found, turns, self._most(read), squares)
 
-    def _of_ladders(self, found: tuple[Ladder, ...], variances: RowVariances) -> WorstRow:
+    def _of_ladders(self, found: tuple[Ladder, ...], variances: RowVariances, leaves: FloatArray) -> WorstRow:
         """Where no product reads another: the noise of each enters, and rows read sums along ladders."""
         plan, gains = self._plan, self._times
         by_selector = np.bincount(plan.selector, gains, len(plan.parameters.selectors))
         entering = variances.product_keys[plan.selector] + variances.product_rounding + variances.product_left
         products = float(gains @ entering)
-        prices = np.concatenate([variances.slot_coefficients, np.full(len(plan.layout.placed), PLACED)])
+        prices = np.concatenate([leaves, np.full(len(plan.layout.placed), PLACED)])
         return WorstRow(
             variance=products + read_variance(plan, found, prices),
             products=products,

@@ -754,8 +754,11 @@ class BatchSpec(_message.Message):
 
     ROWS_FIELD_NUMBER: _builtins.int
     LEVELLED_FIELD_NUMBER: _builtins.int
+    ROWS_PER_ANSWER_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     """Rows in a tensor, at most; at least 2."""
+    rows_per_answer: _builtins.int
+    """Rows whose slots share an answer, at most; 0 where each row has an answer of its own."""
     @_builtins.property
     def levelled(self) -> Global___LevelledParameters:
         """Layout, moduli and words of each row, without places (SPEC-LEVELLED.md, "Rows together")."""
@@ -765,10 +768,11 @@ class BatchSpec(_message.Message):
         *,
         rows: _builtins.int = ...,
         levelled: Global___LevelledParameters | None = ...,
+        rows_per_answer: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["levelled", b"levelled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["levelled", b"levelled", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["levelled", b"levelled", "rows", b"rows", "rows_per_answer", b"rows_per_answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

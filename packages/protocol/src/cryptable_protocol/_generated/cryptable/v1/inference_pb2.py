@@ -27,7 +27,7 @@ from cryptable_protocol._generated.cryptable.v1 import keys_pb2 as cryptable_dot
 from cryptable_protocol._generated.cryptable.v1 import tensor_pb2 as cryptable_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63ryptable/v1/inference.proto\x12\x0c\x63ryptable.v1\x1a\x1b\x63ryptable/v1/artifact.proto\x1a\x17\x63ryptable/v1/keys.proto\x1a\x19\x63ryptable/v1/tensor.proto\"\x13\n\x11ListModelsRequest\"^\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x1a\n\x12\x63lient_spec_digest\x18\x03 \x01(\x0c\x12\x13\n\x0bkeyset_name\x18\x04 \x01(\x0c\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.cryptable.v1.ModelSummary\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x9f\x01\n\x10GetModelResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x63lient_spec\x18\x02 \x01(\x0c\x12\x17\n\x0f\x61rtifact_digest\x18\x03 \x01(\x0c\x12/\n\tsignature\x18\x04 \x01(\x0b\x32\x1c.cryptable.v1.ModelSignature\x12\r\n\x05\x62\x61tch\x18\x05 \x01(\x0c\x12\x0c\n\x04\x62ulk\x18\x06 \x01(\x0c\"\x8f\x01\n\x1bUploadEvaluationKeysRequest\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32\".cryptable.v1.EvaluationKeysHeaderH\x00\x12\x32\n\x05\x63hunk\x18\x02 \x01(\x0b\x32!.cryptable.v1.EvaluationKeysChunkH\x00\x42\x06\n\x04part\".\n\x1cUploadEvaluationKeysResponse\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"*\n\x18GetEvaluationKeysRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"P\n\x19GetEvaluationKeysResponse\x12\x13\n\x0bkeyset_name\x18\x01 \x01(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x10\n\x08received\x18\x03 \x01(\x04\"-\n\x1b\x44\x65leteEvaluationKeysRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"\x1e\n\x1c\x44\x65leteEvaluationKeysResponse\"e\n\x0bInferHeader\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x1a\n\x12\x63lient_spec_digest\x18\x02 \x01(\x0c\x12\x17\n\x0f\x65valuation_keys\x18\x03 \x01(\x0c\x12\r\n\x05\x62\x61tch\x18\x04 \x01(\x0c\"q\n\x0cInferRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.cryptable.v1.InferHeaderH\x00\x12,\n\x03row\x18\x02 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensorH\x00\x42\x06\n\x04part\"v\n\rInferResponse\x12\x0b\n\x03row\x18\x01 \x01(\x04\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensor\x12\x13\n\x0b\x63pu_seconds\x18\x03 \x01(\x01\x12\x14\n\x0cwall_seconds\x18\x04 \x01(\x01\"\x80\x01\n\x18PutEvaluationKeysRequest\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32\".cryptable.v1.EvaluationKeysHeader\x12\x30\n\x05\x63hunk\x18\x02 \x01(\x0b\x32!.cryptable.v1.EvaluationKeysChunk\"-\n\x19PutEvaluationKeysResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\"h\n\x0fInferRowRequest\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x19.cryptable.v1.InferHeader\x12*\n\x03row\x18\x02 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensor\"l\n\x10InferRowResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensor\x12\x13\n\x0b\x63pu_seconds\x18\x02 \x01(\x01\x12\x14\n\x0cwall_seconds\x18\x03 \x01(\x01\x32\xe4\x05\n\tInference\x12O\n\nListModels\x12\x1f.cryptable.v1.ListModelsRequest\x1a .cryptable.v1.ListModelsResponse\x12I\n\x08GetModel\x12\x1d.cryptable.v1.GetModelRequest\x1a\x1e.cryptable.v1.GetModelResponse\x12o\n\x14UploadEvaluationKeys\x12).cryptable.v1.UploadEvaluationKeysRequest\x1a*.cryptable.v1.UploadEvaluationKeysResponse(\x01\x12\x64\n\x11GetEvaluationKeys\x12&.cryptable.v1.GetEvaluationKeysRequest\x1a\'.cryptable.v1.GetEvaluationKeysResponse\x12m\n\x14\x44\x65leteEvaluationKeys\x12).cryptable.v1.DeleteEvaluationKeysRequest\x1a*.cryptable.v1.DeleteEvaluationKeysResponse\x12\x44\n\x05Infer\x12\x1a.cryptable.v1.InferRequest\x1a\x1b.cryptable.v1.InferResponse(\x01\x30\x01\x12\x64\n\x11PutEvaluationKeys\x12&.cryptable.v1.PutEvaluationKeysRequest\x1a\'.cryptable.v1.PutEvaluationKeysResponse\x12I\n\x08InferRow\x12\x1d.cryptable.v1.InferRowRequest\x1a\x1e.cryptable.v1.InferRowResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63ryptable/v1/inference.proto\x12\x0c\x63ryptable.v1\x1a\x1b\x63ryptable/v1/artifact.proto\x1a\x17\x63ryptable/v1/keys.proto\x1a\x19\x63ryptable/v1/tensor.proto\"\x13\n\x11ListModelsRequest\"^\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x1a\n\x12\x63lient_spec_digest\x18\x03 \x01(\x0c\x12\x13\n\x0bkeyset_name\x18\x04 \x01(\x0c\"@\n\x12ListModelsResponse\x12*\n\x06models\x18\x01 \x03(\x0b\x32\x1a.cryptable.v1.ModelSummary\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\xaf\x01\n\x10GetModelResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x63lient_spec\x18\x02 \x01(\x0c\x12\x17\n\x0f\x61rtifact_digest\x18\x03 \x01(\x0c\x12/\n\tsignature\x18\x04 \x01(\x0b\x32\x1c.cryptable.v1.ModelSignature\x12\r\n\x05\x62\x61tch\x18\x05 \x01(\x0c\x12\x0c\n\x04\x62ulk\x18\x06 \x01(\x0c\x12\x0e\n\x06packed\x18\x07 \x01(\x0c\"\x8f\x01\n\x1bUploadEvaluationKeysRequest\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32\".cryptable.v1.EvaluationKeysHeaderH\x00\x12\x32\n\x05\x63hunk\x18\x02 \x01(\x0b\x32!.cryptable.v1.EvaluationKeysChunkH\x00\x42\x06\n\x04part\".\n\x1cUploadEvaluationKeysResponse\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"*\n\x18GetEvaluationKeysRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"P\n\x19GetEvaluationKeysResponse\x12\x13\n\x0bkeyset_name\x18\x01 \x01(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x10\n\x08received\x18\x03 \x01(\x04\"-\n\x1b\x44\x65leteEvaluationKeysRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\x0c\"\x1e\n\x1c\x44\x65leteEvaluationKeysResponse\"e\n\x0bInferHeader\x12\x12\n\nmodel_name\x18\x01 \x01(\t\x12\x1a\n\x12\x63lient_spec_digest\x18\x02 \x01(\x0c\x12\x17\n\x0f\x65valuation_keys\x18\x03 \x01(\x0c\x12\r\n\x05\x62\x61tch\x18\x04 \x01(\x0c\"q\n\x0cInferRequest\x12+\n\x06header\x18\x01 \x01(\x0b\x32\x19.cryptable.v1.InferHeaderH\x00\x12,\n\x03row\x18\x02 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensorH\x00\x42\x06\n\x04part\"v\n\rInferResponse\x12\x0b\n\x03row\x18\x01 \x01(\x04\x12-\n\x06result\x18\x02 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensor\x12\x13\n\x0b\x63pu_seconds\x18\x03 \x01(\x01\x12\x14\n\x0cwall_seconds\x18\x04 \x01(\x01\"\x80\x01\n\x18PutEvaluationKeysRequest\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32\".cryptable.v1.EvaluationKeysHeader\x12\x30\n\x05\x63hunk\x18\x02 \x01(\x0b\x32!.cryptable.v1.EvaluationKeysChunk\"-\n\x19PutEvaluationKeysResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\"h\n\x0fInferRowRequest\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x19.cryptable.v1.InferHeader\x12*\n\x03row\x18\x02 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensor\"l\n\x10InferRowResponse\x12-\n\x06result\x18\x01 \x01(\x0b\x32\x1d.cryptable.v1.EncryptedTensor\x12\x13\n\x0b\x63pu_seconds\x18\x02 \x01(\x01\x12\x14\n\x0cwall_seconds\x18\x03 \x01(\x01\x32\xe4\x05\n\tInference\x12O\n\nListModels\x12\x1f.cryptable.v1.ListModelsRequest\x1a .cryptable.v1.ListModelsResponse\x12I\n\x08GetModel\x12\x1d.cryptable.v1.GetModelRequest\x1a\x1e.cryptable.v1.GetModelResponse\x12o\n\x14UploadEvaluationKeys\x12).cryptable.v1.UploadEvaluationKeysRequest\x1a*.cryptable.v1.UploadEvaluationKeysResponse(\x01\x12\x64\n\x11GetEvaluationKeys\x12&.cryptable.v1.GetEvaluationKeysRequest\x1a\'.cryptable.v1.GetEvaluationKeysResponse\x12m\n\x14\x44\x65leteEvaluationKeys\x12).cryptable.v1.DeleteEvaluationKeysRequest\x1a*.cryptable.v1.DeleteEvaluationKeysResponse\x12\x44\n\x05Infer\x12\x1a.cryptable.v1.InferRequest\x1a\x1b.cryptable.v1.InferResponse(\x01\x30\x01\x12\x64\n\x11PutEvaluationKeys\x12&.cryptable.v1.PutEvaluationKeysRequest\x1a\'.cryptable.v1.PutEvaluationKeysResponse\x12I\n\x08InferRow\x12\x1d.cryptable.v1.InferRowRequest\x1a\x1e.cryptable.v1.InferRowResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,33 +43,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMODELREQUEST']._serialized_start=310
   _globals['_GETMODELREQUEST']._serialized_end=358
   _globals['_GETMODELRESPONSE']._serialized_start=361
-  _globals['_GETMODELRESPONSE']._serialized_end=520
-  _globals['_UPLOADEVALUATIONKEYSREQUEST']._serialized_start=523
-  _globals['_UPLOADEVALUATIONKEYSREQUEST']._serialized_end=666
-  _globals['_UPLOADEVALUATIONKEYSRESPONSE']._serialized_start=668
-  _globals['_UPLOADEVALUATIONKEYSRESPONSE']._serialized_end=714
-  _globals['_GETEVALUATIONKEYSREQUEST']._serialized_start=716
-  _globals['_GETEVALUATIONKEYSREQUEST']._serialized_end=758
-  _globals['_GETEVALUATIONKEYSRESPONSE']._serialized_start=760
-  _globals['_GETEVALUATIONKEYSRESPONSE']._serialized_end=840
-  _globals['_DELETEEVALUATIONKEYSREQUEST']._serialized_start=842
-  _globals['_DELETEEVALUATIONKEYSREQUEST']._serialized_end=887
-  _globals['_DELETEEVALUATIONKEYSRESPONSE']._serialized_start=889
-  _globals['_DELETEEVALUATIONKEYSRESPONSE']._serialized_end=919
-  _globals['_INFERHEADER']._serialized_start=921
-  _globals['_INFERHEADER']._serialized_end=1022
-  _globals['_INFERREQUEST']._serialized_start=1024
-  _globals['_INFERREQUEST']._serialized_end=1137
-  _globals['_INFERRESPONSE']._serialized_start=1139
-  _globals['_INFERRESPONSE']._serialized_end=1257
-  _globals['_PUTEVALUATIONKEYSREQUEST']._serialized_start=1260
-  _globals['_PUTEVALUATIONKEYSREQUEST']._serialized_end=1388
-  _globals['_PUTEVALUATIONKEYSRESPONSE']._serialized_start=1390
-  _globals['_PUTEVALUATIONKEYSRESPONSE']._serialized_end=1435
-  _globals['_INFERROWREQUEST']._serialized_start=1437
-  _globals['_INFERROWREQUEST']._serialized_end=1541
-  _globals['_INFERROWRESPONSE']._serialized_start=1543
-  _globals['_INFERROWRESPONSE']._serialized_end=1651
-  _globals['_INFERENCE']._serialized_start=1654
-  _globals['_INFERENCE']._serialized_end=2394
+  _globals['_GETMODELRESPONSE']._serialized_end=536
+  _globals['_UPLOADEVALUATIONKEYSREQUEST']._serialized_start=539
+  _globals['_UPLOADEVALUATIONKEYSREQUEST']._serialized_end=682
+  _globals['_UPLOADEVALUATIONKEYSRESPONSE']._serialized_start=684
+  _globals['_UPLOADEVALUATIONKEYSRESPONSE']._serialized_end=730
+  _globals['_GETEVALUATIONKEYSREQUEST']._serialized_start=732
+  _globals['_GETEVALUATIONKEYSREQUEST']._serialized_end=774
+  _globals['_GETEVALUATIONKEYSRESPONSE']._serialized_start=776
+  _globals['_GETEVALUATIONKEYSRESPONSE']._serialized_end=856
+  _globals['_DELETEEVALUATIONKEYSREQUEST']._serialized_start=858
+  _globals['_DELETEEVALUATIONKEYSREQUEST']._serialized_end=903
+  _globals['_DELETEEVALUATIONKEYSRESPONSE']._serialized_start=905
+  _globals['_DELETEEVALUATIONKEYSRESPONSE']._serialized_end=935
+  _globals['_INFERHEADER']._serialized_start=937
+  _globals['_INFERHEADER']._serialized_end=1038
+  _globals['_INFERREQUEST']._serialized_start=1040
+  _globals['_INFERREQUEST']._serialized_end=1153
+  _globals['_INFERRESPONSE']._serialized_start=1155
+  _globals['_INFERRESPONSE']._serialized_end=1273
+  _globals['_PUTEVALUATIONKEYSREQUEST']._serialized_start=1276
+  _globals['_PUTEVALUATIONKEYSREQUEST']._serialized_end=1404
+  _globals['_PUTEVALUATIONKEYSRESPONSE']._serialized_start=1406
+  _globals['_PUTEVALUATIONKEYSRESPONSE']._serialized_end=1451
+  _globals['_INFERROWREQUEST']._serialized_start=1453
+  _globals['_INFERROWREQUEST']._serialized_end=1557
+  _globals['_INFERROWRESPONSE']._serialized_start=1559
+  _globals['_INFERROWRESPONSE']._serialized_end=1667
+  _globals['_INFERENCE']._serialized_start=1670
+  _globals['_INFERENCE']._serialized_end=2410
 # @@protoc_insertion_point(module_scope)

@@ -119,6 +119,7 @@ class GetModelResponse(_message.Message):
     SIGNATURE_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     BULK_FIELD_NUMBER: _builtins.int
+    PACKED_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     client_spec: _builtins.bytes
     """Canonical ClientSpec."""
@@ -130,6 +131,8 @@ class GetModelResponse(_message.Message):
     """Canonical BulkSpec; empty where there is no such way. Calls name it by the digest of the ClientSpec that has its parameters in
     the place of the model's own.
     """
+    packed: _builtins.bytes
+    """Canonical BatchSpec whose answers are packed (`rows_per_answer`), beside `batch`; empty where there is none."""
     @_builtins.property
     def signature(self) -> _artifact_pb2.ModelSignature:
         """As in the artifact file; not set where the model is not signed."""
@@ -143,10 +146,11 @@ class GetModelResponse(_message.Message):
         signature: _artifact_pb2.ModelSignature | None = ...,
         batch: _builtins.bytes = ...,
         bulk: _builtins.bytes = ...,
+        packed: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_digest", b"artifact_digest", "batch", b"batch", "bulk", b"bulk", "client_spec", b"client_spec", "signature", b"signature", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact_digest", b"artifact_digest", "batch", b"batch", "bulk", b"bulk", "client_spec", b"client_spec", "packed", b"packed", "signature", b"signature", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63ryptable/v1/tensor.proto\x12\x0c\x63ryptable.v1\"\x97\x01\n\x0f\x45ncryptedTensor\x12\x0e\n\x04seed\x18\x01 \x01(\x0cH\x00\x12\x12\n\x08\x65xplicit\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07trimmed\x18\x04 \x01(\x0cH\x00\x12\x0e\n\x06\x62odies\x18\x03 \x01(\x0c\x12\x11\n\tword_bits\x18\x05 \x01(\r\x12\x13\n\x0bpolynomials\x18\x06 \x01(\x0c\x12\x0c\n\x04rows\x18\x07 \x01(\rB\x07\n\x05masksb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63ryptable/v1/tensor.proto\x12\x0c\x63ryptable.v1\"\xb0\x01\n\x0f\x45ncryptedTensor\x12\x0e\n\x04seed\x18\x01 \x01(\x0cH\x00\x12\x12\n\x08\x65xplicit\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07trimmed\x18\x04 \x01(\x0cH\x00\x12\x0e\n\x06\x62odies\x18\x03 \x01(\x0c\x12\x11\n\tword_bits\x18\x05 \x01(\r\x12\x13\n\x0bpolynomials\x18\x06 \x01(\x0c\x12\x0c\n\x04rows\x18\x07 \x01(\r\x12\x17\n\x0frows_per_answer\x18\x08 \x01(\rB\x07\n\x05masksb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cryptable.v1.tensor_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENCRYPTEDTENSOR']._serialized_start=44
-  _globals['_ENCRYPTEDTENSOR']._serialized_end=195
+  _globals['_ENCRYPTEDTENSOR']._serialized_end=220
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,7 @@ class EncryptedTensor(_message.Message):
     WORD_BITS_FIELD_NUMBER: _builtins.int
     POLYNOMIALS_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    ROWS_PER_ANSWER_FIELD_NUMBER: _builtins.int
     seed: _builtins.bytes
     """Client to server. One 16-byte seed for the whole tensor: its masks are one linear stream of that seed."""
     explicit: _builtins.bytes
@@ -43,6 +44,8 @@ class EncryptedTensor(_message.Message):
     """Of schemes over rings: packed words of polynomials, in the scheme's own layout; then there are no `bodies`."""
     rows: _builtins.int
     """Set where rows travel together (BatchSpec): how many the tensor holds, or is the answer to."""
+    rows_per_answer: _builtins.int
+    """Set where answers are packed: the BatchSpec's `rows_per_answer`, by which rows and answers are laid out."""
     def __init__(
         self,
         *,
@@ -53,10 +56,11 @@ class EncryptedTensor(_message.Message):
         word_bits: _builtins.int = ...,
         polynomials: _builtins.bytes = ...,
         rows: _builtins.int = ...,
+        rows_per_answer: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["explicit", b"explicit", "masks", b"masks", "seed", b"seed", "trimmed", b"trimmed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bodies", b"bodies", "explicit", b"explicit", "masks", b"masks", "polynomials", b"polynomials", "rows", b"rows", "seed", b"seed", "trimmed", b"trimmed", "word_bits", b"word_bits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bodies", b"bodies", "explicit", b"explicit", "masks", b"masks", "polynomials", b"polynomials", "rows", b"rows", "rows_per_answer", b"rows_per_answer", "seed", b"seed", "trimmed", b"trimmed", "word_bits", b"word_bits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_masks: _TypeAlias = _typing.Literal["seed", "explicit", "trimmed"]  # noqa: Y015
     _WhichOneofArgType_masks: _TypeAlias = _typing.Literal["masks", b"masks"]  # noqa: Y015
