@@ -9,6 +9,7 @@ from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.schemes.levelled.batch import LevelledBatch
+from cryptable_protocol.schemes.scheme import read_batch
 from levelled_models import ROWS, artifact, circuit, linear_artifact
 from server_process import infer_header, run_server
 
@@ -105,6 +106,31 @@ def test_a_client_goes_on_with_rows_alone_where_the_server_has_changed_its_way(r
     remote._rows._batch = LevelledBatch(remote._rows._batch.row, 3)
     assert (remote.predict(ROWS) == expected(remote)).all()
     assert remote._rows._batch is None
+
+
+def test_answers_are_packed_where_server_and_client_know_how(server, remote):
+    way = remote._rows._batch
+    assert way.rows_per_answer > 1
+    assert (remote.predict(ROWS) == expected(remote)).all()
+    told = server.stub.GetModel(pb.GetModelRequest(name="levelled1"))
+    assert told.packed == way.to_bytes()
+    older = read_batch(remote.spec.parameters, told.batch)  # what clients of earlier versions know
+    assert not older.rows_per_answer
+    packed, own = remote.traffic["rows_received"], older.of(len(ROWS)).answer_bytes
+    assert 2 * packed < own
+    remote._rows._batch = older
+    assert (remote.predict(ROWS) == expected(remote)).all()
+
+
+def test_rows_in_one_way_are_not_read_in_the_other(server, remote):
+    row = encrypted(remote, ROWS)
+    row.rows_per_answer = 0
+    with pytest.raises(grpc.RpcError, match=r"0 rows per answer, expected \d+") as caught:
+        asked(server, remote, row)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    older = read_batch(remote.spec.parameters, server.stub.GetModel(pb.GetModelRequest(name="levelled1")).batch)
+    with pytest.raises(grpc.RpcError, match=r"\d+ rows per answer, expected 0"):
+        asked(server, remote, encrypted(remote, ROWS), batch=older)
 
 
 def test_linear_models_and_lone_rows_travel_alone(server, remote):

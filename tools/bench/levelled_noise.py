@@ -3,6 +3,7 @@
     python tools/bench/levelled_noise.py                  the four models of levelled_models.py, CatBoost, turned tables
     python tools/bench/levelled_noise.py --provoke        too much noise: misread slots are counted
     python tools/bench/levelled_noise.py --together       of rows that travel together, as many as a server takes
+    python tools/bench/levelled_noise.py --packed         likewise, of those whose answers are packed
 
 Under new keys again and again, rows that a model's encoders could make are encrypted, evaluated and read; an error,
 less what rounded weights do, is divided by the deviation that is predicted for its own row. Pooled over all, the mean
@@ -39,12 +40,12 @@ from cryptable_engine.kernel import usable_kernel
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.noise import row_noise, variances, worst_row
 from cryptable_engine.schemes.levelled.noise.bound import NoiseBound, noise_bound
-from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
+from cryptable_engine.schemes.levelled.noise.row_noise import packed_variance, row_rounding, row_variance
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST, MEAN, RowVariances, Secret
 from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan, plan_forms
 from cryptable_engine.schemes.levelled.plans.torus import on_torus
 from cryptable_engine.schemes.levelled.program import row_price
-from cryptable_engine.schemes.levelled.together import choose_batch
+from cryptable_engine.schemes.levelled.together import choose_batches
 from cryptable_protocol import InternalError
 from cryptable_protocol.schemes.levelled.batch import LevelledBatch
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
@@ -92,8 +93,27 @@ def random_rows(circuit: Circuit, count: int, random: np.random.Generator) -> In
     return np.concatenate(parts, axis=1).astype(np.int64)
 
 
-def variances_of(plan: Plan, rows: IntArray, count: int, secrets: Secret) -> FloatArray:
-    """Of the slots of rows, `count` of them together, shape (rows, slots)."""
+@dataclass(frozen=True)
+class Sizes:
+    """Rows in a tensor, and those that share an answer."""
+
+    rows: int = 1
+    share: int = 1
+
+
+def variances_of(plan: Plan, rows: IntArray, sizes: Sizes, secrets: Secret) -> FloatArray:
+    """Of the slots of rows, so many of them together, shape (rows, slots)."""
+    count = sizes.rows
+    if sizes.share > 1:
+        each = [RowVariances(plan.layout, secrets, count, place) for place in range(count)]
+        begins = [first for tensor in range(0, len(rows), count) for first in _begins(tensor, sizes)]
+        return np.concatenate(
+            [
+                packed_variance(plan, each[first % count : first % count + len(some)], some)
+                for first, last in begins
+                for some in (rows[first:last],)
+            ]
+        )
     return np.array(
         [
             row_variance(plan, RowVariances(plan.layout, secrets, count, index % count), row)
@@ -102,25 +122,31 @@ def variances_of(plan: Plan, rows: IntArray, count: int, secrets: Secret) -> Flo
     )
 
 
-def predict(circuit: Circuit, plan: Plan, rows: IntArray, count: int) -> Predicted:
-    """What is known of rows before they are encrypted, `count` of them together."""
-    mean, greatest = (variances_of(plan, rows, count, secrets) for secrets in (MEAN, GREATEST))
+def _begins(tensor: int, sizes: Sizes) -> list[tuple[int, int]]:
+    """First row of each answer to a tensor that begins with row `tensor`, and the one after its last."""
+    end = tensor + sizes.rows
+    return [(first, min(first + sizes.share, end)) for first in range(tensor, end, sizes.share)]
+
+
+def predict(circuit: Circuit, plan: Plan, rows: IntArray, sizes: Sizes) -> Predicted:
+    """What is known of rows before they are encrypted, so many of them together."""
+    mean, greatest = (variances_of(plan, rows, sizes, secrets) for secrets in (MEAN, GREATEST))
     rounding = np.array([row_rounding(plan, row) for row in rows])
     return Predicted(on_torus(interpret(circuit, rows), plan.parameters.moduli), rounding, mean, greatest)
 
 
-def phases(plan: Plan, own: ternary.Secret, data: bytes) -> FloatArray:
-    """Of each slot of an answer's polynomials, as a fraction of the torus."""
-    width = plan.parameters.answer_word_bits
+def phases(plan: Plan, own: ternary.Secret, data: bytes, rows: int) -> FloatArray:
+    """Of each slot of an answer's polynomials, to so many rows one after the other, as a fraction of the torus."""
+    width, slots = plan.parameters.answer_word_bits, rows * plan.layout.slots
     at = packed_bytes(RING_SIZE, width)
     mask = unpack(data[:at], RING_SIZE, width).astype(np.int64)
-    body = unpack(data[at:], plan.layout.slots, width).astype(np.int64)
-    product = times(mask, transform(own.astype(np.float64)))[: plan.layout.slots]
+    body = unpack(data[at:], slots, width).astype(np.int64)
+    product = times(mask, transform(own.astype(np.float64)))[:slots]
     found: FloatArray = ((body - product) % (1 << width)) / 2.0**width
     return found
 
 
-def errors(plan: Plan, rows: IntArray, exact: FloatArray, keys: int, count: int) -> FloatArray:
+def errors(plan: Plan, rows: IntArray, exact: FloatArray, keys: int, sizes: Sizes) -> FloatArray:
     """How far slots are off, what rounded weights do being part of it: shape (keys, rows, slots).
 
     Args:
@@ -128,25 +154,28 @@ def errors(plan: Plan, rows: IntArray, exact: FloatArray, keys: int, count: int)
         rows: bits.
         exact: the slots' phases, without error, on the torus.
         keys: one after the other.
-        count: rows in a tensor.
+        sizes: of a tensor.
     """
-    together = None if count == 1 else (LevelledBatch(plan.parameters, count), plan)
-    evaluator = RowEvaluator(plan, usable_kernel(), together)
+    count, is_packed = sizes.rows, sizes.share > 1
+    batch = None if count == 1 else LevelledBatch(plan.parameters, count, sizes.share if is_packed else 0)
+    together = None if batch is None else (batch, plan)
+    evaluator = RowEvaluator(plan, usable_kernel(), *((None, together) if is_packed else (together,)))
     found = np.empty((keys, *exact.shape))
     for each in found:
         own = secret.generate()
         ready = evaluator.make_ready(memoryview(b"".join(evaluation_keys.chunks(UNIVERSAL, own))))
         for first in range(0, len(rows), count):
             some = rows[first : first + count]
-            if together is None:
+            if batch is None:
                 tensor = encryption.encrypt_row(plan.parameters, own, some[0])
             else:
-                tensor = encryption.encrypt_together(together[0].of(count), own, some.ravel())
-            answer, size = evaluator.evaluate_row(tensor.to_bytes(), ready), plan.parameters.answer_bytes
-            data = RingTensor.from_bytes(answer).polynomials
-            for index in range(count):
-                phase = phases(plan, own, data[index * size : (index + 1) * size])
-                each[first + index] = phase - exact[first + index]
+                tensor = encryption.encrypt_together(batch.of(count), own, some.ravel())
+            data = RingTensor.from_bytes(evaluator.evaluate_row(tensor.to_bytes(), ready)).polynomials
+            for begin, end in _begins(first, sizes):
+                size = plan.parameters.answer_bytes if batch is None else batch.of(count).bytes_of_answer(end - begin)
+                phase = phases(plan, own, data[:size], end - begin).reshape(end - begin, -1)
+                each[begin:end] = phase - exact[begin:end]
+                data = data[size:]
     off: FloatArray = found - np.rint(found)
     return off
 
@@ -185,10 +214,13 @@ def noisier(factor: float) -> Iterator[None]:
             setattr(module, name, value)
 
 
-def measure(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, count: int) -> tuple[FloatArray, bool]:
+def measure(
+    name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, sizes: Sizes
+) -> tuple[FloatArray, bool]:
     """Standardized errors of a model, shape (keys, rows · slots), and whether no row exceeds the bound; prints both."""
-    predicted, bound = predict(circuit, plan, rows, count), noise_bound(plan, rows=count)
-    off = (errors(plan, rows, predicted.phases, keys, count) - predicted.rounding) / np.sqrt(predicted.mean)
+    predicted = predict(circuit, plan, rows, sizes)
+    bound = noise_bound(plan, rows=sizes.rows, rows_per_answer=sizes.share)
+    off = (errors(plan, rows, predicted.phases, keys, sizes) - predicted.rounding) / np.sqrt(predicted.mean)
     greatest = float(predicted.greatest.max()) / bound.variance
     print(
         f"{name}: {_summary(off.reshape(keys, -1))}; rows' variances at most {greatest:.2f} of the bound's, "
@@ -198,12 +230,12 @@ def measure(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, 
     return off.reshape(keys, -1), greatest <= 1.0
 
 
-def provoke(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, count: int) -> bool:
+def provoke(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, sizes: Sizes) -> bool:
     """Whether no more slots are misread than the bound says, with so much noise that some are; prints the counts."""
     # A row's variance is what it is without fresh noise, and as many times that noise's.
-    once = variances_of(plan, rows, count, MEAN)
+    once = variances_of(plan, rows, sizes, MEAN)
     with noisier(2.0):
-        fresh = (variances_of(plan, rows, count, MEAN) - once) / 3.0
+        fresh = (variances_of(plan, rows, sizes, MEAN) - once) / 3.0
     low, high = 1.0, 1e4
     for _ in range(24):
         factor = math.sqrt(low * high)
@@ -212,8 +244,8 @@ def provoke(name: str, circuit: Circuit, plan: Plan, rows: IntArray, keys: int, 
     rounding = np.array([row_rounding(plan, row) for row in rows])
     exact = on_torus(interpret(circuit, rows), plan.parameters.moduli)
     with noisier(factor):
-        bound = noise_bound(plan, rows=count)
-        off = errors(plan, rows, exact, keys, count)
+        bound = noise_bound(plan, rows=sizes.rows, rows_per_answer=sizes.share)
+        off = errors(plan, rows, exact, keys, sizes)
     counted = int((np.abs(off) > half_steps(plan)).sum())
     expected = keys * misread(mean, half_steps(plan) - np.abs(rounding))
     most = keys * len(rows) * _misread_by(bound, plan)
@@ -249,6 +281,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="models whose name has this in it")
     parser.add_argument("--provoke", action="store_true", help="count misread slots under more noise")
     parser.add_argument("--together", action="store_true", help="rows that travel together, --rows being rounded up")
+    parser.add_argument("--packed", action="store_true", help="of these, rows that share answers")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of the libraries, about each other
     random = np.random.default_rng(0)
@@ -256,19 +289,20 @@ def main() -> int:
     holds = True
     for model in (each for each in (*FOUR, NINE[3], *TURNED) if options.only in each.name):
         circuit, plan = read_model(model)
-        name, count = model.name, 1
-        if options.together:
-            batch = choose_batch(plan, row_price)
-            if batch is None:
-                print(f"{name}: rows travel alone")
+        name, sizes = model.name, Sizes()
+        if options.together or options.packed:
+            ways = [way for way in choose_batches(plan, row_price) if bool(way.rows_per_answer) == options.packed]
+            if not ways:
+                print(f"{name}: rows {'have answers of their own' if options.packed else 'travel alone'}")
                 continue
-            plan, count = plan_forms(plan.forms, batch.row, batch.row.maximum), batch.most_rows
-            name = f"{name}, {count} rows together"
-        rows = random_rows(circuit, -(-options.rows // count) * count, random)
+            plan = plan_forms(plan.forms, ways[0].row, ways[0].row.maximum)
+            sizes = Sizes(ways[0].most_rows, max(1, ways[0].rows_per_answer))
+            name = f"{name}, {sizes.rows} rows together" + (f", {sizes.share} an answer" if options.packed else "")
+        rows = random_rows(circuit, -(-options.rows // sizes.rows) * sizes.rows, random)
         if options.provoke:
-            holds &= provoke(name, circuit, plan, rows, options.keys, count)
+            holds &= provoke(name, circuit, plan, rows, options.keys, sizes)
             continue
-        found, below = measure(name, circuit, plan, rows, options.keys, count)
+        found, below = measure(name, circuit, plan, rows, options.keys, sizes)
         holds &= below
         pooled.append(found)
     if pooled:

@@ -21,6 +21,8 @@ from cryptable_client.schemes.scheme import check_security, scheme_called
 from cryptable_client.server.inference import Inference
 from cryptable_client.server.meter import Meter
 from cryptable_protocol import ClientSpec, CryptableError, Decoder, Link, ThermometerEncoder, limits, messages
+from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.schemes.levelled.answers import most_slots
 from cryptable_protocol.schemes.levelled.batch import LevelledBatch
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL, Gadget
 from cryptable_protocol.schemes.levelled.linear_parameters import LinearParameters
@@ -129,6 +131,10 @@ def levelled_batch(shop: LevelledWorkshop) -> None:
     if random.random() < 0.25:
         leaves = RING_SIZE // len(shop.batch.row.layout.leaf_bits)
         message.rows = random.choice((0, 1, 2, leaves - 1, leaves, leaves + 1, RING_SIZE, 1 << 31))
+    if random.random() < 0.4:
+        most = most_slots(shop.batch.row.answer_word_bits) // shop.batch.row.slots
+        message.rows_per_answer = random.choice((1, 2, 3, TOGETHER, TOGETHER + 1, most, most + 1, 1 << 31))
+        message.rows = max(message.rows, random.choice((0, message.rows_per_answer % RING_SIZE)))
     if random.random() < 0.05:
         message.levelled.linear.input_bits = random.choice((1, 16))
     if random.random() < 0.02:
@@ -144,8 +150,10 @@ def levelled_batch(shop: LevelledWorkshop) -> None:
     together = batch.of(rows)
     check_security(shop.spec)
     made = cast(RingTensor, encrypt_together(shop.spec, batch, shop.secret_keys, np.zeros((rows, INPUTS), np.int64)))
-    if len(made.polynomials) != together.row_bytes or made.rows != rows:
-        raise AssertionError("rows together of another length than their parameters say")
+    if (len(made.polynomials), made.rows, made.rows_per_answer) != (together.row_bytes, rows, batch.rows_per_answer):
+        raise AssertionError("rows together of another form than their parameters say")
+    if batch.rows_per_answer * batch.row.slots > most_slots(batch.row.answer_word_bits):
+        raise AssertionError("answers of more slots than stay hidden were agreed on")
 
 
 def levelled_row(shop: LevelledWorkshop) -> None:
@@ -168,29 +176,29 @@ def levelled_answer(shop: LevelledWorkshop) -> None:
 
 
 def levelled_answers_together(shop: LevelledWorkshop) -> None:
-    """The same of rows that travelled together."""
-    _answers(shop, shop.random.randint(2, TOGETHER))
+    """The same of rows that travelled together, with answers of their own or packed ones."""
+    _answers(shop, shop.random.randint(2, TOGETHER), shop.random.choice((0, 2, 3)))
 
 
-def _answers(shop: LevelledWorkshop, together: int) -> None:
-    """To two tensors, of so many rows each."""
+def _answers(shop: LevelledWorkshop, together: int, share: int = 0) -> None:
+    """To two tensors, of so many rows each, so many of which share an answer."""
     random = shop.random
     count = together if together > 1 else 0
-    size = shop.batch.of(count).answer_bytes if count else shop.parameters.answer_bytes
-    results = [messages.tensor.EncryptedTensor(polynomials=random.randbytes(size), rows=count) for _ in range(2)]
+    batch = replace(shop.batch, rows_per_answer=share) if count else None
+    size = shop.parameters.answer_bytes if batch is None else batch.of(count).answer_bytes
+
+    def result_of(polynomials: bytes) -> tensor_pb.EncryptedTensor:
+        return tensor_pb.EncryptedTensor(polynomials=polynomials, rows=count, rows_per_answer=share)
+
+    results = [result_of(random.randbytes(size)) for _ in range(2)]
     for _ in range(random.choice((0, 1, 1, 2))):
         mutate(random.choice(results), random)
-    well_formed = all(
-        result == messages.tensor.EncryptedTensor(polynomials=result.polynomials, rows=count)
-        and len(result.polynomials) == size
-        for result in results
-    )
+    well_formed = all(result == result_of(result.polynomials) and len(result.polynomials) == size for result in results)
     responses = [
         messages.inference.InferResponse(row=number * together, result=result) for number, result in enumerate(results)
     ]
     decoded: list[Any] = []
     rows = np.zeros((2 * together, INPUTS), np.int64)
-    batch = shop.batch if count else None
     try:
         inference = Inference(
             cast(Any, Stub(responses)), shop.spec, shop.secret_keys, b"", timeout=1.0, meter=Meter(), batch=batch

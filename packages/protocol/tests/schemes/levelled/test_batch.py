@@ -85,6 +85,51 @@ def test_tensors_say_how_many_rows_they_hold() -> None:
             three.check_output(replace(answer, rows=other).to_message())
 
 
+PACKED = LevelledBatch(replace(ROW, answer_word_bits=14), 227, 16)
+
+
+def test_packed_answers_share_masks() -> None:
+    assert PACKED.row.slots == 8
+    assert read_batch(ALONE, PACKED.to_bytes()) == PACKED
+    assert PACKED.digest != BATCH.digest
+    many = PACKED.of(35)
+    assert many.rows_by_answer == (16, 16, 3)
+    assert many.answer_bytes == 3 * 3584 + (16 + 16 + 3) * 8 * 14 // 8
+    row = RingTensor(bytes(9216), bytes(16), rows=35, rows_per_answer=16)
+    assert many.check_input(row.to_message()) == row.to_bytes()
+    assert RingTensor.from_bytes(row.to_bytes()) == row
+    assert len(row.to_bytes()) == many.row_message_bytes
+    answer = RingTensor(bytes(many.answer_bytes), rows=35, rows_per_answer=16)
+    many.check_output(answer.to_message())
+    assert len(answer.to_bytes()) == many.answer_message_bytes
+    for other in (0, 1, 15, 17):
+        with pytest.raises(MalformedMessageError, match=f"{other} rows per answer, expected 16"):
+            many.check_input(replace(row, rows_per_answer=other).to_message())
+        with pytest.raises(MalformedMessageError, match=f"{other} rows per answer, expected 16"):
+            many.check_output(replace(answer, rows_per_answer=other).to_message())
+    with pytest.raises(MalformedMessageError, match="16 rows per answer, expected 0"):
+        BATCH.of(35).check_output(answer.to_message())
+
+
+@pytest.mark.parametrize(
+    ("rows", "rows_per_answer", "message"),
+    [
+        (227, 1, "1 row per answer, which is said by leaving that out"),
+        (15, 16, "16 rows per answer, of 15 rows together"),
+        (227, 17, "136 slots in words of 14 bits, at most 128"),
+        (227, 1 << 31, "2147483648 rows per answer, of 227 rows together"),
+    ],
+)
+def test_answers_that_share_a_mask_in_another_way_are_refused(rows: int, rows_per_answer: int, message: str) -> None:
+    with pytest.raises(MalformedMessageError, match=message):
+        LevelledBatch(PACKED.row, rows, rows_per_answer)
+    written = pb.ClientSpec()
+    PACKED.row.write(written)
+    data = pb.BatchSpec(rows=rows, levelled=written.levelled, rows_per_answer=rows_per_answer)
+    with pytest.raises(MalformedMessageError, match=message):
+        read_batch(ALONE, data.SerializeToString(deterministic=True))
+
+
 def test_a_row_alone_says_nothing_of_others() -> None:
     row = RingTensor(bytes(ALONE.row_bytes), bytes(16), rows=1)
     with pytest.raises(MalformedMessageError, match="of 1 rows together, expected 0"):

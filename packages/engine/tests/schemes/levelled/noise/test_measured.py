@@ -8,7 +8,8 @@ from cryptable_engine import Circuit, Linear, Rotation, interpret
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.evaluation.server_keys import ServerKeys
 from cryptable_engine.schemes.levelled.noise import row_noise, variances
-from cryptable_engine.schemes.levelled.noise.row_noise import row_rounding, row_variance
+from cryptable_engine.schemes.levelled.noise.bound import noise_bound
+from cryptable_engine.schemes.levelled.noise.row_noise import packed_variance, row_rounding, row_variance
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST, RowVariances, answer_noise
 from cryptable_engine.schemes.levelled.noise.worst_row import worst_row
 from cryptable_engine.schemes.levelled.plans.plan import make_plan
@@ -206,6 +207,31 @@ def test_as_many_rows_together_are_misread_as_predicted_and_no_more_than_the_bou
     predicted = sum(misread(variance, half_step) for variance in each)
     bound = worst_row(plan, RowVariances(plan.layout, GREATEST, count)).variance + answer_noise(14, GREATEST)
     most = count * misread(bound, half_step)
+    assert 8 < predicted < most
+    assert 0.25 * predicted < counted < most + 4 * math.sqrt(most)
+
+
+@pytest.mark.encrypted
+def test_as_many_packed_rows_are_misread_as_predicted_and_no_more_than_the_bound_says(noisy, noisier_model):
+    random, (client, keys) = np.random.default_rng(9), noisy
+    circuit = tree_circuit(random, trees=10, depth=3, thermometers=(6,) * 6, largest=60)
+    parameters = levelled_parameters(circuit, gadget=(2, 9), moduli=(7, 8, 11, 13))
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    count, share = 18, 6
+    rows = rows_of(random, circuit, count)
+    half_step = np.repeat([1 / (2 * p) for p in parameters.moduli], parameters.outputs)
+    evaluator = RowEvaluator(plan, None, None, (LevelledBatch(parameters, count, share), plan))
+    answer = evaluator.evaluate_row(client.rows_together(parameters, rows, share), keys)
+    off = np.array(client.phases_packed(parameters, answer, count, share))
+    off -= on_torus(interpret(circuit, rows), parameters.moduli) + [row_rounding(plan, row) for row in rows]
+    counted = int((np.abs(off - np.rint(off)) > half_step).sum())
+    each = [RowVariances(plan.layout, GREATEST, count, place) for place in range(count)]
+    predicted = 0.0
+    for first in range(0, count, share):
+        found = packed_variance(plan, each[first : first + share], rows[first : first + share])
+        predicted += sum(misread(variance, half_step) for variance in found)
+    bound = noise_bound(plan, rows=count, rows_per_answer=share)
+    most = count * misread(bound.variance, half_step)
     assert 8 < predicted < most
     assert 0.25 * predicted < counted < most + 4 * math.sqrt(most)
 
