@@ -26,6 +26,7 @@ from vectors import (
     rotation,
     several_kinds,
     squares,
+    together,
 )
 from vectors.accept import accepted
 from vectors.mask_words import mask_words
@@ -48,6 +49,7 @@ def files() -> dict[str, bytes]:
         *rotation.rejected(),
         *several_kinds.rejected(),
         *squares.rejected(),
+        *together.rejected(),
     ]
     return {
         **_folder(
@@ -62,11 +64,12 @@ def files() -> dict[str, bytes]:
                 *rotation.accepted(),
                 *several_kinds.accepted(),
                 *squares.accepted(),
+                *together.accepted(),
             ],
         ),
         **_folder("reject", rejected),
         "mask_stream.json": _json(mask_words()),
-        "levelled.json": _json({**levelled.figures(), "linear": linear.figures()}),
+        "levelled.json": _json({**levelled.figures(), "linear": linear.figures(), "together": together.figures()}),
         "links.json": _json(links.figures()),
     }
 

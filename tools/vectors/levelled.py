@@ -276,7 +276,7 @@ def figures() -> dict[str, Any]:
             for index in (0, 1, 65)
         ],
         "public_pair": {"seed": seed.hex(), "words": _masks(_pair_seed(seed), 0)[:4]},
-        "packed": {"bits": 14, "words": [1, 2, 16383, 0, 8191], "bytes": _packed([1, 2, 16383, 0, 8191], 14).hex()},
+        "packed": {"bits": 14, "words": [1, 2, 16383, 0, 8191], "bytes": packed([1, 2, 16383, 0, 8191], 14).hex()},
         "row": {
             "client_spec": "accept/client_spec.levelled.bin",
             "bits": [1, 1, 0, 1, 1],
@@ -302,7 +302,8 @@ def _pair_seed(seed: bytes) -> bytes:
     return hashlib.sha256(b"cryptable levelled public pair\0" + seed).digest()[:16]
 
 
-def _packed(words: list[int], bits: int) -> bytes:
+def packed(words: list[int], bits: int) -> bytes:
+    """The inverse of `unpacked`."""
     string = sum(word << index * bits for index, word in enumerate(words))
     return string.to_bytes((len(words) * bits + 7) // 8, "little")
 
@@ -322,12 +323,17 @@ def secret() -> list[int]:
 def _read(secret: list[int], number: int) -> dict[str, Any]:
     """An answer of random bytes, and what it decrypts to: whatever is well-formed does."""
     data = Random(100 + number).randbytes(3584 + 11)
-    mask, body = unpacked(data[:3584], RING, 14), unpacked(data[3584:], 6, 14)
+    return {"polynomials": data.hex(), "values": values_of(secret, data, 1)}
+
+
+def values_of(secret: list[int], data: bytes, rows: int) -> list[int]:
+    """What an answer to so many rows decrypts to."""
+    mask, body = unpacked(data[:3584], RING, 14), unpacked(data[3584:], 6 * rows, 14)
     values = []
-    for output in range(2):
+    for place in range(2 * rows):
         value = 0
         for index, modulus in enumerate((7, 8, 9)):
-            slot = index * 2 + output
+            slot = place // 2 * 6 + index * 2 + place % 2
             product = sum(mask[slot - power] * secret[power] for power in range(slot + 1)) - sum(
                 mask[RING + slot - power] * secret[power] for power in range(slot + 1, RING)
             )
@@ -336,4 +342,4 @@ def _read(secret: list[int], number: int) -> dict[str, Any]:
             rest = MODULUS // modulus
             value += residue * rest * pow(rest, -1, modulus)
         values.append(min(value % MODULUS, PARAMETERS.maximum))
-    return {"polynomials": data.hex(), "values": values}
+    return values

@@ -10,7 +10,15 @@ from google.protobuf.message import Message
 
 MessageType = TypeVar("MessageType", bound=Message)
 
-Type = Literal["client_spec", "circuit", "model_artifact", "encrypted_tensor", "ring_tensor", "evaluation_keys_header"]
+Type = Literal[
+    "client_spec",
+    "circuit",
+    "model_artifact",
+    "encrypted_tensor",
+    "ring_tensor",
+    "evaluation_keys_header",
+    "batch_spec",
+]
 Stage = Literal["bytes", "fields", "verifier"]
 
 

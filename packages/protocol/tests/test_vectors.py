@@ -26,6 +26,7 @@ from cryptable_protocol.messages import circuit, keys
 from cryptable_protocol.schemes.levelled.mask_stream import masks, public_pair_mask
 from cryptable_protocol.schemes.packing import pack
 from cryptable_protocol.schemes.ring_tensor import RingTensor
+from cryptable_protocol.schemes.scheme import read_batch
 from cryptable_protocol.wire.canonical import from_canonical_bytes, to_canonical_bytes
 
 VECTORS = Path(__file__).parents[3] / "protos/vectors"
@@ -63,7 +64,17 @@ class KeysHeader:
         return to_canonical_bytes(self.header.to_message())
 
 
+class Batch:
+    """How rows of the model of client_spec.levelled.bin travel together."""
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Any:
+        spec = ClientSpec.from_bytes((VECTORS / "accept/client_spec.levelled.bin").read_bytes())
+        return read_batch(spec.parameters, data)
+
+
 READERS: dict[str, Any] = {
+    "batch_spec": Batch,
     "client_spec": ClientSpec,
     "circuit": CircuitMessage,
     "model_artifact": ModelArtifact,
@@ -175,6 +186,13 @@ def test_tensor_says_what_the_index_says(entry: dict[str, Any]) -> None:
 @pytest.mark.parametrize("entry", of_type(ACCEPT, "ring_tensor"))
 def test_ring_tensor_says_what_the_index_says(entry: dict[str, Any]) -> None:
     assert len(RingTensor.from_bytes(read("accept", entry)).polynomials) == entry["facts"]["bytes"]
+
+
+@pytest.mark.parametrize("entry", of_type(ACCEPT, "batch_spec"))
+def test_batch_says_what_the_index_says(entry: dict[str, Any]) -> None:
+    batch, facts = Batch.from_bytes(read("accept", entry)), entry["facts"]
+    assert (batch.most_rows, batch.rows_per_answer) == (facts["rows"], facts["rows_per_answer"])
+    assert batch.of(facts["rows"]).answer_bytes == facts["answer_bytes"]
 
 
 @pytest.mark.parametrize("entry", of_type(ACCEPT, "evaluation_keys_header"))

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from math import erf
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from cryptable_protocol.schemes.levelled.mask_stream import masks
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS, LevelledParameters
 from cryptable_protocol.schemes.packing import pack, packed_bytes, unpack
 from cryptable_protocol.schemes.ring_tensor import RingTensor
+from cryptable_protocol.schemes.scheme import read_batch
 
 PARAMETERS = LevelledParameters(
     UNIVERSAL,
@@ -224,3 +226,22 @@ def test_answers_are_read_as_the_vectors_say():
     for case in FIGURES["answers"]:
         answer = RingTensor(bytes.fromhex(case["polynomials"]))
         assert encryption.decrypt_answer(parameters, key, answer).tolist() == case["values"]
+
+
+def test_packed_answers_are_read_and_rows_laid_out_as_the_vectors_say():
+    folder, figures = Path(__file__).parents[5] / "protos/vectors", FIGURES["together"]
+    alone = ClientSpec.from_bytes((folder / figures["client_spec"]).read_bytes()).parameters
+    batch = read_batch(alone, (folder / figures["batch_spec"]).read_bytes())
+    key = np.array(list(FIGURES["secret"]["trits"]), np.int64) - 1
+    bits = np.array(figures["bits"])
+    message = encryption._together(batch.of(len(bits)), bits.ravel())[0]
+    found = [[int(at), int(message[at]).bit_length() - 1 - GRID_BITS] for at in np.flatnonzero(message)]
+    assert found == figures["message"]
+    for case in figures["answers"]:
+        parameters = batch.of(case["rows"])
+        answer = RingTensor(bytes.fromhex(case["polynomials"]), None, case["rows"], batch.rows_per_answer)
+        assert encryption.decrypt_together(parameters, key, answer).tolist() == case["values"]
+        with pytest.raises(MalformedMessageError, match="rows per answer"):
+            encryption.decrypt_together(parameters, key, replace(answer, rows_per_answer=0))
+        with pytest.raises(MalformedMessageError, match="polynomials of"):
+            encryption.decrypt_together(parameters, key, replace(answer, polynomials=answer.polynomials[:-1]))

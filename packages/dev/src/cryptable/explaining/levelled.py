@@ -13,7 +13,7 @@ from cryptable_engine import Circuit, Linear, Product, Rotation
 from cryptable_engine.schemes.levelled.noise.bound import failure
 from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from cryptable_engine.schemes.levelled.program import row_price
-from cryptable_engine.schemes.levelled.together import choose_batch
+from cryptable_engine.schemes.levelled.together import choose_batches
 from cryptable_protocol import ClientSpec, Decoder, Link
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
@@ -77,22 +77,26 @@ class Together:
         up: bytes of a row then.
         down: bytes of an answer to a row.
         seconds: predicted CPU seconds of a row, but for its linear forms.
+        rows_per_answer: that share an answer, at most.
     """
 
     rows: int
     up: float
     down: float
     seconds: float
+    rows_per_answer: int = 1
 
     @classmethod
     def of(cls, circuit: Circuit, parameters: LevelledParameters, pace: float) -> Together | None:
         """As a server will find it, at a pace of `MachineRates.levelled_pace`; None where rows travel alone."""
-        batch = choose_batch(make_plan(circuit, parameters, parameters.maximum), row_price)
-        if batch is None:
+        batches = choose_batches(make_plan(circuit, parameters, parameters.maximum), row_price)
+        if not batches:
             return None
+        batch = batches[-1]  # packed, if answers are
         full, turns = batch.of(batch.most_rows), turns_of(circuit)
         seconds = pace * seconds_of(batch.row, circuit.products - turns, turns, signs_of(circuit))
-        return cls(full.rows, full.row_bytes / full.rows, full.answer_bytes / full.rows, seconds)
+        share = max(1, batch.rows_per_answer)
+        return cls(full.rows, full.row_bytes / full.rows, full.answer_bytes / full.rows, seconds, share)
 
 
 @dataclass(frozen=True)
@@ -203,9 +207,11 @@ class LevelledFacts:
             f"{seconds.ciphertexts:.2g} s, linear forms {seconds.linear:.2g} s), by rates of: {seconds.measured_on}",
         )
         if self.together is not None:
+            share = self.together.rows_per_answer
+            packed = f", up to {share} in one answer" if share > 1 else ""
             yield (
                 "rows together",
-                f"up to {self.together.rows} in one query: {self.together.up / 1000:.1f} kB up and "
+                f"up to {self.together.rows} in one query{packed}: {self.together.up / 1000:.1f} kB up and "
                 f"{self.together.down / 1000:.1f} kB down a row, about {self.together.seconds:.2g} s a row",
             )
         yield "keys shared", "with every model of the scheme levelled"

@@ -44,14 +44,11 @@ def encrypt_row(parameters: LevelledParameters, secret: Secret, bits: npt.NDArra
 
 def encrypt_together(parameters: RowsTogether, secret: Secret, bits: npt.NDArray[np.int64]) -> RingTensor:
     """Encrypt several rows of bits, one after the other, of shape (parameters.inputs,), under one fresh seed."""
-    layout, rows = parameters.row.layout, parameters.rows
-    message = np.zeros((1, RING_SIZE), np.uint64)
-    each = bits.reshape(rows, -1)[:, layout.leaf_bits].ravel()
-    _fill(message[0], parameters.run, each, np.tile(layout.leaf_scales, rows))
+    message = _together(parameters, bits)
     seed = os.urandom(SEED_BYTES)
     bodies = encrypt_bodies(secret, masks(seed, 0, 1), message)
     message.fill(0)
-    return RingTensor(_packed(bodies, [ROW_WORD_BITS]), seed, rows, parameters.rows_per_answer)
+    return RingTensor(_packed(bodies, [ROW_WORD_BITS]), seed, parameters.rows, parameters.rows_per_answer)
 
 
 def encrypt_integers(parameters: LinearParameters, secret: Secret, values: npt.NDArray[np.int64]) -> RingTensor:
@@ -69,6 +66,15 @@ def encrypt_integers(parameters: LinearParameters, secret: Secret, values: npt.N
 
 def _packed(bodies: Words, word_bits: list[int]) -> bytes:
     return b"".join(pack(rounded(body, GRID_BITS, width), width) for body, width in zip(bodies, word_bits, strict=True))
+
+
+def _together(parameters: RowsTogether, bits: npt.NDArray[np.int64]) -> Words:
+    """The polynomial with the leaves of all rows, shape (1, N)."""
+    layout, rows = parameters.row.layout, parameters.rows
+    message = np.zeros((1, RING_SIZE), np.uint64)
+    each = bits.reshape(rows, -1)[:, layout.leaf_bits].ravel()
+    _fill(message[0], parameters.run, each, np.tile(layout.leaf_scales, rows))
+    return message
 
 
 def _expanded(layout: Layout, bits: npt.NDArray[np.int64]) -> Words:
