@@ -1,4 +1,4 @@
-"""How quiet coefficients of leaves are beside the constant one: the norms that noise/quiet_coefficients.py has.
+"""How quiet coefficients of leaves are beside the constant one: the norms that noise/other_coefficients.py has.
 
 python tools/bench/levelled_quiet.py               all, in minutes; exit status 1 where one that it has is too small
 python tools/bench/levelled_quiet.py --places 2 4
@@ -17,7 +17,7 @@ import sys
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_engine.schemes.levelled.noise.quiet_coefficients import PLACES, quiet_norm
+from cryptable_engine.schemes.levelled.noise.other_coefficients import PLACES, quiet_norm
 from cryptable_engine.schemes.levelled.plans.automorphisms import targets
 from cryptable_protocol.schemes.levelled.keyset import LOG2_RING_SIZE, RING_SIZE
 

@@ -24,8 +24,7 @@ from cryptable_protocol.schemes.levelled.keyset import (
 from cryptable_protocol.schemes.levelled.layout import Layout, Run
 from cryptable_protocol.schemes.levelled.parameters import PLACED_WORD_BITS, ROW_WORD_BITS
 
-from cryptable_engine.schemes.levelled.noise.other_coefficients import other_coefficients
-from cryptable_engine.schemes.levelled.noise.quiet_coefficients import quiet_norm
+from cryptable_engine.schemes.levelled.noise.other_coefficients import other_coefficients, quiet_norm
 from cryptable_engine.schemes.levelled.plans.turns import body_gadget
 
 FloatArray = npt.NDArray[np.float64]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cryptable_engine.schemes.levelled.noise.quiet_coefficients import PLACES, quiet_norm
+from cryptable_engine.schemes.levelled.noise.other_coefficients import PLACES, quiet_norm
 from cryptable_engine.schemes.levelled.plans.automorphisms import targets
 from cryptable_protocol.schemes.levelled.keyset import LOG2_RING_SIZE, RING_SIZE
 
