@@ -1,5 +1,6 @@
 """Files of rows in bulk: bounds for all and for each, a full disk, and what servers leave behind."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,10 @@ def test_folders_of_servers_that_are_gone_are_removed_and_others_stay(tmp_path):
     (tmp_path / "gone").mkdir()
     (tmp_path / "gone" / "lock").touch()
     (tmp_path / "gone" / "tensor").touch()
+    Spool(tmp_path, 1000).close()
+    assert (tmp_path / "gone").exists()  # which could be one that is being made
+    for folder in tmp_path.iterdir():
+        os.utime(folder, (0, 0))
     other = Spool(tmp_path, 1000)
     assert not (tmp_path / "gone").exists()
     assert Path(kept.location).exists()

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from cryptable_server.executors.executor import TensorFile
 
 _RETRY_SECONDS = 10.0
 _LOCK = "lock"
+_MAKING_SECONDS = 60.0
 _SHARE = 2
 """One principal's tensors take at most one part in so many."""
 
@@ -147,8 +149,10 @@ def _full(error: OSError) -> OverloadedError:
 def _remove_leftovers(directory: Path) -> None:
     for folder in directory.iterdir():
         try:
+            if time.time() - folder.stat().st_mtime < _MAKING_SECONDS:  # its lock may not be taken yet
+                continue
             descriptor = os.open(folder / _LOCK, os.O_WRONLY)
-        except OSError:  # one that is being made, or no folder of a server
+        except OSError:  # no folder of a server
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
