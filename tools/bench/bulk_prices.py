@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import numpy.typing as npt
-from cryptable_engine.schemes.squares.seal import Ring
+from cryptable_engine.schemes.squares.rings.seal import SealRing
 from cryptable_engine.schemes.squares.wire import residues, rounded
 from cryptable_protocol.schemes.packing import pack
 from cryptable_protocol.schemes.squares.answers import MOST_ANSWER_BITS
@@ -39,7 +39,7 @@ def measure(number: int, times: int) -> None:
     """Print the figures of a chain."""
     chain, random = CHAINS[number], np.random.default_rng(0)
     size = chain.ring_size
-    ring = Ring(chain, 65537)
+    ring = SealRing(chain, 65537)
 
     def words(primes: tuple[int, ...]) -> npt.NDArray[np.int64]:
         return np.stack([random.integers(0, prime, size) for prime in primes])

@@ -3,3 +3,4 @@
 #include "bootstrap.h"
 #include "keyswitch.h"
 #include "levelled.h"
+#include "residues.h"

@@ -1,12 +1,19 @@
 """Random networks of squares, and a client of the scheme `squares` whose secret tests may look at."""
 
 import math
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from cryptable_client.schemes.squares import encryption, evaluation_keys, secret
 from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Square, Term, verify
 from cryptable_engine.circuit.bounds import bounds
+from cryptable_engine.schemes.squares.rings.choice import make_ring
+from cryptable_engine.schemes.squares.rings.seal import SealRing
+from cryptable_protocol.schemes.squares.keyset import CHAINS
+
+RINGS = ("kernel", "seal")
 
 
 def square_network(random, widths, *, maximum=7, largest=3):
@@ -36,6 +43,17 @@ def middling_secret(size):
     return drawn if drawn @ drawn <= 2 * size / 3 else middling_secret(size)
 
 
+@contextmanager
+def evaluated_by(ring):
+    """By our kernel, which is to have vector instructions, or by SEAL."""
+    with pytest.MonkeyPatch.context() as patch:
+        if ring == "seal":
+            patch.setenv("CRYPTABLE_KERNEL", "off")
+        elif isinstance(make_ring(CHAINS[1], 65537), SealRing):
+            pytest.skip("there is no kernel with vector instructions")
+        yield
+
+
 class SquaresClient:
     """Keys for a plan."""
 
@@ -52,6 +70,8 @@ class SquaresClient:
         """v in c0 + c1 s = round(Q m / t) + v, of each coefficient, in Python's integers (1/t of it is cut off)."""
         chain = self.parameters.keyset.chain
         primes, size = chain.data[:level], chain.ring_size
+        if hasattr(ciphertext, "digits"):  # the kernel's, transformed
+            ciphertext = make_ring(chain, modulus).words(ciphertext, range(2 * level * size))
         words = np.array([ciphertext[place] for place in range(2 * level * size)]).reshape(2, level, size)
         whole, phase = math.prod(primes), np.zeros(size, object)
         for index, prime in enumerate(primes):

@@ -5,6 +5,7 @@ from cryptable_kernel.forms import Forms
 from cryptable_kernel.library import PATHS, VARIABLE, Kernel, KernelUnavailable
 from cryptable_kernel.lookups import MAX_BOOTSTRAP_ROWS, Bootstrap, BootstrapShape, Keyswitch, KeyswitchShape
 from cryptable_kernel.memory import aligned
+from cryptable_kernel.residues import Residues
 from cryptable_kernel.ring import Ring
 from cryptable_kernel.trial import open_kernel
 
@@ -27,6 +28,7 @@ __all__ = [
     "KernelUnavailable",
     "Keyswitch",
     "KeyswitchShape",
+    "Residues",
     "Ring",
     "aligned",
     "open_kernel",

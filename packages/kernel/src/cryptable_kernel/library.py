@@ -14,7 +14,7 @@ VARIABLE = "CRYPTABLE_KERNEL"
 """Environment variable: `off`, or a path; unset or `auto`, the widest that the processor has."""
 PATHS = ("base", "avx2", "avx512")
 """From the narrowest on: what every processor of the kind has (SSE2, NEON), and the extensions of x86-64."""
-INTERFACE = 3
+INTERFACE = 4
 """Of the entry points; cpu.c has the same."""
 RECORD = "_kernel.json"
 """Beside the library: what it is, written when it is built. Without it, the package was installed without a library."""

@@ -12,7 +12,7 @@ from cryptable_protocol.schemes.packing import unpack
 from cryptable_protocol.schemes.squares.mask_stream import masks
 from cryptable_protocol.schemes.squares.transforms import from_slots
 from misread_words import misread_words
-from square_networks import SquaresClient, square_network
+from square_networks import RINGS, SquaresClient, evaluated_by, square_network
 
 pytestmark = pytest.mark.encrypted
 
@@ -37,14 +37,20 @@ class Case:
         return program.evaluate(program.ring.ciphertext(np.stack(bodies), mask), self.keys.under(program.ring), watch)
 
 
+@pytest.fixture(scope="module", params=RINGS)
+def ring(request):
+    with evaluated_by(request.param):
+        yield
+
+
 @pytest.fixture(scope="module")
-def gathering():
+def gathering(ring):
     """Babies, giants and folds."""
     return Case(1, (300, 64, 10))
 
 
 @pytest.fixture(scope="module")
-def deep():
+def deep(ring):
     """Two squares, in the larger ring."""
     return Case(2, (20, 16, 8, 3))
 

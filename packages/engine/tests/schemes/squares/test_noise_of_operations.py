@@ -1,4 +1,4 @@
-"""Single operations of SEAL on ciphertexts of zero without noise: what each adds, against its part of the bound.
+"""Single operations on ciphertexts of zero without noise, by both rings: what each adds, against its part of the bound.
 
 Where the bound is one of the worst mask and secret, it may be further above what is measured; never below.
 """
@@ -14,9 +14,10 @@ from cryptable_engine import verify
 from cryptable_engine.schemes.squares.choice import choose_plan
 from cryptable_engine.schemes.squares.noise.bound import Noise, NoiseBound
 from cryptable_engine.schemes.squares.plan import Gather
+from cryptable_engine.schemes.squares.rings.seal import SealRing
 from cryptable_engine.schemes.squares.row_evaluator import RowEvaluator
 from cryptable_protocol.schemes.squares.keyset import CHAINS, SquaresKeyset
-from square_networks import SquaresClient, middling_secret, square_network
+from square_networks import RINGS, SquaresClient, evaluated_by, middling_secret, square_network
 
 pytestmark = pytest.mark.encrypted
 MODULUS = 65537
@@ -67,15 +68,18 @@ class Case:
         return self.measured(found), NoiseBound(plan, MODULUS)
 
 
-@pytest.fixture(scope="module", params=[1, 4])
+@pytest.fixture(scope="module", params=["kernel 1", "kernel 4", "seal 4"])
 def case(request):
-    return Case(request.param)
+    ring, number = request.param.split()
+    with evaluated_by(ring):
+        return Case(int(number))
 
 
-@pytest.fixture(scope="module")
-def small():
+@pytest.fixture(scope="module", params=RINGS)
+def small(request):
     """Where reading a ciphertext is quick."""
-    return Case(1)
+    with evaluated_by(request.param):
+        return Case(1)
 
 
 def within(measured, bound, bits):
@@ -126,9 +130,7 @@ def test_a_square_multiplies_noise_by_the_masks(case):
 
 def test_a_square_rounds_what_it_tensors(small):
     """Of nothing: three polynomials, the third of which meets s²."""
-    value = small.zero()
-    small.ring._evaluator.square_inplace(value)
-    within(_of_three(small, value), small.bound.tensored(small.nothing).fixed, 16)
+    within(_of_three(small), small.bound.tensored(small.nothing).fixed, 16)
     small.ring.square(again := small.zero(), small.top, small.keys)
     assert small.measured(again) <= small.bound.squared(small.nothing, small.top).fixed
 
@@ -159,10 +161,7 @@ def test_fewer_primes_round(small):
         small.ring.switch(value, small.top - 1)
         squares.append(small.measured(value, small.top - 1) ** 2)
     within(math.sqrt(np.mean(squares)), small.bound.switched(small.nothing, small.top - 1).deviation, 0.3)
-    value = small.zero()
-    small.ring._evaluator.square_inplace(value)
-    small.ring.switch(value, small.top - 1)
-    within(_of_three(small, value, small.top - 1), small.bound.third_rounding, 3)
+    within(_of_three(small, small.top - 1), small.bound.third_rounding, 3)
 
 
 def test_hiding_adds_a_fresh_encryption(case):
@@ -178,19 +177,23 @@ def test_a_key_switch_follows_each_square(small):
     """Of relinearization: nothing else is left of the bound when its other parts are taken off."""
     squared = small.bound.squared(small.nothing, small.top - 1)
     switched = small.bound.switched(small.bound.tensored(small.nothing), small.top - 1, small.bound.third_rounding)
-    value = small.zero()
-    small.ring._evaluator.square_inplace(value)
-    exact = _of_three(small, value, parts=True)
-    small.ring._evaluator.relinearize_inplace(value, small.keys.relinearization)
+    exact = _of_three(small, parts=True)
+    value = small.ring.squared(small.zero(), small.top, small.keys)
     added = (small.client.noise(value, small.top, MODULUS) - exact).astype(float)
     within(math.sqrt(np.mean(added**2)), small.bound.key_switch(small.top), 2.6)
     assert squared.mixed - switched.mixed == pytest.approx(small.bound.key_switch(small.top - 1))
 
 
-def _of_three(case, ciphertext, level=None, *, parts=False):
-    """The noise of c0 + c1 s + c2 s², or its deviation."""
-    level, size, secret = level or case.top, case.chain.ring_size, case.client.secret
-    words = np.array([ciphertext[place] for place in range(3 * level * size)]).reshape(3, level, size)
+def _of_three(case, level=None, *, parts=False):
+    """The noise of c0 + c1 s + c2 s² of a square before its relinearization, or its deviation."""
+    level, size, secret, value = level or case.top, case.chain.ring_size, case.client.secret, case.zero()
+    if isinstance(case.ring, SealRing):
+        case.ring._evaluator.square_inplace(value)
+        case.ring.switch(value, level)
+        words = np.array([value[place] for place in range(3 * level * size)]).reshape(3, level, size)
+    else:
+        tensoring = case.ring._tensoring
+        words = tensoring.switched(tensoring.product(value.words, value.words), level).astype(np.int64)
     flat = []
     for index, prime in enumerate(case.chain.data[:level]):
         third = ring_times(words[2, index], secret, prime)

@@ -24,18 +24,18 @@ from cryptable_engine import (
     interpret,
     verify,
 )
-from cryptable_engine.schemes.squares import seal
 from cryptable_engine.schemes.squares.choice import choose_plan
 from cryptable_engine.schemes.squares.network import Network
 from cryptable_engine.schemes.squares.noise.bound import NoiseBound, most_used
 from cryptable_engine.schemes.squares.plan import Gather, Plan, choose_blocks, inner_gather
+from cryptable_engine.schemes.squares.rings.seal import SealRing
 from cryptable_protocol import CompileOptions, MalformedMessageError
 from cryptable_protocol.messages import tensor as pb
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
 from scheme_party import Party
-from square_networks import square_network
+from square_networks import evaluated_by, square_network
 
 OPTIONS = CompileOptions(scheme="squares")
 
@@ -227,23 +227,38 @@ def test_seal_is_loaded_by_what_evaluates_alone():
     child = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True, timeout=120
     )
-    assert "cryptable_engine.schemes.squares.seal" in child.stdout.split()
+    assert "cryptable_engine.schemes.squares.rings.seal" in child.stdout.split()
     assert not {"tenseal", "tenseal.sealapi"} & set(child.stdout.split())
 
 
 def test_without_tenseal_the_extra_is_named(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "tenseal.sealapi", None)
-    with pytest.raises(SchemeUnavailableError, match=r"squares need tenseal.*cryptable-engine\[squares\]"):
+    with (
+        evaluated_by("seal"),
+        pytest.raises(SchemeUnavailableError, match=r"squares need tenseal.*cryptable-engine\[squares\]"),
+    ):
         Evaluator(small[1])
 
 
 @pytest.mark.encrypted
+def test_the_kernel_takes_no_seal(small, monkeypatch):
+    circuit, program, party, *_ = small
+    monkeypatch.setitem(sys.modules, "tenseal.sealapi", None)
+    with evaluated_by("kernel"):
+        evaluator = Evaluator(program)
+        answer = evaluator.evaluate_row(party.encrypt(np.arange(5)), evaluator.load_keys(party.evaluation_keys))
+    assert party.decrypt(answer).tolist() == interpret(circuit, np.arange(5)[None])[0].tolist()
+
+
+@pytest.mark.encrypted
 def test_what_seal_refuses_is_our_error(small, monkeypatch):
-    _, _, party, evaluator, keys = small
+    _, program, party, *_ = small
 
     def fail(*_):
         raise RuntimeError("result ciphertext is transparent")
 
-    monkeypatch.setattr(seal.Ring, "square", fail)
+    monkeypatch.setattr(SealRing, "square", fail)
+    with evaluated_by("seal"):
+        evaluator = Evaluator(program)
     with pytest.raises(EvaluationError, match="transparent"):
-        evaluator.evaluate_row(party.encrypt(np.zeros(5, np.int64)), keys)
+        evaluator.evaluate_row(party.encrypt(np.zeros(5, np.int64)), evaluator.load_keys(party.evaluation_keys))

@@ -1,1 +1,1 @@
-"""The scheme `squares`: linear maps and squares, evaluated exactly by BFV through SEAL (protos/SPEC-SQUARES.md)."""
+"""The scheme `squares`: linear maps and squares, evaluated exactly by BFV (protos/SPEC-SQUARES.md)."""

@@ -14,7 +14,7 @@ from cryptable_protocol.schemes.squares.mask_stream import masks
 from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.errors import EvaluationError
 from cryptable_engine.schemes.squares.plan import Gather, Plan
-from cryptable_engine.schemes.squares.seal import Ciphertext, Keys, Plaintext, Ring
+from cryptable_engine.schemes.squares.rings.choice import Ciphertext, Keys, Plaintext, make_ring
 from cryptable_engine.schemes.squares.wire import ReadyKeys, residues, rounded
 from cryptable_engine.schemes.trimming import trimming
 
@@ -26,7 +26,7 @@ class RowEvaluator:
     """Evaluates one plan. The same operations are done for every row, whatever it holds.
 
     Raises:
-        SchemeUnavailableError: TenSEAL is not installed.
+        SchemeUnavailableError: there is neither a kernel with vector instructions nor TenSEAL.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -36,7 +36,7 @@ class RowEvaluator:
     def make_ready(self, data: memoryview) -> ReadyKeys:
         """A client's evaluation keys; raises MalformedMessageError for words that are no residues."""
         ready = ReadyKeys(self.plan.parameters.keyset, data)
-        for program in self.programs:  # what SEAL refuses it is to refuse now
+        for program in self.programs:  # what cannot be taken is to be refused now
             ready.under(program.ring)
         return ready
 
@@ -45,7 +45,7 @@ class RowEvaluator:
 
         Raises:
             MalformedMessageError: a row of another form than the plan's parameters fix, or words that are no residues.
-            EvaluationError: SEAL failed.
+            EvaluationError: native code failed.
         """
         parameters = self.plan.parameters
         tensor = RingTensor.from_bytes(row)
@@ -64,7 +64,7 @@ class RowEvaluator:
                 with trimming():
                     answers.append(self._packed(program, answer))
             except (RuntimeError, ValueError) as error:
-                raise EvaluationError(f"squares: SEAL failed: {error}") from error
+                raise EvaluationError(f"squares: native code failed: {error}") from error
         with trimming():
             return RingTensor(b"".join(answers)).to_bytes()
 
@@ -84,7 +84,7 @@ class ModulusProgram:
     def __init__(self, plan: Plan, modulus: int) -> None:
         self.plan, self.modulus = plan, modulus
         keyset = plan.parameters.keyset
-        self.ring = Ring(keyset.chain, modulus)
+        self.ring = make_ring(keyset.chain, modulus)
         size = keyset.ring_size
         self._elements = {1 << bit: pow(3, 1 << bit, 2 * size) for bit in range(size.bit_length() - 2)}
         self._swap = 2 * size - 1
@@ -143,13 +143,10 @@ class ModulusProgram:
             top = 1 << (baby.bit_length() - 1)
             rotated.append(ring.rotated(rotated[baby ^ top], self._elements[top * gather.unit], keys))
         babies = [ring.transformed(each) for each in rotated]
-        sums: dict[int, Ciphertext] = {}
+        factors: dict[int, list[tuple[Ciphertext, Plaintext]]] = {}
         for (giant, baby), mask in masks.items():
-            product = ring.product(babies[baby], mask)
-            if giant in sums:
-                ring.add(sums[giant], product)
-            else:
-                sums[giant] = product
+            factors.setdefault(giant, []).append((babies[baby], mask))
+        sums = {giant: ring.sum_of_products(pairs) for giant, pairs in factors.items()}
         for total in sums.values():
             ring.untransform(total)
         # Giants by halves: each sum of the upper half is rotated once, and added to one of the lower half.

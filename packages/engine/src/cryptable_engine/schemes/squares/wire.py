@@ -1,4 +1,4 @@
-"""Keys, rows and answers as they travel, and as SEAL takes them (protos/SPEC-SQUARES.md, "Packing")."""
+"""Keys, rows and answers as they travel, and as rings take them (protos/SPEC-SQUARES.md, "Packing")."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from cryptable_protocol.schemes.squares.mask_stream import key_masks
 
 from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.errors import EvaluationError
-from cryptable_engine.schemes.squares.seal import Keys, Ring
+from cryptable_engine.schemes.squares.rings.choice import Keys, Ring
+
+_ALL = 0
+"""Instead of a plaintext modulus: keys that all of them share."""
 
 
 class ReadyKeys:
-    """A client's evaluation keys, for every model of their keyset: SEAL wants a copy for each plaintext modulus.
+    """A client's evaluation keys, for every model of their keyset.
 
-    Thread-safe.
+    SEAL wants a copy for each plaintext modulus, our kernel one for all. Thread-safe.
 
     Args:
         keyset: of the keys.
@@ -36,14 +39,15 @@ class ReadyKeys:
         self._mutex = threading.Lock()
 
     def under(self, ring: Ring) -> Keys:
-        """For a ring of their chain, with a plaintext modulus; raises EvaluationError where SEAL cannot take them."""
+        """For a ring of their chain, with a plaintext modulus; raises EvaluationError where it cannot take them."""
+        modulus = _ALL if ring.keys_are_of_all_moduli else ring.modulus
         with self._mutex:
-            if ring.modulus not in self._made:
+            if modulus not in self._made:
                 try:
-                    self._made[ring.modulus] = ring.keys(self.keyset, self._rows)
+                    self._made[modulus] = ring.keys(self.keyset, self._rows)
                 except (RuntimeError, ValueError) as error:
-                    raise EvaluationError(f"squares: SEAL cannot take these keys: {error}") from error
-            return self._made[ring.modulus]
+                    raise EvaluationError(f"squares: native code cannot take these keys: {error}") from error
+            return self._made[modulus]
 
 
 def _key_rows(keyset: SquaresKeyset, data: memoryview) -> list[IntArray]:

@@ -18,7 +18,7 @@ from cryptable_engine.schemes.squares.bulk.columns import Step, Sum, is_square
 from cryptable_engine.schemes.squares.bulk.first_sums import FirstSums
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 from cryptable_engine.schemes.squares.bulk.sources import FileSource, Source, TensorSource
-from cryptable_engine.schemes.squares.seal import Ciphertext, Keys, Ring
+from cryptable_engine.schemes.squares.rings.seal import Ciphertext, Keys, SealRing
 from cryptable_engine.schemes.squares.wire import ReadyKeys, residues, rounded
 from cryptable_engine.schemes.trimming import trimming
 
@@ -35,7 +35,7 @@ class BulkEvaluator:
 
     def __init__(self, plan: BulkPlan) -> None:
         self.plan = plan
-        self.ring = Ring(plan.parameters.keyset.chain, plan.parameters.modulus)
+        self.ring = SealRing(plan.parameters.keyset.chain, plan.parameters.modulus)
         self._levels = plan.levels
         self._reads = plan.columns.reads
         self.first_sums = FirstSums(plan.columns, plan.parameters.fresh)

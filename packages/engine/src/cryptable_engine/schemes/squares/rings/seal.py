@@ -71,13 +71,15 @@ class Keys:
         self.relinearization, self.galois, self.encryptor = relinearization, galois, encryptor
 
 
-class Ring:
+class SealRing:
     """Ciphertexts of one chain of primes and one plaintext modulus.
 
     Raises:
         SchemeUnavailableError: TenSEAL is not installed.
         EvaluationError: SEAL refuses the parameters.
     """
+
+    keys_are_of_all_moduli = False
 
     def __init__(self, chain: Chain, modulus: int) -> None:
         self.chain, self.modulus = chain, modulus
@@ -158,6 +160,13 @@ class Ring:
         self._evaluator.multiply_plain(transformed, plaintext, made)
         return made
 
+    def sum_of_products(self, pairs: Sequence[tuple[Ciphertext, Plaintext]]) -> Ciphertext:
+        """Of transformed ciphertexts with plaintexts: transformed."""
+        total = self.product(*pairs[0])
+        for pair in pairs[1:]:
+            self.add(total, self.product(*pair))
+        return total
+
     def untransform(self, ciphertext: Ciphertext) -> None:
         """In place."""
         self._evaluator.transform_from_ntt_inplace(ciphertext)
@@ -236,5 +245,5 @@ class Ring:
         return int(ciphertext.coeff_modulus_size())
 
     def words(self, ciphertext: Ciphertext, places: range) -> Words:
-        """Some words of a ciphertext modulo the first prime: coefficients of c0, and after those of c1."""
+        """Some words of a ciphertext: coefficients of c0 modulo each prime, and after those of c1."""
         return np.array([ciphertext[place] for place in places], np.int64)
