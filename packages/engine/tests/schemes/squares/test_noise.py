@@ -56,7 +56,7 @@ def deep(ring):
 
 
 @pytest.mark.parametrize("name", ["gathering", "deep"])
-def test_measured_noise_is_below_its_bound_at_every_step(name, request):
+def test_measured_noise_is_below_its_bound_at_every_step(name, ring, request):
     case = request.getfixturevalue(name)
     modulus = case.plan.parameters.moduli[0]
     bound = dict(NoiseBound(case.plan, modulus).steps())

@@ -125,9 +125,8 @@ class KernelRing:
     def _lifted(self, polynomial: IntArray, level: int) -> Polynomials:
         """Transformed, of what is centred around 0."""
         is_negative = polynomial > self.modulus // 2
-        words = np.stack(
-            [np.where(is_negative, polynomial - self.modulus + prime, polynomial) for prime in self.chain.data[:level]]
-        ).astype(np.uint64)
+        lifted = [np.where(is_negative, polynomial - self.modulus + prime, polynomial) for prime in self.chain.data]
+        words: Polynomials = np.stack(lifted[:level]).astype(np.uint64)
         self._residues.transform(words, self._data(level))
         return words
 
@@ -305,7 +304,8 @@ class KernelRing:
     def _small(self, numbers: IntArray, level: int) -> Polynomials:
         """Transformed modulo the special prime and those of ciphertexts, of integers around 0."""
         primes = (self.chain.primes[-1], *self.chain.data[:level])
-        words = np.stack([np.where(numbers < 0, numbers + prime, numbers) for prime in primes]).astype(np.uint64)
+        lifted = [np.where(numbers < 0, numbers + prime, numbers) for prime in primes]
+        words: Polynomials = np.stack(lifted).astype(np.uint64)
         self._residues.transform(words, (_SPECIAL, *self._data(level)))
         return words
 
