@@ -290,30 +290,37 @@ EXPORT void NAME(residues_spread)(const void *place, size_t count, const int64_t
   for (size_t i = 0; i < count; i++) forward(ring, (int)primes[i], from, out + i * ring->size);
 }
 
-// out[r][q] = the sum over k of x[k][r * step + q] y[k][q] modulo primes[q], q < width, r < rows; addresses in x and y.
-EXPORT void NAME(residues_products)(const void *place, size_t count, size_t rows, size_t step, size_t width,
+#define PAGE 512  // words of each polynomial that are read before the next sum, so that x is read from memory once
+
+// out[g][r][q] = the sum over k of x[k][r * step + q] y[g][k][q] modulo primes[q], q < width, r < rows; addresses in x
+// and y, 0 in y for none.
+EXPORT void NAME(residues_products)(const void *place, size_t sums, size_t count, size_t rows, size_t step, size_t width,
                                     const int64_t *primes, const uint64_t *const *x, const uint64_t *const *y,
                                     uint64_t *out) {
   const residues_t *ring = place;
   const size_t size = ring->size;
-  for (size_t q = 0; q < width; q++)
-    for (size_t i = 0; i < size; i += W)
-      if (rows == 2) {  // as of every ciphertext: y is read once
-        sums_t body = {{0}, {0}, {0}}, mask = {{0}, {0}, {0}};
-        for (size_t k = 0; k < count; k++) {
-          const U factor = load(y[k] + q * size + i);
-          add_limbs(&body, load(x[k] + q * size + i), factor);
-          add_limbs(&mask, load(x[k] + (step + q) * size + i), factor);
-        }
-        store(out + q * size + i, residue_of(body, &ring->prime[primes[q]]));
-        store(out + (width + q) * size + i, residue_of(mask, &ring->prime[primes[q]]));
-      } else {
-        for (size_t r = 0; r < rows; r++) {
-          sums_t sums = {{0}, {0}, {0}};
-          for (size_t k = 0; k < count; k++) add_limbs(&sums, load(x[k] + (r * step + q) * size + i), load(y[k] + q * size + i));
-          store(out + (r * width + q) * size + i, residue_of(sums, &ring->prime[primes[q]]));
-        }
+  for (size_t q = 0; q < width; q++) {
+    const prime_t *own = &ring->prime[primes[q]];
+    for (size_t page = 0; page < size; page += PAGE)
+      for (size_t g = 0; g < sums; g++) {
+        const uint64_t *const *factors = y + g * count;
+        uint64_t *to = out + (g * rows * width + q) * size;
+        for (size_t i = page; i < page + PAGE; i += W)
+          for (size_t r = 0; r < rows; r += 2) {  // a ciphertext's body and mask, so that y is read once
+            const int both = r + 1 < rows;
+            sums_t one = {{0}, {0}, {0}}, other = {{0}, {0}, {0}};
+            for (size_t k = 0; k < count; k++) {
+              if (!factors[k]) continue;
+              const U factor = load(factors[k] + q * size + i);
+              const uint64_t *from = x[k] + (r * step + q) * size + i;
+              add_limbs(&one, load(from), factor);
+              if (both) add_limbs(&other, load(from + step * size), factor);
+            }
+            store(to + r * width * size + i, residue_of(one, own));
+            if (both) store(to + (r + 1) * width * size + i, residue_of(other, own));
+          }
       }
+  }
 }
 
 // out[q] = the sum over k of x[k] factors[q][k] modulo primes[q]; q < width.

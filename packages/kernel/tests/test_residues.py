@@ -75,10 +75,10 @@ def test_products_of_transforms_are_those_of_polynomials(ring, random):
         expected.append(((total + int(b[0]) * a) % prime).tolist())
     ring.transform(one, (0, 1, 2))
     ring.transform(other, (0, 1, 2))
-    found = np.empty((1, 3, ring.size), np.uint64)
-    ring.products([one[None]], [other], (0, 1, 2), found)
-    ring.transform(found[0], (0, 1, 2), back=True)
-    assert found[0].tolist() == expected
+    found = np.empty((1, 1, 3, ring.size), np.uint64)
+    ring.products([one[None]], [[other]], (0, 1, 2), found)
+    ring.transform(found[0, 0], (0, 1, 2), back=True)
+    assert found[0, 0].tolist() == expected
 
 
 def test_back_again_is_where_it_began(ring, random):
@@ -100,11 +100,12 @@ def test_sums_of_products_are_exact(kernel, random, rows, count):
     ring = ring_of(kernel, 512, primes_of(512, 3))
     xs = [words(random, ring, rows, 3) for _ in range(count)]
     ys = [words(random, ring, 2) for _ in range(count)]
-    found = np.empty((rows, 2, 512), np.uint64)
-    ring.products(xs, ys, (1, 2), found)
+    found = np.empty((2, rows, 2, 512), np.uint64)
+    ring.products(xs, [ys, [*ys[:-1], None]], (1, 2), found)
     for q, prime in enumerate(ring.primes[1:]):
-        expected = sum(exact(x[:, q]) * exact(y[q]) for x, y in zip(xs, ys, strict=True)) % prime
-        assert found[:, q].tolist() == expected.tolist()
+        *parts, last = (exact(x[:, q]) * exact(y[q]) for x, y in zip(xs, ys, strict=True))
+        assert found[0, :, q].tolist() == (sum(parts, last) % prime).tolist()
+        assert found[1, :, q].tolist() == (sum(parts, 0 * last) % prime).tolist()
 
 
 def test_combinations_quotients_and_factors_are_exact(kernel, random):
@@ -181,8 +182,8 @@ def test_what_the_kernel_would_read_wrongly_is_refused(kernel):
         (lambda: ring.transform(x[:, :256].copy(), (0,)), "x: uint64 of shape"),
         (lambda: ring.transform(x.astype(np.int64), (0,)), "x: int64"),
         (lambda: ring.scale(x, [prime], (0,)), "factors"),
-        (lambda: ring.products([x[None]] * 65, [x] * 65, (0,), x[None]), "65 and 65 factors"),
-        (lambda: ring.products([x[None]], [x], (0, 0), x[None]), "modulo 1 primes"),
+        (lambda: ring.products([x[None]] * 65, [[x] * 65], (0,), x[None, None]), "65 factors"),
+        (lambda: ring.products([x[None]], [[x]], (0, 0), x[None, None]), "modulo 1 primes"),
         (lambda: ring.places(np.arange(512) + 1), "places"),
         (lambda: ring.places(np.arange(511)), "places of shape"),
     ):

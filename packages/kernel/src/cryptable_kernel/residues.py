@@ -45,6 +45,7 @@ class Residues:
                 raise ValueError(f"prime {prime} of a ring of {size} coefficients beside {min(primes)}")
             if pow(root, size, prime) != prime - 1:
                 raise ValueError(f"root {root} modulo {prime}, expected a primitive one of order {2 * size}")
+        self._known: dict[tuple[int, ...], ctypes.Array[ctypes.c_int64]] = {}
         self._table = aligned(-(-needed // 8))
         self._place = ctypes.c_void_p(self._table.ctypes.data)
         kernel.entry("residues_make")(self._place, size, len(primes), _words(primes, "primes"), _words(roots, "roots"))
@@ -58,9 +59,12 @@ class Residues:
         return ctypes.c_void_p(word_address(array, (*shape, self.size), what, written=written))
 
     def _indices(self, primes: Sequence[int]) -> ctypes.Array[ctypes.c_int64]:
-        if not all(0 <= index < len(self.primes) for index in primes):
-            raise ValueError(f"primes number {primes}, expected 0 … {len(self.primes) - 1}")
-        return (ctypes.c_int64 * len(primes))(*primes)
+        key = tuple(primes)
+        if key not in self._known:
+            if not all(0 <= index < len(self.primes) for index in primes):
+                raise ValueError(f"primes number {primes}, expected 0 … {len(self.primes) - 1}")
+            self._known[key] = (ctypes.c_int64 * len(primes))(*primes)
+        return self._known[key]
 
     def transform(self, x: Words, primes: Sequence[int], *, back: bool = False) -> None:
         """In place: polynomials of shape (len(primes), N), modulo the primes of these numbers; or back again."""
@@ -72,19 +76,27 @@ class Residues:
         place, out_place = self._polynomials(x, what="x"), self._polynomials(out, len(primes), what="out", written=True)
         self._entries["spread"](self._place, _size(len(primes)), self._indices(primes), place, out_place)
 
-    def products(self, xs: Sequence[Words], ys: Sequence[Words], primes: Sequence[int], out: Words) -> None:
-        """out[r, q] = the sum over k of xs[k][r, q] ys[k][q], word by word, modulo prime number primes[q].
+    def products(
+        self, xs: Sequence[Words], ys: Sequence[Sequence[Words | None]], primes: Sequence[int], out: Words
+    ) -> None:
+        """out[g, r, q] = the sum over k of xs[k][r, q] ys[g][k][q], word by word, modulo prime number primes[q].
 
-        Each x has shape (rows, len(primes) or more, N), each y (len(primes) or more, N); words are residues.
+        Each x has shape (rows, len(primes) or more, N), each y (len(primes) or more, N), or is None for zeros; words
+        are residues.
         """
-        rows, step, _ = xs[0].shape
-        width = len(primes)
-        if not 0 < len(xs) == len(ys) <= MOST_PRODUCTS or step < width or any(len(y) < width for y in ys):
-            raise ValueError(f"{len(xs)} and {len(ys)} factors modulo {step} primes, expected up to {MOST_PRODUCTS}")
-        x = (ctypes.c_uint64 * len(xs))(*(word_address(each, (rows, step, self.size), "x") for each in xs))
-        y = (ctypes.c_uint64 * len(ys))(*(word_address(each, (len(each), self.size), "y") for each in ys))
-        counts = (_size(len(xs)), _size(rows), _size(step), _size(width))
-        place = self._polynomials(out, rows, width, what="out", written=True)
+        rows, step, _ = xs[0].shape if xs else (1, 0, 0)
+        width, count = len(primes), len(xs)
+        flat = [each for row in ys for each in row]
+        if not 0 < count <= MOST_PRODUCTS or any(len(row) != count for row in ys):
+            raise ValueError(f"{count} factors, expected up to {MOST_PRODUCTS}, and as many others for each sum")
+        if step < width or any(each is not None and len(each) < width for each in flat):
+            raise ValueError(f"factors modulo {step} primes, expected {width} or more")
+        x = (ctypes.c_uint64 * count)(*(word_address(each, (rows, step, self.size), "x") for each in xs))
+        y = (ctypes.c_uint64 * len(flat))(
+            *(0 if each is None else word_address(each, (len(each), self.size), "y") for each in flat)
+        )
+        counts = map(_size, (len(ys), count, rows, step, width))
+        place = self._polynomials(out, len(ys), rows, width, what="out", written=True)
         self._entries["products"](self._place, *counts, self._indices(primes), x, y, place)
 
     def combine(self, x: Words, factors: Words, primes: Sequence[int], out: Words) -> None:

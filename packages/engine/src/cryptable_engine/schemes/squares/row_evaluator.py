@@ -143,12 +143,13 @@ class ModulusProgram:
             top = 1 << (baby.bit_length() - 1)
             rotated.append(ring.rotated(rotated[baby ^ top], self._elements[top * gather.unit], keys))
         babies = [ring.transformed(each) for each in rotated]
-        factors: dict[int, list[tuple[Ciphertext, Plaintext]]] = {}
+        plaintexts: dict[int, dict[int, Plaintext]] = {}
         for (giant, baby), mask in masks.items():
-            factors.setdefault(giant, []).append((babies[baby], mask))
-        sums = {giant: ring.sum_of_products(pairs) for giant, pairs in factors.items()}
+            plaintexts.setdefault(giant, {})[baby] = mask
+        sums = ring.sums_of_products(babies, plaintexts)
         for total in sums.values():
             ring.untransform(total)
+        sums = {giant: ring.loosened(total) for giant, total in sums.items()}
         # Giants by halves: each sum of the upper half is rotated once, and added to one of the lower half.
         step = gather.giants // 2
         while step:
@@ -164,7 +165,7 @@ class ModulusProgram:
         elements = [self._elements[fold] for fold in gather.folds] + [self._swap] * gather.swaps
         for element in elements:
             ring.add(total, ring.rotated(total, element, keys))
-        return total
+        return ring.tightened(total)
 
     def _shares(self) -> IntArray:
         """Random numbers that add up, over each output's window, to its offset: a client learns sums alone."""

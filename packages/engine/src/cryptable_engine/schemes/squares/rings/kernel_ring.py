@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +24,7 @@ _SPECIAL = 0
 """Number of the prime for keys in the kernel's ring; ciphertexts' follow."""
 _AT_ONCE = 64
 """Products that the kernel adds up."""
+_KEPT_BYTES = 31 << 20
 _DRAW = (1 << ERROR_BITS) - 1
 _ONES = np.array([number.bit_count() for number in range(2048)], np.int64)
 """Of numbers of 11 bits."""
@@ -36,6 +37,8 @@ class KernelCiphertext:
     words: Polynomials
     digits: Polynomials | None = None
     """Of the mask, transformed modulo the special prime and all others; None before they are asked for."""
+    loose: Polynomials | None = None
+    """The body times the special prime, modulo it and all others, instead of that in `words`: see `loosened`."""
 
     @property
     def level(self) -> int:
@@ -79,6 +82,9 @@ class KernelRing:
         self._positions = slot_positions(size)
         self._usual = np.argsort(self._residues.order)
         self._places: dict[int, npt.NDArray[np.int32]] = {}
+        # The C library keeps for further use what is smaller than the largest block that it has given back to the
+        # system: an eighth of the time would go to pages that are new each time.
+        np.empty(_KEPT_BYTES, np.uint8)
 
     def _data(self, level: int) -> tuple[int, ...]:
         """Numbers of ciphertexts' primes."""
@@ -141,12 +147,36 @@ class KernelRing:
         level = ciphertext.level
         if ciphertext.digits is None:
             ciphertext.digits = self._digits(ciphertext.words[1], level)
-        switched = self._key_switched(ciphertext.digits, keys.rotations[element], level)
-        self._residues.add(switched[0, 1:], ciphertext.words[0], self._data(level))
-        words = np.empty((2, level, self._size), np.uint64)
-        for out, each in zip(words, switched, strict=True):
-            self._residues.permute(self._permutation(element), each[1:], out)
-        return KernelCiphertext(words)
+        permutation, words = self._permutation(element), np.empty((2, level, self._size), np.uint64)
+        body, mask = total = self._by_keys(ciphertext.digits, keys.rotations[element], level)
+        if ciphertext.loose is None:
+            self._without_special(total, level)
+            self._residues.add(body[1:], ciphertext.words[0], self._data(level))
+            self._residues.permute(permutation, body[1:], words[0])
+            loose = None
+        else:
+            self._without_special(total[1:], level)
+            self._residues.add(body, ciphertext.loose, (_SPECIAL, *self._data(level)))
+            loose = np.empty((level + 1, self._size), np.uint64)
+            self._residues.permute(permutation, body, loose)
+        self._residues.permute(permutation, mask[1:], words[1])
+        return KernelCiphertext(words, loose=loose)
+
+    def loosened(self, ciphertext: KernelCiphertext) -> KernelCiphertext:
+        """For rotations and sums alone, until it is tightened: their bodies are divided by the special prime once."""
+        level = ciphertext.level
+        loose = np.zeros((level + 1, self._size), np.uint64)
+        loose[1:] = ciphertext.words[0]
+        special = self.chain.primes[-1]
+        self._residues.scale(loose[1:], [special % prime for prime in self.chain.data[:level]], self._data(level))
+        return KernelCiphertext(ciphertext.words, ciphertext.digits, loose)
+
+    def tightened(self, ciphertext: KernelCiphertext) -> KernelCiphertext:
+        """What was loosened, as all others are."""
+        if ciphertext.loose is not None:
+            self._without_special(ciphertext.loose[None], ciphertext.level)
+            ciphertext.words[0], ciphertext.loose = ciphertext.loose[1:], None
+        return ciphertext
 
     def _digits(self, mask: Polynomials, level: int, *, transformed: bool = True) -> Polynomials:
         """Residues modulo each prime, transformed modulo the special prime and all; shape (level, level + 1, N)."""
@@ -166,15 +196,14 @@ class KernelRing:
                 self._residues.spread(residues, numbers[own + 1 :], digit[own + 1 :])
         return digits
 
-    def _key_switched(self, digits: Polynomials, rows: Sequence[Polynomials], level: int) -> Polynomials:
-        """Shape (2, level + 1, N), of which what is modulo the special prime has no meaning any more."""
-        total = np.empty((2, level + 1, self._size), np.uint64)
-        self._residues.products(rows[:level], list(digits), (_SPECIAL, *self._data(level)), total)
-        self._without_special(total, level)
+    def _by_keys(self, digits: Polynomials, rows: Sequence[Polynomials], level: int) -> Polynomials:
+        """Body and mask times the special prime, modulo it and all others: shape (2, level + 1, N)."""
+        (total,) = found = np.empty((1, 2, level + 1, self._size), np.uint64)
+        self._residues.products(rows[:level], [list(digits)], (_SPECIAL, *self._data(level)), found)
         return total
 
     def _without_special(self, total: Polynomials, level: int) -> None:
-        """Divided by the special prime, in place."""
+        """Divided by the special prime, in place; what is modulo it has no meaning any more."""
         scratch = np.empty(self._size, np.uint64)
         for each in total:
             self._residues.transform(each[:1], (_SPECIAL,), back=True)
@@ -189,22 +218,25 @@ class KernelRing:
 
     def product(self, ciphertext: KernelCiphertext, plaintext: KernelPlaintext) -> KernelCiphertext:
         """With a plaintext of its level."""
-        return self.sum_of_products([(ciphertext, plaintext)])
+        return self.sums_of_products([ciphertext], {0: {0: plaintext}})[0]
 
-    def sum_of_products(self, pairs: Sequence[tuple[KernelCiphertext, KernelPlaintext]]) -> KernelCiphertext:
-        """Of ciphertexts of one level with plaintexts of it."""
-        level = pairs[0][0].level
-        found: KernelCiphertext | None = None
-        for start in range(0, len(pairs), _AT_ONCE):
-            part = pairs[start : start + _AT_ONCE]
-            words = np.empty((2, level, self._size), np.uint64)
-            plain = [each.words for _, each in part if each.words is not None]
-            self._residues.products([each.words for each, _ in part], plain, self._data(level), words)
-            if found is None:
-                found = KernelCiphertext(words)
-            else:
-                self.add(found, KernelCiphertext(words))
-        assert found is not None  # noqa: S101  (there is one pair at least)
+    def sums_of_products(
+        self, ciphertexts: Sequence[KernelCiphertext], plaintexts: Mapping[int, Mapping[int, KernelPlaintext]]
+    ) -> dict[int, KernelCiphertext]:
+        """For each number of a sum, ciphertexts of one level times the plaintexts of their numbers, added up."""
+        level, found = ciphertexts[0].level, dict[int, KernelCiphertext]()
+        for start in range(0, len(ciphertexts), _AT_ONCE):
+            part = range(start, min(start + _AT_ONCE, len(ciphertexts)))
+            factors = {each: [own[k].words if k in own else None for k in part] for each, own in plaintexts.items()}
+            factors = {each: own for each, own in factors.items() if any(one is not None for one in own)}
+            words = np.empty((len(factors), 2, level, self._size), np.uint64)
+            xs = [ciphertexts[k].words for k in part]
+            self._residues.products(xs, list(factors.values()), self._data(level), words)
+            for each, made in zip(factors, words, strict=True):
+                if each in found:
+                    self.add(found[each], KernelCiphertext(made))
+                else:
+                    found[each] = KernelCiphertext(made)
         return found
 
     def add(self, total: KernelCiphertext, other: KernelCiphertext) -> None:
@@ -217,8 +249,12 @@ class KernelRing:
 
     def _added(self, total: KernelCiphertext, other: KernelCiphertext, *, minus: bool = False) -> None:
         total.digits = None
-        for one, each in zip(total.words, other.words, strict=True):
-            self._residues.add(one, each, self._data(total.level), minus=minus)
+        data = self._data(total.level)
+        if total.loose is not None and other.loose is not None:
+            self._residues.add(total.loose, other.loose, (_SPECIAL, *data), minus=minus)
+        else:
+            self._residues.add(total.words[0], other.words[0], data, minus=minus)
+        self._residues.add(total.words[1], other.words[1], data, minus=minus)
 
     def add_plaintext(self, total: KernelCiphertext, plaintext: KernelPlaintext) -> None:
         """In place."""
@@ -254,7 +290,8 @@ class KernelRing:
         parts = self._tensoring.product(one.words, other.words)
         parts = self._tensoring.switched(parts, level)
         digits = self._digits(parts[2], level, transformed=False)
-        switched = self._key_switched(digits, keys.relinearization, level)
+        switched = self._by_keys(digits, keys.relinearization, level)
+        self._without_special(switched, level)
         words = np.ascontiguousarray(parts[:2])
         for each, more in zip(words, switched, strict=True):
             self._residues.transform(each, self._data(level))
@@ -294,8 +331,8 @@ class KernelRing:
         It is made modulo the special prime too, and divided by it, so that a rounding is left of its errors.
         """
         numbers = (_SPECIAL, *self._data(level))
-        total = np.empty((2, level + 1, self._size), np.uint64)
-        self._residues.products([keys.pair], [self._small(_ternary(self._size), level)], numbers, total)
+        (total,) = found = np.empty((1, 2, level + 1, self._size), np.uint64)
+        self._residues.products([keys.pair], [[self._small(_ternary(self._size), level)]], numbers, found)
         for each in total:
             self._residues.add(each, self._small(_errors(self._size), level), numbers)
         self._without_special(total, level)

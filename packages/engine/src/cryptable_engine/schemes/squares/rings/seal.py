@@ -11,7 +11,7 @@ import hashlib
 import os
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -148,6 +148,14 @@ class SealRing:
         self._evaluator.apply_galois(ciphertext, element, keys.galois, made)
         return made
 
+    def loosened(self, ciphertext: Ciphertext) -> Ciphertext:
+        """Itself: for rotations and sums alone, until it is tightened."""
+        return ciphertext
+
+    def tightened(self, ciphertext: Ciphertext) -> Ciphertext:
+        """Itself."""
+        return ciphertext
+
     def transformed(self, ciphertext: Ciphertext) -> Ciphertext:
         """For products with plaintexts."""
         made = self._seal.Ciphertext()
@@ -160,12 +168,17 @@ class SealRing:
         self._evaluator.multiply_plain(transformed, plaintext, made)
         return made
 
-    def sum_of_products(self, pairs: Sequence[tuple[Ciphertext, Plaintext]]) -> Ciphertext:
-        """Of transformed ciphertexts with plaintexts: transformed."""
-        total = self.product(*pairs[0])
-        for pair in pairs[1:]:
-            self.add(total, self.product(*pair))
-        return total
+    def sums_of_products(
+        self, ciphertexts: Sequence[Ciphertext], plaintexts: Mapping[int, Mapping[int, Plaintext]]
+    ) -> dict[int, Ciphertext]:
+        """For each number of a sum, transformed ciphertexts times the plaintexts of their numbers, added up."""
+        found = {}
+        for each, own in plaintexts.items():
+            first, *others = (self.product(ciphertexts[k], plaintext) for k, plaintext in own.items())
+            for other in others:
+                self.add(first, other)
+            found[each] = first
+        return found
 
     def untransform(self, ciphertext: Ciphertext) -> None:
         """In place."""

@@ -57,13 +57,13 @@ class Tensoring:
         first = self._extended(one, conversion)
         second = first if one is other else self._extended(other, conversion)
         numbers = (*range(1, level + 1), *conversion.numbers)
-        parts = np.empty((3, 1, len(numbers), self._size), np.uint64)
+        parts = np.empty((3, 1, 1, len(numbers), self._size), np.uint64)
         ((a0, a1), (b0, b1)) = first, second
-        self.residues.products([a0[None]], [b0], numbers, parts[0])
-        self.residues.products([a0[None], a1[None]], [b1, b0], numbers, parts[1])
-        self.residues.products([a1[None]], [b1], numbers, parts[2])
+        self.residues.products([a0[None]], [[b0]], numbers, parts[0])
+        self.residues.products([a0[None], a1[None]], [[b1, b0]], numbers, parts[1])
+        self.residues.products([a1[None]], [[b1]], numbers, parts[2])
         found = np.empty((3, level, self._size), np.uint64)
-        for (part,), out in zip(parts, found, strict=True):
+        for part, out in zip(parts[:, 0, 0], found, strict=True):
             self.residues.transform(part, numbers, back=True)
             self._divided(part, conversion, out)
         return found
