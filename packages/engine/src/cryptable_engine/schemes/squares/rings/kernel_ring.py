@@ -198,8 +198,9 @@ class KernelRing:
 
     def _by_keys(self, digits: Polynomials, rows: Sequence[Polynomials], level: int) -> Polynomials:
         """Body and mask times the special prime, modulo it and all others: shape (2, level + 1, N)."""
-        (total,) = found = np.empty((1, 2, level + 1, self._size), np.uint64)
+        found: Polynomials = np.empty((1, 2, level + 1, self._size), np.uint64)
         self._residues.products(rows[:level], [list(digits)], (_SPECIAL, *self._data(level)), found)
+        total: Polynomials = found[0]
         return total
 
     def _without_special(self, total: Polynomials, level: int) -> None:
