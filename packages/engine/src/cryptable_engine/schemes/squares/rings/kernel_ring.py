@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ _SPECIAL = 0
 _AT_ONCE = 64
 """Products that the kernel adds up."""
 _KEPT_BYTES = 31 << 20
+_BLOCK_WORDS = 1 << 20
 _DRAW = (1 << ERROR_BITS) - 1
 _ONES = np.array([number.bit_count() for number in range(2048)], np.int64)
 """Of numbers of 11 bits."""
@@ -82,6 +84,8 @@ class KernelRing:
         self._positions = slot_positions(size)
         self._usual = np.argsort(self._residues.order)
         self._places: dict[int, npt.NDArray[np.int32]] = {}
+        self._left: Polynomials = np.empty((0, size), np.uint64)
+        self._mutex = threading.Lock()
         # The C library keeps for further use what is smaller than the largest block that it has given back to the
         # system: an eighth of the time would go to pages that are new each time.
         np.empty(_KEPT_BYTES, np.uint8)
@@ -102,8 +106,10 @@ class KernelRing:
         digits, order = len(self.chain.data), self._residues.order
 
         def row_words(first: int, places: IntArray) -> tuple[Polynomials, ...]:
-            taken = (np.roll(row, 1, axis=1)[..., places] for row in rows[first : first + digits])
-            return tuple(np.ascontiguousarray(each, np.uint64) for each in taken)
+            taken = np.empty((digits, 2, len(self.chain.primes), self._size), np.uint64)
+            for out, row in zip(taken, rows[first : first + digits], strict=False):  # the public pair is one row
+                out[:] = np.roll(row, 1, axis=1)[..., places]
+            return tuple(taken)
 
         rotations = {}
         for number, element in enumerate(keyset.elements):
@@ -132,9 +138,18 @@ class KernelRing:
         """Transformed, of what is centred around 0."""
         is_negative = polynomial > self.modulus // 2
         lifted = [np.where(is_negative, polynomial - self.modulus + prime, polynomial) for prime in self.chain.data]
-        words: Polynomials = np.stack(lifted[:level]).astype(np.uint64)
+        words = self._reserved(level)
+        words[:] = lifted[:level]
         self._residues.transform(words, self._data(level))
         return words
+
+    def _reserved(self, level: int) -> Polynomials:
+        """Memory for a plaintext's words, of blocks so large that the system has them in large pages."""
+        with self._mutex:
+            if len(self._left) < level:
+                self._left = np.empty((_BLOCK_WORDS // self._size, self._size), np.uint64)
+            found, self._left = self._left[:level], self._left[level:]
+            return found
 
     def constant(self, value: int) -> KernelPlaintext:
         """An integer modulo the modulus, in every slot."""
