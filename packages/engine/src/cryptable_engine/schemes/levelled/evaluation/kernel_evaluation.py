@@ -244,7 +244,10 @@ class _Turning:
         # A table with its first turn, or signs, is a form of selectors' leaves: weights are digits known beforehand.
         # One without reads nothing.
         reads = np.arange(begun.forms * levels + 1)
-        digits = np.ascontiguousarray(begun.digits(turns.gadget).transpose(1, 0, 2)).reshape(-1, RING_SIZE)
+        spectra = aligned(begun.forms * levels, RING_SIZE)
+        for start in range(0, begun.forms, _AT_ONCE):
+            digits = begun.digits(turns.gadget, slice(start, start + _AT_ONCE)).transpose(1, 0, 2)
+            spectra[start * levels : (start + _AT_ONCE) * levels] = _transforms(ring, digits.reshape(-1, RING_SIZE))
         none = np.empty(0, np.int64)
         self._begin = Forms(
             RING_SIZE,
@@ -257,7 +260,7 @@ class _Turning:
             weight_at=none,
             weight=none,
             constant=turns.tables,
-            spectra=_transforms(ring, digits),
+            spectra=spectra,
         )
 
     def evaluate(self, space: _Workspace, keys: ServerKeys) -> FloatArray:
