@@ -6,7 +6,7 @@ from cryptable.compiling.settings import CompileSettings
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.additive import AdditiveModel, PairFunction, StepFunction
 from cryptable.planner.levelled.labels import boxes
-from cryptable.planner.levelled.labels.boxes import tree_of_boxes
+from cryptable.planner.levelled.labels.boxes import steps_alike, tree_of_boxes
 from cryptable.planner.levelled.labels.trees import plan_additive
 from cryptable.planner.registry import Task
 from cryptable_engine import interpret
@@ -36,6 +36,19 @@ def test_without_an_error_every_bin_is_itself():
     tree, error = tree_of_boxes(pair, 0.0)
     assert error.tolist() == [0.0]
     assert tree.leaves == 35
+
+
+@pytest.mark.parametrize("allowed", [0.0, 0.3, 10.0])
+def test_steps_are_few_and_as_near_as_is_told(allowed):
+    random = np.random.default_rng(5)
+    edges = np.arange(1.0, 40.0)
+    function = StepFunction(0, edges, random.normal(size=(40, 2)).cumsum(axis=0) / 4)
+    found, error = steps_alike(function, allowed)
+    at = np.searchsorted(found.edges, np.arange(40.0), side="right")
+    assert np.abs(found.values[at] - function.values).max(axis=0) == pytest.approx(error)
+    assert error.max() <= allowed
+    assert len(found.edges) == {0.0: 39, 0.3: len(found.edges), 10.0: 0}[allowed]
+    assert allowed != 0.3 or 0 < len(found.edges) < 30
 
 
 def labelled(random, asked):

@@ -1,10 +1,10 @@
-"""Functions of two features as trees of few leaves: boxes of bins in which values are alike, one after the other."""
+"""Functions of two features as trees of few leaves, boxes of bins in which values are alike; of one, as few steps."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from cryptable.graphs.additive import PairFunction
+from cryptable.graphs.additive import PairFunction, StepFunction
 from cryptable.graphs.graph import LEAF, FloatArray, Tree
 
 _DEEPEST = 40
@@ -44,6 +44,22 @@ def tree_of_boxes(pair: PairFunction, allowed: float) -> tuple[Tree, FloatArray]
     feature, edge, added = zip(*nodes, strict=True)
     left, right = (np.array(each) for each in children)
     return Tree(np.array(feature), np.array(edge), left, right, np.array(added)), error
+
+
+def steps_alike(function: StepFunction, allowed: float) -> tuple[StepFunction, FloatArray]:
+    """As few steps as can be that differ from a function by so much at most, and by how much, for each output."""
+    values, starts, ends = function.values, [0], list[int]()
+    low = high = values[0]
+    for index, each in enumerate(values[1:], 1):
+        low, high = np.minimum(low, each), np.maximum(high, each)
+        if ((high - low) / 2 > allowed).any():
+            ends.append(index)
+            starts.append(index)
+            low = high = each
+    parts = [values[start:end] for start, end in zip(starts, [*ends, len(values)], strict=True)]
+    lows, highs = (np.array([bound(part, axis=0) for part in parts]) for bound in (np.min, np.max))
+    edges = function.edges[np.array(starts[1:], np.int64) - 1]
+    return StepFunction(function.feature, edges, (lows + highs) / 2), ((highs - lows) / 2).max(axis=0)
 
 
 def _division(values: FloatArray, *, is_halved: bool) -> tuple[int, int]:

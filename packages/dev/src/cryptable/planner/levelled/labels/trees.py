@@ -14,7 +14,7 @@ from cryptable.errors import ConstantModelError
 from cryptable.graphs.additive import AdditiveModel, StepFunction
 from cryptable.graphs.graph import LEAF, FloatArray, IntArray, Tree, TreeEnsemble
 from cryptable.planner.levelled.labels.answers import Turned, circuit_of, positions_of, too_coarse
-from cryptable.planner.levelled.labels.boxes import tree_of_boxes
+from cryptable.planner.levelled.labels.boxes import steps_alike, tree_of_boxes
 from cryptable.planner.levelled.labels.levels import Levels
 from cryptable.planner.levelled.labels.question import Question, question_of
 from cryptable.planner.levelled.polynomials import Expansion
@@ -97,15 +97,19 @@ def _planned(graph: TreeEnsemble, task: Task, error: float) -> PlannedModel:
 def plan_additive(graph: AdditiveModel, task: Task) -> PlannedModel:
     """Each function of one feature as a tree that halves its bins, each of two as one of boxes of bins that are alike.
 
-    Within a box, values differ by two positions of a table, or by what a tolerance that is asked for leaves to a pair.
+    Within a box, values differ by two positions of a table, or by what a tolerance that is asked for leaves to each
+    function; and beside pairs, steps of one feature are as few, too.
     """
-    trees = [_tree_of(function) for function in graph.functions]
     step = sum(float(np.ptp(each.values, axis=0).max()) for each in graph.functions)
     step += sum(float(np.ptp(each.values, axis=(0, 1)).max()) for each in graph.pairs)
     step /= positions_of(question_of(graph, task.settings, task.reference))
     if task.settings.tolerance is not None:
-        step = min(step, _OF_BOXES * task.settings.tolerance / max(1, len(graph.pairs)))
-    error = np.zeros(graph.outputs)
+        step = min(step, _OF_BOXES * task.settings.tolerance / max(1, len(graph.pairs) + len(graph.functions)))
+    error, trees = np.zeros(graph.outputs), []
+    for function in graph.functions:
+        steps, off = steps_alike(function, step if graph.pairs else 0.0)
+        trees.append(_tree_of(steps))
+        error += off
     for pair in graph.pairs:
         tree, off = tree_of_boxes(pair, step)
         trees.append(tree)
