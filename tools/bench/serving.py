@@ -28,6 +28,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from xgboost import XGBClassifier
 
+PROGRAM = ("-m", "cryptable_server")
 _READY = "cryptable-server ready on "
 _TICKS = os.sysconf("SC_CLK_TCK")
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -149,12 +150,12 @@ def _statistics(pid: int) -> list[str]:
 
 
 @contextmanager
-def running_server(models: Path, folder: Path, *options: object) -> Iterator[Running]:
-    """A server over plain loopback, drained at the end."""
+def running_server(models: Path, folder: Path, *options: object, program: Sequence[str] = PROGRAM) -> Iterator[Running]:
+    """A server over plain loopback, drained at the end; `program` is Python's arguments before the server's own."""
     folder.mkdir(exist_ok=True)
     log = folder / "log"
     places = ["--models", models, "--keys", folder / "keys", "--programs", folder / "programs"]
-    command = [sys.executable, "-m", "cryptable_server", "serve", *places, "--insecure", "--address", "127.0.0.1:0"]
+    command = [sys.executable, *program, "serve", *places, "--insecure", "--address", "127.0.0.1:0"]
     with log.open("wb") as errors:
         process = subprocess.Popen(
             [*map(str, command), *map(str, options)],

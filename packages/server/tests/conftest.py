@@ -21,6 +21,7 @@ from cryptable_server.executors.executor import Evaluation, KeysReference
 from cryptable_server.executors.local import LocalExecutor
 from cryptable_server.keys.directory import DirectoryKeyStore
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from parted_model import PartedModel
 from server_process import (
     infer_header,
     infer_messages,
@@ -160,6 +161,14 @@ def quick(compiled):
 def keyed(compiled, tmp_path):
     """An evaluation that needs keys, which lie in a file."""
     return _keyed(compiled, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def parted_model(tmp_path_factory):
+    """A network of squares modulo two moduli: its rows can be evaluated in two parts."""
+    made = PartedModel(tmp_path_factory.mktemp("squares"))
+    yield made
+    made.close()
 
 
 class _Encrypted:

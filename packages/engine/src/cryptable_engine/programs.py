@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy.typing as npt
 from cryptable_protocol import ClientSpec, CompileOptions, EncryptedTensor, InvalidInputError, MalformedMessageError
+from cryptable_protocol.schemes.parts import parts_of
 from cryptable_protocol.schemes.scheme import SchemeParameters
 
 from cryptable_engine.circuit.circuit import Circuit, IntArray
@@ -20,6 +21,7 @@ from cryptable_engine.errors import ProgramMismatchError
 from cryptable_engine.schemes.scheme import (
     CompileLimits,
     FileEvaluator,
+    PartedEvaluator,
     Program,
     SchemeEvaluator,
     find_scheme,
@@ -172,13 +174,14 @@ class Evaluator:
         self.program = program
         self._evaluator = find_scheme(program.scheme).evaluator(program, native=native)
         needs_keys = program.parameters.keyset.evaluation_keys_bytes
-        self._no_keys = None if needs_keys else self._server_keys(memoryview(b""))
+        self._no_keys = None if needs_keys else self._server_keys(memoryview(b""), None)
 
-    def load_keys(self, source: KeysSource) -> ServerKeys:
+    def load_keys(self, source: KeysSource, *, part: int | None = None) -> ServerKeys:
         """Evaluation keys from a file or from memory (protos/SPEC.md, "Evaluation keys").
 
         Args:
             source: a path, or the bytes.
+            part: of rows, which they are made ready for, as by `prepare`; None: for all.
 
         Raises:
             MalformedMessageError: not of exactly the keyset's length.
@@ -186,19 +189,29 @@ class Evaluator:
         """
         if isinstance(source, (bytes, memoryview)):
             self._check_length(len(source))
-            return self._server_keys(memoryview(source))
+            return self._server_keys(memoryview(source), part)
         path = Path(source)
         size = path.stat().st_size
         self._check_length(size)
         if not size:  # nothing that could be mapped
-            return self._server_keys(memoryview(b""))
+            return self._server_keys(memoryview(b""), part)
         with (
             path.open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
             memoryview(mapped) as data,
         ):
             self._check_length(len(data))
-            return self._server_keys(data)
+            return self._server_keys(data, part)
+
+    def prepare(self, keys: ServerKeys, part: int | None = None) -> bool:
+        """Have what a part of a row needs of loaded keys, or a whole row; False where that was there already.
+
+        Raises:
+            InvalidInputError: keys of another keyset.
+            EvaluationError: the native code refuses the keys.
+        """
+        ready = self._checked(keys)
+        return isinstance(self._evaluator, PartedEvaluator) and self._evaluator.prepare(ready, part)
 
     def _check_length(self, length: int) -> None:
         expected = self.program.parameters.keyset.evaluation_keys_bytes
@@ -207,25 +220,34 @@ class Evaluator:
                 f"evaluation keys of {length} bytes, this keyset has {expected}; make keys for this model's client spec"
             )
 
-    def _server_keys(self, data: memoryview) -> ServerKeys:
-        return ServerKeys(self.program.parameters.keyset.name, self._evaluator.make_ready(data))
+    def _server_keys(self, data: memoryview, part: int | None) -> ServerKeys:
+        keys = ServerKeys(self.program.parameters.keyset.name, self._evaluator.make_ready(data))
+        self.prepare(keys, part)
+        return keys
 
-    def evaluate_row(self, row: bytes, keys: ServerKeys | None = None) -> bytes:
+    def evaluate_row(self, row: bytes, keys: ServerKeys | None = None, *, part: int | None = None) -> bytes:
         """The encrypted result for one encrypted row, both as they travel.
 
         Args:
             row: canonical bytes of an EncryptedTensor.
             keys: of the client that encrypted it; None where the program needs none.
+            part: of the row, from 0 to below the `parts` of the program's parameters, where they have any; None: all.
 
         Returns:
-            Canonical bytes of an EncryptedTensor, of exactly the form that the program's parameters fix.
+            Canonical bytes of an EncryptedTensor, of exactly the form that the program's parameters fix; of a part, as
+            their `whole_answer` takes it.
 
         Raises:
             MalformedMessageError: the row is damaged, or of another form than the program's.
-            InvalidInputError: no keys, or keys of another keyset.
+            InvalidInputError: no keys, or keys of another keyset; or there is no such part.
             EvaluationError: the native code failed.
         """
-        return self._evaluator.evaluate_row(row, self._checked(keys))
+        evaluator, ready = self._evaluator, self._checked(keys)
+        if part is None:
+            return evaluator.evaluate_row(row, ready)
+        if not isinstance(evaluator, PartedEvaluator) or not 0 <= part < parts_of(self.program.parameters):
+            raise InvalidInputError(f"part {part} of a row that has {parts_of(self.program.parameters)}")
+        return evaluator.evaluate_part(row, part, ready)
 
     def evaluate_file(self, path: str | os.PathLike[str], keys: ServerKeys) -> bytes:
         """The same for a tensor of rows in bulk that is in a file: its seed, then its polynomials.

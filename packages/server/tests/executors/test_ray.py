@@ -85,28 +85,30 @@ def test_a_wrong_address_is_told_at_once(address, message):
     assert time.monotonic() - began < 60
 
 
-def test_no_row_is_lost_with_a_machine(cluster, compiled, keyed):
+def test_no_row_is_lost_with_a_machine(cluster, compiled, keyed, parted_model):
     """The last test here: the cluster has a machine less after it."""
     with closing(start(cluster, compiled)) as executor:
-        loses_no_row(executor, cluster, keyed)
+        loses_no_row(executor, cluster, keyed, parted_model)
 
 
-def loses_no_row(executor, cluster, keyed):
+def loses_no_row(executor, cluster, keyed, parted_model):
     first, second = executor.nodes
     assert first != second  # workers are spread over machines
     rows = [executor.submit(dataclasses.replace(keyed, call=str(number))) for number in range(30)]
+    last = executor.submit(parted_model.evaluation())
     rows[2].result(SECONDS)
     until(lambda: sum(row.running() for row in rows) >= 1)
     # All are on this host, and Ray may have joined this process to any of them: it would end with that one.
     joined = ray.get_runtime_context().get_node_id()
     lost = next(machine for machine in cluster.machines if machine.node_id != joined)
     cluster.remove_node(lost, allow_graceful=False)
-    assert all(row.result(SECONDS).tensor for row in rows)
+    assert all(row.result(SECONDS).tensors for row in rows)
+    assert parted_model.is_right(last.result(SECONDS))  # its parts by whoever is there
 
     def noticed():
         """That a worker is lost is noticed when a row is sent to it: those above may all have been done before."""
         further = [executor.submit(dataclasses.replace(keyed, call=f"further {number}")) for number in range(4)]
-        assert all(row.result(SECONDS).tensor for row in further)
+        assert all(row.result(SECONDS).tensors for row in further)
         return len(executor.worker_pids) == 1
 
     until(noticed)

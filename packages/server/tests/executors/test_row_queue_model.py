@@ -1,7 +1,9 @@
 """RowQueue beside a reference that keeps one flat list of rows and reckons each decision anew from what is promised.
 
 Promised is: notes first; principals in turn, lanes of a principal in turn, a lane in its order; keys stay with the
-worker that has them, unless work waits for it and another has room; bounds on what waits or is evaluated; deadlines.
+worker that has them, unless work waits for it and another has room; bounds on what waits or is evaluated; deadlines. A
+row that can be evaluated in parts is, where no other waits; parts of rows that were begun come before other rows, where
+their keys are, and after them where there is room for those.
 """
 
 import itertools
@@ -12,7 +14,7 @@ import pytest
 from cryptable_server.errors import KeysTooLargeError, OverloadedError, TooLateError
 from cryptable_server.executors.evaluation_times import EvaluationTimes
 from cryptable_server.executors.executor import Evaluation, KeysReference
-from cryptable_server.executors.job import Job
+from cryptable_server.executors.job import Job, Share
 from cryptable_server.executors.row_queue import RowQueue
 from cryptable_server.processes.messages import Load
 from cryptable_server.settings.worker_config import WorkerConfig
@@ -27,6 +29,7 @@ SECONDS = {"quick": 0.25, "slow": 4.0}
 BOUNDS = st.sampled_from([None, None, 2, 6])
 OWNERS, KEYS = "aaabc", [None, None, ("k", 8), ("k", 8), ("k", 8), ("l", 8), ("large", 20)]
 PATIENCE = [None] * 9 + [-1.0, 0.125, 2.0, 8.0, 100.0]
+ANY = lambda *_: True  # noqa: E731
 EVENTS = {
     "rows_come": 4,
     "workers_ask": 6,
@@ -36,6 +39,7 @@ EVENTS = {
     "worker_ends": 1,
     "worker_comes_up": 1,
     "machine_is_lost": 1,
+    "row_fails": 1,
     "nobody_is_up": 1,
     "forget": 1,
     "tell": 1,
@@ -87,6 +91,7 @@ class Queues(RuleBasedStateMachine):
         self.memories = [Memory() for _ in range(WORKERS)]
         self.notes = [[] for _ in range(WORKERS)]
         self.idle, self.up, self.busy = set(), set(), {}
+        self.begun = []  # rows with parts that nobody has taken, in the order in which they were begun
         for worker in range(WORKERS):
             self.begin(worker)
 
@@ -112,6 +117,22 @@ class Queues(RuleBasedStateMachine):
         """The first row of each lane, in turn."""
         lanes = sorted(self.turn_of_lane, key=lambda lane: (self.turn_of_principal[lane[0]], self.turn_of_lane[lane]))
         return [next(row for row in self.waiting if row.lane == lane) for lane in lanes]
+
+    def next_part(self, worker, fits):
+        """What a worker is to take of rows that were begun, where `fits` says so."""
+        row = next((row for row in self.begun if row.keys is None or fits(self.memories[worker], row)), None)
+        if row is None:
+            return None
+        share = Share(row.job, row.left.pop(0))
+        if not row.left:
+            self.begun.remove(row)
+        self.give(worker, row, share.part)
+        return share
+
+    def give(self, worker, row, part):
+        self.busy[worker] = row, part
+        if row.keys is not None:
+            self.memories[worker].use(row.keys, row.size, self.clock())
 
     def may_take(self, worker, row):
         if row.keys is None or self.memories[worker].has(row.keys):
@@ -150,20 +171,22 @@ class Queues(RuleBasedStateMachine):
                 dice.choice(list(SECONDS)),
                 dice.choice([None] * 4 + [1]),
                 dice.choice(PATIENCE),
+                dice.choice([1, 2, 2, 3, 5]),
             )
 
-    def put(self, owner, call, keys, model, program, own_bound, patience):
+    def put(self, owner, call, keys, model, program, own_bound, patience, parts):
         name, size = (None, 0) if keys is None else keys
         reference = None if keys is None else KeysReference(name.encode().ljust(32), owner, "", size)
         deadline = None if patience is None else self.clock() + patience
-        fields = {"call": call, "model": model, "deadline": deadline, "model_queue_rows": own_bound}
+        fields = {"call": call, "model": model, "deadline": deadline, "model_queue_rows": own_bound, "parts": parts}
         job = Job(Evaluation(program, b"", reference, owner, **fields), self.clock)
         lane = (owner, call) if keys is None else (owner, reference.name)
         row = SimpleNamespace(job=job, lane=lane, keys=reference and reference.name, size=size, model=model)
         row.program, row.since, row.passed_over = program, self.clock(), 0
+        row.parts, row.left, row.answered = parts, [], 0
 
         before = sum(SECONDS[other.program] for other in self.lane(row)) / WORKERS
-        late = patience is not None and (patience <= 0 or patience < before + SECONDS[program])
+        late = patience is not None and (patience <= 0 or patience < before + SECONDS[program] / min(parts, WORKERS))
         most = [bound if bound is None else bound + WORKERS for bound in self.bounds]
         if own_bound is not None:
             most[2] = own_bound + WORKERS
@@ -188,9 +211,23 @@ class Queues(RuleBasedStateMachine):
     def rows_are_answered(self, dice):
         for worker in dice.sample(range(WORKERS), dice.randint(1, 2)):
             if worker in self.busy:
-                row = self.busy.pop(worker)
-                self.queue.finished(row.job)
-                self.counted.remove(row)
+                row, part = self.busy.pop(worker)
+                row.answered += row.parts if part is None else 1
+                if row.answered == row.parts and row in self.counted:
+                    self.queue.finished(row.job)
+                    self.counted.remove(row)
+
+    def row_fails(self, dice):
+        """By one of its parts; others may wait, or be evaluated."""
+        rows = [row for row, part in self.busy.values() if part is not None and row in self.counted]
+        if rows:
+            self.refuse(dice.choice(rows))
+
+    def refuse(self, row):
+        row.job.refuse(TooLateError(""))
+        self.queue.finished(row.job)
+        self.counted.remove(row)
+        self.begun = [other for other in self.begun if other is not row]
 
     def keys_come_that_fit_no_worker(self, _):
         reference = KeysReference(bytes(32), "a", "", BUDGET + 1)
@@ -211,37 +248,52 @@ class Queues(RuleBasedStateMachine):
         found, expected = self.queue.ask(worker), None
         if self.notes[worker]:
             expected = self.notes[worker].pop(0)
+            assert found is expected
         else:
-            passed_over = []
-            for row in self.heads():
-                if self.may_take(worker, row):
-                    expected = row.job
-                    self.take(worker, row, passed_over)
-                    break
-                passed_over.append(row)
-        assert found is expected
+            expected = (
+                self.next_part(worker, lambda memory, row: memory.has(row.keys))
+                or self.next_row(worker, self.may_take)
+                or self.next_part(worker, lambda memory, row: memory.recent(self.clock()) + row.size <= BUDGET)
+            )
+            assert found == expected
         if expected is not None:
             self.idle.discard(worker)
+
+    def next_row(self, worker, may_take):
+        passed_over = []
+        for row in self.heads():
+            if may_take(worker, row):
+                return self.take(worker, row, passed_over)
+            passed_over.append(row)
+        return None
 
     def take(self, worker, row, passed_over):
         for other in passed_over:
             other.passed_over += 1
-        self.busy[worker] = row
         self.leave(row)
         if row.lane[0] in self.turn_of_principal:
             self.turn_of_principal[row.lane[0]] = next(self.turns)
         if row.lane in self.turn_of_lane:
             self.turn_of_lane[row.lane] = next(self.turns)
-        if row.keys is not None:
-            self.memories[worker].use(row.keys, row.size, self.clock())
+        part = None
+        if row.parts > 1 and not self.waiting:
+            part, *row.left = range(row.parts)
+            self.begun.append(row)
+        self.give(worker, row, part)
+        return Share(row.job, part)
 
     def machine_is_lost(self, dice):
         if not self.busy:
             return
         worker = dice.choice(sorted(self.busy))
-        row = self.busy.pop(worker)
+        row, part = self.busy.pop(worker)
         self.end(worker)
-        self.queue.put_back(row.job)
+        self.queue.put_back(Share(row.job, part))
+        if part is not None:
+            if row in self.counted:  # else it has failed meanwhile
+                row.left.insert(0, part)
+                self.begun = [row, *(other for other in self.begun if other is not row)]
+            return
         places = [place for place, other in enumerate(self.waiting) if other.lane == row.lane]
         self.join(row, places[0] if places else len(self.waiting))
 
@@ -287,7 +339,9 @@ class Queues(RuleBasedStateMachine):
             assert abandoned == []
             return
         lanes = [self.lane(row) for row in self.heads()]
-        assert abandoned == [row.job for lane in lanes for row in lane]
+        assert abandoned == [row.job for row in self.begun + list(itertools.chain(*lanes))]
+        for row in list(self.begun):
+            self.refuse(row)
         for row in list(self.waiting):
             self.leave(row)
             self.queue.finished(row.job)
@@ -298,20 +352,18 @@ class Queues(RuleBasedStateMachine):
     @invariant()
     def rows_are_counted(self):
         if hasattr(self, "queue"):
-            assert self.queue.rows == len(self.counted) == len(self.waiting) + len(self.busy)
+            begun = {id(row) for row in self.begun} | {id(row) for row, _ in self.busy.values() if row in self.counted}
+            assert self.queue.rows == len(self.counted) == len(self.waiting) + len(begun)
 
     def teardown(self):
         """Closed, a queue is emptied by whoever asks, in the same order."""
         if not hasattr(self, "queue"):
             return
         self.queue.close()
-        expected = []
-        notes = [self.notes[0].pop(0) for _ in range(len(self.notes[0]))]
-        while self.waiting:
-            row = self.heads()[0]
-            expected.append(row.job)
-            self.take(0, row, [])
-        assert list(iter(lambda: self.queue.take(0), None)) == [*notes, *expected]
+        expected, self.notes[0] = self.notes[0], []
+        while share := self.next_part(0, ANY) or self.next_row(0, ANY):
+            expected.append(share)
+        assert list(iter(lambda: self.queue.take(0), None)) == expected
 
 
 TestQueues = Queues.TestCase

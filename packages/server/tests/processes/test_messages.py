@@ -31,7 +31,7 @@ MESSAGES = st.one_of(
     st.builds(Unload, TEXTS),
     st.builds(Forget, TEXTS),
     st.just(Report()),
-    st.builds(Evaluate, TEXTS, st.none() | KEYS),
+    st.builds(Evaluate, TEXTS, st.none() | KEYS, SIZES, st.none() | SIZES),
     st.just(Ready()),
     st.builds(Done, SECONDS, SECONDS, SECONDS, SECONDS, st.none() | st.booleans(), SIZES),
     st.builds(Failed, st.sampled_from(list(FAILURES)), TEXTS),
@@ -86,6 +86,13 @@ def test_what_is_wrong_is_told(changed, told):
 def test_what_is_no_message(facts):
     with pytest.raises(UnreadableMessageError, match="no message"):
         message_of(facts)
+
+
+def test_a_part_is_a_number_or_none():
+    facts = facts_of(Evaluate("program", part=0))
+    assert message_of(facts) == Evaluate("program", part=0)
+    with pytest.raises(UnreadableMessageError, match=r"Evaluate\.part is a bool"):
+        message_of({**facts, "part": False})
 
 
 def test_keys_are_checked_as_the_message_is():

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 from cryptable_server.errors import KeysNotFoundError
+from cryptable_server.executors.executor import Evaluated
+from cryptable_server.executors.link import request
 from cryptable_server.processes import worker
 from cryptable_server.processes.messages import Evaluate, KeysFile
 
@@ -12,12 +14,23 @@ def test_keys_that_are_deleted_meanwhile_are_not_found(keyed, when, monkeypatch)
     """Their owner may delete them at any time: that is no error of the server's."""
     path = Path(keyed.keys.location)
     file = KeysFile("name", hashlib.sha256(path.read_bytes()).hexdigest(), str(path), 1 << 20)
-    request = Evaluate(keyed.program, file)
+    asked = Evaluate(keyed.program, file)
     if when == "before they are looked at":
         path.unlink()
     else:
         digest_of = worker._sha256
         monkeypatch.setattr(worker, "_sha256", lambda file: (digest_of(file), file.unlink())[0])
-    done, _ = worker.answer(worker.Worker(key_memory_bytes=1 << 30), request, keyed.tensor)
+    done, _ = worker.answer(worker.Worker(key_memory_bytes=1 << 30), asked, keyed.tensor)
     assert done.error == worker._NAMES[KeysNotFoundError]
     assert "have been deleted" in done.message
+
+
+@pytest.mark.encrypted
+def test_a_worker_makes_what_a_part_needs_of_keys(parted_model):
+    """Keys that it has for one part are not there for another, and counted as such."""
+    evaluation = parted_model.evaluation()
+    one = worker.Worker(key_memory_bytes=1 << 30)
+    answers = [one.evaluate(request(evaluation, part), evaluation.tensor) for part in (1, 1, 0, 1, None)]
+    assert [done.keys_cached for done, _ in answers] == [False, True, False, True, True]
+    for tensors in ((answers[2][1], answers[1][1]), (answers[4][1],)):
+        assert parted_model.is_right(Evaluated(tensors, 0.0, 0.0))

@@ -26,7 +26,7 @@ class ByHand:
         return self.futures[-1]
 
     def end(self, number):
-        self.futures[number].set_result(Evaluated(b"%d" % number, 0.0, 0.0))
+        self.futures[number].set_result(Evaluated((b"%d" % number,), 0.0, 0.0))
 
 
 class Rows:
@@ -64,7 +64,7 @@ def test_answers_come_in_order_whichever_row_ends_first():
             await settle()
             for number in (2, 0, 1):
                 executor.end(number)
-            assert [(await pipeline.next()).tensor for _ in range(3)] == [b"0", b"1", b"2"]
+            assert [(await pipeline.next()).tensors for _ in range(3)] == [(b"0",), (b"1",), (b"2",)]
             assert await pipeline.next() is None
 
     run(main)
@@ -97,7 +97,7 @@ def test_a_refusal_comes_in_its_place(refusal):
             if rows.count == 3:
                 executor.futures[1].set_exception(refusal)
             executor.end(0)
-            assert (await pipeline.next()).tensor == b"0"
+            assert (await pipeline.next()).tensors == (b"0",)
             with pytest.raises(type(refusal)):
                 await pipeline.next()
         await settle()
@@ -117,7 +117,7 @@ def test_a_full_queue_refuses_the_first_row_and_makes_those_after_it_wait():
                 await settle()
                 assert len(executor.futures) == number + 1
                 executor.end(number)
-                assert (await pipeline.next()).tensor == b"%d" % number
+                assert (await pipeline.next()).tensors == (b"%d" % number,)
 
     run(main)
 

@@ -59,8 +59,18 @@ def error_of(executor, evaluation):
     return type(executor.submit(evaluation).exception(LONG_SECONDS))
 
 
+def all_parts_are_taken(executor, row):
+    """By different workers, where none goes on."""
+    return row.running() and not executor._queue._begun
+
+
 class ExecutorContract:
     """See above."""
+
+    @pytest.fixture
+    def parted(self, parted_model, request):
+        """An evaluation in two parts, with keys that no other test has had loaded."""
+        return parted_model.evaluation(request.node.name)
 
     @pytest.fixture
     def own(self, keyed, request):
@@ -70,7 +80,7 @@ class ExecutorContract:
     def test_a_row_is_evaluated(self, executor, quick, compiled):
         assert executor.parallel_rows == len(executor.worker_pids) == 2
         answer = executor.submit(quick).result(LONG_SECONDS)
-        tensor = EncryptedTensor.from_bytes(answer.tensor)
+        tensor = EncryptedTensor.from_bytes(*answer.tensors)
         compiled["linear"].parameters.check_output(tensor.to_message())
         assert tensor.bodies.tolist() == [0]  # the sum of trivial bodies of zero
         assert (answer.keys_cached, answer.lookups) == (None, 0)
@@ -84,7 +94,7 @@ class ExecutorContract:
             with all_stopped(executor):
                 rows = [executor.submit(quick) for _ in range(2)]
                 until(lambda rows=rows: all(row.running() for row in rows))
-            assert all(row.result(LONG_SECONDS).tensor for row in rows)
+            assert all(row.result(LONG_SECONDS).tensors for row in rows)
             assert executor.answered == [count + number for count in before]
 
     def test_keys_are_loaded_once_and_forgotten_when_that_is_asked(self, executor, own):
@@ -171,6 +181,86 @@ class ExecutorContract:
         until(lambda: executor.submit(quick).result(LONG_SECONDS) and executor.answered[0] > before[0])
         assert len(executor.worker_pids) == 2
         assert pids[0] not in executor.worker_pids
+
+    def test_parts_are_taken_by_several_workers_and_answered_in_order(self, executor, quick, parted, parted_model):
+        for turn in (1, -1):
+            before = executor.answered
+            with all_stopped(executor, quick) as pids:
+                row = executor.submit(parted)
+                until(lambda row=row: all_parts_are_taken(executor, row))
+                assert executor.waiting == 1
+                first = pids[::turn][0]
+                os.kill(first, signal.SIGCONT)  # and is done with its part, whichever, when it answers another row
+                executor.submit(quick).result(LONG_SECONDS)
+                assert not row.done()
+            answer = row.result(LONG_SECONDS)
+            assert len(answer.tensors) == 2
+            assert parted_model.is_right(answer)
+            assert sum(executor.answered) > sum(before)
+        until(lambda: executor.waiting == 0)
+
+    def test_rows_in_parts_count_as_rows(self, executor, quick, parted, parted_model):
+        before = sum(executor.answered)
+        with all_stopped(executor, quick):
+            settled = sum(executor.answered)
+            rows = [executor.submit(parted) for _ in range(5)]
+            until(lambda: sum(row.running() for row in rows) >= 1)
+            assert executor.waiting == 5
+        answers = [row.result(LONG_SECONDS) for row in rows]
+        assert all(map(parted_model.is_right, answers))
+        assert sum(executor.answered) == settled + 5
+        assert {answer.rows for answer in answers} == {1}
+        # Of those that others waited behind, workers have taken all: they would have gained nothing.
+        assert {len(answer.tensors) for answer in answers} == {1, 2}
+        assert settled > before
+        until(lambda: executor.waiting == 0)
+
+    def test_a_killed_worker_costs_the_row_that_it_had_a_part_of(self, executor, quick, parted, parted_model):
+        deaths = executor.deaths
+        with all_stopped(executor, quick) as pids:
+            row = executor.submit(parted)
+            until(lambda: all_parts_are_taken(executor, row))
+            others = [executor.submit(parted), executor.submit(quick)]
+            os.kill(pids[0], signal.SIGKILL)
+            with pytest.raises(WorkerDiedError, match="safe to send the same row again, once"):
+                row.result(LONG_SECONDS)  # though another has the other part, and hangs
+        assert executor.deaths == deaths + 1
+        assert parted_model.is_right(others[0].result(LONG_SECONDS))
+        others[1].result(LONG_SECONDS)
+        until(lambda: executor.waiting == 0)
+        before = executor.answered
+        until(lambda: executor.submit(quick).result(LONG_SECONDS) and executor.answered[0] > before[0])
+
+    def test_a_part_that_fails_fails_the_row(self, executor, parted, parted_model):
+        pids = executor.worker_pids
+        for _ in range(3):  # by whichever worker
+            assert error_of(executor, parted_model.broken(parted)) is MalformedMessageError
+        until(lambda: executor.waiting == 0)
+        assert parted_model.is_right(executor.submit(parted).result(LONG_SECONDS))
+        assert executor.worker_pids == pids
+
+    def test_of_a_cancelled_row_no_further_part_is_evaluated(self, executor, quick, parted):
+        with all_stopped(executor, quick):
+            other, row = executor.submit(quick), executor.submit(parted)
+            until(lambda: other.running() and row.running())
+            before = sum(executor.answered)
+            assert not row.cancel()
+            assert executor.waiting == 2
+        with pytest.raises(CancelledError):
+            row.result(LONG_SECONDS)
+        until(lambda: executor.waiting == 0)
+        assert sum(executor.answered) == before + 1  # the other
+
+    def test_a_deadline_that_passes_between_parts_ends_the_row(self, executor, quick, parted):
+        with all_stopped(executor, quick):
+            other = executor.submit(quick)
+            row = executor.submit(dataclasses.replace(parted, deadline=CLOCK() + 50))
+            until(lambda: other.running() and row.running())
+            CLOCK.pass_by(60)
+        with pytest.raises(TooLateError, match="free for every part of this row"):
+            row.result(LONG_SECONDS)
+        other.result(LONG_SECONDS)
+        until(lambda: executor.waiting == 0)
 
     def test_close_ends_the_processes_and_refuses_what_waits(self, executor, quick):
         """The last test here: the executor does not outlive it."""

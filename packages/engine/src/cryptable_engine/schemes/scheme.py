@@ -190,6 +190,25 @@ class FileEvaluator(SchemeEvaluator, Protocol):
         """
 
 
+@runtime_checkable
+class PartedEvaluator(SchemeEvaluator, Protocol):
+    """What also evaluates rows in parts, which may be several processes': see `cryptable_protocol.schemes.parts`."""
+
+    def prepare(self, keys: object, part: int | None) -> bool:
+        """Have of a client's keys what a part needs, or all parts; False where that was there already.
+
+        Args:
+            keys: as for `evaluate_row`, which makes what it needs itself where this was not called.
+            part: its number, from 0; None: of all.
+
+        Raises:
+            EvaluationError: the keys cannot be used.
+        """
+
+    def evaluate_part(self, row: bytes, part: int, keys: object) -> bytes:
+        """The answer to one part of a row, as `Parted.whole_answer` takes it; all else is as for `evaluate_row`."""
+
+
 class EngineScheme(Protocol):
     """One way to evaluate circuits under encryption."""
 

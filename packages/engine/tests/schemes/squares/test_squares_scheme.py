@@ -29,8 +29,9 @@ from cryptable_engine.schemes.squares.network import Network
 from cryptable_engine.schemes.squares.noise.bound import NoiseBound, most_used
 from cryptable_engine.schemes.squares.plan import Gather, Plan, choose_blocks, inner_gather
 from cryptable_engine.schemes.squares.rings.seal import SealRing
-from cryptable_protocol import CompileOptions, MalformedMessageError
+from cryptable_protocol import CompileOptions, InvalidInputError, MalformedMessageError
 from cryptable_protocol.messages import tensor as pb
+from cryptable_protocol.schemes.parts import whole_answer
 from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.keyset import SquaresKeyset
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
@@ -68,17 +69,46 @@ def test_networks_of_any_shape_are_exact(widths, tmp_path):
     party.close()
 
 
-@pytest.mark.encrypted
-def test_scores_of_many_bits_take_several_moduli(tmp_path):
+@pytest.fixture(scope="module")
+def of_moduli(tmp_path_factory):
+    """A network whose scores take several moduli."""
     circuit = square_network(np.random.default_rng(0), (6, 4, 2), maximum=4095, largest=900)
-    program = compile_circuit(circuit, OPTIONS, tmp_path / "program")
+    program = compile_circuit(circuit, OPTIONS, tmp_path_factory.mktemp("squares") / "program")
     assert len(program.parameters.moduli) > 1
-    evaluator, party = Evaluator(program), Party(program)
+    party = Party(program)
+    yield circuit, program, party
+    party.close()
+
+
+@pytest.mark.encrypted
+def test_scores_of_many_bits_take_several_moduli(of_moduli):
+    circuit, program, party = of_moduli
+    evaluator = Evaluator(program)
     keys = evaluator.load_keys(party.evaluation_keys)
     rows = np.array([[4095] * 6, [0, 1, 2, 4095, 7, 9]])
     for row, expected in zip(rows, interpret(circuit, rows), strict=True):
         assert party.decrypt(evaluator.evaluate_row(party.encrypt(row), keys)).tolist() == expected.tolist()
-    party.close()
+
+
+@pytest.mark.encrypted
+def test_each_modulus_is_a_part_that_any_process_evaluates(of_moduli):
+    circuit, program, party = of_moduli
+    moduli, row = program.parameters.moduli, np.array([[0, 1, 2, 4095, 7, 9]])
+    sent, answers = party.encrypt(row[0]), {}
+    for part in reversed(range(len(moduli))):
+        evaluator = Evaluator(program)  # as in a process of its own, which has what this part needs of the keys
+        keys = evaluator.load_keys(party.evaluation_keys, part=part)
+        is_one = evaluator._evaluator.programs[0].ring.keys_are_of_all_moduli
+        assert len(keys.ready._made) == 1
+        assert not evaluator.prepare(keys, part)
+        answers[part] = evaluator.evaluate_row(sent, keys, part=part)
+    whole = whole_answer(program.parameters, [answers[part] for part in range(len(moduli))])
+    assert party.decrypt(whole).tolist() == interpret(circuit, row)[0].tolist()
+    assert evaluator.prepare(keys) == (not is_one)
+    assert len(keys.ready._made) == (1 if is_one else len(moduli))
+    for part in (-1, len(moduli)):
+        with pytest.raises(InvalidInputError, match=f"part {part} of a row that has {len(moduli)}"):
+            evaluator.evaluate_row(sent, keys, part=part)
 
 
 @pytest.mark.encrypted

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cryptable_protocol import AffineEncoder, ClientSpec, Decoder, Link, MalformedMessageError
+from cryptable_protocol import AffineEncoder, ClientSpec, Decoder, InternalError, Link, MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.messages import tensor as tensor_pb
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
+from cryptable_protocol.schemes.parts import parts_of, whole_answer
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.squares.keyset import CHAINS, SquaresKeyset
 from cryptable_protocol.schemes.squares.mask_stream import key_masks, residues
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
@@ -213,3 +215,29 @@ def test_what_is_pinned_changes_with_every_field_that_matters() -> None:
         {"window": 2},
     ):
         assert replace(PARAMETERS, **changes).pinned_facts() != pinned
+
+
+def test_parts_are_moduli_and_their_answers_make_one() -> None:
+    assert parts_of(PARAMETERS) == 2
+    assert parts_of(replace(PARAMETERS, moduli=(114689,), maximum=65536)) == 1
+    each = PARAMETERS.answer_bytes // 2
+    answers = [RingTensor(bytes([number]) * each).to_bytes() for number in (1, 2)]
+    whole = whole_answer(PARAMETERS, answers)
+    PARAMETERS.check_output(tensor_pb.EncryptedTensor.FromString(whole))
+    assert RingTensor.from_bytes(whole).polynomials == b"\1" * each + b"\2" * each
+    assert whole_answer(PARAMETERS, [whole]) == whole
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"\1", b"", RingTensor(b"\1").to_bytes(), RingTensor(bytes(PARAMETERS.answer_bytes)).to_bytes()]
+)
+def test_an_answer_to_a_part_has_exactly_its_form(damaged: bytes) -> None:
+    fine = RingTensor(bytes(PARAMETERS.answer_bytes // 2)).to_bytes()
+    with pytest.raises(MalformedMessageError):
+        whole_answer(PARAMETERS, [fine, damaged])
+
+
+def test_as_many_answers_as_parts_or_one() -> None:
+    fine = RingTensor(bytes(PARAMETERS.answer_bytes // 2)).to_bytes()
+    with pytest.raises(InternalError, match="3 answers to parts of a row that has 2"):
+        whole_answer(PARAMETERS, [fine] * 3)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 
+from cryptable_server.executors.executor import Evaluation
+
 _REMEMBERED_ROWS = 32
 _MAX_REMEMBERED_PROGRAMS = 1 << 10
 _UNKNOWN_SECONDS = 1.0
@@ -19,7 +21,7 @@ class EvaluationTimes:
         self._fastest: dict[str, float] = {}
 
     def add(self, program: str, seconds: float) -> None:
-        """A row has been evaluated with keys that were in memory already, or with none."""
+        """A row has been evaluated with keys that were in memory, or with none: its parts together took that long."""
         with self._mutex:
             remembered = self._seconds.setdefault(program, deque(maxlen=_REMEMBERED_ROWS))
             remembered.append(seconds)
@@ -32,6 +34,10 @@ class EvaluationTimes:
     def fastest(self, program: str) -> float:
         """The least that one of the last rows took, 0 where none is known: no row is refused on a guess."""
         return self._fastest.get(program, 0.0)
+
+    def least(self, evaluation: Evaluation, workers: int) -> float:
+        """The least that passes until it is answered, by all of so many workers if it has parts."""
+        return self.fastest(evaluation.program) * evaluation.rows / min(evaluation.parts, workers)
 
     def usual(self, program: str) -> float:
         """What a row takes on the average, or a guess where none is known."""

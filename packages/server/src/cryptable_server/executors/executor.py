@@ -65,27 +65,31 @@ class Evaluation:
     """That the tensor holds: all that counts rows counts them."""
     file: TensorFile | None = None
     """Of rows in bulk, which is there until the evaluation has ended."""
+    parts: int = 1
+    """In how many it can be evaluated, by several workers at once; nothing but the evaluation counts parts."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
     """The answer to one Evaluation."""
 
-    tensor: bytes
-    """Canonical EncryptedTensor."""
+    tensors: tuple[bytes, ...]
+    """Canonical EncryptedTensor; of a row that was evaluated in parts, that of each, in their order."""
     cpu_seconds: float
+    """Of all parts together."""
     wall_seconds: float
+    """Of parts, those that one worker has evaluated, whichever took longest: what others do meanwhile takes no time."""
     trim_seconds: float = 0.0
     """Of `wall_seconds`, for making the answer short."""
     queue_seconds: float = 0.0
     """From submission until a worker took it."""
     key_seconds: float = 0.0
-    """Until its keys were in the worker's memory."""
+    """Until its keys were in the memory of that worker."""
     keys_cached: bool | None = None
-    """Whether they were there already; None where it needs none."""
+    """Whether they were there already, in every worker that evaluated it; None where it needs none."""
     lookups: int = 0
     rows: int = 1
-    """That were evaluated, and `tensor` answers."""
+    """That were evaluated, and `tensors` answers."""
 
 
 class Executor(Protocol):
@@ -96,7 +100,7 @@ class Executor(Protocol):
         """Rows that are evaluated at the same time, at most."""
 
     def submit(self, evaluation: Evaluation) -> Future[Evaluated]:
-        """Queue a row. Cancelling the future drops it, if its evaluation has not begun.
+        """Queue a row. Cancelling the future drops it, if its evaluation has not begun, and any parts that have not.
 
         The future raises WorkerDiedError, EvaluationTimedOutError, EvaluationFailedError, KeysNotFoundError,
         KeysCorruptedError, TooLateError or DrainingError.

@@ -38,6 +38,16 @@ class KeyAffinity:
         """A worker's memory is empty."""
         self._caches[worker].clear()
 
+    def has(self, worker: int, job: Job) -> bool:
+        """Whether a worker has the keys of a row, or it needs none."""
+        keys = job.evaluation.keys
+        return keys is None or keys.name in self._caches[worker]
+
+    def has_room(self, worker: int, job: Job) -> bool:
+        """Whether a worker can load the keys of a row, and push out none that others used lately."""
+        keys = job.evaluation.keys
+        return keys is None or self._caches[worker].has_room(keys.memory_bytes, recent_seconds=_RECENT_SECONDS)
+
     def should_take(self, worker: int, waiting: Sequence[Job], idle: Collection[int]) -> bool:
         """Whether `worker` should take the first of these rows, which have the same keys, or none.
 
@@ -52,7 +62,7 @@ class KeyAffinity:
         """
         job = waiting[0]
         keys = job.evaluation.keys
-        if keys is None or keys.name in self._caches[worker]:
+        if keys is None or self.has(worker, job):
             return True
         holders = {other for other, cache in enumerate(self._caches) if keys.name in cache}
         if not holders:
@@ -62,7 +72,7 @@ class KeyAffinity:
         has_waited = (
             len(waiting) >= _MANY_ROWS or job.passed_over >= _PASSED_OVER or job.waited_seconds >= _LONG_SECONDS
         )
-        return has_waited and self._caches[worker].has_room(keys.memory_bytes, recent_seconds=_RECENT_SECONDS)
+        return has_waited and self.has_room(worker, job)
 
     def _recent(self, worker: int) -> int:
         return self._caches[worker].recent_bytes(_RECENT_SECONDS)

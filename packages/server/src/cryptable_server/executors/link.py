@@ -37,7 +37,7 @@ class WorkerLink(Protocol):
         """
 
     def evaluate(self, request: Evaluate, tensor: bytes) -> tuple[Done | Failed, bytes]:
-        """Have a row evaluated: what `worker.answer` returns for it.
+        """Have a row or a part of one evaluated: what `worker.answer` returns for it.
 
         Raises:
             WorkerLostError, WorkerSilentError: there is no answer; the worker has been ended.
@@ -53,9 +53,9 @@ class WorkerLink(Protocol):
         """End the worker, and wait for it."""
 
 
-def request(evaluation: Evaluation) -> Evaluate:
+def request(evaluation: Evaluation, part: int | None) -> Evaluate:
     """What a worker is asked, but for the tensor."""
     keys = evaluation.keys
     file = None if keys is None else KeysFile(keys.name, keys.sha256.hex(), keys.location, keys.memory_bytes)
     tensor_file = "" if evaluation.file is None else evaluation.file.location
-    return Evaluate(evaluation.program, file, evaluation.rows, tensor_file)
+    return Evaluate(evaluation.program, file, evaluation.rows, tensor_file, part)

@@ -7,8 +7,9 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 
+from cryptable_server.executors.begun_rows import BegunRows
 from cryptable_server.executors.evaluation_times import EvaluationTimes
-from cryptable_server.executors.job import Job
+from cryptable_server.executors.job import Job, Share
 from cryptable_server.executors.key_affinity import KeyAffinity
 from cryptable_server.executors.queue_bounds import QueueBounds
 from cryptable_server.processes.key_cache import check_size
@@ -34,6 +35,7 @@ class RowQueue:
         self._condition = threading.Condition()
         self._notes: list[deque[Note]] = [deque() for _ in range(config.count)]
         self._principals: OrderedDict[str, OrderedDict[str, deque[Job]]] = OrderedDict()
+        self._begun = BegunRows()
         self._bounds = QueueBounds(config, times)
         self._affinity = KeyAffinity(config.count, config.key_memory_bytes, clock)
         self._ahead: Counter[str] = Counter()
@@ -63,10 +65,16 @@ class RowQueue:
             self._lane(job).append(job)
             self._condition.notify_all()
 
-    def put_back(self, job: Job) -> None:
-        """Add a row that was taken, and whose worker was lost for no fault of it, before all others of its lane."""
+    def put_back(self, share: Share) -> None:
+        """Add a row, or a part of one, that was taken, and whose worker was lost for no fault of it, before all others.
+
+        A row is before those of its lane.
+        """
         with self._condition:
-            self._lane(job).appendleft(job)
+            if share.part is None:
+                self._lane(share.job).appendleft(share.job)
+            else:
+                self._begun.put_back(share)
             self._condition.notify_all()
 
     def tell(self, note: Note, worker: int | None = None) -> None:
@@ -81,20 +89,21 @@ class RowQueue:
         """A row has been answered, or its caller has gone; it leaves the queue, if its turn has not come."""
         with self._condition:
             self._bounds.leave(job)
+            self._begun.discard(job)
             lanes = self._principals.get(job.evaluation.principal, OrderedDict())
             jobs = lanes.get(job.lane, deque())
             if job in jobs:
                 jobs.remove(job)
                 self._tidy(job)
 
-    def take(self, worker: int) -> Job | Note | None:
+    def take(self, worker: int) -> Share | Note | None:
         """What `worker` is to do next, waited for; None when the queue has been closed and everything was taken."""
         with self._condition:
             while (work := self.ask(worker)) is None and not self._closed:
-                self._condition.wait(_LOOK_AGAIN_SECONDS if self._principals else None)
+                self._condition.wait(_LOOK_AGAIN_SECONDS if self._principals or self._begun else None)
             return work
 
-    def ask(self, worker: int) -> Job | Note | None:
+    def ask(self, worker: int) -> Share | Note | None:
         """What `worker` is to do next; where that is None, it is idle from now on, until it is given something."""
         with self._condition:
             self._idle.add(worker)
@@ -127,7 +136,7 @@ class RowQueue:
         with self._condition:
             if self._up:
                 return []
-            jobs = [job for lane in self._in_turn() for job in lane]
+            jobs = [*self._begun.clear(), *(job for lane in self._in_turn() for job in lane)]
             self._principals.clear()
             return jobs
 
@@ -137,15 +146,39 @@ class RowQueue:
             self._closed = True
             self._condition.notify_all()
 
-    def _next_for(self, worker: int) -> Job | None:
+    def _next_for(self, worker: int) -> Share | None:
+        """Rows that were begun come first, to be answered soon, but where their keys are not, last."""
+        return (
+            self._part_for(worker, self._affinity.has)
+            or self._row_for(worker)
+            or self._part_for(worker, self._affinity.has_room)
+        )
+
+    def _part_for(self, worker: int, fits: Callable[[int, Job], bool]) -> Share | None:
+        share = self._begun.take(lambda job: self._closed or fits(worker, job))
+        if share is not None and share.job.evaluation.keys is not None:
+            self._affinity.used(worker, share.job.evaluation.keys)
+        return share
+
+    def _row_for(self, worker: int) -> Share | None:
         passed_over: list[Job] = []
         for jobs in self._in_turn():
             if self._closed or self._affinity.should_take(worker, jobs, self._idle):
                 for other in passed_over:
                     other.passed_over += 1
-                return self._taken(worker, jobs.popleft())
+                return self._share(self._taken(worker, jobs.popleft()))
             passed_over.append(jobs[0])
         return None
+
+    def _share(self, job: Job) -> Share:
+        """All of a row, or its first part where no other row waits: a worker that gets free then takes the next part.
+
+        Where others wait, whoever gets free takes one of those: parts would cost a little, and gain nothing.
+        """
+        if job.evaluation.parts == 1 or self._workers == 1 or self._principals:
+            return Share(job)
+        self._condition.notify_all()
+        return self._begun.begin(job)
 
     def _in_turn(self) -> Iterator[deque[Job]]:
         for principal in sorted(self._principals, key=self._ahead.__contains__) if self._ahead else self._principals:
@@ -193,4 +226,4 @@ class RowQueue:
         """What passes at least until a row is answered: that those before it in its lane are, and itself."""
         before = self._principals.get(job.evaluation.principal, OrderedDict()).get(job.lane, ())
         ahead = sum(self._times.fastest(other.evaluation.program) * other.evaluation.rows for other in before)
-        return ahead / self._workers + self._times.fastest(job.evaluation.program) * job.evaluation.rows
+        return ahead / self._workers + self._times.least(job.evaluation, self._workers)

@@ -16,7 +16,7 @@ from cryptable_server.errors import (
 from cryptable_server.executors.crash_throttle import CrashThrottle
 from cryptable_server.executors.evaluation_times import EvaluationTimes
 from cryptable_server.executors.executor import Evaluated, Evaluation
-from cryptable_server.executors.job import Job
+from cryptable_server.executors.job import Job, Share
 from cryptable_server.executors.link import WorkerLink, WorkerLostError, WorkerSilentError, request
 from cryptable_server.executors.row_queue import RowQueue
 from cryptable_server.logs import log
@@ -90,7 +90,7 @@ class WorkerSlot:
             return
         self._started.set_result(None)
         while (work := self._queue.take(self._index)) is not None:
-            if isinstance(work, Job):
+            if isinstance(work, Share):
                 self._answer(work)
             else:
                 self._link.tell(work)
@@ -105,22 +105,21 @@ class WorkerSlot:
         seconds = round(time.monotonic() - began, 3)
         log(_LOGGER, logging.INFO, "worker up", worker=self._index, pid=self._link.pid, seconds=seconds)
 
-    def _answer(self, job: Job) -> None:
-        if not job.begun and not job.set_running_or_notify_cancel():
+    def _answer(self, share: Share) -> None:
+        job = share.job
+        if not job.begin():
             return
-        job.begun = True
         try:
-            answer = self._evaluate(job)
+            answer = self._evaluate(share)
         except WorkerLostError as error:
             # Only what the worker's machine took with it comes here.
             log(_LOGGER, logging.ERROR, "worker lost", worker=self._index, how=str(error))
             self._queue.emptied(self._index)
-            self._queue.put_back(job)
+            self._queue.put_back(share)
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller waits for it
             job.refuse(error)
         else:
-            self.answered += answer.rows
-            job.set_result(answer)
+            self._gather(share, answer)
         while self._link.pid is None and not self._stopping.is_set():
             # At once, so that the next row need not wait for the worker's imports.
             try:
@@ -128,18 +127,26 @@ class WorkerSlot:
             except ExecutorError as error:
                 log(_LOGGER, logging.ERROR, "worker does not come up", worker=self._index, reason=str(error))
                 for waiting in self._queue.abandoned():
-                    self._refuse(waiting, error)
+                    waiting.refuse(WorkerDiedError(f"no evaluation worker is up ({error}); try again later"))
                 self._stopping.wait(_RESTART_SECONDS)
 
-    def _refuse(self, job: Job, error: ExecutorError) -> None:
-        if job.begun or job.set_running_or_notify_cancel():
-            job.refuse(WorkerDiedError(f"no evaluation worker is up ({error}); try again later"))
+    def _gather(self, share: Share, answer: Evaluated) -> None:
+        job = share.job
+        whole = job.gather(share, self._index, answer)
+        if whole is None:
+            return
+        if whole.keys_cached is not False:
+            seconds = whole.wall_seconds if share.part is None else job.worker_seconds
+            self._times.add(job.evaluation.program, seconds / whole.rows)
+        self.answered += whole.rows
+        job.set_result(whole)
 
-    def _evaluate(self, job: Job) -> Evaluated:
+    def _evaluate(self, share: Share) -> Evaluated:
         if self._stopping.is_set():
             raise DrainingError()
-        evaluation = job.evaluation
-        job.check_deadline(self._times.fastest(evaluation.program) * evaluation.rows)
+        job, evaluation = share.job, share.job.evaluation
+        parts = 1 if share.part is None else evaluation.parts
+        job.check_deadline(self._times.fastest(evaluation.program) * evaluation.rows / parts)
         queue_seconds = job.waited_seconds
         if self._link.pid is None:
             # It died while it was idle: nobody's row is lost.
@@ -148,7 +155,7 @@ class WorkerSlot:
             except ExecutorError as error:
                 raise WorkerDiedError(f"the evaluation worker does not come up ({error}); try again later") from error
         try:
-            answer, tensor = self._link.evaluate(request(evaluation), evaluation.tensor)
+            answer, tensor = self._link.evaluate(request(evaluation, share.part), evaluation.tensor)
         except WorkerSilentError as error:
             self._count_death(job)
             log(_LOGGER, logging.ERROR, "evaluation timed out", worker=self._index, **_about(evaluation))
@@ -173,27 +180,25 @@ class WorkerSlot:
                 # Whether they were loaded before it failed is not known; if they were, nothing but a hint is lost.
                 self._queue.forget(evaluation.keys.name, self._index)
             raise FAILURES[answer.error](answer.message)
-        return self._evaluated(evaluation, answer, tensor, queue_seconds)
-
-    def _evaluated(self, evaluation: Evaluation, done: Done, tensor: bytes, queue_seconds: float) -> Evaluated:
-        evaluated = Evaluated(
-            tensor,
-            cpu_seconds=done.cpu_seconds,
-            wall_seconds=done.wall_seconds,
-            trim_seconds=min(done.trim_seconds, done.wall_seconds),
-            queue_seconds=queue_seconds,
-            key_seconds=done.key_seconds,
-            keys_cached=done.keys_cached,
-            lookups=done.lookups,
-            rows=evaluation.rows,
-        )
-        if evaluated.keys_cached is not False:
-            self._times.add(evaluation.program, evaluated.wall_seconds / evaluated.rows)
-        return evaluated
+        return _evaluated(evaluation, answer, tensor, queue_seconds)
 
     def _count_death(self, job: Job) -> None:
         self.deaths += 1
         self._throttle.crashed(job.evaluation.principal)
+
+
+def _evaluated(evaluation: Evaluation, done: Done, tensor: bytes, queue_seconds: float) -> Evaluated:
+    return Evaluated(
+        (tensor,),
+        cpu_seconds=done.cpu_seconds,
+        wall_seconds=done.wall_seconds,
+        trim_seconds=min(done.trim_seconds, done.wall_seconds),
+        queue_seconds=queue_seconds,
+        key_seconds=done.key_seconds,
+        keys_cached=done.keys_cached,
+        lookups=done.lookups,
+        rows=evaluation.rows,
+    )
 
 
 def _about(evaluation: Evaluation) -> dict[str, object]:

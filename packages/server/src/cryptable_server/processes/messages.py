@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, TypeAlias, get_args, get_type_hints
 
 from cryptable_protocol import CryptableError, MalformedMessageError
 
@@ -85,6 +85,8 @@ class Evaluate:
     """That the tensor holds: each may take the time of one."""
     tensor_file: str = ""
     """Where the tensor is, of rows in bulk; else it comes along."""
+    part: int | None = None
+    """The number of a part, which alone is to be evaluated."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,9 @@ def _read(kind: type[Any], values: Mapping[str, object]) -> Any:  # noqa: ANN401
         raise UnreadableMessageError(f"{name} with the fields {sorted(values)}, expected {sorted(types)}")
     for field in fields(kind):
         value = values[field.name]
+        expected = types[field.name]
         # A bool is an int to `isinstance`.
-        if not isinstance(value, types[field.name]) or (isinstance(value, bool) and types[field.name] is int):
+        if not isinstance(value, expected) or (isinstance(value, bool) and bool not in (expected, *get_args(expected))):
             raise UnreadableMessageError(f"{name}.{field.name} is a {type(value).__name__}, expected {field.type}")
         if isinstance(value, int | float) and not 0 <= value < math.inf:
             raise UnreadableMessageError(f"{name}.{field.name} is {value}, expected a finite number from 0")

@@ -65,19 +65,20 @@ class Worker:
         self._keys.clear()
 
     def evaluate(self, request: Evaluate, tensor: bytes) -> tuple[Done, bytes]:
-        """One row: how it went, and the canonical EncryptedTensor."""
+        """One row, or a part of one: how it went, and the canonical EncryptedTensor."""
         evaluator = self.load(request.program)
         began = time.perf_counter()
         cached, keys = None, None
         if request.keys is not None:
-            cached = request.keys.name in self._keys
-            keys = self._load_keys(evaluator, request.keys)
+            held = request.keys.name in self._keys
+            keys = self._load_keys(evaluator, request.keys, request.part)
+            cached = not evaluator.prepare(keys, request.part) and held
         key_seconds = time.perf_counter() - began
         wall, cpu, trim = time.perf_counter(), time.process_time(), trim_seconds()
         if request.tensor_file and keys is not None:
             result = evaluator.evaluate_file(request.tensor_file, keys)
         else:
-            result = evaluator.evaluate_row(tensor, keys)
+            result = evaluator.evaluate_row(tensor, keys, part=request.part)
         done = Done(
             cpu_seconds=time.process_time() - cpu,
             wall_seconds=time.perf_counter() - wall,
@@ -88,14 +89,14 @@ class Worker:
         )
         return done, result
 
-    def _load_keys(self, evaluator: Evaluator, file: KeysFile) -> ServerKeys:
+    def _load_keys(self, evaluator: Evaluator, file: KeysFile, part: int | None) -> ServerKeys:
         path = Path(file.location)
 
         def load() -> ServerKeys:
             if _sha256(path) != file.sha256:
                 raise KeysCorruptedError("the stored evaluation keys are damaged; upload them again")
             try:
-                return evaluator.load_keys(path)
+                return evaluator.load_keys(path, part=part)
             except FileNotFoundError as error:  # since they were looked at a moment ago
                 raise KeysNotFoundError(_DELETED) from error
 

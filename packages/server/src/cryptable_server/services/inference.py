@@ -14,6 +14,7 @@ from cryptable_protocol import EvaluationKeysHeader, InternalError, MalformedMes
 from cryptable_protocol.evaluation_keys import check_digest
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.messages import tensor as tensor_pb
+from cryptable_protocol.schemes.parts import parts_of, whole_answer
 from cryptable_protocol.schemes.scheme import Batch, SchemeParameters
 from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 
@@ -203,7 +204,8 @@ class InferenceService:
         with ExitStack() as using:
             model, keys = await self._check_infer_header(request.header, call.principal, using)
             call.facts["model"] = model.name
-            evaluation = _evaluation(check_row(request.row, model.spec.parameters, 0), call, model, keys)
+            parameters = model.spec.parameters
+            evaluation = _evaluation(check_row(request.row, parameters, 0), call, model, keys, parameters)
             answer = asyncio.wrap_future(self._executor.submit(evaluation))
             try:
                 evaluated = await self._without_corrupted_keys(answer, call.principal, keys)
@@ -248,8 +250,9 @@ class InferenceService:
                     raise InternalError("rows in bulk, which this server has told nobody of")
                 with self._spool.begin(call.principal.folder, parameters.row_bytes) as incoming:
                     file = await gathered(requests, message.row, parameters, incoming, waits=waits)
-                return _evaluation(b"", call, model, keys, file=file)
-            return _evaluation(check_row(message.row, parameters, row - rows), call, model, keys, rows)
+                return _evaluation(b"", call, model, keys, parameters, file=file)
+            tensor = check_row(message.row, parameters, row - rows)
+            return _evaluation(tensor, call, model, keys, parameters, rows)
 
         return read
 
@@ -330,6 +333,7 @@ def _evaluation(
     call: Call,
     model: Model,
     keys: KeysReference | None,
+    parameters: SchemeParameters,
     rows: int = 1,
     file: TensorFile | None = None,
 ) -> Evaluation:
@@ -344,6 +348,7 @@ def _evaluation(
         deadline=call.deadline,
         rows=rows,
         file=file,
+        parts=parts_of(parameters),
     )
 
 
@@ -361,9 +366,10 @@ def check_row(message: tensor_pb.EncryptedTensor, parameters: SchemeParameters, 
 
 def _result(evaluated: Evaluated, model: Model, batch: Batch | None) -> tensor_pb.EncryptedTensor:
     # A worker has run native code on a stranger's bytes, so what it returns is checked as well.
-    message = tensor_pb.EncryptedTensor.FromString(evaluated.tensor)
+    parameters = model.spec.parameters if batch is None else batch.of(evaluated.rows)
     try:
-        (model.spec.parameters if batch is None else batch.of(evaluated.rows)).check_output(message)
+        message = tensor_pb.EncryptedTensor.FromString(whole_answer(parameters, evaluated.tensors))
+        parameters.check_output(message)
     except MalformedMessageError as error:
         raise InternalError(str(error)) from error
     return message

@@ -35,10 +35,12 @@ class RowEvaluator:
 
     def make_ready(self, data: memoryview) -> ReadyKeys:
         """A client's evaluation keys; raises MalformedMessageError for words that are no residues."""
-        ready = ReadyKeys(self.plan.parameters.keyset, data)
-        for program in self.programs:  # what cannot be taken is to be refused now
-            ready.under(program.ring)
-        return ready
+        return ReadyKeys(self.plan.parameters.keyset, data)
+
+    def prepare(self, keys: object, part: int | None) -> bool:
+        """See PartedEvaluator: keys for one modulus, or for all; raises EvaluationError where they cannot be taken."""
+        made = [_own(keys).make(program.ring) for program in self._of(part)]
+        return any(made)
 
     def evaluate_row(self, row: bytes, keys: object) -> bytes:
         """An answer's canonical bytes for a row's.
@@ -47,16 +49,26 @@ class RowEvaluator:
             MalformedMessageError: a row of another form than the plan's parameters fix, or words that are no residues.
             EvaluationError: native code failed.
         """
+        return self._evaluated(row, keys, None)
+
+    def evaluate_part(self, row: bytes, part: int, keys: object) -> bytes:
+        """See PartedEvaluator: the answer modulo one of the moduli."""
+        return self._evaluated(row, keys, part)
+
+    def _of(self, part: int | None) -> tuple[ModulusProgram, ...]:
+        return self.programs if part is None else self.programs[part : part + 1]
+
+    def _evaluated(self, row: bytes, keys: object, part: int | None) -> bytes:
         parameters = self.plan.parameters
         tensor = RingTensor.from_bytes(row)
         parameters.check_input(tensor.to_message())
-        if not isinstance(keys, ReadyKeys) or tensor.seed is None:
-            raise InternalError("keys that another scheme made ready, or a row without a seed that was let through")
+        if tensor.seed is None:
+            raise InternalError("a row without a seed that was let through")
         chain = parameters.keyset.chain
         each = parameters.row_bytes // len(self.programs)
         answers = []
-        for index, program in enumerate(self.programs):
-            own = keys.under(program.ring)
+        for index, program in enumerate(self._of(part), part or 0):
+            own = _own(keys).under(program.ring)
             body = residues(tensor.polynomials[index * each : (index + 1) * each], chain.data, chain.ring_size, "row")
             mask = masks(tensor.seed, index * len(chain.data), chain.data, chain.ring_size)
             try:
@@ -76,6 +88,12 @@ class RowEvaluator:
         mask = program.ring.words(answer, range(size, 2 * size))
         prime = parameters.keyset.chain.data[0]
         return b"".join(pack(rounded(words, prime, bits), bits) for words in (mask, body))
+
+
+def _own(keys: object) -> ReadyKeys:
+    if not isinstance(keys, ReadyKeys):
+        raise InternalError("keys that another scheme made ready")
+    return keys
 
 
 class ModulusProgram:

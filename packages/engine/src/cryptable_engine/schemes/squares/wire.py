@@ -40,14 +40,24 @@ class ReadyKeys:
 
     def under(self, ring: Ring) -> Keys:
         """For a ring of their chain, with a plaintext modulus; raises EvaluationError where it cannot take them."""
-        modulus = _ALL if ring.keys_are_of_all_moduli else ring.modulus
+        self.make(ring)
+        return self._made[_key(ring)]
+
+    def make(self, ring: Ring) -> bool:
+        """Have them for a ring, as `under` gives them; False where they were there already."""
         with self._mutex:
-            if modulus not in self._made:
-                try:
-                    self._made[modulus] = ring.keys(self.keyset, self._rows)
-                except (RuntimeError, ValueError) as error:
-                    raise EvaluationError(f"squares: native code cannot take these keys: {error}") from error
-            return self._made[modulus]
+            if _key(ring) in self._made:
+                return False
+            try:
+                self._made[_key(ring)] = ring.keys(self.keyset, self._rows)
+            except (RuntimeError, ValueError) as error:
+                raise EvaluationError(f"squares: native code cannot take these keys: {error}") from error
+            return True
+
+
+def _key(ring: Ring) -> int:
+    """Rings with one number have the same keys."""
+    return _ALL if ring.keys_are_of_all_moduli else ring.modulus
 
 
 def _key_rows(keyset: SquaresKeyset, data: memoryview) -> list[IntArray]:

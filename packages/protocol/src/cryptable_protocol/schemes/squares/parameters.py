@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -12,7 +12,7 @@ from typing import ClassVar
 from cryptable_protocol.errors import MalformedMessageError
 from cryptable_protocol.messages import client_spec as pb
 from cryptable_protocol.schemes.packing import packed_bytes
-from cryptable_protocol.schemes.ring_tensor import RingParameters
+from cryptable_protocol.schemes.ring_tensor import RingParameters, RingTensor, check_answer
 from cryptable_protocol.schemes.scheme import SQUARES, SchemeParameters, scheme_parameters
 from cryptable_protocol.schemes.squares.answers import (
     MOST_INPUT_BITS,
@@ -166,6 +166,18 @@ class SquaresParameters(RingParameters):
             self.classes, self.answer_word_bits
         )
         return len(self.moduli) * one
+
+    @property
+    def parts(self) -> int:
+        """One for each modulus: see `Parted`."""
+        return len(self.moduli)
+
+    def whole_answer(self, answers: Sequence[bytes]) -> bytes:
+        """See `Parted`: the words of all moduli, one after the other."""
+        found = [RingTensor.from_bytes(answer) for answer in answers]
+        for each in found:
+            check_answer(each.to_message(), self.answer_bytes // self.parts)
+        return RingTensor(b"".join(each.polynomials for each in found)).to_bytes()
 
     def pinned_facts(self) -> Mapping[str, object]:
         """Which keys, how rarely an answer is wrong, and the form of rows and answers."""
