@@ -75,12 +75,13 @@ class Party:
         self._wanted = interpret(model.circuit, encoded)
         requests = requests_of([encrypt(spec, self._secret_keys, row) for row in encoded])
         self._clients: dict[str, Client] = {}
-        with tempfile.NamedTemporaryFile() as file:
-            header = write_evaluation_keys(self._secret_keys, file)
-            file.flush()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "keys"
+            with path.open("wb") as file:
+                header = write_evaluation_keys(self._secret_keys, file)
             for how, server in servers.items():
                 with server.channel() as channel:
-                    digest = upload(InferenceStub(channel), Path(file.name), header)
+                    digest = upload(InferenceStub(channel), path, header)
                 names = pb.InferHeader(
                     model_name=spec.model_name, client_spec_digest=spec.digest, evaluation_keys=digest
                 )
@@ -176,7 +177,7 @@ def measure(name: str, asked: argparse.Namespace, folder: Path) -> None:
 
 def serve_whole() -> int:
     """A server that hands no row to workers in parts."""
-    inference.parts_of = lambda _: 1  # type: ignore[attr-defined]
+    vars(inference)["parts_of"] = lambda _: 1
     return command_line.main(sys.argv[1:])
 
 
