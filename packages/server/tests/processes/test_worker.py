@@ -2,6 +2,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from cryptable_engine.kernel import VARIABLE
 from cryptable_server.errors import KeysNotFoundError
 from cryptable_server.executors.executor import Evaluated
 from cryptable_server.executors.link import request
@@ -26,11 +27,13 @@ def test_keys_that_are_deleted_meanwhile_are_not_found(keyed, when, monkeypatch)
 
 
 @pytest.mark.encrypted
-def test_a_worker_makes_what_a_part_needs_of_keys(parted_model):
-    """Keys that it has for one part are not there for another, and counted as such."""
+@pytest.mark.parametrize("ring", ["", "off"], ids=["kernel", "seal"])
+def test_a_worker_makes_what_a_part_needs_of_keys(parted_model, ring, monkeypatch):
+    """Keys that it has for one part are not there for another, where SEAL evaluates, and counted as such."""
+    monkeypatch.setenv(VARIABLE, ring)
     evaluation = parted_model.evaluation()
     one = worker.Worker(key_memory_bytes=1 << 30)
     answers = [one.evaluate(request(evaluation, part), evaluation.tensor) for part in (1, 1, 0, 1, None)]
-    assert [done.keys_cached for done, _ in answers] == [False, True, False, True, True]
+    assert [done.keys_cached for done, _ in answers] == [False, True, ring == "", True, True]
     for tensors in ((answers[2][1], answers[1][1]), (answers[4][1],)):
         assert parted_model.is_right(Evaluated(tensors, 0.0, 0.0))
