@@ -13,13 +13,16 @@ from cryptable_engine import (
     compile_circuit,
     interpret,
     simulate,
+    what_to_warn_of,
 )
 from cryptable_engine.circuit.bounds import bounds, highest_output
 from cryptable_engine.errors import ProgramMismatchError
-from cryptable_engine.schemes.levelled.noise.bound import failure, fits
+from cryptable_engine.schemes.levelled.noise.bound import PlanNoise, failure, fits
+from cryptable_engine.schemes.levelled.plans.plan import make_plan
 from cryptable_protocol import CompileOptions, EncryptedTensor, InvalidInputError
 from levelled_circuits import levelled_circuit, levelled_parameters
 from rotation_circuits import rotation_circuit
+from scheme_party import spec_of
 
 OPTIONS = CompileOptions(p_error=2.0**-128, scheme="levelled")
 CIRCUIT = levelled_circuit(np.random.default_rng(5), outputs=2)
@@ -82,6 +85,26 @@ def test_too_much_noise_is_refused(tmp_path):
     assert not fits(big, parameters)
     with pytest.raises(CompilationError, match="its client spec promises 2\\^-128"):
         compile_circuit(big, OPTIONS, tmp_path / "program", promised=parameters)
+
+
+def test_what_an_earlier_version_took_for_less_noise_is_compiled_with_a_warning(tmp_path):
+    """By flat spectra its promise holds, by those that forms may have it does not: such a model is told of."""
+    circuit = rotation_circuit(np.random.default_rng(3), bits=30, neurons=12, largest=60, reads=False)
+    parameters = levelled_parameters(circuit, gadget=(2, 8), answer_word_bits=18)
+    plan = make_plan(circuit, parameters, parameters.maximum)
+    promised = replace(parameters, p_error=2.0 ** (PlanNoise(plan).bound_by_flat_spectra().log2_failure + 0.01))
+    assert not fits(circuit, promised)
+
+    def compiled(name, promised):
+        options = replace(OPTIONS, p_error=promised.p_error)
+        return compile_circuit(circuit, options, tmp_path / name, promised=promised)
+
+    spec = spec_of(compiled("program", promised))
+    assert "the version that planned it took its noise to be less" in what_to_warn_of(circuit, spec)
+    lenient = replace(spec, parameters=replace(promised, p_error=promised.p_error**0.5))
+    assert what_to_warn_of(circuit, lenient) is None
+    with pytest.raises(CompilationError, match="compile the model again"):
+        compiled("another", replace(promised, p_error=promised.p_error / 2))
 
 
 def test_parameters_of_another_model_are_refused(tmp_path):

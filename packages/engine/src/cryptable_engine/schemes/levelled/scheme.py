@@ -21,8 +21,8 @@ from cryptable_engine.schemes.levelled.linear.choice import choose_linear_parame
 from cryptable_engine.schemes.levelled.linear.evaluator import LinearEvaluator
 from cryptable_engine.schemes.levelled.linear.plan import LinearPlan, is_linear
 from cryptable_engine.schemes.levelled.linear.simulation import simulate_linear
-from cryptable_engine.schemes.levelled.noise.bound import noise_bound
-from cryptable_engine.schemes.levelled.plans.plan import check
+from cryptable_engine.schemes.levelled.noise.bound import PlanNoise, noise_bound
+from cryptable_engine.schemes.levelled.plans.plan import check, make_plan
 from cryptable_engine.schemes.levelled.program import LevelledProgram, plan_of, read_program, write_program
 from cryptable_engine.schemes.levelled.simulator import simulate_rows
 from cryptable_engine.schemes.scheme import CompileLimits, Program, engine_scheme
@@ -60,17 +60,29 @@ class LevelledScheme:
         plan = plan_of(circuit, parameters, highest)
         if isinstance(plan, LinearPlan):  # whose noise its parameters bound
             return write_program(circuit, plan, directory)
-        log2 = noise_bound(plan).log2_failure
-        if log2 > math.log2(parameters.p_error):
+        noise = PlanNoise(plan)
+        log2, wanted = noise.bound().log2_failure, math.log2(parameters.p_error)
+        # What earlier versions have promised is kept, with a warning: by their bound, it was enough.
+        if log2 > wanted and (promised is None or noise.bound_by_flat_spectra().log2_failure > wanted):
             raise CompilationError(
                 f"levelled: answers are wrong with a probability of up to 2^{log2:.1f}, its client spec promises "
-                f"2^{math.log2(parameters.p_error):.1f}; compile the model again with this version"
+                f"2^{wanted:.1f}; compile the model again with this version"
             )
         return write_program(circuit, plan, directory)
 
-    def what_to_warn_of(self, circuit: Circuit, spec: ClientSpec) -> str | None:  # noqa: ARG002  (for earlier versions)
-        """There is none whose parameters this version knows better of."""
-        return None
+    def what_to_warn_of(self, circuit: Circuit, spec: ClientSpec) -> str | None:
+        """Whether an earlier version took its noise to be less, the spectra of its forms being flat."""
+        parameters = spec.parameters
+        if not isinstance(parameters, LevelledParameters):
+            return None
+        log2 = noise_bound(make_plan(circuit, parameters, highest_output(circuit, bounds(circuit)))).log2_failure
+        if log2 <= math.log2(parameters.p_error):
+            return None
+        return (
+            f"model {spec.model_name}: its answers may be wrong with a probability of up to 2^{log2:.1f}, it promises "
+            f"2^{math.log2(parameters.p_error):.1f}: the version that planned it took its noise to be less; compile "
+            "the model again"
+        )
 
     def load(self, directory: Path) -> Program:
         """See `EngineScheme`."""

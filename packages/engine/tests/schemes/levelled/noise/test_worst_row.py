@@ -49,7 +49,8 @@ def test_no_row_of_any_circuit_has_more(seed, places, most_steps):
 def test_no_row_of_turned_tables_has_more(neurons, gadget):
     circuit = rotation_circuit(np.random.default_rng(neurons), bits=7, neurons=neurons, groups=GROUPS, outputs=2)
     worst, most = checked(circuit, levelled_parameters(circuit, gadget=gadget))
-    assert most > (0.5 if neurons < 7 else 0.25)  # twelve tables begin with five bits
+    # First turns are charged with the worst spectrum; and twelve tables begin with five bits.
+    assert most > (0.2 if neurons in {1, 12} else 0.5)
     rotation = circuit.nodes[1]
     assert worst.gain >= rotation.products - rotation.neurons
 

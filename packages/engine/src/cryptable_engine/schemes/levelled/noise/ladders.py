@@ -20,7 +20,7 @@ from cryptable_engine.schemes.levelled.plans.weights import Weights
 FloatArray = npt.NDArray[np.float64]
 
 
-def read_variance(plan: Plan, found: tuple[Ladder, ...], prices: FloatArray) -> float:
+def read_by_ladders(plan: Plan, found: tuple[Ladder, ...], prices: FloatArray) -> float:
     """Of what any row reads.
 
     Args:

@@ -17,6 +17,7 @@ from cryptable_protocol.schemes.levelled.keyset import (
     FINE_KEYS,
     GRID_BITS,
     LOG2_DEVIATION,
+    LOG2_RING_SIZE,
     RING_SIZE,
     UNIVERSAL,
     Gadget,
@@ -106,13 +107,17 @@ def zero_noise(secret: Secret) -> float:
     return (1 + RING_SIZE + secret.norm) * FRESH
 
 
-def greatest_mean(count: float, *, most: float = MOST_AT_A_ROOT) -> float:
+NATS = 128 * math.log(2)
+"""Of an event that is left out of account: its probability is e^-NATS."""
+
+
+def greatest_mean(count: float, *, most: float = MOST_AT_A_ROOT, nats: float = NATS) -> float:
     """Greatest mean of `count` values of |s|² at roots of X^N + 1, over 2N/3.
 
     Clients test that no value is above 10, which is `most`. Means of several are taken to be those of independent
-    exponentials: with probability 2^-128, one of N means exceeds 1 + y where count · (y − ln(1 + y)) = ln N + 128 ln 2.
+    exponentials: with probability e^-nats, one of N means exceeds 1 + y where count · (y − ln(1 + y)) = ln N + nats.
     """
-    wanted = (math.log(RING_SIZE) + 128 * math.log(2)) / count
+    wanted = (math.log(RING_SIZE) + nats) / count
     low, high = 0.0, most - 1.0
     for _ in range(50):
         y = (low + high) / 2
@@ -129,17 +134,31 @@ class RowVariances:
         secret: of its client.
         rows: that travel together, in one trace tree.
         row: which of them; None for the greatest variances of any.
+        nats: what a form of leaves, by the spectra of secrets and keys, exceeds with a probability of e^-nats / N is
+            left out of account; `exceeded` bounds how often.
+        is_flat: spectra are taken to be flat, as versions before took those of rows alone (docs/decisions/0061).
     """
 
     layout: Layout
     secret: Secret
     rows: int = 1
     row: int | None = None
+    nats: float = NATS
+    is_flat: bool = False
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """Of expanded polynomials, with the leaves of all rows."""
         return self.layout.runs if self.rows == 1 else (Run(0, self._leaves),)
+
+    @property
+    def exceeded(self) -> float:
+        """The logarithm of the probability that, in some slot, a form of leaves has more than is said here.
+
+        It is bounded by two sums over roots of the secret and two of the key's errors a level, of trees of two depths,
+        and one for all levels.
+        """
+        return math.log((4 * 2 * LOG2_RING_SIZE + 1) * self.layout.slots / RING_SIZE) - self.nats
 
     @property
     def _leaves(self) -> int:
@@ -170,6 +189,11 @@ class RowVariances:
                 phase[1 + key, part] = doubled * self.of_key(key)
                 times_secret[1 + key, part] = doubled * self._times_secret(key, later)
         return self._of_row(phase), self._of_row(times_secret)
+
+    @property
+    def uploaded(self) -> float:
+        """Of a coefficient of an expanded polynomial."""
+        return UPLOADED
 
     def of_key(self, key: int) -> float:
         """What the key switch of an automorphism adds to a phase: of rows together, the first ones are fine."""
@@ -272,7 +296,7 @@ class RowVariances:
 
     @cached_property
     def any_coefficients(self) -> FloatArray:
-        """For each leaf, a bound that holds for every linear form of coefficients of leaves.
+        """For each leaf, a bound that holds for every linear form of coefficients of leaves, whatever its spectrum.
 
         Its variance is at most the sum of this times the squares of its weights.
         """
@@ -286,21 +310,24 @@ class RowVariances:
     def slot_coefficients(self) -> FloatArray:
         """For each leaf, as `any_coefficients`, of forms that slots read: the constant coefficient and a few others.
 
-        Of rows together, whatever the spectrum of a form is: it may be where the secret's and the key's are greatest. A
-        form that reads n constant coefficients below a node has at most n/N of its spectrum at a root.
+        Whatever the spectrum of a form is: it may be where the secret's and the key's are greatest. A form that reads n
+        constant coefficients below a node has at most n/N of its spectrum at a root.
         """
-        if self.rows == 1:
+        if self.is_flat:
             return self.any_coefficients
-        (run,) = self.runs
-        leaves = len(self.layout.leaf_bits)
-        own, others = [4.0 ** int(run.doublings.max()) * UPLOADED], [UPLOADED]
-        for level in range(run.depth):
-            later = 4.0 ** int(self._later(run.count, run.depth, level).max())
-            own.append(later * self._peaked(run.shift + level, -(-leaves // (1 << level))))
-            others.append(self._peaked(run.shift + level, RING_SIZE))
-        most = (other_coefficients(run, self.layout.slots, leaves) @ others).max(initial=0.0)
-        # (x + y)² ≤ (1 + q) x² + (1 + 1/q) y², where q is the ratio of the two.
-        return np.full(leaves, sum(own) + most)
+        found = np.zeros(self._leaves)
+        for run in self.runs:
+            leaves = run.count // self.rows  # of one row, one after the other
+            own, others = [4.0 ** int(run.doublings.max()) * (UPLOADED + self._unsplit(run))], [UPLOADED]
+            for level in range(run.depth):
+                later = 4.0 ** int(self._later(run.count, run.depth, level).max())
+                own.append(later * self._peaked(run.shift + level, -(-leaves // (1 << level))))
+                others.append(self._peaked(run.shift + level, RING_SIZE))
+            others[0] += MOST_AT_A_ROOT * self._unsplit(run)
+            most = (other_coefficients(run, self.layout.slots, leaves) @ others).max(initial=0.0)
+            # (x + y)² ≤ (1 + q) x² + (1 + 1/q) y², where q is the ratio of the two.
+            found[run.first : run.first + run.count] = sum(own) + most
+        return self._of_row(found)
 
     def of_rows_beside(self, rows: int) -> FloatArray:
         """For each leaf, as `slot_coefficients`, of forms of other rows, at the slots of one of `rows` in an answer."""
@@ -316,20 +343,20 @@ class RowVariances:
         found = np.zeros(self._leaves)
         for run in self.runs:
             part = found[run.first : run.first + run.count]
-            part[:] = 4.0**run.doublings * (UPLOADED + self._unsplit(run))
+            part[:] = 4.0**run.doublings * (UPLOADED + (1 if halves == 1.0 else MOST_AT_A_ROOT) * self._unsplit(run))
             for level in range(run.depth):
                 later = self._later(run.count, run.depth, level)
                 key = run.shift + level
-                noise = self.of_key(key) if halves == 1.0 or self.rows == 1 else self._peaked(key, RING_SIZE)
+                noise = self.of_key(key) if halves == 1.0 else self._peaked(key, RING_SIZE)
                 part += np.where(later >= 0, 4.0**later * noise * halves, 0.0)
         return found
 
     def _peaked(self, key: int, read: int) -> float:
         """As `of_key`, for forms that read so many coefficients, of which several may add up at a root."""
-        if read == 1:
+        if read == 1 or self.is_flat:
             return self.of_key(key)
         gadget, count = UNIVERSAL.automorphisms[key], RING_SIZE / (2 * read)
-        norm = greatest_mean(count) * 2 * RING_SIZE / 3
-        rounding = 0.0 if key < FINE_KEYS else transform_rounding(gadget, self.secret)
-        keys = key_noise(gadget) * greatest_mean(count * gadget.levels, most=1000.0)
+        norm = min(greatest_mean(count, nats=self.nats) * 2 * RING_SIZE / 3, read * self.secret.norm)
+        rounding = 0.0 if self.rows > 1 and key < FINE_KEYS else transform_rounding(gadget, self.secret)
+        keys = key_noise(gadget) * greatest_mean(count * gadget.levels, most=1000.0, nats=self.nats)
         return keys + norm * left_over(gadget) + (1 + norm) * rounding

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from cryptable_protocol.schemes.levelled.keyset import RING_SIZE
 
 from cryptable_engine.circuit.circuit import IntArray
-from cryptable_engine.schemes.levelled.noise.ladders import read_variance, rounding_of
+from cryptable_engine.schemes.levelled.noise.ladders import read_by_ladders, rounding_of
 from cryptable_engine.schemes.levelled.noise.occurrences import begun_alike, coherence, occurrences
 from cryptable_engine.schemes.levelled.noise.paths import MOST_STEPS, components
 from cryptable_engine.schemes.levelled.noise.reading import Reading, Reads, less_usual
+from cryptable_engine.schemes.levelled.noise.spectra import MOST_SLOTS, Spectrum, spectrum
 from cryptable_engine.schemes.levelled.noise.turning import Turning, turning
 from cryptable_engine.schemes.levelled.noise.variances import PLACED, RowVariances
 from cryptable_engine.schemes.levelled.plans.ladders import Ladder, ladders
@@ -78,7 +80,7 @@ class WorstRows:
             self._times = (coherence(plan) + begun_alike(plan)[0]).astype(np.float64)
             self._rounding = rounding_of(plan, self._ladders)
             return
-        parts = _parts(plan, most_steps)
+        parts, self._fixed = _parts(plan, most_steps)
         self._first = np.cumsum([0, *(part.ways for part in parts)])
         self._ways = int(self._first[-1])
         shift = self._first[:-1].tolist()
@@ -87,6 +89,8 @@ class WorstRows:
         self._gain, self._on = np.concatenate([part.gain for part in parts]), np.concatenate([p.on for p in parts])
         self._rounding = np.sum([part.rounding for part in parts], axis=0)
         self._squares = self._read(parts, shift)
+        leaves = len(plan.layout.leaf_bits)
+        self._is_fixed = not any((part.source < leaves).any() for part in parts[:-1])
         greatest = np.zeros(plan.forms.products)
         np.maximum.at(greatest, self._product, self._gain)
         selectors = len(plan.parameters.selectors)
@@ -110,12 +114,31 @@ class WorstRows:
         found = np.bincount(kind * self._ways + way, squares, (runs + 1) * self._ways)
         return found.astype(np.float64).reshape(runs + 1, self._ways)
 
-    def of(self, variances: RowVariances, prices: FloatArray | None = None) -> WorstRow:
+    @property
+    def reads_leaves(self) -> bool:
+        """Whether spectra of forms or of tables' first turns matter."""
+        return self._plan.turns is not None or self._plan.leaves.form.size > 0
+
+    @cached_property
+    def fixed(self) -> tuple[Spectrum, ...]:
+        """Of what is read of leaves, where every row reads the same: its spectra, by run; none where rows differ."""
+        plan = self._plan
+        if self._ladders is not None or not self._is_fixed or plan.layout.slots > MOST_SLOTS:
+            return ()
+        found = []
+        for run in plan.layout.runs:
+            inside = (self._fixed.source >= run.first) & (self._fixed.source < run.first + run.count)
+            if inside.any():
+                found.append(spectrum(run, self._fixed.source[inside] - run.first, self._fixed.weight[inside]))
+        return tuple(found)
+
+    def of(self, variances: RowVariances, prices: FloatArray | None = None, *, read: float | None = None) -> WorstRow:
         """The bound, for variances of the plan's layout.
 
         Args:
             variances: of rows.
             prices: of squared weights of leaves, where they are not `variances.slot_coefficients`.
+            read: what any slot has of leaves, where every row reads the same, instead of by prices.
         """
         prices = variances.slot_coefficients if prices is None else prices
         if self._ladders is not None:
@@ -124,10 +147,13 @@ class WorstRows:
         selector = plan.selector[self._product]
         entering = variances.product_keys[selector] + variances.product_rounding
         costs = self._sum(self._gain * (entering + self._on * variances.product_left))
-        read = np.array([*(prices[run.first] for run in plan.layout.runs), PLACED]) @ self._squares
+        of_leaves = np.zeros(self._ways)
+        if read is None:
+            of_leaves = np.array([prices[run.first] for run in plan.layout.runs]) @ self._squares[:-1]
+        more = read or 0.0
         by_selector = self._by_selector if turns is None else self._by_selector + turns.gains
         found = WorstRow(
-            variance=self._most(costs + read),
+            variance=self._most(costs + of_leaves + PLACED * self._squares[-1]) + more,
             products=self._most(costs),
             gain=self._most(self._sum(self._gain)),
             squares=np.array(
@@ -139,7 +165,7 @@ class WorstRows:
         if turns is None:
             return found
         squares = (by_selector * turns.gains) @ variances.turn_sources.T
-        return _with_turns(found, turns, self._most(read), squares)
+        return _with_turns(found, turns, self._most(of_leaves) + more, squares)
 
     def _of_ladders(self, found: tuple[Ladder, ...], variances: RowVariances, leaves: FloatArray) -> WorstRow:
         """Where no product reads another: the noise of each enters, and rows read sums along ladders."""
@@ -149,7 +175,7 @@ class WorstRows:
         products = float(gains @ entering)
         prices = np.concatenate([leaves, np.full(len(plan.layout.placed), PLACED)])
         return WorstRow(
-            variance=products + read_variance(plan, found, prices),
+            variance=products + read_by_ladders(plan, found, prices),
             products=products,
             gain=float(gains.sum()),
             squares=(by_selector * variances.sources)[:, plan.selector] @ gains,
@@ -172,8 +198,8 @@ def worst_row(plan: Plan, variances: RowVariances, *, most_steps: int = MOST_STE
     return WorstRows(plan, most_steps=most_steps).of(variances)
 
 
-def _parts(plan: Plan, most_steps: int) -> list[_Part]:
-    """One for each component of products, and at last what every row reads."""
+def _parts(plan: Plan, most_steps: int) -> tuple[list[_Part], Reads]:
+    """One for each component of products, and at last what every row reads; which is returned besides."""
     forms, reading = plan.forms, Reading(plan)
     times = coherence(plan) + begun_alike(plan)[0]
     root = np.array([forms.root])
@@ -206,8 +232,8 @@ def _parts(plan: Plan, most_steps: int) -> list[_Part]:
         reads, base = less_usual(reads, ways)
         remainder = remainder.joined(base)
         parts.append(part(ways, way, product, factor.astype(np.float64), on, reads))
-    nothing = np.empty(0, np.int64)
-    return [*parts, part(1, nothing, nothing, np.empty(0), nothing, remainder.summed())]
+    nothing, remainder = np.empty(0, np.int64), remainder.summed()
+    return [*parts, part(1, nothing, nothing, np.empty(0), nothing, remainder)], remainder
 
 
 def _with_turns(worst: WorstRow, turns: Turning, read: float, squares: FloatArray) -> WorstRow:
