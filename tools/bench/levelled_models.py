@@ -24,7 +24,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, Ra
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor
@@ -186,3 +186,28 @@ TURNED = (
     ),
 )
 """Tables that bits turn, that trees turn, and both; of one score, and of several."""
+
+NETWORKS = (
+    *(
+        LevelledModel(
+            f"network 30-{hidden}-1, breast cancer",
+            lambda hidden=hidden: make_pipeline(  # type: ignore[misc]
+                StandardScaler(), MLPClassifier((hidden,), alpha=0.01, max_iter=600, random_state=0)
+            ),
+            _breast_cancer,
+        )
+        for hidden in (32, 64)
+    ),
+    *(
+        LevelledModel(
+            f"network 64-{hidden}-10, digits",
+            lambda hidden=hidden: make_pipeline(  # type: ignore[misc]
+                MinMaxScaler(), MLPClassifier((hidden,), alpha=0.1, max_iter=400, random_state=0)
+            ),
+            _digits,
+        )
+        for hidden in (32, 64)
+    ),
+    LevelledModel("support vectors, breast cancer", lambda: make_pipeline(StandardScaler(), SVC()), _breast_cancer),
+)
+"""Of more neurons, of several outputs, and of dozens of support vectors: noise is nearest to what it may be."""

@@ -4,6 +4,7 @@
     python tools/bench/levelled_noise.py --provoke        too much noise: misread slots are counted
     python tools/bench/levelled_noise.py --together       of rows that travel together, as many as a server takes
     python tools/bench/levelled_noise.py --packed         likewise, of those whose answers are packed
+    python tools/bench/levelled_noise.py --bounds         bounds by the spectra of forms, beside those by flat ones
 
 Under new keys again and again, rows that a model's encoders could make are encrypted, evaluated and read; an error,
 less what rounded weights do, is divided by the deviation that is predicted for its own row. Pooled over all, the mean
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +41,7 @@ from cryptable_engine.circuit.circuit import Circuit, GroupKind
 from cryptable_engine.kernel import usable_kernel
 from cryptable_engine.schemes.levelled.evaluation.row_evaluator import RowEvaluator
 from cryptable_engine.schemes.levelled.noise import row_noise, variances, worst_row
-from cryptable_engine.schemes.levelled.noise.bound import NoiseBound, noise_bound
+from cryptable_engine.schemes.levelled.noise.bound import NoiseBound, PlanNoise, noise_bound
 from cryptable_engine.schemes.levelled.noise.row_noise import packed_variance, row_rounding, row_variance
 from cryptable_engine.schemes.levelled.noise.variances import GREATEST, MEAN, RowVariances, Secret
 from cryptable_engine.schemes.levelled.plans.plan import Plan, make_plan, plan_forms
@@ -52,7 +54,7 @@ from cryptable_protocol.schemes.levelled.keyset import RING_SIZE, UNIVERSAL
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 from cryptable_protocol.schemes.packing import packed_bytes, unpack
 from cryptable_protocol.schemes.ring_tensor import RingTensor
-from levelled_models import FOUR, NINE, TURNED, LevelledModel
+from levelled_models import FOUR, NETWORKS, NINE, TURNED, LevelledModel
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -261,6 +263,20 @@ def _misread_by(bound: NoiseBound, plan: Plan) -> float:
     return misread(np.array(bound.variance), np.maximum(half_steps(plan) - bound.rounding, 0.0))
 
 
+def tell_bounds(name: str, plan: Plan) -> None:
+    """log2 of how often answers are wrong at most, by flat spectra and by those of forms; and what that takes."""
+    began = time.process_time()
+    found = PlanNoise(plan).bound()
+    seconds = time.process_time() - began
+    flat = PlanNoise(plan).bound_by_flat_spectra()
+    print(
+        f"{name}: {plan.products} products by {tuple(plan.parameters.gadget)}, moduli {plan.parameters.moduli}: wrong "
+        f"at most 2^{flat.log2_failure:.1f} by flat spectra, 2^{found.log2_failure:.1f} by those of forms, which takes "
+        f"{seconds:.2f} s",
+        flush=True,
+    )
+
+
 def interval(squares: list[FloatArray]) -> tuple[float, float]:
     """The mean of all, and half of its 95 % interval: errors under one key, of one model, may have to do with another.
 
@@ -280,6 +296,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=30, help="under each of the keys")
     parser.add_argument("--only", default="", help="models whose name has this in it")
     parser.add_argument("--provoke", action="store_true", help="count misread slots under more noise")
+    parser.add_argument("--bounds", action="store_true", help="bounds alone, of more models; nothing is encrypted")
     parser.add_argument("--together", action="store_true", help="rows that travel together, --rows being rounded up")
     parser.add_argument("--packed", action="store_true", help="of these, rows that share answers")
     options = parser.parse_args()
@@ -287,9 +304,13 @@ def main() -> int:
     random = np.random.default_rng(0)
     pooled: list[FloatArray] = []
     holds = True
-    for model in (each for each in (*FOUR, NINE[3], *TURNED) if options.only in each.name):
+    models = dict.fromkeys((*NETWORKS, *NINE, *FOUR, *TURNED) if options.bounds else (*FOUR, NINE[3], *TURNED))
+    for model in (each for each in models if options.only in each.name):
         circuit, plan = read_model(model)
         name, sizes = model.name, Sizes()
+        if options.bounds:
+            tell_bounds(name, plan)
+            continue
         if options.together or options.packed:
             ways = [way for way in choose_batches(plan, row_price) if bool(way.rows_per_answer) == options.packed]
             if not ways:
