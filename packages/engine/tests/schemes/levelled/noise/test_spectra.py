@@ -141,15 +141,15 @@ def test_a_table_of_one_root_is_noisier_than_flat_spectra_say_and_not_than_it_is
     power = np.abs(at_roots(plan.turns.first_digits[0, 0])) ** 2
     assert power[root] > 0.95 * power.sum()
     flat, charged = (turning(plan, RowVariances(plan.layout, GREATEST, is_flat=each)).first for each in (True, False))
-    evaluator = RowEvaluator(plan, kernel)
-    keys = evaluator.make_ready(memoryview(b"".join(evaluation_keys.chunks(UNIVERSAL, own))))
+    evaluator, measured = RowEvaluator(plan, kernel), []
     exact = plan.turns.tables[0] + np.eye(1, RING_SIZE)[0] * plan.constant[0, 0]
-    measured = []
-    for _ in range(40):
-        tensor = encryption.encrypt_row(parameters, own, np.zeros(1, np.int64))
-        polynomials = _ciphertexts(tensor.seed, tensor.polynomials, [ROW_WORD_BITS])
-        mask, body = evaluator.ciphertext(polynomials, keys)
-        product = np.fft.ifft(np.fft.fft(mask, 2 * RING_SIZE) * np.fft.fft(own, 2 * RING_SIZE)).real
-        error = body - (product[:RING_SIZE] - product[RING_SIZE:]) - exact
-        measured.append(np.mean((error - np.rint(error)) ** 2))
-    assert 1.5 * flat < np.mean(measured) < charged
+    for _ in range(6):  # under one key, what transforms round is not quite white
+        keys = evaluator.make_ready(memoryview(b"".join(evaluation_keys.chunks(UNIVERSAL, own))))
+        for _ in range(30):
+            tensor = encryption.encrypt_row(parameters, own, np.zeros(1, np.int64))
+            polynomials = _ciphertexts(tensor.seed, tensor.polynomials, [ROW_WORD_BITS])
+            mask, body = evaluator.ciphertext(polynomials, keys)
+            product = np.fft.ifft(np.fft.fft(mask, 2 * RING_SIZE) * np.fft.fft(own, 2 * RING_SIZE)).real
+            error = body - (product[:RING_SIZE] - product[RING_SIZE:]) - exact
+            measured.append(np.mean((error - np.rint(error)) ** 2))
+    assert flat < np.mean(measured) < charged
