@@ -138,7 +138,7 @@ def test_a_table_of_one_root_is_noisier_than_flat_spectra_say_and_not_than_it_is
     circuit = tone(root)
     parameters = levelled_parameters(circuit, gadget=(2, 8), moduli=(16,))
     plan = make_plan(circuit, parameters, parameters.maximum)
-    power = np.abs(at_roots(plan.turns.first_digits[0, 0])) ** 2
+    power = np.abs(at_roots(plan.turns.begun.digits(plan.layout.gadget)[0, 0])) ** 2
     assert power[root] > 0.95 * power.sum()
     flat, charged = (turning(plan, RowVariances(plan.layout, GREATEST, is_flat=each)).first for each in (True, False))
     evaluator, measured = RowEvaluator(plan, kernel), []
