@@ -52,9 +52,13 @@ def spec() -> client_spec.ClientSpec:
     return message
 
 
+def _interleaved(message: client_spec.ClientSpec) -> None:
+    message.levelled.linear.interleaved = True
+
+
 def accepted() -> list[Accepted]:
     """Messages to accept."""
-    data = canonical(spec())
+    data, other = canonical(spec()), changed(spec(), _interleaved)
     return [
         Accepted(
             "client_spec",
@@ -69,7 +73,21 @@ def accepted() -> list[Accepted]:
                 "encodes": [{"row": [5.0, 40_000.0, 1.0], "elements": list(ROW)}],
                 "decodes": [{"values": [208, 200], "scores": [1.0, 38.0]}],
             },
-        )
+        ),
+        Accepted(
+            "client_spec",
+            "levelled_linear_interleaved",
+            "the same, its moduli interleaved",
+            other,
+            {
+                "digest": hashlib.sha256(other).hexdigest(),
+                "keyset_name": hashlib.sha256(b"cryptable levelled keyset 2").hexdigest(),
+                "feature_names": ["age", "weight", "stage"],
+                "evaluation_keys_bytes": 13_328,
+                "encodes": [{"row": [5.0, 40_000.0, 1.0], "elements": list(ROW)}],
+                "decodes": [{"values": [208, 200], "scores": [1.0, 38.0]}],
+            },
+        ),
     ]
 
 
@@ -84,6 +102,10 @@ def rejected() -> list[Rejected]:
 
     def both(message: client_spec.ClientSpec) -> None:
         message.levelled.outputs = message.levelled.linear.outputs_per_part = 43
+
+    def two(message: client_spec.ClientSpec) -> None:
+        put(message.levelled, moduli=[(1 << 15) - 1, 1 << 15], answer_word_bits=24)
+        put(message.levelled.linear, word_bits=47, interleaved=True)
 
     cases: dict[str, tuple[str, Callable[[client_spec.ClientSpec], object]]] = {
         "keyset": ("the keyset of other models", of(keyset=1)),
@@ -105,6 +127,7 @@ def rejected() -> list[Rejected]:
         "parts_none": ("parts of no output", row(outputs_per_part=0)),
         "parts_many": ("2 outputs in parts of 3", row(outputs_per_part=3)),
         "slots": ("129 slots", both),
+        "interleaved_two": ("two moduli interleaved", two),
         "words_misread": ("words so short that answers are misread", of(answer_word_bits=17)),
         "told": ("a row in words so short that answers tell weights", row(word_bits=30)),
     }
@@ -124,12 +147,25 @@ def figures() -> dict[str, Any]:
         for index, value in enumerate(ROW)
     ]
     slots = [slots * window + output * run for slots, _ in PLACES for output in range(outputs)]
+    room = (RING + 1 - outputs) // (6 * outputs + 1)
+    full, more = room * outputs, room + outputs - 1
+    starts = ((0, 1), (3 * full + more, 1), (full + more, outputs))
+    interleaved = [
+        [start + index * apart, _nearest(Fraction(value % modulus, modulus) * (1 << 52))]
+        for modulus, (start, apart) in zip(MODULI, starts, strict=True)
+        for index, value in enumerate(ROW)
+    ]
     return {
         "client_spec": "accept/client_spec.levelled_linear.bin",
         "integers": list(ROW),
         # [coefficient, torus element].
         "messages": [sorted(messages)],
         "slots": slots,
+        "interleaved": {
+            "client_spec": "accept/client_spec.levelled_linear_interleaved.bin",
+            "messages": [sorted(interleaved)],
+            "slots": [0, room, 5 * full + more, 5 * full + more + room, 3 * full, 3 * full + 1],
+        },
         # Under the secret of the other figures.
         "answers": [_read(levelled.secret(), slots, number) for number in range(3)],
     }

@@ -120,8 +120,10 @@ test("levelled: a row's messages stand where the vectors have them", () => {
     message.map(([at, exponent]) => [at, 2 ** (GRID_BITS + exponent)]),
   );
   assert.deepEqual(found(row, row.bits), expected);
-  assert.deepEqual(found(linear, linear.integers), linear.messages);
-  assert.deepEqual(parametersOf(linear).slotPlaces, linear.slots);
+  for (const layout of [linear, linear.interleaved]) {
+    assert.deepEqual(found(layout, linear.integers), layout.messages);
+    assert.deepEqual(parametersOf(layout).slotPlaces, layout.slots);
+  }
 });
 
 test("levelled: answers decrypt to the values of the vectors", () => {

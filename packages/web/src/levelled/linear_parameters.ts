@@ -36,16 +36,18 @@ export class LinearParameters implements Parameters {
   readonly rowBytes: number;
   readonly answerBytes: number;
   readonly #wordBits: number;
-  readonly #window: number;
+  /** Of each modulus: where its slots start, and how far apart they are; the same of its inputs. */
+  readonly #places: readonly { slots: [number, number]; inputs: [number, number] }[];
   /** Inputs that a polynomial has room for. */
   readonly #run: number;
   readonly #polynomials: number;
+  readonly #interleaved: boolean;
 
   constructor(
     { linear, keyset, inputs, moduli, outputs, maximum, answerWordBits, ...rest }: Message,
     readonly pError: number,
   ) {
-    const { inputBits, wordBits, outputsPerPart } = linear!;
+    const { inputBits, wordBits, outputsPerPart, interleaved } = linear!;
     require(keyset === PUBLIC_PAIR.number, `keyset ${keyset} of a linear model, expected ${PUBLIC_PAIR.number}`);
     const { selectors, leaves, placed, gadgetLevels, gadgetBaseLog } = rest;
     require(!(
@@ -66,10 +68,13 @@ export class LinearParameters implements Parameters {
     within("outputs in a part", outputsPerPart, 1, outputs);
     const slots = outputsPerPart * moduli.length;
     checkSlots(slots, answerWordBits);
+    require(!interleaved || moduli.length === 3, `${moduli.length} moduli interleaved, expected 3`);
     const windows = WINDOWS[moduli.length - 1]!;
-    this.#window = Math.floor(N / windows);
+    const window = Math.floor(N / windows);
     // What is left over at the ring's end is a gap once around it.
-    this.#run = Math.floor((this.#window - (N % windows)) / outputsPerPart);
+    this.#run = interleaved
+      ? Math.floor((N + 1 - outputsPerPart) / (6 * outputsPerPart + 1))
+      : Math.floor((window - (N % windows)) / outputsPerPart);
     require(this.#run > 0, `${outputsPerPart} outputs leave no room for an input`);
     this.#polynomials = Math.ceil(inputs / this.#run);
     within("polynomials in a row", this.#polynomials, 1, MAX_LEVELLED_POLYNOMIALS);
@@ -84,8 +89,22 @@ export class LinearParameters implements Parameters {
     this.maximum = Number(maximum);
     this.answerWordBits = answerWordBits;
     this.#wordBits = wordBits;
-    this.slotPlaces = SLOTS[moduli.length - 1]!.flatMap((place) =>
-      Array.from({ length: outputsPerPart }, (_, o) => place * this.#window + o * this.#run),
+    this.#interleaved = interleaved;
+    const run = this.#run;
+    const full = run * outputsPerPart;
+    const more = run + outputsPerPart - 1;
+    this.#places = interleaved
+      ? [
+          { slots: [0, run], inputs: [0, 1] },
+          { slots: [5 * full + more, run], inputs: [3 * full + more, 1] },
+          { slots: [3 * full, 1], inputs: [full + more, outputsPerPart] },
+        ]
+      : moduli.map((_, r) => ({
+          slots: [SLOTS[moduli.length - 1]![r]! * window, run],
+          inputs: [INPUTS[moduli.length - 1]![r]! * window, 1],
+        }));
+    this.slotPlaces = this.#places.flatMap(({ slots: [first, apart] }) =>
+      Array.from({ length: outputsPerPart }, (_, o) => first + o * apart),
     );
     this.rowBytes = this.#polynomials * packedBytes(N, wordBits);
     this.answerBytes = parts * (packedBytes(N, answerWordBits) + packedBytes(slots, answerWordBits));
@@ -95,9 +114,9 @@ export class LinearParameters implements Parameters {
   messages(values: ArrayLike<number>): [Polynomial, number][] {
     const polynomials = Array.from({ length: this.#polynomials }, () => new Float64Array(N));
     this.moduli.forEach((modulus, r) => {
-      const first = INPUTS[this.moduli.length - 1]![r]! * this.#window;
+      const [first, apart] = this.#places[r]!.inputs;
       for (let i = 0; i < this.inputs; i++) {
-        polynomials[Math.floor(i / this.#run)]![first + (i % this.#run)] = onTorus(values[i]!, modulus);
+        polynomials[Math.floor(i / this.#run)]![first + (i % this.#run) * apart] = onTorus(values[i]!, modulus);
       }
     });
     return polynomials.map((polynomial) => [polynomial, this.#wordBits]);
@@ -105,6 +124,7 @@ export class LinearParameters implements Parameters {
 
   pinnedFacts(): Record<string, unknown> {
     return {
+      ...(this.#interleaved ? { interleaved: true } : {}),
       scheme: "levelled",
       keyset: PUBLIC_PAIR.number,
       "row word bits": this.#wordBits,

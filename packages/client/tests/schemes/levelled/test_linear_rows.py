@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from cryptable_client.schemes.levelled.encryption import decrypt_answer, encrypt_integers
 from cryptable_client.schemes.levelled.ring import torus_times, transform
 from cryptable_client.schemes.scheme import scheme_called
@@ -19,21 +20,22 @@ ALL = json.loads((VECTORS / "levelled.json").read_text("utf-8"))
 FIGURES = ALL["linear"]
 
 
-def test_a_row_encrypts_what_the_vectors_have():
-    spec = ClientSpec.from_bytes((VECTORS / FIGURES["client_spec"]).read_bytes())
+@pytest.mark.parametrize("figures", [FIGURES, FIGURES["interleaved"]], ids=["windows", "interleaved"])
+def test_a_row_encrypts_what_the_vectors_have(figures):
+    spec = ClientSpec.from_bytes((VECTORS / figures["client_spec"]).read_bytes())
     parameters = spec.parameters
     secret = scheme_called("levelled").generate(PUBLIC_PAIR)
     row = encrypt_integers(parameters, secret, np.array(FIGURES["integers"], np.int64))
     body = unpack(row.polynomials, RING_SIZE, 36) << np.uint64(GRID_BITS - 36)
     phase = body - torus_times(masks(row.seed, 0, 1), transform(secret.astype(np.float64)))[0]
-    (messages,) = FIGURES["messages"]
+    (messages,) = figures["messages"]
     expected = np.zeros(RING_SIZE, np.uint64)
     for place, torus in messages:
         expected[place] = torus
     error = ((phase - expected) << np.uint64(64 - GRID_BITS)).view(np.int64) >> (64 - GRID_BITS)
     assert np.abs(error).max() <= 1 << (GRID_BITS - 36)
     assert np.abs(error).max() > 0
-    assert parameters.slot_places == FIGURES["slots"]
+    assert parameters.slot_places == figures["slots"]
 
 
 def test_answers_decrypt_to_the_values_of_the_vectors():

@@ -153,7 +153,7 @@ def find_planner(graph: ModelGraph, scheme: str = BOOTSTRAPPED, answers: str = S
     able = ", ".join(sorted({each.kind for each in planners(answers) if each.scheme == scheme}))
     if answers != SCORES:
         raise UnsupportedModelError(
-            f'labels instead of scores are answered of {able}, not of {others[0].kind}; leave answer="score"'
+            f'labels, and predictions in levels, are answered of {able}, not of {others[0].kind}; leave answer="score"'
         )
     raise UnsupportedModelError(
         f"scheme {scheme!r} does not evaluate {others[0].kind}, only {able}; leave scheme='auto', or use "

@@ -29,16 +29,24 @@ def test_a_client_specification_comes_back_from_its_bytes() -> None:
     again = ClientSpec.from_bytes(spec.to_bytes())
     assert again == spec
     assert (again.scheme, again.parameters.input_bits) == ("levelled", 16)
+    other = replace(spec, parameters=replace(PARAMETERS, interleaved=True))
+    assert ClientSpec.from_bytes(other.to_bytes()) == other
+    facts = [each.parameters.pinned_facts() for each in (spec, other)]
+    assert facts[1] == {**facts[0], "interleaved": True}  # models of before are pinned as they were
 
 
-@pytest.mark.parametrize("moduli", range(1, MAX_LINEAR_MODULI + 1))
-@pytest.mark.parametrize("outputs", [1, 2, 3, 7])
-def test_a_slot_reads_the_inputs_of_its_residue_alone(moduli: int, outputs: int) -> None:
+@pytest.mark.parametrize(
+    ("moduli", "interleaved"), [*((moduli, False) for moduli in range(1, MAX_LINEAR_MODULI + 1)), (3, True)]
+)
+@pytest.mark.parametrize("outputs", [1, 2, 3, 7, 10, 30])
+def test_a_slot_reads_the_inputs_of_its_residue_alone(moduli: int, outputs: int, interleaved: bool) -> None:
     """A coefficient of the weights that one slot needs is met by no input of any other one."""
-    run = LinearLayout(1, outputs, moduli).run
-    layout = LinearLayout(run, outputs, moduli)
+    run = LinearLayout(1, outputs, moduli, interleaved).run
+    layout = LinearLayout(run, outputs, moduli, interleaved)
     assert layout.polynomials == 1
     _, places = layout.input_places
+    assert min(places.min(), layout.slots.min()) >= 0
+    assert max(places.max(), layout.slots.max()) < RING_SIZE
     slots = layout.slots.reshape(moduli, outputs)
     assert len(set(slots.ravel().tolist())) == moduli * outputs
     needed = (slots[:, :, None] - places[:, None, :]) % RING_SIZE
@@ -48,6 +56,11 @@ def test_a_slot_reads_the_inputs_of_its_residue_alone(moduli: int, outputs: int)
             if other != residue:
                 met = (slots[residue][:, None] - places[other][None]) % RING_SIZE
                 assert not np.isin(met, needed).any()
+
+
+def test_interleaved_moduli_have_room_for_more_inputs() -> None:
+    assert [LinearLayout(1, 10, 3, interleaved).run for interleaved in (False, True)] == [28, 33]
+    assert all(LinearLayout(1, m, 3, True).run >= LinearLayout(1, m, 3).run for m in range(1, 43))
 
 
 def test_inputs_beyond_a_run_stand_in_further_polynomials() -> None:
@@ -88,6 +101,7 @@ def test_the_flood_is_what_p_error_leaves_room_for() -> None:
         ({"maximum": 1 << 30}, "outputs up to"),
         ({"outputs": 43, "outputs_per_part": 43}, "129 slots"),
         ({"outputs": 32, "outputs_per_part": 32}, "at most 94"),
+        ({"moduli": (1 << 15, (1 << 15) + 1), "interleaved": True}, "2 moduli interleaved, expected 3"),
         ({"outputs_per_part": 0}, "in parts of 0"),
         ({"outputs_per_part": 3}, "2 outputs in parts of 3"),
         ({"outputs": 9000}, "products are made"),

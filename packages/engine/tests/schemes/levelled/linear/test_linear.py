@@ -43,7 +43,9 @@ def planned(circuit, **changes):
     return make_linear_plan(circuit, replace(choose_linear_parameters(circuit, highest, P_ERROR), **changes), highest)
 
 
-@pytest.mark.parametrize(("inputs", "outputs", "bits"), [(1, 1, 1), (7, 3, 12), (90, 2, 20), (300, 1, 4), (40, 150, 4)])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "bits"), [(1, 1, 1), (7, 3, 12), (90, 2, 20), (300, 1, 4), (40, 150, 4), (61, 10, 17)]
+)
 def test_the_product_of_clear_residues_is_the_answer(inputs, outputs, bits):
     """A row with mask 0 and without noise: every slot is its residue, but for the grid."""
     random = np.random.default_rng(inputs)
@@ -67,6 +69,17 @@ def test_the_product_of_clear_residues_is_the_answer(inputs, outputs, bits):
         modulus = parameters.moduli[residue]
         distance = phase - expected[output] % modulus / modulus
         assert abs(distance - round(distance)) <= inputs * modulus * 2.0**-54 + 2.0**-50
+
+
+def test_three_moduli_are_interleaved_where_that_brings_both_aims_within_reach():
+    """Ten scores of 61 numbers of 16 bits: 20 kB up and 5 down, which windows miss."""
+    random = np.random.default_rng(61)
+    circuit = linear_circuit(random, 61, 10, input_bits=16, weight_bits=11)
+    plan = planned(circuit)
+    assert plan.parameters.interleaved
+    assert plan.parameters.row_bytes < 20_000
+    assert plan.parameters.answer_bytes < 5000
+    assert not planned(linear_circuit(random, 30, 3)).parameters.interleaved
 
 
 def test_products_are_exact_modulo_the_grid():

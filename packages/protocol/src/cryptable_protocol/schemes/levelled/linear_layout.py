@@ -32,12 +32,14 @@ class LinearLayout:
 
     With `window` = ⌊N / windows⌋, the residue by moduli[r] of input i is coefficient (inputs' window of r) · window +
     i mod `run` of polynomial ⌊i / run⌋, and that of output o is coefficient (slots' window of r) · window + o · run of
-    the answer.
+    the answer. Three moduli may be `interleaved`: slots of the third one follow each other, and its inputs are as far
+    apart as there are outputs, so that differences with those of the first two are few.
     """
 
     inputs: int
     outputs: int
     moduli: int
+    interleaved: bool = False
 
     @property
     def _windows(self) -> int:
@@ -51,6 +53,8 @@ class LinearLayout:
     @property
     def run(self) -> int:
         """Inputs that a polynomial has room for; 0 where there are too many outputs."""
+        if self.interleaved:  # six windows of run · outputs, and run + outputs − 1
+            return (RING_SIZE + 1 - self.outputs) // (6 * self.outputs + 1)
         # What is left over at the ring's end is a gap once around it.
         return (self.window - RING_SIZE % self._windows) // self.outputs
 
@@ -63,12 +67,18 @@ class LinearLayout:
     def input_places(self) -> tuple[IntArray, IntArray]:
         """Polynomial of each input, shape (inputs,), and coefficient of each residue, (moduli, inputs)."""
         polynomial, place = np.divmod(np.arange(self.inputs), self.run)
+        if self.interleaved:
+            window, rest = self.run * self.outputs, self.run + self.outputs - 1
+            return polynomial, np.stack([place, 3 * window + rest + place, window + rest + place * self.outputs])
         windows = np.array([windows[1] for windows in _PLACES[self.moduli][1]], np.int64)
         return polynomial, windows[:, None] * self.window + place
 
     @cached_property
     def slots(self) -> IntArray:
         """Coefficients of the answer, residue by residue: output o modulo moduli[r] is number r · outputs + o."""
+        if self.interleaved:
+            window, rest, each = self.run * self.outputs, self.run + self.outputs - 1, np.arange(self.outputs)
+            return np.concatenate([each * self.run, 5 * window + rest + each * self.run, 3 * window + each])
         windows = np.array([windows[0] for windows in _PLACES[self.moduli][1]], np.int64)
         found: IntArray = (windows[:, None] * self.window + np.arange(self.outputs) * self.run).ravel()
         return found

@@ -51,6 +51,7 @@ class LinearParameters(RingParameters):
         maximum: highest value of any.
         answer_word_bits: of an answer's word.
         p_error: probability that an answer is wrong, for any honest row.
+        interleaved: whether three moduli are laid out with room for more inputs.
     """
 
     inputs: int
@@ -62,6 +63,7 @@ class LinearParameters(RingParameters):
     maximum: int
     answer_word_bits: int
     p_error: float
+    interleaved: bool = False
 
     scheme: ClassVar[str] = LEVELLED
 
@@ -83,6 +85,7 @@ class LinearParameters(RingParameters):
             f"{LEAST_MODULUS} .. {MOST_MODULUS}",
         )
         check_residues(self.moduli, self.maximum)
+        require(not self.interleaved or len(self.moduli) == 3, f"{len(self.moduli)} moduli interleaved, expected 3")
         require(
             1 <= self.outputs_per_part <= self.outputs <= limits.MAX_VECTOR_SIZE,
             f"{self.outputs} outputs in parts of {self.outputs_per_part}",
@@ -133,7 +136,7 @@ class LinearParameters(RingParameters):
     @cached_property
     def layout(self) -> LinearLayout:
         """Where each residue stands."""
-        return LinearLayout(self.inputs, self.outputs_per_part, len(self.moduli))
+        return LinearLayout(self.inputs, self.outputs_per_part, len(self.moduli), self.interleaved)
 
     @property
     def slot_places(self) -> list[int]:
@@ -203,6 +206,7 @@ class LinearParameters(RingParameters):
             "maximum": self.maximum,
             "answer word bits": self.answer_word_bits,
             "p_error": self.p_error,
+            **({"interleaved": True} if self.interleaved else {}),
         }
 
     def write(self, message: pb.ClientSpec) -> None:
@@ -220,6 +224,7 @@ class LinearParameters(RingParameters):
                     input_bits=self.input_bits,
                     word_bits=self.row_word_bits,
                     outputs_per_part=self.outputs_per_part,
+                    interleaved=self.interleaved,
                 ),
             )
         )
@@ -244,4 +249,5 @@ class LinearParameters(RingParameters):
             own.maximum,
             own.answer_word_bits,
             message.p_error,
+            own.linear.interleaved,
         )

@@ -198,6 +198,7 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
       ["input_bits", 1, 13],
       ["word_bits", 2, 13],
       ["outputs_per_part", 3, 13],
+      ["interleaved", 4, 8],
     ],
   ],
   [
@@ -1146,6 +1147,13 @@ export type LinearRow = Message<"cryptable.v1.LinearRow"> & {
    * @generated from field: uint32 outputs_per_part = 3;
    */
   outputsPerPart: number;
+
+  /**
+   * Of three moduli: whether slots of the third one follow each other, which leaves room for more inputs.
+   *
+   * @generated from field: bool interleaved = 4;
+   */
+  interleaved: boolean;
 };
 
 /**

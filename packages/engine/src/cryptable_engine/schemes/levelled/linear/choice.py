@@ -23,7 +23,7 @@ from cryptable_engine.errors import CompilationError
 from cryptable_engine.schemes.levelled.linear.plan import input_bits, matrix_of
 
 _MOST_POLYNOMIALS = 3
-AIM_UP, AIM_DOWN = 19_900, 4_950
+AIM_UP, AIM_DOWN = 19_970, 4_950
 """Bytes that a row and an answer should not take; beyond that, fewer in all are better."""
 
 
@@ -42,7 +42,9 @@ def choose_linear_parameters(circuit: Circuit, highest_output: int, p_error: flo
     best: LinearParameters | None = None
     refused = ""
 
-    def made(moduli: tuple[int, ...], part: int, answer_bits: int, row_bits: int) -> LinearParameters | None:
+    def made(
+        moduli: tuple[int, ...], part: int, answer_bits: int, row_bits: int, interleaved: bool
+    ) -> LinearParameters | None:
         nonlocal refused
         try:
             return LinearParameters(
@@ -55,25 +57,28 @@ def choose_linear_parameters(circuit: Circuit, highest_output: int, p_error: flo
                 maximum=highest_output,
                 answer_word_bits=answer_bits,
                 p_error=p_error,
+                interleaved=interleaved,
             )
         except MalformedMessageError as error:
             refused = str(error)
             return None
 
-    for moduli in _moduli(highest_output):
-        for part, answer_bits in product(
-            _parts(inputs, outputs, len(moduli)), range(LEAST_ANSWER_BITS, MOST_ANSWER_BITS + 1)
-        ):
-            found = made(moduli, part, answer_bits, MOST_ROW_BITS)
+    # Windows first: clients of before know no other layout, so that another one has to bring an aim within reach.
+    for interleaved, moduli in product((False, True), _moduli(highest_output)):
+        if interleaved and (len(moduli) != 3 or (best is not None and not _bytes(best)[0])):
+            continue
+        parts = _parts(inputs, outputs, len(moduli), interleaved)
+        for part, answer_bits in product(parts, range(LEAST_ANSWER_BITS, MOST_ANSWER_BITS + 1)):
+            found = made(moduli, part, answer_bits, MOST_ROW_BITS, interleaved)
             if found is None:
                 continue
             # Finer words of a row have less noise: the coarsest that will do, by halving.
             low, high = LEAST_ROW_BITS, MOST_ROW_BITS
             while low < high:
                 middle = (low + high) // 2
-                coarser = made(moduli, part, answer_bits, middle)
+                coarser = made(moduli, part, answer_bits, middle, interleaved)
                 found, low, high = (found, middle + 1, high) if coarser is None else (coarser, low, middle)
-            if best is None or _bytes(found) < _bytes(best):
+            if best is None or _is_better(found, best):
                 best = found
     if best is None:
         raise CompilationError(
@@ -83,10 +88,17 @@ def choose_linear_parameters(circuit: Circuit, highest_output: int, p_error: flo
     return best
 
 
-def _parts(inputs: int, outputs: int, moduli: int) -> list[int]:
+def _is_better(found: LinearParameters, best: LinearParameters) -> bool:
+    if found.interleaved != best.interleaved:
+        return _bytes(found)[0] < _bytes(best)[0]
+    return _bytes(found) < _bytes(best)
+
+
+def _parts(inputs: int, outputs: int, moduli: int, interleaved: bool) -> list[int]:
     """Outputs of a part to try: all, or as many as leave room for all inputs in few polynomials."""
-    room = LinearLayout(inputs, 1, moduli).run
-    wanted = {min(outputs, room // -(-inputs // polynomials)) for polynomials in range(1, _MOST_POLYNOMIALS + 1)}
+    runs = [-(-inputs // polynomials) for polynomials in range(1, _MOST_POLYNOMIALS + 1)]
+    # Of a run's inputs and a part's outputs, the layout says the same.
+    wanted = {min(outputs, LinearLayout(inputs, run, moduli, interleaved).run) for run in runs}
     return sorted({outputs, *wanted} - {0})
 
 

@@ -723,22 +723,26 @@ class LinearRow(_message.Message):
     INPUT_BITS_FIELD_NUMBER: _builtins.int
     WORD_BITS_FIELD_NUMBER: _builtins.int
     OUTPUTS_PER_PART_FIELD_NUMBER: _builtins.int
+    INTERLEAVED_FIELD_NUMBER: _builtins.int
     input_bits: _builtins.int
     """Bits of the greatest value of an element."""
     word_bits: _builtins.int
     """Of a word of a row's body."""
     outputs_per_part: _builtins.int
     """Outputs of a part of an answer, each part a ciphertext."""
+    interleaved: _builtins.bool
+    """Of three moduli: whether slots of the third one follow each other, which leaves room for more inputs."""
     def __init__(
         self,
         *,
         input_bits: _builtins.int = ...,
         word_bits: _builtins.int = ...,
         outputs_per_part: _builtins.int = ...,
+        interleaved: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_bits", b"input_bits", "outputs_per_part", b"outputs_per_part", "word_bits", b"word_bits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_bits", b"input_bits", "interleaved", b"interleaved", "outputs_per_part", b"outputs_per_part", "word_bits", b"word_bits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
