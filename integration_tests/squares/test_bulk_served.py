@@ -1,5 +1,6 @@
 """Rows in bulk on a real server, under encryption: where they are many, of several clients, and refused."""
 
+import json
 import os
 import signal
 import subprocess
@@ -167,6 +168,23 @@ def test_a_network_whose_answers_are_flooded_has_no_second_way(server, flooded):
     with connect(server.address, model="flooded", insecure=True) as remote:
         assert remote._bulk is None
         np.testing.assert_array_equal(remote.predict_proba(ROWS[:2]), flooded.predict_proba(ROWS[:2]))
+
+
+@pytest.mark.parametrize("megabytes", [0, 2000, 300], ids=["any", "enough", "too little"])
+def test_a_worker_that_has_too_little_memory_for_a_tensor_gets_none(model, tmp_path, megabytes):
+    model.save(tmp_path / "trees.cryptable")
+    command = [sys.executable, "-m", "cryptable_server.processes.preparation", str(tmp_path / "trees.cryptable")]
+    command += [
+        model.artifact.digest.hex(),
+        str(tmp_path / "program"),
+        str(os.getpid()),
+        "60",
+        f"bulk={megabytes}000000",
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    told = json.loads(done.stdout)
+    assert told["prepared"]
+    assert bool(told["bulk"]) == (megabytes != 300)
 
 
 def test_whoever_wants_no_bulk_has_rows_one_by_one(server, model):

@@ -2,6 +2,7 @@
 
 prepare SHAPE FOLDER MNIST [EPOCHS]  trains and compiles, makes keys, and encrypts a row; prints bytes and seconds
 serve SHAPE FOLDER ROWS     loads the program and the keys, and evaluates the row so often; prints CPU and memory
+bulk SHAPE FOLDER           the same of a file of rows in bulk, once: for bulk.py, any SHAPE
 read SHAPE FOLDER           whether the answer is the circuit's own
 """
 
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -76,8 +76,26 @@ def serve(folder: Path, rows: int) -> dict[str, Any]:
         answer = evaluator.evaluate_row(sent, keys)
         seconds.append(time.process_time() - began)
     (folder / "answer").write_bytes(answer)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"cpu_seconds": seconds, "down": len(answer), "memory": peak}
+    return {"cpu_seconds": seconds, "down": len(answer), "memory": 1024 * int(_status()["VmHWM"].split()[0])}
+
+
+def bulk(folder: Path) -> dict[str, Any]:
+    """As a worker would, of a tensor in a file."""
+    from cryptable_engine import Evaluator, Program
+
+    evaluator = Evaluator(Program.load(folder / "program"))
+    keys = evaluator.load_keys((folder / "keys").read_bytes())
+    began = time.process_time()
+    answer = evaluator.evaluate_file(folder / "row", keys)
+    seconds = time.process_time() - began
+    (folder / "answer").write_bytes(answer)
+    return {"cpu_seconds": seconds, "memory": 1024 * int(_status()["VmHWM"].split()[0])}
+
+
+def _status() -> dict[str, str]:
+    """Of this process alone: what resource tells counts what its parent had when it was started."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return {name: value.strip() for name, value in (line.split(":", 1) for line in lines)}
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -102,6 +120,7 @@ def main() -> None:
     jobs: dict[str, Callable[[], dict[str, Any]]] = {
         "prepare": lambda: prepare(shape, folder, Path(rest[0]), int(rest[1]) if rest[1:] else None),
         "serve": lambda: serve(folder, int(rest[0])),
+        "bulk": lambda: bulk(folder),
         "read": lambda: read(folder),
     }
     print(json.dumps(jobs[job]()))

@@ -77,6 +77,11 @@ class Program:
             (self.directory / name).write_bytes(batch.to_bytes())
 
     @property
+    def memory_bytes(self) -> int:
+        """What an evaluation takes at most, beyond keys and what a process has in any case; 0 where that is little."""
+        return 0
+
+    @property
     def scheme(self) -> str:
         """Name of the scheme that evaluates it."""
         return self.parameters.scheme

@@ -291,8 +291,9 @@ class DirectoryModelStore:
         # Native code is bound to the engine that made it.
         engine = "-".join(installed_version(name) or "none" for name in ("cryptable-engine", "concrete-python"))
         program = config.programs / f"{artifact.digest.hex()}-{engine}"
+        in_bulk = [f"bulk={config.workers.memory_bytes or 0}"] if config.bulk else []
         command = [*self._command, str(path), artifact.digest.hex(), str(program)]
-        command += [str(os.getpid()), str(config.compile_seconds), *(["bulk"] if config.bulk else [])]
+        command += [str(os.getpid()), str(config.compile_seconds), *in_bulk]
         told = self._preparations.run(command, config.compile_seconds + _GRACE_SECONDS)
         bulk = BulkSpec.from_bytes(bytes.fromhex(str(told["bulk"])), spec) if told.get("bulk") else None
         if bulk is not None and bulk.parameters.key_memory_bytes > budget:

@@ -1,8 +1,9 @@
 """The preparation of one artifact: verify its circuit, compile it, compare the parameters. A process of its own.
 
-    python -m cryptable_server.processes.preparation ARTIFACT SHA256 PROGRAM_DIRECTORY PARENT_PID SECONDS [bulk]
+    python -m cryptable_server.processes.preparation ARTIFACT SHA256 PROGRAM_DIRECTORY PARENT_PID SECONDS [bulk=BYTES]
 
-With "bulk", a second program is made beside it, for rows in bulk. Writes one JSON object to standard output:
+With "bulk", a second program is made beside it, for rows in bulk, if a worker of so many bytes has room for what one
+evaluation takes (0: of any). Writes one JSON object to standard output:
 {"prepared": true, "bulk": BulkSpec in hexadecimal, or nothing} or {"refused": reason}. Nothing in an artifact reaches
 the compiler except through the verifier.
 """
@@ -43,6 +44,8 @@ from cryptable_server.files.regular_files import read_regular
 from cryptable_server.processes.entry_points import bulk_program
 from cryptable_server.processes.limits import die_with_parent, limit_memory
 
+_WORKER_BYTES = 300 << 20
+"""Of a worker's address space, what it takes in any case."""
 _REMOVALS = 20
 _REMOVAL_SECONDS = 0.05
 
@@ -78,8 +81,11 @@ def prepare(artifact: ModelArtifact, directory: Path, limits: CompileLimits, sto
             Program.load(directory).check_spec(spec)
 
 
-def prepare_bulk(artifact: ModelArtifact, directory: Path, stop: _Stop) -> str:
-    """Leave a program for rows in bulk beside that in `directory`, if there can be one: its BulkSpec, else nothing."""
+def prepare_bulk(artifact: ModelArtifact, directory: Path, stop: _Stop, worker_bytes: int) -> str:
+    """Leave a program for rows in bulk beside that in `directory`, if there can be one: its BulkSpec, else nothing.
+
+    There is none whose evaluation would take more memory than a worker has (0: any).
+    """
     spec, circuit = artifact.client_spec, Circuit.from_bytes(artifact.circuit)
     if not (circuit.products or circuit.squares) or artifact.compile_options.flooding_bits:  # bulk is not flooded
         return ""
@@ -96,6 +102,12 @@ def prepare_bulk(artifact: ModelArtifact, directory: Path, stop: _Stop) -> str:
         parameters = program.parameters
         if not isinstance(parameters, BulkParameters):
             return ""
+        needed = program.memory_bytes + parameters.key_memory_bytes + _WORKER_BYTES
+        if worker_bytes and needed > worker_bytes:
+            raise CompilationError(
+                f"bulk: an evaluation takes about {needed / 1e6:.0f} MB in a worker, and --worker-memory is "
+                f"{worker_bytes / 1e6:.0f} MB"
+            )
         rows = least_rows_in_bulk(spec, Program.load(directory).price, parameters, program.price)
         if rows is None:
             raise CompilationError("bulk: a full tensor is more work than its rows are alone")
@@ -166,7 +178,7 @@ def main() -> int:
         if artifact.digest.hex() != digest:
             raise ArtifactRefusedError("the file changed while it was read")
         prepare(artifact, Path(directory), limits, stop)
-        bulk = prepare_bulk(artifact, Path(directory), stop) if "bulk" in more else ""
+        bulk = prepare_bulk(artifact, Path(directory), stop, int(more[0].removeprefix("bulk="))) if more else ""
         outcome: dict[str, object] = {"prepared": True, "bulk": bulk}
     except CryptableError as error:
         outcome = {"refused": str(error)}

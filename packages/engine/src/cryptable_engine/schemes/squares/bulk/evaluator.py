@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from cryptable_protocol.schemes.squares.mask_stream import masks
 
 from cryptable_engine.circuit.circuit import IntArray
 from cryptable_engine.errors import EvaluationError
-from cryptable_engine.schemes.squares.bulk.columns import Step, Sum, is_square
+from cryptable_engine.schemes.squares.bulk.columns import Sum, is_square
 from cryptable_engine.schemes.squares.bulk.first_sums import FirstSums
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 from cryptable_engine.schemes.squares.bulk.sources import FileSource, Source, TensorSource
@@ -36,8 +35,6 @@ class BulkEvaluator:
     def __init__(self, plan: BulkPlan) -> None:
         self.plan = plan
         self.ring = SealRing(plan.parameters.keyset.chain, plan.parameters.modulus)
-        self._levels = plan.levels
-        self._reads = plan.columns.reads
         self.first_sums = FirstSums(plan.columns, plan.parameters.fresh)
 
     def make_ready(self, data: memoryview) -> ReadyKeys:
@@ -69,23 +66,13 @@ class BulkEvaluator:
         own = keys.under(self.ring)
         columns = _Columns(self, source, watch or (lambda step, value: None))  # noqa: ARG005
         try:
-            for index, step in enumerate(self.plan.columns.steps):
-                columns.make(index, step, own)
-            answers = [self._packed(columns.answer(each, own)) for each in self.plan.columns.outputs]
+            for index in self.plan.schedule.order:
+                columns.make(index, own)
+            answers = [self._packed(each) for each in columns.answers(own)]
         except (RuntimeError, ValueError) as error:
             raise EvaluationError(f"squares: SEAL failed: {error}") from error
         with trimming():
             return RingTensor(b"".join(answers)).to_bytes()
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """Of each step, how many primes it is left with."""
-        return self._levels
-
-    @property
-    def reads(self) -> Counter[int]:
-        """How often each column is read."""
-        return self._reads.copy()
 
     def _packed(self, answer: Ciphertext) -> bytes:
         """Rounded words of the mask and of the body."""
@@ -100,16 +87,28 @@ class _Columns:
     """Ciphertexts of one evaluation: those of the input are made when first read, and all dropped after use."""
 
     def __init__(self, evaluator: BulkEvaluator, source: Source, tell: Watch) -> None:
-        self._evaluator, self._source, self._tell = evaluator, source, tell
+        self._source, self._tell = source, tell
         self._ring, self._plan = evaluator.ring, evaluator.plan
-        self._left = evaluator.reads
+        self._columns, self._levels = self._plan.columns, self._plan.levels
+        self._left = self._plan.schedule.uses.copy()
         self._kept: dict[int, Ciphertext] = {}
-        self._first_squares = frozenset(self._plan.columns.first_squares)
+        self._first_squares = frozenset(self._columns.first_squares)
         self._first_sums = evaluator.first_sums.words(self._words)
+        self._totals: dict[int, Ciphertext] = {}
+        self._awaited = self._outputs_by_column()
+        self._output_levels = [self._level_of(each) for each in self._columns.outputs]
 
-    def make(self, index: int, step: Step, keys: Keys) -> None:
+    def _outputs_by_column(self) -> dict[int, list[tuple[int, int]]]:
+        """Of each column, which outputs read it, with which weight."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for output, each in enumerate(self._columns.outputs):
+            for column, weight in each.weights:
+                found.setdefault(column, []).append((output, weight))
+        return found
+
+    def make(self, index: int, keys: Keys) -> None:
         """The sum of a step, or the product of its two, which becomes a column."""
-        ring, left = self._ring, self._evaluator.levels[index]
+        ring, left, step = self._ring, self._levels[index], self._columns.steps[index]
         if index in self._first_squares:
             made = ring.squared(self._first_sum(step[0]), left, keys)
         else:
@@ -121,19 +120,26 @@ class _Columns:
                 made = ring.squared(one, left, keys)
             else:
                 made = one if left == level else ring.switched(one, left)
-        self._kept[self._plan.columns.inputs + index] = made
+            del one, other
+            self._drop_read(index)
+        self._keep(self._columns.inputs + index, made)
         self._tell(f"step {index + 1}", made)
 
-    def answer(self, each: Sum, keys: Keys) -> Ciphertext:
-        """A sum modulo the first prime, hidden by a fresh encryption of zero."""
-        ring, hidden = self._ring, self._ring.zero(keys)
-        if not each.weights:
-            ring.add_plaintext(hidden, ring.constant(each.constant))
-        else:
-            taken = self._summed(each, self._level_of(each))
-            ring.add(hidden, taken if ring.level(taken) == 1 else ring.switched(taken, 1))
-        self._tell("answer", hidden)
-        return hidden
+    def answers(self, keys: Keys) -> Iterator[Ciphertext]:
+        """Each output modulo the first prime, hidden by a fresh encryption of zero."""
+        for column in sorted(self._awaited):  # of the input, that no step has read
+            self._keep(column, self._input(column))
+        for output, each in enumerate(self._columns.outputs):
+            ring, hidden = self._ring, self._ring.zero(keys)
+            if not each.weights:
+                ring.add_plaintext(hidden, ring.constant(each.constant))
+            else:
+                total = self._totals.pop(output)
+                if each.constant and not each.is_one_column:
+                    ring.add_plaintext(total, ring.constant(each.constant))
+                ring.add(hidden, total if ring.level(total) == 1 else ring.switched(total, 1))
+            self._tell("answer", hidden)
+            yield hidden
 
     def _first_sum(self, each: Sum) -> Ciphertext:
         """The sum that the next of a network's first squares reads."""
@@ -143,32 +149,50 @@ class _Columns:
         return total
 
     def _level_of(self, each: Sum) -> int:
-        return min(self._ring.level(self._column(column)) for column, _ in each.weights)
+        return self._plan.noise.level_of(each)
 
     def _summed(self, each: Sum, level: int) -> Ciphertext:
         ring, total = self._ring, None
         for column, weight in each.weights:
-            read = self._column(column)
-            if ring.level(read) != level:
-                read = ring.switched(read, level)
-            self._left[column] -= 1
-            if not self._left[column]:
-                del self._kept[column]
+            read = self._at(self._column(column), level)
             if each.is_one_column:
                 return read
-            if total is None:
-                total = ring.scaled(read, weight)
-                continue
-            term = read if abs(weight) == 1 else ring.scaled(read, abs(weight))
-            (ring.add if weight > 0 else ring.subtract)(total, term)
+            total = self._added(total, read, weight)
         if each.constant:
             ring.add_plaintext(total, ring.constant(each.constant))
         return total
 
+    def _added(self, total: Ciphertext | None, read: Ciphertext, weight: int) -> Ciphertext:
+        """Into the total, which is None at first."""
+        if total is None:
+            return self._ring.scaled(read, weight)
+        term = read if abs(weight) == 1 else self._ring.scaled(read, abs(weight))
+        (self._ring.add if weight > 0 else self._ring.subtract)(total, term)
+        return total
+
+    def _at(self, read: Ciphertext, level: int) -> Ciphertext:
+        return read if self._ring.level(read) == level else self._ring.switched(read, level)
+
     def _column(self, column: int) -> Ciphertext:
         if column not in self._kept:
-            self._kept[column] = self._input(column)
+            self._keep(column, self._input(column))
         return self._kept[column]
+
+    def _keep(self, column: int, made: Ciphertext) -> None:
+        """For the steps that read it; outputs have it at once."""
+        if self._left[column]:
+            self._ring.fit(made)
+            self._kept[column] = made
+        for output, weight in self._awaited.pop(column, ()):
+            read = self._at(made, self._output_levels[output])
+            self._totals[output] = self._added(self._totals.get(output), read, weight)
+
+    def _drop_read(self, index: int) -> None:
+        """After the last step that reads it."""
+        for column in self._plan.schedule.reads[index]:
+            self._left[column] -= 1
+            if not self._left[column]:
+                del self._kept[column]
 
     def _input(self, column: int) -> Ciphertext:
         return self._ring.ciphertext(*self._words(column))

@@ -42,6 +42,14 @@ class FirstSums:
         """Over all groups of sums: how often a column's words are made."""
         return sum(len(np.flatnonzero(weights.any(axis=0))) for weights in self._groups())
 
+    @property
+    def memory_bytes(self) -> int:
+        """What they take at most while they are made."""
+        if not self._sums:
+            return 0
+        sums = min(len(self._sums), self._at_once)
+        return 2 * self._column_bytes * (sums + 1) + 2 * min(_MOST_READ_BYTES, self._inputs * self._column_bytes)
+
     def _groups(self) -> Iterator[IntArray]:
         """Weights of sums that are added up side by side, shape (sums, inputs)."""
         for start in range(0, len(self._sums), self._at_once):

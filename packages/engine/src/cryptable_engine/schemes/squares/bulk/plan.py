@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from cryptable_protocol import limits
 from cryptable_protocol.schemes.squares.answers import P_ERROR
 from cryptable_protocol.schemes.squares.bulk_parameters import BulkParameters
 
@@ -14,8 +15,12 @@ from cryptable_engine.circuit.circuit import Circuit
 from cryptable_engine.errors import ProgramMismatchError
 from cryptable_engine.schemes.squares.bulk.arrangement import arranged, thermometers_of
 from cryptable_engine.schemes.squares.bulk.columns import Columns, Sum
+from cryptable_engine.schemes.squares.bulk.first_sums import FirstSums
+from cryptable_engine.schemes.squares.bulk.schedule import Schedule
 from cryptable_engine.schemes.squares.noise.operations import TAIL_BITS, Noise, Operations
 
+_WORKING_POLYNOMIALS, _TENSORS = 64, 2
+"""Of a product, while it is made; and copies of what the client has sent, as a process holds it when it arrives."""
 _NEGLIGIBLE = 0.25
 """A prime is dropped where rounding adds at most this share to the noise: what fewer primes save is more than that."""
 
@@ -36,6 +41,22 @@ class BulkPlan:
     def levels(self) -> tuple[int, ...]:
         """Of each step, how many primes it is left with."""
         return tuple(noise.level for noise in self.noise.steps)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The order of its steps; the size of a column is how many primes it is modulo."""
+        fresh = len(self.parameters.fresh.data)
+        return Schedule(self.columns, (*[fresh] * self.columns.inputs, *self.levels))
+
+    @cached_property
+    def memory_bytes(self) -> int:
+        """What an evaluation takes at most, beyond keys and what a process has anyway; some tens of MB too much."""
+        chain = self.parameters.keyset.chain
+        held = len(self.columns.outputs) + sum(size * count for size, count in self.schedule.most_held.items())
+        polynomials = 2 * held + _WORKING_POLYNOMIALS * len(chain.data)
+        first_sums = FirstSums(self.columns, self.parameters.fresh).memory_bytes
+        tensor = self.parameters.row_bytes if self.parameters.row_bytes <= limits.MAX_MESSAGE_BYTES else 0  # else a file
+        return _TENSORS * tensor + first_sums + 8 * chain.ring_size * polynomials
 
 
 class BulkNoise(Operations):

@@ -30,6 +30,11 @@ class BulkProgram(Program):
             raise InternalError(f"parameters of class {type(self.parameters).__name__}, expected those of rows in bulk")
         return self.parameters
 
+    @property
+    def memory_bytes(self) -> int:
+        """See `Program`; makes the plan."""
+        return self.plan.memory_bytes
+
     @cached_property
     def plan(self) -> BulkPlan:
         """Of the circuit in its folder."""

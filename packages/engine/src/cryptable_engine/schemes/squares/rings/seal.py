@@ -253,6 +253,12 @@ class SealRing:
         keys.encryptor.encrypt_zero(self._level(level), made)  # type: ignore[attr-defined]
         return made
 
+    def fit(self, ciphertext: Ciphertext) -> None:
+        """Give back what it had room for before: a third polynomial, and more primes."""
+        words = ciphertext.dyn_array()
+        if words.capacity() > words.size():
+            ciphertext.reserve(self._context, self._level(self.level(ciphertext)), ciphertext.size())
+
     def level(self, ciphertext: Ciphertext) -> int:
         """Modulo how many primes it is."""
         return int(ciphertext.coeff_modulus_size())
