@@ -169,35 +169,62 @@ def check_tolerance(planned: PlannedModel, tolerance: float | None) -> None:
     )
 
 
+def is_near(
+    agreement: Agreement | None,
+    *,
+    has_bound: bool,
+    scheme: str,
+    outputs: int,
+    step: float,
+    least_labels: float | None = None,
+) -> bool:
+    """Whether scores and labels are as near to the model's own as `compile` wants them, which else warns.
+
+    Args:
+        agreement: as measured; what was not, is near.
+        has_bound: whether the error of scores is bounded.
+        scheme: that the model is planned for.
+        outputs: of the circuit.
+        step: of the decoder.
+        least_labels: of the planner, where it has a share of its own.
+    """
+    if agreement is None:
+        return True
+    labels_say = has_bound and agreement.labels is not None  # of classifiers, more than scores do
+    least = least_labels or (LEAST_LABELS if labels_say else LEAST_LABELS_OF_NETWORKS)
+    mixed = min(agreement.rows, _MOST_MIXED)
+    is_so = agreement.labels is None or agreement.labels >= least
+    # Of few rows, a part of a row is none: 129 of 133 are 97 %.
+    is_so &= agreement.mixed_labels is None or round(agreement.mixed_labels * mixed) >= math.floor(least * mixed)
+    is_so &= agreement.mean is None or agreement.mean <= _MOST_MEAN * step
+    # Kernel machines have been compared on mixed rows, too, which say more.
+    is_turned = scheme == LEVELLED and agreement.mixed_rms is None and not has_bound
+    most = TIMES_TARGET_OF_TURNED * target_rms(outputs) if is_turned else MOST_RMS
+    return is_so and (labels_say or agreement.rms is None or agreement.rms <= most)
+
+
 def tell_agreement(model: CompiledModel, planner: Planner, *, prints: bool, warns: bool) -> None:
     """As an AgreementWarning, where there is reason for one; else on standard error, where no bound of scores holds."""
-    advice = planner.closer
-    agreement = model.agreement
+    advice, agreement, spec = planner.closer, model.agreement, model.artifact.client_spec
     if agreement is None:
         return
-    # Of classifiers, where labels say more than scores do.
-    has_bound = model.error_bound is not None and agreement.labels is not None
-    least = planner.least_labels or (LEAST_LABELS if has_bound else LEAST_LABELS_OF_NETWORKS)
-    mixed = min(agreement.rows, _MOST_MIXED)
-    is_near = agreement.labels is None or agreement.labels >= least
-    # Of few rows, a part of a row is none: 129 of 133 are 97 %.
-    is_near &= agreement.mixed_labels is None or round(agreement.mixed_labels * mixed) >= math.floor(least * mixed)
-    # Kernel machines have been compared on mixed rows, too, which say more.
-    is_near &= agreement.mean is None or agreement.mean <= _MOST_MEAN * model.artifact.client_spec.decoder.step
-    is_turned = (
-        model.artifact.client_spec.scheme == LEVELLED and agreement.mixed_rms is None and model.error_bound is None
-    )
-    outputs = model.artifact.client_spec.parameters.outputs
-    most = TIMES_TARGET_OF_TURNED * target_rms(outputs) if is_turned else MOST_RMS
     if agreement.mean is not None:
         advice += "; fewer levels= leave tables more positions"
-    elif agreement.labels is None and model.artifact.client_spec.decoder.outputs > 1:
+    elif agreement.labels is None and spec.decoder.outputs > 1:
         advice += "; several targets share one step: fit on each divided by its standard deviation"
-    if warns and not (is_near and (has_bound or agreement.rms is None or agreement.rms <= most)):
+    has_bound = model.error_bound is not None
+    if warns and not is_near(
+        agreement,
+        has_bound=has_bound,
+        scheme=spec.scheme,
+        outputs=spec.parameters.outputs,
+        step=spec.decoder.step,
+        least_labels=planner.least_labels,
+    ):
         warnings.warn(
             f"the compiled {model.name!r} does not answer quite as the model itself: {agreement}; {advice}",
             AgreementWarning,
             stacklevel=3,
         )
-    elif prints and model.error_bound is None:
+    elif prints and not has_bound:
         sys.stderr.write(f"{model.name}: {agreement}\n")

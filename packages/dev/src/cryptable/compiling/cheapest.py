@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from cryptable_engine import Circuit
 from cryptable_protocol.schemes.scheme import LEVELLED
 
-from cryptable.compiling.agreement import LEAST_LABELS_OF_NETWORKS, MOST_RMS
+from cryptable.compiling.agreement import is_near
 from cryptable.compiling.settings import CompileSettings
 from cryptable.cost.rates import machine_rates
 from cryptable.errors import UnsupportedModelError
@@ -62,11 +62,16 @@ class _Tried:
     @property
     def is_far(self) -> bool:
         """Whether its scores or labels are so far from the model's that `compile` would warn of them."""
-        agreement = None if self.planned is None else self.planned.agreement
-        if agreement is None:
+        planned = self.planned
+        if planned is None:
             return False
-        labels = 1.0 if agreement.labels is None else agreement.labels
-        return (agreement.rms or 0.0) > MOST_RMS or labels < LEAST_LABELS_OF_NETWORKS
+        return not is_near(
+            planned.agreement,
+            has_bound=planned.error_bound is not None,
+            scheme=self.settings.scheme,
+            outputs=planned.circuit.nodes[planned.circuit.output].size,
+            step=planned.decoder.step,
+        )
 
     @property
     def order(self) -> tuple[bool, bool, float]:

@@ -380,7 +380,7 @@ def explain(
         cpu_seconds_measured=cpu_seconds_measured,
         scheme=spec.scheme,
         offers=offers,
-        levelled=LevelledFacts.of(circuit, spec, machine_rates().levelled_pace),
+        levelled=LevelledFacts.of(circuit, program, spec, machine_rates().levelled_pace),
         squares=SquaresFacts.of(circuit, program, spec.p_error),
         linear=LinearFacts.of(parameters),
         bulk=InBulk.of(circuit, program, spec),

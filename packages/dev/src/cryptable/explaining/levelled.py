@@ -9,12 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from cryptable_engine import Circuit, Linear, Product, Rotation
+from cryptable_engine import Circuit, Linear, Product, Program, Rotation
 from cryptable_engine.schemes.levelled.noise.bound import failure
-from cryptable_engine.schemes.levelled.plans.plan import make_plan
-from cryptable_engine.schemes.levelled.program import row_price
-from cryptable_engine.schemes.levelled.together import choose_batches
 from cryptable_protocol import ClientSpec, Decoder, Link
+from cryptable_protocol.schemes.levelled.batch import LevelledBatch
 from cryptable_protocol.schemes.levelled.parameters import LevelledParameters
 
 from cryptable.cost.levelled import seconds_of, signs_of, turns_of
@@ -87,9 +85,9 @@ class Together:
     rows_per_answer: int = 1
 
     @classmethod
-    def of(cls, circuit: Circuit, parameters: LevelledParameters, pace: float) -> Together | None:
+    def of(cls, circuit: Circuit, program: Program, pace: float) -> Together | None:
         """As a server will find it, at a pace of `MachineRates.levelled_pace`; None where rows travel alone."""
-        batches = choose_batches(make_plan(circuit, parameters, parameters.maximum), row_price)
+        batches = [each for each in program.choose_batches() if isinstance(each, LevelledBatch)]
         if not batches:
             return None
         batch = batches[-1]  # packed, if answers are
@@ -146,8 +144,8 @@ class LevelledFacts:
         return len(self.products_by_depth)
 
     @classmethod
-    def of(cls, circuit: Circuit, spec: ClientSpec, pace: float) -> LevelledFacts | None:
-        """Of a circuit, what is told of it to clients, and a pace; None where its parameters are another scheme's."""
+    def of(cls, circuit: Circuit, program: Program, spec: ClientSpec, pace: float) -> LevelledFacts | None:
+        """Of a circuit, its program, what is told to clients, and a pace; None where that is another scheme's."""
         parameters = spec.parameters
         if not isinstance(parameters, LevelledParameters):
             return None
@@ -172,7 +170,7 @@ class LevelledFacts:
             parameters.moduli,
             failure(circuit, parameters),
             *((0, 0, 0) if rotation is None else (rotation.products, _tables(rotation), rotation.positions)),
-            together=Together.of(circuit, parameters, pace),
+            together=Together.of(circuit, program, pace),
             levels=levels_told(circuit, spec.decoder),
         )
 

@@ -51,9 +51,13 @@ class LevelledProgram(Program):
         batch = read_levelled_batch(self.plan.parameters, data)
         return batch, plan_forms(self.plan.forms, batch.row, batch.row.maximum)
 
-    def choose_batches(self) -> tuple[Batch, ...]:
-        """See `Program`."""
+    @cached_property
+    def _batches(self) -> tuple[Batch, ...]:
         return choose_batches(self.plan, row_price) if isinstance(self.plan, Plan) else ()
+
+    def choose_batches(self) -> tuple[Batch, ...]:
+        """See `Program`; they are found once."""
+        return self._batches
 
 
 def plan_of(

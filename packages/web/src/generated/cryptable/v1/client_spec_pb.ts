@@ -1164,6 +1164,8 @@ export const LinearRowSchema: GenMessage<LinearRow> = /*@__PURE__*/
   messageDesc(file_cryptable_v1_client_spec, 17);
 
 /**
+ * Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse.
+ *
  * @generated from message cryptable.v1.SquaresParameters
  */
 export type SquaresParameters = Message<"cryptable.v1.SquaresParameters"> & {

@@ -55,7 +55,9 @@ class BulkPlan:
         held = len(self.columns.outputs) + sum(size * count for size, count in self.schedule.most_held.items())
         polynomials = 2 * held + _WORKING_POLYNOMIALS * len(chain.data)
         first_sums = FirstSums(self.columns, self.parameters.fresh).memory_bytes
-        tensor = self.parameters.row_bytes if self.parameters.row_bytes <= limits.MAX_MESSAGE_BYTES else 0  # else a file
+        tensor = (
+            self.parameters.row_bytes if self.parameters.row_bytes <= limits.MAX_MESSAGE_BYTES else 0
+        )  # else a file
         return _TENSORS * tensor + first_sums + 8 * chain.ring_size * polynomials
 
 

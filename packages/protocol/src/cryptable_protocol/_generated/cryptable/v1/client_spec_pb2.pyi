@@ -750,9 +750,7 @@ Global___LinearRow: _TypeAlias = LinearRow  # noqa: Y015
 
 @_typing.final
 class BatchSpec(_message.Message):
-    """Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse.
-    How several rows of a model travel in one tensor. It is the server's word: a client compares it with the ClientSpec.
-    """
+    """How several rows of a model travel in one tensor. It is the server's word: a client compares it with the ClientSpec."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -784,6 +782,8 @@ Global___BatchSpec: _TypeAlias = BatchSpec  # noqa: Y015
 
 @_typing.final
 class SquaresParameters(_message.Message):
+    """Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CHAIN_FIELD_NUMBER: _builtins.int
