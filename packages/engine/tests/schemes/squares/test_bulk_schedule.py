@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from bulk_case import BulkCase
 from cryptable_engine import compile_in_bulk, interpret, verify
+from cryptable_engine.circuit.bounds import highest_output
 from cryptable_engine.schemes.squares.bulk.arrangement import arranged
-from cryptable_engine.schemes.squares.bulk.choice import choose_bulk_plan
+from cryptable_engine.schemes.squares.bulk.choice import choose_bulk_plan, parameters_of
 from cryptable_engine.schemes.squares.bulk.columns import Columns, Sum, read_columns
+from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 from cryptable_engine.schemes.squares.bulk.schedule import Schedule
 from cryptable_engine.schemes.squares.seal import Ring
 from cryptable_protocol.schemes.squares.keyset import CHAINS
@@ -106,18 +108,15 @@ def test_what_an_output_reads_is_not_kept_for_it():
 
 
 def test_memory_is_foretold_by_what_is_held(tmp_path):
-    wide = [52] * 10
-    circuit = forest(np.random.default_rng(4), wide, trees=20, depth=3)
-    plan = choose_bulk_plan(circuit, verify(circuit), 2.0**-128)
-    chain = plan.parameters.keyset.chain
-    column_bytes = 2 * 8 * chain.ring_size * len(chain.data)
-    # About as many columns as there are bits that are left, and the tensor.
-    assert 80 < (plan.memory_bytes - 2 * plan.parameters.row_bytes) / column_bytes < 400
-    program = compile_in_bulk(circuit, 2.0**-128, tmp_path / "program")
-    assert program.memory_bytes == plan.memory_bytes
+    circuit = forest(np.random.default_rng(4), [52] * 10, trees=20, depth=3)
+    highest = highest_output(circuit, verify(circuit))
+    plan = BulkPlan(arranged(circuit, T, 4), parameters_of(circuit, highest, 5, T, 4, 2.0**-128))
+    held = 2 * 8 * 16384 * sum(size * count for size, count in plan.schedule.most_held.items())
+    assert held > 40e6
+    assert held < plan.memory_bytes - 2 * plan.parameters.row_bytes < held + 40e6
     network = square_network(np.random.default_rng(3), (5, 40, 2), maximum=3)
     small = choose_bulk_plan(network, verify(network), 2.0**-128)
-    assert small.memory_bytes < 90e6
+    assert compile_in_bulk(network, 2.0**-128, tmp_path / "program").memory_bytes == small.memory_bytes < 90e6
 
 
 @pytest.mark.encrypted
