@@ -13,7 +13,7 @@ from cryptable_engine.schemes.squares.bulk.choice import choose_bulk_plan, param
 from cryptable_engine.schemes.squares.bulk.columns import Columns, Sum, read_columns
 from cryptable_engine.schemes.squares.bulk.plan import BulkPlan
 from cryptable_engine.schemes.squares.bulk.schedule import Schedule
-from cryptable_engine.schemes.squares.seal import Ring
+from cryptable_engine.schemes.squares.rings.seal import SealRing
 from cryptable_protocol.schemes.squares.keyset import CHAINS
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,7 +121,7 @@ def test_memory_is_foretold_by_what_is_held(tmp_path):
 
 @pytest.mark.encrypted
 def test_ciphertexts_give_back_what_they_had_room_for():
-    ring, size = Ring(CHAINS[1], T), CHAINS[1].ring_size
+    ring, size = SealRing(CHAINS[1], T), CHAINS[1].ring_size
     words = np.random.default_rng(0).integers(0, 1 << 45, (2, 3, size))
     switched = ring.switched(ring.ciphertext(*words), 1)
     before = ring.words(switched, range(2 * size))
