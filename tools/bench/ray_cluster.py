@@ -71,7 +71,7 @@ class Client:
             if future.exception(SECONDS) is not None:
                 wrong += 1
                 continue
-            answer = decrypt(self.spec, self._secret_keys, EncryptedTensor.from_bytes(future.result().tensors))
+            answer = decrypt(self.spec, self._secret_keys, EncryptedTensor.from_bytes(*future.result().tensors))
             wrong += not np.array_equal(answer, self._expected[number % len(self._tensors)])
         return wrong
 
