@@ -27,7 +27,11 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 WEB = ROOT / "packages/web"
 TARGET = WEB / "src/generated"
 METHODS = ("ListModels", "GetModel", "GetEvaluationKeys", "PutEvaluationKeys", "DeleteEvaluationKeys", "InferRow")
-TYPES = ("cryptable.v1.ClientSpec", *(f"cryptable.v1.Inference.{method}" for method in METHODS))
+TYPES = (
+    "cryptable.v1.ClientSpec",
+    "cryptable.v1.BatchSpec",
+    *(f"cryptable.v1.Inference.{method}" for method in METHODS),
+)
 """With what they refer to. The rest, streams, circuits and artifacts, no browser ever sees."""
 PACKAGE = ".cryptable.v1."
 _IMPORT = 'import { fileOf } from "../../../wire/descriptors.js";'

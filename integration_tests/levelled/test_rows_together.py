@@ -4,11 +4,12 @@ import grpc
 import numpy as np
 import pytest
 from cryptable_client import connect
-from cryptable_client.keys.encryption import encrypt_together
+from cryptable_client.keys.encryption import decrypt_together, encrypt_together
 from cryptable_engine import interpret
 from cryptable_protocol import encode_rows
 from cryptable_protocol.messages import inference as pb
 from cryptable_protocol.schemes.levelled.batch import LevelledBatch
+from cryptable_protocol.schemes.ring_tensor import RingTensor
 from cryptable_protocol.schemes.scheme import read_batch
 from levelled_models import ROWS, artifact, circuit, linear_artifact
 from server_process import infer_header, run_server
@@ -97,9 +98,29 @@ def test_rows_together_need_the_servers_word_for_how(server, remote):
     header = infer_header(remote.spec, remote._upload.header.sha256)
     with pytest.raises(grpc.RpcError, match="of 2 rows together, expected 0"):
         list(server.stub.Infer(iter([header, pb.InferRequest(row=row)])))
-    header.header.batch = remote._rows._batch.digest
-    with pytest.raises(grpc.RpcError, match="in a call of one row"):
+    with pytest.raises(grpc.RpcError, match="of 2 rows together, expected 0"):
         server.stub.InferRow(pb.InferRowRequest(header=header.header, row=row))
+
+
+def test_a_call_without_streams_takes_rows_together(server, remote):
+    header = infer_header(remote.spec, remote._upload.header.sha256).header
+    header.batch = remote._rows._batch.digest
+    answer = server.stub.InferRow(pb.InferRowRequest(header=header, row=encrypted(remote, ROWS)))
+    tensor = RingTensor.from_message(answer.result)
+    found = decrypt_together(remote.spec, remote._rows._batch, remote.secret_keys, tensor, len(ROWS))
+    assert (remote.spec.decoder.predict(found) == remote.predict(ROWS)).all()
+    with pytest.raises(grpc.RpcError, match=r"rows together, 1 to \d+ were agreed on"):
+        server.stub.InferRow(pb.InferRowRequest(header=header, row=tensor_of(remote, 0)))
+    way = remote._rows._batch
+    if way.most_rows > MOST_ROWS:
+        with pytest.raises(grpc.RpcError, match=f"at most {MOST_ROWS} rows"):
+            server.stub.InferRow(pb.InferRowRequest(header=header, row=tensor_of(remote, MOST_ROWS + 1)))
+
+
+def tensor_of(remote, rows):
+    row = encrypted(remote, ROWS)
+    row.rows = rows
+    return row
 
 
 def test_a_client_goes_on_with_rows_alone_where_the_server_has_changed_its_way(remote):

@@ -10,17 +10,29 @@ const [client, url] = process.argv.slice(2);
 const { connect, listModels } = await import(pathToFileURL(client));
 
 const rows = JSON.parse(readFileSync(0, "utf8"));
-const out = { models: (await listModels(url)).map(({ name }) => name), answers: {}, refusals: {} };
+const out = {
+  models: (await listModels(url)).map(({ name }) => name),
+  answers: {},
+  together: {},
+  sent: {},
+  refusals: {},
+};
+const said = ({ value, scores, probabilities, contributions, report }) => ({
+  value,
+  scores,
+  probabilities,
+  contributions,
+  bytes: report.query.length,
+});
 for (const [name, table] of Object.entries(rows)) {
-  const model = await connect(url, { model: name });
-  const answers = await model.predictAll(table);
-  out.answers[name] = answers.map(({ value, scores, probabilities, contributions, report }) => ({
-    value,
-    scores,
-    probabilities,
-    contributions,
-    bytes: report.query.length,
-  }));
+  for (const rowsTogether of [false, true]) {
+    const model = await connect(url, { model: name, rowsTogether });
+    const answers = await model.predictAll(table);
+    const reports = new Set(answers.map(({ report }) => report));
+    const bytes = [...reports].reduce((sum, { query, answer }) => sum + query.length + answer.length, 0);
+    (rowsTogether ? out.together : out.answers)[name] = answers.map(said);
+    (out.sent[name] ??= []).push([reports.size, bytes]);
+  }
 }
 for (const [what, attempt] of Object.entries({
   scheme: () => connect(url, { model: "tables" }),

@@ -61,6 +61,15 @@ def test_every_answer_is_the_python_clients(found, served, name):
     agree(served.models[name], found["answers"][name])
 
 
+@pytest.mark.parametrize("name", ["binary", "classes", "regression", "levels", "gaps", "tumour"])
+def test_rows_together_have_the_same_answers_in_fewer_bytes(found, served, name):
+    agree(served.models[name], found["together"][name])
+    (alone, bytes_alone), (together, bytes_together) = found["sent"][name]
+    assert alone == len(served.models[name].rows)
+    assert together < alone / 2
+    assert bytes_together < bytes_alone / 3
+
+
 def test_models_are_listed(found):
     assert sorted(found["models"]) == ["binary", "classes", "gaps", "line", "regression", "tables", "tumour"]
 

@@ -7,14 +7,15 @@ import { encodeRow } from "../src/encoding/encoders.js";
 import { exponential } from "../src/encoding/exponential.js";
 import { Link, probabilitiesOf } from "../src/encoding/links.js";
 import * as errors from "../src/errors.js";
-import { ClientSpecSchema } from "../src/generated/cryptable/v1/client_spec_pb.js";
+import { BatchSpecSchema, ClientSpecSchema } from "../src/generated/cryptable/v1/client_spec_pb.js";
 import { EvaluationKeysHeaderSchema } from "../src/generated/cryptable/v1/keys_pb.js";
 import { EncryptedTensorSchema } from "../src/generated/cryptable/v1/tensor_pb.js";
 import { masks, publicPairMask } from "../src/levelled/masks.js";
 import { pack, unpack } from "../src/levelled/packing.js";
 import { GRID_BITS } from "../src/levelled/ring.js";
-import { checkAnswer, decryptAnswer } from "../src/levelled/row.js";
+import { checkAnswer, decryptAnswer, decryptTogether } from "../src/levelled/row.js";
 import { isGood, secretFromBytes } from "../src/levelled/secret.js";
+import { readBatch } from "../src/levelled/together.js";
 import { describe, readClientSpec } from "../src/model/client_spec.js";
 import { fromCanonicalBytes } from "../src/wire/canonical.js";
 import * as limits from "../src/wire/limits.js";
@@ -22,6 +23,7 @@ import { bytes, fromHex, index, json, sha256, toHex, VECTORS, type Entry } from 
 
 const SCHEMAS = {
   client_spec: ClientSpecSchema,
+  batch_spec: BatchSpecSchema,
   encrypted_tensor: EncryptedTensorSchema,
   ring_tensor: EncryptedTensorSchema,
   evaluation_keys_header: EvaluationKeysHeaderSchema,
@@ -170,4 +172,40 @@ test("limits are those of the specification", () => {
     [...text.matchAll(/^\| `(MAX_\w+|CHUNK_BYTES)` \| (\d+) \|/gm)].map((m) => [m[1], Number(m[2])]),
   );
   for (const [name, figure] of Object.entries(limits)) assert.equal(figure, figures[name], name);
+});
+
+test("rows together: specifications are read or refused, rows laid out, and packed answers read", async () => {
+  const figures = json("levelled.json").together;
+  const alone = parametersOf(figures);
+  for (const entry of index("accept", "batch_spec")) {
+    const batch = await readBatch(alone, new Uint8Array(bytes("accept", entry)));
+    const { rows, rows_per_answer, answer_bytes } = entry.facts;
+    assert.deepEqual([batch.mostRows, batch.rowsPerAnswer], [rows, rows_per_answer]);
+    assert.equal(batch.answerBytes(rows), answer_bytes);
+  }
+  const refused = index("reject", "batch_spec");
+  assert.ok(refused.length >= 9);
+  for (const entry of refused) {
+    await assert.rejects(readBatch(alone, new Uint8Array(bytes("reject", entry))), errors[entry.error!], entry.file);
+  }
+  const batch = await readBatch(alone, new Uint8Array(readFileSync(`${VECTORS}/${figures.batch_spec}`)));
+  const found = [...batch.row.layout.together(figures.bits)].flatMap((word, at) =>
+    word ? [[at, Math.log2(word) - GRID_BITS]] : [],
+  );
+  assert.deepEqual(found, figures.message);
+  const key = secretFromBytes(Uint8Array.from(json("levelled.json").secret.trits, Number));
+  for (const { rows, polynomials, values } of figures.answers) {
+    const of = (changes: object) =>
+      create(EncryptedTensorSchema, {
+        polynomials: fromHex(polynomials),
+        rows,
+        rowsPerAnswer: batch.rowsPerAnswer,
+        ...changes,
+      });
+    assert.deepEqual(decryptTogether(batch, key, of({}), rows).flat(), values);
+    for (const changes of [{ rows: rows + 1 }, { rowsPerAnswer: 0 }, { polynomials: fromHex(polynomials.slice(2)) }]) {
+      assert.throws(() => decryptTogether(batch, key, of(changes), rows), errors.MalformedMessageError);
+    }
+    assert.throws(() => checkAnswer(alone, of({})), errors.MalformedMessageError);
+  }
 });

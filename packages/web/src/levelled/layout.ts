@@ -16,7 +16,9 @@ interface Run {
 export class Layout {
   readonly #runs: Run[];
   readonly #leafBits: Uint32Array;
-  /** Leaf i's coefficient is its bit times 2 to the power of minus this; expansion then doubles it. */
+  /** An expanded leaf is its bit times 2 to the power of minus this, */
+  readonly #expandedScales: Uint8Array;
+  /** and before, by what expansion doubles it less. */
   readonly #scales: Uint8Array;
   readonly #room: number;
 
@@ -33,14 +35,11 @@ export class Layout {
     this.#leafBits = Uint32Array.from({ length: total }, (_, i) =>
       i < ofSelectors ? selectors[Math.floor(i / levels)]! : leaves[i - ofSelectors]!,
     );
-    this.#runs = Array.from({ length: Math.ceil(total / N) }, (_, r) => {
-      const count = Math.min(N, total - r * N);
-      return { first: r * N, count, depth: Math.max(1, 32 - Math.clz32(count - 1)) };
-    });
-    this.#scales = Uint8Array.from({ length: total }, (_, i) => {
-      const scale = i < ofSelectors ? baseLog * ((i % levels) + 1) : LEAF_SCALE;
-      return scale + doublings(i % N, this.#runs[Math.floor(i / N)]!);
-    });
+    this.#runs = Array.from({ length: Math.ceil(total / N) }, (_, r) => runOf(r * N, Math.min(N, total - r * N)));
+    this.#expandedScales = Uint8Array.from({ length: total }, (_, i) =>
+      i < ofSelectors ? baseLog * ((i % levels) + 1) : LEAF_SCALE,
+    );
+    this.#scales = this.#expandedScales.map((scale, i) => scale + doublings(i % N, this.#runs[Math.floor(i / N)]!));
     this.#room = Math.floor(N / slots);
   }
 
@@ -55,6 +54,23 @@ export class Layout {
   /** The largest of scale and doublings of a leaf: words of a row must have as many bits. */
   get finestScale(): number {
     return this.#scales.reduce((finest, scale) => Math.max(finest, scale), 0);
+  }
+
+  get leaves(): number {
+    return this.#leafBits.length;
+  }
+
+  /** What the one polynomial of several rows encrypts, whose leaves stand one row's after the other's. */
+  together(rows: readonly ArrayLike<number>[]): Polynomial {
+    const { leaves } = this;
+    const run = runOf(0, rows.length * leaves);
+    const message = new Float64Array(N);
+    for (let j = 0; j < run.count; j++) {
+      const scale = this.#expandedScales[j % leaves]! + doublings(j, run);
+      const bit = rows[Math.floor(j / leaves)]![this.#leafBits[j % leaves]!]!;
+      message[j * 2 ** (LOG2_N - run.depth)] = bit * 2 ** (GRID_BITS - scale);
+    }
+    return message;
   }
 
   /** What a row's polynomials encrypt, the expanded ones first. */
@@ -73,6 +89,10 @@ export class Layout {
     });
     return [...expanded, ...placed];
   }
+}
+
+function runOf(first: number, count: number): Run {
+  return { first, count, depth: Math.max(1, 32 - Math.clz32(count - 1)) };
 }
 
 /** How often expansion doubles leaf j of a run. */

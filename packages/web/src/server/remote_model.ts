@@ -11,6 +11,7 @@ import {
   MalformedMessageError,
   NotFoundError,
   ServerError,
+  SpecChangedError,
   UnavailableError,
 } from "../errors.js";
 import { Inference } from "../generated/cryptable/v1/inference_pb.js";
@@ -20,8 +21,9 @@ import { MemoryKeyStore } from "../keys/memory.js";
 import { haveExpired, type Keys, type KeyStore } from "../keys/store.js";
 import { evaluationKeys } from "../levelled/evaluation_keys.js";
 import { PUBLIC_PAIR, UNIVERSAL, type Keyset } from "../levelled/keyset.js";
-import { decryptAnswer, encryptRow } from "../levelled/row.js";
+import { decryptAnswer, decryptTogether, encryptRow, encryptTogether } from "../levelled/row.js";
 import { SecretKey } from "../levelled/secret.js";
+import { readBatch, type Batch } from "../levelled/together.js";
 import { readClientSpec, type ClientSpec } from "../model/client_spec.js";
 import { MAX_CLIENT_SPEC_BYTES, MAX_MODEL_LIST_BYTES, MAX_NAME_LENGTH } from "../wire/limits.js";
 import { isLoopback, printable, Transport, type Traffic } from "./transport.js";
@@ -60,6 +62,11 @@ export interface ConnectOptions extends ForgetOptions {
   acceptChanges?: boolean;
   /** Days that keys are used for which are made now; by default they never expire. */
   keyDays?: number;
+  /**
+   * Whether `predictAll` sends rows together, several in one message, where the server packs their answers: fewer bytes for more
+   * CPU there. By default where the server is another machine.
+   */
+  rowsTogether?: boolean;
 }
 
 export interface ModelSummary {
@@ -67,7 +74,7 @@ export interface ModelSummary {
   version: string;
 }
 
-/** What one prediction took, and what left and reached the device. */
+/** What one prediction took, and what left and reached the device: of rows together, what all of them did. */
 export interface Report {
   /** Milliseconds, in the order in which they passed. */
   phases: { name: "encode" | "encrypt" | "server" | "decrypt"; ms: number }[];
@@ -136,7 +143,9 @@ export async function connect(address: string | URL, options: ConnectOptions): P
     },
     signal,
   );
-  return new RemoteModel(transport, store, name, keys, spec, digest, printable(response.version, MAX_NAME_LENGTH));
+  const version = printable(response.version, MAX_NAME_LENGTH);
+  const batch = (options.rowsTogether ?? !isLoopback(url)) ? await batchOf(spec, response.packed) : undefined;
+  return new RemoteModel(transport, store, name, keys, spec, digest, version, batch);
 }
 
 /**
@@ -162,6 +171,8 @@ export class RemoteModel {
     private readonly digest: Uint8Array,
     /** As its developer named it. */
     readonly version: string,
+    /** How rows travel together, as far as they do. */
+    private batch?: Batch,
   ) {}
 
   get name(): string {
@@ -191,19 +202,32 @@ export class RemoteModel {
    * model's form.
    */
   async predict(row: Row, { signal }: { signal?: AbortSignal } = {}): Promise<Answer> {
+    return (await this.#predict([row], undefined, signal))[0]!;
+  }
+
+  /** Of one row, or of several by one message. */
+  async #predict(rows: readonly Row[], batch: Batch | undefined, signal?: AbortSignal): Promise<Answer[]> {
     const { spec } = this;
     const clock = new Laps();
-    const elements = encodeRow(spec.encoders, row);
+    const elements = rows.map((row) => encodeRow(spec.encoders, row));
     if (haveExpired(this.keys)) {
       throw new KeysExpiredError("these keys are past their date", "connect again, which makes new ones");
     }
     clock.lap("encode");
     let patience = this.transport.timeoutMs;
     for (let attempt = 1; ; attempt++) {
-      const query = await encryptRow(spec.parameters, this.keys.secret, elements);
+      const { secret } = this.keys;
+      const query = batch
+        ? await encryptTogether(batch, secret, elements)
+        : await encryptRow(spec.parameters, secret, elements[0]!);
       clock.lap("encrypt");
       try {
-        const header = { modelName: spec.modelName, clientSpecDigest: this.digest, evaluationKeys: this.keys.digest };
+        const header = {
+          modelName: spec.modelName,
+          clientSpecDigest: this.digest,
+          evaluationKeys: this.keys.digest,
+          ...(batch && { batch: batch.digest }),
+        };
         const answer = await this.transport.call(
           Inference.method.inferRow,
           { header, row: query },
@@ -211,8 +235,10 @@ export class RemoteModel {
         );
         clock.lap("server");
         if (!answer.result) throw new MalformedMessageError("the server answers without a result");
-        const values = decryptAnswer(spec.parameters, this.keys.secret, answer.result);
-        const prediction = spec.decoder.decode(values);
+        const values = batch
+          ? decryptTogether(batch, secret, answer.result, rows.length)
+          : [decryptAnswer(spec.parameters, secret, answer.result)];
+        const predictions = values.map((own) => spec.decoder.decode(own));
         clock.lap("decrypt");
         const cpuMs = answer.cpuSeconds * 1000;
         const report: Report = {
@@ -221,7 +247,7 @@ export class RemoteModel {
           answer: toBinary(EncryptedTensorSchema, answer.result),
           serverCpuMs: Number.isFinite(cpuMs) && cpuMs >= 0 ? cpuMs : 0,
         };
-        return { ...prediction, report };
+        return predictions.map((prediction) => ({ ...prediction, report }));
       } catch (error) {
         // The status decides, never an answer; the row is encrypted anew.
         if (attempt === ATTEMPTS || !(error instanceof ServerError)) throw error;
@@ -232,7 +258,7 @@ export class RemoteModel {
     }
   }
 
-  /** `predict` for several rows, a few of them at once; answers in the order of the rows. */
+  /** `predict` for several rows, a few messages at once, each of one row or several; answers in the order of the rows. */
   async predictAll(rows: readonly Row[], options: { signal?: AbortSignal } = {}): Promise<Answer[]> {
     rows.forEach((row, i) => {
       try {
@@ -245,18 +271,29 @@ export class RemoteModel {
     const answers = new Array<Answer>(rows.length);
     const failed = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
+    const batch = rows.length > 1 ? this.batch : undefined;
+    const messages = batch ? Math.ceil(rows.length / batch.mostRows) : rows.length;
+    const size = Math.ceil(rows.length / Math.max(1, messages));
     let next = 0;
     const work = async () => {
       try {
-        for (let i; !signal.aborted && (i = next++) < rows.length;)
-          answers[i] = await this.predict(rows[i]!, { signal });
+        for (let i; !signal.aborted && (i = size * next++) < rows.length;)
+          (await this.#predict(rows.slice(i, i + size), batch, signal)).forEach(
+            (answer, j) => (answers[i! + j] = answer),
+          );
         options.signal?.throwIfAborted();
       } catch (error) {
         failed.abort(error); // no caller gets the other rows' answers: they need not be sent
         throw error;
       }
     };
-    await Promise.all(Array.from({ length: ROWS_UNDERWAY }, work));
+    try {
+      await Promise.all(Array.from({ length: ROWS_UNDERWAY }, work));
+    } catch (error) {
+      if (!batch || !(error instanceof SpecChangedError)) throw error;
+      this.batch = undefined; // the server takes rows in another way now: another specification is refused when alone
+      return this.predictAll(rows, options);
+    }
     return answers;
   }
 
@@ -300,6 +337,17 @@ class Laps {
     const found = this.phases.find((phase) => phase.name === name);
     if (found) found.ms += ms;
     else this.phases.push({ name, ms });
+  }
+}
+
+/** How rows travel together; undefined where they do not, or in a way of a later version. */
+async function batchOf(spec: ClientSpec, data: Uint8Array): Promise<Batch | undefined> {
+  if (!data.length) return undefined;
+  try {
+    return await readBatch(spec.parameters, new Uint8Array(data));
+  } catch (error) {
+    if (error instanceof MalformedMessageError) return undefined;
+    throw error;
   }
 }
 

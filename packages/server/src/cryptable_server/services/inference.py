@@ -197,24 +197,26 @@ class InferenceService:
         call.principal.require(Role.EVALUATE)
         if not request.HasField("header") or not request.HasField("row"):
             raise MalformedMessageError("a row to be evaluated has a header and a tensor")
-        if request.header.batch:
-            raise MalformedMessageError("rows that travel together, in a call of one row")
         if self._draining.is_set():
             raise DrainingError
         with ExitStack() as using:
             model, keys = await self._check_infer_header(request.header, call.principal, using)
             call.facts["model"] = model.name
-            parameters = model.spec.parameters
-            evaluation = _evaluation(check_row(request.row, parameters, 0), call, model, keys, parameters)
+            batch, rows = _batch(request.header, model), request.row.rows or 1
+            if batch is not None and rows > (most := model.limits.max_rows or self._max_rows):
+                raise RowLimitExceededError(f"a call has at most {most} rows; send the rest by another")
+            parameters = model.spec.parameters if batch is None else batch.of(request.row.rows)
+            tensor = check_row(request.row, parameters, 0)
+            evaluation = _evaluation(tensor, call, model, keys, parameters, rows)
             answer = asyncio.wrap_future(self._executor.submit(evaluation))
             try:
                 evaluated = await self._without_corrupted_keys(answer, call.principal, keys)
             finally:
                 answer.cancel()
             self._metrics.row(model.name, evaluated)
-            call.facts.update(rows=1, cpu_seconds=round(evaluated.cpu_seconds, 4))
+            call.facts.update(rows=rows, cpu_seconds=round(evaluated.cpu_seconds, 4))
             return pb.InferRowResponse(
-                result=_result(evaluated, model, None),
+                result=_result(evaluated, model, batch),
                 cpu_seconds=evaluated.cpu_seconds,
                 wall_seconds=evaluated.wall_seconds,
             )

@@ -202,6 +202,14 @@ export const file_cryptable_v1_client_spec: GenFile = /*@__PURE__*/
     ],
   ],
   [
+    "BatchSpec",
+    [
+      ["rows", 1, 13],
+      ["levelled", 2, "LevelledParameters"],
+      ["rows_per_answer", 3, 13],
+    ],
+  ],
+  [
     "SquaresParameters",
     [
       ["chain", 1, 13],
@@ -1164,6 +1172,41 @@ export const LinearRowSchema: GenMessage<LinearRow> = /*@__PURE__*/
   messageDesc(file_cryptable_v1_client_spec, 17);
 
 /**
+ * How several rows of a model travel in one tensor. It is the server's word: a client compares it with the ClientSpec.
+ *
+ * @generated from message cryptable.v1.BatchSpec
+ */
+export type BatchSpec = Message<"cryptable.v1.BatchSpec"> & {
+  /**
+   * Rows in a tensor, at most; at least 2.
+   *
+   * @generated from field: uint32 rows = 1;
+   */
+  rows: number;
+
+  /**
+   * Layout, moduli and words of each row, without places (SPEC-LEVELLED.md, "Rows together").
+   *
+   * @generated from field: cryptable.v1.LevelledParameters levelled = 2;
+   */
+  levelled?: LevelledParameters | undefined;
+
+  /**
+   * Rows whose slots share an answer, at most; 0 where each row has an answer of its own.
+   *
+   * @generated from field: uint32 rows_per_answer = 3;
+   */
+  rowsPerAnswer: number;
+};
+
+/**
+ * Describes the message cryptable.v1.BatchSpec.
+ * Use `create(BatchSpecSchema)` to create a new message.
+ */
+export const BatchSpecSchema: GenMessage<BatchSpec> = /*@__PURE__*/
+  messageDesc(file_cryptable_v1_client_spec, 18);
+
+/**
  * Parameters of the scheme `squares`. SPEC-SQUARES.md says what a reader must refuse.
  *
  * @generated from message cryptable.v1.SquaresParameters
@@ -1258,7 +1301,7 @@ export type SquaresParameters = Message<"cryptable.v1.SquaresParameters"> & {
  * Use `create(SquaresParametersSchema)` to create a new message.
  */
 export const SquaresParametersSchema: GenMessage<SquaresParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 18);
+  messageDesc(file_cryptable_v1_client_spec, 19);
 
 /**
  * Windows on a grid of inputs, whose channels follow each other, the last axis running fastest.
@@ -1282,7 +1325,7 @@ export type SquaresWindows = Message<"cryptable.v1.SquaresWindows"> & {
  * Use `create(SquaresWindowsSchema)` to create a new message.
  */
 export const SquaresWindowsSchema: GenMessage<SquaresWindows> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 19);
+  messageDesc(file_cryptable_v1_client_spec, 20);
 
 /**
  * Tap t of place p lies at position p * stride + t * dilation - before; there is nothing outside 0 .. extent - 1.
@@ -1326,7 +1369,7 @@ export type SquaresWindows_Axis = Message<"cryptable.v1.SquaresWindows.Axis"> & 
  * Use `create(SquaresWindows_AxisSchema)` to create a new message.
  */
 export const SquaresWindows_AxisSchema: GenMessage<SquaresWindows_Axis> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 19, 0);
+  messageDesc(file_cryptable_v1_client_spec, 20, 0);
 
 /**
  * Of the scheme `squares`, rows in bulk: one stands in each slot, in a ciphertext for each element (SPEC-SQUARES.md, "Bulk").
@@ -1405,7 +1448,7 @@ export type BulkParameters = Message<"cryptable.v1.BulkParameters"> & {
  * Use `create(BulkParametersSchema)` to create a new message.
  */
 export const BulkParametersSchema: GenMessage<BulkParameters> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 20);
+  messageDesc(file_cryptable_v1_client_spec, 21);
 
 /**
  * @generated from message cryptable.v1.Decoder
@@ -1531,7 +1574,7 @@ export type Decoder = Message<"cryptable.v1.Decoder"> & {
  * Use `create(DecoderSchema)` to create a new message.
  */
 export const DecoderSchema: GenMessage<Decoder> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 21);
+  messageDesc(file_cryptable_v1_client_spec, 22);
 
 /**
  * @generated from enum cryptable.v1.Decoder.Link
@@ -1619,7 +1662,7 @@ export enum Decoder_Link {
  * Describes the enum cryptable.v1.Decoder.Link.
  */
 export const Decoder_LinkSchema: GenEnum<Decoder_Link> = /*@__PURE__*/
-  enumDesc(file_cryptable_v1_client_spec, 21, 0);
+  enumDesc(file_cryptable_v1_client_spec, 22, 0);
 
 /**
  * Adds weight times its prediction: the scores themselves (IDENTITY), the probabilities that its link makes of them, or a
@@ -1677,7 +1720,7 @@ export type Member = Message<"cryptable.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 22);
+  messageDesc(file_cryptable_v1_client_spec, 23);
 
 /**
  * Straight between the scores, constant beyond the outer ones.
@@ -1705,7 +1748,7 @@ export type Curve = Message<"cryptable.v1.Curve"> & {
  * Use `create(CurveSchema)` to create a new message.
  */
 export const CurveSchema: GenMessage<Curve> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 23);
+  messageDesc(file_cryptable_v1_client_spec, 24);
 
 /**
  * @generated from message cryptable.v1.IntegerLabels
@@ -1722,7 +1765,7 @@ export type IntegerLabels = Message<"cryptable.v1.IntegerLabels"> & {
  * Use `create(IntegerLabelsSchema)` to create a new message.
  */
 export const IntegerLabelsSchema: GenMessage<IntegerLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 24);
+  messageDesc(file_cryptable_v1_client_spec, 25);
 
 /**
  * @generated from message cryptable.v1.StringLabels
@@ -1739,7 +1782,7 @@ export type StringLabels = Message<"cryptable.v1.StringLabels"> & {
  * Use `create(StringLabelsSchema)` to create a new message.
  */
 export const StringLabelsSchema: GenMessage<StringLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 25);
+  messageDesc(file_cryptable_v1_client_spec, 26);
 
 /**
  * @generated from message cryptable.v1.BooleanLabels
@@ -1756,7 +1799,7 @@ export type BooleanLabels = Message<"cryptable.v1.BooleanLabels"> & {
  * Use `create(BooleanLabelsSchema)` to create a new message.
  */
 export const BooleanLabelsSchema: GenMessage<BooleanLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 26);
+  messageDesc(file_cryptable_v1_client_spec, 27);
 
 /**
  * @generated from message cryptable.v1.DoubleLabels
@@ -1775,5 +1818,5 @@ export type DoubleLabels = Message<"cryptable.v1.DoubleLabels"> & {
  * Use `create(DoubleLabelsSchema)` to create a new message.
  */
 export const DoubleLabelsSchema: GenMessage<DoubleLabels> = /*@__PURE__*/
-  messageDesc(file_cryptable_v1_client_spec, 27);
+  messageDesc(file_cryptable_v1_client_spec, 28);
 
