@@ -66,12 +66,15 @@ def test_rows_together_have_the_same_answers_in_fewer_bytes(found, served, name)
     agree(served.models[name], found["together"][name])
     (alone, bytes_alone), (together, bytes_together) = found["sent"][name]
     assert alone == len(served.models[name].rows)
-    assert together < alone / 2
-    assert bytes_together < bytes_alone / 3
+    if name in ("levels", "tumour"):  # tables that are turned, and a linear model
+        assert together == alone
+    else:
+        assert together < alone / 2
+        assert bytes_together < bytes_alone / 3
 
 
 def test_models_are_listed(found):
-    assert sorted(found["models"]) == ["binary", "classes", "gaps", "line", "regression", "tables", "tumour"]
+    assert sorted(found["models"]) == ["binary", "classes", "gaps", "levels", "line", "regression", "tables", "tumour"]
 
 
 def test_what_is_refused_says_why_and_what_to_do(found):
