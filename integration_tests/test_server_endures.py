@@ -13,7 +13,7 @@ from levelled_circuits import levelled_circuit
 from server_process import infer_header, linear_circuit, make_artifact, row_of, run_server, tables_circuit
 
 TOOLS = Path(__file__).parents[1] / "tools"
-CASES, SEED, SECONDS = 400, 20261126, 240
+CASES, SEED, SECONDS = 700, 20261126, 240
 
 
 @pytest.fixture(scope="module")

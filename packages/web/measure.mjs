@@ -35,7 +35,8 @@ const { parameters } = readClientSpec(readFileSync(path("../../protos/vectors/ac
 const key = SecretKey.generate();
 const bits = Array.from({ length: parameters.inputs }, (_, i) => i % 2);
 const polynomials = randomBytes(parameters.answerBytes);
-const answer = { polynomials, masks: { case: undefined }, bodies: new Uint8Array(), wordBits: 0 };
+const ofAnother = { masks: { case: undefined }, bodies: new Uint8Array(), wordBits: 0 };
+const answer = { polynomials, ...ofAnother, rows: 0, rowsPerAnswer: 0 };
 const bundle = await build({
   entryPoints: [path("src/index.ts")],
   bundle: true,

@@ -5,6 +5,7 @@
     python tools/bench/cost_model.py --keep-rates --write      the same, with the rates that are in it
     python tools/bench/cost_model.py --keep-prices --write     the same, with the prices that are in it
     python tools/bench/cost_model.py --only-levelled --write   the pace of the scheme levelled, by path, alone
+    python tools/bench/cost_model.py --only-squares --write    the pace of the scheme squares, by path, alone
 
 Prices are of circuits of several levels (those of one level are computed where they are asked for): what a keyset costs
 that is just exact enough, in operations as Concrete's optimizer counts them. They depend on our bounds on noise alone;
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import cryptable
-from cryptable.calibrating.measure import measure_levelled, measure_lookups, measure_machine
+from cryptable.calibrating.measure import measure_levelled, measure_lookups, measure_machine, measure_squares
 from cryptable.cost.bootstrapped import several_levels_keyset
 from cryptable.cost.rates import COST_TABLE, NUMPY, shipped_rates
 from cryptable_engine.schemes.bootstrapped.parameters.several_levels import complexity
@@ -59,9 +60,11 @@ def main() -> int:
     parser.add_argument("--keep-rates", action="store_true", help="leave the rates as they are")
     parser.add_argument("--keep-prices", action="store_true", help="leave the prices as they are")
     parser.add_argument("--only-levelled", action="store_true", help="leave all but the pace of levelled as it is")
+    parser.add_argument("--only-squares", action="store_true", help="leave all but the pace of squares as it is")
     options = parser.parse_args()
-    options.keep_rates |= options.only_levelled
-    options.keep_prices |= options.only_levelled
+    is_part = options.only_levelled or options.only_squares
+    options.keep_rates |= is_part
+    options.keep_prices |= is_part
     committed = json.loads(TARGET.read_text(encoding="utf-8"))
     rates, lookups = shipped_rates(), committed.get("lookups", {})
     if not options.keep_rates:
@@ -72,15 +75,21 @@ def main() -> int:
     if options.only_levelled or not options.keep_rates:
         seconds = {path: measure_levelled(path) for path in paths()}
         levelled = {path: each / seconds[NUMPY] for path, each in seconds.items()}
+    squares = committed.get("squares", {})
+    if options.only_squares or not options.keep_rates:
+        seconds = {path: measure_squares(path) for path in paths()}
+        seconds["base"] = seconds[NUMPY]  # SEAL in both
+        squares = {path: each / seconds[NUMPY] for path, each in seconds.items()}
     print(rates.to_json())
-    print("levelled", ", ".join(f"{path}: {pace:.3g}" for path, pace in levelled.items()))
+    for scheme, paces in (("levelled", levelled), ("squares", squares)):
+        print(scheme, ", ".join(f"{path}: {pace:.3g}" for path, pace in paces.items()))
     for path, by_width in lookups.items():
         print(path, ", ".join(f"{width} bits: {rate:.3g}" for width, rate in by_width.items()))
     prices = committed["prices"] if options.keep_prices else measured_prices()
     lines = ",\n".join(json.dumps(entry) for entry in prices)
     content = (
         f'{{"rates": {rates.to_json().strip()}, "lookups": {json.dumps(lookups)}, '
-        f'"levelled": {json.dumps(levelled)}, "prices": [\n'
+        f'"levelled": {json.dumps(levelled)}, "squares": {json.dumps(squares)}, "prices": [\n'
     )
     if options.write:
         TARGET.write_text(f"{content}{lines}\n]}}\n", encoding="utf-8")

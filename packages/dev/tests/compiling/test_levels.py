@@ -6,6 +6,7 @@ import pytest
 from cryptable.compiling.plan import plan
 from cryptable.compiling.settings import CompileSettings
 from cryptable.explaining.levelled import levels_told
+from cryptable.planner.levelled.labels.linear import is_beyond
 from cryptable_engine import Circuit, Rotation, interpret, verify
 from cryptable_protocol import Decoder, InvalidInputError, Link, encode_rows
 from keychain import keychain
@@ -297,3 +298,10 @@ def test_what_has_no_levels_is_refused_with_a_way_out(estimator, target, options
         target = np.arange(len(SPECIES)) % 5 == 0  # less than half in any leaf
     with pytest.raises(error, match=message):
         plan(estimator.fit(FLOWERS, target), FLOWERS, CompileSettings(**options))
+
+
+@pytest.mark.parametrize(("positions", "beyond"), [(7, False), (6, True), (5, True)])
+def test_what_leads_beyond_a_tables_ends_is_seen(positions, beyond):
+    """Bits lead from −3 to 5, and the table rises at 0 and at 4."""
+    found = is_beyond(np.array([0]), np.array([[5], [-3]]), np.array([[0, 4]]), positions)
+    assert found.tolist() == [beyond]

@@ -145,3 +145,12 @@ def test_calibrate(home, capsys, monkeypatch):
     assert rates.linear_cell_word > 0
     assert json.loads(target.read_text())["machine"] == rates.machine
     assert replace(rates, machine="") != machine.machine_rates()
+
+
+def test_squares_have_a_pace_of_what_evaluates_them(monkeypatch):
+    """SEAL where the kernel has no vectors, or is off; several times quicker by it."""
+    monkeypatch.setenv("CRYPTABLE_KERNEL", "off")
+    assert machine_rates().squares_pace == 1.0
+    monkeypatch.setenv("CRYPTABLE_KERNEL", "")
+    path = kernel_state().path
+    assert machine_rates().squares_pace == pytest.approx({"avx512": 0.33, "avx2": 0.49}.get(path, 1.0), abs=0.1)

@@ -31,7 +31,7 @@ MESSAGES = st.one_of(
     st.builds(Unload, TEXTS),
     st.builds(Forget, TEXTS),
     st.just(Report()),
-    st.builds(Evaluate, TEXTS, st.none() | KEYS, SIZES, st.none() | SIZES),
+    st.builds(Evaluate, TEXTS, st.none() | KEYS, SIZES, TEXTS, st.none() | SIZES),
     st.just(Ready()),
     st.builds(Done, SECONDS, SECONDS, SECONDS, SECONDS, st.none() | st.booleans(), SIZES),
     st.builds(Failed, st.sampled_from(list(FAILURES)), TEXTS),

@@ -25,10 +25,11 @@ from cryptable_protocol import (
     InternalError,
     Link,
 )
-from cryptable_protocol.schemes.scheme import LEVELLED
+from cryptable_protocol.schemes.scheme import LEVELLED, SQUARES
 
 from cryptable.calibrating.sample_circuits import (
     products_of_bits,
+    squares_of_sums,
     sum_of_lookups,
     turned_tables,
     weighted_sum,
@@ -39,13 +40,14 @@ from cryptable.compiled.program_folder import ProgramFolder
 from cryptable.cost.bootstrapped import matrix_work, several_levels_keyset
 from cryptable.cost.levelled import LevelledPrices
 from cryptable.cost.rates import NUMPY, MachineRates
+from cryptable.cost.squares import SquaresPrices
 from cryptable.planner.levelled.parameters import choose_parameters
 
 WIDTHS = (3, 4, 5)
 _LOOKUPS = 12
 _BITS = 2400
 _REPEATS = 3
-_LEVELLED_REPEATS, _LEVELLED_P_ERROR = 12, 2.0**-128
+_LEVELLED_REPEATS, _P_ERROR = 12, 2.0**-128
 _FIXED_LINEAR_SECONDS = 1e-4
 """Of a call without lookups: too little to be measured apart."""
 
@@ -107,6 +109,31 @@ def measure_levelled(path: str) -> float:
     return math.sqrt(math.prod(factors))
 
 
+def measure_squares(path: str) -> float:
+    """CPU seconds of rows of the scheme squares, over what its price list says of them; by path, as `measure_lookups`.
+
+    Takes some seconds of CPU. Paths without vectors are SEAL.
+    """
+    with _evaluated_by(path):
+        factors = [_squares_factor(squares_of_sums(*widths)) for widths in ((64, 32, 10), (400, 128, 10))]
+    return math.sqrt(math.prod(factors))
+
+
+def _squares_factor(circuit: Circuit) -> float:
+    options = CompileOptions(p_error=_P_ERROR, scheme=SQUARES)
+    folder, outputs = ProgramFolder(circuit, options), circuit.nodes[circuit.output].size
+    spec = ClientSpec(
+        model_name="calibration",
+        features=tuple(AffineEncoder(f"x{index}", 0.0, 1.0, 8) for index in range(circuit.input.size)),
+        parameters=folder.program.parameters,
+        decoder=Decoder(Link.IDENTITY, (0,) * outputs, 1.0, (0.0,) * outputs),
+    )
+    with LocalSession(spec, folder.program) as session:
+        session.evaluate(np.ones((1 + _REPEATS, circuit.input.size), np.int64))
+        _, *others = session.measured.evaluation_cpu_seconds
+    return min(others) / SquaresPrices(options.p_error).in_seal(folder.program).row
+
+
 @contextmanager
 def _evaluated_by(path: str) -> Iterator[None]:
     before = os.environ.get(VARIABLE)
@@ -121,7 +148,7 @@ def _evaluated_by(path: str) -> Iterator[None]:
 
 
 def _levelled_factor(circuit: Circuit) -> float:
-    options = CompileOptions(p_error=_LEVELLED_P_ERROR, scheme=LEVELLED)
+    options = CompileOptions(p_error=_P_ERROR, scheme=LEVELLED)
     parameters = choose_parameters(circuit, p_error=options.p_error)
     folder = ProgramFolder(circuit, options, promised=parameters)
     spec = ClientSpec(

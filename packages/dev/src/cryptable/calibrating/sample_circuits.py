@@ -1,9 +1,21 @@
-"""Circuits made to be measured: sums of lookups, linear maps, turned tables and products of bits, of known cost."""
+"""Circuits made to be measured: sums of lookups, linear maps, turned tables, products of bits, squares of sums."""
 
 from __future__ import annotations
 
 import numpy as np
-from cryptable_engine import Circuit, GroupKind, Input, InputGroup, Linear, Lookup, Node, Product, Rotation, Term
+from cryptable_engine import (
+    Circuit,
+    GroupKind,
+    Input,
+    InputGroup,
+    Linear,
+    Lookup,
+    Node,
+    Product,
+    Rotation,
+    Square,
+    Term,
+)
 
 
 def sum_of_lookups(lookups: int, width: int, output_bits: int, *, input_bits: int = 0) -> Circuit:
@@ -71,3 +83,12 @@ def products_of_bits(products: int, bits: int) -> Circuit:
     forms = Linear((term,), np.zeros(products, np.int64))
     answer = Linear((Term.from_dense(2, np.ones((products, 1))),), np.zeros(1, np.int64))
     return Circuit((given, forms, Product(1, each % bits, products), answer), 3)
+
+
+def squares_of_sums(inputs: int, width: int, scores: int) -> Circuit:
+    """Pseudo-random sums of inputs of 3 bits, squared, and sums of these."""
+    random = np.random.default_rng(0)
+    given = Input((InputGroup(GroupKind.RANGE, inputs, 7),))
+    first = Linear((Term.from_dense(0, random.integers(1, 4, (inputs, width))),), np.zeros(width, np.int64))
+    last = Linear((Term.from_dense(2, random.integers(1, 4, (width, scores))),), np.zeros(scores, np.int64))
+    return Circuit((given, first, Square(1, width), last), 3)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.util import find_spec
 
 from cryptable_protocol import InvalidInputError
 from cryptable_protocol.schemes.scheme import BOOTSTRAPPED, LEVELLED, SQUARES
 
 from cryptable.compiling.settings import CONCRETE, CompileSettings
+from cryptable.cost.squares import can_be_here
 from cryptable.errors import UnsupportedModelError
 from cryptable.graphs.client_side import planned_graph
 from cryptable.graphs.graph import ModelGraph
@@ -85,9 +85,9 @@ def _compared(graph: ModelGraph) -> list[Scheme]:
 
 
 def _to_compare(graph: ModelGraph, settings: CompileSettings) -> tuple[CompileSettings, ...]:
-    """The one that evaluates all such graphs is last. Squares need SEAL, which may not be installed."""
+    """The one that evaluates all such graphs is last. Squares need a kernel with vectors, or SEAL."""
     usual: Scheme = "bootstrapped" if able_planner(graph, BOOTSTRAPPED) is not None else "levelled"
     if settings.needs_lookups or settings.speaks_of_lookups:
         return (replace(settings, scheme=usual),)
-    schemes = [each for each in _compared(graph) if each != SQUARES or find_spec("tenseal") is not None]
+    schemes = [each for each in _compared(graph) if each != SQUARES or can_be_here()]
     return tuple(replace(settings, scheme=each) for each in (*schemes, usual))

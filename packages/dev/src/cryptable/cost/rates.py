@@ -53,7 +53,15 @@ class MachineRates:
         By what evaluates, as it was measured beside NumPy in one process, and by how much slower or quicker lookups are
         here than on the machine of the cost table.
         """
-        by_path: dict[str, float] = _table()["levelled"]
+        return self._pace("levelled")
+
+    @property
+    def squares_pace(self) -> float:
+        """The same of the scheme squares, whose price list is of SEAL: the kernel's share of that."""
+        return self._pace("squares")
+
+    def _pace(self, scheme: str) -> float:
+        by_path: dict[str, float] = _table()[scheme]
         lookups = _table()["lookups"].get(self.engine)
         if lookups is None:
             return by_path[_ANY]

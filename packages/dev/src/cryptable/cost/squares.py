@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 from cryptable_engine import Circuit, CompilationError, Program
 from cryptable_engine.circuit.bounds import bounds
 from cryptable_engine.schemes.squares.choice import choose_plan
 from cryptable_engine.schemes.squares.program import SquaresProgram, layers_price, price
+from cryptable_engine.schemes.squares.rings.choice import has_ring
 from cryptable_protocol import InternalError, KeysetParameters
 from cryptable_protocol.schemes.scheme import SQUARES
 from cryptable_protocol.schemes.squares.parameters import SquaresParameters
@@ -19,6 +21,12 @@ from cryptable.cost.rates import MachineRates, Prediction
 _ENCRYPTION, _CIPHERTEXTS, _KEY = 12_000.0, 5_000.0, 6_000.0
 """Of one modulus in the ring of 8192: encrypting a row, reading and writing it, and making one row of keys ready."""
 _MEASURED_ON = "SEAL 4.3 on one core of a server with AVX-512"
+_BY_KERNEL = "the kernel beside SEAL 4.3, on one core of a server with AVX-512"
+
+
+def can_be_here() -> bool:
+    """Whether networks of squares can be evaluated on this machine."""
+    return has_ring()
 
 
 @prices_of(SQUARES)
@@ -46,14 +54,15 @@ class SquaresPrices:
         """See `PriceList`: with one modulus in the smallest ring that has room."""
         return layers_price(circuit)
 
-    def planned_seconds(self, circuit: Circuit, rates: MachineRates) -> float:  # noqa: ARG002  (SEAL's)
+    def planned_seconds(self, circuit: Circuit, rates: MachineRates) -> float:
         """See `PriceList`: parameters are chosen for it."""
         try:
             plan = choose_plan(circuit, bounds(circuit), self.p_error)
         except CompilationError:
             return math.inf
         keyset = plan.parameters.keyset
-        return 1e-6 * (price(plan) + _CIPHERTEXTS * len(plan.parameters.moduli) * keyset.ring_size / 8192)
+        microseconds = price(plan) + _CIPHERTEXTS * len(plan.parameters.moduli) * keyset.ring_size / 8192
+        return 1e-6 * microseconds * rates.squares_pace
 
     def estimate(self, draft: Draft, rates: MachineRates) -> Cost:  # noqa: ARG002  (as all lists)
         """Of no draft."""
@@ -63,8 +72,16 @@ class SquaresPrices:
         """None: there are no lookups."""
         return None
 
-    def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:  # noqa: ARG002  (SEAL's)
+    def seconds(self, circuit: Circuit, program: Program, rates: MachineRates) -> Prediction:  # noqa: ARG002  (as all)
         """See `PriceList`."""
+        by_seal, pace = self.in_seal(program), rates.squares_pace
+        if pace == 1.0:
+            return by_seal
+        rest = {name: getattr(by_seal, name) * pace for name in ("linear", "ciphertexts", "keys_loaded")}
+        return replace(by_seal, **rest, measured_on=_BY_KERNEL)
+
+    def in_seal(self, program: Program) -> Prediction:
+        """The same where SEAL evaluates."""
         if not isinstance(program, SquaresProgram):
             raise InternalError(f"a program of scheme {program.scheme!r} is not priced by the scheme squares' list")
         parameters = program.squares

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from cryptable_protocol.schemes.squares.keyset import Chain
@@ -19,6 +20,12 @@ Plaintext = Any
 Keys = Any
 _PLAIN_PATH = "base"
 """Of a kernel without vectors of integers, which takes longer than SEAL."""
+
+
+def has_ring() -> bool:
+    """Whether networks of squares can be evaluated here."""
+    kernel = usable_kernel()
+    return (kernel is not None and kernel.path != _PLAIN_PATH) or find_spec("tenseal") is not None
 
 
 def make_ring(chain: Chain, modulus: int) -> Ring:
