@@ -45,11 +45,8 @@ def turning(plan: Plan, variances: RowVariances) -> Turning | None:
 
 
 def _first(turns: Turns, prices: FloatArray) -> float:
-    """Tables that begin with one bit read its leaves: the norm of a sum of polynomials is at most the sum of theirs."""
-    together = np.zeros((turns.gadget.levels, len(turns.selector)))
-    for level, each in enumerate(turns.first_norms):
-        together[level] = np.bincount(turns.begun.bit, each, len(turns.selector))
-    return float(np.sum(together**2 * prices[first_leaves(turns)]))
+    """Tables that begin with one bit read its leaves: the norm of a sum of polynomials, however these are turned."""
+    return float(np.sum(turns.first_squares * prices[first_leaves(turns)]))
 
 
 def first_leaves(turns: Turns) -> npt.NDArray[np.int64]:

@@ -20,6 +20,8 @@ BoolArray = npt.NDArray[np.bool_]
 NO_BIT = -1
 _AT_ONCE = 64
 """Forms whose digits are made at once, where they are only looked at."""
+_ROUNDING = 1 + 1e-9
+"""Of sums that transforms compute."""
 
 
 def body_gadget(gadget: Gadget) -> Gadget:
@@ -45,7 +47,7 @@ class Begun:
         """How many."""
         return len(self.table)
 
-    def digits(self, gadget: Gadget, forms: slice = slice(None)) -> FloatArray:
+    def digits(self, gadget: Gadget, forms: slice | IntArray = slice(None)) -> FloatArray:
         """Of the differences of some forms, small ones: shape (levels, forms, N)."""
         differences = turned(self.polynomial[forms], self.power[forms]) - self.polynomial[forms]
         differences -= np.rint(differences)
@@ -60,6 +62,18 @@ class Begun:
             for start in range(0, self.forms, _AT_ONCE)
         ]
         return np.concatenate([np.empty((gadget.levels, 0)), *parts], axis=1)
+
+    def squares(self, gadget: Gadget, bits: int) -> FloatArray:
+        """The greatest ‖·‖² of the digits of one bit's forms together, however each is turned: shape (levels, bits).
+
+        ‖Σ_f X^(a_f) D_f‖² is the sum of inner products of two, of which none is more than their greatest correlation.
+        """
+        found = np.zeros((gadget.levels, bits))
+        order = np.argsort(self.bit, kind="stable")
+        for forms in np.split(order, np.flatnonzero(np.diff(self.bit[order])) + 1) if self.forms else ():
+            for level, each in enumerate(self.digits(gadget, forms)):
+                found[level, self.bit[forms[0]]] = _greatest_square(each)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,10 +168,26 @@ class Turns:
         """Of the digits of `begun`, shape (levels, forms)."""
         return self.begun.norms(self.gadget)
 
+    @cached_property
+    def first_squares(self) -> FloatArray:
+        """Of the digits of `begun`, of each bit's forms together: shape (levels, bits)."""
+        return self.begun.squares(self.gadget, len(self.selector))
+
     @property
     def first_left(self) -> float:
         """How far what the digits of first turns and signs leave over moves a slot at most."""
         return self.begun.forms * 2.0 ** (-self.gadget.levels * self.gadget.base_log - 1)
+
+
+def _greatest_square(polynomials: FloatArray) -> float:
+    """Of the sum of polynomials times any powers of X and −X: at most this; shape (count, N)."""
+    twist = np.exp(-1j * np.pi * np.arange(RING_SIZE) / RING_SIZE)
+    spectra = np.fft.fft(polynomials * twist)
+    total = float(np.sum(polynomials**2))
+    for index in range(len(polynomials) - 1):
+        correlations = np.fft.ifft(spectra[index + 1 :] * spectra[index].conj())
+        total += 2 * float(np.abs(correlations).max(axis=1).sum())
+    return total * _ROUNDING
 
 
 def turned(polynomials: FloatArray, powers: IntArray) -> FloatArray:
