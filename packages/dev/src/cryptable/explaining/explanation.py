@@ -345,7 +345,7 @@ def explain(
     lookups = [node for node in circuit.nodes if isinstance(node, Lookup)]
     names = layer_names or tuple(f"layer {index}" for index in range(1, len(lookups) + 1))
     layers = [Layer(name, node.size, node.width) for name, node in zip(names, lookups, strict=True)]
-    parameters, levels = spec.parameters, levels_told(circuit, spec.decoder)
+    alone, levels = answers_labels(circuit, spec.decoder), levels_told(circuit, spec.decoder)
     prices = price_list(spec.p_error, scheme=spec.scheme)
     return Explanation(
         model=spec.model_name,
@@ -353,9 +353,9 @@ def explain(
         price=program.price,
         p_error=spec.p_error,
         security_bits=SECURITY_BITS,
-        input_elements=parameters.inputs,
-        output_bits=parameters.output_bits,
-        keyset=parameters.keyset.name.hex(),
+        input_elements=spec.parameters.inputs,
+        output_bits=spec.parameters.output_bits,
+        keyset=spec.parameters.keyset.name.hex(),
         keyset_entry=program.keyset_entry,
         price_over_optimum=program.price / program.optimum if program.optimum else None,
         bytes=bytes_of(spec),
@@ -363,9 +363,7 @@ def explain(
         score_step=spec.decoder.step * (1 if levels is None else 2),
         score_error_bound=error_bound,
         edges=edges,
-        client_learns=client_learns(
-            spec, circuit.lookups, edges, labels_alone=answers_labels(circuit, spec.decoder), levels=levels
-        ),
+        client_learns=client_learns(spec, circuit.lookups, edges, labels_alone=alone, levels=levels),
         server_learns=SERVER_LEARNS,
         inputs=_inputs(spec.features),
         neighbour_rate=prices.neighbour_rate(circuit, program),
@@ -382,7 +380,7 @@ def explain(
         offers=offers,
         levelled=LevelledFacts.of(circuit, program, spec, machine_rates().levelled_pace),
         squares=SquaresFacts.of(circuit, program, spec.p_error),
-        linear=LinearFacts.of(parameters),
+        linear=LinearFacts.of(spec.parameters),
         bulk=InBulk.of(circuit, program, spec),
     )
 
