@@ -6,7 +6,7 @@ import numpy as np
 
 from cryptable.graphs.graph import FloatArray, LinearModel
 from cryptable.graphs.kernels import KernelMachine
-from cryptable.importers.pipelines.products import Follow, Steps
+from cryptable.importers.pipelines.products import Follow, Steps, linear_behind, named_after
 from cryptable.importers.pipelines.rebase_kernels import rebase_kernels
 from cryptable.importers.pipelines.registry import apply_steps, fitted, preprocessor
 from cryptable.importers.pipelines.shapes import Column
@@ -46,16 +46,14 @@ def read_kernel_features(steps: Steps, stage: Stage, follow: Follow) -> KernelMa
             step that cannot be read.
     """
     place = next(place for place, (_, step) in enumerate(steps) if _is_kernel(step))
-    name, step = steps[place]
+    _, step = steps[place]
     before = apply_steps(steps[:place], stage)
-    after = Stage(stage.raw, before.columns, lambda matrix: step.transform(before.transform(matrix)), stage.step)
-    graph = follow(steps[place + 1 :], after)
-    if not isinstance(graph, LinearModel):
+    graph = linear_behind(steps, place, stage, before, follow)
+    if graph is None:
         return None
     names = tuple(f"x{index}" for index in range(len(before.columns)))
     machine = _of_cosines if type(step).__name__ == "RBFSampler" else _of_vectors
-    named = Stage(stage.raw, before.columns, before.transform, f"{name!r} ({type(step).__name__})")
-    return rebase_kernels(machine(step, graph, names), named)
+    return rebase_kernels(machine(step, graph, names), named_after(steps[place], before))
 
 
 def _of_vectors(step: Step, graph: LinearModel, names: tuple[str, ...]) -> KernelMachine:

@@ -37,16 +37,36 @@ def read_products(steps: Steps, stage: Stage, follow: Follow) -> QuadraticForms 
         UnsupportedModelError: a column before it is no affine function of raw ones, or a later step cannot be read.
     """
     place = next(place for place, (_, step) in enumerate(steps) if _is_polynomial(step))
-    name, step = steps[place]
+    _, step = steps[place]
     before = apply_steps(steps[:place], stage)
     if not _crosses(step, before):
         return None
+    graph = linear_behind(steps, place, stage, before, follow)
+    if graph is None:
+        return None
+    return rebase_forms(_forms(graph, np.asarray(step.powers_)), named_after(steps[place], before))
+
+
+def linear_behind(steps: Steps, place: int, stage: Stage, before: Stage, follow: Follow) -> LinearModel | None:
+    """The linear model behind a step, on the columns that it makes; None where another one follows.
+
+    Args:
+        steps: all but the model.
+        place: of the step.
+        stage: before the first step.
+        before: before that one.
+        follow: reads what comes after it.
+    """
+    _, step = steps[place]
     after = Stage(stage.raw, before.columns, lambda matrix: step.transform(before.transform(matrix)), stage.step)
     graph = follow(steps[place + 1 :], after)
-    if not isinstance(graph, LinearModel):
-        return None
-    named = Stage(stage.raw, before.columns, before.transform, f"{name!r} ({type(step).__name__})")
-    return rebase_forms(_forms(graph, np.asarray(step.powers_)), named)
+    return graph if isinstance(graph, LinearModel) else None
+
+
+def named_after(step: tuple[str, Step], before: Stage) -> Stage:
+    """The stage before a step, whose messages name that step."""
+    name, transformer = step
+    return Stage(before.raw, before.columns, before.transform, f"{name!r} ({type(transformer).__name__})")
 
 
 def _crosses(step: Step, before: Stage) -> bool:
