@@ -3,9 +3,10 @@
 import cryptable as ct
 import numpy as np
 import pytest
+from answering import answers_of
 from cryptable.compiling.plan import plan
 from cryptable.compiling.settings import CompileSettings
-from cryptable_engine import Rotation, interpret, verify
+from cryptable_engine import Rotation, interpret
 from cryptable_protocol import InvalidInputError, encode_rows
 from gap_data import BINARY, TRAINING
 from keychain import keychain
@@ -39,9 +40,7 @@ def boosted():
 
 def answered(estimator, rows, settings, others=None):
     """In the clear, of rows that the model is planned on, or of others."""
-    planned = plan(estimator, rows, settings)
-    verify(planned.circuit)
-    values = interpret(planned.circuit, encode_rows(planned.features, rows if others is None else others))
+    planned, values = answers_of(estimator, rows, settings, others)
     return planned, planned.decoder.predict(values)
 
 

@@ -3,11 +3,12 @@
 import cryptable as ct
 import numpy as np
 import pytest
+from answering import answers_of
 from cryptable.compiling.plan import plan
 from cryptable.compiling.settings import CompileSettings
 from cryptable.explaining.levelled import levels_told
 from cryptable.planner.levelled.labels.linear import is_beyond
-from cryptable_engine import Circuit, Rotation, interpret, verify
+from cryptable_engine import Circuit, Rotation, interpret
 from cryptable_protocol import Decoder, InvalidInputError, Link, encode_rows
 from keychain import keychain
 from lightgbm import LGBMRegressor
@@ -37,9 +38,7 @@ def boosted():
 
 def answered(estimator, rows, settings, others=None):
     """In the clear, of rows that the model is planned on, or of others."""
-    planned = plan(estimator, rows, settings)
-    verify(planned.circuit)
-    values = interpret(planned.circuit, encode_rows(planned.features, rows if others is None else others))
+    planned, values = answers_of(estimator, rows, settings, others)
     return planned, planned.decoder, values
 
 
