@@ -60,12 +60,17 @@ def choose_parameters(
     return _chosen(circuit, highest, p_error, upload, names)
 
 
+_MANY_PRODUCTS = 4000
+"""From which on forms of products read so many leaves that noise may leave places alone, however many bytes."""
+
+
 def _chosen(circuit: Circuit, highest: int, p_error: float, upload: Upload, names: int) -> LevelledParameters:
     """For a circuit of bits."""
     forms = read_forms(circuit)
     candidates, refusal = [], ""
     # Of sums along thermometers, leaves are read by many forms: too noisy in large models, so that places are left.
     is_read_much = ladders(forms) is not None
+    is_large = forms.products > _MANY_PRODUCTS
     for moduli in _moduli_for(highest, forms.outputs, _most_slots(forms), names):
         for gadget in GADGETS:
             for is_placed in (True, False) if upload == "fast" else (False,):
@@ -75,7 +80,7 @@ def _chosen(circuit: Circuit, highest: int, p_error: float, upload: Upload, name
                     except MalformedMessageError as error:
                         refusal = str(error)
                         continue
-                    if not is_placed or is_read_much or found.row_bytes <= MOST_FAST_BYTES:
+                    if not is_placed or is_read_much or found.row_bytes <= MOST_FAST_BYTES or is_large:
                         candidates.append(found)
     nearest, wanted = 0.0, math.log2(p_error)
     failed: dict[Gadget, LevelledParameters] = {}
